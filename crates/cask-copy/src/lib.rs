@@ -1,0 +1,1 @@
+//! Plans and executes copies of images between any two places.

@@ -1,0 +1,1 @@
+//! The archive format of docker save: read, write, append.

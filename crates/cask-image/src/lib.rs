@@ -1,0 +1,1 @@
+//! Digests, media types, platforms, manifests, indexes and configs of container images.

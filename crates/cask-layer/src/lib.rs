@@ -1,0 +1,1 @@
+//! Layer tarballs: compression, its detection, and readers that verify.

@@ -1,0 +1,1 @@
+//! The OCI image-layout directory: lock, read, write, sweep.

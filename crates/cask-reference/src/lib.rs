@@ -1,0 +1,1 @@
+//! Parses, normalises and prints the names of container images.

@@ -1,0 +1,1 @@
+//! What the programs print: tables, templates, progress, errors, exit codes.

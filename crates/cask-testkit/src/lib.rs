@@ -1,0 +1,1 @@
+//! For tests: image generators, a conformance suite for transports, hostile inputs.

@@ -1,0 +1,1 @@
+//! The dir: transport: one image as plain files in a directory.

@@ -1,0 +1,1 @@
+//! The docker-archive: transport: what docker save writes and docker load reads.

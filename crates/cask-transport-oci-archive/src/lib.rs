@@ -1,0 +1,1 @@
+//! The oci-archive: transport: an OCI image layout in a tar file.

@@ -1,0 +1,1 @@
+//! The oci: transport: images in an OCI image-layout directory.

@@ -1,0 +1,1 @@
+//! Signature policy: which images may be used at all.

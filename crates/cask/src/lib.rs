@@ -1,0 +1,1 @@
+//! Cask for embedders: every crate under one name, one feature per transport.
