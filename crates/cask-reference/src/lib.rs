@@ -1,1 +1,5 @@
 //! Parses, normalises and prints the names of container images.
+
+mod digest;
+
+pub use digest::{Algorithm, Digest, DigestError, DigestErrorKind};
