@@ -1,0 +1,110 @@
+//! What long operations tell while they run. Libraries send, programs draw.
+
+use cask_image::Digest;
+
+/// Numbers the tasks of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(pub u64);
+
+/// What a task is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// A layer or another blob is copied.
+    Blob {
+        /// The digest at the source.
+        digest: Digest,
+    },
+    /// A config is copied.
+    Config {
+        /// The digest at the source.
+        digest: Digest,
+    },
+    /// The manifests of one instance of an index are copied.
+    Instance {
+        /// The digest at the source.
+        digest: Digest,
+        /// Which it is of those that are copied, from one.
+        number: usize,
+        /// How many are copied.
+        of: usize,
+    },
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The content was written.
+    Copied,
+    /// The destination had it.
+    Reused,
+    /// It needs not be stored: a foreign layer.
+    Skipped,
+    /// It failed; the operation returns the error.
+    Failed,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The signatures of an image are about to be read.
+    ReadingSignatures,
+    /// A task began.
+    Started {
+        /// Which task.
+        task: TaskId,
+        /// What it is about.
+        kind: TaskKind,
+        /// How many bytes it will read, where that is known.
+        total_bytes: Option<u64>,
+    },
+    /// A task read so many more bytes.
+    Advanced {
+        /// Which task.
+        task: TaskId,
+        /// How many bytes since the last event of this task.
+        bytes: u64,
+    },
+    /// A task ended.
+    Finished {
+        /// Which task.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An index is copied: how many of its instances are.
+    IndexStarted {
+        /// Instances to copy.
+        chosen: usize,
+        /// Instances in the index.
+        of: usize,
+    },
+    /// The manifest is about to be written.
+    WritingManifest,
+    /// Signatures are about to be written.
+    StoringSignatures,
+    /// Something that the user should know and that is no error.
+    Warning {
+        /// A sentence without a full stop.
+        message: String,
+    },
+}
+
+/// Takes events. Called from several threads; must not block for long.
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn send(&self, event: Event);
+}
+
+/// Takes events and does nothing with them.
+impl EventSink for () {
+    fn send(&self, _event: Event) {}
+}
+
+impl<F: Fn(Event) + Send + Sync> EventSink for F {
+    fn send(&self, event: Event) {
+        self(event);
+    }
+}

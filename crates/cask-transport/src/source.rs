@@ -1,0 +1,96 @@
+//! Reading: what an implementer supplies.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cask_image::{Descriptor, Digest, MediaType};
+
+use crate::{Result, UnverifiedBlob};
+
+/// Which image of a place is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selector {
+    /// What the location itself says: its tag, name, position, or the only image there is.
+    #[default]
+    Chosen,
+    /// The image of this name.
+    Name(String),
+    /// The manifest or index of this digest.
+    Digest(Digest),
+    /// The image at this position, counted from zero.
+    Position(usize),
+}
+
+/// The bytes of a manifest that nobody has checked yet.
+///
+/// Only [`VerifiedSource`](crate::VerifiedSource) can look inside.
+#[derive(Debug)]
+pub struct UnverifiedManifest {
+    pub(crate) bytes: Bytes,
+    pub(crate) media_type: Option<MediaType>,
+}
+
+impl UnverifiedManifest {
+    /// Hands over bytes as they were read.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        Self { bytes: bytes.into(), media_type: None }
+    }
+
+    /// Adds the type that the place gave with the bytes, such as a `Content-Type`.
+    #[must_use]
+    pub fn with_media_type(mut self, media_type: MediaType) -> Self {
+        self.media_type = Some(media_type);
+        self
+    }
+}
+
+/// A signature that is stored beside a manifest, in the form of the lookaside files.
+///
+/// Source: containers/image, `docs/containers-registries.d.5.md` and the `dir:` transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The stored bytes: OpenPGP, or `\0sigstore-json\n` and a JSON document.
+    pub bytes: Bytes,
+}
+
+/// A place to read images from, after it was opened. Usable from several tasks at once.
+///
+/// Implementers read and do not verify: callers only ever see a
+/// [`VerifiedSource`](crate::VerifiedSource), which checks digest, size and limits of everything.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Resolves a selector to the descriptor of a manifest or an index.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such image, `InvalidLocation` if several could be meant.
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor>;
+
+    /// Reads a manifest or an index. The implementer bounds how much it reads by the descriptor's
+    /// size and [`MAX_MANIFEST_BYTES`](cask_image::MAX_MANIFEST_BYTES).
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such manifest.
+    async fn manifest(&self, descriptor: &Descriptor) -> Result<UnverifiedManifest>;
+
+    /// Opens a blob, with its first `offset` bytes left out.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such blob.
+    async fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<UnverifiedBlob>;
+
+    /// Reads the signatures of a manifest; none where the place stores none.
+    ///
+    /// # Errors
+    /// As for reading anything else.
+    async fn signatures(&self, _manifest: &Descriptor) -> Result<Vec<Signature>> {
+        Ok(Vec::new())
+    }
+
+    /// Lists the manifests whose `subject` is the given one; none where the place does not know.
+    ///
+    /// # Errors
+    /// As for reading anything else.
+    async fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>> {
+        Ok(Vec::new())
+    }
+}
