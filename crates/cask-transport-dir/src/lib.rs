@@ -1,1 +1,9 @@
-//! The dir: transport: one image as plain files in a directory.
+#![doc = include_str!("../README.md")]
+
+mod destination;
+mod files;
+mod location;
+mod source;
+mod staging;
+
+pub use location::DirTransport;
