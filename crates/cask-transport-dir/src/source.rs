@@ -102,6 +102,19 @@ impl Source for DirSource {
         .await
     }
 
+    async fn blob_size(&self, digest: &Digest) -> Result<u64> {
+        let this = self.clone();
+        let name = files::blob_name(digest);
+        blocking(move || {
+            let Opened { directory, path, .. } = &*this.0;
+            let file = files::open_file(directory, path, &name)?;
+            file.metadata()
+                .map(|metadata| metadata.len())
+                .map_err(|error| Error::from_io(error, "reading", path.join(&name).display()))
+        })
+        .await
+    }
+
     async fn signatures(&self, manifest: &Descriptor) -> Result<Vec<Signature>> {
         let this = self.clone();
         let instance = (manifest.digest != self.0.top.digest).then(|| manifest.digest.clone());

@@ -143,11 +143,11 @@ impl BlobReader {
     }
 
     /// Wraps bytes that are made on the way, such as a layer that is being compressed. Their
-    /// digest is computed, by SHA-256.
-    pub fn measured(read: impl Read + Send + 'static) -> Self {
+    /// digest is computed.
+    pub fn measured(read: impl Read + Send + 'static, algorithm: Algorithm) -> Self {
         let check = Check {
             passed: 0,
-            hasher: Some(Hasher::new(Algorithm::Sha256)),
+            hasher: Some(Hasher::new(algorithm)),
             expected: None,
             measured: None,
             watch: None,

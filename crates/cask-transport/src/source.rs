@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cask_image::{Descriptor, Digest, MediaType};
 
-use crate::{Result, UnverifiedBlob};
+use crate::{Error, ErrorKind, Result, UnverifiedBlob};
 
 /// Which image of a place is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,15 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// `NotFound` if there is no such blob.
     async fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<UnverifiedBlob>;
+
+    /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such blob; `Unsupported` where schema 1 cannot be.
+    async fn blob_size(&self, digest: &Digest) -> Result<u64> {
+        Err(Error::new(ErrorKind::Unsupported, "reading the size of blob", digest)
+            .with_detail("this transport does not hold schema 1 images"))
+    }
 
     /// Reads the signatures of a manifest; none where the place stores none.
     ///

@@ -76,8 +76,10 @@ pub enum Have {
 pub enum ManifestRole {
     /// What the location names.
     Top,
-    /// A manifest that an index in the same transaction lists, or that refers to another.
+    /// A manifest that an index in the same transaction lists.
     Child,
+    /// A manifest that names another of the same transaction as its subject.
+    Referrer,
 }
 
 /// Bytes that can be opened again, so that everything can be tried again.

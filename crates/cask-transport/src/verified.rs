@@ -116,6 +116,14 @@ impl VerifiedSource {
         self.blob(descriptor).await?.read_all(limit_bytes).await
     }
 
+    /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such blob; `Unsupported` where schema 1 cannot be.
+    pub async fn blob_size(&self, digest: &Digest) -> Result<u64> {
+        self.0.blob_size(digest).await
+    }
+
     /// Reads the signatures of a manifest; none where the place stores none.
     ///
     /// # Errors
