@@ -1,1 +1,19 @@
-//! Signature policy: which images may be used at all.
+#![doc = include_str!("../README.md")]
+
+mod base64;
+mod check;
+mod error;
+mod json;
+mod parse;
+mod policy;
+mod requirement;
+mod scope;
+
+pub use check::{Error, ErrorKind, Failure, UnparsedImage};
+pub use error::{PolicyError, PolicyErrorKind};
+pub use policy::{Applicable, MAX_POLICY_BYTES, Policy, Scope};
+pub use requirement::{
+    Fulcio, KeySource, KeyType, Pki, Requirement, SignedBaseLayer, SignedBy, SignedIdentity,
+    SigstoreKeys, SigstoreSigned, SigstoreSigner,
+};
+pub use scope::{PathScopeError, validate_path_scope};
