@@ -9,6 +9,7 @@ use cask_trust::{
 use proptest::prelude::*;
 
 /// The folder of cases, or `None` where there is none and nobody promised one.
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn cases() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("CASK_CASES") {
         return Some(folder.into());

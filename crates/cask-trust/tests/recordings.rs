@@ -84,8 +84,9 @@ fn text(field: &str) -> Vec<u8> {
     let mut parts = field.split('%');
     let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        out.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        out.extend_from_slice(part[2..].as_bytes());
+        let (digits, rest) = part.split_at(2);
+        out.push(u8::from_str_radix(digits, 16).expect("two digits follow a %"));
+        out.extend_from_slice(rest.as_bytes());
     }
     out
 }
