@@ -50,7 +50,9 @@ impl FromStr for Algorithm {
             "sha256" => Ok(Self::Sha256),
             "sha384" => Ok(Self::Sha384),
             "sha512" => Ok(Self::Sha512),
-            _ => Err(DigestError { kind: DigestErrorKind::UnsupportedAlgorithm, input: text.into() }),
+            _ => {
+                Err(DigestError { kind: DigestErrorKind::UnsupportedAlgorithm, input: text.into() })
+            }
         }
     }
 }
@@ -119,24 +121,58 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl AsRef<str> for Digest {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 impl FromStr for Digest {
     type Err = DigestError;
 
+    /// Parses `algorithm:hex`.
+    ///
+    /// # Errors
+    /// One of each [`DigestErrorKind`], for the same texts as Go's digest package.
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let fail = |kind| DigestError { kind, input: text.into() };
-        let Some((algorithm, hex)) = text.split_once(':') else {
-            return Err(fail(DigestErrorKind::InvalidFormat));
-        };
-        let algorithm: Algorithm =
-            algorithm.parse().map_err(|_| fail(DigestErrorKind::UnsupportedAlgorithm))?;
-        if hex.len() != algorithm.hex_len() {
-            return Err(fail(DigestErrorKind::InvalidLength));
-        }
-        if !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(fail(DigestErrorKind::InvalidFormat));
-        }
-        Ok(Self { algorithm, text: text.into() })
+        read_digest(text).map_err(|(kind, _)| DigestError { kind, input: text.into() })
     }
+}
+
+/// Parses a digest; a failure says where.
+///
+/// Source: opencontainers/go-digest, `Digest.Validate`, with the algorithms of [`Algorithm`]
+/// registered.
+pub(crate) fn read_digest(text: &str) -> Result<Digest, (DigestErrorKind, usize)> {
+    let Some((name, hex)) = text.split_once(':').filter(|(name, hex)| ![*name, hex].contains(&""))
+    else {
+        return Err((DigestErrorKind::InvalidFormat, text.find(':').unwrap_or(text.len())));
+    };
+    let Ok(algorithm) = name.parse::<Algorithm>() else {
+        return Err(if is_digest_like(name, hex) {
+            (DigestErrorKind::UnsupportedAlgorithm, 0)
+        } else {
+            (DigestErrorKind::InvalidFormat, 0)
+        });
+    };
+    let start = name.len() + 1;
+    if hex.len() != algorithm.hex_len() {
+        let end = hex.floor_char_boundary(algorithm.hex_len());
+        return Err((DigestErrorKind::InvalidLength, start + end));
+    }
+    match hex.find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+        Some(at) => Err((DigestErrorKind::InvalidFormat, start + at)),
+        None => Ok(Digest { algorithm, text: text.into() }),
+    }
+}
+
+/// Tells whether a text is a digest to Go's digest package, of an algorithm that it does not know.
+fn is_digest_like(name: &str, encoded: &str) -> bool {
+    let word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    name.split(['.', '+', '_', '-']).all(word)
+        && encoded.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-'))
 }
 
 impl TryFrom<&str> for Digest {
@@ -155,7 +191,7 @@ pub struct DigestError {
 }
 
 /// The kinds of [`DigestError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DigestErrorKind {
     /// No colon, or something that is not a lower-case hexadecimal digit.
@@ -164,6 +200,17 @@ pub enum DigestErrorKind {
     UnsupportedAlgorithm,
     /// Too few or too many digits for the algorithm.
     InvalidLength,
+}
+
+impl DigestErrorKind {
+    /// The words of Go's digest package, which scripts search for.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidFormat => "invalid checksum digest format",
+            Self::UnsupportedAlgorithm => "unsupported digest algorithm",
+            Self::InvalidLength => "invalid checksum digest length",
+        }
+    }
 }
 
 impl DigestError {
@@ -180,23 +227,70 @@ impl DigestError {
 
 impl fmt::Display for DigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The words of Go's digest package, which scripts search for.
-        let what = match self.kind {
-            DigestErrorKind::InvalidFormat => "invalid checksum digest format",
-            DigestErrorKind::UnsupportedAlgorithm => "unsupported digest algorithm",
-            DigestErrorKind::InvalidLength => "invalid checksum digest length",
-        };
-        write!(f, "{what}: {:?}", shortened(&self.input))
+        write!(f, "{}: {:?}", self.kind.as_str(), shortened(&self.input, 160))
     }
 }
 
 impl std::error::Error for DigestError {}
 
-/// The start of a text that may be of any length, for an error message.
-fn shortened(text: &str) -> &str {
-    let mut end = text.len().min(160);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// At most so many bytes of a text that may be of any length, for an error message.
+pub(crate) fn shortened(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_refused_for_the_reason_that_go_gives() {
+        use DigestErrorKind::{InvalidFormat, InvalidLength, UnsupportedAlgorithm};
+        let hex64 = "0123456789abcdef".repeat(4);
+        for (text, expected) in [
+            (String::new(), (InvalidFormat, 0)),
+            (hex64.clone(), (InvalidFormat, 64)),
+            (format!(":{hex64}"), (InvalidFormat, 0)),
+            ("sha256:".into(), (InvalidFormat, 6)),
+            ("sha256:ab".into(), (InvalidLength, 9)),
+            (format!("sha256:{hex64}0"), (InvalidLength, 71)),
+            (format!("sha512:{hex64}"), (InvalidLength, 71)),
+            (format!("sha256:{}é", &hex64[1..]), (InvalidLength, 70)),
+            (format!("sha256:{}é", &hex64[2..]), (InvalidFormat, 69)),
+            (format!("sha256:{}", hex64.to_uppercase()), (InvalidFormat, 17)),
+            (format!("sha256: {}", &hex64[1..]), (InvalidFormat, 7)),
+            (format!("sha256:{}:", &hex64[1..]), (InvalidFormat, 70)),
+            (format!("SHA256:{hex64}"), (InvalidFormat, 0)),
+            (format!("md5:{hex64}"), (UnsupportedAlgorithm, 0)),
+            ("sha256+b64:LCa0a2j_xo-5m0U8HTBBNBNCLXBkg7==".into(), (UnsupportedAlgorithm, 0)),
+            (format!("sha256+:{hex64}"), (InvalidFormat, 0)),
+            (format!("../x:{hex64}"), (InvalidFormat, 0)),
+            ("md5:a/b".into(), (InvalidFormat, 0)),
+        ] {
+            assert_eq!(read_digest(&text).unwrap_err(), expected, "{text}");
+            assert_eq!(text.parse::<Digest>().unwrap_err().kind(), expected.0);
+        }
     }
-    &text[..end]
+
+    #[test]
+    fn a_digest_is_printed_as_it_was_read() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
+            let hash: Vec<u8> = (0..algorithm.hex_len() / 2).map(|n| n as u8 ^ 0x5a).collect();
+            let digest = Digest::from_hash(algorithm, &hash);
+            assert_eq!(digest.to_string().parse(), Ok(digest.clone()));
+            assert_eq!(digest.as_str(), format!("{algorithm}:{}", digest.hex()));
+            assert_eq!((digest.short(), digest.algorithm()), ("5a5b58595e5f", algorithm));
+        }
+    }
+
+    #[test]
+    #[should_panic = "the hash has its algorithm's length"]
+    fn a_hash_of_another_length_makes_no_digest() {
+        Digest::from_hash(Algorithm::Sha256, &[0; 20]);
+    }
+
+    #[test]
+    fn a_message_quotes_only_the_start_of_a_long_text() {
+        let message = "é".repeat(1000).parse::<Digest>().unwrap_err().to_string();
+        assert_eq!(message, format!("invalid checksum digest format: {:?}", "é".repeat(80)));
+    }
 }
