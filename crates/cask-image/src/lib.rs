@@ -1,14 +1,32 @@
 //! Digests, media types, platforms, manifests, indexes and configs of container images.
 
+mod base64;
 mod descriptor;
+mod error;
 mod hash;
+mod image_manifest;
+mod index;
+mod json;
+mod jws;
+mod manifest;
 mod media_type;
 mod platform;
 mod raw;
+mod schema1;
+mod timestamp;
 
 pub use cask_reference::{Algorithm, Digest, DigestError, DigestErrorKind};
 pub use descriptor::Descriptor;
+pub use error::{ManifestError, ManifestErrorKind};
 pub use hash::Hasher;
+pub use image_manifest::{ImageFormat, ImageManifest};
+pub use index::Index;
+pub use manifest::Manifest;
 pub use media_type::{LayerCompression, MediaType};
 pub use platform::Platform;
-pub use raw::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, RawManifest};
+pub use raw::{
+    MAX_CONFIG_BYTES, MAX_INDEX_ENTRIES, MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_LAYERS,
+    MAX_MANIFEST_BYTES, RawManifest,
+};
+pub use schema1::{Schema1, Schema1Layer};
+pub use timestamp::{Timestamp, TimestampError};

@@ -91,10 +91,7 @@ const NAMED: [(MediaType, &str); 21] = [
         MediaType::DockerForeignLayer(Zstd),
         "application/vnd.docker.image.rootfs.foreign.diff.tar.zstd",
     ),
-    (
-        MediaType::DockerForeignLayer(Plain),
-        "application/vnd.docker.image.rootfs.foreign.diff.tar",
-    ),
+    (MediaType::DockerForeignLayer(Plain), "application/vnd.docker.image.rootfs.foreign.diff.tar"),
     (MediaType::DockerSchema1, "application/vnd.docker.distribution.manifest.v1+json"),
     (MediaType::DockerSchema1Signed, "application/vnd.docker.distribution.manifest.v1+prettyjws"),
 ];

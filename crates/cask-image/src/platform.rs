@@ -1,6 +1,10 @@
 //! Platforms: what an image runs on.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::json::{Fault, Fields, Value, Writer};
 
 /// An operating system and a processor, as in the descriptor of an index.
 ///
@@ -25,4 +29,54 @@ pub struct Platform {
     /// Features of the processor; Docker's lists only, reserved in OCI.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
+}
+
+impl Platform {
+    /// Makes a platform of the two things that every platform has.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self { os: os.into(), architecture: architecture.into(), ..Self::default() }
+    }
+
+    pub(crate) fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            architecture: fields.text("architecture")?,
+            os: fields.text("os")?,
+            os_version: fields.nonempty("os.version")?,
+            os_features: fields.strings("os.features")?,
+            variant: fields.nonempty("variant")?,
+            features: fields.strings("features")?,
+        })
+    }
+
+    pub(crate) fn write_oci(&self, writer: &mut Writer) {
+        writer.object(|w| self.write_oci_fields(w));
+    }
+
+    /// Writes the fields without the braces: a config holds them among its own.
+    pub(crate) fn write_oci_fields(&self, writer: &mut Writer) {
+        writer.key("architecture").string(&self.architecture);
+        writer.key("os").string(&self.os);
+        writer.text_unless_empty("os.version", self.os_version.as_deref().unwrap_or_default());
+        writer.strings_unless_empty("os.features", &self.os_features);
+        writer.text_unless_empty("variant", self.variant.as_deref().unwrap_or_default());
+    }
+
+    pub(crate) fn write_docker(&self, writer: &mut Writer) {
+        writer.object(|w| {
+            self.write_oci_fields(w);
+            w.strings_unless_empty("features", &self.features);
+        });
+    }
+}
+
+impl fmt::Display for Platform {
+    /// Writes `os/architecture` or `os/architecture/variant`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
 }
