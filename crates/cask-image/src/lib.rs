@@ -1,6 +1,7 @@
 //! Digests, media types, platforms, manifests, indexes and configs of container images.
 
 mod base64;
+mod choose;
 mod descriptor;
 mod error;
 mod hash;
@@ -16,6 +17,10 @@ mod schema1;
 mod timestamp;
 
 pub use cask_reference::{Algorithm, Digest, DigestError, DigestErrorKind};
+pub use choose::{
+    NoInstance, PlatformError, PlatformWanted, PreferredCompression, choose_instance,
+    choose_instance_preferring,
+};
 pub use descriptor::Descriptor;
 pub use error::{ManifestError, ManifestErrorKind};
 pub use hash::Hasher;
