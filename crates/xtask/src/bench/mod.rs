@@ -1,0 +1,10 @@
+//! `cargo xtask bench`
+
+mod corpus;
+mod machine;
+mod measure;
+mod report;
+mod rows;
+mod run;
+
+pub(crate) use run::{BenchOptions, run};

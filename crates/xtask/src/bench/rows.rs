@@ -1,0 +1,199 @@
+//! What is measured: one row for each job.
+
+use super::corpus::Corpus;
+use Line::{Exec, Shell};
+
+/// A command. `{program}` stands for the program of its side, `{corpus}` for the folder of images, `{out}` for a folder
+/// that is empty before each run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line {
+    /// A program and its arguments, separated by spaces; no shell is in the way.
+    Exec(&'static str),
+    /// Text for `sh`.
+    Shell(&'static str),
+}
+
+/// A job, and who does it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// What `--filter` looks at.
+    pub(crate) name: &'static str,
+    /// The images that must be there.
+    pub(crate) corpora: &'static [Corpus],
+    /// Our program at the job.
+    pub(crate) ours: Line,
+    /// The peer at the same job.
+    pub(crate) peer: Line,
+    /// The least that plain tools need for the same bytes.
+    pub(crate) floor: Line,
+    /// Runs before each command, after `{out}` was emptied, and is not measured.
+    pub(crate) prepare: Option<Line>,
+    /// Runs after each command, and is not measured. What is in `{out}` needs none.
+    pub(crate) cleanup: Option<Line>,
+    /// What we want to reach, in words; empty where nothing is set.
+    pub(crate) goal: &'static str,
+}
+
+impl Row {
+    /// A job for which both programs are asked in the same words.
+    const fn same(
+        name: &'static str,
+        corpora: &'static [Corpus],
+        job: &'static str,
+        floor: Line,
+        goal: &'static str,
+    ) -> Self {
+        let (ours, peer) = (Exec(job), Exec(job));
+        Self { name, corpora, ours, peer, floor, prepare: None, cleanup: None, goal }
+    }
+
+    /// The row, with something to be done before each command.
+    const fn after(self, prepare: Line) -> Self {
+        Self { prepare: Some(prepare), ..self }
+    }
+}
+
+const LINEAR: &str = "linear in layers";
+
+/// Every row, in the order in which they run.
+pub(crate) const ROWS: &[Row] = &[
+    Row::same("start-up", &[], "{program} --version", Exec("busybox true"), "≤ 0.003 s, ≤ 8 MB"),
+    Row::same(
+        "inspect oci",
+        &[Corpus::Python],
+        "{program} --insecure-policy inspect oci:{corpus}/python:latest",
+        Exec("busybox cat {corpus}/python/index.json"),
+        "≤ 0.005 s",
+    ),
+    Row::same(
+        "inspect docker-archive",
+        &[Corpus::Python],
+        "{program} --insecure-policy inspect docker-archive:{corpus}/python.docker.tar",
+        Exec("tar -xOf {corpus}/python.docker.tar manifest.json"),
+        "",
+    ),
+    Row::same(
+        "oci to oci-archive, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy oci:{corpus}/python:latest oci-archive:{out}/a.tar:latest",
+        Exec("cp -r {corpus}/python {out}/copy"),
+        "wall ≤ 2.5 × floor",
+    ),
+    Row::same(
+        "oci to dir, debian",
+        &[Corpus::Debian],
+        "{program} --insecure-policy copy oci:{corpus}/debian:latest dir:{out}/dir",
+        Exec("cp -r {corpus}/debian {out}/copy"),
+        "wall ≤ 2.5 × floor",
+    ),
+    Row::same(
+        "oci to oci, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy oci:{corpus}/python:latest oci:{out}/oci:latest",
+        Exec("cp -r {corpus}/python {out}/copy"),
+        "",
+    ),
+    Row::same(
+        "oci to oci, python, all there",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy oci:{corpus}/python:latest oci:{out}/oci:latest",
+        Exec("busybox cat {corpus}/python/index.json"),
+        "",
+    )
+    .after(Exec("cp -r {corpus}/python {out}/oci")),
+    Row::same(
+        "oci-archive to oci, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy oci-archive:{corpus}/python.oci.tar oci:{out}/oci:latest",
+        Exec("tar -xf {corpus}/python.oci.tar -C {out}"),
+        "",
+    ),
+    Row::same(
+        "oci to docker-archive, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy oci:{corpus}/python:latest docker-archive:{out}/a.tar:python:latest",
+        Shell(
+            "for b in {corpus}/python/blobs/sha256/*; do gzip -dcf <$b >{out}/${b##*/} || exit; done",
+        ),
+        "wall ≤ 0.3 × peer",
+    ),
+    Row::same(
+        "docker-archive to oci, gzip, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --dest-compress-format gzip \
+         docker-archive:{corpus}/python.docker.tar oci:{out}/oci:latest",
+        Shell("for t in {corpus}/python.plain/*; do pigz -c $t >{out}/${t##*/} || exit; done"),
+        "wall ≤ 0.5 × peer, output not larger",
+    ),
+    Row::same(
+        "docker-archive to oci, zstd, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --dest-compress-format zstd \
+         docker-archive:{corpus}/python.docker.tar oci:{out}/oci:latest",
+        Shell(
+            "for t in {corpus}/python.plain/*; do zstd -q -3 -c $t >{out}/${t##*/} || exit; done",
+        ),
+        "wall ≤ 0.4 × peer",
+    ),
+    Row::same(
+        "oci to oci-archive, many30",
+        &[Corpus::Many30],
+        "{program} --insecure-policy copy oci:{corpus}/many30:latest oci-archive:{out}/a.tar:latest",
+        Exec("cp -r {corpus}/many30 {out}/copy"),
+        "",
+    ),
+    Row::same(
+        "oci to dir, bigblob",
+        &[Corpus::BigBlob],
+        "{program} --insecure-policy copy oci:{corpus}/bigblob:latest dir:{out}/dir",
+        Exec("cp -r {corpus}/bigblob {out}/copy"),
+        "peak ≤ 64 MB",
+    ),
+    Row::same(
+        "oci to dir, 1 layer",
+        &[Corpus::Layers(1)],
+        "{program} --insecure-policy copy oci:{corpus}/layers-1:latest dir:{out}/dir",
+        Exec("cp -r {corpus}/layers-1 {out}/copy"),
+        LINEAR,
+    ),
+    Row::same(
+        "oci to dir, 10 layers",
+        &[Corpus::Layers(10)],
+        "{program} --insecure-policy copy oci:{corpus}/layers-10:latest dir:{out}/dir",
+        Exec("cp -r {corpus}/layers-10 {out}/copy"),
+        LINEAR,
+    ),
+    Row::same(
+        "oci to dir, 100 layers",
+        &[Corpus::Layers(100)],
+        "{program} --insecure-policy copy oci:{corpus}/layers-100:latest dir:{out}/dir",
+        Exec("cp -r {corpus}/layers-100 {out}/copy"),
+        LINEAR,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ROWS.len());
+    }
+
+    #[test]
+    fn rows_name_the_images_that_they_read() {
+        for row in ROWS {
+            let (Exec(text) | Shell(text)) = row.ours;
+            let read = text
+                .split("{corpus}/")
+                .skip(1)
+                .map(|rest| rest.split([':', '.', '/']).next().unwrap());
+            let declared: Vec<String> = row.corpora.iter().map(|corpus| corpus.name()).collect();
+            assert_eq!(read.collect::<Vec<_>>(), declared, "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Measures rows, and writes the report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::corpus::{Corpora, Corpus};
+use super::machine::Machine;
+use super::measure::{Places, Sample, measure};
+use super::report::{Measured, Report, Side};
+use super::rows::{Line, ROWS, Row};
+use crate::console;
+use crate::process::{command, succeed};
+use crate::workspace::{cargo, root, target};
+
+/// A row is measured more often than others where each warm-up took less than this.
+const SHORT_SECONDS: f64 = 0.1;
+
+/// How much more often.
+const SHORT_TIMES: usize = 5;
+
+/// How `cargo xtask bench` is asked to work.
+#[derive(clap::Args, Debug)]
+#[command(
+    long_about = "Measures our programs beside their peers and beside plain tools; asserts nothing
+
+Each row is one job, done by our program, by the peer, and by the least of plain tools that the job needs. After a \
+warm-up they take turns. Prints medians of wall time, CPU time, peak memory and bytes written, with the ratios, and \
+writes them to target/bench/latest.md, and every run to target/bench/latest.json.
+
+Images are made once, below target/corpus, with debootstrap and apt from the machine's own mirror; that needs root, \
+some minutes, and 5 GB."
+)]
+pub(crate) struct BenchOptions {
+    /// Only rows whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    filter: String,
+    /// How often each command is measured; five times as often in rows that take less than 0.1 s
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Lists the rows and ends
+    #[arg(long)]
+    list: bool,
+    /// Another program in ours' place; without it, dray is built for release
+    #[arg(long, value_name = "PROGRAM")]
+    ours: Option<PathBuf>,
+    /// The peer
+    #[arg(long, value_name = "PROGRAM", default_value = "skopeo")]
+    peer: PathBuf,
+}
+
+/// Measures what was asked for.
+///
+/// # Errors
+///
+/// Where no row fits, dray cannot be built, images cannot be made, or the report cannot be written. A command that
+/// fails is a line of the report.
+pub(crate) fn run(options: &BenchOptions) -> Result<()> {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| row.name.contains(&options.filter)).collect();
+    if rows.is_empty() {
+        bail!("no row's name contains `{}`; `cargo xtask bench --list` shows them", options.filter);
+    }
+    if options.list {
+        rows.iter().for_each(|row| console::line(row.name));
+        return Ok(());
+    }
+    let ours = match &options.ours {
+        Some(program) => program.clone(),
+        None => build_ours()?,
+    };
+    let corpora = Corpora::open(target().join("corpus"))?;
+    let made = needed(&rows).map(|corpus| corpora.make(corpus)).collect::<Result<Vec<_>>>()?;
+    let folder = target().join("bench");
+    let places = |program: &Path| Places {
+        program: program.to_owned(),
+        corpus: corpora.folder().to_owned(),
+        out: folder.join("out"),
+    };
+    let programs = [places(&ours), places(&options.peer)];
+    let mut report =
+        Report { machine: Machine::look(&ours, &options.peer), corpora: made, rows: Vec::new() };
+    for row in rows {
+        console::heading(row.name);
+        report.rows.push(measure_row(row, &programs, options.runs)?);
+    }
+    write(&report, &folder)
+}
+
+fn build_ours() -> Result<PathBuf> {
+    console::heading("cargo build --release --package dray");
+    succeed(command(cargo(), ["build", "--release", "--package", "dray"]).current_dir(root()))?;
+    Ok(target().join("release").join("dray"))
+}
+
+/// The images that rows read, each once, in the order of their first use.
+fn needed<'a>(rows: &'a [&Row]) -> impl Iterator<Item = Corpus> + 'a {
+    let all = || rows.iter().flat_map(|row| row.corpora.iter().copied());
+    all()
+        .enumerate()
+        .filter(move |(at, corpus)| !all().take(*at).any(|other| other == *corpus))
+        .map(|(_, c)| c)
+}
+
+fn measure_row(row: &Row, [ours, peer]: &[Places; 2], runs: u16) -> Result<Measured> {
+    let sides = [(ours, row.ours), (peer, row.peer), (ours, row.floor)];
+    let mut results = sides.map(|_| Side::Ran(Vec::new()));
+    let mut longest = 0.0_f64;
+    let mut round = 0;
+    while round <= usize::from(runs) * if longest < SHORT_SECONDS { SHORT_TIMES } else { 1 } {
+        for ((places, line), result) in sides.iter().zip(&mut results) {
+            let Side::Ran(samples) = result else { continue };
+            match run_once(row, places, *line)? {
+                Err(error) => {
+                    console::line(&format!("failed: {error:#}"));
+                    *result = Side::Failed(format!("{error:#}"));
+                }
+                Ok(sample) if round > 0 => samples.push(sample),
+                // The warm-up only tells how long the row takes.
+                Ok(sample) => longest = longest.max(sample.wall_seconds),
+            }
+        }
+        round += 1;
+    }
+    let [ours, peer, floor] = results;
+    Ok(Measured { name: row.name, goal: row.goal, ours, peer, floor })
+}
+
+/// Runs one side of a row. The outer error is the bench's, the inner one the command's.
+fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
+    empty(&places.out)?;
+    if let Some(prepare) = row.prepare {
+        succeed(&mut places.command(prepare))?;
+    }
+    let result = measure(&mut places.command(line), &places.out);
+    if let Some(cleanup) = row.cleanup {
+        succeed(&mut places.command(cleanup))?;
+    }
+    Ok(result)
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(folder),
+    }
+    .with_context(|| format!("cannot empty {}", folder.display()))
+}
+
+fn write(report: &Report, folder: &Path) -> Result<()> {
+    let text = report.markdown();
+    let json = serde_json::to_string_pretty(report).context("cannot write figures as JSON")?;
+    for (name, content) in [("latest.md", &text), ("latest.json", &json)] {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    empty(&folder.join("out"))?;
+    console::line("");
+    console::line(&text);
+    console::line(&format!("written to {}", folder.join("latest.md").display()));
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! `cargo xtask test`
+
+mod deny;
+mod packages;
+mod run;
+mod summary;
+
+pub(crate) use run::{TestOptions, run};

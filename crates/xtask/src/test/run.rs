@@ -1,0 +1,139 @@
+//! The steps, their times, and what they found.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, pipe};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::summary::Summary;
+use super::{deny, packages};
+use crate::console;
+use crate::process::{command, succeed};
+use crate::workspace::{cargo, root, target};
+
+/// How `cargo xtask test` is asked to work.
+#[derive(clap::Args, Debug)]
+#[command(long_about = "Checks everything: format, lints, licences, every test
+
+Installs the packages of Debian that hold the programs tests compare with (needs root), then runs cargo fmt, clippy, \
+cargo deny where it is installed, and cargo test with doc tests, and prints the time of each step. Goes on after a \
+step that failed, and fails in the end. The results of cargo test are kept in target/xtask/test.txt.
+
+Tests read tables of cases in the folder that the environment variable CASK_CASES names; without it those tests pass \
+without reading any, unless CI is set: then they fail.")]
+pub(crate) struct TestOptions {
+    /// Only what needs no peer and no root: neither packages, format, lints nor the tests of whole programs
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Does everything that a change must survive.
+///
+/// # Errors
+///
+/// Where packages are missing that cannot be installed: nothing else is tried then. Otherwise in the end, naming the
+/// steps that failed.
+pub(crate) fn run(options: &TestOptions) -> Result<()> {
+    if env::var_os("CASK_CASES").is_none() {
+        console::line(
+            "note: CASK_CASES is not set: tables of cases from outside the repository are not read",
+        );
+    }
+    let mut steps = Steps::default();
+    let mut summary = Summary::default();
+    if options.quick {
+        steps.step("tests", || cargo_test(&["--workspace", "--exclude", "tests"], &mut summary));
+        steps.step("structure", || {
+            cargo_test(&["-p", "tests", "--test", "structure"], &mut summary)
+        });
+    } else {
+        steps.step("packages", packages::install);
+        if steps.failed() > 0 {
+            return steps.end();
+        }
+        steps.step("format", || cargo_run(&["fmt", "--all", "--check"]));
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        steps.step("lints", || cargo_run(&lints));
+        steps.step("deny", deny::check);
+        // Tests of whole programs start them from the target folder.
+        steps.step("programs", || cargo_run(&["build", "--workspace", "--bins"]));
+        steps.step("tests", || cargo_test(&["--workspace"], &mut summary));
+    }
+    let text = summary.text();
+    let file = target().join("xtask").join("test.txt");
+    fs::create_dir_all(file.parent().expect("joined above"))
+        .and_then(|()| fs::write(&file, &text))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    console::heading("cargo test, in short");
+    console::line(&text);
+    steps.end()
+}
+
+fn cargo_run(arguments: &[&str]) -> Result<String> {
+    succeed(command(cargo(), arguments).current_dir(root()))?;
+    Ok(String::new())
+}
+
+/// Runs cargo test, shows what it prints, and keeps its results.
+fn cargo_test(arguments: &[&str], summary: &mut Summary) -> Result<String> {
+    let mut test = command(cargo(), ["test", "--no-fail-fast"]);
+    test.args(arguments).current_dir(root());
+    let (reader, writer) = pipe().context("cannot make a pipe")?;
+    // One pipe for both, so that results stay below the name of their target.
+    test.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer);
+    let mut child = test.spawn().context("cannot run cargo test")?;
+    // Our ends of the pipe are in it; without them gone there is no end of file.
+    drop(test);
+    let mut lines = BufReader::new(reader);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).context("cannot read what cargo test prints")? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches('\n');
+        console::line(text);
+        summary.read(text);
+        line.clear();
+    }
+    let status = child.wait().context("cannot wait for cargo test")?;
+    if status.success() { Ok(String::new()) } else { bail!("cargo test: {status}") }
+}
+
+/// Steps that ran, with their times.
+#[derive(Debug, Default)]
+struct Steps {
+    done: Vec<(&'static str, Duration, Result<String, String>)>,
+}
+
+impl Steps {
+    fn step(&mut self, name: &'static str, step: impl FnOnce() -> Result<String>) {
+        console::heading(name);
+        let start = Instant::now();
+        let result = step().map_err(|error| format!("{error:#}"));
+        if let Err(error) = &result {
+            console::line(&format!("{name} failed: {error}"));
+        }
+        self.done.push((name, start.elapsed(), result));
+    }
+
+    fn failed(&self) -> usize {
+        self.done.iter().filter(|(_, _, result)| result.is_err()).count()
+    }
+
+    fn end(&self) -> Result<()> {
+        console::heading("steps");
+        for (name, time, result) in &self.done {
+            let words = match result {
+                Ok(note) => format!("ok      {note}"),
+                Err(error) => format!("FAILED  {error}"),
+            };
+            console::line(
+                format!("{name:<10} {:>7} s  {words}", console::seconds(*time)).trim_end(),
+            );
+        }
+        match self.failed() {
+            0 => Ok(()),
+            failed => bail!("{failed} of {} steps failed", self.done.len()),
+        }
+    }
+}

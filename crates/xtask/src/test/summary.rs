@@ -1,0 +1,118 @@
+//! What cargo test said, in its own lines, without the tests that passed.
+
+/// Collects the lines that matter while they go by.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    /// The target whose results come next, as cargo announced it.
+    target: String,
+    lines: Vec<String>,
+    totals: Totals,
+}
+
+/// Sums over targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Totals {
+    targets: u64,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    measured: u64,
+    filtered: u64,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Takes the next line of cargo's output.
+    pub(crate) fn read(&mut self, line: &str) {
+        let announced =
+            ["Running ", "Doc-tests "].iter().any(|word| line.trim_start().starts_with(word));
+        if announced && line.starts_with("  ") {
+            line.clone_into(&mut self.target);
+        } else if line.starts_with("test ") && line.ends_with("... FAILED") {
+            self.lines.push(line.to_owned());
+        } else if line.starts_with("test result: ") {
+            self.read_result(line);
+        }
+    }
+
+    fn read_result(&mut self, line: &str) {
+        let of = |word: &str| number_before(line, word).unwrap_or(0.0);
+        let (passed, failed, ignored) =
+            (count(of("passed;")), count(of("failed;")), count(of("ignored;")));
+        self.totals.targets += 1;
+        self.totals.passed += passed;
+        self.totals.failed += failed;
+        self.totals.ignored += ignored;
+        self.totals.measured += count(of("measured;"));
+        self.totals.filtered += count(of("filtered"));
+        let time = line.rsplit_once("finished in ").and_then(|(_, time)| time.strip_suffix('s'));
+        self.totals.seconds += time.and_then(|time| time.parse::<f64>().ok()).unwrap_or(0.0);
+        // A target without tests says nothing, unless something is wrong with it.
+        if passed + failed + ignored > 0 || !line.contains(": ok.") {
+            self.lines.push(self.target.clone());
+            self.lines.push(line.to_owned());
+        }
+    }
+
+    /// The lines so far, and the sum of all targets in the same words.
+    pub(crate) fn text(&self) -> String {
+        let Totals { targets, passed, failed, ignored, measured, filtered, seconds } = self.totals;
+        let word = if failed == 0 { "ok" } else { "FAILED" };
+        let mut text = self.lines.join("\n");
+        text.push_str(&format!(
+            "\n     All {targets} targets\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; \
+             {measured} measured; {filtered} filtered out; finished in {seconds:.2}s\n"
+        ));
+        text
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of tests are small whole numbers"
+)]
+fn count(number: f64) -> u64 {
+    number as u64
+}
+
+fn number_before(line: &str, word: &str) -> Option<f64> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let at = words.iter().position(|other| *other == word)?;
+    words.get(at.checked_sub(1)?)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_kept_and_summed() {
+        let mut summary = Summary::default();
+        for line in "\
+   Compiling cask v0.1.0
+     Running unittests src/lib.rs (target/debug/deps/a-1)
+running 2 tests
+test one ... ok
+test two ... FAILED
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.50s
+     Running unittests src/main.rs (target/debug/deps/b-1)
+test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+   Doc-tests cask
+test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.25s"
+            .lines()
+        {
+            summary.read(line);
+        }
+        let expected = "\
+test two ... FAILED
+     Running unittests src/lib.rs (target/debug/deps/a-1)
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.50s
+   Doc-tests cask
+test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.25s
+     All 3 targets
+test result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.75s
+";
+        assert_eq!(summary.text(), expected);
+    }
+}
