@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -65,14 +66,17 @@ impl From<&Descriptor> for Measured {
     }
 }
 
+/// Is told how many more bytes were read, and says whether to go on.
+pub type Watch = dyn Fn(u64) -> ControlFlow<()> + Send + Sync;
+
 /// Compares what passes by with what was promised.
 struct Check {
     hasher: Option<Hasher>,
     expected: Option<Measured>,
     measured: Option<Measured>,
     passed: u64,
-    /// Told of every chunk.
-    watch: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    /// Told of every chunk; says whether to go on.
+    watch: Option<Arc<Watch>>,
 }
 
 impl Check {
@@ -86,8 +90,11 @@ impl Check {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(chunk);
         }
-        if let Some(watch) = &self.watch {
-            watch(chunk.len() as u64);
+        if let Some(watch) = &self.watch
+            && watch(chunk.len() as u64).is_break()
+        {
+            return Err(Error::new(ErrorKind::Cancelled, "reading blob", "")
+                .with_detail("the operation was given up"));
         }
         Ok(())
     }
@@ -155,9 +162,10 @@ impl BlobReader {
         Self { bytes: Bytestream::Read(Box::new(read)), check, pending: Bytes::new() }
     }
 
-    /// Has a function told of how many bytes were read, chunk by chunk.
+    /// Has a function told of how many bytes were read, chunk by chunk. When it breaks, reading
+    /// fails with `Cancelled`.
     #[must_use]
-    pub fn watched(mut self, watch: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
+    pub fn watched(mut self, watch: Arc<Watch>) -> Self {
         self.check.watch = Some(watch);
         self
     }

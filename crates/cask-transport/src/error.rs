@@ -55,6 +55,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The place cannot be reached, or the connection failed; trying again may help.
     Network,
+    /// The operation was given up, because another part of it failed or the user said so.
+    Cancelled,
     /// The operating system refused: no space, no permission, a broken disk.
     Io,
 }

@@ -12,7 +12,7 @@ mod transaction;
 mod transports;
 mod verified;
 
-pub use blob::{BlobRead, BlobReader, CHUNK_BYTES, Measured, UnverifiedBlob};
+pub use blob::{BlobRead, BlobReader, CHUNK_BYTES, Measured, UnverifiedBlob, Watch};
 pub use blocking::blocking;
 pub use capabilities::{Capabilities, CollectionCapabilities, LayerForm};
 pub use collection::{Collection, Entry};
