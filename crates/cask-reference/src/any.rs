@@ -106,7 +106,8 @@ impl AnyReference {
 ///
 /// ```
 /// let sorted = cask_reference::sort_by_information(&["b", "?", "a", "c:1"]);
-/// assert_eq!(sorted, ["docker.io/library/c:1", "docker.io/library/a", "docker.io/library/b", "?"]);
+/// let names = ["docker.io/library/c:1", "docker.io/library/a", "docker.io/library/b", "?"];
+/// assert_eq!(sorted, names);
 /// ```
 pub fn sort_by_information(texts: &[impl AsRef<str>]) -> Vec<String> {
     // Not a reference: rank 6, after all that are.

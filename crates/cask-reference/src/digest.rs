@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// The hash algorithm of a [`Digest`].
 ///
-/// Source: the image specification's registered algorithms, and `sha384`, which the Go tools accept.
+/// Source: the image specification's registered algorithms, and `sha384`, which the Go tools
+/// accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// SHA-256, 64 hexadecimal digits.

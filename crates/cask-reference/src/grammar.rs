@@ -263,12 +263,14 @@ fn run(bytes: &[u8], start: usize, test: impl Fn(u8) -> bool) -> usize {
 mod tests {
     use super::*;
 
-    /// A failing row is `offset expected…`; only the offset and the start of the words are asked.
-    fn check(cases: &[(&str, Result<(), (usize, &str)>)], read: fn(&str) -> Result<(), Stop>) {
+    /// Where reading stops, and some of the words of what is expected there.
+    type StopsAt<'a> = Option<(usize, &'a str)>;
+
+    fn check(cases: &[(&str, StopsAt<'_>)], read: fn(&str) -> Result<(), Stop>) {
         for (input, expected) in cases {
             match (read(input), expected) {
-                (Ok(()), Ok(())) => {}
-                (Err(stop), Err((offset, words)))
+                (Ok(()), None) => {}
+                (Err(stop), Some((offset, words)))
                     if stop.offset == *offset && stop.expected.contains(words) => {}
                 (found, _) => panic!("{input:?}: {found:?}, expected {expected:?}"),
             }
@@ -278,45 +280,45 @@ mod tests {
     #[test]
     fn reading_stops_at_the_first_byte_that_cannot_belong_to_a_reference() {
         let cases = [
-            ("a", Ok(())),
-            ("", Err((0, "lower-case letter"))),
-            ("a b", Err((1, "one of './_-'"))),
-            (" a", Err((0, "lower-case letter"))),
-            ("a\n", Err((1, "one of './_-'"))),
-            ("aé", Err((1, "one of './_-'"))),
-            ("a//b", Err((2, "lower-case letter"))),
-            ("a/b/", Err((4, "lower-case letter"))),
-            ("a/b_", Err((4, "lower-case letter"))),
-            ("a/b___c", Err((5, "lower-case letter"))),
-            ("a/b..c", Err((4, "lower-case letter"))),
-            ("a/b.-c", Err((4, "lower-case letter"))),
-            ("a/b---c", Ok(())),
-            ("do__cker/x/", Err((11, "lower-case letter"))),
-            ("bad_host:80/x", Err((8, "one of './_-'"))),
-            ("host:http/x", Err((5, "port"))),
-            ("host:80a/x", Err((7, "port"))),
-            ("https://host/x", Err((0, "scheme"))),
-            ("docker://x", Err((0, "scheme"))),
-            ("[::1]:5000/x", Ok(())),
-            ("[::1/x", Err((4, "IPv6"))),
-            ("[]/x", Err((1, "IPv6"))),
-            ("[::1%eth0]/x", Err((4, "IPv6"))),
-            ("[::1]a/x", Err((5, "port"))),
-            ("[::1]", Err((0, "lower-case letter"))),
-            ("a-.b/x", Err((2, "after '-'"))),
-            ("a:", Err((2, "tag"))),
-            ("a:-", Err((2, "tag"))),
-            ("a:b:c", Err((3, "tag"))),
-            ("a:b~", Err((3, "tag"))),
-            ("a/b:c/d", Err((3, "one of './_-'"))),
-            ("a@", Err((2, "algorithm"))),
-            ("a@sha256", Err((8, "':'"))),
-            ("a@sha256:", Err((9, "hexadecimal"))),
-            ("a@sha256:12345678901234567890123456789012", Ok(())),
-            ("a@sha256:1234567890123456789012345678901", Err((40, "hexadecimal"))),
-            ("a@x+y.z:12345678901234567890123456789012", Ok(())),
-            ("a@x++y:12345678901234567890123456789012", Err((4, "algorithm"))),
-            ("a@x:12345678901234567890123456789012@y", Err((36, "hexadecimal"))),
+            ("a", None),
+            ("", Some((0, "lower-case letter"))),
+            ("a b", Some((1, "one of './_-'"))),
+            (" a", Some((0, "lower-case letter"))),
+            ("a\n", Some((1, "one of './_-'"))),
+            ("aé", Some((1, "one of './_-'"))),
+            ("a//b", Some((2, "lower-case letter"))),
+            ("a/b/", Some((4, "lower-case letter"))),
+            ("a/b_", Some((4, "lower-case letter"))),
+            ("a/b___c", Some((5, "lower-case letter"))),
+            ("a/b..c", Some((4, "lower-case letter"))),
+            ("a/b.-c", Some((4, "lower-case letter"))),
+            ("a/b---c", None),
+            ("do__cker/x/", Some((11, "lower-case letter"))),
+            ("bad_host:80/x", Some((8, "one of './_-'"))),
+            ("host:http/x", Some((5, "port"))),
+            ("host:80a/x", Some((7, "port"))),
+            ("https://host/x", Some((0, "scheme"))),
+            ("docker://x", Some((0, "scheme"))),
+            ("[::1]:5000/x", None),
+            ("[::1/x", Some((4, "IPv6"))),
+            ("[]/x", Some((1, "IPv6"))),
+            ("[::1%eth0]/x", Some((4, "IPv6"))),
+            ("[::1]a/x", Some((5, "port"))),
+            ("[::1]", Some((0, "lower-case letter"))),
+            ("a-.b/x", Some((2, "after '-'"))),
+            ("a:", Some((2, "tag"))),
+            ("a:-", Some((2, "tag"))),
+            ("a:b:c", Some((3, "tag"))),
+            ("a:b~", Some((3, "tag"))),
+            ("a/b:c/d", Some((3, "one of './_-'"))),
+            ("a@", Some((2, "algorithm"))),
+            ("a@sha256", Some((8, "':'"))),
+            ("a@sha256:", Some((9, "hexadecimal"))),
+            ("a@sha256:12345678901234567890123456789012", None),
+            ("a@sha256:1234567890123456789012345678901", Some((40, "hexadecimal"))),
+            ("a@x+y.z:12345678901234567890123456789012", None),
+            ("a@x++y:12345678901234567890123456789012", Some((4, "algorithm"))),
+            ("a@x:12345678901234567890123456789012@y", Some((36, "hexadecimal"))),
         ];
         check(&cases, |text| split(text, First::DomainOrPath).map(drop));
     }
@@ -325,7 +327,7 @@ mod tests {
     fn a_tag_has_at_most_128_characters() {
         let longest = "t".repeat(128);
         let longer = "t".repeat(129);
-        check(&[(&longest, Ok(())), (&longer, Err((128, "end of the tag")))], tag);
+        check(&[(&longest, None), (&longer, Some((128, "end of the tag")))], tag);
     }
 
     #[test]

@@ -152,3 +152,45 @@ impl TryFrom<&str> for LiteralReference {
         text.parse()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks the parts, and whether the name is short.
+    fn check(input: &str, domain: Option<&str>, path: &str, is_short: bool) {
+        let found = LiteralReference::parse(input).unwrap();
+        assert_eq!((found.domain(), found.path()), (domain, path), "{input}");
+        assert_eq!(found.is_short_name(), is_short, "{input}");
+        assert_eq!(found.to_string(), input);
+    }
+
+    #[test]
+    fn nothing_is_filled_in() {
+        check("a", None, "a", true);
+        check("a.b:80", None, "a.b", true);
+        check("a/b", Some("a"), "b", true);
+        check("a_b/c:t", None, "a_b/c", true);
+        check("a_b.c/d", None, "a_b.c/d", true);
+        check("a.b/c", Some("a.b"), "c", false);
+        check("localhost/a", Some("localhost"), "a", false);
+        check("Host/a", Some("Host"), "a", false);
+        check("docker.io/a", Some("docker.io"), "a", false);
+        check(&"0".repeat(64), None, &"0".repeat(64), true);
+    }
+
+    #[test]
+    fn a_registry_is_put_before_the_whole_name() {
+        for (input, prefix, expected) in [
+            ("a", "quay.io", Some("quay.io/a")),
+            ("a/b:t", "quay.io/team", Some("quay.io/team/a/b:t")),
+            ("a", "docker.io", Some("docker.io/library/a")),
+            ("a", "localhost:80", Some("localhost:80/a")),
+            ("a:80/b", "quay.io", None),
+            ("a", "", None),
+        ] {
+            let found = LiteralReference::parse(input).unwrap().qualify(prefix).ok();
+            assert_eq!(found.map(|found| found.to_string()).as_deref(), expected, "{input}");
+        }
+    }
+}

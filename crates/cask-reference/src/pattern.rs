@@ -63,10 +63,8 @@ impl Chunk {
     /// What is left of the text after this chunk, if the text starts with it.
     fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
         let mut rest = text.chars();
-        self.atoms
-            .iter()
-            .all(|atom| rest.next().is_some_and(|c| atom.matches(c)))
-            .then(|| rest.as_str())
+        let matches = self.atoms.iter().all(|atom| rest.next().is_some_and(|c| atom.matches(c)));
+        matches.then_some(rest.as_str())
     }
 
     /// What is left of the text after this chunk, at the first place where it can stand.

@@ -218,3 +218,121 @@ impl TryFrom<&str> for Reference {
         text.parse()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DigestErrorKind, ReferenceErrorKind};
+
+    const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    /// `@` in the cases stands for a digest.
+    fn with_digest(text: &str) -> String {
+        text.replace('@', DIGEST)
+    }
+
+    /// Checks what is printed, in full and for people, and what is left of tag and digest.
+    fn check(input: &str, [full, familiar, docker_ref]: [&str; 3]) {
+        let input = with_digest(input);
+        let reference: Reference = input.parse().unwrap();
+        assert_eq!(reference.to_string(), with_digest(full), "{input}");
+        assert_eq!(reference.familiar(), with_digest(familiar), "{input}");
+        let chosen = Reference::parse_docker_ref(&input).unwrap();
+        assert_eq!(chosen.to_string(), with_digest(docker_ref), "{input}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        check("a", ["docker.io/library/a", "a", "docker.io/library/a:latest"]);
+        check("a:T", ["docker.io/library/a:T", "a:T", "docker.io/library/a:T"]);
+        check("a@", ["docker.io/library/a@", "a@", "docker.io/library/a@"]);
+        check("a:t@", ["docker.io/library/a:t@", "a:t@", "docker.io/library/a@"]);
+        check("a/b", ["docker.io/a/b", "a/b", "docker.io/a/b:latest"]);
+        check(
+            "localhost",
+            ["docker.io/library/localhost", "localhost", "docker.io/library/localhost:latest"],
+        );
+        check(
+            "localhost:80",
+            ["docker.io/library/localhost:80", "localhost:80", "docker.io/library/localhost:80"],
+        );
+        check("localhost/a", ["localhost/a", "localhost/a", "localhost/a:latest"]);
+        check("index.docker.io/a", ["docker.io/library/a", "a", "docker.io/library/a:latest"]);
+        check(
+            "registry-1.docker.io/a",
+            ["registry-1.docker.io/a", "registry-1.docker.io/a", "registry-1.docker.io/a:latest"],
+        );
+        check("[::1]:80/a:t", ["[::1]:80/a:t", "[::1]:80/a:t", "[::1]:80/a:t"]);
+        check("Host/a", ["Host/a", "Host/a", "Host/a:latest"]);
+    }
+
+    /// Checks the kind, the place and the words of an error.
+    fn refuse(input: &str, kind: ReferenceErrorKind, offset: usize, words: &str) {
+        let error = Reference::parse_normalized(input).unwrap_err();
+        let found = (error.kind(), error.offset(), error.to_string());
+        assert_eq!(found, (kind, offset, words.into()), "{input}");
+        assert_eq!(error.input(), input);
+    }
+
+    #[test]
+    fn a_refusal_says_where_and_in_the_words_of_go() {
+        use ReferenceErrorKind::*;
+
+        let format = "invalid reference format";
+        refuse("", InvalidFormat, 0, format);
+        refuse("docker.io/", InvalidFormat, 10, format);
+        refuse("docker.io/a//b", InvalidFormat, 12, format);
+        refuse("index.docker.io/a:", InvalidFormat, 18, format);
+        refuse("a b", InvalidFormat, 1, format);
+        refuse("a:t t", InvalidFormat, 3, format);
+        refuse("https://quay.io/a", InvalidFormat, 0, format);
+        refuse("a_b.com/c", InvalidFormat, 1, format);
+        refuse("[a]/b", InvalidFormat, 0, format);
+
+        let lower = |name| format!("{format}: repository name ({name}) must be lowercase");
+        refuse("aB", NotLowercase, 1, &lower("library/aB"));
+        refuse("docker.io/aB:C", NotLowercase, 11, &lower("library/aB"));
+        refuse("a/É", NotLowercase, 2, &lower("a/É"));
+        refuse("quay.io/a/B", NotLowercase, 10, &lower("a/B"));
+        refuse("A_b/c", NotLowercase, 0, "repository name must be lowercase");
+        refuse("a:\u{212a}", NotLowercase, 2, "repository name must be lowercase");
+
+        let long = "repository name must not be more than 255 characters";
+        refuse(&"a".repeat(248), NameTooLong, 247, long);
+        refuse(&format!("docker.io/{}", "a".repeat(248)), NameTooLong, 257, long);
+        refuse(&format!("x.y/{}", "a".repeat(256)), NameTooLong, 259, long);
+        assert!("a".repeat(247).parse::<Reference>().is_ok());
+        assert!(format!("x.y/{}", "a".repeat(255)).parse::<Reference>().is_ok());
+
+        let id = &DIGEST[8..];
+        let words =
+            format!("invalid repository name ({id}), cannot specify 64-byte hexadecimal strings");
+        refuse(id, Identifier, 0, &words);
+
+        let length = InvalidDigest(DigestErrorKind::InvalidLength);
+        refuse(&format!("a/b{DIGEST}0"), length, 75, "invalid checksum digest length");
+        let unknown = InvalidDigest(DigestErrorKind::UnsupportedAlgorithm);
+        refuse(&format!("a/b@md5:{id}"), unknown, 4, "unsupported digest algorithm");
+        let upper = InvalidDigest(DigestErrorKind::InvalidFormat);
+        let digest = format!("a/b@sha256:{}", id.to_uppercase());
+        refuse(&digest, upper, 21, "invalid checksum digest format");
+    }
+
+    #[test]
+    fn parts_are_set_and_removed_one_by_one() {
+        let tagged: Reference = "a:t".parse().unwrap();
+        let digest: Digest = DIGEST[1..].parse().unwrap();
+        let both = tagged.clone().with_digest(digest.clone());
+        assert_eq!(both.familiar(), with_digest("a:t@"));
+        assert_eq!(both.selector(), Some(digest.as_str()));
+        assert_eq!(both.policy_identity(), None);
+        assert_eq!(both.clone().without_digest(), tagged);
+        assert_eq!(both.without_tag().familiar(), with_digest("a@"));
+        assert_eq!(tagged.clone().with_tag(Tag::latest()).familiar(), "a:latest");
+        assert_eq!(tagged.selector(), Some("t"));
+        let named = tagged.without_tag();
+        assert!(named.is_name_only());
+        assert_eq!((named.selector(), named.policy_identity()), (None, None));
+        assert_eq!(Reference::from(named.clone().into_repository()), named);
+    }
+}
