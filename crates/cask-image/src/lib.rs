@@ -2,9 +2,11 @@
 
 mod base64;
 mod choose;
+mod convert;
 mod descriptor;
 mod error;
 mod hash;
+mod image_config;
 mod image_manifest;
 mod index;
 mod json;
@@ -21,9 +23,14 @@ pub use choose::{
     NoInstance, PlatformError, PlatformWanted, PreferredCompression, choose_instance,
     choose_instance_preferring,
 };
+pub use convert::{
+    CompressionChange, Conversion, ConversionError, ConversionErrorKind, EncryptionChange,
+    LayerChange, Loss, LossKind, Schema1Blob,
+};
 pub use descriptor::Descriptor;
 pub use error::{ManifestError, ManifestErrorKind};
 pub use hash::Hasher;
+pub use image_config::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig};
 pub use image_manifest::{ImageFormat, ImageManifest};
 pub use index::Index;
 pub use manifest::Manifest;

@@ -146,6 +146,47 @@ impl MediaType {
     }
 }
 
+/// What marks a media type of encrypted content.
+const ENCRYPTED: &str = "+encrypted";
+
+impl MediaType {
+    /// Whether content of this type is encrypted.
+    ///
+    /// Source: `containers/ocicrypt`, which adds `+encrypted` to the type of the content.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Other(text) if text.ends_with(ENCRYPTED))
+    }
+
+    /// The type of such content when it is encrypted; `None` unless it is the type of an OCI
+    /// layer or of Docker's gzipped layers.
+    pub fn encrypted(&self) -> Option<Self> {
+        let can_be = matches!(
+            self,
+            Self::OciLayer(_) | Self::OciNondistributableLayer(_) | Self::DockerLayer(Gzip)
+        );
+        can_be.then(|| Self::from(format!("{self}{ENCRYPTED}").as_str()))
+    }
+
+    /// The type of such content when it is decrypted; `None` if it is not encrypted.
+    pub fn decrypted(&self) -> Option<Self> {
+        self.as_str().strip_suffix(ENCRYPTED).map(Self::from)
+    }
+
+    /// Whether the text is well-formed: a type and a subtype of the registered characters, each
+    /// of at most 127.
+    ///
+    /// Source: RFC 6838, section 4.2; OCI image specification, `defs-descriptor.json`.
+    pub fn is_well_formed(&self) -> bool {
+        let part = |text: &str| {
+            let registered = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b);
+            (1..=127).contains(&text.len())
+                && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && text.bytes().all(registered)
+        };
+        self.as_str().split_once('/').is_some_and(|(one, other)| part(one) && part(other))
+    }
+}
+
 impl From<&str> for MediaType {
     fn from(text: &str) -> Self {
         NAMED

@@ -1,7 +1,7 @@
 //! Reading the fields of objects.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use crate::error::{ManifestErrorKind as ErrorKind, quoted};
@@ -36,11 +36,6 @@ impl<'v> Fields<'v> {
         };
         refuse_case_variants(entries)?;
         Ok(Self { object, entries, any_case })
-    }
-
-    /// The object itself.
-    pub(crate) fn object(&self) -> &'v Value<'v> {
-        self.object
     }
 
     /// The value of a field, `None` if it is missing or null.
@@ -96,6 +91,18 @@ impl<'v> Fields<'v> {
         Ok(self.string(name)?.filter(|text| !text.is_empty()).map(str::to_owned))
     }
 
+    pub(crate) fn set(&self, name: &str) -> Result<BTreeSet<String>, Fault> {
+        self.get(name)?.map_or_else(|| Ok(BTreeSet::new()), Value::as_set)
+    }
+
+    /// A string that is parsed further, `None` if it is missing.
+    pub(crate) fn parsed<T>(&self, name: &str) -> Result<Option<T>, Fault>
+    where
+        T: FromStr<Err: std::fmt::Display>,
+    {
+        self.get(name)?.map(Value::as_parsed).transpose()
+    }
+
     pub(crate) fn boolean(&self, name: &str) -> Result<bool, Fault> {
         match self.get(name)? {
             None => Ok(false),
@@ -122,7 +129,7 @@ impl<'v> Fields<'v> {
     }
 
     pub(crate) fn string_map(&self, name: &str) -> Result<BTreeMap<String, String>, Fault> {
-        self.get(name)?.map_or_else(|| Ok(BTreeMap::new()), string_map)
+        self.get(name)?.map_or_else(|| Ok(BTreeMap::new()), Value::as_string_map)
     }
 }
 
@@ -162,6 +169,27 @@ impl<'v> Value<'v> {
         })
     }
 
+    /// The keys of an object whose values are empty objects, as Go writes a set.
+    pub(crate) fn as_set(&self) -> Result<BTreeSet<String>, Fault> {
+        let Kind::Object(entries) = &self.kind else { return Err(self.wrong_type("an object")) };
+        let mut keys = BTreeSet::new();
+        for entry in entries {
+            if !matches!(entry.value.kind, Kind::Object(_) | Kind::Null) {
+                return Err(entry.value.wrong_type("an object"));
+            }
+            keys.insert(entry.key.to_string());
+        }
+        Ok(keys)
+    }
+
+    /// An object of strings; null stands for an empty string, as in Go.
+    ///
+    /// Keys that differ by case are different keys here, in Go as well.
+    pub(crate) fn as_string_map(&self) -> Result<BTreeMap<String, String>, Fault> {
+        let Kind::Object(entries) = &self.kind else { return Err(self.wrong_type("an object")) };
+        entries.iter().map(|e| Ok((e.key.to_string(), string_or_null(&e.value)?))).collect()
+    }
+
     /// A string that is parsed further.
     pub(crate) fn as_parsed<T>(&'v self) -> Result<T, Fault>
     where
@@ -176,14 +204,6 @@ impl<'v> Value<'v> {
 /// An array of strings; null stands for an empty string, as in Go.
 pub(crate) fn strings(value: &Value<'_>) -> Result<Vec<String>, Fault> {
     value.as_array()?.iter().map(string_or_null).collect()
-}
-
-/// An object of strings; null stands for an empty string, as in Go.
-///
-/// Keys that differ by case are different keys here, in Go as well.
-pub(crate) fn string_map(value: &Value<'_>) -> Result<BTreeMap<String, String>, Fault> {
-    let Kind::Object(entries) = &value.kind else { return Err(value.wrong_type("an object")) };
-    entries.iter().map(|e| Ok((e.key.to_string(), string_or_null(&e.value)?))).collect()
 }
 
 fn string_or_null(value: &Value<'_>) -> Result<String, Fault> {

@@ -10,8 +10,8 @@ mod parse;
 mod value;
 mod write;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, strings};
 pub(crate) use fold::{fold, folds_equal};
 pub(crate) use parse::{Rules, parse};
 pub(crate) use value::{Document, Entry, Fault, Kind, Value, push_key};
-pub(crate) use write::Writer;
+pub(crate) use write::{Writer, compact};

@@ -1,7 +1,6 @@
 //! Writing JSON byte for byte as Go's `encoding/json` does.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Writes JSON without white space.
 ///
@@ -9,24 +8,24 @@ use std::fmt::Write as _;
 /// 8 and 12 as `\u0008` and `\u000c`.
 #[derive(Default)]
 pub(crate) struct Writer {
-    out: String,
+    out: Vec<u8>,
     /// Whether a value stands before the next one.
     comma: bool,
 }
 
 impl Writer {
     pub(crate) fn finish(self) -> Vec<u8> {
-        self.out.into_bytes()
+        self.out
     }
 
     fn before_value(&mut self) {
         if self.comma {
-            self.out.push(',');
+            self.out.push(b',');
         }
         self.comma = true;
     }
 
-    fn nested(&mut self, open: char, close: char, content: impl FnOnce(&mut Self)) {
+    fn nested(&mut self, open: u8, close: u8, content: impl FnOnce(&mut Self)) {
         self.before_value();
         self.out.push(open);
         self.comma = false;
@@ -36,59 +35,68 @@ impl Writer {
     }
 
     pub(crate) fn object(&mut self, content: impl FnOnce(&mut Self)) {
-        self.nested('{', '}', content);
+        self.nested(b'{', b'}', content);
     }
 
     pub(crate) fn array(&mut self, content: impl FnOnce(&mut Self)) {
-        self.nested('[', ']', content);
+        self.nested(b'[', b']', content);
     }
 
     pub(crate) fn key(&mut self, key: &str) -> &mut Self {
         self.string(key);
-        self.out.push(':');
+        self.out.push(b':');
         self.comma = false;
         self
     }
 
     pub(crate) fn null(&mut self) {
-        self.raw("null");
+        self.raw(b"null");
     }
 
     pub(crate) fn boolean(&mut self, value: bool) {
-        self.raw(if value { "true" } else { "false" });
+        self.raw(if value { b"true" } else { b"false" });
     }
 
     pub(crate) fn integer(&mut self, value: impl Into<i128>) {
-        self.raw(&value.into().to_string());
+        self.raw(value.into().to_string().as_bytes());
     }
 
     /// Writes a value that is JSON already.
-    pub(crate) fn raw(&mut self, json: &str) {
+    pub(crate) fn raw(&mut self, json: &[u8]) {
         self.before_value();
-        self.out.push_str(json);
+        self.out.extend_from_slice(json);
+    }
+
+    /// Writes a valid JSON value without the white space between its parts.
+    pub(crate) fn copy(&mut self, json: &[u8]) {
+        self.before_value();
+        strip(json, |byte, _| self.out.push(byte));
     }
 
     pub(crate) fn string(&mut self, text: &str) {
         self.before_value();
-        self.out.push('"');
+        self.out.push(b'"');
         for c in text.chars() {
-            match c {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                '\r' => self.out.push_str("\\r"),
-                '\t' => self.out.push_str("\\t"),
-                '\u{8}' => self.out.push_str("\\b"),
-                '\u{c}' => self.out.push_str("\\f"),
-                '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => self.escape(c),
-                _ => self.out.push(c),
-            }
+            let short = match c {
+                '"' => b"\\\"",
+                '\\' => b"\\\\",
+                '\n' => b"\\n",
+                '\r' => b"\\r",
+                '\t' => b"\\t",
+                '\u{8}' => b"\\b",
+                '\u{c}' => b"\\f",
+                '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    self.out.extend_from_slice(escape(c).as_bytes());
+                    continue;
+                }
+                _ => {
+                    self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    continue;
+                }
+            };
+            self.out.extend_from_slice(short);
         }
-        self.out.push('"');
-    }
-
-    fn escape(&mut self, c: char) {
-        write!(self.out, "\\u{:04x}", u32::from(c)).expect("writing to a string does not fail");
+        self.out.push(b'"');
     }
 
     pub(crate) fn strings<'s>(&mut self, items: impl IntoIterator<Item = &'s String>) {
@@ -122,38 +130,53 @@ impl Writer {
     }
 }
 
+fn escape(c: char) -> String {
+    format!("\\u{:04x}", u32::from(c))
+}
+
 /// The text of a valid JSON value as Go writes an encoded value (`json.RawMessage`) inside
 /// another: without white space, escaped for HTML, all else as it was.
 ///
 /// Source: `encoding/json`, `compact` with escaping.
 pub(crate) fn compact(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len());
-    let mut in_string = false;
-    let mut at = 0;
-    while let Some(&byte) = json.get(at) {
-        at += 1;
+    let mut skip = 0;
+    strip(json, |byte, rest| {
+        if skip > 0 {
+            skip -= 1;
+            return;
+        }
         match byte {
-            b'<' | b'>' | b'&' => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            b'<' | b'>' | b'&' => out.extend_from_slice(escape(byte.into()).as_bytes()),
             // U+2028 and U+2029 in UTF-8.
-            0xe2 if json[at..].starts_with(b"\x80\xa8") || json[at..].starts_with(b"\x80\xa9") => {
-                out.extend_from_slice(if json[at + 1] == 0xa8 { b"\\u2028" } else { b"\\u2029" });
-                at += 2;
+            0xe2 if matches!(rest, [0x80, 0xa8 | 0xa9, ..]) => {
+                let c = if rest[1] == 0xa8 { '\u{2028}' } else { '\u{2029}' };
+                out.extend_from_slice(escape(c).as_bytes());
+                skip = 2;
             }
-            b'\\' if in_string => {
-                out.push(byte);
-                // An escaped quotation mark does not end the string.
-                out.extend(json.get(at));
-                at += 1;
-            }
-            b'"' => {
-                in_string = !in_string;
-                out.push(byte);
-            }
-            b' ' | b'\t' | b'\n' | b'\r' if !in_string => {}
             _ => out.push(byte),
         }
-    }
+    });
     out
+}
+
+/// Gives every byte of a valid JSON value that is not white space between its parts, with the
+/// bytes behind it.
+fn strip(json: &[u8], mut take: impl FnMut(u8, &[u8])) {
+    let mut in_string = false;
+    let mut escaped = false;
+    for (at, &byte) in json.iter().enumerate() {
+        if !in_string && matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            continue;
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            _ => {}
+        }
+        take(byte, &json[at + 1..]);
+    }
 }
 
 #[cfg(test)]
@@ -188,5 +211,9 @@ mod tests {
         let json = "{ \"a b\" :\t[ \"\\\" <\u{2028}\\u00e9\" , 1.50 ] }\n";
         let expected = "{\"a b\":[\"\\\" \\u003c\\u2028\\u00e9\",1.50]}";
         assert_eq!(String::from_utf8(compact(json.as_bytes())).unwrap(), expected);
+        let mut writer = Writer::default();
+        writer.copy(json.as_bytes());
+        let expected = "{\"a b\":[\"\\\" <\u{2028}\\u00e9\",1.50]}";
+        assert_eq!(String::from_utf8(writer.finish()).unwrap(), expected);
     }
 }
