@@ -1,1 +1,5 @@
-//! What the programs print: tables, templates, progress, errors, exit codes.
+//! placeholder
+mod go;
+pub mod table;
+pub mod template;
+pub mod value;

@@ -1,0 +1,14 @@
+//! Values as Go's reflection would see them: what templates look into and JSON is written from.
+
+mod json;
+mod model;
+pub mod nil;
+mod serialize;
+mod time;
+
+pub(crate) use json::push_json;
+pub use json::{JsonStyle, to_json};
+pub use model::Value;
+pub(crate) use model::{Record, Repr};
+pub use serialize::ValueError;
+pub use time::Time;
