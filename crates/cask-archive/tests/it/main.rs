@@ -1,0 +1,10 @@
+//! Archives as others write them, as others read them, and as nobody should write them.
+
+mod append;
+mod crash;
+mod hostile;
+mod order;
+mod peers;
+mod raw;
+mod read;
+mod write;
