@@ -41,6 +41,8 @@ pub enum Outcome {
     Reused,
     /// It needs not be stored: a foreign layer.
     Skipped,
+    /// It was read, and found to be what it should be.
+    Checked,
     /// It failed; the operation returns the error.
     Failed,
 }

@@ -1,0 +1,129 @@
+//! What a caller can choose about a copy.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use cask_image::{ImageFormat, PlatformWanted};
+use cask_layer::{Compression, Level};
+use cask_transport::{EventSink, WriteOptions};
+use cask_trust::Policy;
+
+/// How to copy an image; see [`copy`](crate::copy()).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CopyOptions {
+    /// Which images may be used at all.
+    pub policy: Arc<Policy>,
+    /// Images that nobody signed are refused even where the policy would accept them.
+    pub require_signed: bool,
+    /// What is copied of an index.
+    pub instances: Instances,
+    /// What happens to an index of which only a part is copied.
+    pub partial_index: PartialIndex,
+    /// Whether manifests must stay as they are, byte for byte.
+    pub preserve_digests: bool,
+    /// The format that manifests shall have; `None` keeps it where the destination can hold it.
+    pub format: Option<ImageFormat>,
+    /// What happens to layers.
+    pub layers: LayerOptions,
+    /// What happens to signatures and to other manifests that refer to the image.
+    pub attached: AttachedOptions,
+    /// How the destination writes.
+    pub write: WriteOptions,
+    /// How many blobs are copied at once.
+    pub parallel_blobs: NonZeroUsize,
+    /// Who is told of what happens.
+    pub events: Arc<dyn EventSink>,
+}
+
+/// What is copied of an index. An image that is no index is copied as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Instances {
+    /// The one image for a platform, without the index.
+    One(PlatformWanted),
+    /// The index and everything in it.
+    All,
+    /// The index, and nothing in it.
+    IndexOnly,
+    /// The index, and the images for these platforms with what attests them.
+    Platforms(Vec<PlatformWanted>),
+}
+
+/// What happens to an index of which only a part is copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PartialIndex {
+    /// It lists what is there: the other entries go, and its digest changes.
+    #[default]
+    Strip,
+    /// It stays as it is and lists what is not there.
+    Keep,
+}
+
+/// What happens to layers on the way.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct LayerOptions {
+    /// Whether they are compressed or decompressed.
+    pub wanted: LayersWanted,
+    /// The level of compression.
+    pub level: Level,
+}
+
+/// Whether layers are compressed or decompressed on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayersWanted {
+    /// As the destination wants it: plain layers are compressed by gzip for most, and compressed
+    /// ones stay as they are.
+    #[default]
+    AsDestinationWants,
+    /// They stay as they are; an error where the destination cannot hold them so.
+    Keep,
+    /// Plain layers, and layers in another compression, are compressed to this.
+    Compress(Compression),
+    /// Plain layers are compressed to this; layers that are compressed stay.
+    CompressPlain(Compression),
+    /// All are decompressed.
+    Decompress,
+}
+
+/// What happens to what is attached to an image.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct AttachedOptions {
+    /// Signatures beside the manifest are left out.
+    pub remove_signatures: bool,
+    /// Manifests that name the image as their subject are copied too.
+    pub referrers: bool,
+}
+
+impl CopyOptions {
+    /// Starts from the policy, which no copy can do without, and the platform of which an image
+    /// is chosen from an index.
+    pub fn new(policy: Arc<Policy>, platform: PlatformWanted) -> Self {
+        Self {
+            policy,
+            require_signed: false,
+            instances: Instances::One(platform),
+            partial_index: PartialIndex::default(),
+            preserve_digests: false,
+            format: None,
+            layers: LayerOptions::default(),
+            attached: AttachedOptions::default(),
+            write: WriteOptions::default(),
+            parallel_blobs: NonZeroUsize::new(6).expect("six is not zero"),
+            events: Arc::new(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for CopyOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyOptions")
+            .field("instances", &self.instances)
+            .field("format", &self.format)
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
+    }
+}
