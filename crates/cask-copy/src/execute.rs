@@ -120,7 +120,7 @@ impl Execution<'_> {
         match &step.have {
             Have::Exact => return Ok((Some(as_it_is()), Outcome::Reused)),
             Have::Equivalent(other) => {
-                let measured = Measured::from(other);
+                let measured = Measured::from(&**other);
                 return Ok((Some(Written { measured, compression: None }), Outcome::Reused));
             }
             Have::Mountable { from } if transaction.mount(&step.spec(), from).await? => {

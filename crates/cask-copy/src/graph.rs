@@ -42,7 +42,7 @@ pub struct Node {
 #[non_exhaustive]
 pub enum Content {
     /// An image or an artifact.
-    Image(ImageManifest),
+    Image(Box<ImageManifest>),
     /// A schema 1 image.
     Schema1(cask_image::Schema1),
     /// An index.
@@ -164,7 +164,7 @@ impl Walk<'_> {
         }
         let raw = self.read_manifest(descriptor).await?;
         let content = match parse(&raw)? {
-            Manifest::Image(image) => Content::Image(image),
+            Manifest::Image(image) => Content::Image(Box::new(image)),
             Manifest::Schema1(schema1) => Content::Schema1(schema1),
             Manifest::Index(index) => {
                 let entries = self.visit_entries(&index, instances, depth).await?;

@@ -57,7 +57,7 @@ pub enum Have {
     /// The very bytes.
     Exact,
     /// The same layer in another compression: the manifest can name this instead.
-    Equivalent(Descriptor),
+    Equivalent(Box<Descriptor>),
     /// The bytes are elsewhere in the same place: [`Transaction::mount`] may save moving them.
     Mountable {
         /// Where, in the place's own words.
