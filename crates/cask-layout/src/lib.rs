@@ -1,1 +1,31 @@
-//! The OCI image-layout directory: lock, read, write, sweep.
+#![doc = include_str!("../README.md")]
+
+mod blob_writer;
+mod directory;
+mod edit;
+mod entry;
+mod error;
+mod fault;
+mod graph;
+mod index;
+mod json;
+mod layout;
+mod lock;
+mod name;
+mod options;
+mod select;
+mod store;
+mod temp;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+pub use blob_writer::BlobWriter;
+pub use edit::Removed;
+pub use entry::Entry;
+pub use error::{Error, ErrorKind, Result};
+pub use layout::Layout;
+pub use name::{ImageChoice, LayoutReference, NameError, NameErrorKind, ReferenceName};
+pub use options::{Durability, LayoutOptions};
+pub use select::Selector;
+pub use transaction::{LayoutTransaction, NewEntry};

@@ -1,0 +1,204 @@
+//! What hangs together: from the entries of an index to everything that they need.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType};
+
+use crate::{Entry, Error, ErrorKind, Layout, Result};
+
+/// The most manifests and indexes that are read to answer one question.
+pub(crate) const MAX_MANIFESTS: usize = 100_000;
+
+/// What a manifest says about other content.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// Manifests and indexes that it lists.
+    pub(crate) manifests: Vec<Descriptor>,
+    /// Configs, layers and what else is no manifest.
+    pub(crate) blobs: Vec<Digest>,
+    /// The manifest that it is about. It does not need that one.
+    pub(crate) subject: Option<Digest>,
+    /// What kind of artifact it is: its own word, or else the type of its config.
+    pub(crate) artifact_type: Option<MediaType>,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+/// What was found behind a descriptor.
+enum Node {
+    /// The layout does not hold it, as layouts may.
+    Missing,
+    /// It could be read; content of which nothing is known links to nothing.
+    Read(Links),
+    /// It should be a manifest, and could not be read.
+    Unreadable(Error),
+}
+
+/// A manifest that was reached, given to whoever walks.
+pub(crate) struct Visit<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) links: &'a Links,
+}
+
+/// Everything that a walk came by.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    /// The digests of everything, whether the layout holds it or not.
+    pub(crate) digests: HashSet<Digest>,
+    /// Why some manifests could not be read: what they need is not known.
+    pub(crate) unreadable: Vec<Error>,
+}
+
+/// Walks from some entries to everything that they need, indexes before what they list. Each
+/// manifest is read once, if its type is one to read; nothing recurses.
+pub(crate) fn walk(
+    layout: &Layout,
+    roots: Vec<Entry>,
+    to_read: fn(&MediaType) -> bool,
+    mut visit: impl FnMut(Visit<'_>),
+) -> Result<Reached> {
+    let mut reached = Reached::default();
+    // The same digest under another type can say other things.
+    let mut seen: HashSet<(Digest, MediaType)> = HashSet::new();
+    let mut queue = VecDeque::from(roots);
+    while let Some(entry) = queue.pop_front() {
+        let descriptor = &entry.descriptor;
+        reached.digests.insert(descriptor.digest.clone());
+        let first = seen.insert((descriptor.digest.clone(), descriptor.media_type.clone()));
+        if !first || !to_read(&descriptor.media_type) {
+            continue;
+        }
+        if seen.len() > MAX_MANIFESTS {
+            return Err(Error::new(ErrorKind::LimitExceeded, "walking", layout.path().display())
+                .with_detail(format!("it has more than {MAX_MANIFESTS} manifests")));
+        }
+        let links = match read(layout, descriptor)? {
+            Node::Missing => continue,
+            Node::Read(links) => links,
+            Node::Unreadable(error) => {
+                reached.unreadable.push(error);
+                continue;
+            }
+        };
+        visit(Visit { entry: &entry, links: &links });
+        reached.digests.extend(links.blobs);
+        let (position, depth) = (entry.position, entry.depth + 1);
+        queue.extend(links.manifests.into_iter().map(|descriptor| Entry {
+            descriptor,
+            position,
+            depth,
+        }));
+    }
+    Ok(reached)
+}
+
+fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Node> {
+    let known = descriptor.media_type.is_manifest();
+    let raw = match layout.manifest(descriptor) {
+        Ok(raw) => raw,
+        Err(error) => {
+            return match error.kind() {
+                ErrorKind::NotFound => Ok(Node::Missing),
+                // Large content of an unknown type is no manifest.
+                ErrorKind::LimitExceeded if !known && descriptor.size > MAX_MANIFEST_BYTES => {
+                    Ok(Node::Read(Links::default()))
+                }
+                ErrorKind::Io | ErrorKind::Denied => Err(error),
+                _ => Ok(Node::Unreadable(error)),
+            };
+        }
+    };
+    if !known {
+        return Ok(Node::Read(links_of_unknown(raw.bytes())));
+    }
+    Ok(match raw.parse() {
+        Ok(manifest) => Node::Read(links_of(manifest)),
+        Err(error) => Node::Unreadable(
+            Error::new(ErrorKind::Corrupt, "parsing manifest", &descriptor.digest)
+                .with_source(error),
+        ),
+    })
+}
+
+fn links_of(manifest: Manifest) -> Links {
+    let subject = manifest.subject().map(|subject| subject.digest.clone());
+    match manifest {
+        Manifest::Image(image) => {
+            let layers = image.layers.into_iter().map(|layer| layer.digest);
+            Links {
+                blobs: std::iter::once(image.config.digest).chain(layers).collect(),
+                subject,
+                artifact_type: image.artifact_type.or(Some(image.config.media_type)),
+                annotations: image.annotations,
+                ..Links::default()
+            }
+        }
+        Manifest::Index(index) => Links {
+            manifests: index.manifests,
+            subject,
+            artifact_type: index.artifact_type,
+            annotations: index.annotations,
+            ..Links::default()
+        },
+        Manifest::Schema1(image) => Links {
+            blobs: image.layers.into_iter().map(|layer| layer.digest).collect(),
+            ..Links::default()
+        },
+        // A kind that this code does not know yet: the caller sees a manifest without links.
+        _ => Links::default(),
+    }
+}
+
+/// Whatever looks like a digest in content that may be a manifest of a type yet to come: better
+/// to keep too much than too little.
+fn links_of_unknown(bytes: &[u8]) -> Links {
+    let mut links = Links::default();
+    let mut values: Vec<serde_json::Value> = serde_json::from_slice(bytes).into_iter().collect();
+    while let Some(value) = values.pop() {
+        match value {
+            serde_json::Value::String(text) => links.blobs.extend(text.parse().ok()),
+            serde_json::Value::Array(items) => values.extend(items),
+            serde_json::Value::Object(fields) => {
+                values.extend(fields.into_iter().map(|(_, value)| value));
+            }
+            _ => {}
+        }
+    }
+    links
+}
+
+impl Layout {
+    /// Lists the manifests and indexes whose `subject` is the given one, found anywhere below
+    /// `index.json`: directly, or in an index such as the one of a fallback tag.
+    ///
+    /// Descriptors have what the referrers API of a registry gives: type, digest, size, the
+    /// artifact type (or else the type of the config) and the manifest's annotations. Manifests
+    /// that are missing or cannot be read are left out: nobody knows what they refer to.
+    ///
+    /// Source: OCI distribution specification, "Listing Referrers".
+    ///
+    /// # Errors
+    /// As [`index`](Self::index); `LimitExceeded` above 100 000 manifests; `Denied`, `Io`.
+    pub fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let mut found: Vec<Descriptor> = Vec::new();
+        walk(
+            self,
+            self.list()?,
+            |_| true,
+            |Visit { entry, links }| {
+                let target = &entry.descriptor;
+                let known = found.iter().any(|known| known.digest == target.digest);
+                if links.subject.as_ref() == Some(subject) && !known {
+                    let mut descriptor = Descriptor::new(
+                        target.media_type.clone(),
+                        target.digest.clone(),
+                        target.size,
+                    );
+                    descriptor.artifact_type = links.artifact_type.clone();
+                    descriptor.annotations = links.annotations.clone();
+                    found.push(descriptor);
+                }
+            },
+        )?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,131 @@
+//! Locks: `flock` on directories, so that no lock file stays behind.
+//!
+//! A lock belongs to an opening of the directory. It ends when that is closed, also by the death
+//! of the process; and it holds between threads as well as between processes.
+
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::directory::Directory;
+use crate::{Error, ErrorKind, Result};
+
+/// How long to sleep between two attempts, at most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whom a lock keeps out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Those who want it exclusively.
+    Shared,
+    /// Everybody.
+    Exclusive,
+}
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(Directory);
+
+impl Lock {
+    /// Locks a directory.
+    pub(crate) fn acquire(
+        directory: &Directory,
+        mode: Mode,
+        timeout: Option<Duration>,
+    ) -> Result<Self> {
+        let own = directory.reopen()?;
+        match timeout {
+            None => wait(&own, mode)?,
+            Some(timeout) => poll(&own, mode, timeout)?,
+        }
+        Ok(Self(own))
+    }
+
+    /// The directory that is locked.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0
+    }
+
+    /// Makes a shared lock exclusive, if nobody else has it. If not, the lock may be lost.
+    pub(crate) fn try_upgrade(&self) -> bool {
+        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+}
+
+fn wait(directory: &Directory, mode: Mode) -> Result<()> {
+    let operation = match mode {
+        Mode::Shared => FlockOperation::LockShared,
+        Mode::Exclusive => FlockOperation::LockExclusive,
+    };
+    loop {
+        match rustix::fs::flock(directory, operation) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(failed(directory, error)),
+        }
+    }
+}
+
+fn poll(directory: &Directory, mode: Mode, timeout: Duration) -> Result<()> {
+    let operation = match mode {
+        Mode::Shared => FlockOperation::NonBlockingLockShared,
+        Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match rustix::fs::flock(directory, operation) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => continue,
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(failed(directory, error)),
+        }
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(Error::new(ErrorKind::Locked, "locking", directory.path().display())
+                .with_detail(format!("others have used it for {} ms", timeout.as_millis()))
+                .with_hint("wait until whoever writes or deletes there is done"));
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn failed(directory: &Directory, error: Errno) -> Error {
+    let unsupported = matches!(
+        error,
+        Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL
+    );
+    let failed = Error::io(error, "locking", directory.path().display());
+    if unsupported {
+        Error::new(ErrorKind::Unsupported, "locking", directory.path().display())
+            .with_source(failed)
+            .with_hint(
+                "the file system has no locks on directories; write the layout to a local one",
+            )
+    } else {
+        failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_exclude_within_one_process() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path()).unwrap().unwrap();
+        let lock = |mode| Lock::acquire(&directory, mode, Some(Duration::from_millis(5)));
+        let first = lock(Mode::Shared).unwrap();
+        let second = lock(Mode::Shared).unwrap();
+        assert_eq!(lock(Mode::Exclusive).unwrap_err().kind(), ErrorKind::Locked);
+        assert!(!second.try_upgrade(), "another holds it");
+        drop(first);
+        assert!(second.try_upgrade());
+        assert_eq!(lock(Mode::Shared).unwrap_err().kind(), ErrorKind::Locked);
+        drop(second);
+        lock(Mode::Exclusive).unwrap();
+    }
+}
