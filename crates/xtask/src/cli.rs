@@ -15,8 +15,23 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Checks everything: format, lints, licences, every test
+    ///
+    /// Installs the packages of Debian that hold the programs tests compare with (needs root), then runs cargo fmt,
+    /// clippy, cargo deny where it is installed, and cargo test with doc tests. Goes on after a step that failed, and
+    /// fails in the end. Prints the time of each step and the results of cargo test, which are also kept in
+    /// target/xtask/test.txt.
+    ///
+    /// Tests read tables of cases in the folder that the environment variable CASK_CASES names. Without it those
+    /// tests pass without reading any, unless CI is set: then they fail.
     Test(TestOptions),
     /// Measures our programs beside their peers and beside plain tools; asserts nothing
+    ///
+    /// Each row is one job, done by our program, by the peer, and by the least of plain tools that the job needs.
+    /// After a warm-up they take turns. Prints medians of wall time, CPU time, peak memory and bytes written, with
+    /// the ratios, and writes them to target/bench/latest.md, and every run to target/bench/latest.json.
+    ///
+    /// Images are made once, below target/corpus, with debootstrap and apt from the machine's own mirror; that needs
+    /// root, some minutes, and 6 GB.
     Bench(BenchOptions),
 }
 

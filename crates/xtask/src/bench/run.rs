@@ -22,16 +22,6 @@ const SHORT_TIMES: usize = 5;
 
 /// How `cargo xtask bench` is asked to work.
 #[derive(clap::Args, Debug)]
-#[command(
-    long_about = "Measures our programs beside their peers and beside plain tools; asserts nothing
-
-Each row is one job, done by our program, by the peer, and by the least of plain tools that the job needs. After a \
-warm-up they take turns. Prints medians of wall time, CPU time, peak memory and bytes written, with the ratios, and \
-writes them to target/bench/latest.md, and every run to target/bench/latest.json.
-
-Images are made once, below target/corpus, with debootstrap and apt from the machine's own mirror; that needs root, \
-some minutes, and 5 GB."
-)]
 pub(crate) struct BenchOptions {
     /// Only rows whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

@@ -15,14 +15,6 @@ use crate::workspace::{cargo, root, target};
 
 /// How `cargo xtask test` is asked to work.
 #[derive(clap::Args, Debug)]
-#[command(long_about = "Checks everything: format, lints, licences, every test
-
-Installs the packages of Debian that hold the programs tests compare with (needs root), then runs cargo fmt, clippy, \
-cargo deny where it is installed, and cargo test with doc tests, and prints the time of each step. Goes on after a \
-step that failed, and fails in the end. The results of cargo test are kept in target/xtask/test.txt.
-
-Tests read tables of cases in the folder that the environment variable CASK_CASES names; without it those tests pass \
-without reading any, unless CI is set: then they fail.")]
 pub(crate) struct TestOptions {
     /// Only what needs no peer and no root: neither packages, format, lints nor the tests of whole programs
     #[arg(long)]

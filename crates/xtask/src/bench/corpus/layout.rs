@@ -28,7 +28,7 @@ impl Made {
     /// A line of text.
     pub(crate) fn text(&self) -> String {
         format!(
-            "{}: {} layers, {} entries, {:.1} MB plain, {:.1} MB gzip",
+            "{}: layers {}, entries {}, plain {:.1} MB, gzip {:.1} MB",
             self.name,
             self.layers,
             self.files,
