@@ -19,8 +19,9 @@ impl Records {
     pub(crate) fn parse(mut data: &[u8]) -> Result<Self, Flaw> {
         let mut records = Self::default();
         while !data.is_empty() {
-            let (key, value, rest) = split(data)?;
+            let (record, rest) = split(data)?;
             data = rest;
+            let Record { key, value } = record;
             match key {
                 b"path" => records.path = name(value)?,
                 b"linkpath" => records.link_path = name(value)?,
@@ -42,8 +43,13 @@ impl Records {
 
 const BAD_RECORD: Flaw = malformed("a PAX record contradicts its length");
 
-/// The first record's key and value, and what follows it.
-fn split(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Flaw> {
+struct Record<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+/// The first record, and what follows it.
+fn split(data: &[u8]) -> Result<(Record<'_>, &[u8]), Flaw> {
     let digits = data.iter().take(8).position(|byte| *byte == b' ').ok_or(BAD_RECORD)?;
     let length = decimal(&data[..digits]).ok_or(BAD_RECORD)?;
     let length = usize::try_from(length).map_err(|_| BAD_RECORD)?;
@@ -52,7 +58,8 @@ fn split(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Flaw> {
     }
     let record = &data[digits + 1..length - 1];
     let equals = record.iter().position(|byte| *byte == b'=').ok_or(BAD_RECORD)?;
-    Ok((&record[..equals], &record[equals + 1..], &data[length..]))
+    let record = Record { key: &record[..equals], value: &record[equals + 1..] };
+    Ok((record, &data[length..]))
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

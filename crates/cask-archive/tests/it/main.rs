@@ -1,5 +1,7 @@
 //! Archives as others write them, as others read them, and as nobody should write them.
 
+#![cfg(test)]
+
 mod append;
 mod crash;
 mod hostile;
