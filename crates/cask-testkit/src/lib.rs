@@ -1,1 +1,3 @@
-//! For tests: image generators, a conformance suite for transports, hostile inputs.
+#![doc = include_str!("../README.md")]
+
+pub mod generate;
