@@ -92,6 +92,10 @@ fn layer_member(layer: &super::Layer, form: SaveForm) -> String {
 }
 
 fn with_layout(tar: Tar, entries: &[(Option<&str>, &Content)]) -> Tar {
-    let tar = tar.directory("blobs/").directory("blobs/sha256/");
-    oci_layout_files(entries).into_iter().fold(tar, |tar, (path, bytes)| tar.file(path, bytes))
+    let files = oci_layout_files(entries);
+    let parents = files.keys().filter_map(|path| path.rsplit_once('/').map(|(parent, _)| parent));
+    let parents: BTreeSet<_> = parents.chain(["blobs/sha256"]).collect();
+    let directory = |tar: Tar, path: &str| tar.directory(format!("{path}/"));
+    let tar = parents.into_iter().fold(directory(tar, "blobs"), directory);
+    files.into_iter().fold(tar, |tar, (path, bytes)| tar.file(path, bytes))
 }
