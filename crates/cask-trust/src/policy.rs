@@ -10,7 +10,7 @@ use crate::requirement::Requirement;
 
 /// The longest policy text that is parsed, in bytes.
 ///
-/// A parsed policy takes at most some thirty times its text in memory.
+/// Parsing takes time in proportion to the text, and memory of at most some fifty times its size.
 pub const MAX_POLICY_BYTES: usize = 1 << 20;
 
 /// Scopes of transports, each with what it requires.
