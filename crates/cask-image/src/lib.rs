@@ -17,6 +17,7 @@ mod platform;
 mod raw;
 mod schema1;
 mod timestamp;
+mod validate;
 
 pub use cask_reference::{Algorithm, Digest, DigestError, DigestErrorKind};
 pub use choose::{
@@ -42,3 +43,6 @@ pub use raw::{
 };
 pub use schema1::{Schema1, Schema1Layer};
 pub use timestamp::{Timestamp, TimestampError};
+pub use validate::{
+    validate_config, validate_descriptor, validate_index, validate_layout, validate_manifest,
+};

@@ -204,93 +204,91 @@ mod tests {
         );
     }
 
+    const MALFORMED: &[(&str, ErrorKind, &str)] = &[
+        ("", ErrorKind::Syntax, ""),
+        ("[]", ErrorKind::WrongType, ""),
+        (r#"{"schemaVersion":2,}"#, ErrorKind::Syntax, ""),
+        (r#"{"a":[1,{"b":01}]}"#, ErrorKind::Syntax, "a[1].b"),
+        (r#"{"config":DESCRIPTOR,"layers":[]}"#, ErrorKind::MissingField, "schemaVersion"),
+        (
+            r#"{"schemaVersion":3,"config":DESCRIPTOR,"layers":[]}"#,
+            ErrorKind::UnsupportedVersion,
+            "schemaVersion",
+        ),
+        (
+            r#"{"schemaVersion":"2","config":DESCRIPTOR,"layers":[]}"#,
+            ErrorKind::WrongType,
+            "schemaVersion",
+        ),
+        (
+            r#"{"schemaVersion":2.0,"config":DESCRIPTOR,"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "schemaVersion",
+        ),
+        (r#"{"schemaVersion":2,"layers":[]}"#, ErrorKind::MissingField, "config"),
+        (r#"{"schemaVersion":2,"config":DESCRIPTOR}"#, ErrorKind::MissingField, "layers"),
+        (r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":{}}"#, ErrorKind::WrongType, "layers"),
+        (
+            r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[null]}"#,
+            ErrorKind::WrongType,
+            "layers[0]",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":0},"layers":[]}"#,
+            ErrorKind::MissingField,
+            "config.digest",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::MissingField,
+            "config.size",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"size":0,"digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::MissingField,
+            "config.mediaType",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b\r\nx: y","size":0,"digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.mediaType",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":-1,"digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.size",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":9223372036854775808,"digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.size",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":1e3,"digest":"DIGEST"},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.size",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":0,"digest":"DIGEST","data":"YQ=="},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.data",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":1,"digest":"DIGEST","data":"YQ=="},"layers":[]}"#,
+            ErrorKind::InvalidValue,
+            "config.data",
+        ),
+        (
+            r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[],"annotations":{"a.b/c":1}}"#,
+            ErrorKind::WrongType,
+            "annotations[\"a.b/c\"]",
+        ),
+    ];
+
     #[test]
     fn malformed_values_are_refused() {
-        for (document, kind, path) in [
-            ("", ErrorKind::Syntax, ""),
-            ("[]", ErrorKind::WrongType, ""),
-            (r#"{"schemaVersion":2,}"#, ErrorKind::Syntax, ""),
-            (r#"{"a":[1,{"b":01}]}"#, ErrorKind::Syntax, "a[1].b"),
-            (r#"{"config":DESCRIPTOR,"layers":[]}"#, ErrorKind::MissingField, "schemaVersion"),
-            (
-                r#"{"schemaVersion":3,"config":DESCRIPTOR,"layers":[]}"#,
-                ErrorKind::UnsupportedVersion,
-                "schemaVersion",
-            ),
-            (
-                r#"{"schemaVersion":"2","config":DESCRIPTOR,"layers":[]}"#,
-                ErrorKind::WrongType,
-                "schemaVersion",
-            ),
-            (
-                r#"{"schemaVersion":2.0,"config":DESCRIPTOR,"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "schemaVersion",
-            ),
-            (r#"{"schemaVersion":2,"layers":[]}"#, ErrorKind::MissingField, "config"),
-            (r#"{"schemaVersion":2,"config":DESCRIPTOR}"#, ErrorKind::MissingField, "layers"),
-            (
-                r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":{}}"#,
-                ErrorKind::WrongType,
-                "layers",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[null]}"#,
-                ErrorKind::WrongType,
-                "layers[0]",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":0},"layers":[]}"#,
-                ErrorKind::MissingField,
-                "config.digest",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::MissingField,
-                "config.size",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"size":0,"digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::MissingField,
-                "config.mediaType",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b\r\nx: y","size":0,"digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.mediaType",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":-1,"digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.size",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":9223372036854775808,"digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.size",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":1e3,"digest":"DIGEST"},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.size",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":0,"digest":"DIGEST","data":"YQ=="},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.data",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":1,"digest":"DIGEST","data":"YQ=="},"layers":[]}"#,
-                ErrorKind::InvalidValue,
-                "config.data",
-            ),
-            (
-                r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[],"annotations":{"a.b/c":1}}"#,
-                ErrorKind::WrongType,
-                "annotations[\"a.b/c\"]",
-            ),
-        ] {
-            check_image(document, kind, path);
+        for (document, kind, path) in MALFORMED {
+            check_image(document, *kind, path);
         }
         let largest = filled(
             r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":9223372036854775807,"digest":"DIGEST"},"layers":null}"#,

@@ -7,7 +7,7 @@ use crate::error::ManifestError;
 use crate::json::{Document, Fault, Fields, Kind, Value, strings};
 
 impl ImageConfig {
-    pub(super) fn read(document: &Document<'_>) -> Result<Self, ManifestError> {
+    pub(crate) fn read(document: &Document<'_>) -> Result<Self, ManifestError> {
         Self::read_document(document).map_err(|fault| document.error(fault))
     }
 
