@@ -44,11 +44,11 @@ pub enum Content {
     /// An image or an artifact.
     Image(Box<ImageManifest>),
     /// A schema 1 image.
-    Schema1(cask_image::Schema1),
+    Schema1(Box<cask_image::Schema1>),
     /// An index.
     Index {
         /// What it lists.
-        index: Index,
+        index: Box<Index>,
         /// What is taken of each entry.
         entries: Vec<Taken>,
     },
@@ -165,10 +165,10 @@ impl Walk<'_> {
         let raw = self.read_manifest(descriptor).await?;
         let content = match parse(&raw)? {
             Manifest::Image(image) => Content::Image(Box::new(image)),
-            Manifest::Schema1(schema1) => Content::Schema1(schema1),
+            Manifest::Schema1(schema1) => Content::Schema1(Box::new(schema1)),
             Manifest::Index(index) => {
                 let entries = self.visit_entries(&index, instances, depth).await?;
-                Content::Index { index, entries }
+                Content::Index { index: Box::new(index), entries }
             }
             _ => {
                 return Err(Error::new(ErrorKind::Unsupported, "copying", &descriptor.digest)

@@ -37,6 +37,11 @@ pub trait Location: fmt::Debug + fmt::Display + Send + Sync {
         None
     }
 
+    /// The name that the image has in its collection, where the location gives one.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     /// Under which names the signature policy looks the location up.
     ///
     /// # Errors
