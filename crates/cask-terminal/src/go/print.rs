@@ -184,7 +184,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn precision(&mut self, flags: &mut Flags, sink: &mut Sink) {
-        if self.peek() != Some(b'.') {
+        // A point that ends the format is a verb to Go.
+        if self.peek() != Some(b'.') || self.position + 1 == self.format.len() {
             return;
         }
         self.position += 1;

@@ -267,7 +267,7 @@ impl<'t> Lexer<'t> {
             }
             '`' => self.raw_string(),
             '$' => self.name(Kind::Variable),
-            '.' if !self.peek().is_some_and(|digit| digit.is_ascii_digit()) => {
+            '.' if self.peek().is_some_and(|digit| !digit.is_ascii_digit()) => {
                 self.name(Kind::Field)
             }
             '.' | '+' | '-' | '0'..='9' => self.number(),

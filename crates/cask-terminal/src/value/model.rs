@@ -124,7 +124,7 @@ impl Value {
     /// Go's name for the value's type, as errors and `%T` give it.
     ///
     /// Integers are `int` or `uint64` whatever their width was; the type of a list or a map comes
-    /// from what it holds, and is `[]interface {}` where that is nothing or a mixture.
+    /// from what it holds: `[]interface {}` for a mixture, `[]string` for nothing.
     pub(crate) fn type_name(&self) -> String {
         match &self.0 {
             Repr::NoValue => "interface {}".to_owned(),
@@ -195,9 +195,9 @@ fn rank(repr: &Repr) -> u8 {
 }
 
 fn common_type<'a>(mut values: impl Iterator<Item = &'a Value>) -> String {
-    let any = || "interface {}".to_owned();
-    let Some(first) = values.next().map(Value::type_name) else { return any() };
-    if values.all(|value| value.type_name() == first) { first } else { any() }
+    let Some(first) = values.next().map(Value::type_name) else { return "string".to_owned() };
+    let uniform = values.all(|value| value.type_name() == first);
+    if uniform { first } else { "interface {}".to_owned() }
 }
 
 impl std::fmt::Debug for Value {
@@ -234,7 +234,7 @@ mod tests {
         let check = |value: Value, expected: &str| assert_eq!(value.type_name(), expected);
         check(Value::list([Value::string("a"), Value::string("b")]), "[]string");
         check(Value::list([Value::string("a"), Value(Repr::Int(1))]), "[]interface {}");
-        check(Value::list([]), "[]interface {}");
+        check(Value::list([]), "[]string");
         check(Value::map([("a", Value(Repr::Int(1)))]), "map[string]int");
         check(Value::NO_VALUE, "interface {}");
     }
