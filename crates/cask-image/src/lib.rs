@@ -9,6 +9,8 @@ mod hash;
 mod image_config;
 mod image_manifest;
 mod index;
+#[cfg(feature = "oci-spec")]
+mod interop;
 mod json;
 mod jws;
 mod manifest;
@@ -34,6 +36,8 @@ pub use hash::Hasher;
 pub use image_config::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig};
 pub use image_manifest::{ImageFormat, ImageManifest};
 pub use index::Index;
+#[cfg(feature = "oci-spec")]
+pub use interop::OciSpecError;
 pub use manifest::Manifest;
 pub use media_type::{LayerCompression, MediaType};
 pub use platform::Platform;

@@ -2,6 +2,9 @@
 //!
 //! They are read from the folder that `CASK_CASES` names.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
+#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

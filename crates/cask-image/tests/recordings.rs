@@ -1,5 +1,7 @@
 //! What we write is byte for byte what skopeo wrote: `recordings/record.sh` made the files.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
