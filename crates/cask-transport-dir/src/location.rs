@@ -35,24 +35,9 @@ impl Transport for DirTransport {
     }
 
     fn validate_policy_scope(&self, scope: &str) -> Result<()> {
-        let invalid = |detail: String| {
-            Err(Error::new(ErrorKind::InvalidLocation, "", "").with_detail(detail))
-        };
-        if !scope.starts_with('/') {
-            return invalid(format!("Invalid scope {scope}: Must be an absolute path"));
-        }
-        // The root is refused because the transport's own default says the same.
-        if scope == "/" {
-            return invalid("Invalid scope \"/\": Use the generic default scope \"\"".into());
-        }
-        let clean: PathBuf = Path::new(scope).components().collect();
-        if clean.as_os_str() != scope || scope.split('/').any(|part| part == "." || part == "..") {
-            return invalid(format!(
-                "Invalid scope {scope}: Uses non-canonical format, perhaps try {}",
-                clean.display()
-            ));
-        }
-        Ok(())
+        cask_trust::validate_path_scope(scope).map_err(|error| {
+            Error::new(ErrorKind::InvalidLocation, "", "").with_detail(error.to_string())
+        })
     }
 }
 
