@@ -1,1 +1,12 @@
-//! Layer tarballs: compression, its detection, and readers that verify.
+#![doc = include_str!("../README.md")]
+
+mod compression;
+mod error;
+mod pipeline;
+
+pub use compression::{
+    CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
+    compress, decompress, detect_reader,
+};
+pub use error::{Error, ErrorKind, Limit, Operation};
+pub use pipeline::{PipelinedReader, pipelined};

@@ -1,0 +1,11 @@
+//! Plain bytes to compressed bytes.
+
+mod deflate;
+mod gzip;
+mod level;
+mod pool;
+mod writer;
+mod zstd;
+
+pub use level::Level;
+pub use writer::{CompressWriter, compress};
