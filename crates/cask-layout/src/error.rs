@@ -129,6 +129,11 @@ impl Error {
         self.0.detail.as_deref()
     }
 
+    /// Takes the error beneath, for whoever makes an error of another type of this one.
+    pub fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        self.0.source
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()

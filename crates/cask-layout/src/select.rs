@@ -1,5 +1,7 @@
 //! Which image is meant.
 
+use std::collections::HashMap;
+
 use cask_image::{Descriptor, Digest, MediaType};
 
 use crate::graph::{Visit, walk};
@@ -9,7 +11,8 @@ use crate::{Entry, Error, ErrorKind, ImageChoice, Layout, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector<'a> {
-    /// The only one that `index.json` lists.
+    /// The only one that `index.json` lists, or the only one besides those that refer to others of
+    /// them: an image with its signatures is one image.
     Only,
     /// The one of this name.
     Name(&'a str),
@@ -69,15 +72,40 @@ impl Layout {
         match entries.len() {
             0 => Err(self.no_image(ErrorKind::NotFound).with_detail("there is no image in it")),
             1 => Ok(entries.remove(0)),
-            _ => {
-                let names: Vec<String> = entries.iter().take(8).map(describe).collect();
-                let more = if entries.len() > 8 { ", …" } else { "" };
-                Err(self
-                    .no_image(ErrorKind::Ambiguous)
-                    .with_detail("more than one image in oci, choose an image")
-                    .with_hint(format!("there are {}{more}", names.join(", "))))
-            }
+            _ => match self.without_referrers(&entries).as_slice() {
+                [only] => Ok(Entry::clone(only)),
+                _ => Err(self.ambiguous(&entries)),
+            },
         }
+    }
+
+    fn ambiguous(&self, entries: &[Entry]) -> Error {
+        let names: Vec<String> = entries.iter().take(8).map(describe).collect();
+        let more = if entries.len() > 8 { ", …" } else { "" };
+        self.no_image(ErrorKind::Ambiguous)
+            .with_detail("more than one image in oci, choose an image")
+            .with_hint(format!("there are {}{more}", names.join(", ")))
+    }
+
+    /// The entries that do not refer to others, or to what those need.
+    fn without_referrers<'a>(&self, entries: &'a [Entry]) -> Vec<&'a Entry> {
+        let mut subjects: HashMap<Digest, Digest> = HashMap::new();
+        let reached = walk(
+            self,
+            entries.to_vec(),
+            |_| true,
+            |Visit { entry, links }| {
+                if let Some(subject) = &links.subject {
+                    subjects.insert(entry.descriptor.digest.clone(), subject.clone());
+                }
+            },
+        );
+        // What cannot be read is no reason to choose; the caller says that there are several.
+        let listed = reached.unwrap_or_default().digests;
+        let refers = |entry: &&Entry| {
+            subjects.get(&entry.descriptor.digest).is_some_and(|subject| listed.contains(subject))
+        };
+        entries.iter().filter(|entry| !refers(entry)).collect()
     }
 
     fn at(&self, mut entries: Vec<Entry>, position: usize) -> Result<Entry> {

@@ -1,1 +1,10 @@
-//! The oci: transport: images in an OCI image-layout directory.
+#![doc = include_str!("../README.md")]
+
+mod collection;
+mod destination;
+mod error;
+mod location;
+mod path;
+mod source;
+
+pub use location::{OciOptions, OciTransport};

@@ -197,6 +197,24 @@ fn referrers_are_found_directly_and_below_indexes() {
 }
 
 #[test]
+fn an_image_with_its_referrers_is_one_image() {
+    let temp = tempfile::tempdir().unwrap();
+    let layout = new_layout(&temp);
+    let (subject, part) = (image("subject", 1), image("part", 1));
+    let signature = image_with_subject("signature", 1, Some(&subject.manifest));
+    let of_part = image_with_subject("of part", 1, Some(&part.manifest));
+    let of_signature = image_with_subject("of signature", 1, Some(&signature.manifest));
+    write(&layout, &signature, None).unwrap();
+    assert_eq!(layout.resolve(Selector::Only).unwrap().position, 0, "nothing else is there");
+    let index = write_index(&layout, &[&subject, &part], "all");
+    write(&layout, &of_part, None).unwrap();
+    write(&layout, &of_signature, None).unwrap();
+    assert_eq!(layout.resolve(Selector::Only).unwrap().descriptor.digest, *index.digest());
+    write(&layout, &image("another", 1), None).unwrap();
+    assert_eq!(layout.resolve(Selector::Only).unwrap_err().kind(), ErrorKind::Ambiguous);
+}
+
+#[test]
 fn an_index_that_lists_itself_ends() {
     // Digests cannot be chosen, but a layout can lie: the walk must end before it finds out.
     let temp = tempfile::tempdir().unwrap();

@@ -1,0 +1,120 @@
+//! Paths as scopes of the signature policy.
+
+use std::path::{Path, PathBuf};
+
+use cask_transport::{Error, ErrorKind, PolicyIdentity, Result};
+
+/// Under which names the policy looks up a path: itself without symbolic links, then each
+/// directory above it, the root excepted. The last part of the path need not exist.
+///
+/// Source: containers/image, `oci/layout/oci_transport.go` and
+/// `directory/explicitfilepath/path.go`.
+pub(crate) fn policy_identity(path: &Path) -> Result<PolicyIdentity> {
+    let resolved = resolve(path)?;
+    let namespaces = resolved
+        .ancestors()
+        // The root says nothing that the transport's own default does not say.
+        .filter(|scope| scope.parent().is_some())
+        .map(|scope| scope.display().to_string())
+        .collect();
+    Ok(PolicyIdentity { identity: resolved.display().to_string(), namespaces })
+}
+
+fn resolve(path: &Path) -> Result<PathBuf> {
+    let fail = |error| Error::from_io(error, "resolving", path.display());
+    match path.symlink_metadata() {
+        Ok(_) => path.canonicalize().map_err(fail),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let absolute = std::path::absolute(path).map_err(fail)?;
+            let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+                return Err(fail(error));
+            };
+            Ok(parent.canonicalize().map_err(fail)?.join(name))
+        }
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// Checks that a scope is an absolute path in its shortest form.
+///
+/// Source: containers/image, `oci/internal/oci_util.go`, `ValidateScope`.
+pub(crate) fn validate_scope(scope: &str) -> Result<()> {
+    let invalid =
+        |detail: String| Err(Error::new(ErrorKind::InvalidLocation, "", "").with_detail(detail));
+    if !scope.starts_with('/') {
+        return invalid(format!("Invalid scope {scope}: must be an absolute path"));
+    }
+    if scope == "/" {
+        return invalid("Invalid scope \"/\": Use the generic default scope \"\"".to_owned());
+    }
+    let clean = clean(scope);
+    if clean != scope {
+        return invalid(format!(
+            "Invalid scope {scope}: Uses non-canonical path format, perhaps try with path {clean}"
+        ));
+    }
+    Ok(())
+}
+
+/// An absolute path without `.`, `..` and doubled slashes, by its text alone.
+fn clean(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_by_itself_and_what_is_above() {
+        let temp = tempfile::tempdir().unwrap();
+        let real = temp.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::os::unix::fs::symlink("a", real.join("link")).unwrap();
+        let check = |path: &Path, expected: PathBuf| {
+            let found = policy_identity(path).unwrap();
+            assert_eq!(found.identity, expected.display().to_string(), "{}", path.display());
+            assert_eq!(found.namespaces[0], found.identity);
+            assert_eq!(found.namespaces[1], expected.parent().unwrap().display().to_string());
+            assert_eq!(found.namespaces.last().unwrap().matches('/').count(), 1);
+        };
+        check(&real.join("a"), real.join("a"));
+        check(&real.join("a/."), real.join("a"));
+        check(&real.join("link/../a"), real.join("a"));
+        check(&real.join("link"), real.join("a"));
+        check(&real.join("link/new"), real.join("a/new"));
+        check(&real.join("new"), real.join("new"));
+        let root = policy_identity(Path::new("/")).unwrap();
+        assert_eq!((root.identity.as_str(), root.namespaces.len()), ("/", 0));
+        let error = policy_identity(&real.join("none/new")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn scopes_are_clean_absolute_paths() {
+        fn check(scope: &str, expected: Option<&str>) {
+            let found = validate_scope(scope).err().map(|error| error.to_string());
+            assert_eq!(found.as_deref(), expected, "{scope}");
+        }
+        check("/etc", None);
+        check("/this/does/not/exist", None);
+        check("x", Some("Invalid scope x: must be an absolute path"));
+        check("", Some("Invalid scope : must be an absolute path"));
+        check("/", Some("Invalid scope \"/\": Use the generic default scope \"\""));
+        check(
+            "/a/../../b/./c//d/",
+            Some(
+                "Invalid scope /a/../../b/./c//d/: Uses non-canonical path format, perhaps try \
+                 with path /b/c/d",
+            ),
+        );
+    }
+}
