@@ -6,7 +6,7 @@ use cask_reference::Digest;
 
 use crate::error::{ManifestErrorKind as ErrorKind, quoted};
 use crate::json::{Document, Fault, Fields, Value, Writer, push_key};
-use crate::{Hasher, MediaType, Platform, base64};
+use crate::{Hasher, MediaType, Platform, RawManifest, base64};
 
 /// What names a piece of content: its type, digest and size, and what is said about it.
 ///
@@ -72,6 +72,24 @@ impl Descriptor {
         self.annotations.get(ZSTD_ANNOTATION).is_some_and(|value| value == "true")
     }
 
+    /// Marks the image as compressed with Zstandard.
+    pub fn mark_zstd(&mut self) {
+        self.annotations.insert(ZSTD_ANNOTATION.to_owned(), "true".to_owned());
+    }
+
+    /// The same entry of an index for another manifest: platform, annotations and type of the
+    /// artifact stay; URLs and embedded data, which are of the old manifest, go.
+    pub fn for_manifest(&self, manifest: &RawManifest) -> Self {
+        Self {
+            urls: Vec::new(),
+            data: None,
+            media_type: manifest.media_type().clone(),
+            digest: manifest.digest().clone(),
+            size: manifest.bytes().len() as u64,
+            ..self.clone()
+        }
+    }
+
     /// Reads a descriptor; `unknown` collects the keys that it does not have a field for.
     pub(crate) fn read(
         document: &Document<'_>,
@@ -131,7 +149,7 @@ impl Descriptor {
 }
 
 /// The annotation of an index's entry that says that the image is compressed with Zstandard.
-pub(crate) const ZSTD_ANNOTATION: &str = "io.github.containers.compression.zstd";
+const ZSTD_ANNOTATION: &str = "io.github.containers.compression.zstd";
 
 /// The paths of the fields that nothing here reads.
 #[derive(Default)]

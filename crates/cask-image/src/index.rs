@@ -44,6 +44,15 @@ impl Index {
         }
     }
 
+    /// Puts the entries that are marked as compressed with Zstandard behind all others, so that
+    /// readers that do not know the mark find an image that they can read; otherwise the order
+    /// stays.
+    ///
+    /// Source: `containers/image`, which does so whenever it adds an entry.
+    pub fn sort_zstd_last(&mut self) {
+        self.manifests.sort_by_key(Descriptor::is_marked_zstd);
+    }
+
     pub(crate) fn read(document: &Document<'_>, media_type: &MediaType) -> Result<Self, Fault> {
         let fields = Fields::of(&document.root)?;
         check_declarations(document, &fields, 2, media_type)?;

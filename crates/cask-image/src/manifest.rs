@@ -336,7 +336,7 @@ mod tests {
             (
                 r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[],"layers":[]}"#,
                 ErrorKind::DuplicateKey,
-                "",
+                "layers",
             ),
             (
                 r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[],"Layers":[]}"#,
@@ -351,7 +351,7 @@ mod tests {
             (
                 r#"{"schemaVersion":2,"config":DESCRIPTOR,"layers":[],"x":{"a":1,"a":1}}"#,
                 ErrorKind::DuplicateKey,
-                "x",
+                "x.a",
             ),
             (
                 r#"{"schemaVersion":2,"config":{"mediaType":"a/b","size":0,"digest":"DIGEST","Digest":"DIGEST"},"layers":[]}"#,

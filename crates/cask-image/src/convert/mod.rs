@@ -5,6 +5,8 @@ mod image;
 mod index;
 mod layers;
 mod schema1;
+#[cfg(test)]
+mod tests;
 mod v1;
 
 use bytes::Bytes;

@@ -1,6 +1,8 @@
 //! Configs of images: what the layers are, and how to run them.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -168,7 +168,8 @@ impl<'a> Parser<'a> {
         let Some(second) = second.map(|pair| pair[1]).min() else { return Ok(()) };
         let Entry { key, key_start, .. } = &entries[second];
         let detail = format!("the key {} occurs more than once", quoted(key));
-        Err(self.stop(ErrorKind::DuplicateKey, *key_start as usize, detail))
+        let stop = self.stop(ErrorKind::DuplicateKey, *key_start as usize, detail);
+        Err(on_the_way(stop, || Step::Key(key.to_string())))
     }
 
     /// Parses a string whose quotation mark is next.
