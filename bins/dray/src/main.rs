@@ -1,2 +1,14 @@
-//! dray
-fn main() {}
+//! `dray`: copies, inspects, lists and deletes container images, anywhere to anywhere.
+
+mod cli;
+mod commands;
+mod context;
+mod options;
+mod output;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run::main()
+}

@@ -1,1 +1,12 @@
-//! Cask for embedders: every crate under one name, one feature per transport.
+#![doc = include_str!("../README.md")]
+
+mod transports;
+
+pub use cask_copy as copy;
+pub use cask_image as image;
+pub use cask_layer as layer;
+pub use cask_reference as reference;
+pub use cask_transport as transport;
+pub use cask_trust as trust;
+
+pub use transports::{TransportOptions, transports};

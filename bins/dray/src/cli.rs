@@ -1,0 +1,77 @@
+//! The arguments as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::options::duration::GoDuration;
+
+/// Copies, inspects, lists and deletes container images, anywhere to anywhere.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dray",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = false,
+    after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are dir, docker-archive, oci and \
+                  oci-archive."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GlobalArguments {
+    /// Use this signature policy
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Accept every image, without a signature policy
+    #[arg(long, global = true)]
+    pub(crate) insecure_policy: bool,
+    /// Refuse images that nobody signed, even where the policy would accept them
+    #[arg(long, global = true, conflicts_with = "insecure_policy")]
+    pub(crate) require_signed: bool,
+    /// Choose images for this operating system instead of the running one
+    #[arg(long, global = true, value_name = "OS")]
+    pub(crate) override_os: Option<String>,
+    /// Choose images for this architecture instead of the machine's
+    #[arg(long, global = true, value_name = "ARCH")]
+    pub(crate) override_arch: Option<String>,
+    /// Choose images for this variant of the architecture
+    #[arg(long, global = true, value_name = "VARIANT")]
+    pub(crate) override_variant: Option<String>,
+    /// Give up after this time, such as 90s or 1h30m
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub(crate) command_timeout: Option<GoDuration>,
+    /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) tmpdir: Option<PathBuf>,
+    /// Say what happens, in detail
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Copy(commands::copy::Arguments),
+    Inspect(commands::inspect::Arguments),
+    ListTags(commands::list_tags::Arguments),
+    Digest(commands::digest::Arguments),
+    Tag(commands::tag::Arguments),
+    Untag(commands::untag::Arguments),
+    Delete(commands::delete::Arguments),
+    ManifestDigest(commands::manifest_digest::Arguments),
+    Validate(commands::validate::Arguments),
+    Completion(commands::completion::Arguments),
+    #[command(hide = true)]
+    Man(commands::man::Arguments),
+}

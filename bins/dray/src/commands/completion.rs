@@ -1,0 +1,23 @@
+//! `dray completion`
+
+use anyhow::Result;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+
+/// Print a script that completes dray's arguments in a shell
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "dray", &mut script);
+    crate::output::bytes(&script)?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! `dray copy`
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use crate::context::Context;
+use crate::options;
+use crate::options::progress::ProgressChoice;
+
+/// Copy an image, or everything in an index, from one place to another
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// What to copy, as TRANSPORT:DETAILS
+    source_image: String,
+    /// Where to, as TRANSPORT:DETAILS
+    destination_image: String,
+    /// Copy all images if SOURCE-IMAGE is a list
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// What to copy of a list: system, all, index-only, or platforms such as
+    /// linux/amd64,linux/arm64
+    #[arg(long, value_delimiter = ',', value_name = "CHOICE")]
+    pub(crate) multi_arch: Vec<String>,
+    /// Copy the list with the images for these platforms
+    #[arg(long, value_delimiter = ',', value_name = "OS/ARCH[/VARIANT]", conflicts_with_all = ["all", "multi_arch"])]
+    pub(crate) platform: Vec<String>,
+    /// What becomes of a list of which only a part is copied
+    #[arg(long, value_enum, default_value_t = IndexChoice::Strip, value_name = "CHOICE")]
+    pub(crate) index: IndexChoice,
+    /// Fail rather than change a manifest
+    #[arg(long)]
+    pub(crate) preserve_digests: bool,
+    /// Write manifests in this format: oci or v2s2
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Write the digest of the copied image to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Give the image this name too (docker-archive only)
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub(crate) additional_tag: Vec<String>,
+    /// Do not copy signatures
+    #[arg(long)]
+    pub(crate) remove_signatures: bool,
+    /// Copy what refers to the image too: signatures, attestations and the like
+    #[arg(long)]
+    pub(crate) referrers: bool,
+    /// Compress plain layers
+    #[arg(long, conflicts_with = "dest_decompress")]
+    pub(crate) dest_compress: bool,
+    /// Decompress layers
+    #[arg(long, conflicts_with = "dest_compress_format")]
+    pub(crate) dest_decompress: bool,
+    /// Compress layers by gzip or zstd
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) dest_compress_format: Option<String>,
+    /// The level of compression: gzip 1 to 9, zstd 1 to 20
+    #[arg(long, value_name = "LEVEL", conflicts_with = "dest_decompress")]
+    pub(crate) dest_compress_level: Option<i32>,
+    /// Never take a layer in another compression for the one that was asked for
+    #[arg(long, requires = "dest_compress_format")]
+    dest_force_compress_format: bool,
+    /// Leave plain layers plain (oci and oci-archive only)
+    #[arg(long, conflicts_with_all = ["dest_compress", "dest_compress_format", "dest_decompress"])]
+    pub(crate) dest_oci_accept_uncompressed_layers: bool,
+    /// Where the source's layouts share their blobs
+    #[arg(long, value_name = "DIRECTORY")]
+    src_shared_blob_dir: Option<PathBuf>,
+    /// Where the destination's layouts share their blobs
+    #[arg(long, value_name = "DIRECTORY")]
+    dest_shared_blob_dir: Option<PathBuf>,
+    /// How many blobs are copied at once [default: 6]
+    #[arg(long, value_name = "N")]
+    pub(crate) image_parallel_copies: Option<usize>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Say what is done with each part, and why
+    #[arg(long)]
+    explain: bool,
+    /// Say nothing while copying
+    #[arg(short, long)]
+    quiet: bool,
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
+    progress: ProgressChoice,
+}
+
+/// What becomes of a list of which only a part is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexChoice {
+    /// It lists what was copied; its digest changes
+    Strip,
+    /// It stays as it is, and lists what is not there
+    Keep,
+}
+
+/// Copies.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let global = &context.global;
+    let sources = options::transports::make(global, arguments.src_shared_blob_dir.as_deref());
+    let destinations = options::transports::make(global, arguments.dest_shared_blob_dir.as_deref());
+    let from = sources
+        .parse(&arguments.source_image)
+        .with_context(|| format!("Invalid source name {}", arguments.source_image))?;
+    let to = destinations
+        .parse(&arguments.destination_image)
+        .with_context(|| format!("Invalid destination name {}", arguments.destination_image))?;
+    let progress = arguments.progress.start(arguments.quiet || arguments.dry_run);
+    let options = options::copy::resolve(&arguments, context, to.scheme(), progress.sink())?;
+    let planned = cask::copy::plan(&*from, &*to, &options).await?;
+    if arguments.dry_run || arguments.explain {
+        progress.print(&planned.plan().to_string());
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    let report = planned.execute().await?;
+    progress.finish();
+    if let Some(file) = &arguments.digestfile {
+        std::fs::write(file, report.manifest.digest().as_str())
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}

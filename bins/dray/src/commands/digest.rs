@@ -1,0 +1,26 @@
+//! `dray digest`
+
+use anyhow::Result;
+use cask::transport::Selector;
+use clap::Args;
+
+use crate::context::Context;
+
+/// Print the digest of an image's manifest, or of its list
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, as TRANSPORT:DETAILS
+    image: String,
+}
+
+/// Prints the digest.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let image = context.image(&arguments.image, &context.transports())?;
+    cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
+    let source = image.source().await?;
+    let descriptor = source.resolve(&Selector::Chosen).await?;
+    // Whoever asks for a digest is going to rely on it.
+    let manifest = source.manifest(&descriptor).await?;
+    crate::output::line(manifest.digest().as_str())?;
+    Ok(())
+}

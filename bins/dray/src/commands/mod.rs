@@ -1,0 +1,13 @@
+//! The commands, one file each.
+
+pub(crate) mod completion;
+pub(crate) mod copy;
+pub(crate) mod delete;
+pub(crate) mod digest;
+pub(crate) mod inspect;
+pub(crate) mod list_tags;
+pub(crate) mod man;
+pub(crate) mod manifest_digest;
+pub(crate) mod tag;
+pub(crate) mod untag;
+pub(crate) mod validate;

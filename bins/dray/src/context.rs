@@ -1,0 +1,32 @@
+//! What commands work with: the transports, the policy, the platform.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use cask::transport::{Location, Transports};
+use cask::trust::Policy;
+
+use crate::cli::GlobalArguments;
+use crate::options;
+
+/// The arguments that every command has, and what follows from them.
+pub(crate) struct Context {
+    pub(crate) global: GlobalArguments,
+}
+
+impl Context {
+    /// Parses the image that a command is about.
+    pub(crate) fn image(&self, text: &str, transports: &Transports) -> Result<Box<dyn Location>> {
+        transports.parse(text).with_context(|| format!("Error parsing image name {text:?}"))
+    }
+
+    /// The transports without anything special.
+    pub(crate) fn transports(&self) -> Transports {
+        options::transports::make(&self.global, None)
+    }
+
+    /// The signature policy.
+    pub(crate) fn policy(&self) -> Result<Arc<Policy>> {
+        options::policy::read(&self.global, &self.transports())
+    }
+}

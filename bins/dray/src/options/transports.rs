@@ -1,0 +1,23 @@
+//! The transports that this program has.
+
+use std::path::{Path, PathBuf};
+
+use cask::TransportOptions;
+use cask::transport::Transports;
+
+use crate::cli::GlobalArguments;
+
+/// Makes the set of transports. `shared_blobs` is where layouts share their blobs.
+pub(crate) fn make(global: &GlobalArguments, shared_blobs: Option<&Path>) -> Transports {
+    let mut options = TransportOptions::default();
+    if let Some(directory) = temporary_directory(global) {
+        options.temporary_directory = directory;
+    }
+    options.shared_blob_directory = shared_blobs.map(Path::to_owned);
+    cask::transports(&options)
+}
+
+fn temporary_directory(global: &GlobalArguments) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
+    global.tmpdir.clone().or_else(|| from_environment().map(PathBuf::from))
+}

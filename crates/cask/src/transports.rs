@@ -1,0 +1,55 @@
+//! The transports that the features switch on, as one set.
+
+use std::path::PathBuf;
+
+use cask_transport::Transports;
+
+/// What the transports have to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// Where large temporary files go: archives that come through a pipe or compressed.
+    pub temporary_directory: PathBuf,
+    /// Where layouts keep their blobs together; `None` has each keep its own.
+    pub shared_blob_directory: Option<PathBuf>,
+}
+
+impl Default for TransportOptions {
+    /// Temporary files go to `/var/tmp`: `/tmp` is memory on many machines.
+    fn default() -> Self {
+        Self { temporary_directory: "/var/tmp".into(), shared_blob_directory: None }
+    }
+}
+
+/// Makes the set of all transports that this crate's features switch on.
+pub fn transports(options: &TransportOptions) -> Transports {
+    let transports = Transports::new();
+    #[cfg(feature = "dir")]
+    let transports = transports.with(cask_transport_dir::DirTransport);
+    #[cfg(feature = "docker-archive")]
+    let transports = transports.with(docker_archive(options));
+    #[cfg(feature = "oci")]
+    let transports = transports.with(oci(options));
+    #[cfg(feature = "oci-archive")]
+    let transports = transports.with(oci_archive(options));
+    transports
+}
+
+#[cfg(feature = "oci")]
+fn oci(options: &TransportOptions) -> cask_transport_oci::OciTransport {
+    let mut oci = cask_transport_oci::OciOptions::default();
+    oci.layout.shared_blob_dir.clone_from(&options.shared_blob_directory);
+    cask_transport_oci::OciTransport::new(oci)
+}
+
+#[cfg(feature = "docker-archive")]
+fn docker_archive(
+    options: &TransportOptions,
+) -> cask_transport_docker_archive::DockerArchiveTransport {
+    cask_transport_docker_archive::DockerArchiveTransport::new(&options.temporary_directory)
+}
+
+#[cfg(feature = "oci-archive")]
+fn oci_archive(options: &TransportOptions) -> cask_transport_oci_archive::OciArchiveTransport {
+    cask_transport_oci_archive::OciArchiveTransport::new(&options.temporary_directory)
+}
