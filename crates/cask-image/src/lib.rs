@@ -1,4 +1,4 @@
-//! Digests, media types, platforms, manifests, indexes and configs of container images.
+#![doc = include_str!("../README.md")]
 
 mod base64;
 mod choose;
