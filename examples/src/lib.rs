@@ -1,1 +1,1 @@
-//! Examples of embedding Cask.
+#![doc = include_str!("../README.md")]

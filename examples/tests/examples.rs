@@ -1,0 +1,83 @@
+//! Every example runs and does what it says.
+
+#![allow(missing_docs, unreachable_pub, reason = "the examples are programs, included here")]
+
+#[path = "../copy_image.rs"]
+mod copy_image;
+#[path = "../inspect_image.rs"]
+mod inspect_image;
+#[path = "../list_images.rs"]
+mod list_images;
+#[path = "../own_transport.rs"]
+mod own_transport;
+#[path = "../render_progress.rs"]
+mod render_progress;
+
+use cask_testkit::generate::{Image, ImageSpec, write_oci_layout};
+
+/// A layout with one image, and the two names of it.
+fn layout() -> (tempfile::TempDir, Image, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let image = ImageSpec::new(1).build();
+    let source = directory.path().join("source");
+    write_oci_layout(&source, &[(Some("app"), &image.content())]).unwrap();
+    let from = format!("oci:{}:app", source.display());
+    let to = format!("oci:{}/target:app", directory.path().display());
+    (directory, image, from, to)
+}
+
+#[tokio::test]
+async fn copy_image_gives_the_digest() {
+    let (_directory, image, from, to) = layout();
+    let digest = copy_image::copy_image(&from, &to).await.unwrap();
+    assert_eq!(digest, image.digest().to_string());
+}
+
+#[tokio::test]
+async fn inspect_image_tells_the_platform() {
+    let (_directory, image, from, _) = layout();
+    let text = inspect_image::inspect_image(&from).await.unwrap();
+    assert!(text.contains(image.digest().as_str()), "{text}");
+    assert!(text.contains("linux/amd64 with 2 layers"), "{text}");
+}
+
+#[tokio::test]
+async fn list_images_gives_names_and_digests() {
+    let (directory, image, ..) = layout();
+    let place = format!("oci:{}/source", directory.path().display());
+    let listed = list_images::list_images(&place).await.unwrap();
+    assert_eq!(listed, [("app".to_owned(), Some(image.digest().to_string()))]);
+}
+
+#[tokio::test]
+async fn own_transport_is_copied_from_and_verified() {
+    let (directory, image, _, to) = layout();
+    let shelf = directory.path().join("shelf");
+    for part in ["names", "blobs"] {
+        std::fs::create_dir_all(shelf.join(part)).unwrap();
+    }
+    std::fs::write(shelf.join("names/app"), image.digest().as_str()).unwrap();
+    let content = image.content();
+    for blob in content.manifests.iter().chain(&content.blobs) {
+        std::fs::write(shelf.join("blobs").join(blob.digest().hex()), &blob.bytes).unwrap();
+    }
+    let from = format!("shelf:{}:app", shelf.display());
+    let digest = own_transport::own_transport(&from, &to).await.unwrap();
+    assert_eq!(digest, image.digest().to_string());
+
+    let layer = &content.blobs[1];
+    let mut wrong = layer.bytes.to_vec();
+    wrong[5] ^= 1;
+    std::fs::write(shelf.join("blobs").join(layer.digest().hex()), wrong).unwrap();
+    let other = format!("oci:{}/other:app", directory.path().display());
+    let error = own_transport::own_transport(&from, &other).await.unwrap_err();
+    assert!(error.to_string().contains("Digest did not match"), "{error}");
+}
+
+#[tokio::test]
+async fn render_progress_has_a_line_for_each_blob() {
+    let (_directory, _, from, to) = layout();
+    let lines = render_progress::render_progress(&from, &to).await.unwrap();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("Copied")), "{lines:?}");
+}
