@@ -88,6 +88,7 @@ fn cargo_test(arguments: &[&str], summary: &mut Summary) -> Result<String> {
         line.clear();
     }
     let status = child.wait().context("cannot wait for cargo test")?;
+    summary.end(status.success());
     if status.success() { Ok(String::new()) } else { bail!("cargo test: {status}") }
 }
 

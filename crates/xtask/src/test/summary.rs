@@ -7,6 +7,7 @@ pub(crate) struct Summary {
     target: String,
     lines: Vec<String>,
     totals: Totals,
+    broken: bool,
 }
 
 /// Sums over targets.
@@ -30,9 +31,16 @@ impl Summary {
             line.clone_into(&mut self.target);
         } else if line.starts_with("test ") && line.ends_with("... FAILED") {
             self.lines.push(line.to_owned());
+        } else if line.starts_with("error: could not compile ") {
+            self.lines.push(line.to_owned());
         } else if line.starts_with("test result: ") {
             self.read_result(line);
         }
+    }
+
+    /// Takes what cargo itself makes of it: where it could not even build a test, no result was printed.
+    pub(crate) fn end(&mut self, success: bool) {
+        self.broken |= !success;
     }
 
     fn read_result(&mut self, line: &str) {
@@ -57,7 +65,8 @@ impl Summary {
     /// The lines so far, and the sum of all targets in the same words.
     pub(crate) fn text(&self) -> String {
         let Totals { targets, passed, failed, ignored, measured, filtered, seconds } = self.totals;
-        let word = if failed == 0 { "ok" } else { "FAILED" };
+        let good = failed == 0 && passed > 0 && !self.broken;
+        let word = if good { "ok" } else { "FAILED" };
         let mut text = self.lines.join("\n");
         text.push_str(&format!(
             "\n     All {targets} targets\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; \
@@ -85,6 +94,23 @@ fn number_before(line: &str, word: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_to_run_is_no_success() {
+        let mut summary = Summary::default();
+        assert!(summary.text().contains("result: FAILED. 0 passed"), "{}", summary.text());
+        summary.read("test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        assert!(
+            summary.text().ends_with(" finished in 0.00s\n") && !summary.text().contains("FAILED")
+        );
+        summary.read("error: could not compile `cask` (lib test) due to 1 previous error");
+        summary.end(false);
+        let text = summary.text();
+        assert!(
+            text.contains("could not compile `cask`") && text.contains("result: FAILED. 1 passed"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn results_are_kept_and_summed() {
