@@ -29,9 +29,7 @@ impl Summary {
             ["Running ", "Doc-tests "].iter().any(|word| line.trim_start().starts_with(word));
         if announced && line.starts_with("  ") {
             line.clone_into(&mut self.target);
-        } else if line.starts_with("test ") && line.ends_with("... FAILED") {
-            self.lines.push(line.to_owned());
-        } else if line.starts_with("error: could not compile ") {
+        } else if is_failure(line) {
             self.lines.push(line.to_owned());
         } else if line.starts_with("test result: ") {
             self.read_result(line);
@@ -74,6 +72,12 @@ impl Summary {
         ));
         text
     }
+}
+
+/// A test that failed, or a target that could not be built.
+fn is_failure(line: &str) -> bool {
+    let failed = line.starts_with("test ") && line.ends_with("... FAILED");
+    failed || line.starts_with("error: could not compile ")
 }
 
 #[expect(
