@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType};
+use cask_image::{Descriptor, Digest, Manifest, MediaType};
 
 use crate::{Entry, Error, ErrorKind, Layout, Result};
 
@@ -93,15 +93,14 @@ pub(crate) fn walk(
 
 fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Node> {
     let known = descriptor.media_type.is_manifest();
-    let raw = match layout.manifest(descriptor) {
+    // The digest says what the content is. What an entry says of its size is not needed here.
+    let raw = match layout.read_manifest(descriptor, None) {
         Ok(raw) => raw,
         Err(error) => {
             return match error.kind() {
                 ErrorKind::NotFound => Ok(Node::Missing),
                 // Large content of an unknown type is no manifest.
-                ErrorKind::LimitExceeded if !known && descriptor.size > MAX_MANIFEST_BYTES => {
-                    Ok(Node::Read(Links::default()))
-                }
+                ErrorKind::LimitExceeded if !known => Ok(Node::Read(Links::default())),
                 ErrorKind::Io | ErrorKind::Denied => Err(error),
                 _ => Ok(Node::Unreadable(error)),
             };

@@ -150,30 +150,35 @@ impl Layout {
     /// # Errors
     /// As [`open_blob`](Self::open_blob); `LimitExceeded`, `SizeMismatch`, `DigestMismatch`.
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<RawManifest> {
-        let fail = |kind, detail: String| {
-            Err(Error::new(kind, "reading manifest", &descriptor.digest).with_detail(detail))
-        };
+        self.read_manifest(descriptor, Some(descriptor.size))
+    }
+
+    /// Reads a manifest and checks its digest, and its size where that counts.
+    pub(crate) fn read_manifest(
+        &self,
+        descriptor: &Descriptor,
+        expected_size: Option<u64>,
+    ) -> Result<RawManifest> {
         let (file, size) = self.open_blob(&descriptor.digest)?;
-        if size.max(descriptor.size) > MAX_MANIFEST_BYTES {
-            let limit = MAX_MANIFEST_BYTES;
-            let detail = format!("exceeded maximum allowed size of {limit} bytes");
-            return fail(ErrorKind::LimitExceeded, detail);
+        if size > MAX_MANIFEST_BYTES {
+            return Err(reading_manifest(descriptor, ErrorKind::LimitExceeded).with_detail(
+                format!("exceeded maximum allowed size of {MAX_MANIFEST_BYTES} bytes"),
+            ));
+        }
+        if let Some(expected) = expected_size.filter(|expected| *expected != size) {
+            return Err(reading_manifest(descriptor, ErrorKind::SizeMismatch)
+                .with_detail(format!("Size mismatch, expected {expected}, got {size}")));
         }
         let bytes = read_limited(&file, MAX_MANIFEST_BYTES)
             .map_err(|error| Error::io(error, "reading manifest", &descriptor.digest))?;
-        if bytes.len() as u64 != descriptor.size {
-            let detail =
-                format!("Size mismatch, expected {}, got {}", descriptor.size, bytes.len());
-            return fail(ErrorKind::SizeMismatch, detail);
-        }
         let manifest = RawManifest::with_algorithm(
             bytes,
             descriptor.media_type.clone(),
             descriptor.digest.algorithm(),
         );
         if *manifest.digest() != descriptor.digest {
-            let detail = format!("its bytes have the digest {}", manifest.digest());
-            return fail(ErrorKind::DigestMismatch, detail);
+            return Err(reading_manifest(descriptor, ErrorKind::DigestMismatch)
+                .with_detail(format!("its bytes have the digest {}", manifest.digest())));
         }
         Ok(manifest)
     }
@@ -252,6 +257,10 @@ impl Layout {
     }
 }
 
+fn reading_manifest(descriptor: &Descriptor, kind: ErrorKind) -> Error {
+    Error::new(kind, "reading manifest", &descriptor.digest)
+}
+
 /// Where a blob is below a directory of blobs. A digest is validated, so its parts are plain
 /// names.
 pub(crate) fn blob_path(digest: &Digest) -> String {
@@ -264,14 +273,17 @@ fn with_size((file, stat): (File, rustix::fs::Stat)) -> (File, u64) {
 
 /// Reads a small file; `None` if it does not exist.
 pub(crate) fn read_file(root: &Directory, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-    let Some((file, _)) = root.regular_file(name)? else { return Ok(None) };
+    let Some((file, stat)) = root.regular_file(name)? else { return Ok(None) };
+    let too_large = || {
+        Error::new(ErrorKind::LimitExceeded, "reading", root.describe(name))
+            .with_detail(format!("exceeded maximum allowed size of {limit} bytes"))
+    };
+    if u64::try_from(stat.st_size).is_ok_and(|size| size > limit) {
+        return Err(too_large());
+    }
     let bytes = read_limited(&file, limit)
         .map_err(|error| Error::io(error, "reading", root.describe(name)))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::new(ErrorKind::LimitExceeded, "reading", root.describe(name))
-            .with_detail(format!("exceeded maximum allowed size of {limit} bytes")));
-    }
-    Ok(Some(bytes))
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
 }
 
 /// Reads at most one byte more than the limit.

@@ -9,7 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::directory::Directory;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, LayoutOptions, Result};
 
 /// How long to sleep between two attempts, at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -32,12 +32,17 @@ impl Lock {
     pub(crate) fn acquire(
         directory: &Directory,
         mode: Mode,
-        timeout: Option<Duration>,
+        options: &LayoutOptions,
     ) -> Result<Self> {
         let own = directory.reopen()?;
-        match timeout {
-            None => wait(&own, mode)?,
-            Some(timeout) => poll(&own, mode, timeout)?,
+        let locked = match options.lock_timeout {
+            None => wait(&own, mode),
+            Some(timeout) => poll(&own, mode, timeout),
+        };
+        match locked {
+            Err(error)
+                if error.kind() == ErrorKind::Unsupported && options.danger_without_locks => {}
+            result => result?,
         }
         Ok(Self(own))
     }
@@ -117,7 +122,9 @@ mod tests {
     fn locks_exclude_within_one_process() {
         let temp = tempfile::tempdir().unwrap();
         let directory = Directory::open(temp.path()).unwrap().unwrap();
-        let lock = |mode| Lock::acquire(&directory, mode, Some(Duration::from_millis(5)));
+        let options =
+            LayoutOptions { lock_timeout: Some(Duration::from_millis(5)), ..Default::default() };
+        let lock = |mode| Lock::acquire(&directory, mode, &options);
         let first = lock(Mode::Shared).unwrap();
         let second = lock(Mode::Shared).unwrap();
         assert_eq!(lock(Mode::Exclusive).unwrap_err().kind(), ErrorKind::Locked);
@@ -127,5 +134,19 @@ mod tests {
         assert_eq!(lock(Mode::Shared).unwrap_err().kind(), ErrorKind::Locked);
         drop(second);
         lock(Mode::Exclusive).unwrap();
+    }
+
+    #[test]
+    fn file_systems_without_locks_are_told_from_failures() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path()).unwrap().unwrap();
+        let check = |errno: Errno, expected: ErrorKind| {
+            assert_eq!(failed(&directory, errno).kind(), expected, "{errno}");
+        };
+        // NFS, file systems mounted without locks, and FUSE.
+        check(Errno::BADF, ErrorKind::Unsupported);
+        check(Errno::NOLCK, ErrorKind::Unsupported);
+        check(Errno::NOSYS, ErrorKind::Unsupported);
+        check(Errno::IO, ErrorKind::Io);
     }
 }

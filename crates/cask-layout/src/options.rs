@@ -21,6 +21,10 @@ pub struct LayoutOptions {
     /// How long to wait for others who write or delete. `None` waits without end; zero does not
     /// wait.
     pub lock_timeout: Option<Duration>,
+    /// Whether to go on without locks where the file system has none on directories, such as NFS.
+    /// Then two who write at the same time may lose each other's entries, and who deletes may
+    /// delete what another is about to list.
+    pub danger_without_locks: bool,
     /// Whether blobs get their final names as soon as they are finished, and stay there if the
     /// transaction is dropped or its process killed, so that a second attempt finds them. What no
     /// image needs in the end, [`Layout::collect_garbage`](crate::Layout::collect_garbage)

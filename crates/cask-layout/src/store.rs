@@ -22,7 +22,7 @@ pub(crate) fn write_index<T>(
     root: &Arc<Directory>,
     change: impl FnOnce(&mut IndexDocument) -> Result<T>,
 ) -> Result<T> {
-    let _lock = Lock::acquire(root, Mode::Exclusive, layout.options().lock_timeout)?;
+    let _lock = Lock::acquire(root, Mode::Exclusive, layout.options())?;
     let path = root.describe(INDEX_FILE);
     let mut index = match read_file(root, INDEX_FILE, MAX_MANIFEST_BYTES)? {
         Some(bytes) => IndexDocument::parse(&bytes, &path)?,

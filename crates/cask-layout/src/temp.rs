@@ -220,10 +220,11 @@ fn create_named(home: &Directory) -> Result<(File, String)> {
             Err(Errno::EXIST) => continue,
             Err(error) => return Err(fail(os(error))),
         };
-        // Somebody who sweeps may have been quicker to lock it, and removes it then.
-        let mine = flock(&file).is_ok()
-            && rustix::fs::fstat(&file).map_err(|error| fail(os(error)))?.st_nlink > 0;
-        if mine {
+        // Somebody who sweeps may have been quicker to lock it, and removes it then. Where files
+        // cannot be locked at all, nobody sweeps.
+        let lost = flock(&file) == Err(Errno::WOULDBLOCK)
+            || rustix::fs::fstat(&file).map_err(|error| fail(os(error)))?.st_nlink == 0;
+        if !lost {
             return Ok((file, name));
         }
     }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cask_image::{Algorithm, Descriptor, Digest, Hasher, RawManifest};
+use rustix::fs::{FileType, Stat};
 
 use crate::directory::{Directory, identity};
 use crate::graph::walk;
 use crate::index::IndexDocument;
-use crate::layout::{BLOBS, blob_path};
+use crate::layout::BLOBS;
 use crate::lock::{Lock, Mode};
 use crate::store::write_index;
 use crate::temp::{TempFile, sweep};
@@ -141,7 +142,7 @@ impl Layout {
             result => result?,
         };
         let Some(blobs) = root.subdirectory(BLOBS)? else { return Ok(None) };
-        let lock = Lock::acquire(&blobs, mode, self.options().lock_timeout)?;
+        let lock = Lock::acquire(&blobs, mode, self.options())?;
         // A transaction that ended while this one waited may have taken the directory away.
         Ok(blobs.is_still(root, BLOBS)?.then_some(lock))
     }
@@ -284,12 +285,11 @@ impl State {
         if let Some(file) = self.progress().waiting.get(digest) {
             return Ok(Some(file.written_bytes()));
         }
-        match self.blobs().regular_file(&blob_path(digest)) {
-            Ok(found) => Ok(found.and_then(|(_, stat)| u64::try_from(stat.st_size).ok())),
-            // Whatever it is, it is not the blob, and is replaced.
-            Err(error) if error.kind() == ErrorKind::Unsafe => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(directory) = self.known_directory(digest.algorithm())? else { return Ok(None) };
+        let found = directory.stat(digest.hex())?;
+        // Whatever is no regular file is not the blob, and is replaced.
+        let found = found.filter(is_regular);
+        Ok(found.and_then(|stat| u64::try_from(stat.st_size).ok()))
     }
 
     fn check_written(&self, descriptor: &Descriptor) -> Result<()> {
@@ -311,6 +311,8 @@ impl State {
             return Ok(());
         }
         file.begin_write_back();
+        // Opened now, so that naming opens nothing: it is what helps when too many files are open.
+        self.directory(digest.algorithm())?;
         let keep = self.layout.options().keep_finished_blobs;
         let overflow = {
             let mut progress = self.progress();
@@ -360,32 +362,37 @@ impl State {
             return Ok(());
         }
         // Somebody else was quicker, or what is there is not what it should be.
-        match directory.regular_file(digest.hex()) {
-            Ok(Some((_, stat))) if u64::try_from(stat.st_size) == Ok(file.written_bytes()) => {
-                Ok(())
-            }
-            Err(error) if error.kind() != ErrorKind::Unsafe => Err(error),
+        match directory.stat(digest.hex())?.filter(is_regular) {
+            Some(stat) if u64::try_from(stat.st_size) == Ok(file.written_bytes()) => Ok(()),
             _ => file.replace(&directory, digest.hex()),
         }
     }
 
-    /// The directory of the blobs of an algorithm.
-    fn directory(&self, algorithm: Algorithm) -> Result<Arc<Directory>> {
+    /// The directory of the blobs of an algorithm; `None` if there is none.
+    fn known_directory(&self, algorithm: Algorithm) -> Result<Option<Arc<Directory>>> {
         if let Some(directory) = self.progress().directories.get(&algorithm) {
-            return Ok(Arc::clone(directory));
+            return Ok(Some(Arc::clone(directory)));
         }
-        let name = algorithm.as_str();
-        let created = self.blobs().create_subdirectory(name)?;
-        let directory = self.blobs().subdirectory(name)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "opening", self.blobs().describe(name))
-                .with_detail("somebody has just removed it")
-        })?;
-        let directory = Arc::new(directory);
+        let Some(directory) = self.blobs().subdirectory(algorithm.as_str())? else {
+            return Ok(None);
+        };
         let mut progress = self.progress();
-        if created {
-            progress.created_directories.push(algorithm);
+        let known = progress.directories.entry(algorithm).or_insert(Arc::new(directory));
+        Ok(Some(Arc::clone(known)))
+    }
+
+    /// The directory of the blobs of an algorithm, which is made if there is none.
+    fn directory(&self, algorithm: Algorithm) -> Result<Arc<Directory>> {
+        if let Some(directory) = self.known_directory(algorithm)? {
+            return Ok(directory);
         }
-        Ok(Arc::clone(progress.directories.entry(algorithm).or_insert(directory)))
+        if self.blobs().create_subdirectory(algorithm.as_str())? {
+            self.progress().created_directories.push(algorithm);
+        }
+        self.known_directory(algorithm)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "opening", self.blobs().describe(algorithm.as_str()))
+                .with_detail("somebody has just removed it")
+        })
     }
 
     /// Writes the name of a new layout to the disk.
@@ -457,6 +464,10 @@ fn remove_if_same(root: &Directory) -> Result<()> {
         rustix::fs::rmdir(root.path()).map_err(fail)?;
     }
     Ok(())
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
 fn is_too_many_files(error: &Error) -> bool {

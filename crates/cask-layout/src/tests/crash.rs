@@ -36,6 +36,21 @@ fn child() {
         work(&job, Path::new(&path), LayoutOptions::default()).unwrap();
         return;
     }
+    if let Some(writer) = job.strip_prefix("fifty-") {
+        let layout = Layout::create_or_open(&path, LayoutOptions::default()).unwrap();
+        for number in 0..50 {
+            let image = image(&format!("{writer}{}", number % 10), 1);
+            write(&layout, &image, Some(&format!("{writer}{number}"))).unwrap();
+        }
+        return;
+    }
+    if job == "few-files" {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        setrlimit(Resource::Nofile, Rlimit { current: Some(30), maximum: Some(30) }).unwrap();
+        let layout = Layout::create_or_open(&path, LayoutOptions::default()).unwrap();
+        write(&layout, &image("new", 50), Some("v1")).unwrap();
+        return;
+    }
     for number in 0..1_000 {
         let layout = Layout::create_or_open(&path, LayoutOptions::default()).unwrap();
         let name = format!("v{}", number % 7);
@@ -88,6 +103,30 @@ fn check_after(job: &str, path: &Path, at: &str) {
         .or_else(|error| if job == "delete" { Ok(()) } else { Err(error) })
         .unwrap();
     check_clean(path);
+}
+
+#[test]
+fn two_processes_lose_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("layout");
+    let writers = ["a", "b"].map(|writer| spawn(&format!("fifty-{writer}"), &path, None));
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    let mut found = names(&Layout::open(&path, quick()).unwrap());
+    found.sort();
+    let mut expected: Vec<_> = (0..50).flat_map(|n| [format!("a{n}"), format!("b{n}")]).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+    check_clean(&path);
+}
+
+#[test]
+fn a_process_that_may_open_few_files_can_write_many_blobs() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("layout");
+    assert!(spawn("few-files", &path, None).wait().unwrap().success());
+    check_clean(&path);
 }
 
 #[test]
