@@ -141,10 +141,8 @@ fn images(text: &str) -> Outcome {
         size: cask_terminal::table::spaced_size(7140),
     };
     let rows = [image("example.org/longer/two", "v2"), image("example.org/one", "latest")];
-    let headers = Headers::from_fields(
-        ["Repository", "Tag", "ID", "Digest", "Size"],
-        &[("ID", "image id")],
-    );
+    let headers =
+        Headers::from_fields(["Repository", "Tag", "ID", "Digest", "Size"], &[("ID", "image id")]);
     let format = match Format::parse("images", text, Origin::List) {
         Ok(format) => format,
         Err(error) => return (Vec::new(), Some(error.to_string())),

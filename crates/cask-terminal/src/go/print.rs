@@ -230,7 +230,9 @@ impl<'a> Scanner<'a> {
             Repr::Uint(number) => i64::try_from(number).ok()?,
             _ => return None,
         };
-        usize::try_from(number.unsigned_abs()).is_ok_and(|size| size <= LARGEST_WIDTH).then_some(number)
+        usize::try_from(number.unsigned_abs())
+            .is_ok_and(|size| size <= LARGEST_WIDTH)
+            .then_some(number)
     }
 
     fn verb(&mut self) -> Option<char> {
@@ -301,10 +303,7 @@ mod tests {
         let row = value(Row { id: "x", sizes: [("b", 1), ("a", 2)].into() });
         assert_eq!(text("%v", std::slice::from_ref(&row)), "{x map[a:2 b:1]}");
         assert_eq!(text("%+v", std::slice::from_ref(&row)), "{ID:x Sizes:map[a:2 b:1]}");
-        assert_eq!(
-            text("%#v", &[row]),
-            r#"pkg.Row{ID:"x", Sizes:map[string]int{"a":2, "b":1}}"#
-        );
+        assert_eq!(text("%#v", &[row]), r#"pkg.Row{ID:"x", Sizes:map[string]int{"a":2, "b":1}}"#);
     }
 
     #[test]

@@ -187,10 +187,7 @@ mod tests {
         check(b"it's", r#""it's""#);
         check(b"\x00\x07\x08\x0c\n\r\t\x0b\x1b\x7f", r#""\x00\a\b\f\n\r\t\v\x1b\x7f""#);
         check("é☺\u{301}".as_bytes(), "\"é☺\u{301}\"");
-        check(
-            "\u{ad}\u{2028}\u{feff}\u{10ffff}".as_bytes(),
-            r#""\u00ad\u2028\ufeff\U0010ffff""#,
-        );
+        check("\u{ad}\u{2028}\u{feff}\u{10ffff}".as_bytes(), r#""\u00ad\u2028\ufeff\U0010ffff""#);
         check("a\u{a0}b\u{3000}".as_bytes(), r#""a\u00a0b\u3000""#);
         check(b"\xff\xc3(", r#""\xff\xc3(""#);
     }

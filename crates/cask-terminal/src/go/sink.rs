@@ -51,6 +51,7 @@ impl Sink {
         self.overflowed
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

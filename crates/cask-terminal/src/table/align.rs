@@ -138,12 +138,11 @@ mod tests {
     #[test]
     fn a_column_ends_where_a_line_has_no_such_cell() {
         check("a\tb\tc\naaaa\tbbbb\tc\n\nx\ty\n", NARROW, "a    b    c\naaaa bbbb c\n\nx y\n");
-        check("aaaa\tbbb\td\naa\tb\tdd\na\t\naa\tcccc\teee\n", NARROW, concat!(
-            "aaaa bbb d\n",
-            "aa   b   dd\n",
-            "a    \n",
-            "aa   cccc eee\n",
-        ));
+        check(
+            "aaaa\tbbb\td\naa\tb\tdd\na\t\naa\tcccc\teee\n",
+            NARROW,
+            concat!("aaaa bbb d\n", "aa   b   dd\n", "a    \n", "aa   cccc eee\n",),
+        );
         check("aaa\tb\x0ca\tb\n", NARROW, "aaa b\na b\n");
     }
 

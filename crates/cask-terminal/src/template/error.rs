@@ -44,13 +44,14 @@ impl ParseError {
         &self.input
     }
 
-    /// Where in [`input`](Self::input) the token starts at which parsing stopped, in bytes.
+    /// Where in [`input`](Self::input) the token starts that is wrong, or the one at which it was
+    /// noticed, in bytes.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The line of that token, counted from one.
+    /// The line at which it was noticed, counted from one.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line

@@ -26,12 +26,7 @@ impl<'t> Run<'t> {
     }
 
     /// Evaluates a command; `last` is the value of the one before it.
-    fn command(
-        &mut self,
-        dot: &Value,
-        command: &'t Command,
-        last: Option<Value>,
-    ) -> Done<Value> {
+    fn command(&mut self, dot: &Value, command: &'t Command, last: Option<Value>) -> Done<Value> {
         let Some((first, rest)) = command.arguments.split_first() else {
             return Ok(Value::NO_VALUE);
         };
@@ -78,26 +73,15 @@ impl<'t> Run<'t> {
 
     /// The type of a number follows from how it is written.
     fn number(&self, number: &Number) -> Done<Value> {
-        let text = &number.text;
-        let bytes = text.as_bytes();
-        let hexadecimal =
-            matches!(bytes, [b'0', b'x' | b'X', _, ..]) && !text.contains(['p', 'P']);
-        let looks_float = text.contains(['.', 'e', 'E', 'p', 'P']);
-        let is_float = looks_float && !hexadecimal && !text.starts_with('\'');
-        match (number.float.filter(|_| is_float), number.int) {
+        match (number.float, number.int) {
             (Some(float), _) => Ok(Value(Repr::Float(float))),
             (None, Some(int)) => Ok(Value(Repr::Int(int))),
-            (None, None) => self.bad_data(format!("{text} overflows int")),
+            (None, None) => self.bad_data(format!("{} overflows int", number.text)),
         }
     }
 
     /// `.A.B`, `$x.A.B` or `(…).A.B`.
-    fn fields_of(
-        &mut self,
-        dot: &Value,
-        operand: &'t Operand,
-        has_arguments: bool,
-    ) -> Done<Value> {
+    fn fields_of(&mut self, dot: &Value, operand: &'t Operand, has_arguments: bool) -> Done<Value> {
         self.node = At::Operand(operand);
         let (receiver, names) = match &operand.term {
             Term::Field(names) => (dot.clone(), names),
@@ -187,9 +171,8 @@ impl<'t> Run<'t> {
         if matches!(function, Function::And | Function::Or) {
             return self.first_decisive(dot, function == Function::Or, operands, last);
         }
-        let parameter = |position: usize| {
-            fixed.get(position).copied().or(further).unwrap_or(Parameter::Any)
-        };
+        let parameter =
+            |position: usize| fixed.get(position).copied().or(further).unwrap_or(Parameter::Any);
         let mut arguments = Vec::with_capacity(count);
         for (position, operand) in operands.iter().enumerate() {
             arguments.push(self.argument(dot, operand, parameter(position))?);
@@ -243,12 +226,7 @@ impl<'t> Run<'t> {
         Ok(last.unwrap_or(value))
     }
 
-    fn argument(
-        &mut self,
-        dot: &Value,
-        operand: &'t Operand,
-        parameter: Parameter,
-    ) -> Done<Value> {
+    fn argument(&mut self, dot: &Value, operand: &'t Operand, parameter: Parameter) -> Done<Value> {
         self.node = At::Operand(operand);
         let value = match &operand.term {
             Term::Nil if matches!(parameter, Parameter::Any | Parameter::TextList) => {

@@ -25,12 +25,7 @@ const DEEPEST: usize = 200;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            input_bytes: 1 << 20,
-            depth: DEEPEST,
-            steps: 10_000_000,
-            output_bytes: 64 << 20,
-        }
+        Self { input_bytes: 1 << 20, depth: DEEPEST, steps: 10_000_000, output_bytes: 64 << 20 }
     }
 }
 
@@ -226,7 +221,7 @@ impl<'t> Run<'t> {
                 self.out.push_str(text);
                 self.check_output()?;
             }
-            Node::Action { position: _, pipe } => self.action(dot, pipe)?,
+            Node::Action(pipe) => self.action(dot, pipe)?,
             Node::If(branch) => return self.nested(|run| run.condition(dot, branch, false)),
             Node::With(branch) => return self.nested(|run| run.condition(dot, branch, true)),
             Node::Range(branch) => return self.nested(|run| run.range(dot, branch)),

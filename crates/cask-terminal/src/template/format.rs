@@ -287,7 +287,11 @@ mod tests {
         check("{{range .}}{{.ID}},{{end}}", Origin::List, "a,bb,\n");
         check("{{range .}}{{.ID}},{{end -}}", Origin::List, "a,bb,");
         check("{{len .}}", Origin::Value, "2\n");
-        check("table {{.ID}} {{.N}}", Origin::List, "ID          COUNT\na           1\nbb          22\n");
+        check(
+            "table {{.ID}} {{.N}}",
+            Origin::List,
+            "ID          COUNT\na           1\nbb          22\n",
+        );
         check(
             "{{range .}}{{.ID}}\t{{.N}}\n{{end -}}",
             Origin::Program,

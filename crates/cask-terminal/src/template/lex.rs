@@ -262,9 +262,7 @@ impl<'t> Lexer<'t> {
             ':' => self.error("expected :="),
             '|' => self.token(Kind::Pipe),
             '"' => self.quoted('"', Kind::String, "unterminated quoted string"),
-            '\'' => {
-                self.quoted('\'', Kind::CharacterConstant, "unterminated character constant")
-            }
+            '\'' => self.quoted('\'', Kind::CharacterConstant, "unterminated character constant"),
             '`' => self.raw_string(),
             '$' => self.name(Kind::Variable),
             '.' if self.peek().is_some_and(|digit| !digit.is_ascii_digit()) => {

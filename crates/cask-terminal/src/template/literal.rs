@@ -13,11 +13,8 @@ pub(super) fn number(text: &str, kind: Kind) -> Result<Number, String> {
         return Err(format!("complex numbers are not supported: {}", quote_text(text)));
     }
     let int = parse_signed(text);
-    let uint = parse_unsigned(text).or(int.filter(|value| *value == 0).map(|_| 0));
-    if int.is_some() || uint.is_some() {
-        #[expect(clippy::cast_precision_loss, reason = "Go promotes literals the same way")]
-        let float = int.map(|value| value as f64).or(uint.map(|value| value as f64));
-        return Ok(Number { text: text.to_owned(), int, uint, float });
+    if int.is_some() || parse_unsigned(text).is_some() {
+        return Ok(Number { text: text.to_owned(), int, float: None });
     }
     let Some(float) = parse_float(text) else {
         return Err(format!("illegal number syntax: {}", quote_text(text)));
@@ -25,9 +22,7 @@ pub(super) fn number(text: &str, kind: Kind) -> Result<Number, String> {
     if !text.contains(['.', 'e', 'E', 'p', 'P']) {
         return Err(format!("integer overflow: {}", quote_text(text)));
     }
-    let int = whole(float);
-    let uint = int.and_then(|value| u64::try_from(value).ok());
-    Ok(Number { text: text.to_owned(), int, uint, float: Some(float) })
+    Ok(Number { text: text.to_owned(), int: whole(float), float: Some(float) })
 }
 
 /// The integer that a float is, if it is one.
@@ -43,11 +38,5 @@ fn character(text: &str) -> Result<Number, String> {
     if tail != "'" {
         return Err(format!("malformed character constant: {text}"));
     }
-    let value = unquoted.code_point();
-    Ok(Number {
-        text: text.to_owned(),
-        int: Some(value.into()),
-        uint: Some(value.into()),
-        float: Some(value.into()),
-    })
+    Ok(Number { text: text.to_owned(), int: Some(unquoted.code_point().into()), float: None })
 }

@@ -32,6 +32,8 @@ mod literal;
 mod node;
 mod parse;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ExecutionError, ExecutionErrorKind, ParseError, ParseErrorKind};
 pub use execute::{Limits, Template};

@@ -11,7 +11,7 @@ pub(super) type List = Vec<Node>;
 #[derive(Debug)]
 pub(super) enum Node {
     Text(String),
-    Action { position: usize, pipe: Pipe },
+    Action(Pipe),
     If(Branch),
     With(Branch),
     Range(Branch),
@@ -77,12 +77,11 @@ pub(super) enum Term {
     Pipe(Box<Pipe>),
 }
 
-/// A number literal, as every type that can hold it.
+/// A number literal, as each type that can hold it; one beyond 63 bits is neither.
 #[derive(Debug)]
 pub(super) struct Number {
     pub(super) text: String,
     pub(super) int: Option<i64>,
-    pub(super) uint: Option<u64>,
     pub(super) float: Option<f64>,
 }
 

@@ -32,21 +32,27 @@ pub(super) fn parse(name: &str, text: &str, depth: usize) -> Result<Templates, P
         name: name.to_owned(),
         input: text.to_owned(),
         line: parser.tokens[0].line,
-        offset: parser.tokens[0].position,
+        offset: failure.offset.unwrap_or(parser.tokens[0].position),
         message: failure.message,
     })?;
     Ok(parser.templates)
 }
 
-/// What is wrong, without the place: that is wherever the parser stands.
+/// What is wrong. The line is that of the last token read, as in Go; so is the offset, unless it is
+/// known better.
 struct Failure {
     kind: ParseErrorKind,
     message: String,
+    offset: Option<usize>,
 }
 
 impl Failure {
     fn new(kind: ParseErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), offset: None }
+    }
+
+    fn at(self, token: &Token<'_>) -> Self {
+        Self { offset: Some(token.position), ..self }
     }
 }
 
@@ -141,7 +147,8 @@ impl<'t> Parser<'t> {
 
     fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
         if token.kind != Kind::Error {
-            return syntax(format!("unexpected {token} in {context}"));
+            let message = format!("unexpected {token} in {context}");
+            return Err(Failure::new(ParseErrorKind::Syntax, message).at(token));
         }
         let kind = match &*token.text {
             text if text.starts_with("bad number") => ParseErrorKind::Literal,
@@ -154,7 +161,7 @@ impl<'t> Parser<'t> {
             let connection = if message.ends_with(" action") { "" } else { " in action" };
             message.push_str(&format!("{connection} started at {}:{line}", self.name));
         }
-        Err(Failure::new(kind, message))
+        Err(Failure::new(kind, message).at(token))
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Parsed<()> {
@@ -278,7 +285,7 @@ impl<'t> Parser<'t> {
         let Kind::Keyword(keyword) = token.kind else {
             self.back_up();
             let pipe = self.pipeline("command", Kind::RightDelimiter)?;
-            return Ok(Item::Node(Node::Action { position: token.position, pipe }));
+            return Ok(Item::Node(Node::Action(pipe)));
         };
         let node = match keyword {
             Keyword::Block => self.block()?,
@@ -509,15 +516,16 @@ impl<'t> Parser<'t> {
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_beyond_space();
         let term = match token.kind {
-            Kind::Identifier => self.function(&token.text)?,
+            Kind::Identifier => function(&token)?,
             Kind::Dot => Term::Dot,
             Kind::Nil => Term::Nil,
-            Kind::Variable => self.variable(&token.text)?,
+            Kind::Variable => self.variable(&token)?,
             Kind::Field => Term::Field(vec![token.text[1..].to_owned()]),
             Kind::Bool => Term::Bool(token.text == "true"),
             Kind::CharacterConstant | Kind::ComplexConstant | Kind::Number => {
                 let number = literal::number(&token.text, token.kind);
-                let failed = |message: String| Failure::new(ParseErrorKind::Literal, message);
+                let failed =
+                    |message: String| Failure::new(ParseErrorKind::Literal, message).at(&token);
                 Term::Number(number.map_err(failed)?)
             }
             Kind::LeftParenthesis => {
@@ -543,28 +551,29 @@ impl<'t> Parser<'t> {
         Ok(Some(Operand { position, term }))
     }
 
-    fn function(&self, name: &str) -> Parsed<Term> {
-        match Function::named(name) {
-            Some(function) => Ok(Term::Function(function)),
-            None => {
-                let message = format!("function {} not defined", quote_text(name));
-                Err(Failure::new(ParseErrorKind::UndefinedFunction, message))
-            }
-        }
-    }
-
-    fn variable(&self, name: &str) -> Parsed<Term> {
+    fn variable(&self, token: &Token<'_>) -> Parsed<Term> {
+        let name = &*token.text;
         if self.scope.variables.iter().any(|known| known == name) {
             return Ok(Term::Variable(name.to_owned(), Vec::new()));
         }
         let message = format!("undefined variable {}", quote_text(name));
-        Err(Failure::new(ParseErrorKind::UndefinedVariable, message))
+        Err(Failure::new(ParseErrorKind::UndefinedVariable, message).at(token))
+    }
+}
+
+fn function(token: &Token<'_>) -> Parsed<Term> {
+    match Function::named(&token.text) {
+        Some(function) => Ok(Term::Function(function)),
+        None => {
+            let message = format!("function {} not defined", quote_text(&token.text));
+            Err(Failure::new(ParseErrorKind::UndefinedFunction, message).at(token))
+        }
     }
 }
 
 fn string_literal(token: &Token<'_>) -> Parsed<Vec<u8>> {
     unquote(&token.text)
-        .ok_or_else(|| Failure::new(ParseErrorKind::Literal, "invalid syntax".to_owned()))
+        .ok_or_else(|| Failure::new(ParseErrorKind::Literal, "invalid syntax").at(token))
 }
 
 fn check_pipeline(pipe: &Pipe, context: &str) -> Parsed<()> {

@@ -110,7 +110,8 @@ fn split(text: &[u8], separator: &[u8], limit: usize) -> Result<Value, CallError
     let mut parts = Vec::new();
     if separator.is_empty() {
         for chunk in text.utf8_chunks() {
-            parts.extend(chunk.valid().chars().map(|it| Value::string(it.encode_utf8(&mut [0; 4]))));
+            parts
+                .extend(chunk.valid().chars().map(|it| Value::string(it.encode_utf8(&mut [0; 4]))));
             parts.extend(chunk.invalid().iter().map(|byte| Value::text([*byte])));
         }
         return Ok(Value::list(parts));
@@ -146,8 +147,8 @@ fn pad(sink: &mut Sink, text: &[u8], before: i64, after: i64) -> Result<(), Call
 fn truncate(text: &[u8], length: i64) -> Result<Value, CallError> {
     match usize::try_from(length) {
         Ok(length) => Ok(Value::text(&text[..length.min(text.len())])),
-        Err(_) => Err(CallError::Message(format!(
-            "runtime error: slice bounds out of range [:{length}]"
-        ))),
+        Err(_) => {
+            Err(CallError::Message(format!("runtime error: slice bounds out of range [:{length}]")))
+        }
     }
 }

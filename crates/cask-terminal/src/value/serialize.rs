@@ -483,7 +483,10 @@ mod tests {
         check(Kind::Fields { inner: 3 }, "map[Fields:{3}]");
         check(HashMap::from([("b", 1), ("a", 2)]), "map[a:2 b:1]");
         check(BTreeMap::from([(10, 'x'), (-9, 'y')]), "map[-9:y 10:x]");
-        check(serde_json::json!({"b": [1, -2, 1.5, null], "a": {}}), "map[a:map[] b:[1 -2 1.5 <nil>]]");
+        check(
+            serde_json::json!({"b": [1, -2, 1.5, null], "a": {}}),
+            "map[a:map[] b:[1 -2 1.5 <nil>]]",
+        );
     }
 
     #[test]
