@@ -13,6 +13,7 @@ mod scan;
 mod slot;
 mod spool;
 mod target;
+mod unpacked;
 mod writer;
 
 pub use error::{Error, ErrorKind, Result};
@@ -21,4 +22,5 @@ pub use name::MAX_NAME_BYTES;
 pub use reader::{ArchiveReader, MemberReader, ReadOptions};
 pub use slot::Slot;
 pub use target::Existing;
+pub use unpacked::UnpackedReader;
 pub use writer::{ArchiveWriter, Durability, LockedArchive, WriteOptions};

@@ -5,7 +5,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use cask_layer::{Compression, DecompressLimits, Error as LayerError, decompress, detect_reader};
+use cask_layer::{
+    Compression, DecompressLimits, Error as LayerError, ErrorKind as LayerErrorKind, Limit,
+    decompress, detect_reader,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{COPY_BYTES, unnamed};
@@ -58,24 +61,27 @@ pub(crate) fn unpack(reader: impl Read, path: &Path, options: &ReadOptions) -> R
 }
 
 fn unpack_error(path: &Path, offset: u64, options: &ReadOptions, error: io::Error) -> Error {
-    use cask_layer::ErrorKind as Layer;
-    let kind = match LayerError::of(&error).map(LayerError::kind) {
-        Some(Layer::LimitExceeded { what: cask_layer::Limit::OutputBytes, .. }) => {
-            return too_large(path, options);
-        }
-        Some(Layer::LimitExceeded { .. }) => ErrorKind::TooLarge,
-        Some(Layer::Truncated) => ErrorKind::Truncated,
-        Some(Layer::Corrupt) => ErrorKind::Malformed,
-        Some(Layer::Unsupported) => ErrorKind::Unsupported,
+    let layer = LayerError::of(&error).map(LayerError::kind);
+    if let Some(LayerErrorKind::LimitExceeded { what: Limit::OutputBytes, .. }) = layer {
+        return too_large(path, options);
+    }
+    let detail = "the archive cannot be unpacked";
+    Error::new(kind_of(&error), "reading", path, detail).at(offset).caused_by(error)
+}
+
+/// What an error of the decompressor means for the archive.
+pub(crate) fn kind_of(error: &io::Error) -> ErrorKind {
+    match LayerError::of(error).map(LayerError::kind) {
+        Some(LayerErrorKind::LimitExceeded { .. }) => ErrorKind::TooLarge,
+        Some(LayerErrorKind::Truncated) => ErrorKind::Truncated,
+        Some(LayerErrorKind::Corrupt) => ErrorKind::Malformed,
+        Some(LayerErrorKind::Unsupported) => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
-    };
-    Error::new(kind, "reading", path, "the archive cannot be unpacked").at(offset).caused_by(error)
+    }
 }
 
 fn too_large(path: &Path, options: &ReadOptions) -> Error {
-    let detail = format!(
-        "unpacked, the archive has more than the {} bytes allowed",
-        options.max_spooled_bytes
-    );
+    let allowed = options.max_spooled_bytes;
+    let detail = format!("unpacked, the archive has more than the {allowed} bytes allowed");
     Error::new(ErrorKind::TooLarge, "reading", path, detail)
 }

@@ -235,10 +235,14 @@ impl ArchiveWriter {
     /// # Errors
     /// As [`ArchiveWriter::reserve`].
     pub fn directory(&self, name: &str) -> Result<()> {
-        if self.shared.has_directory(name) {
-            return Ok(());
+        match Shared::begin(&self.shared, Some(name), Kind::Directory, Some(0)) {
+            Err(error)
+                if error.kind() == ErrorKind::Duplicate && self.shared.has_directory(name) =>
+            {
+                Ok(())
+            }
+            slot => slot?.finish(),
         }
-        Shared::begin(&self.shared, Some(name), Kind::Directory, Some(0))?.finish()
     }
 
     /// Writes a symbolic link.

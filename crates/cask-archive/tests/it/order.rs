@@ -39,7 +39,11 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 /// A name that needs a PAX header, so that late names have to make room.
 fn name(number: usize) -> String {
-    if number.is_multiple_of(3) { format!("{}{number}", "n".repeat(150)) } else { format!("m{number}") }
+    if number.is_multiple_of(3) {
+        format!("{}{number}", "n".repeat(150))
+    } else {
+        format!("m{number}")
+    }
 }
 
 fn sequential(plans: &[Plan], path: &Path) -> Vec<u8> {

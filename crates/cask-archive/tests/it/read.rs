@@ -231,3 +231,26 @@ fn what_is_no_archive_is_named() {
     std::fs::write(&empty, b"hello").unwrap();
     check(&empty, ErrorKind::Truncated, "cut short");
 }
+
+#[test]
+fn compressed_members_are_unpacked() {
+    let data: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let packed = gzip(&data);
+    let broken = &packed[..packed.len() / 2];
+    let raw = Raw::default().file("plain", &data).file("packed", &packed).file("broken", broken);
+    let archive = open(&raw.symlink("link", "packed").end()).unwrap();
+    for (name, is_compressed) in [("plain", false), ("packed", true), ("link", true)] {
+        for offset in [0, 1, 300_000, data.len() as u64, data.len() as u64 + 1] {
+            let mut reader = archive.open_unpacked(name).unwrap();
+            assert_eq!(reader.is_compressed(), is_compressed);
+            assert_eq!(reader.size_bytes(), (!is_compressed).then_some(data.len() as u64));
+            reader.skip(offset).unwrap();
+            let mut rest = Vec::new();
+            reader.read_to_end(&mut rest).unwrap();
+            assert!(rest == data.get(offset as usize..).unwrap_or_default(), "{name} {offset}");
+        }
+    }
+    let error = archive.open_unpacked("broken").unwrap().skip(u64::MAX).unwrap_err();
+    let error = error.downcast::<cask_archive::Error>().unwrap();
+    assert_eq!((error.kind(), error.member_name()), (ErrorKind::Truncated, Some("broken")));
+}
