@@ -45,7 +45,17 @@ impl PlatformWanted {
             "macos" => "darwin",
             os => os,
         };
-        Self::new(os, go_architecture(std::env::consts::ARCH))
+        let little = cfg!(target_endian = "little");
+        let architecture = match std::env::consts::ARCH {
+            "powerpc64" if little => "ppc64le",
+            "powerpc64" => "ppc64",
+            "mips" if little => "mipsle",
+            "mips64" if little => "mips64le",
+            "loongarch64" => "loong64",
+            "wasm32" => "wasm",
+            other => go_architecture(other),
+        };
+        Self::new(os, architecture)
     }
 
     /// Parses `os/architecture` or `os/architecture/variant`, such as `linux/arm64/v8`.
@@ -148,9 +158,6 @@ fn go_architecture(name: &str) -> &str {
         "x86" | "i386" | "i486" | "i586" | "i686" => "386",
         "aarch64" => "arm64",
         "armhf" | "armel" => "arm",
-        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
-        "powerpc64" => "ppc64",
-        "loongarch64" => "loong64",
         other => other,
     }
 }

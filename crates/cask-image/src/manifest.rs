@@ -69,7 +69,7 @@ pub(crate) fn refuse_other_kinds(
 ) -> Result<(), Fault> {
     let others = KIND_FIELDS.iter().filter(|name| !own.contains(*name));
     for name in others {
-        if let Some(value) = fields.get(name)? {
+        if let Some(value) = fields.get_any_case(name) {
             let detail = format!(
                 "rejecting ambiguous manifest, unexpected field {name:?} in supposedly {media_type}"
             );

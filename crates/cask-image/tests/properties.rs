@@ -227,7 +227,7 @@ fn config() -> impl Strategy<Value = ImageConfig> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn no_bytes_make_a_parser_panic(bytes in vec(any::<u8>(), 0..200)) {

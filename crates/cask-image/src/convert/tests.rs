@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Algorithm, Descriptor, Hasher, ImageFormat, Index, LayerCompression, Manifest, MediaType,
-    Platform, RawManifest, Schema1,
+    Algorithm, Descriptor, Hasher, ImageFormat, ImageManifest, Index, LayerCompression, Manifest,
+    MediaType, Platform, RawManifest, Schema1,
 };
 
 fn descriptor(media_type: &str) -> Descriptor {

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::*;
-use crate::{Algorithm, Hasher, ManifestErrorKind};
+use crate::{Algorithm, Hasher, ManifestErrorKind, Timestamp};
 
 const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 

@@ -60,6 +60,12 @@ impl<'v> Fields<'v> {
         Ok(Some(&entry.value).filter(|value| !value.is_null()))
     }
 
+    /// The value of a field in whatever case its key is, `None` if it is missing or null.
+    pub(crate) fn get_any_case(&self, name: &str) -> Option<&'v Value<'v>> {
+        let entry = self.entries.iter().find(|entry| folds_equal(&entry.key, name));
+        entry.map(|entry| &entry.value).filter(|value| !value.is_null())
+    }
+
     /// Whether the field is there, even if it is null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| folds_equal(&entry.key, name))
