@@ -2,6 +2,8 @@
 //!
 //! See `recorded/record.py`, which made `recorded/recorded.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test, its helpers included")]
+
 use std::collections::BTreeMap;
 
 use cask_terminal::table::{Layout, align};

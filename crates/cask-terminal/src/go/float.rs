@@ -158,7 +158,7 @@ mod tests {
         check(123_456.0, b'e', None, "1.23456e+05");
         check(1e100, b'E', Some(0), "1E+100");
         check(2.5, b'f', Some(0), "2");
-        check(3.14159, b'f', Some(2), "3.14");
+        check(2.71928, b'f', Some(2), "2.72");
         check(1e21, b'f', None, "1000000000000000000000");
         check(f64::INFINITY, b'g', None, "+Inf");
         check(f64::NEG_INFINITY, b'f', Some(2), "-Inf");

@@ -148,7 +148,7 @@ impl Flags {
         }
         if !number.is_finite() {
             let bare = number.is_nan() && !self.space && !self.plus;
-            return self.pad_with_spaces(sink, text[usize::from(bare)..].as_bytes());
+            return self.pad_with_spaces(sink, &text.as_bytes()[usize::from(bare)..]);
         }
         if self.sharp && verb != b'b' {
             text = with_point(&text, verb, precision);

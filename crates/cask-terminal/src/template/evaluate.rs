@@ -86,11 +86,8 @@ impl<'t> Run<'t> {
         let (receiver, names) = match &operand.term {
             Term::Field(names) => (dot.clone(), names),
             Term::Variable(name, names) => {
-                let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                let Some((_, value)) = found else {
-                    return self.bad_data(format!("undefined variable: {name}"));
-                };
-                let value = value.clone();
+                let position = self.variable(name)?;
+                let value = self.variables[position].1.clone();
                 if names.is_empty() {
                     self.refuse_arguments(has_arguments, operand)?;
                 }
@@ -184,14 +181,11 @@ impl<'t> Run<'t> {
     }
 
     fn apply(&mut self, function: Function, at: At<'t>, arguments: &[Value]) -> Done<Value> {
+        self.spend(arguments.iter().map(work).sum())?;
         let room = self.template.limits.output_bytes.saturating_sub(self.built);
         match function.call(arguments, room) {
             Ok(value) => {
-                self.built += match &value.0 {
-                    Repr::Text(bytes) => bytes.len(),
-                    Repr::List(items) => items.len() * size_of::<Value>(),
-                    _ => 0,
-                };
+                self.built += size(&value);
                 if self.built > self.template.limits.output_bytes {
                     return self.too_long();
                 }
@@ -285,5 +279,29 @@ impl<'t> Run<'t> {
                 self.bad_call(format!("wrong type for value; expected {wanted}; got {found}"))
             }
         }
+    }
+}
+
+/// How many steps it is worth to look through an argument.
+fn work(argument: &Value) -> usize {
+    match &argument.0 {
+        Repr::Text(bytes) => bytes.len() / 1024,
+        Repr::List(items) => items.len() / 64,
+        _ => 0,
+    }
+}
+
+/// The memory that the result of a function takes.
+fn size(value: &Value) -> usize {
+    match &value.0 {
+        Repr::Text(bytes) => bytes.len(),
+        Repr::List(items) => {
+            let texts = items.iter().map(|item| match &item.0 {
+                Repr::Text(bytes) => bytes.len(),
+                _ => 0,
+            });
+            items.len() * size_of::<Value>() + texts.sum::<usize>()
+        }
+        _ => 0,
     }
 }

@@ -188,7 +188,12 @@ impl<'t> Run<'t> {
     }
 
     pub(super) fn step(&mut self) -> Done<()> {
-        match self.steps.checked_sub(1) {
+        self.spend(1)
+    }
+
+    /// Counts work that is as much as so many steps.
+    pub(super) fn spend(&mut self, steps: usize) -> Done<()> {
+        match self.steps.checked_sub(u64::try_from(steps).unwrap_or(u64::MAX)) {
             Some(left) => {
                 self.steps = left;
                 Ok(())
@@ -344,13 +349,19 @@ impl<'t> Run<'t> {
     }
 
     pub(super) fn assign(&mut self, name: &str, value: Value) -> Done<()> {
-        match self.variables.iter_mut().rev().find(|(known, _)| *known == name) {
-            Some(slot) => {
-                slot.1 = value;
-                Ok(())
-            }
-            None => self.bad_data(format!("undefined variable: {name}")),
-        }
+        let position = self.variable(name)?;
+        self.variables[position].1 = value;
+        Ok(())
+    }
+
+    /// Where the innermost variable of that name is.
+    pub(super) fn variable(&mut self, name: &str) -> Done<usize> {
+        let found = self.variables.iter().rposition(|(known, _)| *known == name);
+        let Some(position) = found else {
+            return self.bad_data(format!("undefined variable: {name}"));
+        };
+        self.spend((self.variables.len() - position) / 64)?;
+        Ok(position)
     }
 
     fn call_template(&mut self, dot: &Value, call: &'t Call) -> Done<()> {

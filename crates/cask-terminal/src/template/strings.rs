@@ -116,18 +116,42 @@ fn split(text: &[u8], separator: &[u8], limit: usize) -> Result<Value, CallError
         }
         return Ok(Value::list(parts));
     }
-    let mut rest = text;
-    while let Some(at) = find(rest, separator) {
-        parts.push(Value::text(&rest[..at]));
-        rest = &rest[at + separator.len()..];
+    let mut start = 0;
+    for end in ends_of(text, separator) {
+        parts.push(Value::text(&text[start..end - separator.len()]));
+        start = end;
     }
-    parts.push(Value::text(rest));
+    parts.push(Value::text(&text[start..]));
     Ok(Value::list(parts))
 }
 
-/// Where the needle starts. Quadratic at worst, on inputs that the caller has typed.
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
+/// Where each occurrence of the needle ends, those that overlap an earlier one left out.
+///
+/// Knuth, Morris and Pratt: in linear time whatever the needle.
+fn ends_of(text: &[u8], needle: &[u8]) -> Vec<usize> {
+    // For each start of the needle, the length of the longest proper start that it ends with.
+    let mut borders = vec![0; needle.len()];
+    let mut matched = 0;
+    for position in 1..needle.len() {
+        while matched > 0 && needle[position] != needle[matched] {
+            matched = borders[matched - 1];
+        }
+        matched += usize::from(needle[position] == needle[matched]);
+        borders[position] = matched;
+    }
+    let mut ends = Vec::new();
+    matched = 0;
+    for (position, byte) in text.iter().enumerate() {
+        while matched > 0 && *byte != needle[matched] {
+            matched = borders[matched - 1];
+        }
+        matched += usize::from(*byte == needle[matched]);
+        if matched == needle.len() {
+            ends.push(position + 1);
+            matched = 0;
+        }
+    }
+    ends
 }
 
 fn pad(sink: &mut Sink, text: &[u8], before: i64, after: i64) -> Result<(), CallError> {
@@ -149,6 +173,34 @@ fn truncate(text: &[u8], length: i64) -> Result<Value, CallError> {
         Ok(length) => Ok(Value::text(&text[..length.min(text.len())])),
         Err(_) => {
             Err(CallError::Message(format!("runtime error: slice bounds out of range [:{length}]")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parts(text: &[u8], separator: &[u8]) -> Vec<Vec<u8>> {
+        let Ok(Value(Repr::List(parts))) = split(text, separator, 1 << 20) else { return vec![] };
+        parts.iter().map(|part| super::text(part).to_vec()).collect()
+    }
+
+    #[test]
+    fn bytes_that_are_no_characters_split_too() {
+        assert_eq!(parts(b"a\xff\xffb", b"\xff"), [&b"a"[..], b"", b"b"]);
+        assert_eq!(parts("é\u{301}".as_bytes(), b""), ["é".as_bytes(), "\u{301}".as_bytes()]);
+        assert_eq!(parts(b"a\xffb", b""), [&b"a"[..], b"\xff", b"b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn text_splits_as_rust_splits_it(text in "[ab]{0,30}", separator in "[ab]{1,4}") {
+            let expected: Vec<Vec<u8>> =
+                text.split(&separator).map(|part| part.as_bytes().to_vec()).collect();
+            prop_assert_eq!(parts(text.as_bytes(), separator.as_bytes()), expected);
         }
     }
 }

@@ -130,6 +130,9 @@ fn execution_is_limited() {
     assert!(limit_error(parts, limits).ends_with("text grows beyond 1000 bytes"));
     let escaped = "{{$x := printf \"%400d\" 1}}{{html $x | urlquery | js}}";
     assert!(limit_error(escaped, limits).ends_with("text grows beyond 1000 bytes"));
+    let searching = "{{$x := printf \"%600000d\" 1}}{{range 100000}}{{eq $x $x}}{{end}}";
+    let long = Limits { steps: 100_000, ..Limits::default() };
+    assert!(limit_error(searching, long).ends_with("takes more than 100000 steps"));
     let endless = "{{define \"x\"}}{{template \"x\"}}{{end}}{{template \"x\"}}";
     assert!(
         limit_error(endless, Limits::default()).ends_with("exceeded maximum template depth (200)")
@@ -255,7 +258,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn no_arrangement_of_pieces_panics(pieces in prop::collection::vec(piece(), 0..25)) {

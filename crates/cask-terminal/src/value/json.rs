@@ -159,12 +159,8 @@ impl Writer<'_> {
 }
 
 fn is_written(field: &Field) -> bool {
-    let empty = || match &field.value.0 {
-        // A struct is never empty to Go's encoder, and neither is a time.
-        Repr::Struct(_) | Repr::Time(_) => false,
-        _ => !field.value.is_true(),
-    };
-    !field.skipped && !(field.omit_empty && empty())
+    // A struct is never empty to Go's encoder, and neither is a time.
+    !field.skipped && (field.value.is_true() || !field.omit_empty)
 }
 
 fn key_text(key: &Value) -> Vec<u8> {
