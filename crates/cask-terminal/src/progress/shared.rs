@@ -27,7 +27,7 @@ impl Shared {
 
 /// A progress display, which ends when this is dropped.
 ///
-/// See the [module](self) for what it looks like.
+/// See the [module](crate::progress) for what it looks like.
 pub struct Progress {
     shared: Arc<Shared>,
 }
