@@ -221,6 +221,9 @@ impl LayoutTransaction {
         }
         let waiting = state.close()?;
         state.name_all(waiting)?;
+        if state.durable() {
+            state.sync_names()?;
+        }
         write_index(&state.layout, &state.root, |index| add_all(index, entries))?;
         // From here on it is visible, whatever happens.
         state.progress().committed = true;
@@ -314,20 +317,20 @@ impl State {
         // Opened now, so that naming opens nothing: it is what helps when too many files are open.
         self.directory(digest.algorithm())?;
         let keep = self.layout.options().keep_finished_blobs;
-        let overflow = {
+        let to_name = {
             let mut progress = self.progress();
             if progress.closed {
                 return Err(Error::new(ErrorKind::NotFound, "adding blob", digest)
                     .with_detail("its transaction has ended"));
             }
-            if !keep && progress.waiting.len() < MAX_WAITING {
-                progress.waiting.entry(digest.clone()).or_insert(file);
-                None
+            progress.waiting.entry(digest.clone()).or_insert(file);
+            if keep || progress.waiting.len() > MAX_WAITING {
+                std::mem::take(&mut progress.waiting)
             } else {
-                Some(file)
+                HashMap::new()
             }
         };
-        overflow.map_or(Ok(()), |file| self.name_all(HashMap::from([(digest.clone(), file)])))
+        self.name_all(to_name)
     }
 
     fn close(&self) -> Result<HashMap<Digest, TempFile>> {
@@ -341,18 +344,14 @@ impl State {
         if self.durable() {
             files.values().try_for_each(TempFile::sync)?;
         }
-        let mut touched = HashSet::new();
-        for (digest, file) in files {
-            touched.insert(digest.algorithm());
-            self.name(&digest, file)?;
-        }
-        if self.durable() {
-            for algorithm in touched {
-                self.directory(algorithm)?.sync()?;
-            }
-            self.blobs().sync()?;
-        }
-        Ok(())
+        files.into_iter().try_for_each(|(digest, file)| self.name(&digest, file))
+    }
+
+    /// Writes the names of blobs to the disk, of those too that others have written.
+    fn sync_names(&self) -> Result<()> {
+        let directories: Vec<_> = self.progress().directories.values().cloned().collect();
+        directories.iter().try_for_each(|directory| directory.sync())?;
+        self.blobs().sync()
     }
 
     fn name(&self, digest: &Digest, mut file: TempFile) -> Result<()> {
