@@ -129,15 +129,34 @@ impl Error {
         self.0.offset
     }
 
+    /// What is wrong with what: the member, the offset and the words for it. Empty where only
+    /// the source says it.
+    pub fn detail(&self) -> String {
+        let parts = &self.0;
+        let member = parts.member.as_ref().map(|member| format!("member {member:?}"));
+        let offset = parts.offset.map(|offset| format!("at byte {offset}"));
+        let place: Vec<String> = member.into_iter().chain(offset).collect();
+        match (place.join(", "), &*parts.detail) {
+            (place, "") => place,
+            (place, detail) if place.is_empty() => detail.to_owned(),
+            (place, detail) => format!("{place}: {detail}"),
+        }
+    }
+
+    /// Gives the cause away.
+    pub fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        self.0.source
+    }
+
     /// Wraps the error for interfaces that speak of [`io::Error`] only.
     pub(crate) fn into_io(self) -> io::Error {
-        let kind = match self.kind() {
-            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
-            ErrorKind::WrongSize => io::ErrorKind::InvalidInput,
-            _ => match self.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-                Some(source) => source.kind(),
-                None => io::ErrorKind::Other,
-            },
+        let source = self.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let kind = match (self.kind(), source) {
+            (ErrorKind::Truncated, _) => io::ErrorKind::UnexpectedEof,
+            (ErrorKind::WrongSize, _) => io::ErrorKind::InvalidInput,
+            (ErrorKind::Io, Some(source)) => source.kind(),
+            (ErrorKind::Io | ErrorKind::Unfinished, _) => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, self)
     }
@@ -145,18 +164,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = &self.0;
-        write!(f, "{} {:?}", parts.operation, parts.archive)?;
-        if let Some(member) = &parts.member {
-            write!(f, ", member {member:?}")?;
+        let Parts { operation, archive, .. } = &*self.0;
+        match self.detail() {
+            detail if detail.is_empty() => write!(f, "{operation} {archive:?}"),
+            detail => write!(f, "{operation} {archive:?}: {detail}"),
         }
-        if let Some(offset) = parts.offset {
-            write!(f, ", at byte {offset}")?;
-        }
-        if !parts.detail.is_empty() {
-            write!(f, ": {}", parts.detail)?;
-        }
-        Ok(())
     }
 }
 

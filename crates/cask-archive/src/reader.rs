@@ -65,18 +65,24 @@ impl ArchiveReader {
         Self::from_file(file, path, options)
     }
 
-    /// Opens an archive in a file that is open already; `path` is for error messages.
+    /// Opens an archive in a file that is open already, such as the standard input; `path` is for
+    /// error messages. From anywhere but its beginning, the file is read as a stream.
     ///
     /// # Errors
     /// As [`ArchiveReader::open`].
-    pub fn from_file(file: File, path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
+    pub fn from_file(
+        mut file: File,
+        path: impl AsRef<Path>,
+        options: &ReadOptions,
+    ) -> Result<Self> {
         let path = path.as_ref();
         let metadata = file.metadata().map_err(|error| Error::open(path, error))?;
         if metadata.is_dir() {
             let error = io::Error::from(io::ErrorKind::IsADirectory);
             return Err(Error::open(path, error));
         }
-        if metadata.is_file() && !spool::is_compressed(&file, path)? {
+        let is_whole = metadata.is_file() && matches!(file.stream_position(), Ok(0));
+        if is_whole && !spool::is_compressed(&file, path)? {
             return Self::new(file, path, true, options);
         }
         Self::new(spool::unpack(file, path, options)?, path, false, options)

@@ -66,7 +66,7 @@ impl Error {
         Self::new(kind, "", &archive, detail).caused_by(source)
     }
 
-    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
         self
     }
@@ -91,9 +91,19 @@ impl Error {
         &self.0.archive
     }
 
+    /// What is wrong, where the source does not say it.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What can be done about it, as a sentence without a full stop.
-    pub fn hint_text(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         self.0.hint
+    }
+
+    /// Gives the cause away.
+    pub fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        self.0.source
     }
 
     /// Wraps the error for interfaces that speak of [`io::Error`] only.

@@ -1,14 +1,16 @@
 //! One layer that is being written.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use cask_archive::Slot;
-use cask_image::{Digest, Hasher};
+use cask_image::{Algorithm, Digest, Hasher};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{State, locked};
+use crate::writer::blob_member;
 
 /// A layer on its way into an archive. It counts once it was finished; dropped before, it is left
 /// out, or no archive comes of it: see [`Slot`].
@@ -16,7 +18,8 @@ use crate::state::{State, locked};
 pub struct LayerWriter {
     /// Gone once it was finished.
     slot: Option<Slot>,
-    digest: Digest,
+    /// What the bytes have to have, if that was known at the beginning.
+    digest: Option<Digest>,
     hasher: Option<Hasher>,
     archive: PathBuf,
     state: Arc<Mutex<State>>,
@@ -25,11 +28,11 @@ pub struct LayerWriter {
 impl LayerWriter {
     pub(crate) fn new(
         slot: Slot,
-        digest: Digest,
+        digest: Option<Digest>,
         archive: PathBuf,
         state: Arc<Mutex<State>>,
     ) -> Self {
-        let hasher = Some(Hasher::new(digest.algorithm()));
+        let hasher = Some(hasher_of(digest.as_ref()));
         Self { slot: Some(slot), digest, hasher, archive, state }
     }
 
@@ -40,9 +43,9 @@ impl LayerWriter {
         self
     }
 
-    /// The digest that the bytes have to have.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+    /// The digest that the bytes have to have, if it was given at the beginning.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
     /// How many bytes were written so far.
@@ -57,33 +60,68 @@ impl LayerWriter {
     pub fn restart(&mut self) -> Result<()> {
         self.slot_mut().restart().map_err(|error| Error::archive("writing layer", error))?;
         if self.hasher.is_some() {
-            self.hasher = Some(Hasher::new(self.digest.algorithm()));
+            self.hasher = Some(hasher_of(self.digest.as_ref()));
         }
         Ok(())
     }
 
-    /// Completes the layer, and gives its size.
+    /// Completes the layer, and gives its size in bytes.
     ///
     /// # Errors
-    /// `DigestMismatch` if the bytes do not have their digest; `Archive`.
-    pub fn finish(mut self) -> Result<u64> {
-        if let Some(hasher) = self.hasher.take() {
-            let (expected, found) = (&self.digest, hasher.finish());
-            if found != *expected {
-                let detail = format!("Digest did not match, expected {expected}, got {found}");
-                let kind = ErrorKind::DigestMismatch;
-                return Err(Error::new(kind, "writing", &self.archive, detail));
+    /// `DigestMismatch` if the bytes do not have the digest; `NoLayer` if the layer was begun
+    /// without one; `Archive`.
+    pub fn finish(self) -> Result<u64> {
+        match self.digest.clone() {
+            Some(digest) => self.finish_as(&digest),
+            None => {
+                let detail = "a layer was finished without a digest";
+                Err(self.error(ErrorKind::NoLayer, detail))
             }
         }
-        let size = self.written_bytes();
-        let slot = self.slot.take().expect("a layer is finished once");
-        let result = slot.finish().map_err(|error| Error::archive("writing layer", error));
-        let mut state = locked(&self.state);
-        match &result {
-            Ok(()) => state.layer_is_written(&self.digest, size),
-            Err(_) => state.forget_layer(&self.digest),
+    }
+
+    /// Completes a layer whose digest is known only now, and gives its size in bytes. If the
+    /// archive has such a layer already, this one is left out.
+    ///
+    /// # Errors
+    /// `DigestMismatch` if the bytes do not have the digest, or it is not the one that was given
+    /// at the beginning; `Archive`.
+    pub fn finish_as(mut self, digest: &Digest) -> Result<u64> {
+        let found = self.hasher.take().map(Hasher::finish);
+        let promises = [found.as_ref(), self.digest.as_ref()];
+        if let Some(other) = promises.into_iter().flatten().find(|other| *other != digest) {
+            let detail = format!("Digest did not match, expected {digest}, got {other}");
+            return Err(self.error(ErrorKind::DigestMismatch, detail));
         }
-        result.map(|()| size)
+        let size = self.written_bytes();
+        let is_unnamed = self.digest.is_none();
+        if is_unnamed && locked(&self.state).layer(digest).is_some() {
+            return Ok(size);
+        }
+        let slot = self.slot.take().expect("a layer is finished once");
+        let result = if is_unnamed {
+            let member = blob_member(digest);
+            let result = slot.finish_as(&member);
+            locked(&self.state).begin_layer(digest, member);
+            result
+        } else {
+            slot.finish()
+        };
+        let mut state = locked(&self.state);
+        match result {
+            Ok(()) => {
+                state.layer_is_written(digest, size);
+                Ok(size)
+            }
+            Err(error) => {
+                state.forget_layer(digest);
+                Err(Error::archive("writing layer", error))
+            }
+        }
+    }
+
+    fn error(&self, kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error::new(kind, "writing", &self.archive, detail)
     }
 
     fn slot_mut(&mut self) -> &mut Slot {
@@ -91,10 +129,14 @@ impl LayerWriter {
     }
 }
 
+fn hasher_of(digest: Option<&Digest>) -> Hasher {
+    Hasher::new(digest.map_or(Algorithm::Sha256, Digest::algorithm))
+}
+
 impl Drop for LayerWriter {
     fn drop(&mut self) {
-        if self.slot.take().is_some() {
-            locked(&self.state).forget_layer(&self.digest);
+        if let (Some(_), Some(digest)) = (self.slot.take(), &self.digest) {
+            locked(&self.state).forget_layer(digest);
         }
     }
 }

@@ -145,7 +145,7 @@ impl DockerArchive {
             Selector::Only => {
                 let detail = format!("Unexpected tar manifest.json: expected 1 item, got {count}");
                 let hint = "choose an image by its name, or by its position as @0, @1 and so on";
-                Err(self.error(ErrorKind::Ambiguous, detail).hint(hint))
+                Err(self.error(ErrorKind::Ambiguous, detail).with_hint(hint))
             }
             Selector::Position(position) if *position < count => Ok(*position),
             Selector::Position(position) => {
@@ -203,11 +203,11 @@ fn no_manifest(archive: &ArchiveReader) -> Error {
     };
     if has(OCI_LAYOUT) || has(INDEX_JSON) {
         return error("the archive has no manifest.json, but an OCI layout")
-            .hint("oci-archive: reads such archives");
+            .with_hint("oci-archive: reads such archives");
     }
     if has(REPOSITORIES) {
         return error("the archive has no manifest.json: Docker before version 1.10 wrote it")
-            .hint("load and save it with a newer version of Docker");
+            .with_hint("load and save it with a newer version of Docker");
     }
     error("the archive has no manifest.json: it is no archive of docker save")
 }

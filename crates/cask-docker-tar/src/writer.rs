@@ -176,7 +176,7 @@ impl DockerArchiveWriter {
     pub fn begin_layer(&self, digest: &Digest, size_bytes: Option<u64>) -> Result<LayerWriter> {
         let member = match self.layout {
             Layout::Classic => format!("{}.tar", digest.hex()),
-            Layout::Hybrid => self.blob_member(digest)?,
+            Layout::Hybrid => self.make_blob_directory(digest)?,
         };
         let mut state = locked(&self.state);
         let slot = match size_bytes {
@@ -185,8 +185,27 @@ impl DockerArchiveWriter {
         };
         let slot = slot.map_err(writing)?;
         state.begin_layer(digest, member);
+        Ok(self.layer_writer(slot, Some(digest.clone())))
+    }
+
+    /// Begins a layer whose digest is known only at its end, such as one that is being compressed;
+    /// hybrid layout only. [`LayerWriter::finish_as`] completes it.
+    ///
+    /// # Errors
+    /// `Unsupported` in the classic layout; `Archive` if the archive cannot be written.
+    pub fn begin_unnamed_layer(&self) -> Result<LayerWriter> {
+        if self.layout != Layout::Hybrid {
+            let detail = "the classic layout names layers before they are written";
+            return Err(self.error(ErrorKind::Unsupported, detail));
+        }
+        self.make_blob_directory(&Hasher::digest(Algorithm::Sha256, b""))?;
+        let slot = self.archive.reserve_unsized(None).map_err(writing)?;
+        Ok(self.layer_writer(slot, None))
+    }
+
+    fn layer_writer(&self, slot: cask_archive::Slot, digest: Option<Digest>) -> LayerWriter {
         let path = self.archive.path().to_owned();
-        Ok(LayerWriter::new(slot, digest.clone(), path, Arc::clone(&self.state)))
+        LayerWriter::new(slot, digest, path, Arc::clone(&self.state))
     }
 
     /// Writes a layer. `size_bytes` saves a temporary file where the archive is a stream.
@@ -282,9 +301,9 @@ impl DockerArchiveWriter {
         }
         let digests: Vec<Digest> = parsed.layers.iter().map(|layer| layer.digest.clone()).collect();
         let layers = self.members_of(&digests)?;
-        let config_member = self.blob_member(&parsed.config.digest)?;
+        let config_member = self.make_blob_directory(&parsed.config.digest)?;
         self.put(&config_member, config)?;
-        self.put(&self.blob_member(manifest.digest())?, manifest.bytes())?;
+        self.put(&self.make_blob_directory(manifest.digest())?, manifest.bytes())?;
         let mut state = locked(&self.state);
         state.add_to_index(&manifest.descriptor(), names);
         state.add_item(Item { config: config_member, layers, ..Item::default() }, names);
@@ -381,12 +400,12 @@ impl DockerArchiveWriter {
         self.error(ErrorKind::NoLayer, format!("layer {digest} was not written before its image"))
     }
 
-    /// The member of a blob, whose directories are written first.
-    fn blob_member(&self, digest: &Digest) -> Result<String> {
-        let directory = format!("blobs/{}", digest.algorithm());
+    /// The member of a blob, after its directories were written.
+    fn make_blob_directory(&self, digest: &Digest) -> Result<String> {
         self.archive.directory("blobs").map_err(writing)?;
+        let directory = format!("blobs/{}", digest.algorithm());
         self.archive.directory(&directory).map_err(writing)?;
-        Ok(format!("{directory}/{}", digest.hex()))
+        Ok(blob_member(digest))
     }
 
     fn put_legacy(&self, image: &legacy::LegacyImage, layer: &str) -> Result<()> {
@@ -454,6 +473,11 @@ impl WriteOptions {
         options.spool_directory.clone_from(&self.spool_directory);
         options
     }
+}
+
+/// The member of a blob in an OCI layout.
+pub(crate) fn blob_member(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
 fn writing(error: cask_archive::Error) -> Error {

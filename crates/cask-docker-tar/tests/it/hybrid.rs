@@ -80,6 +80,45 @@ fn manifests_are_kept_and_layers_stay_compressed() {
 }
 
 #[test]
+fn layers_may_get_their_names_at_the_end() {
+    let image = TestImage::new(&["one", "two", "one"]);
+    let (manifest, layers) = compressed(&image);
+    let write = |named: bool| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("images.tar");
+        let writer = DockerArchiveWriter::create(&path, &hybrid()).unwrap();
+        let mut slots: Vec<_> = layers
+            .iter()
+            .take(if named { 2 } else { 3 })
+            .map(|layer| match named {
+                true => writer.begin_layer(&digest(layer), Some(layer.len() as u64)).unwrap(),
+                false => writer.begin_unnamed_layer().unwrap(),
+            })
+            .collect();
+        for (slot, layer) in slots.iter_mut().zip(&layers) {
+            std::io::Write::write_all(slot, layer).unwrap();
+        }
+        for (slot, layer) in slots.into_iter().zip(&layers) {
+            assert_eq!(slot.finish_as(&digest(layer)).unwrap(), layer.len() as u64);
+        }
+        writer.add_oci_image(&manifest, &image.config, &references(&["a:b"])).unwrap();
+        writer.finish(Durability::Kernel).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    assert!(write(true) == write(false));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("images.tar");
+    let writer = DockerArchiveWriter::create(&path, &hybrid()).unwrap();
+    let error = writer.begin_unnamed_layer().unwrap().finish().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoLayer);
+    let error = writer.begin_unnamed_layer().unwrap().finish_as(&digest(b"x")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch);
+    let writer = DockerArchiveWriter::create(&path, &WriteOptions::default()).unwrap();
+    assert_eq!(writer.begin_unnamed_layer().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
 fn names_and_images_come_and_go_in_both_lists() {
     let (one, two) = (TestImage::new(&["one"]), TestImage::new(&["two"]));
     let images: [(&TestImage, &[&str]); 5] =

@@ -198,7 +198,7 @@ fn what_is_no_archive_of_images_is_named() {
         let (_directory, path) = tar_of(members);
         let error = open(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotDockerArchive);
-        let hint = error.hint_text().unwrap_or_default();
+        let hint = error.hint().unwrap_or_default();
         assert!(format!("{error} {hint}").contains(text), "{error} {hint}");
     };
     check(&[], "no archive of docker save");
