@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod options;
 mod output;
+mod report;
 mod run;
 
 use std::process::ExitCode;

@@ -1,14 +1,25 @@
-//! Interim.
-use cask_terminal::value::{JsonStyle, Value, to_json};
-use std::io::{self, Write as _};
+//! Data for standard output.
 
-pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
-    io::stdout().write_all(bytes)
+use anyhow::Result;
+use cask_terminal::output::Output;
+use cask_terminal::value::JsonStyle;
+use serde::Serialize;
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<()> {
+    let mut output = Output::stdout();
+    output.bytes(bytes)?;
+    Ok(output.finish()?)
 }
-pub(crate) fn line(text: &str) -> io::Result<()> {
-    bytes(text.as_bytes())?;
-    bytes(b"\n")
+
+/// Prints a line.
+pub(crate) fn line(text: &str) -> Result<()> {
+    bytes(format!("{text}\n").as_bytes())
 }
-pub(crate) fn json(data: &impl serde::Serialize) -> anyhow::Result<()> {
-    Ok(line(&to_json(&Value::of(data)?, JsonStyle::pretty()))?)
+
+/// Prints data as JSON, as skopeo indents it.
+pub(crate) fn json(data: &impl Serialize) -> Result<()> {
+    let mut output = Output::stdout();
+    output.json(data, JsonStyle::pretty())?;
+    Ok(output.finish()?)
 }

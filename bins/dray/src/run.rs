@@ -3,59 +3,68 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cask_terminal::report::Exit;
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::context::Context;
-
-/// An error with what the user can do about it.
-#[derive(Debug)]
-pub(crate) struct Hinted {
-    pub(crate) message: String,
-    pub(crate) hint: String,
-}
-
-impl std::fmt::Display for Hinted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Hinted {}
+use crate::{output, report};
 
 /// Parses, runs, reports.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
+    let exit = match Cli::try_parse() {
+        Err(error) => usage(&error),
+        Ok(cli) => match run(cli) {
+            Ok(()) => Exit::Success,
+            Err(error) => report::failure(&error),
+        },
     };
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:?}");
-            exit_code(&error)
+    exit.into()
+}
+
+/// What clap has to say, in the words of the tools whose place we take.
+fn usage(error: &clap::Error) -> Exit {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let more = "Try 'dray --help' for more information";
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            match output::bytes(error.render().to_string().as_bytes()) {
+                Ok(()) => Exit::Success,
+                Err(error) => report::failure(&error),
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            let command = context(ContextKind::InvalidSubcommand);
+            let mut message = format!("Unrecognized command `dray {command}`\n");
+            if let Some(ContextValue::Strings(similar)) =
+                error.get(ContextKind::SuggestedSubcommand)
+            {
+                message += &format!("\nDid you mean this?\n\t{}\n\n", similar.join("\n\t"));
+            }
+            report::usage(&(message + more), &[])
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            report::usage(&format!("Missing command 'dray COMMAND'\n{more}"), &[])
+        }
+        ErrorKind::UnknownArgument => {
+            let flag = context(ContextKind::InvalidArg);
+            let similar = context(ContextKind::SuggestedArg);
+            let hint = format!("did you mean {similar}?");
+            let hints: &[&str] = if similar.is_empty() { &[] } else { &[&hint] };
+            report::usage(&format!("unknown flag: {flag}"), hints)
+        }
+        _ => {
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            report::usage(text.trim_end(), &[])
         }
     }
-}
-
-fn usage(error: &clap::Error) -> ExitCode {
-    eprintln!("{error}");
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
-}
-
-fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let not_found = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<cask::transport::Error>()
-            .is_some_and(|error| error.kind() == cask::transport::ErrorKind::NotFound)
-    });
-    ExitCode::from(if not_found { 2 } else { 1 })
 }
 
 /// Runs the command; those that do not wait for anything need no runtime.

@@ -109,7 +109,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         .parse(&arguments.destination_image)
         .with_context(|| format!("Invalid destination name {}", arguments.destination_image))?;
     let progress = arguments.progress.start(arguments.quiet || arguments.dry_run);
-    let options = options::copy::resolve(&arguments, context, to.scheme(), progress.sink())?;
+    let options =
+        options::copy::resolve(&arguments, context, to.scheme(), progress.sink("Copying"))?;
     let planned = cask::copy::plan(&*from, &*to, &options).await?;
     if arguments.dry_run || arguments.explain {
         progress.print(&planned.plan().to_string());

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let image = context.image(&arguments.image, &context.transports())?;
     let progress = arguments.progress.start(arguments.quiet);
-    let found = cask::copy::validate(&*image, progress.sink()).await?;
+    let found = cask::copy::validate(&*image, progress.sink("Checking")).await?;
     progress.finish();
     for problem in &found.problems {
         crate::output::line(&format!("{}: {}", problem.digest, problem.message))?;

@@ -45,9 +45,9 @@ fn find() -> Result<PathBuf> {
         None => {
             let candidates: Vec<_> =
                 candidates.iter().map(|path| path.display().to_string()).collect();
-            bail!(crate::run::Hinted {
+            bail!(crate::report::Hinted {
                 message: format!("there is no signature policy: no {}", candidates.join(", no ")),
-                hint: "--insecure-policy accepts every image; --policy names a file".into(),
+                hint: "--insecure-policy accepts every image; --policy names a file",
             })
         }
     }

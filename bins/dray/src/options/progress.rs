@@ -1,9 +1,13 @@
 //! How progress is shown.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cask::transport::EventSink;
+use cask::transport::{Event, EventSink, Outcome, TaskId, TaskKind};
+use cask_terminal::progress::{self, Handle, Mode};
 use clap::ValueEnum;
+
+use crate::report;
 
 /// How to show progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -17,18 +21,103 @@ pub(crate) enum ProgressChoice {
     /// Nothing
     None,
 }
-pub(crate) struct Progress;
+
+/// A running display.
+pub(crate) struct Progress {
+    display: progress::Progress,
+}
+
 impl ProgressChoice {
-    pub(crate) fn start(self, _quiet: bool) -> Progress {
-        Progress
+    /// Starts the display; with `quiet`, one that shows nothing.
+    pub(crate) fn start(self, quiet: bool) -> Progress {
+        let mode = match self {
+            _ if quiet => Mode::None,
+            Self::Auto if plain_is_better() => Mode::Plain,
+            Self::Auto => Mode::Auto,
+            Self::Plain => Mode::Plain,
+            Self::Json => Mode::Json,
+            Self::None => Mode::None,
+        };
+        Progress { display: progress::Progress::stderr(mode) }
     }
 }
+
+fn plain_is_better() -> bool {
+    std::env::var_os("CI").is_some() || std::env::var_os("TERM").is_some_and(|it| it == "dumb")
+}
+
 impl Progress {
-    pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
-        Arc::new(())
+    /// Takes the libraries' events. `doing` is the verb of the lines: "Copying", say.
+    pub(crate) fn sink(&self, doing: &'static str) -> Arc<dyn EventSink> {
+        let done_bytes = Mutex::new(HashMap::new());
+        Arc::new(Sink { handle: self.display.handle(), doing, done_bytes })
     }
+
+    /// Prints text for people, whatever the display shows.
     pub(crate) fn print(&self, text: &str) {
-        eprint!("{text}");
+        let handle = self.display.handle();
+        text.lines().for_each(|line| handle.log(line));
     }
-    pub(crate) fn finish(self) {}
+
+    /// Ends the display.
+    pub(crate) fn finish(self) {
+        self.display.finish();
+    }
+}
+
+/// Turns the libraries' events into the display's.
+struct Sink {
+    handle: Handle,
+    doing: &'static str,
+    done_bytes: Mutex<HashMap<TaskId, u64>>,
+}
+
+impl EventSink for Sink {
+    fn send(&self, event: Event) {
+        let shown = match event {
+            // The lines are those of skopeo, which scripts look for.
+            Event::ReadingSignatures => progress::Event::message("Getting image source signatures"),
+            Event::WritingManifest => {
+                progress::Event::message("Writing manifest to image destination")
+            }
+            Event::StoringSignatures => progress::Event::message("Storing signatures"),
+            Event::IndexStarted { chosen, of } => progress::Event::message(format!(
+                "Copying {chosen} images generated from {of} images in list"
+            )),
+            Event::Started { task, kind, total_bytes } => {
+                progress::Event::started(task.0, self.label(&kind), total_bytes)
+            }
+            Event::Advanced { task, bytes } => {
+                let mut done = self.done_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                let done = done.entry(task).or_default();
+                *done += bytes;
+                progress::Event::advanced(task.0, *done)
+            }
+            Event::Finished { task, outcome } => finished(task, outcome),
+            Event::Warning { message } => return report::warning(&self.handle, &message),
+            _ => return,
+        };
+        self.handle.event(shown);
+    }
+}
+
+impl Sink {
+    fn label(&self, kind: &TaskKind) -> String {
+        let doing = self.doing;
+        match kind {
+            TaskKind::Blob { digest } => format!("{doing} blob {digest}"),
+            TaskKind::Config { digest } => format!("{doing} config {digest}"),
+            other => format!("{doing} {other:?}"),
+        }
+    }
+}
+
+fn finished(task: TaskId, outcome: Outcome) -> progress::Event {
+    let (shown, message) = match outcome {
+        Outcome::Reused => (progress::Outcome::Skipped, Some("already exists")),
+        Outcome::Skipped => (progress::Outcome::Skipped, Some("left at its URLs")),
+        Outcome::Failed => (progress::Outcome::Failed, None),
+        _ => (progress::Outcome::Done, None),
+    };
+    progress::Event::finished(task.0, shown, message.map(Into::into))
 }

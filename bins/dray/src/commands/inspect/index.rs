@@ -1,11 +1,12 @@
 //! A list as its table.
 
-use crate::output;
 use anyhow::Result;
 use cask::copy::Inspected;
 use cask::image::{Descriptor, Index};
 use cask_terminal::table::{Layout, Table};
 use serde::Serialize;
+
+use super::show::show as print;
 
 #[derive(Serialize)]
 #[serde(rename = "dray.Entry")]
@@ -41,13 +42,13 @@ pub(crate) fn show(inspected: &Inspected, index: &Index, template: Option<&str>)
         manifests: index.manifests.iter().map(entry).collect(),
     };
     if template.is_some() {
-        return super::show(&listed, template);
+        return print(&listed, template);
     }
     let mut table = Table::new(["PLATFORM", "KIND", "DIGEST", "SIZE"]);
     for entry in listed.manifests {
         table.row([entry.platform, entry.kind.into(), entry.digest, entry.size.to_string()]);
     }
-    output::bytes(table.render(Layout::PODMAN).as_bytes())?;
+    crate::output::bytes(table.render(Layout::PODMAN).as_bytes())?;
     Ok(())
 }
 

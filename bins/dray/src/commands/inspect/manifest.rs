@@ -8,6 +8,8 @@ use cask::image::{Descriptor, ImageManifest};
 use cask_terminal::value::nil;
 use serde::Serialize;
 
+use super::show::show as print;
+
 /// What there is to say about something that is no image.
 #[derive(Serialize)]
 #[serde(rename = "dray.Artifact")]
@@ -55,7 +57,7 @@ pub(crate) fn show(
         annotations: some(&artifact.annotations),
         blobs: artifact.layers.iter().map(blob).collect(),
     };
-    super::show(&shown, template)
+    print(&shown, template)
 }
 
 fn blob(descriptor: &Descriptor) -> Blob {

@@ -9,6 +9,8 @@ use cask::transport::Location;
 use cask_terminal::value::{Time, nil};
 use serde::Serialize;
 
+use super::show::show as print;
+
 /// Field by field what skopeo has, under Go's names.
 ///
 /// Source: skopeo, `cmd/skopeo/inspect/output.go`.
@@ -81,7 +83,7 @@ pub(crate) fn show(
         layers_data: layers.iter().map(layer).collect(),
         env: Some(config.config.env.clone()).filter(|env| !env.is_empty()),
     };
-    super::show(&summary, template)
+    print(&summary, template)
 }
 
 fn layer(descriptor: &Descriptor) -> Layer {

@@ -1,0 +1,16 @@
+//! As JSON, or as the user wants it.
+
+use anyhow::Result;
+use cask_terminal::template::{Format, Origin};
+use cask_terminal::value::Value;
+use serde::Serialize;
+
+use crate::output;
+
+/// Prints as JSON, or through a template.
+pub(super) fn show(data: &impl Serialize, template: Option<&str>) -> Result<()> {
+    let Some(template) = template else { return output::json(data) };
+    // As skopeo does: a list of one, so that a template may have a range, and need not.
+    let format = Format::parse("skopeo inspect", template, Origin::List)?;
+    output::bytes(&format.render(None, &Value::list([Value::of(data)?]))?)
+}

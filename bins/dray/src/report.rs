@@ -1,0 +1,61 @@
+//! Errors, warnings and exit codes.
+
+use std::io::IsTerminal as _;
+
+use cask::transport::{Error, ErrorKind};
+use cask_terminal::progress::Handle;
+use cask_terminal::report::{Exit, Reporter, Style};
+
+/// An error with what the user can do about it.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+fn reporter() -> Reporter<std::io::Stderr> {
+    let stderr = std::io::stderr();
+    let style = if stderr.is_terminal() {
+        Style::Terminal { color: std::env::var_os("NO_COLOR").is_none() }
+    } else {
+        Style::Log
+    };
+    Reporter::new(style, stderr)
+}
+
+/// Reports the error that ends the program, and tells how it ends.
+pub(crate) fn failure(error: &anyhow::Error) -> Exit {
+    let hints: Vec<&str> = error.chain().filter_map(hint).collect();
+    reporter().error(&**error, &hints);
+    if error.chain().any(is_not_found) { Exit::NotFound } else { Exit::Failure }
+}
+
+/// Reports a message that ends the program.
+pub(crate) fn usage(message: &str, hints: &[&str]) -> Exit {
+    reporter().failure(message, hints);
+    Exit::Failure
+}
+
+/// Warns between the lines of a progress display.
+pub(crate) fn warning(progress: &Handle, message: &str) {
+    let mut text = Vec::new();
+    Reporter::new(Style::Log, &mut text).warning(message);
+    progress.log(&String::from_utf8_lossy(&text));
+}
+
+fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+    let of_transport = error.downcast_ref::<Error>().and_then(Error::hint);
+    of_transport.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
+}
+
+fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+}
