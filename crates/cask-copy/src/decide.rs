@@ -142,7 +142,6 @@ impl Decider<'_> {
         }
         let targets: Vec<_> = decided.iter().map(|(_, target, _)| *target).collect();
         let (manifest, config) = self.convert(node, image, config, format, &targets)?;
-        self.config(image, &manifest, config);
         let mut blobs = Vec::with_capacity(image.layers.len());
         for (place, (action, target, reason)) in decided.into_iter().enumerate() {
             if target.is_some() && !changes.contains(&reason) {
@@ -160,6 +159,8 @@ impl Decider<'_> {
             });
             blobs.push(target.is_some().then_some(step));
         }
+        // After the layers, as the Go tools do: the order of an archive's members follows.
+        self.config(image, &manifest, config);
         if changes.is_empty() {
             return Ok((ManifestWork::Keep, changes));
         }
