@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cask_image::Descriptor;
 
+use crate::state::State;
 use crate::temp::TempFile;
-use crate::transaction::State;
 use crate::{Error, ErrorKind, Result};
 
 /// A blob that is being written. Dropped without [`finish`](Self::finish), nothing of it remains.

@@ -14,6 +14,7 @@ mod lock;
 mod name;
 mod options;
 mod select;
+mod state;
 mod store;
 mod temp;
 #[cfg(test)]
