@@ -57,7 +57,7 @@ pub(crate) struct Sample {
 ///
 /// # Errors
 ///
-/// Where it cannot be started, and where it fails: the message ends with the last line of its standard error.
+/// Where it cannot be started, and where it fails: the message ends with the last lines of its standard error.
 pub(crate) fn measure(command: &mut Command, out: &Path) -> Result<Sample> {
     let program = command.get_program().to_string_lossy().into_owned();
     let log = out.with_extension("stderr");
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(sample.out_bytes, 5);
         let error = measure(&mut command("sh", ["-c", "echo a >&2; echo b >&2; exit 7"]), &out)
             .unwrap_err();
-        assert_eq!(error.to_string(), "sh: exit status: 7: b");
+        assert_eq!(error.to_string(), "sh: exit status: 7: a; b");
         fs::remove_dir_all(&out).unwrap();
         fs::remove_file(out.with_extension("stderr")).unwrap();
     }
