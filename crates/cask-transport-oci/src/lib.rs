@@ -4,7 +4,6 @@ mod collection;
 mod destination;
 mod error;
 mod location;
-mod path;
 mod source;
 
 pub use location::{OciOptions, OciTransport};

@@ -14,7 +14,6 @@ use cask_transport::{
 use crate::collection::OciCollection;
 use crate::destination::OciTransaction;
 use crate::error::{of_layout, of_name};
-use crate::path;
 use crate::source::OciSource;
 
 pub(crate) const SCHEME: &str = "oci";
@@ -53,7 +52,7 @@ impl Transport for OciTransport {
     }
 
     fn validate_policy_scope(&self, scope: &str) -> Result<()> {
-        path::validate_scope(scope)
+        cask_transport::validate_path_scope(scope)
     }
 }
 
@@ -115,7 +114,7 @@ impl Location for OciLocation {
     }
 
     fn policy_identity(&self) -> Result<PolicyIdentity> {
-        path::policy_identity(Path::new(self.reference.path()))
+        cask_transport::path_policy_identity(Path::new(self.reference.path()))
     }
 
     async fn source(&self) -> Result<VerifiedSource> {

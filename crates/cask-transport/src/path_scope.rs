@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use cask_transport::{Error, ErrorKind, PolicyIdentity, Result};
+use crate::{Error, ErrorKind, PolicyIdentity, Result};
 
 /// Under which names the policy looks up a path: itself without symbolic links, then each
 /// directory above it, the root excepted. The last part of the path need not exist.
 ///
+/// # Errors
+/// `NotFound` if a directory on the way does not exist; `Io` or `Denied` if it cannot be read.
+///
 /// Source: containers/image, `oci/layout/oci_transport.go` and
 /// `directory/explicitfilepath/path.go`.
-pub(crate) fn policy_identity(path: &Path) -> Result<PolicyIdentity> {
+pub fn path_policy_identity(path: &Path) -> Result<PolicyIdentity> {
     let resolved = resolve(path)?;
     let namespaces = resolved
         .ancestors()
@@ -35,10 +38,13 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Checks that a scope is an absolute path in its shortest form.
+/// Checks that a scope is an absolute path in its shortest form, and not the root.
+///
+/// # Errors
+/// `InvalidLocation`, with a better way to write the scope.
 ///
 /// Source: containers/image, `oci/internal/oci_util.go`, `ValidateScope`.
-pub(crate) fn validate_scope(scope: &str) -> Result<()> {
+pub fn validate_path_scope(scope: &str) -> Result<()> {
     let invalid =
         |detail: String| Err(Error::new(ErrorKind::InvalidLocation, "", "").with_detail(detail));
     if !scope.starts_with('/') {
@@ -80,7 +86,7 @@ mod tests {
         std::fs::create_dir(real.join("a")).unwrap();
         std::os::unix::fs::symlink("a", real.join("link")).unwrap();
         let check = |path: &Path, expected: PathBuf| {
-            let found = policy_identity(path).unwrap();
+            let found = path_policy_identity(path).unwrap();
             assert_eq!(found.identity, expected.display().to_string(), "{}", path.display());
             assert_eq!(found.namespaces[0], found.identity);
             assert_eq!(found.namespaces[1], expected.parent().unwrap().display().to_string());
@@ -92,16 +98,16 @@ mod tests {
         check(&real.join("link"), real.join("a"));
         check(&real.join("link/new"), real.join("a/new"));
         check(&real.join("new"), real.join("new"));
-        let root = policy_identity(Path::new("/")).unwrap();
+        let root = path_policy_identity(Path::new("/")).unwrap();
         assert_eq!((root.identity.as_str(), root.namespaces.len()), ("/", 0));
-        let error = policy_identity(&real.join("none/new")).unwrap_err();
+        let error = path_policy_identity(&real.join("none/new")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
     fn scopes_are_clean_absolute_paths() {
         fn check(scope: &str, expected: Option<&str>) {
-            let found = validate_scope(scope).err().map(|error| error.to_string());
+            let found = validate_path_scope(scope).err().map(|error| error.to_string());
             assert_eq!(found.as_deref(), expected, "{scope}");
         }
         check("/etc", None);
