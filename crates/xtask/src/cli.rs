@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::bench::{self, BenchOptions};
+use crate::demo;
 use crate::test::{self, TestOptions};
 
 #[derive(Parser)]
@@ -24,6 +25,12 @@ enum Command {
     /// Tests read tables of cases in the folder that the environment variable CASK_CASES names. Without it those
     /// tests pass without reading any, unless CI is set: then they fail.
     Test(TestOptions),
+    /// Takes an image through every place and back; needs no network
+    ///
+    /// Makes an image of this machine's own shell and tools, copies it from an archive to a layout, to an archive of a
+    /// layout, to plain files, back to a layout, to zstd, and to an archive again. Validates each and prints what came
+    /// out. What was made is in target/demo.
+    Demo,
     /// Measures our programs beside their peers and beside plain tools; asserts nothing
     ///
     /// Each row is one job, done by our program, by the peer, and by the least of plain tools that the job needs.
@@ -39,6 +46,7 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
+        Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
     }
 }

@@ -14,6 +14,18 @@ pub(crate) fn heading(text: &str) {
     println!("\n==> {text}");
 }
 
+/// Prints rows of cells in columns, the first row as headings.
+pub(crate) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    for row in rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column).unwrap_or_default();
+            format!("{cell:width$}  ")
+        });
+        println!("{}", cells.collect::<String>().trim_end());
+    }
+}
+
 /// Prints why the chore failed, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");

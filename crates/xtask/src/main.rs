@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod console;
+mod demo;
 mod process;
 mod test;
 mod workspace;

@@ -1,0 +1,6 @@
+//! The main job, end to end, on what every machine has.
+
+mod image;
+mod run;
+
+pub(crate) use run::run;

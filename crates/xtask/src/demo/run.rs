@@ -1,0 +1,149 @@
+//! Taking the image through every place and back.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::image;
+use crate::{console, process, workspace};
+
+/// A copy: what it shows, from where, to where, and with which flags.
+struct Step {
+    title: &'static str,
+    from: &'static str,
+    to: &'static str,
+    flags: &'static [&'static str],
+    /// The file or directory that holds what was written.
+    holds: &'static str,
+}
+
+const fn step(
+    title: &'static str,
+    from: &'static str,
+    to: &'static str,
+    flags: &'static [&'static str],
+    holds: &'static str,
+) -> Step {
+    Step { title, from, to, flags, holds }
+}
+
+/// From an archive through every local place and back to an archive.
+const STEPS: [Step; 6] = [
+    step("archive to layout, gzip", "docker-archive:app.tar", "oci:layout:app", &[], "layout"),
+    step("layout to archive", "oci:layout:app", "oci-archive:app-oci.tar:app", &[], "app-oci.tar"),
+    step("archive to files", "oci-archive:app-oci.tar:app", "dir:files", &[], "files"),
+    step("files to layout", "dir:files", "oci:again:app", &["--preserve-digests"], "again"),
+    step(
+        "layout to layout, zstd",
+        "oci:again:app",
+        "oci:zstd:app",
+        &["--dest-compress-format", "zstd"],
+        "zstd",
+    ),
+    step(
+        "layout back to archive",
+        "oci:zstd:app",
+        "docker-archive:back.tar:localhost/demo:1",
+        &[],
+        "back.tar",
+    ),
+];
+
+/// Makes an image of this machine's shell, takes it through every local place and back, validates
+/// each, and prints what came out.
+///
+/// # Errors
+///
+/// Where a step fails, or what comes back is not what went in.
+pub(crate) fn run() -> Result<()> {
+    let mut build =
+        process::command(workspace::cargo(), ["build", "--release", "--package", "dray"]);
+    process::succeed(build.current_dir(workspace::root()))?;
+    let dray = workspace::target().join("release/dray");
+    let directory = workspace::target().join("demo");
+    if directory.exists() {
+        fs::remove_dir_all(&directory)
+            .with_context(|| format!("removing {}", directory.display()))?;
+    }
+    fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
+    image::write(&directory.join("app.tar"))?;
+    let demo = Demo { dray: &dray, directory: &directory };
+    let first = demo.config("docker-archive:app.tar")?;
+    let mut rows = vec![["step", "digest", "size", "time"].map(String::from)];
+    rows.push([
+        "an image of this machine's shell".into(),
+        demo.digest("docker-archive:app.tar")?,
+        megabytes(size_of(&directory.join("app.tar"))?),
+        String::new(),
+    ]);
+    for step in &STEPS {
+        rows.push(demo.step(step)?);
+    }
+    let back = demo.config("docker-archive:back.tar")?;
+    ensure!(first == back, "the config came back changed");
+    console::table(&rows);
+    console::line("every place was validated: all digests, sizes and plain layers are right");
+    console::line(&format!("the image that came back is the one that went in: config {first}"));
+    Ok(())
+}
+
+struct Demo<'a> {
+    dray: &'a Path,
+    directory: &'a Path,
+}
+
+impl Demo<'_> {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = process::command(self.dray, ["--insecure-policy"]);
+        command.args(arguments).current_dir(self.directory);
+        command
+    }
+
+    /// Copies, validates, and tells what came out.
+    fn step(&self, step: &Step) -> Result<[String; 4]> {
+        let mut arguments = vec!["copy", "--quiet", step.from, step.to];
+        arguments.extend(step.flags);
+        let start = Instant::now();
+        process::output(&mut self.command(&arguments))?;
+        let took = start.elapsed();
+        process::output(&mut self.command(&["validate", "--quiet", step.to]))?;
+        Ok([
+            step.title.into(),
+            self.digest(step.to)?,
+            megabytes(size_of(&self.directory.join(step.holds))?),
+            format!("{:.2} s", took.as_secs_f64()),
+        ])
+    }
+
+    fn digest(&self, image: &str) -> Result<String> {
+        let digest = process::output(&mut self.command(&["digest", image]))?;
+        Ok(digest.trim().chars().take("sha256:".len() + 12).collect())
+    }
+
+    /// The digest of the config, which no place and no compression changes.
+    fn config(&self, image: &str) -> Result<String> {
+        let manifest = process::output(&mut self.command(&["inspect", "--raw", image]))?;
+        let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
+        let digest = manifest["config"]["digest"].as_str();
+        digest.map(Into::into).with_context(|| format!("{image} has no config"))
+    }
+}
+
+fn size_of(path: &Path) -> Result<u64> {
+    let metadata = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let mut bytes = 0;
+    for entry in fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
+        bytes += size_of(&entry?.path())?;
+    }
+    Ok(bytes)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
