@@ -71,11 +71,9 @@ pub(crate) fn measure(command: &mut Command, out: &Path) -> Result<Sample> {
     let wall = start.elapsed();
     if !used.status.success() {
         let text = fs::read_to_string(&log).unwrap_or_default();
-        bail!(
-            "{program}: {}: {}",
-            used.status,
-            text.trim().lines().next_back().unwrap_or_default()
-        );
+        let lines: Vec<&str> = text.trim().lines().collect();
+        let last = &lines[lines.len().saturating_sub(3)..];
+        bail!("{program}: {}: {}", used.status, last.join("; "));
     }
     let cpu: Duration = used.rusage.utime + used.rusage.stime;
     Ok(Sample {
