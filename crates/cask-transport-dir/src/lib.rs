@@ -1,9 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod destination;
-mod files;
+mod directory;
+mod fault;
+mod limits;
 mod location;
+mod names;
+mod replace;
 mod source;
 mod staging;
+
+#[cfg(test)]
+mod tests;
 
 pub use location::DirTransport;

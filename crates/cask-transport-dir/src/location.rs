@@ -27,11 +27,22 @@ impl Transport for DirTransport {
     }
 
     fn parse(&self, rest: &str) -> Result<Box<dyn Location>> {
-        if rest.contains('\0') {
-            return Err(Error::new(ErrorKind::InvalidLocation, "parsing", format!("{rest:?}"))
-                .with_detail("a path cannot contain a zero byte"));
+        let invalid = |detail| {
+            Err(Error::new(
+                ErrorKind::InvalidLocation,
+                "parsing",
+                format!("\"{SCHEME}:{}\"", rest.escape_debug()),
+            )
+            .with_detail(detail))
+        };
+        if rest.is_empty() {
+            return invalid("the path is missing")
+                .map_err(|error: Error| error.with_hint("the directory one is in is \".\""));
         }
-        Ok(Box::new(DirLocation { path: rest.into() }))
+        if rest.contains('\0') {
+            return invalid("a path cannot contain a zero byte");
+        }
+        Ok(Box::new(DirLocation { path: rest.to_owned() }))
     }
 
     fn validate_policy_scope(&self, scope: &str) -> Result<()> {
@@ -44,12 +55,13 @@ impl Transport for DirTransport {
 /// A directory that holds one image, or will.
 #[derive(Clone, Debug)]
 struct DirLocation {
-    path: PathBuf,
+    /// As the user gave it.
+    path: String,
 }
 
 impl fmt::Display for DirLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}:{}", self.path.display())
+        write!(f, "{SCHEME}:{}", self.path)
     }
 }
 
@@ -81,20 +93,20 @@ impl Location for DirLocation {
     }
 
     fn policy_identity(&self) -> Result<PolicyIdentity> {
-        let resolved = resolve_existing_parts(&self.path)?;
-        // The root itself is covered by the transport's default scope.
-        let namespaces = resolved
-            .ancestors()
-            .skip(1)
-            .filter(|parent| parent.parent().is_some())
-            .map(|parent| parent.display().to_string())
+        let identity = self.real_path()?;
+        let namespaces = identity
+            .match_indices('/')
+            .rev()
+            // The root itself is covered by the transport's default scope.
+            .filter(|(slash, _)| *slash > 0)
+            .map(|(slash, _)| identity[..slash].to_owned())
             .collect();
-        Ok(PolicyIdentity { identity: resolved.display().to_string(), namespaces })
+        Ok(PolicyIdentity { identity, namespaces })
     }
 
     async fn source(&self) -> Result<VerifiedSource> {
         let path = self.path.clone();
-        let source = blocking(move || DirSource::open(&path)).await?;
+        let source = blocking(move || DirSource::open(Path::new(&path))).await?;
         Ok(VerifiedSource::new(source))
     }
 
@@ -108,18 +120,28 @@ impl Location for DirLocation {
     }
 }
 
-/// The absolute path without symbolic links; the last part need not exist yet.
-fn resolve_existing_parts(path: &Path) -> Result<PathBuf> {
-    let fail = |error| Error::from_io(error, "resolving", path.display());
-    match path.canonicalize() {
-        Ok(resolved) => Ok(resolved),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let absolute = std::path::absolute(path).map_err(fail)?;
-            let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-                return Err(fail(error));
-            };
-            Ok(parent.canonicalize().map_err(fail)?.join(name))
-        }
-        Err(error) => Err(fail(error)),
+impl DirLocation {
+    /// The absolute path without symbolic links. Its last part need not exist.
+    fn real_path(&self) -> Result<String> {
+        let path = Path::new(&self.path);
+        let fail = |error| Error::from_io(error, "resolving", &self.path);
+        // A slash at the end would have a link followed that leads nowhere.
+        let bare: PathBuf = path.components().collect();
+        let resolved = match bare.symlink_metadata() {
+            Ok(_) => path.canonicalize().map_err(fail)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let absolute = std::path::absolute(&bare).map_err(fail)?;
+                let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+                    return Err(fail(error));
+                };
+                parent.canonicalize().map_err(fail)?.join(name)
+            }
+            Err(error) => return Err(fail(error)),
+        };
+        // Policies are text: two paths that look alike there must not be taken for one another.
+        resolved.into_os_string().into_string().map_err(|resolved| {
+            Error::new(ErrorKind::InvalidLocation, "resolving", &self.path)
+                .with_detail(format!("it is {resolved:?}, which is not UTF-8"))
+        })
     }
 }
