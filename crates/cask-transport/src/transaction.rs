@@ -91,13 +91,15 @@ pub trait Body: Send + Sync {
     /// As for opening the source.
     async fn open(&self) -> Result<BlobReader>;
 
-    /// Opens what follows the bytes that `prefix` has seen.
+    /// Opens what follows the bytes that `prefix` has seen. `prefix` hashes by the algorithm of
+    /// the blob's digest, where that is known. What the reader tells at its end is of the whole.
     ///
     /// # Errors
-    /// As for opening the source.
+    /// As for opening the source; `SizeMismatch` or `DigestMismatch`, now or at the reader's end,
+    /// if the blob does not begin with those bytes.
     async fn open_after(&self, prefix: &Hasher) -> Result<BlobReader> {
         let mut reader = self.open().await?;
-        reader.skip(prefix.len()).await?;
+        reader.skip(prefix).await?;
         Ok(reader)
     }
 
@@ -124,9 +126,11 @@ pub struct Committed {
 /// Something being written. Nothing of it can be seen before [`commit`](Self::commit); dropped
 /// without, nothing remains; killed, the next writer sweeps up.
 ///
-/// The order of calls: [`have`](Self::have) once, with all blobs in the order of the image; then
-/// blobs, several at once where [`Capabilities`](crate::Capabilities) allow; then manifests,
-/// children before their index; then signatures; then commit.
+/// The order of calls: [`have`](Self::have) once, with all blobs in the order of the image, those
+/// left out that need not be stored; then blobs, several at once where
+/// [`Capabilities`](crate::Capabilities) allow; then manifests, children before their index and
+/// referrers after what they refer to; then signatures; then commit. After a manifest was refused
+/// with `ManifestRefused`, the config that another form of it needs may come between manifests.
 #[async_trait]
 pub trait Transaction: Send + Sync {
     /// Tells what the place already has of each blob, in the same order.
@@ -157,7 +161,7 @@ pub trait Transaction: Send + Sync {
     /// Writes a manifest or an index.
     ///
     /// # Errors
-    /// `ManifestRefused` if another type of manifest may be accepted.
+    /// `ManifestRefused` if another type of manifest may be accepted: the caller may try that.
     async fn write_manifest(&self, manifest: &RawManifest, role: &ManifestRole) -> Result<()>;
 
     /// Writes the signatures of a manifest that was written.

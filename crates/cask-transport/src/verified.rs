@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     BlobReader, Error, ErrorKind, Measured, Result, Selector, Signature, Source, UnverifiedBlob,
+    UnverifiedManifest,
 };
 
 /// The most bytes that one signature may have, and the most signatures of one manifest.
@@ -39,7 +40,7 @@ impl VerifiedSource {
         self.0.resolve(selector).await
     }
 
-    /// Reads a manifest or an index.
+    /// Reads a manifest or an index; from the descriptor itself, where that carries the bytes.
     ///
     /// # Errors
     /// `NotFound`; `DigestMismatch`, `SizeMismatch` if it is not what the descriptor says;
@@ -54,7 +55,10 @@ impl VerifiedSource {
                 format!("exceeded maximum allowed size of {MAX_MANIFEST_BYTES} bytes"),
             ));
         }
-        let read = self.0.manifest(descriptor).await?;
+        let read = match &descriptor.data {
+            Some(data) => UnverifiedManifest::new(data.clone()),
+            None => self.0.manifest(descriptor).await?,
+        };
         let got_bytes = read.bytes.len() as u64;
         if got_bytes > MAX_MANIFEST_BYTES {
             return Err(fail(
@@ -87,7 +91,8 @@ impl VerifiedSource {
     }
 
     /// Opens what follows the bytes that `prefix` has seen, to go on where an earlier attempt
-    /// stopped. The digest of the whole is checked at the end all the same.
+    /// stopped. The digest of the whole is checked at the end all the same, which is why `prefix`
+    /// has to hash by the algorithm of the descriptor's digest.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
@@ -159,8 +164,8 @@ impl std::fmt::Debug for VerifiedSource {
     }
 }
 
-/// Makes a manifest of bytes: what the bytes say of themselves counts, then the descriptor, then
-/// the place.
+/// Makes a manifest of bytes: the descriptor says of which type, or else the place. Parsing it
+/// refuses bytes that say otherwise of themselves.
 fn typed(bytes: Bytes, given: Option<MediaType>, descriptor: &Descriptor) -> Result<RawManifest> {
     let algorithm: Algorithm = descriptor.digest.algorithm();
     let media_type = [Some(&descriptor.media_type), given.as_ref()]

@@ -1,0 +1,56 @@
+//! What goes into a reader, and what comes of it.
+
+use std::fmt;
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use cask_image::{Descriptor, Digest};
+use futures_util::stream::BoxStream;
+
+use super::stream::Bytestream;
+use crate::Result;
+
+/// How many bytes at a time move between threads: 256 KiB.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
+/// The bytes of a blob that nobody has checked yet.
+///
+/// Only [`VerifiedSource`](crate::VerifiedSource) can look inside.
+pub struct UnverifiedBlob(pub(crate) Bytestream);
+
+impl UnverifiedBlob {
+    /// Hands over a synchronous reader, such as a file.
+    pub fn from_read(read: impl Read + Send + 'static) -> Self {
+        Self(Bytestream::Read(Box::new(read)))
+    }
+
+    /// Hands over an asynchronous stream, such as the body of a response.
+    pub fn from_stream(stream: BoxStream<'static, Result<Bytes>>) -> Self {
+        Self(Bytestream::Stream(stream))
+    }
+}
+
+impl fmt::Debug for UnverifiedBlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnverifiedBlob")
+    }
+}
+
+/// The digest and the size of bytes that were read to their end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Measured {
+    /// The digest.
+    pub digest: Digest,
+    /// The number of bytes.
+    pub size: u64,
+}
+
+impl From<&Descriptor> for Measured {
+    fn from(descriptor: &Descriptor) -> Self {
+        Self { digest: descriptor.digest.clone(), size: descriptor.size }
+    }
+}
+
+/// Is told how many more bytes were read, and says whether to go on.
+pub type Watch = dyn Fn(u64) -> ControlFlow<()> + Send + Sync;
