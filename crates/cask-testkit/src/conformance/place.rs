@@ -9,10 +9,13 @@ pub struct Place {
     transports: Transports,
     directory: PathBuf,
     text: Box<NameLocation>,
+    litter: Option<Box<ListLitter>>,
 }
 
 /// Names the location of a path and an image's name.
 type NameLocation = dyn Fn(&Path, Option<&str>) -> String + Send + Sync;
+/// Lists whatever is there.
+type ListLitter = dyn Fn() -> Vec<PathBuf> + Send + Sync;
 
 impl Place {
     /// Makes a place below a directory that exists and that nothing else uses.
@@ -24,7 +27,14 @@ impl Place {
         directory: &Path,
         text: impl Fn(&Path, Option<&str>) -> String + Send + Sync + 'static,
     ) -> Self {
-        Self { transports, directory: directory.to_owned(), text: Box::new(text) }
+        Self { transports, directory: directory.to_owned(), text: Box::new(text), litter: None }
+    }
+
+    /// Says how to list what is there, for a transport that writes nothing below the directory.
+    #[must_use]
+    pub fn with_litter(mut self, list: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) -> Self {
+        self.litter = Some(Box::new(list));
+        self
     }
 
     /// The location of an image below a path of its own for each `case`.
@@ -51,11 +61,15 @@ impl Place {
         self.directory.join(case)
     }
 
-    /// Everything that lies in the place's directory, as paths; what a case must not litter.
+    /// Everything that lies in the place's directory, as paths, or what stands for it; what a case
+    /// must not litter.
     ///
     /// # Panics
     /// If a directory cannot be read.
     pub fn litter(&self) -> Vec<PathBuf> {
+        if let Some(list) = &self.litter {
+            return list();
+        }
         let mut found = Vec::new();
         let mut pending = vec![self.directory.clone()];
         while let Some(directory) = pending.pop() {
