@@ -40,7 +40,7 @@ pub(crate) fn taken_over(old: &DockerArchive, layout: Layout) -> Result<State> {
 fn take_over_layers(state: &mut State, image: &Image) {
     for layer in image.layers() {
         let member = layer.member().display_name().into_owned();
-        state.take_over_layer(layer.diff_id(), member, layer.member().size_bytes());
+        state.take_over_layer(layer.diff_id(), member);
     }
 }
 
@@ -49,7 +49,7 @@ fn take_over_blobs(state: &mut State, archive: &ArchiveReader) {
         let name = member.display_name();
         let digest = name.strip_prefix("blobs/").map(|rest| rest.replace('/', ":"));
         if let Some(digest) = digest.and_then(|text| text.parse::<Digest>().ok()) {
-            state.take_over_layer(&digest, name.into_owned(), member.size_bytes());
+            state.take_over_layer(&digest, name.into_owned());
         }
     }
 }

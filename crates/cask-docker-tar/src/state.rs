@@ -29,7 +29,7 @@ pub(crate) struct State {
 pub(crate) struct LayerState {
     /// The member that holds it.
     pub(crate) member: String,
-    /// The size of the member's data; none while it is being written.
+    /// The size of the bytes that have the digest; none while that is not known.
     pub(crate) size: Option<u64>,
     /// Whether its bytes were seen to have the digest.
     pub(crate) is_verified: bool,
@@ -56,8 +56,8 @@ impl State {
     }
 
     /// A layer of the archive that is being added to; nobody has looked at its bytes yet.
-    pub(crate) fn take_over_layer(&mut self, digest: &Digest, member: String, size: u64) {
-        let layer = LayerState { member, size: Some(size), is_verified: false };
+    pub(crate) fn take_over_layer(&mut self, digest: &Digest, member: String) {
+        let layer = LayerState { member, size: None, is_verified: false };
         self.layers.entry(digest.clone()).or_insert(layer);
     }
 
@@ -67,9 +67,10 @@ impl State {
         }
     }
 
-    pub(crate) fn layer_is_verified(&mut self, digest: &Digest) {
+    pub(crate) fn layer_is_verified(&mut self, digest: &Digest, size: u64) {
         if let Some(layer) = self.layers.get_mut(digest) {
             layer.is_verified = true;
+            layer.size = Some(size);
         }
     }
 

@@ -132,14 +132,21 @@ impl DockerArchiveWriter {
     pub fn has_layer(&self, digest: &Digest) -> Result<bool> {
         let Some(layer) = locked(&self.state).layer(digest).cloned() else { return Ok(false) };
         if let Some(old) = self.old.as_ref().filter(|_| !layer.is_verified) {
-            self.verify(old, digest, &layer.member)?;
-            locked(&self.state).layer_is_verified(digest);
+            let size = self.verify(old, digest, &layer.member)?;
+            locked(&self.state).layer_is_verified(digest, size);
         }
         Ok(true)
     }
 
-    /// Reads a layer of the old archive.
-    fn verify(&self, old: &DockerArchive, digest: &Digest, member: &str) -> Result<()> {
+    /// How many bytes a layer has, of those that have its digest. Nothing if the archive does not
+    /// hold it, or does not yet; and for one of an archive that is added to, before
+    /// [`DockerArchiveWriter::has_layer`] was asked.
+    pub fn layer_size(&self, digest: &Digest) -> Option<u64> {
+        locked(&self.state).layer(digest)?.size
+    }
+
+    /// Reads a layer of the old archive, and gives its size.
+    fn verify(&self, old: &DockerArchive, digest: &Digest, member: &str) -> Result<u64> {
         let failed = |error: io::Error| {
             let detail = format!("reading layer {digest} of the archive");
             self.error(ErrorKind::Malformed, detail).caused_by(error)
@@ -159,12 +166,13 @@ impl DockerArchiveWriter {
                 Err(error) => return Err(failed(error)),
             }
         }
+        let size = hasher.len();
         let found = hasher.finish();
         if found != *digest {
             let detail = format!("the archive's layer {digest} is damaged: its digest is {found}");
             return Err(self.error(ErrorKind::DigestMismatch, detail));
         }
-        Ok(())
+        Ok(size)
     }
 
     /// Begins a layer, whose place in the archive's order is fixed by this call. In the classic
@@ -343,11 +351,10 @@ impl DockerArchiveWriter {
     fn plain_manifest(&self, config: &[u8], parsed: &ImageConfig) -> Result<RawManifest> {
         let digest = Hasher::digest(Algorithm::Sha256, config);
         let config = Descriptor::new(MediaType::OciConfig, digest, config.len() as u64);
-        let state = locked(&self.state);
         let mut layers = Vec::new();
         for diff_id in &parsed.diff_ids {
-            let layer = state.layer(diff_id).ok_or_else(|| self.no_layer(diff_id))?;
-            let size = layer.size.ok_or_else(|| {
+            self.require_layer(diff_id)?;
+            let size = self.layer_size(diff_id).ok_or_else(|| {
                 let detail = format!("layer {diff_id} is still being written");
                 self.error(ErrorKind::NoLayer, detail)
             })?;
@@ -390,10 +397,16 @@ impl DockerArchiveWriter {
         }
     }
 
+    /// The members of layers, after those of an archive that is added to were checked.
     fn members_of(&self, digests: &[Digest]) -> Result<Vec<String>> {
+        digests.iter().try_for_each(|digest| self.require_layer(digest))?;
         let state = locked(&self.state);
         let member = |digest| state.layer(digest).map(|layer| layer.member.clone());
         digests.iter().map(|digest| member(digest).ok_or_else(|| self.no_layer(digest))).collect()
+    }
+
+    fn require_layer(&self, digest: &Digest) -> Result<()> {
+        if self.has_layer(digest)? { Ok(()) } else { Err(self.no_layer(digest)) }
     }
 
     fn no_layer(&self, digest: &Digest) -> Error {

@@ -1,1 +1,10 @@
-//! The docker-archive: transport: what docker save writes and docker load reads.
+#![doc = include_str!("../README.md")]
+
+mod collection;
+mod destination;
+mod error;
+mod location;
+mod source;
+mod streams;
+
+pub use location::{DockerArchiveOptions, DockerArchiveTransport, ExistingArchive};
