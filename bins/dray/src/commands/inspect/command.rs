@@ -1,16 +1,14 @@
 //! From the arguments to what is shown.
 
-use crate::output;
 use anyhow::{Result, bail};
 use cask::copy::{Description, Inspected};
-use cask_terminal::template::Template;
-use cask_terminal::value::Value;
 use clap::Args;
-use serde::Serialize;
 
+use super::show::show;
+use super::{config, indent, index, manifest, summary};
 use crate::context::Context;
-use crate::options;
 use crate::options::platform;
+use crate::{options, output};
 
 /// Show what an image, an artifact or a list says of itself
 #[derive(Args, Debug)]
