@@ -15,6 +15,8 @@ pub(crate) struct Machine {
     date: String,
     commit: String,
     processor: String,
+    /// Whether it has instructions for SHA-256: they decide what checking a digest costs.
+    sha_instructions: bool,
     cores: usize,
     system: String,
     load: String,
@@ -34,6 +36,7 @@ impl Machine {
                 &["-C", &root().to_string_lossy(), "describe", "--always", "--dirty"],
             ),
             processor: value_of("/proc/cpuinfo", "model name"),
+            sha_instructions: has_sha_instructions(),
             cores: available_parallelism().map_or(0, usize::from),
             system: value_of("/etc/os-release", "PRETTY_NAME").trim_matches('"').to_owned(),
             load: fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned(),
@@ -46,11 +49,12 @@ impl Machine {
     /// A paragraph of text.
     pub(crate) fn text(&self) -> String {
         format!(
-            "{}, commit {}. {} cores of {}, {}, load {}. Ours: {}. Peer: {}. Peaks below {:.1} MB cannot be seen.",
+            "{}, commit {}. {} cores of {} ({} SHA instructions), {}, load {}. Ours: {}. Peer: {}. Peaks below {:.1} MB cannot be seen.",
             self.date,
             self.commit,
             self.cores,
             self.processor,
+            if self.sha_instructions { "with" } else { "without" },
             self.system,
             self.load,
             self.ours,
@@ -76,6 +80,14 @@ fn value_of(file: &str, key: &str) -> String {
     let mut values =
         lines.filter(|(found, _)| found.trim() == key).map(|(_, value)| value.trim().to_owned());
     values.next().unwrap_or_default()
+}
+
+fn has_sha_instructions() -> bool {
+    let features = ["flags", "Features"].map(|key| value_of("/proc/cpuinfo", key));
+    features
+        .iter()
+        .flat_map(|words| words.split(' '))
+        .any(|word| ["sha_ni", "sha2"].contains(&word))
 }
 
 /// The most memory that this process had. A child is counted with it until it starts its own program.
