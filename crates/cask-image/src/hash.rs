@@ -1,32 +1,28 @@
 //! Hashing bytes into digests.
 
 use cask_reference::{Algorithm, Digest};
-use sha2::Digest as _;
+
+#[cfg(not(feature = "ring"))]
+use self::portable::State;
+#[cfg(feature = "ring")]
+use self::with_ring::State;
 
 /// An incremental hash that ends in a [`Digest`]. A clone is a checkpoint.
+///
+/// The hash functions are those of the `sha2` crate; with the feature `ring` those of `ring`, which
+/// are twice as fast on x86-64 processors without SHA instructions and need a C compiler to build.
 #[derive(Clone)]
 pub struct Hasher {
+    algorithm: Algorithm,
     state: State,
     /// How many bytes were hashed.
     len: u64,
 }
 
-#[derive(Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha384(sha2::Sha384),
-    Sha512(sha2::Sha512),
-}
-
 impl Hasher {
     /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
-        let state = match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
-        };
-        Self { state, len: 0 }
+        Self { algorithm, state: State::new(algorithm), len: 0 }
     }
 
     /// The digest of bytes that are all in memory.
@@ -39,11 +35,7 @@ impl Hasher {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
-        match &mut self.state {
-            State::Sha256(hash) => hash.update(bytes),
-            State::Sha384(hash) => hash.update(bytes),
-            State::Sha512(hash) => hash.update(bytes),
-        }
+        self.state.update(bytes);
     }
 
     /// How many bytes were hashed.
@@ -54,10 +46,72 @@ impl Hasher {
 
     /// The digest of everything that was added.
     pub fn finish(self) -> Digest {
-        match self.state {
-            State::Sha256(hash) => Digest::from_hash(Algorithm::Sha256, &hash.finalize()),
-            State::Sha384(hash) => Digest::from_hash(Algorithm::Sha384, &hash.finalize()),
-            State::Sha512(hash) => Digest::from_hash(Algorithm::Sha512, &hash.finalize()),
+        self.state.finish(self.algorithm)
+    }
+}
+
+#[cfg(any(test, not(feature = "ring")))]
+mod portable {
+    use cask_reference::{Algorithm, Digest};
+    use sha2::Digest as _;
+
+    #[derive(Clone)]
+    pub(super) enum State {
+        Sha256(sha2::Sha256),
+        Sha384(sha2::Sha384),
+        Sha512(sha2::Sha512),
+    }
+
+    impl State {
+        pub(super) fn new(algorithm: Algorithm) -> Self {
+            match algorithm {
+                Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
+                Algorithm::Sha384 => Self::Sha384(sha2::Sha384::new()),
+                Algorithm::Sha512 => Self::Sha512(sha2::Sha512::new()),
+            }
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            match self {
+                Self::Sha256(hash) => hash.update(bytes),
+                Self::Sha384(hash) => hash.update(bytes),
+                Self::Sha512(hash) => hash.update(bytes),
+            }
+        }
+
+        pub(super) fn finish(self, algorithm: Algorithm) -> Digest {
+            match self {
+                Self::Sha256(hash) => Digest::from_hash(algorithm, &hash.finalize()),
+                Self::Sha384(hash) => Digest::from_hash(algorithm, &hash.finalize()),
+                Self::Sha512(hash) => Digest::from_hash(algorithm, &hash.finalize()),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "ring")]
+mod with_ring {
+    use cask_reference::{Algorithm, Digest};
+    use ring::digest::{Context, SHA256, SHA384, SHA512};
+
+    #[derive(Clone)]
+    pub(super) struct State(Context);
+
+    impl State {
+        pub(super) fn new(algorithm: Algorithm) -> Self {
+            Self(Context::new(match algorithm {
+                Algorithm::Sha256 => &SHA256,
+                Algorithm::Sha384 => &SHA384,
+                Algorithm::Sha512 => &SHA512,
+            }))
+        }
+
+        pub(super) fn update(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        pub(super) fn finish(self, algorithm: Algorithm) -> Digest {
+            Digest::from_hash(algorithm, self.0.finish().as_ref())
         }
     }
 }
@@ -71,6 +125,19 @@ impl std::fmt::Debug for Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_implementations_agree() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
+            for len in [0, 1, 55, 56, 64, 111, 112, 128, 1000, bytes.len()] {
+                let mut portable = portable::State::new(algorithm);
+                portable.update(&bytes[..len]);
+                let expected = portable.finish(algorithm);
+                assert_eq!(Hasher::digest(algorithm, &bytes[..len]), expected, "{len} bytes");
+            }
+        }
+    }
 
     #[test]
     fn known_digests() {
