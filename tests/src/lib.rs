@@ -1,1 +1,15 @@
-//! Tests of the programs together, and against their peers.
+//! What the tests of the programs share: runs of programs, real images, places, scratch space.
+
+mod fixtures;
+mod peer;
+mod place;
+mod program;
+mod scratch;
+mod tree;
+
+pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
+pub use peer::{has, is_root};
+pub use place::{Identity, Transport, digest, identity, layers};
+pub use program::{Outcome, cargo_built, command, dray, dray_with, run, skopeo, skopeo_with, tool};
+pub use scratch::{Scratch, scratch, session};
+pub use tree::{Tree, tree};

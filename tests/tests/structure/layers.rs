@@ -23,6 +23,7 @@ enum Place {
 const PLACES: &[(&str, Place)] = &[
     ("cask-containerfile", Place::Layer(0)),
     ("cask-image", Place::Layer(0)),
+    ("cask-json", Place::Layer(0)),
     ("cask-reference", Place::Layer(0)),
     ("cask-archive", Place::Layer(1)),
     ("cask-auth", Place::Layer(1)),
@@ -72,6 +73,11 @@ fn place(name: &str) -> Result<Place, String> {
     found.map(|(_, place)| *place).ok_or_else(|| {
         format!("{name} is unknown: give it a layer in tests/tests/structure/layers.rs (PLACES)")
     })
+}
+
+/// Whether a package is among the words: pure functions over values.
+pub(crate) fn is_in_layer_0(name: &str) -> bool {
+    place(name) == Ok(Place::Layer(0))
 }
 
 /// Whether the package `from` may depend on the package `to`; the error says why not.

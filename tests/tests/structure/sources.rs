@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use crate::assert_kept;
+use crate::layers::is_in_layer_0;
 use crate::rust::{Rust, Token};
 use crate::workspace::{folder, members, root};
 
@@ -16,9 +17,6 @@ const MAY_BE_UNSAFE: [&str; 2] = ["cask-runtime", "cask-storage"];
 
 /// The crates of `crates/` that are handed nothing by a program, because they are one or serve tests.
 const MAY_READ_ENVIRONMENT: [&str; 2] = ["cask-testkit", "xtask"];
-
-/// Layer 0: no I/O, no clock; it could compile to wasm.
-const PURE: [&str; 3] = ["cask-containerfile", "cask-image", "cask-reference"];
 
 /// What reads or changes the environment. `:: home_dir` is any crate's function of that name.
 const ENVIRONMENT: [&str; 8] = [
@@ -32,7 +30,7 @@ const ENVIRONMENT: [&str; 8] = [
     "env : : {",
 ];
 
-/// What a crate of layer 0 does not say outside its tests.
+/// What a crate of layer 0 does not say outside its tests: it could compile to wasm.
 const IMPURE: [&str; 8] = [
     "std : : fs",
     "std : : net",
@@ -215,11 +213,7 @@ fn libraries_read_no_environment() {
 #[test]
 fn layer_0_does_no_io_and_asks_no_clock() {
     check_files("layer 0 does no I/O, is not async and asks no clock", |source| {
-        if PURE.contains(&source.package.as_str()) {
-            source.outside_tests(&IMPURE)
-        } else {
-            Vec::new()
-        }
+        if is_in_layer_0(&source.package) { source.outside_tests(&IMPURE) } else { Vec::new() }
     });
 }
 
