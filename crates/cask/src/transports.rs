@@ -46,7 +46,9 @@ fn oci(options: &TransportOptions) -> cask_transport_oci::OciTransport {
 fn docker_archive(
     options: &TransportOptions,
 ) -> cask_transport_docker_archive::DockerArchiveTransport {
-    cask_transport_docker_archive::DockerArchiveTransport::new(&options.temporary_directory)
+    let mut archive = cask_transport_docker_archive::DockerArchiveOptions::default();
+    archive.read.spool_directory.clone_from(&options.temporary_directory);
+    cask_transport_docker_archive::DockerArchiveTransport::new(archive)
 }
 
 #[cfg(feature = "oci-archive")]
