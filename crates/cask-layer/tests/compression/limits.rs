@@ -1,21 +1,28 @@
 //! Bombs, and how far they get.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
-use cask_layer::{Compression, DecompressLimits, Error, ErrorKind, Level, Limit, decompress};
+use cask_layer::{
+    Compression, DecompressLimits, Error, ErrorKind, Level, Limit, compress, decompress,
+};
 
-use crate::support::{REAL, kind, pack, pack_as, sample, unpack_within};
+use crate::support::{REAL, kind, pack, sample, threads, unpack_within};
 
 const MIB: usize = 1 << 20;
 
-/// At least a gigabyte of zeros.
+/// A gigabyte of zeros.
 fn bomb(compression: Compression) -> Vec<u8> {
+    let zeros = vec![0; 8 * MIB];
     match compression {
         Compression::Gzip | Compression::Zstd => {
-            pack_as(&vec![0; 1024 * MIB], compression, Level::Default, 2)
+            let mut writer = compress(Vec::new(), compression, Level::Default, threads(2)).unwrap();
+            for _ in 0..128 {
+                writer.write_all(&zeros).unwrap();
+            }
+            writer.finish().unwrap()
         }
         // Their encoders are slow: the same stream again and again.
-        _ => pack(&vec![0; 64 * MIB], compression).repeat(16),
+        _ => pack(&zeros, compression).repeat(128),
     }
 }
 

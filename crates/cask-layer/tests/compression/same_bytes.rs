@@ -80,10 +80,8 @@ fn high_zstd_levels_are_the_same_for_any_threads() {
     for level in [12, 17, 20] {
         let level = Level::Exact(level);
         let expected = pack_as(&data, Compression::Zstd, level, 1);
-        for count in [2, 4] {
-            let pieces = in_pieces(&data, Compression::Zstd, level, count, 5);
-            assert!(pieces == expected, "{level:?}, {count} workers");
-        }
+        let pieces = in_pieces(&data, Compression::Zstd, level, 3, 5);
+        assert!(pieces == expected, "{level:?}");
     }
 }
 

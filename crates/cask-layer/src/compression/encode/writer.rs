@@ -66,8 +66,8 @@ pub fn compress<W: Write>(
 /// - After an error every further call fails. Compressed data may then be missing below: start
 ///   again.
 ///
-/// Memory: gzip 0.5 MiB and 1 MiB more for each thread; zstd at two threads 15 MiB up to level 5,
-/// and 3 MiB more for each further one; see the crate's page for higher levels.
+/// Memory, at most: gzip 3 MiB for each thread; zstd at level 3 10 MiB with one thread and 5 MiB
+/// for each further one. The crate's page has the other levels.
 ///
 /// # Errors
 /// Those of the writer below, untouched.

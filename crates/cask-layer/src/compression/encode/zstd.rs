@@ -17,7 +17,7 @@ const MIB: u32 = 1 << 20;
 /// The largest window that RFC 8878 asks every decoder to accept: 8 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 
-/// The most workers that the library takes.
+/// The library's own limit where pointers have 32 bits; on others it would take more.
 const MAX_WORKERS: usize = 64;
 
 pub(super) struct ZstdWriter<W> {
