@@ -1,1 +1,15 @@
-//! The oci-archive: transport: an OCI image layout in a tar file.
+#![doc = include_str!("../README.md")]
+
+mod archive;
+mod choose;
+mod collection;
+mod destination;
+mod edit;
+mod error;
+mod index;
+mod location;
+mod source;
+mod streams;
+mod walk;
+
+pub use location::{ExistingArchive, OciArchiveOptions, OciArchiveTransport};
