@@ -325,6 +325,33 @@ fn an_unfinished_stream_is_refused_by_readers() {
     }
 }
 
+/// zstd's threads inherit the name of the one that starts them.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dropped_zstd_writer_leaves_no_thread() {
+    fn threads_called(name: &str) -> usize {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+            .filter(|found| found.trim_end() == name)
+            .count()
+    }
+    let work = || {
+        let mut writer =
+            compress(io::sink(), Compression::Zstd, Level::Default, threads(3)).unwrap();
+        writer.write_all(&sample(5_000_000)).unwrap();
+        assert_eq!(threads_called("drop-zstd"), 4);
+        drop(writer);
+        // The kernel lists a thread for a moment after it was joined.
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while threads_called("drop-zstd") > 1 && std::time::Instant::now() < patience {
+            std::thread::yield_now();
+        }
+        assert_eq!(threads_called("drop-zstd"), 1);
+    };
+    std::thread::Builder::new().name("drop-zstd".into()).spawn(work).unwrap().join().unwrap();
+}
+
 #[test]
 fn read_only_compressions_are_refused_clearly() {
     for compression in [Compression::Xz, Compression::Bzip2] {
