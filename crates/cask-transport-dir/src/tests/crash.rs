@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Signed, files};
+use super::image::{Signed, files};
 use crate::fault::injected::{Fault, arm, steps};
 use crate::staging::is_hidden;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use cask_image::{Algorithm, Hasher};
 use cask_transport::{ErrorKind, Measured};
 
-use super::{Signed, files};
+use super::image::{Signed, files};
 use crate::names;
 use crate::staging::{Staging, is_hidden};
 
