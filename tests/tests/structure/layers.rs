@@ -59,6 +59,7 @@ const PLACES: &[(&str, Place)] = &[
 
 /// The only dependencies between crates of one layer.
 const ARROWS: &[(&str, &str)] = &[
+    ("cask-image", "cask-json"),
     ("cask-image", "cask-reference"),
     ("cask-archive", "cask-layer"),
     ("cask-docker-tar", "cask-archive"),
@@ -141,6 +142,8 @@ fn edges_are_judged_by_layer() {
     check("cask-image", "cask-layer", Development, Some("layer 0 is below layer 1"));
     check("cask-image", "cask-reference", Normal, None);
     check("cask-reference", "cask-image", Normal, Some("no arrow is drawn"));
+    check("cask-image", "cask-json", Normal, None);
+    check("cask-json", "cask-reference", Normal, Some("no arrow is drawn"));
     check("cask-storage", "cask-layer", Normal, None);
     check("cask-layout", "cask-layer", Normal, Some("no arrow is drawn"));
     check(
