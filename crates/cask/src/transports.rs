@@ -12,12 +12,22 @@ pub struct TransportOptions {
     pub temporary_directory: PathBuf,
     /// Where layouts keep their blobs together; `None` has each keep its own.
     pub shared_blob_directory: Option<PathBuf>,
+    /// An image that is written to an archive that exists is added to it. Otherwise an OCI archive
+    /// is replaced, and a Docker archive is an error.
+    pub extend_archives: bool,
+    /// A new Docker archive is an OCI layout too, which keeps manifests and compressed layers.
+    pub hybrid_docker_archives: bool,
 }
 
 impl Default for TransportOptions {
     /// Temporary files go to `/var/tmp`: `/tmp` is memory on many machines.
     fn default() -> Self {
-        Self { temporary_directory: "/var/tmp".into(), shared_blob_directory: None }
+        Self {
+            temporary_directory: "/var/tmp".into(),
+            shared_blob_directory: None,
+            extend_archives: false,
+            hybrid_docker_archives: false,
+        }
     }
 }
 
@@ -46,12 +56,29 @@ fn oci(options: &TransportOptions) -> cask_transport_oci::OciTransport {
 fn docker_archive(
     options: &TransportOptions,
 ) -> cask_transport_docker_archive::DockerArchiveTransport {
-    let mut archive = cask_transport_docker_archive::DockerArchiveOptions::default();
+    use cask_transport_docker_archive::{
+        DockerArchiveOptions, DockerArchiveTransport, ExistingArchive, Layout,
+    };
+    let mut archive = DockerArchiveOptions::default();
     archive.read.spool_directory.clone_from(&options.temporary_directory);
-    cask_transport_docker_archive::DockerArchiveTransport::new(archive)
+    archive.spool_directory = Some(options.temporary_directory.clone());
+    if options.extend_archives {
+        archive.existing = ExistingArchive::Extended;
+    }
+    if options.hybrid_docker_archives {
+        archive.layout = Layout::Hybrid;
+    }
+    DockerArchiveTransport::new(archive)
 }
 
 #[cfg(feature = "oci-archive")]
 fn oci_archive(options: &TransportOptions) -> cask_transport_oci_archive::OciArchiveTransport {
-    cask_transport_oci_archive::OciArchiveTransport::new(&options.temporary_directory)
+    use cask_transport_oci_archive::{ExistingArchive, OciArchiveOptions, OciArchiveTransport};
+    let mut archive = OciArchiveOptions::default();
+    archive.read.spool_directory.clone_from(&options.temporary_directory);
+    archive.spool_directory = Some(options.temporary_directory.clone());
+    if options.extend_archives {
+        archive.existing = ExistingArchive::Extended;
+    }
+    OciArchiveTransport::new(archive)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::context::Context;
@@ -65,6 +65,12 @@ pub(crate) struct Arguments {
     /// Leave plain layers plain (oci and oci-archive only)
     #[arg(long, conflicts_with_all = ["dest_compress", "dest_compress_format", "dest_decompress"])]
     pub(crate) dest_oci_accept_uncompressed_layers: bool,
+    /// Add the image to an archive that exists (docker-archive and oci-archive only)
+    #[arg(long)]
+    dest_append: bool,
+    /// Write an archive that is an OCI layout too, as Docker 25 does (docker-archive only)
+    #[arg(long)]
+    dest_hybrid: bool,
     /// Where the source's layouts share their blobs
     #[arg(long, value_name = "DIRECTORY")]
     src_shared_blob_dir: Option<PathBuf>,
@@ -108,6 +114,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let to = destinations
         .parse(&arguments.destination_image)
         .with_context(|| format!("Invalid destination name {}", arguments.destination_image))?;
+    if arguments.dest_append && !matches!(to.scheme(), "docker-archive" | "oci-archive") {
+        bail!("--dest-append is for docker-archive: and oci-archive: only");
+    }
+    if arguments.dest_hybrid && to.scheme() != "docker-archive" {
+        bail!("--dest-hybrid is for docker-archive: only");
+    }
     let progress = arguments.progress.start(arguments.quiet || arguments.dry_run);
     let options =
         options::copy::resolve(&arguments, context, to.scheme(), progress.sink("Copying"))?;

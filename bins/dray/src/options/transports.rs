@@ -7,14 +7,20 @@ use cask::transport::Transports;
 
 use crate::cli::GlobalArguments;
 
-/// Makes the set of transports. `shared_blobs` is where layouts share their blobs.
-pub(crate) fn make(global: &GlobalArguments, shared_blobs: Option<&Path>) -> Transports {
+/// What the transports have to know, as far as every command says it. `shared_blobs` is where
+/// layouts share their blobs.
+pub(crate) fn options(global: &GlobalArguments, shared_blobs: Option<&Path>) -> TransportOptions {
     let mut options = TransportOptions::default();
     if let Some(directory) = temporary_directory(global) {
         options.temporary_directory = directory;
     }
     options.shared_blob_directory = shared_blobs.map(Path::to_owned);
-    cask::transports(&options)
+    options
+}
+
+/// Makes the set of transports.
+pub(crate) fn make(global: &GlobalArguments, shared_blobs: Option<&Path>) -> Transports {
+    cask::transports(&options(global, shared_blobs))
 }
 
 fn temporary_directory(global: &GlobalArguments) -> Option<PathBuf> {
