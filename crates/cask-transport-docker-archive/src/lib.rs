@@ -7,4 +7,5 @@ mod location;
 mod source;
 mod streams;
 
+pub use cask_docker_tar::Layout;
 pub use location::{DockerArchiveOptions, DockerArchiveTransport, ExistingArchive};
