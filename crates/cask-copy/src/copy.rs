@@ -7,10 +7,11 @@ use cask_transport::{
 };
 
 use crate::check_policy;
-use crate::decide::{Decider, Fixed};
-use crate::execute::{Cancel, Execution};
+use crate::decide::{Decided, Fixed, accept_equivalents, decide};
+use crate::execute::{Execution, Totals};
 use crate::graph::Graph;
-use crate::{CopyOptions, Plan};
+use crate::plan::BlobStep;
+use crate::{BlobAction, CopyOptions, Plan};
 
 /// What a copy did.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct Report {
     pub manifest: RawManifest,
     /// How many bytes of blobs were written.
     pub moved_bytes: u64,
-    /// How many bytes of blobs the destination had.
+    /// How many bytes of blobs the destination had, or has mounted.
     pub reused_bytes: u64,
 }
 
@@ -31,8 +32,8 @@ pub struct PlannedCopy {
     plan: Plan,
     options: CopyOptions,
     capabilities: Capabilities,
+    fixed: Option<Fixed>,
     signatures: Vec<Vec<Signature>>,
-    named_digest: Option<Digest>,
     transaction: Box<dyn Transaction>,
 }
 
@@ -40,17 +41,21 @@ pub struct PlannedCopy {
 ///
 /// The image's signatures and the policy are looked at before anything of it is interpreted;
 /// every digest and size is checked; nothing is visible at the destination before all is there.
+/// When one part fails, the others are stopped, and the error is returned once they have: by then
+/// the destination is as it was. A copy that is dropped stops as soon as it can.
 ///
 /// # Errors
 /// `PolicyRejected`; `NotFound` if there is no such image, or none for the platform;
 /// `Unsupported` if the destination cannot hold it, or could only by a change that the options
-/// exclude; `DigestMismatch`, `SizeMismatch`, `Corrupt` for an image that is not what it says;
+/// exclude; `DigestMismatch`, `SizeMismatch`, `Corrupt`, `LimitExceeded` for an image that is not
+/// what it says, or too much; `ManifestRefused` if the destination takes no form of a manifest;
 /// and what the two places say.
 pub async fn copy(from: &dyn Location, to: &dyn Location, options: &CopyOptions) -> Result<Report> {
     plan(from, to, options).await?.execute().await
 }
 
-/// Finds out what a copy would do. Manifests and configs are read, layers are not.
+/// Finds out what a copy would do. Manifests and configs are read; layers are not, except those
+/// of a schema 1 image that is converted.
 ///
 /// # Errors
 /// As [`copy`].
@@ -59,62 +64,91 @@ pub async fn plan(
     to: &dyn Location,
     options: &CopyOptions,
 ) -> Result<PlannedCopy> {
+    options.layers.check()?;
+    let capabilities = to.capabilities();
+    check_can_write(to, &capabilities, options)?;
     check_policy(&options.policy, from, options.require_signed)?;
     let source = from.source().await?;
-    let attached = options.attached;
-    let graph =
-        Graph::read(&source, &Selector::Chosen, &options.instances, attached.referrers).await?;
-    let signatures = read_signatures(&source, &graph, to, options).await?;
+    let with_referrers = options.attached.referrers;
+    let graph = Graph::read(&source, &Selector::Chosen, &options.instances, with_referrers).await?;
+    let signatures = read_signatures(&source, &graph, (to, &capabilities), options).await?;
     let named_digest = to.reference().and_then(|reference| reference.digest()).cloned();
-    let fixed = if signatures.iter().any(|signatures| !signatures.is_empty()) {
-        Some(Fixed::Signed)
-    } else if options.preserve_digests {
-        Some(Fixed::Asked)
-    } else {
-        named_digest.as_ref().map(|_| Fixed::Named)
-    };
-    let capabilities = to.capabilities();
-    let mut decider = Decider {
-        source: &source,
-        graph: &graph,
-        capabilities: &capabilities,
-        destination: to.scheme(),
-        options,
-        fixed,
-        manifests: Vec::new(),
-        blobs: Vec::new(),
-        warnings: Vec::new(),
-        known: std::collections::HashMap::new(),
-    };
-    decider.run().await?;
-    let mut plan = Plan {
-        from: from.to_string(),
-        to: to.to_string(),
-        manifests: decider.manifests,
-        blobs: decider.blobs,
-        warnings: decider.warnings,
-    };
+    let fixed = fixed(&signatures, named_digest.as_ref(), options);
+    let place = (&capabilities, to.scheme());
+    let decided = decide(&source, &graph, place, options, fixed).await?;
+    check_name(named_digest.as_ref(), &graph.top().raw)?;
+    let Decided { manifests, blobs, warnings } = decided;
+    let (from, to_text) = (from.to_string(), to.to_string());
+    let mut plan = Plan { from, to: to_text, manifests, blobs, warnings };
     let transaction = to.begin(&options.write).await?;
-    let specs: Vec<_> = plan.blobs.iter().map(crate::plan::BlobStep::spec).collect();
+    ask(&*transaction, &mut plan).await?;
+    accept_equivalents(&mut plan, &graph, &capabilities, options, fixed.is_some());
+    let options = options.clone();
+    Ok(PlannedCopy { source, graph, plan, options, capabilities, fixed, signatures, transaction })
+}
+
+fn check_can_write(
+    to: &dyn Location,
+    capabilities: &Capabilities,
+    options: &CopyOptions,
+) -> Result<()> {
+    let fail = || Error::new(ErrorKind::Unsupported, "writing to", to);
+    if !capabilities.write {
+        return Err(fail().with_detail("this transport can only be read"));
+    }
+    if !options.write.additional_names.is_empty() && !capabilities.additional_names {
+        return Err(fail().with_detail(format!("{} takes no additional names", to.scheme())));
+    }
+    Ok(())
+}
+
+/// Why no manifest may change, if none may.
+fn fixed(
+    signatures: &[Vec<Signature>],
+    named_digest: Option<&Digest>,
+    options: &CopyOptions,
+) -> Option<Fixed> {
+    if signatures.iter().any(|signatures| !signatures.is_empty()) {
+        return Some(Fixed::Signed);
+    }
+    let asked = options.preserve_digests.then_some(Fixed::Asked);
+    asked.or(named_digest.map(|_| Fixed::Named))
+}
+
+/// Fails if the destination's name has another digest than what will be written there: a name with
+/// a digest fixes the manifest, so that is known beforehand.
+fn check_name(named: Option<&Digest>, top: &RawManifest) -> Result<()> {
+    match named {
+        Some(named) if !top.matches(named) => {
+            // The words of containers/image, which scripts search for.
+            let words = "Digest of source image's manifest would not match destination reference";
+            Err(Error::new(ErrorKind::DigestMismatch, "", "")
+                .with_detail(words)
+                .with_hint(format!("the manifest is {}", top.digest())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Asks the destination what it has of each blob that has to be stored.
+async fn ask(transaction: &dyn Transaction, plan: &mut Plan) -> Result<()> {
+    let is_stored = |blob: &&mut BlobStep| blob.action != BlobAction::Leave;
+    let mut stored: Vec<_> = plan.blobs.iter_mut().filter(is_stored).collect();
+    let specs: Vec<_> = stored.iter().map(|blob| blob.spec()).collect();
     let have = transaction.have(&specs).await?;
-    if have.len() != plan.blobs.len() {
-        return Err(Error::new(ErrorKind::Corrupt, "asking", to)
+    if have.len() != specs.len() {
+        return Err(Error::new(ErrorKind::Corrupt, "asking what is at", &plan.to)
             .with_detail("the transport did not answer for every blob"));
     }
-    for (blob, have) in plan.blobs.iter_mut().zip(have) {
-        // What is not stored need not be there either.
-        blob.have = if blob.action == crate::BlobAction::Leave { Have::Missing } else { have };
+    for ((blob, spec), have) in stored.iter_mut().zip(&specs).zip(have) {
+        // Nobody can have the very bytes of what has yet to be made.
+        let is_nameless = spec.measured.is_none();
+        blob.have = match have {
+            Have::Exact | Have::Mountable { .. } if is_nameless => Have::Missing,
+            have => have,
+        };
     }
-    Ok(PlannedCopy {
-        source,
-        graph,
-        plan,
-        options: options.clone(),
-        capabilities,
-        signatures,
-        named_digest,
-        transaction,
-    })
+    Ok(())
 }
 
 impl PlannedCopy {
@@ -136,11 +170,10 @@ impl PlannedCopy {
             graph: &self.graph,
             plan: &self.plan,
             options: &self.options,
-            concurrent_blobs: self.capabilities.concurrent_blobs,
-            index_types: self.capabilities.index_types,
-            signatures: self.signatures,
-            named_digest: self.named_digest,
-            cancel: Cancel::default(),
+            capabilities: &self.capabilities,
+            fixed: self.fixed,
+            signatures: &self.signatures,
+            progress: Totals::default(),
         };
         execution.run(self.transaction).await
     }
@@ -156,7 +189,7 @@ impl std::fmt::Debug for PlannedCopy {
 async fn read_signatures(
     source: &VerifiedSource,
     graph: &Graph,
-    to: &dyn Location,
+    (to, capabilities): (&dyn Location, &Capabilities),
     options: &CopyOptions,
 ) -> Result<Vec<Vec<Signature>>> {
     let mut all = vec![Vec::new(); graph.nodes().len()];
@@ -167,7 +200,7 @@ async fn read_signatures(
     for (node, signatures) in graph.nodes().iter().zip(&mut all) {
         *signatures = source.signatures(&node.descriptor).await?;
     }
-    if !to.capabilities().signatures && all.iter().any(|signatures| !signatures.is_empty()) {
+    if !capabilities.signatures && all.iter().any(|signatures| !signatures.is_empty()) {
         return Err(Error::new(ErrorKind::Unsupported, "copying signatures to", to)
             .with_detail(format!(
                 "Can not copy signatures to {to}: Storing signatures for {} destinations is not \

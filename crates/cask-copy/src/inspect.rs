@@ -7,8 +7,8 @@ use cask_image::{
 };
 use cask_transport::{Error, ErrorKind, Location, Result, Selector, VerifiedSource};
 
-use crate::graph::Graph;
-use crate::{Instances, check_policy};
+use crate::check_policy;
+use crate::graph::choose_image;
 
 /// An image, opened for a look. Its layers are not read.
 #[derive(Debug)]
@@ -68,7 +68,8 @@ impl Inspected {
         self.describe_manifest(&self.top).await
     }
 
-    /// The image for a platform: of an index the one that fits, else what there is.
+    /// The image for a platform: of an index the one that fits, else what there is. The index that
+    /// was read is used, whatever the name means meanwhile.
     ///
     /// # Errors
     /// As [`describe`](Self::describe), and `NotFound` if an index has nothing that fits.
@@ -76,9 +77,8 @@ impl Inspected {
         if !self.top.media_type().is_index() {
             return self.describe().await;
         }
-        let instances = Instances::One(platform.clone());
-        let graph = Graph::read(&self.source, &Selector::Chosen, &instances, false).await?;
-        self.describe_manifest(&graph.top().raw).await
+        let chosen = choose_image(&self.source, &self.top, platform).await?;
+        self.describe_manifest(&self.source.manifest(&chosen).await?).await
     }
 
     async fn describe_manifest(&self, raw: &RawManifest) -> Result<Description> {

@@ -13,6 +13,7 @@ mod transform;
 mod validate;
 
 pub use copy::{PlannedCopy, Report, copy, plan};
+pub use decide::MAX_TOTAL_CONFIG_BYTES;
 pub use graph::{
     Content, Graph, MAX_INDEX_DEPTH, MAX_MANIFESTS, MAX_TOTAL_MANIFEST_BYTES, Node, Taken,
 };

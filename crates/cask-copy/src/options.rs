@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cask_image::{ImageFormat, PlatformWanted};
-use cask_layer::{Compression, Level};
-use cask_transport::{EventSink, WriteOptions};
+use cask_layer::{Compression, DecompressLimits, Level};
+use cask_transport::{Error, ErrorKind, EventSink, Result, WriteOptions};
 use cask_trust::Policy;
 
 /// How to copy an image; see [`copy`](crate::copy()).
@@ -50,7 +50,7 @@ pub enum Instances {
     Platforms(Vec<PlatformWanted>),
 }
 
-/// What happens to an index of which only a part is copied.
+/// What happens to an index of which only some platforms are copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PartialIndex {
     /// It lists what is there: the other entries go, and its digest changes.
@@ -68,6 +68,8 @@ pub struct LayerOptions {
     pub wanted: LayersWanted,
     /// The level of compression.
     pub level: Level,
+    /// What decompressing one layer may cost, where one has to be decompressed.
+    pub limits: DecompressLimits,
 }
 
 /// Whether layers are compressed or decompressed on the way.
@@ -80,9 +82,9 @@ pub enum LayersWanted {
     AsDestinationWants,
     /// They stay as they are; an error where the destination cannot hold them so.
     Keep,
-    /// Plain layers, and layers in another compression, are compressed to this.
+    /// Plain layers, and layers in another compression, are compressed to this: gzip or zstd.
     Compress(Compression),
-    /// Plain layers are compressed to this; layers that are compressed stay.
+    /// Plain layers are compressed to this, gzip or zstd; layers that are compressed stay.
     CompressPlain(Compression),
     /// All are decompressed.
     Decompress,
@@ -96,6 +98,28 @@ pub struct AttachedOptions {
     pub remove_signatures: bool,
     /// Manifests that name the image as their subject are copied too.
     pub referrers: bool,
+}
+
+impl LayersWanted {
+    /// The compression that is asked for.
+    pub(crate) fn compression(self) -> Option<Compression> {
+        match self {
+            Self::Compress(compression) | Self::CompressPlain(compression) => Some(compression),
+            Self::AsDestinationWants | Self::Keep | Self::Decompress => None,
+        }
+    }
+}
+
+impl LayerOptions {
+    /// Fails for what cannot be written, before anything is read.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(compression) = self.wanted.compression() else { return Ok(()) };
+        let fail = || Error::new(ErrorKind::Unsupported, "compressing layers", "");
+        if compression == Compression::None {
+            return Err(fail().with_detail("none is no compression: choose gzip or zstd"));
+        }
+        self.level.number(compression).map(drop).map_err(|error| fail().with_source(error))
+    }
 }
 
 impl CopyOptions {

@@ -10,24 +10,15 @@ pub struct TaskId(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskKind {
-    /// A layer or another blob is copied.
+    /// A layer or another blob is copied, or read.
     Blob {
         /// The digest at the source.
         digest: Digest,
     },
-    /// A config is copied.
+    /// A config is copied, or read.
     Config {
         /// The digest at the source.
         digest: Digest,
-    },
-    /// The manifests of one instance of an index are copied.
-    Instance {
-        /// The digest at the source.
-        digest: Digest,
-        /// Which it is of those that are copied, from one.
-        number: usize,
-        /// How many are copied.
-        of: usize,
     },
 }
 
@@ -37,13 +28,13 @@ pub enum TaskKind {
 pub enum Outcome {
     /// The content was written.
     Copied,
-    /// The destination had it.
+    /// The destination had it, or has mounted it.
     Reused,
     /// It needs not be stored: a foreign layer.
     Skipped,
     /// It was read, and found to be what it should be.
     Checked,
-    /// It failed; the operation returns the error.
+    /// It failed, or was given up because another part did; the operation returns the error.
     Failed,
 }
 
@@ -59,31 +50,33 @@ pub enum Event {
         task: TaskId,
         /// What it is about.
         kind: TaskKind,
-        /// How many bytes it will read, where that is known.
+        /// How many bytes it will read, where that is known; none of them if it turns out that
+        /// the destination has them.
         total_bytes: Option<u64>,
     },
-    /// A task read so many more bytes.
+    /// A task read so many more bytes. What has to be read again is told once: at the end of a
+    /// task that was not spared the work, the sum is its `total_bytes`.
     Advanced {
         /// Which task.
         task: TaskId,
         /// How many bytes since the last event of this task.
         bytes: u64,
     },
-    /// A task ended.
+    /// A task ended; each that was started is.
     Finished {
         /// Which task.
         task: TaskId,
         /// How.
         outcome: Outcome,
     },
-    /// An index is copied: how many of its instances are.
+    /// An index is copied. The blobs of all that is chosen of it move together.
     IndexStarted {
-        /// Instances to copy.
+        /// How many of its entries are copied.
         chosen: usize,
-        /// Instances in the index.
+        /// How many entries it has.
         of: usize,
     },
-    /// The manifest is about to be written.
+    /// The manifests are about to be written.
     WritingManifest,
     /// Signatures are about to be written.
     StoringSignatures,

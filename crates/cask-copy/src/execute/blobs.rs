@@ -1,0 +1,167 @@
+//! Moving the blobs, several at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cask_image::LayerCompression;
+use cask_transport::{
+    BlobBody, BlobKind, Error, ErrorKind, Event, EventSink, Have, Measured, Outcome, Result,
+    TaskId, TaskKind, Transaction,
+};
+use futures_util::StreamExt as _;
+
+use super::{Execution, threads};
+use crate::plan::{BlobAction, BlobStep};
+use crate::rewrite::Written;
+use crate::transform::{
+    BytesBody, LayerBody, PlainBody, Progress, Target, diff_id_mismatch, layer_compression,
+};
+
+impl Execution<'_> {
+    /// Moves all blobs, and tells of each, in the order of the plan, what it has become.
+    ///
+    /// When one fails, the others are told to stop and waited for: what they had begun is then
+    /// over, and the destination can be left as it was.
+    pub(super) async fn copy_blobs(
+        &self,
+        transaction: &dyn Transaction,
+    ) -> Result<Vec<Option<Written>>> {
+        let steps = self.plan.blobs.iter().enumerate();
+        let tasks = steps.map(|(place, step)| async move {
+            (place, self.copy_blob(transaction, TaskId(place as u64), step).await)
+        });
+        let parallel = self.parallel().get();
+        let mut running = futures_util::stream::iter(tasks).buffer_unordered(parallel);
+        let mut written = vec![None; self.plan.blobs.len()];
+        let mut failed = None;
+        while let Some((place, result)) = running.next().await {
+            match result {
+                Ok(one) => written[place] = one,
+                Err(error) => {
+                    self.progress.cancellation.cancel();
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        match failed {
+            None => Ok(written),
+            Some(error) => Err(error),
+        }
+    }
+
+    async fn copy_blob(
+        &self,
+        transaction: &dyn Transaction,
+        id: TaskId,
+        step: &BlobStep,
+    ) -> Result<Option<Written>> {
+        if self.progress.cancellation.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "copying blob", &step.source.digest)
+                .with_detail("another part of the copy has failed"));
+        }
+        let mut task = Task::start(&self.options.events, id, step);
+        let (written, outcome) = self.write_blob(transaction, id, step).await?;
+        task.outcome = outcome;
+        Ok(written)
+    }
+
+    async fn write_blob(
+        &self,
+        transaction: &dyn Transaction,
+        id: TaskId,
+        step: &BlobStep,
+    ) -> Result<(Option<Written>, Outcome)> {
+        if step.action == BlobAction::Leave {
+            return Ok((None, Outcome::Skipped));
+        }
+        if let Some(written) = self.reuse(transaction, step).await? {
+            self.progress.reused.fetch_add(written.measured.size, Ordering::Relaxed);
+            return Ok((Some(written), Outcome::Reused));
+        }
+        let (body, layer) = self.body(step, id);
+        let measured = transaction.write_blob(&step.spec(), body).await?;
+        self.progress.moved.fetch_add(measured.size, Ordering::Relaxed);
+        check_written(step, &measured)?;
+        let compression = layer.and_then(|layer| layer.result()).map(layer_compression);
+        Ok((Some(Written { measured, compression }), Outcome::Copied))
+    }
+
+    /// What the destination has of a blob, where nothing has to move.
+    async fn reuse(
+        &self,
+        transaction: &dyn Transaction,
+        step: &BlobStep,
+    ) -> Result<Option<Written>> {
+        let is_there = match &step.have {
+            Have::Equivalent(other) => {
+                let compression = other.media_type.layer_compression();
+                return Ok(Some(Written { measured: Measured::from(&**other), compression }));
+            }
+            Have::Exact => true,
+            Have::Mountable { from } => transaction.mount(&step.spec(), from).await?,
+            _ => false,
+        };
+        let compression = step.target.map(|target| match target {
+            Target::Plain => LayerCompression::None,
+            Target::Compressed { compression, .. } => layer_compression(compression),
+        });
+        let measured = Measured::from(&step.source);
+        Ok(is_there.then_some(Written { measured, compression }))
+    }
+
+    fn body(&self, step: &BlobStep, id: TaskId) -> (BlobBody, Option<Arc<LayerBody>>) {
+        let progress = Progress::new(Arc::clone(&self.options.events), id);
+        if let Some(bytes) = step.made.clone() {
+            let algorithm = step.source.digest.algorithm();
+            return (Arc::new(BytesBody { bytes, algorithm, progress }), None);
+        }
+        let plain = PlainBody {
+            source: self.source.clone(),
+            descriptor: step.source.clone(),
+            progress,
+            cancellation: self.progress.cancellation.clone(),
+        };
+        let Some(target) = step.target else { return (Arc::new(plain), None) };
+        let diff_id = match &step.kind {
+            BlobKind::Layer { diff_id } => diff_id.clone(),
+            _ => None,
+        };
+        let limits = self.options.layers.limits;
+        let body = Arc::new(LayerBody::new(plain, target, diff_id, limits, threads()));
+        (Arc::clone(&body) as BlobBody, Some(body))
+    }
+}
+
+/// A layer whose digest shows only at its end still has to be the one that the config promises.
+fn check_written(step: &BlobStep, measured: &Measured) -> Result<()> {
+    let BlobKind::Layer { diff_id: Some(diff_id) } = &step.kind else { return Ok(()) };
+    if step.target == Some(Target::Plain) && measured.digest != *diff_id {
+        return Err(diff_id_mismatch(&step.source.digest, diff_id, &measured.digest));
+    }
+    Ok(())
+}
+
+/// Tells of one blob that it began, and, however that comes about, that it ended.
+struct Task<'a> {
+    events: &'a dyn EventSink,
+    id: TaskId,
+    outcome: Outcome,
+}
+
+impl<'a> Task<'a> {
+    fn start(events: &'a Arc<dyn EventSink>, id: TaskId, step: &BlobStep) -> Self {
+        let digest = step.source.digest.clone();
+        let kind = match step.kind {
+            BlobKind::Config => TaskKind::Config { digest },
+            _ => TaskKind::Blob { digest },
+        };
+        events.send(Event::Started { task: id, kind, total_bytes: Some(step.source.size) });
+        Self { events: &**events, id, outcome: Outcome::Failed }
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.events.send(Event::Finished { task: self.id, outcome: self.outcome });
+    }
+}

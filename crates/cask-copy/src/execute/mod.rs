@@ -1,0 +1,91 @@
+//! Doing what was planned.
+
+mod blobs;
+mod manifests;
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cask_transport::{
+    Cancellation, Capabilities, Event, Result, Signature, Transaction, VerifiedSource,
+};
+
+use crate::decide::Fixed;
+use crate::graph::{Content, Graph, Taken};
+use crate::{CopyOptions, Plan, Report};
+
+/// Everything that a planned copy needs to go on.
+pub(crate) struct Execution<'a> {
+    pub(crate) source: &'a VerifiedSource,
+    pub(crate) graph: &'a Graph,
+    pub(crate) plan: &'a Plan,
+    pub(crate) options: &'a CopyOptions,
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) fixed: Option<Fixed>,
+    /// The signatures of each manifest, in the order of the graph.
+    pub(crate) signatures: &'a [Vec<Signature>],
+    pub(crate) progress: Totals,
+}
+
+/// What was done so far, and whether it goes on.
+#[derive(Default)]
+pub(crate) struct Totals {
+    moved: AtomicU64,
+    reused: AtomicU64,
+    cancellation: Cancellation,
+}
+
+/// Whoever drops a copy that runs gives up what still runs of it.
+impl Drop for Totals {
+    fn drop(&mut self) {
+        self.cancellation.cancel();
+    }
+}
+
+impl Execution<'_> {
+    /// Blobs, manifests, signatures, commit.
+    pub(crate) async fn run(self, transaction: Box<dyn Transaction>) -> Result<Report> {
+        let events = &self.options.events;
+        self.announce_index();
+        let written = self.copy_blobs(&*transaction).await?;
+        events.send(Event::WritingManifest);
+        let manifests = self.write_manifests(&*transaction, &written).await?;
+        let top = manifests[self.graph.top_position()].clone();
+        if self.signatures.iter().any(|signatures| !signatures.is_empty()) {
+            events.send(Event::StoringSignatures);
+        }
+        for (manifest, signatures) in manifests.iter().zip(self.signatures) {
+            if !signatures.is_empty() {
+                transaction.write_signatures(manifest, signatures).await?;
+            }
+        }
+        let committed = transaction.commit().await?;
+        for message in &committed.warnings {
+            events.send(Event::Warning { message: message.clone() });
+        }
+        let Totals { moved, reused, .. } = &self.progress;
+        Ok(Report {
+            manifest: top,
+            moved_bytes: moved.load(Ordering::Relaxed),
+            reused_bytes: reused.load(Ordering::Relaxed),
+        })
+    }
+
+    fn announce_index(&self) {
+        let Content::Index { entries, .. } = &self.graph.top().content else { return };
+        let chosen = entries.iter().filter(|taken| **taken != Taken::Left).count();
+        self.options.events.send(Event::IndexStarted { chosen, of: entries.len() });
+    }
+
+    /// Blobs at once: as many as asked for and as the destination can take. A layer that is
+    /// compressed keeps every processor busy by itself, and needs memory to do so.
+    fn parallel(&self) -> NonZeroUsize {
+        let asked = self.options.parallel_blobs.min(self.capabilities.concurrent_blobs);
+        let works = self.plan.blobs.iter().any(|blob| blob.target.is_some());
+        if works { asked.min(threads()) } else { asked }
+    }
+}
+
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
