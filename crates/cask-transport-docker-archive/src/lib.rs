@@ -8,4 +8,5 @@ mod source;
 mod streams;
 
 pub use cask_docker_tar::Layout;
+pub use cask_docker_tar::Layout;
 pub use location::{DockerArchiveOptions, DockerArchiveTransport, ExistingArchive};
