@@ -8,5 +8,4 @@ mod source;
 mod streams;
 
 pub use cask_docker_tar::Layout;
-pub use cask_docker_tar::Layout;
 pub use location::{DockerArchiveOptions, DockerArchiveTransport, ExistingArchive};
