@@ -1,0 +1,165 @@
+//! Runs of programs.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::scratch::session;
+
+/// How a program ended, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was run, for messages.
+    pub line: String,
+    /// The exit code; 128 and the number of the signal that ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Takes over what the standard library has.
+    pub fn new(line: String, output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        let signal = || output.status.signal().map_or(-1, |signal| 128 + signal);
+        Self {
+            line,
+            code: output.status.code().unwrap_or_else(signal),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Panics unless it succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.ends(0)
+    }
+
+    /// Panics unless it ended with this code.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert!(self.code == code, "expected exit code {code}: {self}");
+        self
+    }
+
+    /// Panics unless standard error has this text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "expected {text:?} on standard error: {self}");
+        self
+    }
+
+    /// Standard output as text, without white space around it.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("the output is text").trim()
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout)
+            .unwrap_or_else(|error| panic!("expected JSON on standard output ({error}): {self}"))
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stdout = String::from_utf8_lossy(&self.stdout);
+        let Self { line, code, stderr, .. } = self;
+        write!(f, "`{line}` ended with {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+    }
+}
+
+/// The built `dray`.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn cargo_built() -> &'static Path {
+    static DRAY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match DRAY.get_or_init(build) {
+        Ok(path) => path,
+        Err(message) => panic!("dray cannot be built:\n{message}"),
+    }
+}
+
+fn build() -> Result<PathBuf, String> {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
+    let target = profile.parent().expect("a profile is in a target directory");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-q", "-p", "dray", "--target-dir"]).arg(target);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().expect("cargo runs");
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+    }
+    // Whoever builds it anew while the tests run does not change what they test.
+    let here = session().join("dray");
+    std::fs::copy(profile.join("dray"), &here).expect("a program can be copied");
+    Ok(here)
+}
+
+/// A program with a home and a temporary directory of ours, and without this process's settings.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env("HOME", session().join("home")).env("TMPDIR", session().join("tmp"));
+    for name in ["CI", "NO_COLOR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command.
+///
+/// # Panics
+/// If it cannot be started.
+#[track_caller]
+pub fn run(command: &mut Command) -> Outcome {
+    let parts = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = parts.map(|part| part.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+    match command.output() {
+        Ok(output) => Outcome::new(line, output),
+        Err(error) => panic!("`{line}` cannot be run: {error}"),
+    }
+}
+
+/// Runs a program with arguments that white space separates.
+#[track_caller]
+pub fn tool(program: &str, line: &str) -> Outcome {
+    run(command(program).args(line.split_whitespace()))
+}
+
+/// Runs `dray` with arguments that white space separates.
+#[track_caller]
+pub fn dray(line: &str) -> Outcome {
+    run(command(cargo_built()).args(line.split_whitespace()))
+}
+
+/// Runs `dray` with arguments of any text.
+#[track_caller]
+pub fn dray_with(arguments: &[&str]) -> Outcome {
+    run(command(cargo_built()).args(arguments))
+}
+
+/// Runs `skopeo` with arguments that white space separates.
+#[track_caller]
+pub fn skopeo(line: &str) -> Outcome {
+    tool("skopeo", line)
+}
+
+/// Runs `skopeo` with arguments of any text.
+#[track_caller]
+pub fn skopeo_with(arguments: &[&str]) -> Outcome {
+    run(command("skopeo").args(arguments))
+}

@@ -1,0 +1,8 @@
+//! What is wrong is refused, and what was there stays as it was.
+
+mod corpus;
+mod disk;
+mod documents;
+mod kill;
+mod stage;
+mod writers;

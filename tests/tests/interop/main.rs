@@ -1,0 +1,11 @@
+//! The real tools read what `dray` wrote, and it reads what they wrote.
+
+mod index;
+mod loads;
+mod names;
+mod pairs;
+mod peers;
+mod streams;
+
+/// The programs that the fixtures need.
+const TOOLS: [&str; 4] = ["skopeo", "buildah", "podman", "busybox"];
