@@ -17,6 +17,10 @@ pub(crate) const SCHEME: &str = "dir";
 
 /// The `dir:` transport.
 ///
+/// What follows the scheme is a path as the system takes it, colons and spaces included: absolute,
+/// or relative to the working directory of whoever opens it. It is printed as it was parsed. An
+/// empty path is refused, because it is rather a mistake than the working directory: that is `.`.
+///
 /// Source: containers/image, `docs/containers-transports.5.md`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DirTransport;

@@ -122,7 +122,35 @@ pub(crate) fn is_of_an_image(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_ours_is_a_plain_name(
+            name in "(version|manifest|signature|dir-put-blob|[0-9a-f]{60,70}|[-./0-9a-z+])*\\PC?",
+        ) {
+            if is_of_an_image(&name) {
+                prop_assert!(!name.is_empty() && !name.starts_with('.'));
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte);
+                prop_assert!(name.bytes().all(plain));
+            }
+        }
+
+        #[test]
+        fn a_version_that_is_understood_is_written_the_same(
+            text in proptest::collection::vec(any::<u8>(), 0..40),
+            number in "[0-9.+ -]{0,6}\n?",
+        ) {
+            let near = format!("Directory Transport Version: {number}");
+            for text in [&text[..], near.as_bytes()] {
+                if let Ok(version) = Version::parse(text) {
+                    prop_assert!(version.text().as_bytes() == text);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_version_has_one_spelling() {

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use cask_testkit::generate::{Content, ImageSpec, LayerSpec, dir_files};
-use cask_transport::{Error, Result, Selector, Transport as _};
+use cask_transport::{Error, Measured, Result, Selector, Transport as _};
 
 use crate::DirTransport;
+use crate::names;
 use crate::staging::Staging;
 
 /// An image with a layer of its own and one that all have, and its signatures.
@@ -45,7 +46,13 @@ impl Signed {
     }
 
     pub(super) fn fill(&self, staging: &Staging) -> Result<()> {
-        for (name, bytes) in self.files() {
+        let mut files = self.files();
+        for blob in &self.content.blobs {
+            if staging.reuse(&Measured::from(&blob.descriptor))? {
+                files.remove(&names::blob(blob.digest()));
+            }
+        }
+        for (name, bytes) in files {
             let fail = |error| Error::from_io(error, "writing", &name);
             staging.write(|part| part.write_all(&bytes).map_err(fail), |()| name.clone())?;
         }
