@@ -107,7 +107,10 @@ pub(crate) enum IndexChoice {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let global = &context.global;
     let sources = options::transports::make(global, arguments.src_shared_blob_dir.as_deref());
-    let destinations = options::transports::make(global, arguments.dest_shared_blob_dir.as_deref());
+    let mut there = options::transports::options(global, arguments.dest_shared_blob_dir.as_deref());
+    there.extend_archives = arguments.dest_append;
+    there.hybrid_docker_archives = arguments.dest_hybrid;
+    let destinations = cask::transports(&there);
     let from = sources
         .parse(&arguments.source_image)
         .with_context(|| format!("Invalid source name {}", arguments.source_image))?;
