@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod append;
+mod cases;
 mod crash;
 mod hostile;
 mod order;
