@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::quoted;
+use cask_json::quoted;
+
 use crate::{Descriptor, ImageFormat, Index, Platform};
 
 /// The platform that an image is wanted for.

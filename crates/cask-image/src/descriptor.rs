@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use cask_json::{Fields, Value, Writer, base64, push_key, quoted};
 use cask_reference::Digest;
 
-use crate::error::{ManifestErrorKind as ErrorKind, quoted};
-use crate::json::{Document, Fault, Fields, Value, Writer, push_key};
-use crate::{Hasher, MediaType, Platform, RawManifest, base64};
+use crate::error::{Faulty, ManifestError, ManifestErrorKind as ErrorKind};
+use crate::{Hasher, MediaType, Platform, RawManifest};
 
 /// What names a piece of content: its type, digest and size, and what is said about it.
 ///
@@ -91,15 +91,11 @@ impl Descriptor {
     }
 
     /// Reads a descriptor; `unknown` collects the keys that it does not have a field for.
-    pub(crate) fn read(
-        document: &Document<'_>,
-        value: &Value<'_>,
-        unknown: &mut Unknown,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn read(value: Value<'_>, unknown: &mut Unknown) -> Result<Self, ManifestError> {
         let fields = Fields::of(value)?;
         unknown.collect(&fields, &FIELDS);
         let digest = fields.require("digest")?.as_parsed::<Digest>()?;
-        let size = read_size(document, fields.require("size")?)?;
+        let size = read_size(fields.require("size")?)?;
         Ok(Self {
             media_type: read_media_type(fields.require("mediaType")?)?,
             urls: fields.strings("urls")?,
@@ -167,7 +163,7 @@ impl Unknown {
     pub(crate) fn collect(&mut self, fields: &Fields<'_>, known: &[&str]) {
         for entry in fields.others(known) {
             let mut path = self.prefix.clone();
-            push_key(&mut path, &entry.key);
+            push_key(&mut path, entry.key());
             self.paths.push(path);
         }
     }
@@ -177,13 +173,13 @@ impl Unknown {
     }
 }
 
-fn read_size(document: &Document<'_>, value: &Value<'_>) -> Result<u64, Fault> {
-    let size = value.as_integer(document)?;
+fn read_size(value: Value<'_>) -> Result<u64, ManifestError> {
+    let size = value.as_integer()?;
     u64::try_from(size).map_err(|_| value.fault(ErrorKind::InvalidValue, "a size is not negative"))
 }
 
 /// Reads a media type: some text that could stand in a header.
-pub(crate) fn read_media_type(value: &Value<'_>) -> Result<MediaType, Fault> {
+pub(crate) fn read_media_type(value: Value<'_>) -> Result<MediaType, ManifestError> {
     let text = value.as_str()?;
     if text.is_empty() {
         return Err(value.fault(ErrorKind::InvalidValue, "a media type is not empty"));
@@ -199,17 +195,17 @@ pub(crate) fn read_media_type(value: &Value<'_>) -> Result<MediaType, Fault> {
 pub(crate) fn read_optional_media_type(
     fields: &Fields<'_>,
     name: &str,
-) -> Result<Option<MediaType>, Fault> {
+) -> Result<Option<MediaType>, ManifestError> {
     match fields.get(name)? {
         Some(value) if !value.as_str()?.is_empty() => read_media_type(value).map(Some),
         _ => Ok(None),
     }
 }
 
-fn read_data(value: &Value<'_>, digest: &Digest, size: u64) -> Result<Vec<u8>, Fault> {
+fn read_data(value: Value<'_>, digest: &Digest, size: u64) -> Result<Vec<u8>, ManifestError> {
     let invalid = |detail: String| value.fault(ErrorKind::InvalidValue, detail);
-    let data =
-        base64::decode(value.as_str()?).ok_or_else(|| invalid("this is not base64".into()))?;
+    let data = base64::decode_canonical(value.as_str()?)
+        .ok_or_else(|| invalid("this is not base64".into()))?;
     if data.len() as u64 != size {
         return Err(invalid(format!(
             "the data has {} bytes, the descriptor says {size}",

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cask_json::{Place, Value};
+
 /// Why bytes were refused as a manifest, an index, a config or another document of an image.
 ///
 /// It says where: a path of keys and indexes such as `layers[3].digest`, and the position of the
@@ -12,10 +14,7 @@ pub struct ManifestError(Box<Inner>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Inner {
     kind: ManifestErrorKind,
-    path: String,
-    offset: usize,
-    line: usize,
-    column: usize,
+    place: Place,
     detail: String,
 }
 
@@ -50,18 +49,8 @@ pub enum ManifestErrorKind {
 }
 
 impl ManifestError {
-    pub(crate) fn new(
-        kind: ManifestErrorKind,
-        path: String,
-        bytes: &[u8],
-        offset: usize,
-        detail: String,
-    ) -> Self {
-        let before = &bytes[..offset.min(bytes.len())];
-        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-        let column = before.len() - line_start + 1;
-        Self(Box::new(Inner { kind, path, offset, line, column, detail }))
+    pub(crate) fn new(kind: ManifestErrorKind, place: Place, detail: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, place, detail: detail.into() }))
     }
 
     /// What is wrong.
@@ -71,47 +60,59 @@ impl ManifestError {
 
     /// The way to the value, such as `layers[3].digest`; empty for the whole document.
     pub fn path(&self) -> &str {
-        &self.0.path
+        self.0.place.path()
     }
 
     /// The offset of the value in the document, in bytes.
     pub fn offset(&self) -> usize {
-        self.0.offset
+        self.0.place.position().offset
     }
 
     /// The line of the value, from 1.
     pub fn line(&self) -> usize {
-        self.0.line
+        self.0.place.position().line as usize
     }
 
     /// The column of the value in its line, in bytes, from 1.
     pub fn column(&self) -> usize {
-        self.0.column
+        self.0.place.position().column as usize
     }
 }
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { path, line, column, detail, .. } = &*self.0;
-        if path.is_empty() {
-            write!(f, "{detail} (line {line}, column {column})")
-        } else {
-            write!(f, "{path}: {detail} (line {line}, column {column})")
-        }
+        self.0.place.describe(f, &self.0.detail)
     }
 }
 
 impl std::error::Error for ManifestError {}
 
-/// Untrusted text for a message: in quotation marks, escaped, and not of any length.
-pub(crate) fn quoted(text: &str) -> String {
-    const MAX: usize = 120;
-    if text.len() <= MAX {
-        return format!("{text:?}");
+impl From<cask_json::Error> for ManifestError {
+    fn from(error: cask_json::Error) -> Self {
+        use cask_json::ErrorKind;
+        let (kind, place, detail) = error.into_parts();
+        let kind = match kind {
+            ErrorKind::TooLarge => ManifestErrorKind::TooLarge,
+            ErrorKind::TooComplex => ManifestErrorKind::TooComplex,
+            ErrorKind::Syntax => ManifestErrorKind::Syntax,
+            ErrorKind::DuplicateKey => ManifestErrorKind::DuplicateKey,
+            ErrorKind::KeyCase => ManifestErrorKind::Ambiguous,
+            ErrorKind::MissingField => ManifestErrorKind::MissingField,
+            ErrorKind::WrongType => ManifestErrorKind::WrongType,
+            _ => ManifestErrorKind::InvalidValue,
+        };
+        Self::new(kind, place, detail)
     }
-    let mut end = MAX;
-    while !text.is_char_boundary(end) {
-        end -= 1;
+}
+
+/// Faults that only the documents of this crate have.
+pub(crate) trait Faulty {
+    /// The error that this is wrong.
+    fn fault(self, kind: ManifestErrorKind, detail: impl Into<String>) -> ManifestError;
+}
+
+impl Faulty for Value<'_> {
+    fn fault(self, kind: ManifestErrorKind, detail: impl Into<String>) -> ManifestError {
+        ManifestError::new(kind, self.place(), detail)
     }
-    format!("{:?}…", &text[..end])
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cask_json::{Document, Fields, Value, Writer};
+
 use crate::descriptor::{Unknown, read_optional_media_type};
-use crate::json::{Document, Fault, Fields, Value, Writer};
+use crate::error::ManifestError;
 use crate::manifest::{check_count, check_declarations, refuse_other_kinds};
 use crate::{Descriptor, MAX_LAYERS, MediaType, RawManifest};
 
@@ -99,16 +101,19 @@ impl ImageManifest {
         &self.config.digest
     }
 
-    pub(crate) fn read(document: &Document<'_>, media_type: &MediaType) -> Result<Self, Fault> {
-        let fields = Fields::of(&document.root)?;
-        let declares_media_type = check_declarations(document, &fields, 2, media_type)?;
+    pub(crate) fn read(
+        document: &Document<'_>,
+        media_type: &MediaType,
+    ) -> Result<Self, ManifestError> {
+        let fields = Fields::of(document.root())?;
+        let declares_media_type = check_declarations(&fields, 2, media_type)?;
         refuse_other_kinds(&fields, &["config", "layers"], media_type)?;
         let mut unknown = Unknown::default();
         unknown.collect(&fields, &FIELDS);
         unknown.enter("config");
-        let config = Descriptor::read(document, fields.require("config")?, &mut unknown)?;
-        let layers = read_list(document, &fields, "layers", MAX_LAYERS, &mut unknown)?;
-        let subject = read_subject(document, &fields, &mut unknown)?;
+        let config = Descriptor::read(fields.require("config")?, &mut unknown)?;
+        let layers = read_list(&fields, "layers", MAX_LAYERS, &mut unknown)?;
+        let subject = read_subject(&fields, &mut unknown)?;
         Ok(Self {
             format: if *media_type == MediaType::OciManifest {
                 ImageFormat::Oci
@@ -169,31 +174,29 @@ impl ImageManifest {
 
 /// Reads a list of descriptors, which has to be there but may be null.
 pub(crate) fn read_list(
-    document: &Document<'_>,
     fields: &Fields<'_>,
     name: &'static str,
     max: usize,
     unknown: &mut Unknown,
-) -> Result<Vec<Descriptor>, Fault> {
+) -> Result<Vec<Descriptor>, ManifestError> {
     if !fields.has(name) {
         fields.require(name)?;
     }
     let Some(value) = fields.get(name)? else { return Ok(Vec::new()) };
-    let items = value.as_array()?;
+    let items = value.items()?;
     check_count(value, items.len(), max)?;
-    let read = |(index, item): (usize, &Value<'_>)| {
+    let read = |(index, item): (usize, Value<'_>)| {
         unknown.enter(format!("{name}[{index}]"));
-        Descriptor::read(document, item, unknown)
+        Descriptor::read(item, unknown)
     };
-    items.iter().enumerate().map(read).collect()
+    items.enumerate().map(read).collect()
 }
 
 pub(crate) fn read_subject(
-    document: &Document<'_>,
     fields: &Fields<'_>,
     unknown: &mut Unknown,
-) -> Result<Option<Descriptor>, Fault> {
+) -> Result<Option<Descriptor>, ManifestError> {
     unknown.enter("subject");
     let subject = fields.get("subject")?;
-    subject.map(|value| Descriptor::read(document, value, unknown)).transpose()
+    subject.map(|value| Descriptor::read(value, unknown)).transpose()
 }

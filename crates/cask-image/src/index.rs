@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use cask_json::{Document, Fields, Writer};
+
 use crate::descriptor::{Unknown, read_optional_media_type};
+use crate::error::ManifestError;
 use crate::image_manifest::{ImageFormat, read_list, read_subject};
-use crate::json::{Document, Fault, Fields, Writer};
 use crate::manifest::{check_declarations, refuse_other_kinds};
 use crate::{Descriptor, MAX_INDEX_ENTRIES, MediaType, RawManifest};
 
@@ -53,14 +55,17 @@ impl Index {
         self.manifests.sort_by_key(Descriptor::is_marked_zstd);
     }
 
-    pub(crate) fn read(document: &Document<'_>, media_type: &MediaType) -> Result<Self, Fault> {
-        let fields = Fields::of(&document.root)?;
-        check_declarations(document, &fields, 2, media_type)?;
+    pub(crate) fn read(
+        document: &Document<'_>,
+        media_type: &MediaType,
+    ) -> Result<Self, ManifestError> {
+        let fields = Fields::of(document.root())?;
+        check_declarations(&fields, 2, media_type)?;
         refuse_other_kinds(&fields, &["manifests"], media_type)?;
         let mut unknown = Unknown::default();
         unknown.collect(&fields, &FIELDS);
-        let manifests = read_list(document, &fields, "manifests", MAX_INDEX_ENTRIES, &mut unknown)?;
-        let subject = read_subject(document, &fields, &mut unknown)?;
+        let manifests = read_list(&fields, "manifests", MAX_INDEX_ENTRIES, &mut unknown)?;
+        let subject = read_subject(&fields, &mut unknown)?;
         Ok(Self {
             format: if *media_type == MediaType::OciIndex {
                 ImageFormat::Oci

@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use cask_json::base64;
 use oci_spec::image as oci;
 
 use crate::{
     Descriptor, Digest, ExecutionConfig, HistoryEntry, ImageConfig, ImageFormat, ImageManifest,
-    Index, MediaType, Platform, Timestamp, base64,
+    Index, MediaType, Platform, Timestamp,
 };
 
 /// A value of the `oci-spec` crate that this crate's types cannot hold.
@@ -104,7 +105,8 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
         let digest = descriptor.digest().as_ref().parse::<Digest>();
         let digest = digest.map_err(|error| OciSpecError::new("digest", error))?;
         let decode = |data: &String| {
-            base64::decode(data).ok_or_else(|| OciSpecError::new("data", "this is not base64"))
+            base64::decode_canonical(data)
+                .ok_or_else(|| OciSpecError::new("data", "this is not base64"))
         };
         Ok(Self {
             urls: descriptor.urls().clone().unwrap_or_default(),

@@ -1,11 +1,11 @@
 //! The signatures inside Docker's schema 1 manifests.
 
 use bytes::Bytes;
+use cask_json::{Document, Fields, Value, base64, parse};
 
-use crate::base64;
-use crate::error::{ManifestError, ManifestErrorKind as ErrorKind};
-use crate::json::{Document, Fault, Fields, Rules, Value, parse};
+use crate::error::{Faulty, ManifestError, ManifestErrorKind as ErrorKind};
 use crate::manifest::parse_manifest;
+use crate::rules::rules;
 
 /// What a schema 1 manifest's signatures sign: the bytes without the signatures.
 ///
@@ -16,15 +16,18 @@ use crate::manifest::parse_manifest;
 /// Source: `libtrust`, `ParsePrettySignature`.
 pub(crate) fn payload(bytes: &Bytes) -> Result<Option<Bytes>, ManifestError> {
     let document = parse_manifest(bytes)?;
-    payload_of(&document, bytes).map_err(|fault| document.error(fault))
+    payload_of(&document, bytes)
 }
 
-pub(crate) fn payload_of(document: &Document<'_>, bytes: &Bytes) -> Result<Option<Bytes>, Fault> {
-    let fields = Fields::of(&document.root)?;
+pub(crate) fn payload_of(
+    document: &Document<'_>,
+    bytes: &Bytes,
+) -> Result<Option<Bytes>, ManifestError> {
+    let fields = Fields::of(document.root())?;
     let Some(signatures) = fields.get("signatures")? else { return Ok(None) };
     let invalid = |detail: &str| signatures.fault(ErrorKind::InvalidValue, detail);
     let mut format = None;
-    for signature in signatures.as_array()? {
+    for signature in signatures.items()? {
         let this = read_format(signature)?;
         if *format.get_or_insert_with(|| this.clone()) != this {
             return Err(invalid("the signatures sign different documents"));
@@ -39,23 +42,23 @@ pub(crate) fn payload_of(document: &Document<'_>, bytes: &Bytes) -> Result<Optio
 }
 
 /// The length of the part before the signatures, and what follows after them.
-fn read_format(signature: &Value<'_>) -> Result<(i64, Vec<u8>), Fault> {
+fn read_format(signature: Value<'_>) -> Result<(i64, Vec<u8>), ManifestError> {
     let protected = Fields::of(signature)?.require("protected")?;
     let invalid = |detail: String| protected.fault(ErrorKind::InvalidValue, detail);
     let header = base64::decode_url(&without_space(protected.as_str()?))
         .ok_or_else(|| invalid("this is not base64 of the kind for URLs".into()))?;
-    let rules = Rules { max_bytes: 64 << 10, replace_bad_text: false };
+    let rules = rules(64 << 10);
     let header = parse(&header, rules).map_err(|error| invalid(error.to_string()))?;
     let read = |header: &Document<'_>| {
-        let fields = Fields::of(&header.root)?;
-        let length = fields.require("formatLength")?.as_integer(header)?;
+        let fields = Fields::of(header.root())?;
+        let length = fields.require("formatLength")?.as_integer()?;
         let tail = fields.require("formatTail")?;
         let bytes = base64::decode_url(&without_space(tail.as_str()?));
         let not_base64 =
             || tail.fault(ErrorKind::InvalidValue, "this is not base64 of the kind for URLs");
         Ok((length, bytes.ok_or_else(not_base64)?))
     };
-    read(&header).map_err(|fault| invalid(header.error(fault).to_string()))
+    read(&header).map_err(|error: ManifestError| invalid(error.to_string()))
 }
 
 /// Line breaks and spaces do not count.

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod base64;
 mod choose;
 mod convert;
 mod descriptor;
@@ -11,12 +10,12 @@ mod image_manifest;
 mod index;
 #[cfg(feature = "oci-spec")]
 mod interop;
-mod json;
 mod jws;
 mod manifest;
 mod media_type;
 mod platform;
 mod raw;
+mod rules;
 mod schema1;
 mod timestamp;
 mod validate;

@@ -1,7 +1,9 @@
 //! What every kind of manifest has in common.
 
-use crate::error::{ManifestError, ManifestErrorKind as ErrorKind, quoted};
-use crate::json::{Document, Fault, Fields, Rules, Value, parse};
+use cask_json::{Document, Fields, Value, parse, quoted};
+
+use crate::error::{Faulty, ManifestError, ManifestErrorKind as ErrorKind};
+use crate::rules::rules;
 use crate::{
     Descriptor, ImageManifest, Index, MAX_MANIFEST_BYTES, MediaType, RawManifest, Schema1,
 };
@@ -32,7 +34,7 @@ impl Manifest {
     /// Reads a raw manifest. See [`RawManifest::parse`].
     pub(crate) fn read(raw: &RawManifest) -> Result<Self, ManifestError> {
         let document = parse_manifest(raw.bytes())?;
-        let manifest = match raw.media_type() {
+        match raw.media_type() {
             MediaType::OciManifest | MediaType::DockerManifest => {
                 ImageManifest::read(&document, raw.media_type()).map(Self::Image)
             }
@@ -40,20 +42,19 @@ impl Manifest {
                 Index::read(&document, raw.media_type()).map(Self::Index)
             }
             MediaType::DockerSchema1 | MediaType::DockerSchema1Signed => {
-                return Schema1::read(&document, raw.bytes()).map(Self::Schema1);
+                Schema1::read(&document, raw.bytes()).map(Self::Schema1)
             }
             other => {
                 let detail = format!("{} is not the type of a manifest", quoted(other.as_str()));
-                Err(document.root.fault(ErrorKind::UnknownType, detail))
+                Err(document.root().fault(ErrorKind::UnknownType, detail))
             }
-        };
-        manifest.map_err(|fault| document.error(fault))
+        }
     }
 }
 
 /// Parses the JSON of a manifest.
 pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<Document<'_>, ManifestError> {
-    parse(bytes, Rules { max_bytes: MAX_MANIFEST_BYTES, replace_bad_text: false })
+    Ok(parse(bytes, rules(MAX_MANIFEST_BYTES))?)
 }
 
 /// The fields that tell the kinds of manifest apart.
@@ -66,7 +67,7 @@ pub(crate) fn refuse_other_kinds(
     fields: &Fields<'_>,
     own: &[&str],
     media_type: &MediaType,
-) -> Result<(), Fault> {
+) -> Result<(), ManifestError> {
     let others = KIND_FIELDS.iter().filter(|name| !own.contains(*name));
     for name in others {
         if let Some(value) = fields.get_any_case(name) {
@@ -83,14 +84,13 @@ pub(crate) fn refuse_other_kinds(
 ///
 /// Returns whether it says its type.
 pub(crate) fn check_declarations(
-    document: &Document<'_>,
     fields: &Fields<'_>,
     version: i64,
     media_type: &MediaType,
-) -> Result<bool, Fault> {
+) -> Result<bool, ManifestError> {
     let found = fields.require("schemaVersion")?;
-    if found.as_integer(document)? != version {
-        let text = String::from_utf8_lossy(document.text(found));
+    if found.as_integer()? != version {
+        let text = String::from_utf8_lossy(found.text());
         let detail = format!("{media_type} has the version {version}, not {text}");
         return Err(found.fault(ErrorKind::UnsupportedVersion, detail));
     }
@@ -108,7 +108,7 @@ pub(crate) fn check_declarations(
 }
 
 /// Refuses more entries than a limit.
-pub(crate) fn check_count(value: &Value<'_>, count: usize, max: usize) -> Result<(), Fault> {
+pub(crate) fn check_count(value: Value<'_>, count: usize, max: usize) -> Result<(), ManifestError> {
     if count > max {
         let detail = format!("{count} entries are more than the limit of {max}");
         return Err(value.fault(ErrorKind::TooComplex, detail));
@@ -122,18 +122,18 @@ pub(crate) fn check_count(value: &Value<'_>, count: usize, max: usize) -> Result
 /// guesses an OCI manifest where this finds nothing to go by.
 pub(crate) fn guess(bytes: &[u8]) -> Result<MediaType, ManifestError> {
     let document = parse_manifest(bytes)?;
-    guess_document(&document).map_err(|fault| document.error(fault))
+    guess_document(&document)
 }
 
-fn guess_document(document: &Document<'_>) -> Result<MediaType, Fault> {
-    let root = &document.root;
+fn guess_document(document: &Document<'_>) -> Result<MediaType, ManifestError> {
+    let root = document.root();
     let fields = Fields::of(root)?;
     let unknown = |detail: &str| Err(root.fault(ErrorKind::UnknownType, detail));
     let declared = fields.string("mediaType")?.map(MediaType::from);
     if let Some(declared) = declared.filter(|t| t.is_manifest() && !t.is_schema1()) {
         return Ok(declared);
     }
-    match fields.integer(document, "schemaVersion")? {
+    match fields.integer("schemaVersion")? {
         Some(1) if fields.get("signatures")?.is_some() => Ok(MediaType::DockerSchema1Signed),
         Some(1) => Ok(MediaType::DockerSchema1),
         Some(2) => {
@@ -156,7 +156,7 @@ fn guess_document(document: &Document<'_>) -> Result<MediaType, Fault> {
 }
 
 /// An image manifest without a type is Docker's if its config is.
-fn guess_image(fields: &Fields<'_>) -> Result<MediaType, Fault> {
+fn guess_image(fields: &Fields<'_>) -> Result<MediaType, ManifestError> {
     let Some(config) = fields.get("config")? else { return Ok(MediaType::OciManifest) };
     let config_type = Fields::of(config)?.string("mediaType")?.map(MediaType::from);
     Ok(match config_type {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use cask_json::{Fields, Value, Writer};
 use serde::{Deserialize, Serialize};
 
-use crate::json::{Fault, Fields, Value, Writer};
+use crate::error::ManifestError;
 
 /// An operating system and a processor, as in the descriptor of an index.
 ///
@@ -37,7 +38,7 @@ impl Platform {
         Self { os: os.into(), architecture: architecture.into(), ..Self::default() }
     }
 
-    pub(crate) fn read(value: &Value<'_>) -> Result<Self, Fault> {
+    pub(crate) fn read(value: Value<'_>) -> Result<Self, ManifestError> {
         let fields = Fields::of(value)?;
         Ok(Self {
             architecture: fields.text("architecture")?,

@@ -1,11 +1,12 @@
 //! Docker's first manifest format.
 
 use bytes::Bytes;
+use cask_json::{Document, Fields, Value, parse, quoted};
 use cask_reference::Digest;
 
-use crate::error::{ManifestError, ManifestErrorKind as ErrorKind, quoted};
-use crate::json::{Document, Fault, Fields, Rules, Value, parse};
+use crate::error::{Faulty, ManifestError, ManifestErrorKind as ErrorKind};
 use crate::manifest::{check_count, check_declarations, refuse_other_kinds};
+use crate::rules::rules;
 use crate::{MAX_CONFIG_BYTES, MAX_LAYERS, MediaType, Timestamp, jws};
 
 /// An image in Docker's first manifest format, schema 1: layers with a history, and no config.
@@ -59,23 +60,25 @@ struct Linked {
 
 impl Schema1 {
     pub(crate) fn read(document: &Document<'_>, bytes: &Bytes) -> Result<Self, ManifestError> {
-        let (mut schema1, mut linked) =
-            Self::read_fields(document, bytes).map_err(|fault| document.error(fault))?;
+        let (mut schema1, mut linked) = Self::read_fields(document, bytes)?;
         // The newest first, as in the document.
-        drop_repeated(&mut linked).map_err(|fault| document.error(fault))?;
+        drop_repeated(document, &mut linked)?;
         schema1.v1_compatibility = linked[0].v1_compatibility.clone();
         schema1.layers = linked.into_iter().rev().map(|linked| linked.layer).collect();
         Ok(schema1)
     }
 
-    fn read_fields(document: &Document<'_>, bytes: &Bytes) -> Result<(Self, Vec<Linked>), Fault> {
-        let fields = Fields::of(&document.root)?;
-        check_declarations(document, &fields, 1, &MediaType::DockerSchema1Signed)?;
+    fn read_fields(
+        document: &Document<'_>,
+        bytes: &Bytes,
+    ) -> Result<(Self, Vec<Linked>), ManifestError> {
+        let fields = Fields::of(document.root())?;
+        check_declarations(&fields, 1, &MediaType::DockerSchema1Signed)?;
         let own = ["fsLayers", "history"];
         refuse_other_kinds(&fields, &own, &MediaType::DockerSchema1Signed)?;
         let is_signed = jws::payload_of(document, bytes)?.is_some();
         let (layers, history) = (fields.require("fsLayers")?, fields.require("history")?);
-        let (digests, entries) = (layers.as_array()?, history.as_array()?);
+        let (digests, entries) = (layers.items()?, history.items()?);
         check_count(layers, digests.len(), MAX_LAYERS)?;
         if digests.len() != entries.len() {
             let detail = format!(
@@ -85,11 +88,11 @@ impl Schema1 {
             );
             return Err(history.fault(ErrorKind::InvalidValue, detail));
         }
-        if digests.is_empty() {
+        if digests.len() == 0 {
             return Err(layers.fault(ErrorKind::InvalidValue, "no FSLayers in manifest"));
         }
         let linked =
-            digests.iter().zip(entries).map(|(d, e)| read_layer(d, e)).collect::<Result<_, _>>()?;
+            digests.zip(entries).map(|(d, e)| read_layer(d, e)).collect::<Result<_, _>>()?;
         let schema1 = Self {
             name: fields.text("name")?,
             tag: fields.text("tag")?,
@@ -102,20 +105,22 @@ impl Schema1 {
     }
 }
 
-fn read_layer(digest: &Value<'_>, entry: &Value<'_>) -> Result<Linked, Fault> {
+fn read_layer(digest: Value<'_>, entry: Value<'_>) -> Result<Linked, ManifestError> {
     let digest = Fields::of(digest)?.require("blobSum")?.as_parsed::<Digest>()?;
     let text = Fields::of(entry)?.require("v1Compatibility")?;
     let v1_compatibility = text.as_str()?.to_owned();
     let invalid = |error: ManifestError| text.fault(error.kind(), error.to_string());
-    let rules = Rules { max_bytes: MAX_CONFIG_BYTES, replace_bad_text: true };
-    let document = parse(v1_compatibility.as_bytes(), rules).map_err(invalid)?;
-    let (layer, parent) =
-        read_v1(&document, digest).map_err(|fault| invalid(document.error(fault)))?;
+    let rules = rules(MAX_CONFIG_BYTES).replacing_bad_text();
+    let document = parse(v1_compatibility.as_bytes(), rules).map_err(|e| invalid(e.into()))?;
+    let (layer, parent) = read_v1(&document, digest).map_err(invalid)?;
     Ok(Linked { layer, parent, v1_compatibility })
 }
 
-fn read_v1(document: &Document<'_>, digest: Digest) -> Result<(Schema1Layer, String), Fault> {
-    let fields = Fields::of_any_case(&document.root)?;
+fn read_v1(
+    document: &Document<'_>,
+    digest: Digest,
+) -> Result<(Schema1Layer, String), ManifestError> {
+    let fields = Fields::of_any_case(document.root())?;
     let id = fields.require("id")?;
     if !is_v1_id(id.as_str()?) {
         let detail = format!("image ID {} is invalid", quoted(id.as_str()?));
@@ -146,9 +151,10 @@ fn is_v1_id(id: &str) -> bool {
 /// the next older one's name.
 ///
 /// Source: `containers/image`, `fixManifestLayers`.
-fn drop_repeated(linked: &mut Vec<Linked>) -> Result<(), Fault> {
-    let invalid =
-        |detail| Fault { kind: ErrorKind::InvalidValue, at: 0, below: Some("history"), detail };
+fn drop_repeated(document: &Document<'_>, linked: &mut Vec<Linked>) -> Result<(), ManifestError> {
+    let invalid = |detail: String| {
+        ManifestError::new(ErrorKind::InvalidValue, document.place(0).below("history"), detail)
+    };
     if linked.last().is_some_and(|base| !base.parent.is_empty()) {
         return Err(invalid("Invalid parent ID in the base layer of the image".into()));
     }

@@ -105,7 +105,7 @@ impl TimestampError {
 
 impl fmt::Display for TimestampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let input = crate::error::quoted(&self.input);
+        let input = cask_json::quoted(&self.input);
         write!(f, "{input} is not a time such as 2006-01-02T15:04:05.999Z (RFC 3339)")
     }
 }

@@ -3,10 +3,11 @@
 //! The parsers take what can be understood in one way only. These functions take what the
 //! specification's schema takes: less, because null is no value there and a manifest needs layers.
 
+use cask_json::{Document, Entry, Fields, Kind, Value, parse, quoted};
+
 use crate::descriptor::{Descriptor, Unknown};
-use crate::error::{ManifestError, ManifestErrorKind as ErrorKind, quoted};
+use crate::error::{Faulty, ManifestError, ManifestErrorKind as ErrorKind};
 use crate::image_config::RULES;
-use crate::json::{Document, Fault, Fields, Kind, Value, parse};
 use crate::manifest::parse_manifest;
 use crate::{ImageConfig, ImageManifest, Index, MediaType};
 
@@ -19,21 +20,18 @@ use crate::{ImageConfig, ImageManifest, Index, MediaType};
 /// Source: OCI image specification, `schema/image-manifest-schema.json`.
 pub fn validate_manifest(bytes: &[u8]) -> Result<(), ManifestError> {
     let document = parse_manifest(bytes)?;
-    let check = || {
-        let image = ImageManifest::read(&document, &MediaType::OciManifest)?;
-        let fields = Fields::of(&document.root)?;
-        refuse_nulls(&document.root, NAMED)?;
-        check_media_type(&fields, "artifactType")?;
-        check_descriptor(fields.require("config")?)?;
-        fields.array("layers")?.iter().try_for_each(check_descriptor)?;
-        check_subject(&fields)?;
-        if image.layers.is_empty() {
-            let detail = "the specification wants at least one layer";
-            return Err(fields.require("layers")?.fault(ErrorKind::InvalidValue, detail));
-        }
-        Ok(())
-    };
-    check().map_err(|fault| document.error(fault))
+    let image = ImageManifest::read(&document, &MediaType::OciManifest)?;
+    let fields = Fields::of(document.root())?;
+    refuse_nulls(document.root(), NAMED)?;
+    check_media_type(&fields, "artifactType")?;
+    check_descriptor(fields.require("config")?)?;
+    fields.array("layers")?.try_for_each(check_descriptor)?;
+    check_subject(&fields)?;
+    if image.layers.is_empty() {
+        let detail = "the specification wants at least one layer";
+        return Err(fields.require("layers")?.fault(ErrorKind::InvalidValue, detail));
+    }
+    Ok(())
 }
 
 /// Checks an OCI image index.
@@ -45,15 +43,12 @@ pub fn validate_manifest(bytes: &[u8]) -> Result<(), ManifestError> {
 /// Source: OCI image specification, `schema/image-index-schema.json`.
 pub fn validate_index(bytes: &[u8]) -> Result<(), ManifestError> {
     let document = parse_manifest(bytes)?;
-    let check = || {
-        Index::read(&document, &MediaType::OciIndex)?;
-        let fields = Fields::of(&document.root)?;
-        refuse_nulls(&document.root, NAMED)?;
-        check_media_type(&fields, "artifactType")?;
-        fields.array("manifests")?.iter().try_for_each(check_descriptor)?;
-        check_subject(&fields)
-    };
-    check().map_err(|fault| document.error(fault))
+    Index::read(&document, &MediaType::OciIndex)?;
+    let fields = Fields::of(document.root())?;
+    refuse_nulls(document.root(), NAMED)?;
+    check_media_type(&fields, "artifactType")?;
+    fields.array("manifests")?.try_for_each(check_descriptor)?;
+    check_subject(&fields)
 }
 
 /// Checks a descriptor that stands alone.
@@ -65,11 +60,8 @@ pub fn validate_index(bytes: &[u8]) -> Result<(), ManifestError> {
 /// Source: OCI image specification, `schema/content-descriptor.json`.
 pub fn validate_descriptor(bytes: &[u8]) -> Result<(), ManifestError> {
     let document = parse_manifest(bytes)?;
-    let check = || {
-        Descriptor::read(&document, &document.root, &mut Unknown::default())?;
-        check_descriptor(&document.root)
-    };
-    check().map_err(|fault| document.error(fault))
+    Descriptor::read(document.root(), &mut Unknown::default())?;
+    check_descriptor(document.root())
 }
 
 /// Checks the `oci-layout` file of an image layout.
@@ -80,15 +72,12 @@ pub fn validate_descriptor(bytes: &[u8]) -> Result<(), ManifestError> {
 /// Source: OCI image specification, `schema/image-layout-schema.json`.
 pub fn validate_layout(bytes: &[u8]) -> Result<(), ManifestError> {
     let document = parse_manifest(bytes)?;
-    let check = || {
-        let version = Fields::of(&document.root)?.require("imageLayoutVersion")?;
-        if version.as_str()? != "1.0.0" {
-            let detail = format!("the version is {}, not \"1.0.0\"", quoted(version.as_str()?));
-            return Err(version.fault(ErrorKind::UnsupportedVersion, detail));
-        }
-        Ok(())
-    };
-    check().map_err(|fault| document.error(fault))
+    let version = Fields::of(document.root())?.require("imageLayoutVersion")?;
+    if version.as_str()? != "1.0.0" {
+        let detail = format!("the version is {}, not \"1.0.0\"", quoted(version.as_str()?));
+        return Err(version.fault(ErrorKind::UnsupportedVersion, detail));
+    }
+    Ok(())
 }
 
 /// Checks an OCI image config.
@@ -102,12 +91,12 @@ pub fn validate_layout(bytes: &[u8]) -> Result<(), ManifestError> {
 pub fn validate_config(bytes: &[u8]) -> Result<(), ManifestError> {
     let document = parse(bytes, RULES)?;
     ImageConfig::read(&document)?;
-    check_config(&document).map_err(|fault| document.error(fault))
+    check_config(&document)
 }
 
-fn check_config(document: &Document<'_>) -> Result<(), Fault> {
-    let fields = Fields::of(&document.root)?;
-    refuse_nulls(&document.root, CONFIG)?;
+fn check_config(document: &Document<'_>) -> Result<(), ManifestError> {
+    let fields = Fields::of(document.root())?;
+    refuse_nulls(document.root(), CONFIG)?;
     let names = ["created", "author", "architecture", "os", "variant", "os.version", "os.features"];
     names.iter().try_for_each(|name| fields.get(name).map(drop))?;
     fields.require("architecture")?;
@@ -115,24 +104,24 @@ fn check_config(document: &Document<'_>) -> Result<(), Fault> {
     let rootfs = fields.require("rootfs")?;
     refuse_nulls(rootfs, &["type", "diff_ids"])?;
     let rootfs = Fields::of(rootfs)?;
-    rootfs.require("diff_ids")?.as_array()?;
+    rootfs.require("diff_ids")?.items()?;
     let kind = rootfs.require("type")?;
     if kind.as_str()? != "layers" {
         let detail = format!("the type is {}, not \"layers\"", quoted(kind.as_str()?));
         return Err(kind.fault(ErrorKind::InvalidValue, detail));
     }
-    fields.array("history")?.iter().try_for_each(check_history)?;
+    fields.array("history")?.try_for_each(check_history)?;
     fields.get("config")?.map_or(Ok(()), check_execution)
 }
 
-fn check_history(entry: &Value<'_>) -> Result<(), Fault> {
+fn check_history(entry: Value<'_>) -> Result<(), ManifestError> {
     let names = &["created", "author", "created_by", "comment", "empty_layer"];
     refuse_nulls(entry, names)?;
     let fields = Fields::of(entry)?;
-    names.iter().try_for_each(|name| fields.get(name).map(drop))
+    Ok(names.iter().try_for_each(|name| fields.get(name).map(drop))?)
 }
 
-fn check_execution(config: &Value<'_>) -> Result<(), Fault> {
+fn check_execution(config: Value<'_>) -> Result<(), ManifestError> {
     const NOT_NULL: &[&str] =
         &["User", "ExposedPorts", "Env", "WorkingDir", "StopSignal", "ArgsEscaped"];
     refuse_nulls(config, NOT_NULL)?;
@@ -190,30 +179,30 @@ const NAMED: &[&str] = &[
     "variant",
 ];
 
-fn refuse_nulls(object: &Value<'_>, names: &[&str]) -> Result<(), Fault> {
-    let Kind::Object(entries) = &object.kind else { return Ok(()) };
-    let null = entries.iter().find(|e| e.value.is_null() && names.contains(&&*e.key));
-    null.map_or(Ok(()), |entry| Err(entry.value.wrong_type("a value")))
+fn refuse_nulls(object: Value<'_>, names: &[&str]) -> Result<(), ManifestError> {
+    let Kind::Object(mut entries) = object.kind() else { return Ok(()) };
+    let null = entries.find(|e| e.value().is_null() && names.contains(&e.key()));
+    null.map_or(Ok(()), |entry| Err(entry.value().wrong_type("a value").into()))
 }
 
 /// Refuses nulls among the elements of an array or an object.
-fn refuse_null_parts(value: &Value<'_>) -> Result<(), Fault> {
-    let null = match &value.kind {
-        Kind::Array(items) => items.iter().find(|item| item.is_null()),
-        Kind::Object(entries) => entries.iter().map(|e| &e.value).find(|value| value.is_null()),
+fn refuse_null_parts(value: Value<'_>) -> Result<(), ManifestError> {
+    let null = match value.kind() {
+        Kind::Array(mut items) => items.find(|item| item.is_null()),
+        Kind::Object(entries) => entries.map(Entry::value).find(|value| value.is_null()),
         _ => None,
     };
-    null.map_or(Ok(()), |null| Err(null.wrong_type("a value")))
+    null.map_or(Ok(()), |null| Err(null.wrong_type("a value").into()))
 }
 
-fn check_subject(fields: &Fields<'_>) -> Result<(), Fault> {
+fn check_subject(fields: &Fields<'_>) -> Result<(), ManifestError> {
     if let Some(annotations) = fields.get("annotations")? {
         refuse_null_parts(annotations)?;
     }
     fields.get("subject")?.map_or(Ok(()), check_descriptor)
 }
 
-fn check_descriptor(descriptor: &Value<'_>) -> Result<(), Fault> {
+fn check_descriptor(descriptor: Value<'_>) -> Result<(), ManifestError> {
     refuse_nulls(descriptor, NAMED)?;
     let fields = Fields::of(descriptor)?;
     check_media_type(&fields, "mediaType")?;
@@ -238,7 +227,7 @@ fn check_descriptor(descriptor: &Value<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_media_type(fields: &Fields<'_>, name: &str) -> Result<(), Fault> {
+fn check_media_type(fields: &Fields<'_>, name: &str) -> Result<(), ManifestError> {
     let Some(value) = fields.get(name)? else { return Ok(()) };
     if MediaType::from(value.as_str()?).is_well_formed() {
         return Ok(());

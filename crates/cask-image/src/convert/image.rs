@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use cask_json::quoted;
 
 use super::{Conversion, ConversionError, ConversionErrorKind as ErrorKind, Loss, LossKind};
-use crate::error::quoted;
 use crate::image_config;
 use crate::{Descriptor, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType};
 

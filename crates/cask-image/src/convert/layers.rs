@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cask_json::quoted;
 use cask_reference::Digest;
 
 use super::{ConversionError, ConversionErrorKind as ErrorKind};
-use crate::error::quoted;
 use crate::{Descriptor, ImageFormat, ImageManifest, LayerCompression, MediaType};
 
 /// What became of one layer: new bytes, or the old ones.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use cask_json::{Document, Fields, Kind, Writer, compact, folds_equal, parse};
 
 use super::{Conversion, ConversionError, ConversionErrorKind as ErrorKind, v1};
 use crate::error::ManifestError;
 use crate::image_config::RULES;
-use crate::json::{Document, Fields, Kind, Writer, compact, folds_equal, parse};
 use crate::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
     Schema1,
@@ -70,31 +70,31 @@ impl Schema1 {
     fn config(&self, blobs: &[Schema1Blob]) -> Result<Vec<u8>, ManifestError> {
         let newest = self.v1_compatibility.as_bytes();
         let document = parse(newest, RULES)?;
-        let old = is_before_1_8_3(&document).map_err(|fault| document.error(fault))?;
+        let old = is_before_1_8_3(&document)?;
         if !old {
             return Ok(self.config_of(&document, blobs));
         }
         // Images of Docker before 1.8.3 lack fields that later ones always have.
-        let reencoded = v1::reencode(&document).map_err(|fault| document.error(fault))?;
+        let reencoded = v1::reencode(&document)?;
         Ok(self.config_of(&parse(&reencoded, RULES)?, blobs))
     }
 
     fn config_of(&self, document: &Document<'_>, blobs: &[Schema1Blob]) -> Vec<u8> {
         const DROPPED: [&str; 6] = ["id", "parent", "parent_id", "layer_id", "throwaway", "Size"];
         let mut fields = BTreeMap::new();
-        if let Kind::Object(entries) = &document.root.kind {
+        if let Kind::Object(entries) = document.root().kind() {
             for entry in entries {
                 // In another case, the new fields would occur twice to some readers.
-                let replaced = ["rootfs", "history"].iter().any(|n| folds_equal(n, &entry.key));
-                if !replaced && !DROPPED.contains(&&*entry.key) {
-                    fields.insert(entry.key.to_string(), compact(document.text(&entry.value)));
+                let replaced = ["rootfs", "history"].iter().any(|n| folds_equal(n, entry.key()));
+                if !replaced && !DROPPED.contains(&entry.key()) {
+                    fields.insert(entry.key().to_owned(), compact(entry.value().text()));
                 }
             }
         }
         fields.insert("rootfs".into(), rootfs(blobs));
         fields.insert("history".into(), self.history());
         let mut writer = Writer::default();
-        writer.object(|w| fields.iter().for_each(|(key, value)| w.key(key).raw(value)));
+        writer.object(|w| fields.iter().for_each(|(key, value)| w.key(key).copy(value)));
         writer.finish()
     }
 
@@ -132,8 +132,8 @@ fn rootfs(blobs: &[Schema1Blob]) -> Vec<u8> {
 /// Whether the image says that it was made by Docker before 1.8.3.
 ///
 /// Source: `moby`, `versions.LessThan`: parts that are not numbers count as zero.
-fn is_before_1_8_3(document: &Document<'_>) -> Result<bool, crate::json::Fault> {
-    let version = Fields::of_any_case(&document.root)?.text("docker_version")?;
+fn is_before_1_8_3(document: &Document<'_>) -> Result<bool, ManifestError> {
+    let version = Fields::of_any_case(document.root())?.text("docker_version")?;
     if version.is_empty() {
         return Ok(false);
     }

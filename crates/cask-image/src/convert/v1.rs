@@ -1,26 +1,28 @@
 //! Docker's first image config, encoded anew.
 
+use cask_json::{Document, Fields, Kind, Value, Writer};
+
 use crate::Timestamp;
+use crate::error::ManifestError;
 use crate::image_config::{Healthcheck, write_set};
-use crate::json::{Document, Fault, Fields, Kind, Value, Writer, strings};
 
 /// Encodes a version 1 config as the Go tools do when they have read it into their struct, which
 /// adds the fields that are written even if they are empty.
 ///
 /// Source: `containers/image`, `Schema2V1Image` and `Schema2Config`.
-pub(super) fn reencode(document: &Document<'_>) -> Result<Vec<u8>, Fault> {
-    let fields = Fields::of_any_case(&document.root)?;
-    let container_config = Container::read(document, fields.get("container_config")?)?;
+pub(super) fn reencode(document: &Document<'_>) -> Result<Vec<u8>, ManifestError> {
+    let fields = Fields::of_any_case(document.root())?;
+    let container_config = Container::read(fields.get("container_config")?)?;
     let config = match fields.get("config")? {
-        Some(value) => Some(Container::read(document, Some(value))?),
+        Some(value) => Some(Container::read(Some(value))?),
         None => None,
     };
     let created = fields.parsed("created")?.unwrap_or(Timestamp::GO_ZERO);
-    let text = |name: &'static str| Ok::<_, Fault>((name, fields.text(name)?));
+    let text = |name: &'static str| Ok::<_, ManifestError>((name, fields.text(name)?));
     let (before, between) = ([text("id")?, text("parent")?, text("comment")?], text("container")?);
     let (version, author) = (text("docker_version")?, text("author")?);
     let after = [text("architecture")?, text("variant")?, text("os")?];
-    let size = fields.integer(document, "Size")?.unwrap_or_default();
+    let size = fields.integer("Size")?.unwrap_or_default();
     let mut writer = Writer::default();
     writer.object(|w| {
         before.iter().for_each(|(name, text)| w.text_unless_empty(name, text));
@@ -95,7 +97,7 @@ const FIELDS: [(&str, Field); 24] = [
 ];
 
 impl Container {
-    fn read(document: &Document<'_>, value: Option<&Value<'_>>) -> Result<Self, Fault> {
+    fn read(value: Option<Value<'_>>) -> Result<Self, ManifestError> {
         let fields = value.map(Fields::of_any_case).transpose()?;
         let mut encoded = Vec::new();
         for (name, field) in FIELDS.iter().chain(&[("Shell", Field::CommandUnlessEmpty)]) {
@@ -104,7 +106,7 @@ impl Container {
                 None => None,
             };
             let mut writer = Writer::default();
-            if field.encode(document, value, &mut writer)? {
+            if field.encode(value, &mut writer)? {
                 encoded.push((*name, writer.finish()));
             }
         }
@@ -112,18 +114,13 @@ impl Container {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.object(|w| self.fields.iter().for_each(|(name, json)| w.key(name).raw(json)));
+        writer.object(|w| self.fields.iter().for_each(|(name, json)| w.key(name).copy(json)));
     }
 }
 
 impl Field {
     /// Writes a value, and returns whether the field is there at all.
-    fn encode(
-        &self,
-        document: &Document<'_>,
-        value: Option<&Value<'_>>,
-        w: &mut Writer,
-    ) -> Result<bool, Fault> {
+    fn encode(&self, value: Option<Value<'_>>, w: &mut Writer) -> Result<bool, ManifestError> {
         let Some(value) = value else { return Ok(self.encode_missing(w)) };
         match self {
             Self::Text => w.string(value.as_str()?),
@@ -132,29 +129,27 @@ impl Field {
                 return Ok(!value.as_str()?.is_empty());
             }
             Self::Flag | Self::FlagIfSet => {
-                let Kind::Bool(flag) = value.kind else {
-                    return Err(value.wrong_type("a boolean"));
-                };
+                let flag = value.as_bool()?;
                 w.boolean(flag);
                 return Ok(flag || matches!(self, Self::Flag));
             }
-            Self::List => w.strings(&strings(value)?),
+            Self::List => w.strings(&value.as_strings()?),
             Self::Command | Self::CommandUnlessEmpty => {
-                let arguments = match &value.kind {
-                    Kind::String(text) => vec![text.to_string()],
-                    _ => strings(value)?,
+                let arguments = match value.kind() {
+                    Kind::String(text) => vec![text.to_owned()],
+                    _ => value.as_strings()?,
                 };
                 w.strings(&arguments);
                 return Ok(!arguments.is_empty() || matches!(self, Self::Command));
             }
             Self::Set | Self::SetUnlessEmpty => {
-                let keys = value.as_set()?;
+                let keys = value.as_string_set()?;
                 write_set(w, &keys);
                 return Ok(!keys.is_empty() || matches!(self, Self::Set));
             }
             Self::Map => w.string_map(&value.as_string_map()?),
-            Self::NumberIfThere => w.integer(value.as_integer(document)?),
-            Self::Healthcheck => Healthcheck::read(document, value)?.write(w),
+            Self::NumberIfThere => w.integer(value.as_integer()?),
+            Self::Healthcheck => Healthcheck::read(value)?.write(w),
         }
         Ok(true)
     }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cask_json::{Rules, parse};
 use cask_reference::Digest;
 
 use crate::error::ManifestError;
-use crate::json::{Rules, parse};
+use crate::rules::rules;
 use crate::{MAX_CONFIG_BYTES, Platform, Timestamp};
 
 /// The config of an image, OCI's or Docker's: a typed view of some bytes, or a new config.
@@ -121,7 +122,7 @@ pub struct HistoryEntry {
 }
 
 /// The rules for configs.
-pub(crate) const RULES: Rules = Rules { max_bytes: MAX_CONFIG_BYTES, replace_bad_text: true };
+pub(crate) const RULES: Rules = rules(MAX_CONFIG_BYTES).replacing_bad_text();
 
 impl ImageConfig {
     /// Makes a config of the two things that every config has to say.

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
+use cask_json::{Document, Fields, Kind, Value};
+
 use super::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig};
 use crate::error::ManifestError;
-use crate::json::{Document, Fault, Fields, Kind, Value, strings};
 
 impl ImageConfig {
     pub(crate) fn read(document: &Document<'_>) -> Result<Self, ManifestError> {
-        Self::read_document(document).map_err(|fault| document.error(fault))
-    }
-
-    fn read_document(document: &Document<'_>) -> Result<Self, Fault> {
-        let fields = Fields::of_any_case(&document.root)?;
+        let fields = Fields::of_any_case(document.root())?;
         let mut config = Self {
             created: fields.parsed("created")?,
             author: fields.text("author")?,
@@ -24,36 +21,36 @@ impl ImageConfig {
             ..Self::default()
         };
         if let Some(value) = fields.get("config")? {
-            config.config = ExecutionConfig::read(document, value)?;
+            config.config = ExecutionConfig::read(value)?;
         }
         if let Some(rootfs) = fields.get("rootfs")? {
             let rootfs = Fields::of_any_case(rootfs)?;
             config.rootfs_type = rootfs.text("type")?;
-            let diff_ids = rootfs.array("diff_ids")?.iter();
+            let diff_ids = rootfs.array("diff_ids")?;
             config.diff_ids = diff_ids.map(Value::as_parsed).collect::<Result<_, _>>()?;
         }
-        let history = fields.array("history")?.iter();
+        let history = fields.array("history")?;
         config.history = history.map(HistoryEntry::read).collect::<Result<_, _>>()?;
         Ok(config)
     }
 }
 
 impl ExecutionConfig {
-    fn read(document: &Document<'_>, value: &Value<'_>) -> Result<Self, Fault> {
+    fn read(value: Value<'_>) -> Result<Self, ManifestError> {
         let fields = Fields::of_any_case(value)?;
         Ok(Self {
             user: fields.text("User")?,
-            exposed_ports: fields.set("ExposedPorts")?,
+            exposed_ports: fields.string_set("ExposedPorts")?,
             env: fields.strings("Env")?,
             entrypoint: command(&fields, "Entrypoint")?,
             cmd: command(&fields, "Cmd")?,
-            volumes: fields.set("Volumes")?,
+            volumes: fields.string_set("Volumes")?,
             working_dir: fields.text("WorkingDir")?,
             labels: fields.string_map("Labels")?,
             stop_signal: fields.text("StopSignal")?,
             args_escaped: fields.boolean("ArgsEscaped")?,
             healthcheck: match fields.get("Healthcheck")? {
-                Some(value) => Some(Healthcheck::read(document, value)?),
+                Some(value) => Some(Healthcheck::read(value)?),
                 None => None,
             },
             on_build: fields.strings("OnBuild")?,
@@ -63,11 +60,11 @@ impl ExecutionConfig {
 }
 
 impl Healthcheck {
-    pub(crate) fn read(document: &Document<'_>, value: &Value<'_>) -> Result<Self, Fault> {
+    pub(crate) fn read(value: Value<'_>) -> Result<Self, ManifestError> {
         let fields = Fields::of_any_case(value)?;
         let natural = |name| {
-            let number = fields.integer(document, name)?.unwrap_or_default();
-            Ok::<_, Fault>(u64::try_from(number).unwrap_or_default())
+            let number = fields.integer(name)?.unwrap_or_default();
+            Ok::<_, ManifestError>(u64::try_from(number).unwrap_or_default())
         };
         let duration = |name| natural(name).map(Duration::from_nanos);
         Ok(Self {
@@ -82,7 +79,7 @@ impl Healthcheck {
 }
 
 impl HistoryEntry {
-    fn read(value: &Value<'_>) -> Result<Self, Fault> {
+    fn read(value: Value<'_>) -> Result<Self, ManifestError> {
         if value.is_null() {
             return Ok(Self::default());
         }
@@ -98,10 +95,12 @@ impl HistoryEntry {
 }
 
 /// A command: a list of arguments, or, in Docker's configs, one argument as text.
-fn command(fields: &Fields<'_>, name: &str) -> Result<Option<Vec<String>>, Fault> {
+fn command(fields: &Fields<'_>, name: &str) -> Result<Option<Vec<String>>, ManifestError> {
     Ok(match fields.get(name)? {
         None => None,
-        Some(Value { kind: Kind::String(text), .. }) => Some(vec![text.to_string()]),
-        Some(value) => Some(strings(value)?),
+        Some(value) => match value.kind() {
+            Kind::String(text) => Some(vec![text.to_owned()]),
+            _ => Some(value.as_strings()?),
+        },
     })
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use cask_json::{Document, Entry, Fields, Kind, Value, Writer, folds_equal, parse, push_key};
 
 use super::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig, RULES};
 use crate::error::ManifestError;
-use crate::json::{Document, Entry, Fields, Kind, Value, Writer, folds_equal, parse, push_key};
 
 impl ImageConfig {
     /// The bytes of the config.
@@ -33,7 +33,7 @@ impl ImageConfig {
 
     fn write(&self, writer: &mut Writer, old: Option<(&Document<'_>, &Self)>) {
         let before = old.map(|(_, before)| before);
-        let mut object = Merged::new(writer, old.map(|(document, _)| (document, &document.root)));
+        let mut object = Merged::new(writer, old.map(|(document, _)| document.root()));
         object.field(
             "created",
             before.map(|b| b.created == self.created),
@@ -84,12 +84,15 @@ impl ImageConfig {
     }
 
     fn write_history(&self, writer: &mut Writer, old: Old<'_>, before: Option<&Self>) {
-        let old_entries = old.and_then(|(_, value)| value.as_array().ok()).unwrap_or_default();
+        let mut old_entries = match old.map(Value::kind) {
+            Some(Kind::Array(items)) => Some(items),
+            _ => None,
+        };
         writer.array(|w| {
             for (index, entry) in self.history.iter().enumerate() {
                 let unchanged = before.is_some_and(|b| b.history.get(index) == Some(entry));
-                match (old, old_entries.get(index)) {
-                    (Some((document, _)), Some(value)) if unchanged => w.copy(document.text(value)),
+                match old_entries.as_mut().and_then(Iterator::next) {
+                    Some(value) if unchanged => w.copy(value.text()),
                     _ => entry.write(w),
                 }
             }
@@ -163,7 +166,7 @@ impl HistoryEntry {
 }
 
 /// The value that stood in a document, if there is one.
-type Old<'d> = Option<(&'d Document<'d>, &'d Value<'d>)>;
+type Old<'d> = Option<Value<'d>>;
 
 /// What to write for one known field.
 enum Known {
@@ -184,15 +187,12 @@ struct Merged<'w, 'd> {
 
 impl<'w, 'd> Merged<'w, 'd> {
     fn new(writer: &'w mut Writer, old: Old<'d>) -> Self {
-        let old = old.filter(|(_, value)| matches!(value.kind, Kind::Object(_)));
+        let old = old.filter(|value| matches!(value.kind(), Kind::Object(_)));
         Self { writer, old, known: Vec::new() }
     }
 
-    fn old_entries(&self) -> &'d [Entry<'d>] {
-        match self.old {
-            Some((_, Value { kind: Kind::Object(entries), .. })) => entries,
-            _ => &[],
-        }
+    fn old_entries(&self) -> impl Iterator<Item = Entry<'d>> + use<'d> {
+        self.old.and_then(|value| value.entries().ok()).into_iter().flatten()
     }
 
     /// Adds a field: whether it is unchanged, whether it is written at all, and how.
@@ -203,15 +203,13 @@ impl<'w, 'd> Merged<'w, 'd> {
         present: bool,
         write: impl FnOnce(&mut Writer, Old<'d>),
     ) {
-        let old_value = self.old_entries().iter().find(|entry| folds_equal(&entry.key, name));
+        let old = self.old_entries().find(|entry| folds_equal(entry.key(), name));
         let known = match unchanged {
             Some(true) => Known::Unchanged,
             _ if !present => Known::Absent,
             _ => {
                 let mut writer = Writer::default();
-                let old =
-                    self.old.zip(old_value).map(|((document, _), entry)| (document, &entry.value));
-                write(&mut writer, old);
+                write(&mut writer, old.map(Entry::value));
                 Known::New(writer.finish())
             }
         };
@@ -259,23 +257,20 @@ impl<'w, 'd> Merged<'w, 'd> {
     }
 
     fn finish(mut self) {
-        let (old, entries) = (self.old, self.old_entries());
+        let entries = self.old_entries();
         let mut known = std::mem::take(&mut self.known);
         self.writer.object(|w| {
             for entry in entries {
-                let position = known.iter().position(|(name, _)| folds_equal(name, &entry.key));
-                let change = position.map_or(Known::Unchanged, |at| known.remove(at).1);
-                match (change, old) {
-                    (Known::New(value), _) => w.key(&entry.key).raw(&value),
-                    (Known::Unchanged, Some((document, _))) => {
-                        w.key(&entry.key).copy(document.text(&entry.value));
-                    }
-                    _ => {}
+                let position = known.iter().position(|(name, _)| folds_equal(name, entry.key()));
+                match position.map_or(Known::Unchanged, |at| known.remove(at).1) {
+                    Known::Unchanged => w.key(entry.key()).copy(entry.value().text()),
+                    Known::New(value) => w.key(entry.key()).copy(&value),
+                    Known::Absent => {}
                 }
             }
             for (name, change) in known {
                 if let Known::New(value) = change {
-                    w.key(name).raw(&value);
+                    w.key(name).copy(&value);
                 }
             }
         });
@@ -330,7 +325,7 @@ pub(crate) fn to_oci(config: &[u8]) -> Result<(Vec<u8>, Vec<String>), ManifestEr
 /// Whether the document has a list of DiffIDs, be it empty.
 fn has_diff_ids(document: &Document<'_>) -> bool {
     let list = || {
-        let rootfs = Fields::of_any_case(&document.root).ok()?.get("rootfs").ok()??;
+        let rootfs = Fields::of_any_case(document.root()).ok()?.get("rootfs").ok()??;
         Fields::of_any_case(rootfs).ok()?.get("diff_ids").ok()?
     };
     list().is_some()
@@ -385,26 +380,26 @@ impl ExecutionConfig {
 /// The paths of the fields that OCI's struct does not have and that say something.
 fn lost(document: &Document<'_>) -> Vec<String> {
     let mut paths = Vec::new();
-    let root = &document.root;
-    let mut collect = |value: &Value<'_>, prefix: &str, known: &[&str]| {
-        let Kind::Object(entries) = &value.kind else { return };
+    let root = document.root();
+    let mut collect = |value: Value<'_>, prefix: &str, known: &[&str]| {
+        let Kind::Object(entries) = value.kind() else { return };
         for entry in entries {
-            let is_known = known.iter().any(|name| folds_equal(name, &entry.key));
-            if !is_known && !is_zero(document, &entry.value) {
+            let is_known = known.iter().any(|name| folds_equal(name, entry.key()));
+            if !is_known && !is_zero(entry.value()) {
                 let mut path = prefix.to_owned();
-                push_key(&mut path, &entry.key);
+                push_key(&mut path, entry.key());
                 paths.push(path);
             }
         }
     };
     collect(root, "", &TOP);
-    let Kind::Object(entries) = &root.kind else { return paths };
-    for Entry { key, value, .. } in entries {
-        match (key.to_ascii_lowercase().as_str(), &value.kind) {
-            ("config", _) => collect(value, "config", &EXECUTION),
-            ("rootfs", _) => collect(value, "rootfs", &ROOTFS),
+    let Kind::Object(entries) = root.kind() else { return paths };
+    for entry in entries {
+        match (entry.key().to_ascii_lowercase().as_str(), entry.value().kind()) {
+            ("config", _) => collect(entry.value(), "config", &EXECUTION),
+            ("rootfs", _) => collect(entry.value(), "rootfs", &ROOTFS),
             ("history", Kind::Array(items)) => {
-                for (index, item) in items.iter().enumerate() {
+                for (index, item) in items.enumerate() {
                     collect(item, &format!("history[{index}]"), &HISTORY);
                 }
             }
@@ -415,13 +410,13 @@ fn lost(document: &Document<'_>) -> Vec<String> {
 }
 
 /// Whether a value is what Go takes for nothing.
-fn is_zero(document: &Document<'_>, value: &Value<'_>) -> bool {
-    match &value.kind {
+fn is_zero(value: Value<'_>) -> bool {
+    match value.kind() {
         Kind::Null => true,
-        Kind::Bool(value) => !value,
-        Kind::Number => document.text(value) == b"0",
+        Kind::Boolean(value) => !value,
+        Kind::Number(text) => text == "0",
         Kind::String(text) => text.is_empty(),
-        Kind::Array(items) => items.is_empty(),
-        Kind::Object(entries) => entries.is_empty(),
+        Kind::Array(items) => items.len() == 0,
+        Kind::Object(entries) => entries.len() == 0,
     }
 }
