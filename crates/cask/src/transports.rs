@@ -61,7 +61,6 @@ fn docker_archive(
     };
     let mut archive = DockerArchiveOptions::default();
     archive.read.spool_directory.clone_from(&options.temporary_directory);
-    archive.spool_directory = Some(options.temporary_directory.clone());
     if options.extend_archives {
         archive.existing = ExistingArchive::Extended;
     }
@@ -76,7 +75,6 @@ fn oci_archive(options: &TransportOptions) -> cask_transport_oci_archive::OciArc
     use cask_transport_oci_archive::{ExistingArchive, OciArchiveOptions, OciArchiveTransport};
     let mut archive = OciArchiveOptions::default();
     archive.read.spool_directory.clone_from(&options.temporary_directory);
-    archive.spool_directory = Some(options.temporary_directory.clone());
     if options.extend_archives {
         archive.existing = ExistingArchive::Extended;
     }

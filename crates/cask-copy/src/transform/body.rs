@@ -137,7 +137,9 @@ impl Work {
             }
             Target::Compressed { compression, level, .. } => {
                 let plain = self.plain(read, found).map_err(fail)?;
-                let plain = CheckedLayer::new(plain, self.diff_id.clone(), layer.clone());
+                // Of a plain layer, the reader compares the same digest already.
+                let unchecked = self.diff_id.clone().filter(|diff_id| *diff_id != layer);
+                let plain = CheckedLayer::new(plain, unchecked, layer.clone());
                 let compressed =
                     compressing(plain, compression, level, self.threads).map_err(fail)?;
                 let read = LayerErrors { read: compressed, layer: layer.clone() };

@@ -130,6 +130,11 @@ fn output_is_pinned() {
     check(
         Compression::Gzip,
         Level::Default,
+        "9215e45a661ca8a6c8014f073793abaab6797df871223d9327ba08c401f777bd",
+    );
+    check(
+        Compression::Gzip,
+        Level::Exact(6),
         "5a8bc4cab7ca8f7d1a1ae76c2bfbfc1721ad1fb5cbf743cefca6af8c3e1cc289",
     );
     check(
