@@ -31,6 +31,13 @@ impl Position {
     }
 }
 
+impl Default for Position {
+    /// The beginning of a document.
+    fn default() -> Self {
+        Self { offset: 0, line: 1, column: 1 }
+    }
+}
+
 /// The offsets of the lines of a document, to find many positions.
 #[derive(Debug)]
 pub(crate) struct Lines(Vec<u32>);
