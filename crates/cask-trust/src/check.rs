@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::json::quoted;
+use cask_json::quoted_as_go;
+
 use crate::policy::{Applicable, Policy, Scope};
 use crate::requirement::Requirement;
 
@@ -80,7 +81,7 @@ fn failure(requirement: &Requirement, number: usize, at: &Applicable<'_>) -> Opt
     };
     let mut place = at.to_string();
     if let Some(line) = at.line() {
-        place.push_str(&format!(" in {}, line {line}", quoted(at.file())));
+        place.push_str(&format!(" in {}, line {line}", quoted_as_go(at.file())));
     }
     Some(Failure { number, requirement: requirement.type_name(), place, reason })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::{Position, quoted};
+use cask_json::{Position, quoted_as_go};
 
 /// A policy text that is not a valid policy.
 ///
@@ -84,7 +84,7 @@ impl PolicyError {
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { message, path, position, .. } = &self.0.fault;
-        write!(f, "invalid policy in {}: {message} (", quoted(&self.0.file))?;
+        write!(f, "invalid policy in {}: {message} (", quoted_as_go(&self.0.file))?;
         if !path.is_empty() {
             write!(f, "{path}, ")?;
         }

@@ -1,9 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-mod base64;
 mod check;
 mod error;
-mod json;
 mod parse;
 mod policy;
 mod requirement;

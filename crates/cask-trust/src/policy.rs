@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cask_json::{Position, quoted_as_go};
+
 use crate::error::{Fault, PolicyError, PolicyErrorKind};
-use crate::json::{Position, quoted};
 use crate::parse::{self, Path};
 use crate::requirement::Requirement;
 
@@ -21,8 +22,8 @@ pub(crate) type Transports = BTreeMap<String, BTreeMap<String, Entry>>;
 pub(crate) struct Entry {
     /// Not empty.
     pub(crate) requirements: Vec<Requirement>,
-    /// Of the scope's key.
-    pub(crate) position: Position,
+    /// Of the scope's key; `None` if the policy has no text.
+    pub(crate) position: Option<Position>,
 }
 
 /// Which images may be used: a parsed `policy.json`.
@@ -63,7 +64,7 @@ impl Policy {
     }
 
     fn only(requirement: Requirement) -> Self {
-        let default = Entry { requirements: vec![requirement], position: Position::default() };
+        let default = Entry { requirements: vec![requirement], position: None };
         Self { file: String::new(), default, transports: Transports::new() }
     }
 
@@ -89,10 +90,11 @@ impl Policy {
         for (transport, scopes) in &self.transports {
             for (scope, entry) in scopes.iter().filter(|(scope, _)| !scope.is_empty()) {
                 if let Err(reason) = check(transport, scope) {
-                    let message = format!("Unknown key {}: {reason}", quoted(scope));
+                    let message = format!("Unknown key {}: {reason}", quoted_as_go(scope));
                     let kind = PolicyErrorKind::InvalidScope;
                     let path = Path::Root.key("transports").key(transport).to_string();
-                    let fault = Fault { kind, message, path, position: entry.position };
+                    let fault =
+                        Fault { kind, message, path, position: entry.position.unwrap_or_default() };
                     return Err(PolicyError::new(&self.file, fault));
                 }
             }
@@ -182,7 +184,7 @@ impl<'p> Applicable<'p> {
 
     /// The line of the scope in the policy's text, from 1; `None` if the policy has no text.
     pub fn line(&self) -> Option<u32> {
-        Some(self.entry.position.line).filter(|line| *line > 0)
+        self.entry.position.map(|position| position.line)
     }
 
     pub(crate) fn file(&self) -> &'p str {

@@ -42,13 +42,13 @@ enum Advice {
 
 impl fmt::Display for PathScopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scope = crate::json::quoted(&self.scope);
+        let scope = cask_json::quoted_as_go(&self.scope);
         write!(f, "invalid scope {scope}: ")?;
         match &self.advice {
             Advice::Absolute => f.write_str("must be an absolute path"),
             Advice::Default => f.write_str("use the generic default scope \"\""),
             Advice::Shorter(path) => {
-                let path = crate::json::quoted(path);
+                let path = cask_json::quoted_as_go(path);
                 write!(f, "uses non-canonical format, perhaps try {path}")
             }
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cask_json::{Document, Position, Rules, Value, parse};
+
 use super::fields::{Fields, elements, fault, members};
 use super::path::Path;
 use super::requirement;
 use crate::error::{Fault, PolicyErrorKind};
-use crate::json::{self, Value};
 use crate::policy::{Entry, MAX_POLICY_BYTES, Transports};
 use crate::requirement::Requirement;
 
@@ -20,19 +21,14 @@ pub(crate) fn policy(text: &[u8]) -> Result<(Entry, Transports), Fault> {
                 text.len()
             ),
             path: String::new(),
-            position: json::Position { offset: MAX_POLICY_BYTES, line: 1, column: 1 },
+            position: Position { offset: MAX_POLICY_BYTES, ..Position::default() },
         });
     }
-    let document = json::read(text).map_err(|error| Fault {
-        kind: PolicyErrorKind::Syntax,
-        message: error.message,
-        path: String::new(),
-        position: error.position,
-    })?;
-    let fields = Fields::read(&document, &Path::Root, &["default", "transports"])?;
+    let document = read(text)?;
+    let fields = Fields::read(document.root(), &Path::Root, &["default", "transports"])?;
     let default = fields.optional("default").map(|value| {
         let requirements = requirements(value, &fields.at("default"))?;
-        Ok(Entry { requirements, position: value.position })
+        Ok(Entry { requirements, position: Some(value.position()) })
     });
     let default = default.transpose()?;
     let transports = match fields.optional("transports") {
@@ -43,30 +39,50 @@ pub(crate) fn policy(text: &[u8]) -> Result<(Entry, Transports), Fault> {
     Ok((default.ok_or_else(|| fields.combination(missing))?, transports))
 }
 
-fn transports(value: &Value, at: &Path<'_>) -> Result<Transports, Fault> {
+/// The most levels that values may nest. A policy needs eight.
+const MAX_DEPTH: usize = 128;
+
+/// Parses the JSON: duplicates of keys are found later, since they have words of their own.
+pub(super) fn read(text: &[u8]) -> Result<Document<'_>, Fault> {
+    // With so many bytes there cannot be more values.
+    const RULES: Rules = Rules::new(MAX_POLICY_BYTES as u64)
+        .with_max_depth(MAX_DEPTH)
+        .with_max_values(MAX_POLICY_BYTES)
+        .keeping_duplicates()
+        .in_go_words();
+    let refused = |message: String, position| {
+        let kind = PolicyErrorKind::Syntax;
+        Err(Fault { kind, message, path: String::new(), position })
+    };
+    // Before anything else: a text in another encoding is not JSON that is wrong at some byte.
+    if let Err(error) = str::from_utf8(text) {
+        return refused("invalid UTF-8".into(), Position::of(text, error.valid_up_to()));
+    }
+    parse(text, RULES).or_else(|error| refused(error.detail().to_owned(), error.position()))
+}
+
+fn transports(value: Value<'_>, at: &Path<'_>) -> Result<Transports, Fault> {
     let mut transports = Transports::new();
     for transport in members(value, at)? {
-        let at = at.key(&transport.key);
+        let at = at.key(transport.key());
         let mut scopes = BTreeMap::new();
-        for scope in members(&transport.value, &at)? {
-            let requirements = requirements(&scope.value, &at.key(&scope.key))?;
-            scopes.insert(scope.key.clone(), Entry { requirements, position: scope.position });
+        for scope in members(transport.value(), &at)? {
+            let requirements = requirements(scope.value(), &at.key(scope.key()))?;
+            let entry = Entry { requirements, position: Some(scope.key_position()) };
+            scopes.insert(scope.key().to_owned(), entry);
         }
-        transports.insert(transport.key.clone(), scopes);
+        transports.insert(transport.key().to_owned(), scopes);
     }
     Ok(transports)
 }
 
-fn requirements(value: &Value, at: &Path<'_>) -> Result<Vec<Requirement>, Fault> {
-    let values = match value.kind {
-        json::Kind::Null => &[],
-        _ => elements(value, at)?,
-    };
-    if values.is_empty() {
+fn requirements(value: Value<'_>, at: &Path<'_>) -> Result<Vec<Requirement>, Fault> {
+    let values = if value.is_null() { None } else { Some(elements(value, at)?) };
+    let Some(values) = values.filter(|values| values.len() > 0) else {
         let message = "List of verification policy requirements must not be empty; \
                        to accept everything, write insecureAcceptAnything";
         return Err(fault(PolicyErrorKind::InvalidValue, value, at, message));
-    }
-    let values = values.iter().enumerate();
+    };
+    let values = values.enumerate();
     values.map(|(index, value)| requirement::requirement(value, &at.index(index))).collect()
 }

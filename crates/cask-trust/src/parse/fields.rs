@@ -3,25 +3,25 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use cask_json::{Entries, Entry, Items, Kind, Value, base64, quoted_as_go};
+
 use super::path::Path;
-use crate::base64;
 use crate::error::{Fault, PolicyErrorKind};
-use crate::json::{Kind, Member, Value, quoted};
 use crate::requirement::KeySource;
 
 /// Makes an error about `value`.
 pub(super) fn fault(
     kind: PolicyErrorKind,
-    value: &Value,
+    value: Value<'_>,
     at: &Path<'_>,
     message: impl Into<String>,
 ) -> Fault {
-    Fault { kind, message: message.into(), path: at.to_string(), position: value.position }
+    Fault { kind, message: message.into(), path: at.to_string(), position: value.position() }
 }
 
 /// Makes the error that `value` is not an `expected`.
-pub(super) fn wrong_type(value: &Value, at: &Path<'_>, expected: &str) -> Fault {
-    let message = format!("cannot unmarshal {} into {expected}", value.kind.name());
+pub(super) fn wrong_type(value: Value<'_>, at: &Path<'_>, expected: &str) -> Fault {
+    let message = format!("cannot unmarshal {} into {expected}", value.go_type_name());
     fault(PolicyErrorKind::WrongType, value, at, message)
 }
 
@@ -29,15 +29,15 @@ pub(super) fn wrong_type(value: &Value, at: &Path<'_>, expected: &str) -> Fault 
 ///
 /// # Errors
 /// `WrongType`, `DuplicateKey`.
-pub(super) fn members<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v [Member], Fault> {
-    let Kind::Object(members) = &value.kind else {
-        let message = format!("JSON object expected, got {}", value.kind.name());
+pub(super) fn members<'v>(value: Value<'v>, at: &Path<'_>) -> Result<Entries<'v>, Fault> {
+    let Kind::Object(members) = value.kind() else {
+        let message = format!("JSON object expected, got {}", value.go_type_name());
         return Err(fault(PolicyErrorKind::WrongType, value, at, message));
     };
     let mut seen = HashSet::with_capacity(members.len());
-    for member in members {
-        if !seen.insert(member.key.as_str()) {
-            let message = format!("Duplicate key {}", quoted(&member.key));
+    for member in members.clone() {
+        if !seen.insert(member.key()) {
+            let message = format!("Duplicate key {}", quoted_as_go(member.key()));
             return Err(about_key(PolicyErrorKind::DuplicateKey, member, at, message));
         }
     }
@@ -48,8 +48,8 @@ pub(super) fn members<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v [Member
 ///
 /// # Errors
 /// `WrongType`.
-pub(super) fn elements<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v [Value], Fault> {
-    match &value.kind {
+pub(super) fn elements<'v>(value: Value<'v>, at: &Path<'_>) -> Result<Items<'v>, Fault> {
+    match value.kind() {
         Kind::Array(values) => Ok(values),
         _ => Err(wrong_type(value, at, "a list")),
     }
@@ -59,21 +59,21 @@ pub(super) fn elements<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v [Value
 ///
 /// # Errors
 /// `WrongType`.
-pub(super) fn string<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v str, Fault> {
-    match &value.kind {
+pub(super) fn string<'v>(value: Value<'v>, at: &Path<'_>) -> Result<&'v str, Fault> {
+    match value.kind() {
         Kind::String(text) => Ok(text),
         _ => Err(wrong_type(value, at, "a string")),
     }
 }
 
-fn about_key(kind: PolicyErrorKind, member: &Member, at: &Path<'_>, message: String) -> Fault {
-    Fault { kind, message, path: at.to_string(), position: member.position }
+fn about_key(kind: PolicyErrorKind, member: Entry<'_>, at: &Path<'_>, message: String) -> Fault {
+    Fault { kind, message, path: at.to_string(), position: member.key_position() }
 }
 
 /// An object of which each key is known, and stands once.
 pub(super) struct Fields<'v> {
-    value: &'v Value,
-    members: &'v [Member],
+    value: Value<'v>,
+    members: Entries<'v>,
     at: &'v Path<'v>,
 }
 
@@ -82,12 +82,12 @@ impl<'v> Fields<'v> {
     ///
     /// # Errors
     /// `WrongType`, `DuplicateKey`, `UnknownKey`.
-    pub(super) fn read(value: &'v Value, at: &'v Path<'v>, known: &[&str]) -> Result<Self, Fault> {
+    pub(super) fn read(value: Value<'v>, at: &'v Path<'v>, known: &[&str]) -> Result<Self, Fault> {
         let members = members(value, at)?;
-        match members.iter().find(|member| !known.contains(&member.key.as_str())) {
+        match members.clone().find(|member| !known.contains(&member.key())) {
             Some(member) => {
-                let message =
-                    format!("Unknown key {}; {}", quoted(&member.key), advice(&member.key, known));
+                let key = member.key();
+                let message = format!("Unknown key {}; {}", quoted_as_go(key), advice(key, known));
                 Err(about_key(PolicyErrorKind::UnknownKey, member, at, message))
             }
             None => Ok(Self { value, members, at }),
@@ -95,17 +95,17 @@ impl<'v> Fields<'v> {
     }
 
     /// The value of a key, if it is there.
-    pub(super) fn optional(&self, key: &str) -> Option<&'v Value> {
-        self.members.iter().find(|member| member.key == key).map(|member| &member.value)
+    pub(super) fn optional(&self, key: &str) -> Option<Value<'v>> {
+        self.members.clone().find(|member| member.key() == key).map(Entry::value)
     }
 
     /// The value of a key.
     ///
     /// # Errors
     /// `KeyCombination` if it is missing.
-    pub(super) fn required(&self, key: &str) -> Result<&'v Value, Fault> {
+    pub(super) fn required(&self, key: &str) -> Result<Value<'v>, Fault> {
         self.optional(key).ok_or_else(|| {
-            self.combination(format!("Key {} missing in a JSON object", quoted(key)))
+            self.combination(format!("Key {} missing in a JSON object", quoted_as_go(key)))
         })
     }
 
@@ -180,18 +180,18 @@ impl<'v> Fields<'v> {
     }
 
     /// An error about the value of a key.
-    pub(super) fn invalid(&self, key: &str, value: &Value, message: impl Into<String>) -> Fault {
+    pub(super) fn invalid(&self, key: &str, value: Value<'_>, message: impl Into<String>) -> Fault {
         fault(PolicyErrorKind::InvalidValue, value, &self.at(key), message)
     }
 
     fn list(
         &self,
         key: &str,
-        read: impl Fn(&Value, &Path<'_>) -> Result<KeySource, Fault>,
+        read: impl Fn(Value<'_>, &Path<'_>) -> Result<KeySource, Fault>,
     ) -> Result<Option<Vec<KeySource>>, Fault> {
         let Some(value) = self.optional(key) else { return Ok(None) };
         let at = self.at(key);
-        let values = elements(value, &at)?.iter().enumerate();
+        let values = elements(value, &at)?.enumerate();
         values
             .map(|(index, value)| read(value, &at.index(index)))
             .collect::<Result<_, _>>()
@@ -199,11 +199,9 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn data(value: &Value, at: &Path<'_>) -> Result<KeySource, Fault> {
-    base64::decode(string(value, at)?).map(KeySource::Data).map_err(|offset| {
-        let message = format!(
-            "illegal base64 data at input byte {offset}; it has to be standard base64 with padding"
-        );
+fn data(value: Value<'_>, at: &Path<'_>) -> Result<KeySource, Fault> {
+    base64::decode(string(value, at)?).map(KeySource::Data).map_err(|error| {
+        let message = format!("{error}; it has to be standard base64 with padding");
         fault(PolicyErrorKind::InvalidValue, value, at, message)
     })
 }

@@ -1,16 +1,16 @@
 //! Which identity a signature must claim.
 
+use cask_json::{Value, quoted_as_go};
 use cask_reference::{LiteralReference, Reference};
 
 use super::fields::{Fields, fault};
 use super::path::Path;
 use super::requirement::type_name;
 use crate::error::{Fault, PolicyErrorKind};
-use crate::json::{Value, quoted};
 use crate::requirement::SignedIdentity;
 
 /// Reads a `signedIdentity` or `baseLayerIdentity`.
-pub(super) fn signed_identity(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
+pub(super) fn signed_identity(value: Value<'_>, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
     let plain = |identity| Fields::read(value, at, &["type"]).map(|_| identity);
     match type_name(value, at)? {
         "matchExact" => plain(SignedIdentity::MatchExact),
@@ -30,13 +30,13 @@ pub(super) fn signed_identity(value: &Value, at: &Path<'_>) -> Result<SignedIden
                 "Unknown policy reference match type {}; known are matchExact, \
                  matchRepoDigestOrExact, matchRepository, exactReference, exactRepository and \
                  remapIdentity",
-                quoted(other)
+                quoted_as_go(other)
             ),
         )),
     }
 }
 
-fn exact_reference(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
+fn exact_reference(value: Value<'_>, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
     const KEY: &str = "dockerReference";
     let fields = Fields::read(value, at, &["type", KEY])?;
     let reference = reference(&fields, KEY)?;
@@ -45,7 +45,7 @@ fn exact_reference(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault
         let message = format!(
             "{KEY} {} contains neither a tag nor digest; \
              for a whole repository write exactRepository",
-            quoted(text)
+            quoted_as_go(text)
         );
         return Err(fields.invalid(KEY, fields.required(KEY)?, message));
     }
@@ -55,7 +55,7 @@ fn exact_reference(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault
 fn reference(fields: &Fields<'_>, key: &str) -> Result<Reference, Fault> {
     let text = fields.required_string(key)?;
     Reference::parse_normalized(text).map_err(|error| {
-        let text = quoted(text);
+        let text = quoted_as_go(text);
         let message = format!("Invalid format of {key} {text}: {error}");
         match fields.required(key) {
             Ok(value) => fields.invalid(key, value, message),
@@ -64,7 +64,7 @@ fn reference(fields: &Fields<'_>, key: &str) -> Result<Reference, Fault> {
     })
 }
 
-fn remap_identity(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
+fn remap_identity(value: Value<'_>, at: &Path<'_>) -> Result<SignedIdentity, Fault> {
     let fields = Fields::read(value, at, &["type", "prefix", "signedPrefix"])?;
     let prefix = |key| {
         let text = fields.required_string(key)?;
@@ -74,7 +74,7 @@ fn remap_identity(value: &Value, at: &Path<'_>) -> Result<SignedIdentity, Fault>
         let message = format!(
             "prefix {} is not valid; it has to be host[:port], or that with a namespace or \
              repository, without tag or digest",
-            quoted(text)
+            quoted_as_go(text)
         );
         Err(fields.invalid(key, fields.required(key)?, message))
     };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::quoted;
+use cask_json::quoted_as_go;
 
 /// A path through the document, as a list that grows on the stack.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ impl fmt::Display for Path<'_> {
                 Self::Root => f.write_str(key),
                 _ => write!(f, "{parent}.{key}"),
             },
-            Self::Key(parent, key) => write!(f, "{parent}[{}]", quoted(key)),
+            Self::Key(parent, key) => write!(f, "{parent}[{}]", quoted_as_go(key)),
         }
     }
 }

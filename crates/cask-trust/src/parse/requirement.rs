@@ -1,17 +1,18 @@
 //! One requirement.
 
+use cask_json::{Kind, Value, quoted_as_go};
+
 use super::fields::{Fields, fault, string, wrong_type};
 use super::identity::signed_identity;
 use super::path::Path;
 use crate::error::{Fault, PolicyErrorKind};
-use crate::json::{Kind, Value, quoted};
 use crate::requirement::{
     Fulcio, KeySource, KeyType, Pki, Requirement, SignedBaseLayer, SignedBy, SignedIdentity,
     SigstoreKeys, SigstoreSigned, SigstoreSigner,
 };
 
 /// Reads a requirement of any type.
-pub(super) fn requirement(value: &Value, at: &Path<'_>) -> Result<Requirement, Fault> {
+pub(super) fn requirement(value: Value<'_>, at: &Path<'_>) -> Result<Requirement, Fault> {
     match type_name(value, at)? {
         "insecureAcceptAnything" => {
             Fields::read(value, at, &["type"])?;
@@ -31,7 +32,7 @@ pub(super) fn requirement(value: &Value, at: &Path<'_>) -> Result<Requirement, F
             format!(
                 "Unknown policy requirement type {}; known are insecureAcceptAnything, reject, \
                  signedBy, sigstoreSigned and signedBaseLayer",
-                quoted(other)
+                quoted_as_go(other)
             ),
         )),
     }
@@ -41,24 +42,21 @@ pub(super) fn requirement(value: &Value, at: &Path<'_>) -> Result<Requirement, F
 ///
 /// Looks at keys in any case, and at the last of several, as Go does: the strict reader that
 /// follows then names the key that is wrong.
-pub(super) fn type_name<'v>(value: &'v Value, at: &Path<'_>) -> Result<&'v str, Fault> {
-    let members = match &value.kind {
-        Kind::Object(members) => members,
+pub(super) fn type_name<'v>(value: Value<'v>, at: &Path<'_>) -> Result<&'v str, Fault> {
+    let entries = match value.kind() {
+        Kind::Object(entries) => entries,
         Kind::Null => return Ok(""),
         _ => return Err(wrong_type(value, at, "an object with a type")),
     };
-    let types = members.iter().filter(|member| member.key.eq_ignore_ascii_case("type"));
+    let types = entries.filter(|entry| entry.key().eq_ignore_ascii_case("type"));
     let mut name = "";
-    for member in types {
-        match member.value.kind {
-            Kind::Null => {}
-            _ => name = string(&member.value, &at.key(&member.key))?,
-        }
+    for entry in types.filter(|entry| !entry.value().is_null()) {
+        name = string(entry.value(), &at.key(entry.key()))?;
     }
     Ok(name)
 }
 
-fn signed_by(value: &Value, at: &Path<'_>) -> Result<SignedBy, Fault> {
+fn signed_by(value: Value<'_>, at: &Path<'_>) -> Result<SignedBy, Fault> {
     let known = ["type", "keyType", "keyPath", "keyPaths", "keyData", "signedIdentity"];
     let fields = Fields::read(value, at, &known)?;
     let key_type = key_type(&fields)?;
@@ -89,7 +87,7 @@ fn key_type(fields: &Fields<'_>) -> Result<KeyType, Fault> {
         "X509Certificates" => Ok(KeyType::X509Certificates),
         "signedByX509CAs" => Ok(KeyType::SignedByX509Cas),
         other => {
-            let message = format!("Unrecognized keyType value {}; {KNOWN}", quoted(other));
+            let message = format!("Unrecognized keyType value {}; {KNOWN}", quoted_as_go(other));
             Err(fields.invalid("keyType", value, message))
         }
     }
@@ -102,7 +100,7 @@ fn optional_identity(fields: &Fields<'_>) -> Result<SignedIdentity, Fault> {
     }
 }
 
-fn signed_base_layer(value: &Value, at: &Path<'_>) -> Result<SignedBaseLayer, Fault> {
+fn signed_base_layer(value: Value<'_>, at: &Path<'_>) -> Result<SignedBaseLayer, Fault> {
     let fields = Fields::read(value, at, &["type", "baseLayerIdentity"])?;
     let identity = fields.required("baseLayerIdentity")?;
     let base_layer_identity = signed_identity(identity, &fields.at("baseLayerIdentity"))?;
@@ -124,7 +122,7 @@ const SIGSTORE_KEYS: [&str; 12] = [
     "signedIdentity",
 ];
 
-fn sigstore_signed(value: &Value, at: &Path<'_>) -> Result<SigstoreSigned, Fault> {
+fn sigstore_signed(value: Value<'_>, at: &Path<'_>) -> Result<SigstoreSigned, Fault> {
     let fields = Fields::read(value, at, &SIGSTORE_KEYS)?;
     let signed_identity = optional_identity(&fields)?;
     let keys = keys(&fields, ["keyPath", "keyPaths", "keyData", "keyDatas"])?;
@@ -189,7 +187,7 @@ fn rekor_keys(fields: &Fields<'_>) -> Result<Option<Vec<KeySource>>, Fault> {
     Ok(sources.pop())
 }
 
-fn fulcio(value: &Value, at: &Path<'_>, rekor_keys: Vec<KeySource>) -> Result<Fulcio, Fault> {
+fn fulcio(value: Value<'_>, at: &Path<'_>, rekor_keys: Vec<KeySource>) -> Result<Fulcio, Fault> {
     let fields = Fields::read(value, at, &["caPath", "caData", "oidcIssuer", "subjectEmail"])?;
     let missing = |key: &str| fields.combination(format!("{key} not specified"));
     Ok(Fulcio {
@@ -200,7 +198,7 @@ fn fulcio(value: &Value, at: &Path<'_>, rekor_keys: Vec<KeySource>) -> Result<Fu
     })
 }
 
-fn pki(value: &Value, at: &Path<'_>) -> Result<Pki, Fault> {
+fn pki(value: Value<'_>, at: &Path<'_>) -> Result<Pki, Fault> {
     let known = [
         "caRootsPath",
         "caRootsData",
@@ -244,10 +242,10 @@ fn source(fields: &Fields<'_>, path: &str, data: &str) -> Result<Option<KeySourc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::parse::document::read;
 
     fn parse(text: &str) -> Result<Requirement, Fault> {
-        requirement(&json::read(text.as_bytes()).unwrap(), &Path::Root)
+        requirement(read(text.as_bytes()).unwrap().root(), &Path::Root)
     }
 
     fn file(path: &str) -> KeySource {
