@@ -17,10 +17,10 @@ use cask_testkit::generate::{Image, ImageSpec, write_oci_layout};
 
 /// A layout with one image, and the two names of it.
 fn layout() -> (tempfile::TempDir, Image, String, String) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let image = ImageSpec::new(1).build();
     let source = directory.path().join("source");
-    write_oci_layout(&source, &[(Some("app"), &image.content())]).unwrap();
+    write_oci_layout(&source, &[(Some("app"), &image.content())]).expect("a layout can be written");
     let from = format!("oci:{}:app", source.display());
     let to = format!("oci:{}/target:app", directory.path().display());
     (directory, image, from, to)
