@@ -70,7 +70,7 @@ impl<'s> Walk<'s> {
             }
             return Ok(*place);
         }
-        if depth > MAX_INDEX_DEPTH {
+        if depth > MAX_INDEX_DEPTH && descriptor.media_type.is_index() {
             return Err(too_deep(descriptor));
         }
         let raw = self.read_manifest(descriptor).await?;

@@ -14,6 +14,8 @@ pub(super) struct Shelf {
     pub(super) manifests: BTreeMap<Digest, Blob>,
     pub(super) blobs: BTreeMap<Digest, Blob>,
     pub(super) signatures: BTreeMap<Digest, Vec<Signature>>,
+    /// What is listed as referring to a manifest besides what does.
+    pub(super) listed: BTreeMap<Digest, Vec<Descriptor>>,
     /// The blobs that unpack to a DiffID, as it was told when they were written.
     pub(super) by_diff_id: BTreeMap<Digest, Vec<Descriptor>>,
 }
@@ -92,14 +94,15 @@ impl Shelf {
         (walk.manifests, walk.blobs)
     }
 
-    /// The manifests whose subject is the given one.
+    /// The manifests whose subject is the given one, or said to be.
     pub(super) fn referrers(&self, subject: &Digest) -> Vec<Descriptor> {
         let refers = |manifest: &&Blob| {
             parsed(manifest).is_some_and(|parsed| {
                 parsed.subject().is_some_and(|found| found.digest == *subject)
             })
         };
-        self.manifests.values().filter(refers).map(|found| found.descriptor.clone()).collect()
+        let found = self.manifests.values().filter(refers).map(|found| found.descriptor.clone());
+        found.chain(self.listed.get(subject).cloned().unwrap_or_default()).collect()
     }
 
     /// Takes an entry away, and everything that no other one needs.

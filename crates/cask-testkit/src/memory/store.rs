@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cask_image::{Digest, MediaType};
+use cask_image::{Descriptor, Digest, MediaType};
 use cask_transport::{
     Capabilities, CollectionCapabilities, Error, ErrorKind, LayerForm, Location, Result, Selector,
     Signature,
@@ -109,6 +109,17 @@ impl MemoryStore {
         let mut state = self.state();
         let signatures = state.shelf(&shelf).signatures.entry(manifest.clone()).or_default();
         signatures.push(Signature { bytes: signature.into() });
+    }
+
+    /// Lists a manifest as referring to another at a location, whatever its subject is.
+    ///
+    /// # Panics
+    /// If the text names no location.
+    pub fn list_referrer(&self, location: &str, subject: &Digest, referrer: &Descriptor) {
+        let shelf = self.parse(location).shelf;
+        let mut state = self.state();
+        let listed = state.shelf(&shelf).listed.entry(subject.clone()).or_default();
+        listed.push(referrer.clone());
     }
 
     /// Parses a location: `memory:SHELF`, or `memory:SHELF:NAME`.
