@@ -57,6 +57,10 @@ fn usage(error: &clap::Error) -> Exit {
             let similar = context(ContextKind::SuggestedArg);
             let hint = format!("did you mean {similar}?");
             let hints: &[&str] = if similar.is_empty() { &[] } else { &[&hint] };
+            if !flag.starts_with('-') {
+                let usage = format!("unexpected argument {flag:?}\n{}", usage_line(error));
+                return report::usage(usage.trim_end(), &[]);
+            }
             report::usage(&format!("unknown flag: {flag}"), hints)
         }
         _ => {
@@ -64,6 +68,14 @@ fn usage(error: &clap::Error) -> Exit {
             let text = text.strip_prefix("error: ").unwrap_or(&text);
             report::usage(text.trim_end(), &[])
         }
+    }
+}
+
+/// The line that shows how the command is used.
+fn usage_line(error: &clap::Error) -> String {
+    match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
     }
 }
 
