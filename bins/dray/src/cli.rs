@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 
 /// What every command takes, before or after its name.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of all commands")]
 pub(crate) struct GlobalArguments {
     /// Use this signature policy
     #[arg(long, global = true, value_name = "FILE")]

@@ -17,6 +17,7 @@ pub(crate) struct Context {
 impl Context {
     /// Parses the image that a command is about.
     pub(crate) fn image(&self, text: &str, transports: &Transports) -> Result<Box<dyn Location>> {
+        tracing::debug!("The transports are {transports:?}");
         transports.parse(text).with_context(|| format!("Error parsing image name {text:?}"))
     }
 

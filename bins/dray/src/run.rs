@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cask_terminal::logging;
+use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -81,6 +83,11 @@ fn usage_line(error: &clap::Error) -> String {
 
 /// Runs the command; those that do not wait for anything need no runtime.
 fn run(cli: Cli) -> Result<()> {
+    if cli.global.debug {
+        // Lines on standard error; the display itself shows nothing.
+        let display = Progress::stderr(Mode::None);
+        logging::init(logging::Level::Debug, display.handle());
+    }
     let context = Context { global: cli.global };
     match cli.command {
         Command::ManifestDigest(arguments) => commands::manifest_digest::run(&arguments),

@@ -127,6 +127,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let options =
         options::copy::resolve(&arguments, context, to.scheme(), progress.sink("Copying"))?;
     let planned = cask::copy::plan(&*from, &*to, &options).await?;
+    tracing::debug!("{}", planned.plan());
     if arguments.dry_run || arguments.explain {
         progress.print(&planned.plan().to_string());
     }

@@ -20,6 +20,7 @@ pub(crate) fn read(global: &GlobalArguments, transports: &Transports) -> Result<
         Some(path) => path.clone(),
         None => find()?,
     };
+    tracing::debug!("Using signature policy {}", path.display());
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let policy = Policy::parse(&text, &path.display().to_string())?;
     policy.validate_scopes(|transport, scope| match transports.find(transport) {

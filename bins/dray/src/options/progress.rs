@@ -32,7 +32,10 @@ impl ProgressChoice {
     pub(crate) fn start(self, quiet: bool) -> Progress {
         let mode = match self {
             _ if quiet => Mode::None,
-            Self::Auto if plain_is_better() => Mode::Plain,
+            // The lines of a log would tear the bars.
+            Self::Auto if plain_is_better() || tracing::enabled!(tracing::Level::DEBUG) => {
+                Mode::Plain
+            }
             Self::Auto => Mode::Auto,
             Self::Plain => Mode::Plain,
             Self::Json => Mode::Json,
@@ -74,6 +77,9 @@ struct Sink {
 
 impl EventSink for Sink {
     fn send(&self, event: Event) {
+        if !matches!(event, Event::Advanced { .. }) {
+            tracing::debug!("{event:?}");
+        }
         let shown = match event {
             // The lines are those of skopeo, which scripts look for.
             Event::ReadingSignatures => progress::Event::message("Getting image source signatures"),
