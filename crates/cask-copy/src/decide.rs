@@ -89,6 +89,10 @@ pub(crate) async fn decide(
 impl Decider<'_> {
     async fn run(&mut self) -> Result<()> {
         let top = self.graph.top_position();
+        // What is below an index may not fit either, but the index says more plainly why.
+        if let Content::Index { index, .. } = &self.graph.top().content {
+            self.check_index_is_held(self.graph.top(), index)?;
+        }
         for (place, node) in self.graph.nodes().iter().enumerate() {
             let role = match (place == top, node.is_referrer) {
                 (true, _) => ManifestRole::Top,

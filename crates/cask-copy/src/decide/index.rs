@@ -53,7 +53,7 @@ impl Decider<'_> {
         Ok((ManifestWork::Index(Box::new(work)), changes))
     }
 
-    fn check_index_is_held(&self, node: &Node, index: &Index) -> Result<()> {
+    pub(super) fn check_index_is_held(&self, node: &Node, index: &Index) -> Result<()> {
         if self.capabilities.index_types.is_empty() {
             // The words of containers/image, which scripts search for.
             let detail = format!(
