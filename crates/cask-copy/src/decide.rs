@@ -45,7 +45,7 @@ pub(crate) struct Decider<'a> {
     known: HashMap<BlobKey, usize>,
     /// Configs that were read: images in two compressions share theirs.
     configs: HashMap<Digest, Bytes>,
-    config_bytes: u64,
+    config_room: Room,
     warned: HashSet<String>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn decide(
         decided: Decided::default(),
         known: HashMap::new(),
         configs: HashMap::new(),
-        config_bytes: 0,
+        config_room: Room(MAX_TOTAL_CONFIG_BYTES),
         warned: HashSet::new(),
     };
     decider.run().await?;
@@ -191,5 +191,39 @@ impl Decider<'_> {
 
     fn holds(&self, media_type: &MediaType) -> bool {
         self.capabilities.manifest_types.contains(media_type)
+    }
+}
+
+/// How many bytes of configs may still come.
+struct Room(u64);
+
+impl Room {
+    fn take(&mut self, config: &Digest, bytes: u64) -> Result<()> {
+        match self.0.checked_sub(bytes) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => Err(Error::new(ErrorKind::LimitExceeded, "reading config", config)
+                .with_detail(format!("more than {MAX_TOTAL_CONFIG_BYTES} bytes of configs"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_have_a_limit_together() {
+        let config = cask_image::Hasher::digest(cask_image::Algorithm::Sha256, b"config");
+        let mut room = Room(MAX_TOTAL_CONFIG_BYTES);
+        for _ in 0..64 {
+            room.take(&config, 4 << 20).unwrap();
+        }
+        let error = room.take(&config, 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(error.to_string().ends_with("more than 268435456 bytes of configs"), "{error}");
+        room.take(&config, 0).unwrap();
     }
 }

@@ -11,7 +11,7 @@ use crate::Instances;
 pub(crate) use choose::choose_image;
 use walk::Walk;
 
-/// How deep indexes may lie in indexes.
+/// How deep an index may lie in others: so many may be above it.
 pub const MAX_INDEX_DEPTH: usize = 16;
 /// How many manifests one operation may read.
 pub const MAX_MANIFESTS: usize = 10_000;

@@ -115,7 +115,7 @@ impl Run {
         if !self.is_new(descriptor) {
             return;
         }
-        if depth > MAX_INDEX_DEPTH {
+        if depth > MAX_INDEX_DEPTH && descriptor.media_type.is_index() {
             let message = format!("indexes lie more than {MAX_INDEX_DEPTH} deep in indexes");
             return self.problem(&descriptor.digest, message);
         }

@@ -7,11 +7,11 @@ use cask_image::{
 };
 use cask_transport::{BlobKind, Error, ErrorKind, Result};
 
+use super::Decider;
 use super::blobs::copy_step;
 use super::fixed::Refusal;
 use super::format::{self, FormatQuestion};
 use super::layer::{self, LayerDecision, LayerQuestion};
-use super::{Decider, MAX_TOTAL_CONFIG_BYTES};
 use crate::graph::Node;
 use crate::plan::{BlobAction, BlobStep, ImageWork, LayerWork, ManifestWork};
 use crate::transform::{Target, layer_compression};
@@ -47,18 +47,9 @@ impl Decider<'_> {
             return Ok(bytes.clone());
         }
         let bytes = self.source.blob_bytes(config, MAX_CONFIG_BYTES).await?;
-        self.count_config(&config.digest, &bytes)?;
+        self.config_room.take(&config.digest, bytes.len() as u64)?;
         self.configs.insert(config.digest.clone(), bytes.clone());
         Ok(bytes)
-    }
-
-    fn count_config(&mut self, digest: &Digest, bytes: &Bytes) -> Result<()> {
-        self.config_bytes += bytes.len() as u64;
-        if self.config_bytes <= MAX_TOTAL_CONFIG_BYTES {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::LimitExceeded, "reading config", digest)
-            .with_detail(format!("more than {MAX_TOTAL_CONFIG_BYTES} bytes of configs")))
     }
 
     /// An image: format, layers, config.
@@ -160,7 +151,7 @@ impl Decider<'_> {
             self.warn(format!("{} has no place for {loss}", format.manifest_type()));
         }
         if let Some(made) = &conversion.config {
-            self.count_config(&manifest.config.digest, made)?;
+            self.config_room.take(&manifest.config.digest, made.len() as u64)?;
         }
         Ok((manifest, conversion.config.unwrap_or(config)))
     }

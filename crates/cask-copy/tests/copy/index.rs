@@ -275,12 +275,14 @@ async fn the_same_image_twice_is_copied_once() {
 
 #[tokio::test]
 async fn indexes_lie_as_deep_as_is_said_and_no_deeper() {
-    let fits = hostile::deep_index(1, MAX_INDEX_DEPTH);
+    let levels = MAX_INDEX_DEPTH + 1;
+    let fits = hostile::deep_index(1, levels);
     Pair::new(&fits).copied(&all_with(|_| {})).await;
-    let doubling = hostile::doubling_index(1, MAX_INDEX_DEPTH);
+    Pair::new(&fits).copied(&options()).await;
+    let doubling = hostile::doubling_index(1, levels);
     Pair::new(&doubling).copied(&all_with(|_| {})).await;
     Pair::new(&doubling).copied(&options()).await;
-    let too_deep = hostile::deep_index(1, MAX_INDEX_DEPTH + 1);
+    let too_deep = hostile::deep_index(1, levels + 1);
     for options in [options(), all_with(|_| {}), choosing(&["linux/amd64"], PartialIndex::Strip)] {
         let error = Pair::new(&too_deep).refused(&options).await;
         assert_eq!(error.kind(), ErrorKind::LimitExceeded);

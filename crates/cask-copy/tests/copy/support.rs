@@ -85,7 +85,7 @@ impl Pair {
     pub(crate) async fn refused(&self, options: &CopyOptions) -> Error {
         let before = self.to.visible();
         let error = match self.copy(options).await {
-            Ok(report) => panic!("it was copied: {report:?}"),
+            Ok(report) => panic!("it was copied: {}", report.manifest.digest()),
             Err(error) => error,
         };
         assert_eq!(self.to.visible(), before, "the destination was touched: {error:?}");
