@@ -167,6 +167,12 @@ impl<'d> Entry<'d> {
         Value { document: self.document, index: self.index + 1 }
     }
 
+    /// The key as it is written, quotation marks included.
+    pub fn key_text(self) -> &'d [u8] {
+        let Node { start, end, .. } = self.key_node();
+        &self.document.bytes()[*start as usize..*end as usize]
+    }
+
     /// Where the key begins. Asking for many takes little more time than for one.
     pub fn key_position(self) -> Position {
         self.document.position(self.key_node().start)
@@ -295,7 +301,7 @@ mod tests {
         assert_eq!(entries.len(), 1);
         let entry = entries.next().unwrap();
         assert_eq!((entry.key_position().line, entry.key_position().column), (2, 3));
-        assert_eq!(entry.key_place().path(), "a");
+        assert_eq!((entry.key_place().path(), entry.key_text()), ("a", &b"\"a\""[..]));
         assert!(entries.next().is_none() && entries.next().is_none());
         let items: Vec<_> = entry.value().items().unwrap().collect();
         assert_eq!(items[0].text(), b"1.50");
