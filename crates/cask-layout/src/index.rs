@@ -1,10 +1,9 @@
 //! `index.json` as a document that can be edited without losing what others wrote in it.
 
-use cask_image::{Descriptor, ImageFormat, Index, MAX_INDEX_ENTRIES, MAX_MANIFEST_BYTES};
-use cask_image::{Digest, Manifest, MediaType, RawManifest};
-use serde_json::value::RawValue;
+use cask_image::{Descriptor, ImageFormat, Index, MAX_INDEX_ENTRIES, MAX_JSON_DEPTH};
+use cask_image::{Digest, MAX_JSON_VALUES, MAX_MANIFEST_BYTES, Manifest, MediaType, RawManifest};
+use cask_json::{Fields, Node, Object, Rules, Style};
 
-use crate::json::{RawObject, encode_as_go, raw, string};
 use crate::{Entry, Error, ErrorKind, ReferenceName, Result};
 
 /// The annotation that holds an image's name.
@@ -12,17 +11,21 @@ use crate::{Entry, Error, ErrorKind, ReferenceName, Result};
 /// Source: OCI image specification, `annotations.md`.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// The rules of an index that was parsed as one before.
+const RULES: Rules =
+    Rules::new(MAX_MANIFEST_BYTES).with_max_depth(MAX_JSON_DEPTH).with_max_values(MAX_JSON_VALUES);
+
 /// The index of a layout.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexDocument {
-    fields: RawObject,
+    fields: Object,
     entries: Vec<EntryDocument>,
 }
 
 /// One entry: what it says, and how it was written.
 #[derive(Clone, Debug)]
 struct EntryDocument {
-    fields: RawObject,
+    fields: Object,
     descriptor: Descriptor,
 }
 
@@ -45,14 +48,8 @@ impl IndexDocument {
             return Err(Error::new(ErrorKind::Corrupt, "parsing", path)
                 .with_detail("it is not an image index"));
         };
-        let fields: RawObject = serde_json::from_slice(bytes).map_err(|e| corrupt(e.into()))?;
-        let entries: Option<Vec<RawObject>> = match fields.field("manifests") {
-            Some(manifests) => {
-                serde_json::from_str(manifests.get()).map_err(|e| corrupt(e.into()))?
-            }
-            None => None,
-        };
-        let entries = entries.unwrap_or_default().into_iter().zip(index.manifests);
+        let (fields, entries) = objects(bytes).map_err(|e| corrupt(e.into()))?;
+        let entries = entries.into_iter().zip(index.manifests);
         let entries =
             entries.map(|(fields, descriptor)| EntryDocument { fields, descriptor }).collect();
         Ok(Self { fields, entries })
@@ -82,10 +79,9 @@ impl IndexDocument {
             return too_large(format!("more than {MAX_INDEX_ENTRIES} entries"));
         }
         let mut fields = self.fields.clone();
-        let entries: Vec<_> = self.entries.iter().map(|entry| entry.fields.to_raw()).collect();
-        let texts: Vec<&str> = entries.iter().map(|entry| entry.get()).collect();
-        fields.set("manifests", raw(format!("[{}]", texts.join(","))));
-        let bytes = encode_as_go(fields.to_raw().get());
+        let entries = self.entries.iter().map(|entry| Node::from(entry.fields.clone()));
+        fields.set("manifests", entries.collect::<Vec<_>>());
+        let bytes = fields.encode(Style::compact());
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return too_large(format!("more than {MAX_MANIFEST_BYTES} bytes"));
         }
@@ -164,6 +160,16 @@ impl IndexDocument {
     }
 }
 
+/// The fields of an index, and those of each entry.
+fn objects(bytes: &[u8]) -> std::result::Result<(Object, Vec<Object>), cask_json::Error> {
+    let document = cask_json::parse(bytes, RULES)?;
+    let entries = Fields::of(document.root())?.array("manifests")?;
+    Ok((
+        Object::of(document.root())?,
+        entries.map(Object::of).collect::<std::result::Result<_, _>>()?,
+    ))
+}
+
 impl EntryDocument {
     fn new(descriptor: &Descriptor) -> Result<Self> {
         // The codec of indexes knows how Go writes a descriptor.
@@ -173,9 +179,11 @@ impl EntryDocument {
     }
 
     /// An entry of fields that were put together.
-    fn of(fields: RawObject) -> Result<Self> {
-        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, fields.to_raw().get());
-        let document = IndexDocument::parse(text.as_bytes(), "the new entry")?;
+    fn of(fields: Object) -> Result<Self> {
+        let mut index = Object::new();
+        index.set("schemaVersion", 2_u64);
+        index.set("manifests", vec![Node::from(fields)]);
+        let document = IndexDocument::parse(&index.encode(Style::compact()), "the new entry")?;
         Ok(document.entries.into_iter().next().expect("an index of one entry has one"))
     }
 
@@ -195,7 +203,7 @@ impl EntryDocument {
         let mut annotations = self.annotations();
         match name {
             Some(name) => {
-                annotations.set(REF_NAME, raw(string(name)));
+                annotations.set(REF_NAME, name);
                 self.descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
             }
             None => {
@@ -203,19 +211,18 @@ impl EntryDocument {
                 self.descriptor.annotations.remove(REF_NAME);
             }
         }
-        self.set_annotations(&annotations);
+        self.set_annotations(annotations);
     }
 
-    fn annotations(&self) -> RawObject {
-        let annotations = self.fields.field("annotations").map(RawValue::get);
-        annotations.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    fn annotations(&self) -> Object {
+        self.fields.field("annotations").and_then(Node::to_object).unwrap_or_default()
     }
 
-    fn set_annotations(&mut self, annotations: &RawObject) {
+    fn set_annotations(&mut self, annotations: Object) {
         if annotations.is_empty() {
             self.fields.remove("annotations");
         } else {
-            self.fields.set("annotations", annotations.to_raw());
+            self.fields.set("annotations", annotations);
         }
     }
 
@@ -224,12 +231,12 @@ impl EntryDocument {
         let mut merged = self.clone();
         let mut annotations = self.annotations();
         for (key, value) in new.annotations().fields() {
-            annotations.set(key, value.to_owned());
+            annotations.set(key, value.clone());
         }
         for (name, value) in new.fields.fields() {
-            merged.fields.set(name, value.to_owned());
+            merged.fields.set(name, value.clone());
         }
-        merged.set_annotations(&annotations);
+        merged.set_annotations(annotations);
         *self = Self::of(merged.fields)?;
         Ok(())
     }

@@ -8,7 +8,6 @@ mod error;
 mod fault;
 mod graph;
 mod index;
-mod json;
 mod layout;
 mod lock;
 mod name;
