@@ -1,10 +1,9 @@
-//! `manifest.json`: strictly read, and written as Go writes it.
+//! `manifest.json` and `repositories`: strictly read, and written as Go writes them.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use cask_json::{Entry, Error as JsonError, ErrorKind, Rules, Style, Value, Writer, quoted};
 
 /// The most bytes that `manifest.json` may have: 1 MiB, as for containers/image.
 pub const MAX_MANIFEST_JSON_BYTES: u64 = 1 << 20;
@@ -17,89 +16,184 @@ pub(crate) struct Item {
     pub(crate) repo_tags: Vec<String>,
     /// The members that hold the layers, the base first.
     pub(crate) layers: Vec<String>,
-    /// Everything else, such as `Parent` and `LayerSources`, as it is.
-    pub(crate) others: Vec<(String, Box<RawValue>)>,
+    /// Everything else, such as `Parent` and `LayerSources`: JSON, as it is.
+    pub(crate) others: Vec<(String, Vec<u8>)>,
 }
+
+/// Repositories, their tags, and legacy IDs.
+pub(crate) type Repositories = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Why a document was refused: in a word or two that can be looked for, then in full.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    summary: &'static str,
+    error: JsonError,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.summary, self.error)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Refused {
+    fn new(error: JsonError, bytes: &[u8]) -> Self {
+        let before = bytes.get(..error.position().offset);
+        let summary = match error.kind() {
+            ErrorKind::Syntax => match before {
+                Some(before) if before.len() == bytes.len() => "EOF",
+                Some(before) if cask_json::parse(before, RULES).is_ok() => "trailing text",
+                _ => "invalid syntax",
+            },
+            ErrorKind::WrongType => "invalid type",
+            ErrorKind::MissingField => "missing field",
+            ErrorKind::DuplicateKey | ErrorKind::KeyCase => "ambiguous key",
+            _ => "invalid document",
+        };
+        Self { summary, error }
+    }
+}
+
+/// What is carried over may be as deep as it likes, and hold what Go lets pass. Nothing can hold
+/// more values than bytes.
+const RULES: Rules = Rules::new(MAX_MANIFEST_JSON_BYTES)
+    .with_max_depth(usize::MAX)
+    .with_max_values(MAX_MANIFEST_JSON_BYTES as usize)
+    .keeping_duplicates()
+    .replacing_bad_text();
 
 /// Parses `manifest.json`.
 ///
 /// # Errors
 /// What is no JSON, no list of images, or has a key twice. So has Go a key that differs in its
 /// case: it would take the last one, others the exact one.
-pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Vec<Item>> {
-    // Go reads null as an empty list.
-    serde_json::from_slice::<Option<Vec<Item>>>(bytes).map(Option::unwrap_or_default)
+pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Item>, Refused> {
+    let read = |root: Value<'_>| {
+        // Go reads null as an empty list.
+        if root.is_null() { Ok(Vec::new()) } else { root.items()?.map(read_item).collect() }
+    };
+    read_document(bytes, read)
+}
+
+/// Parses `repositories`; of a key that occurs twice, the last one counts.
+///
+/// # Errors
+/// What is no JSON, or no object of objects of texts.
+pub(crate) fn parse_repositories(bytes: &[u8]) -> Result<Repositories, Refused> {
+    let tag = |entry: Entry<'_>| Ok((key(entry)?.to_owned(), text(entry.value())?.to_owned()));
+    let repository = |entry: Entry<'_>| {
+        let tags = entry.value().entries()?.map(tag).collect::<Result<_, JsonError>>()?;
+        Ok((key(entry)?.to_owned(), tags))
+    };
+    read_document(bytes, |root| root.entries()?.map(repository).collect())
 }
 
 /// Writes `manifest.json`.
 pub(crate) fn encode(items: &[Item]) -> Vec<u8> {
-    serde_json::to_vec(items).expect("texts and lists of texts can be written as JSON")
+    let mut writer = Writer::new(Style::compact().without_html_escapes());
+    writer.array(|w| items.iter().for_each(|item| item.write(w)));
+    writer.finish()
+}
+
+/// Writes `repositories`.
+pub(crate) fn encode_repositories(repositories: &Repositories) -> Vec<u8> {
+    let mut writer = Writer::new(Style::compact().without_html_escapes());
+    writer.object(|w| repositories.iter().for_each(|(name, tags)| w.key(name).string_map(tags)));
+    writer.finish()
 }
 
 const CONFIG: &str = "Config";
 const REPO_TAGS: &str = "RepoTags";
 const LAYERS: &str = "Layers";
 
-impl Serialize for Item {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(CONFIG, &self.config)?;
-        map.serialize_entry(REPO_TAGS, &self.repo_tags)?;
-        map.serialize_entry(LAYERS, &self.layers)?;
-        for (key, value) in &self.others {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+impl Item {
+    fn write(&self, writer: &mut Writer) {
+        writer.object(|w| {
+            w.key(CONFIG).string(&self.config);
+            w.key(REPO_TAGS).strings(&self.repo_tags);
+            w.key(LAYERS).strings(&self.layers);
+            self.others.iter().for_each(|(key, json)| w.key(key).verbatim(json));
+        });
     }
 }
 
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ItemVisitor)
+fn read_document<T>(
+    bytes: &[u8],
+    read: impl FnOnce(Value<'_>) -> Result<T, JsonError>,
+) -> Result<T, Refused> {
+    let refused = |error| Refused::new(error, bytes);
+    let document = cask_json::parse(bytes, RULES).map_err(refused)?;
+    if let Err(error) = str::from_utf8(bytes) {
+        let place = document.place(error.valid_up_to());
+        let error = JsonError::new(ErrorKind::Syntax, place, "the text is not UTF-8");
+        return Err(refused(error));
+    }
+    read(document.root()).map_err(refused)
+}
+
+fn read_item(value: Value<'_>) -> Result<Item, JsonError> {
+    let mut item = Item::default();
+    let mut seen = HashSet::new();
+    for entry in value.entries()? {
+        let (key, value) = (key(entry)?, entry.value());
+        let folded = folded(key);
+        let is_known = |known: &&str| self::folded(known) == folded;
+        if let Some(known) = [CONFIG, REPO_TAGS, LAYERS].iter().find(|known| is_known(known))
+            && **known != *key
+        {
+            let detail = format!("the key {} is {known:?} to some programs only", quoted(key));
+            return Err(JsonError::new(ErrorKind::KeyCase, entry.key_place(), detail));
+        }
+        if !seen.insert(folded) {
+            let detail = format!("the key {} occurs twice", quoted(key));
+            return Err(JsonError::new(ErrorKind::DuplicateKey, entry.key_place(), detail));
+        }
+        match key {
+            CONFIG => item.config = text(value)?.to_owned(),
+            REPO_TAGS => item.repo_tags = list(value)?,
+            LAYERS => item.layers = list(value)?,
+            _ => item.others.push((key.to_owned(), value.text().to_owned())),
+        }
+    }
+    if item.config.is_empty() {
+        let place = value.place().below(CONFIG);
+        return Err(JsonError::new(ErrorKind::MissingField, place, "it names no member"));
+    }
+    Ok(item)
+}
+
+fn list(value: Value<'_>) -> Result<Vec<String>, JsonError> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    value.items()?.map(|item| text(item).map(str::to_owned)).collect()
+}
+
+fn text(value: Value<'_>) -> Result<&str, JsonError> {
+    let text = value.as_str()?;
+    if is_unicode(text, value.text()) {
+        Ok(text)
+    } else {
+        Err(value.error(ErrorKind::Syntax, SURROGATE))
     }
 }
 
-struct ItemVisitor;
-
-impl<'de> Visitor<'de> for ItemVisitor {
-    type Value = Item;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with Config, RepoTags and Layers")
+fn key(entry: Entry<'_>) -> Result<&str, JsonError> {
+    let key = entry.key();
+    if is_unicode(key, entry.key_text()) {
+        return Ok(key);
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
-        let mut item = Item::default();
-        let mut seen: Vec<String> = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let folded = folded(&key);
-            let is_known = |known: &&str| self::folded(known) == folded;
-            if let Some(known) = [CONFIG, REPO_TAGS, LAYERS].iter().find(|known| is_known(known))
-                && **known != key
-            {
-                let text = format!("the key {key:?} is {known:?} to some programs only");
-                return Err(de::Error::custom(text));
-            }
-            if seen.contains(&folded) {
-                return Err(de::Error::custom(format!("the key {key:?} occurs twice")));
-            }
-            seen.push(folded);
-            match &*key {
-                CONFIG => item.config = map.next_value()?,
-                REPO_TAGS => item.repo_tags = list(&mut map)?,
-                LAYERS => item.layers = list(&mut map)?,
-                _ => item.others.push((key, map.next_value()?)),
-            }
-        }
-        if item.config.is_empty() {
-            return Err(de::Error::missing_field(CONFIG));
-        }
-        Ok(item)
-    }
+    Err(JsonError::new(ErrorKind::Syntax, entry.key_place(), SURROGATE))
 }
 
-fn list<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<String>, A::Error> {
-    map.next_value::<Option<Vec<String>>>().map(Option::unwrap_or_default)
+const SURROGATE: &str = "a surrogate without its partner";
+
+/// Whether nothing of a text had to be replaced that is written so.
+fn is_unicode(text: &str, written: &[u8]) -> bool {
+    !text.contains(char::REPLACEMENT_CHARACTER)
+        || cask_json::parse(written, Rules::new(MAX_MANIFEST_JSON_BYTES)).is_ok()
 }
 
 /// A key as Go compares it: without regard to case, the long s and the Kelvin sign included.

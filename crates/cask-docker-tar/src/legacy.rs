@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use cask_image::{Algorithm, Digest, Hasher};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use cask_image::{Algorithm, Digest, Hasher, MAX_CONFIG_BYTES};
+use cask_json::{Node, Object, Rules, Style, Writer};
 
 /// The layer's data in its directory: a link to the real one.
 pub(crate) const LAYER: &str = "layer.tar";
@@ -35,7 +34,7 @@ pub(crate) fn images(diff_ids: &[Digest], config: &[u8]) -> Vec<LegacyImage> {
     let mut images: Vec<LegacyImage> = Vec::new();
     let mut chain: Option<Digest> = None;
     for (position, diff_id) in diff_ids.iter().enumerate() {
-        let mut fields: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
+        let mut fields: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         if let Some(parent) = images.last() {
             fields.insert("parent", text(&parent.id));
         }
@@ -60,66 +59,37 @@ fn sha256(bytes: &[u8]) -> Digest {
     Hasher::digest(Algorithm::Sha256, bytes)
 }
 
-/// The fields of the config by their exact names; null where there is none.
-fn carried_over(config: &[u8]) -> impl Iterator<Item = (&'static str, Box<RawValue>)> {
+/// The fields of the config by their exact names, as Go writes them; null where there is none.
+fn carried_over(config: &[u8]) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     // Text that is no UTF-8 is no hindrance to Go, and none to a description that nobody reads.
     let config = String::from_utf8_lossy(config);
-    let mut fields: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(&config).unwrap_or_default();
+    let object = Object::parse(config.as_bytes(), RULES).unwrap_or_default();
     CARRIED_OVER.into_iter().map(move |name| {
-        let value = fields.remove(name).map(|value| compact(value.get()));
-        (name, value.unwrap_or_else(|| RawValue::NULL.to_owned()))
+        let value = object.fields().filter(|(key, _)| *key == name).last();
+        (name, value.map_or(Node::null(), |(_, value)| value.clone()).encode(Style::compact()))
     })
 }
 
-fn text(text: &str) -> Box<RawValue> {
-    json(&text)
+/// The config was parsed before, by rules of its own; a byte that is no text has become three.
+const RULES: Rules = Rules::new(3 * MAX_CONFIG_BYTES)
+    .with_max_depth(usize::MAX)
+    .with_max_values(usize::MAX)
+    .keeping_duplicates()
+    .replacing_bad_text();
+
+fn text(text: &str) -> Vec<u8> {
+    Node::from(text).encode(Style::compact())
 }
 
-fn json(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("texts can be written as JSON")
-}
-
-fn object(fields: &BTreeMap<&str, Box<RawValue>>) -> Vec<u8> {
-    serde_json::to_vec(fields).expect("texts and JSON can be written as JSON")
-}
-
-/// A JSON text without white space, and with the characters escaped that mean something in HTML.
-///
-/// Source: Go, `encoding/json`: `Compact` as `Marshal` applies it to a `RawMessage`.
-fn compact(value: &str) -> Box<RawValue> {
-    let mut out = String::with_capacity(value.len());
-    let mut in_text = false;
-    let mut escaped = false;
-    for character in value.chars() {
-        match character {
-            ' ' | '\t' | '\n' | '\r' if !in_text => continue,
-            '"' if !escaped => in_text = !in_text,
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(character)));
-                escaped = false;
-                continue;
-            }
-            _ => {}
-        }
-        escaped = in_text && character == '\\' && !escaped;
-        out.push(character);
-    }
-    RawValue::from_string(out).expect("JSON without white space is JSON")
+fn object(fields: &BTreeMap<&str, Vec<u8>>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.object(|w| fields.iter().for_each(|(key, json)| w.key(key).copy(json)));
+    writer.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_is_compacted_as_go_does() {
-        let check = |text: &str, expected: &str| assert_eq!(compact(text).get(), expected);
-        check(" { \"a b\" : [ 1 , \"\\\" <\" ] } ", "{\"a b\":[1,\"\\\" \\u003c\"]}");
-        check("\"\\\\\" ", "\"\\\\\"");
-        check("\"&>\u{2028}\u{2029}é\"", "\"\\u0026\\u003e\\u2028\\u2029é\"");
-        check("1e5", "1e5");
-    }
 
     #[test]
     fn ids_are_those_of_skopeo() {

@@ -1,13 +1,11 @@
 //! What an archive holds that is added to.
 
-use std::collections::BTreeMap;
-
 use cask_archive::ArchiveReader;
 use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType, RawManifest};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Image;
-use crate::json::MAX_MANIFEST_JSON_BYTES;
+use crate::json::{MAX_MANIFEST_JSON_BYTES, Repositories, parse_repositories};
 use crate::reader::{DockerArchive, INDEX_JSON, OCI_LAYOUT, REPOSITORIES, Selector};
 use crate::state::State;
 use crate::writer::Layout;
@@ -54,9 +52,6 @@ fn take_over_blobs(state: &mut State, archive: &ArchiveReader) {
     }
 }
 
-/// Repositories, their tags, and legacy IDs.
-type Repositories = BTreeMap<String, BTreeMap<String, String>>;
-
 fn read_repositories(old: &DockerArchive) -> Result<Repositories> {
     let bytes = match old.archive().read_member(REPOSITORIES, MAX_MANIFEST_JSON_BYTES) {
         Err(error) if error.kind() == cask_archive::ErrorKind::NoMember => {
@@ -64,7 +59,7 @@ fn read_repositories(old: &DockerArchive) -> Result<Repositories> {
         }
         bytes => bytes.map_err(|error| Error::archive("loading repositories", error))?,
     };
-    serde_json::from_slice(&bytes).map_err(|error| {
+    parse_repositories(&bytes).map_err(|error| {
         old.error(ErrorKind::Malformed, "decoding tar repositories").caused_by(error)
     })
 }

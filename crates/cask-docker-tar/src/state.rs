@@ -1,12 +1,12 @@
 //! What a writer knows of the archive so far.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cask_image::{Descriptor, Digest};
 use cask_reference::Reference;
 
-use crate::json::Item;
+use crate::json::{Item, Repositories};
 
 /// The name of an image in an index, as the OCI specification has it.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -18,7 +18,7 @@ pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub(crate) struct State {
     pub(crate) items: Vec<Item>,
     /// Repository, tag, and the legacy ID of the topmost layer.
-    pub(crate) repositories: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) repositories: Repositories,
     /// The entries of `index.json`.
     pub(crate) index: Vec<Descriptor>,
     layers: HashMap<Digest, LayerState>,

@@ -332,8 +332,7 @@ impl DockerArchiveWriter {
         }
         match self.layout {
             Layout::Classic => {
-                let repositories = serde_json::to_vec(&state.repositories)
-                    .expect("maps of texts can be written as JSON");
+                let repositories = json::encode_repositories(&state.repositories);
                 self.put(MANIFEST_JSON, &manifest)?;
                 self.put(REPOSITORIES, &repositories)?;
             }
