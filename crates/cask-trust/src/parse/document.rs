@@ -86,3 +86,26 @@ fn requirements(value: Value<'_>, at: &Path<'_>) -> Result<Vec<Requirement>, Fau
     let values = values.enumerate();
     values.map(|(index, value)| requirement::requirement(value, &at.index(index))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read(nested(MAX_DEPTH).as_bytes()).is_ok());
+        let error = read(nested(MAX_DEPTH + 1).as_bytes()).unwrap_err();
+        assert_eq!(error.message, "exceeded max depth of 128 nested values");
+        assert!(read("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn bad_text_and_duplicates_are_found_where_they_always_were() {
+        // The whole text is UTF-8, or nothing else is said about it.
+        let error = read(b"{]\n\"\xff\"").unwrap_err();
+        assert_eq!((error.kind, &*error.message), (PolicyErrorKind::Syntax, "invalid UTF-8"));
+        assert_eq!(error.position, Position { offset: 4, line: 2, column: 2 });
+        assert!(read(br#"{"a":1,"a":2}"#).is_ok());
+    }
+}
