@@ -46,6 +46,8 @@ pub(crate) struct Decider<'a> {
     /// Configs that were read: images in two compressions share theirs.
     configs: HashMap<Digest, Bytes>,
     config_room: Room,
+    /// Manifests whose digests change.
+    changed: HashSet<Digest>,
     warned: HashSet<String>,
 }
 
@@ -80,6 +82,7 @@ pub(crate) async fn decide(
         known: HashMap::new(),
         configs: HashMap::new(),
         config_room: Room(MAX_TOTAL_CONFIG_BYTES),
+        changed: HashSet::new(),
         warned: HashSet::new(),
     };
     decider.run().await?;
@@ -110,6 +113,9 @@ impl Decider<'_> {
             self.check_changeable(node, &changes)?;
             self.check_subject(node, &work)?;
             let source = node.descriptor.clone();
+            if !changes.is_empty() {
+                self.changed.insert(source.digest.clone());
+            }
             self.decided.manifests.push(ManifestStep { source, role, changes, work });
         }
         Ok(())
@@ -127,12 +133,8 @@ impl Decider<'_> {
 
     /// Looks after what refers to another manifest, which may have changed.
     fn check_subject(&mut self, node: &Node, work: &ManifestWork) -> Result<()> {
-        let Ok(parsed) = node.raw.parse() else { return Ok(()) };
-        let Some(subject) = parsed.subject() else { return Ok(()) };
-        let nodes = self.graph.nodes().iter().zip(&self.decided.manifests);
-        let is_changed = nodes.into_iter().any(|(other, step)| {
-            other.descriptor.digest == subject.digest && !step.changes.is_empty()
-        });
+        let Some(subject) = node.subject() else { return Ok(()) };
+        let is_changed = self.changed.contains(&subject.digest);
         if !node.is_referrer {
             if is_changed {
                 let digest = &node.descriptor.digest;

@@ -67,6 +67,17 @@ pub enum Taken {
     Left,
 }
 
+impl Node {
+    /// The manifest that this one is about, for a referrer.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match &self.content {
+            Content::Image(image) => image.subject.as_ref(),
+            Content::Index { index, .. } => index.subject.as_ref(),
+            Content::Schema1(_) => None,
+        }
+    }
+}
+
 impl Graph {
     /// Reads the manifests that `instances` ask for, each once.
     ///

@@ -1,5 +1,7 @@
 //! What the destination's answers change.
 
+use std::collections::HashSet;
+
 use cask_image::{Descriptor, Index, LayerCompression};
 use cask_transport::{Capabilities, Have, LayerForm};
 
@@ -17,23 +19,31 @@ pub(crate) fn accept_equivalents(
     options: &CopyOptions,
     is_fixed: bool,
 ) {
+    let uses = Uses::of(plan);
     let refers = graph.nodes().iter().any(|node| node.is_referrer);
+    let mut is_any_taken = false;
     for blob in 0..plan.blobs.len() {
         let Have::Equivalent(other) = plan.blobs[blob].have.clone() else { continue };
-        let compression = other
-            .media_type
-            .layer_compression()
-            .filter(|_| !is_fixed && !refers)
-            .filter(|found| is_wanted(*found, &plan.blobs[blob], capabilities, options))
-            .filter(|found| plan.manifests.iter().all(|step| can_name(step, blob, *found)));
-        if compression.is_none() {
+        let is_taken = !is_fixed
+            && !refers
+            && other.media_type.layer_compression().is_some_and(|found| {
+                is_wanted(found, &plan.blobs[blob], capabilities, options)
+                    && uses.can_all_name(plan, blob, found)
+            });
+        if is_taken {
+            uses.name_instead(plan, blob, &other);
+            is_any_taken = true;
+        } else {
             plan.blobs[blob].have = Have::Missing;
-            continue;
-        }
-        for step in &mut plan.manifests {
-            name_instead(step, blob, &other);
         }
     }
+    if is_any_taken {
+        follow_in_indexes(plan, graph);
+    }
+}
+
+/// Has indexes change whose entries do.
+fn follow_in_indexes(plan: &mut Plan, graph: &Graph) {
     for (place, node) in graph.nodes().iter().enumerate() {
         let Content::Index { index, entries } = &node.content else { continue };
         let changed = changed_entries(index, entries, &plan.manifests[..place]);
@@ -41,8 +51,66 @@ pub(crate) fn accept_equivalents(
         if let (false, ManifestWork::Index(work)) = (changed.is_empty(), &mut step.work) {
             work.is_rewritten = true;
         }
-        for change in changed {
-            if !step.changes.contains(&change) {
+        let known: HashSet<String> = step.changes.iter().cloned().collect();
+        step.changes.extend(changed.into_iter().filter(|change| !known.contains(change)));
+    }
+}
+
+/// Which layers of which manifests each blob is.
+struct Uses {
+    /// The places of a manifest and of a layer in it.
+    layers: Vec<Vec<(usize, usize)>>,
+    /// Named by a manifest that stays as it is.
+    is_pinned: Vec<bool>,
+}
+
+impl Uses {
+    fn of(plan: &Plan) -> Self {
+        let mut uses = Self {
+            layers: vec![Vec::new(); plan.blobs.len()],
+            is_pinned: vec![false; plan.blobs.len()],
+        };
+        for (place, step) in plan.manifests.iter().enumerate() {
+            match &step.work {
+                ManifestWork::Keep { blobs } => {
+                    blobs.iter().for_each(|blob| uses.is_pinned[*blob] = true);
+                }
+                ManifestWork::Image(work) => {
+                    for (layer, at) in work.layers.iter().enumerate() {
+                        uses.layers[at.blob].push((place, layer));
+                    }
+                }
+                ManifestWork::Index(_) => {}
+            }
+        }
+        uses
+    }
+
+    /// Whether every manifest has a media type for a blob in another compression.
+    fn can_all_name(&self, plan: &Plan, blob: usize, found: LayerCompression) -> bool {
+        let can_name = |(place, layer): &(usize, usize)| match &plan.manifests[*place].work {
+            ManifestWork::Image(work) => {
+                let layer = &work.manifest.layers[*layer];
+                work.manifest.format.layer_type(&layer.media_type, found).is_some()
+            }
+            ManifestWork::Keep { .. } | ManifestWork::Index(_) => false,
+        };
+        !self.is_pinned[blob] && self.layers[blob].iter().all(can_name)
+    }
+
+    fn name_instead(&self, plan: &mut Plan, blob: usize, other: &Descriptor) {
+        let mut told = None;
+        for (place, layer) in &self.layers[blob] {
+            let step = &mut plan.manifests[*place];
+            let ManifestWork::Image(work) = &mut step.work else { continue };
+            let was = &work.manifest.layers[*layer].digest;
+            if *was == other.digest {
+                continue;
+            }
+            let change = format!("the destination has {was} as {}", other.digest);
+            work.layers[*layer].is_changed = true;
+            work.is_rewritten = true;
+            if told.replace(*place) != Some(*place) {
                 step.changes.push(change);
             }
         }
@@ -85,34 +153,4 @@ fn is_wanted(
     };
     // What is in no known form cannot be the same as something else.
     fits_place && fits_wish && step.source.media_type.layer_compression().is_some()
-}
-
-/// Whether a manifest has a media type for the blob in another compression.
-fn can_name(step: &ManifestStep, blob: usize, found: LayerCompression) -> bool {
-    match &step.work {
-        ManifestWork::Image(work) => {
-            let mut layers = work.manifest.layers.iter().zip(&work.layers);
-            layers.all(|(layer, at)| {
-                at.blob != blob
-                    || work.manifest.format.layer_type(&layer.media_type, found).is_some()
-            })
-        }
-        ManifestWork::Keep { blobs } => !blobs.contains(&blob),
-        ManifestWork::Index(_) => true,
-    }
-}
-
-fn name_instead(step: &mut ManifestStep, blob: usize, other: &Descriptor) {
-    let ManifestWork::Image(work) = &mut step.work else { return };
-    for (layer, at) in work.manifest.layers.iter().zip(&mut work.layers) {
-        if at.blob != blob || layer.digest == other.digest {
-            continue;
-        }
-        at.is_changed = true;
-        work.is_rewritten = true;
-        let change = format!("the destination has {} as {}", layer.digest, other.digest);
-        if !step.changes.contains(&change) {
-            step.changes.push(change);
-        }
-    }
 }

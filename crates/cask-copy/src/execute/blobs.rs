@@ -60,7 +60,7 @@ impl Execution<'_> {
                 .with_detail("another part of the copy has failed"));
         }
         let mut task = Task::start(&self.options.events, id, step);
-        let (written, outcome) = self.write_blob(transaction, id, step).await?;
+        let (written, outcome) = self.write_blob(transaction, &task.progress, step).await?;
         task.outcome = outcome;
         Ok(written)
     }
@@ -68,7 +68,7 @@ impl Execution<'_> {
     async fn write_blob(
         &self,
         transaction: &dyn Transaction,
-        id: TaskId,
+        progress: &Arc<Progress>,
         step: &BlobStep,
     ) -> Result<(Option<Written>, Outcome)> {
         if step.action == BlobAction::Leave {
@@ -78,7 +78,7 @@ impl Execution<'_> {
             self.progress.reused.fetch_add(written.measured.size, Ordering::Relaxed);
             return Ok((Some(written), Outcome::Reused));
         }
-        let (body, layer) = self.body(step, id);
+        let (body, layer) = self.body(step, Arc::clone(progress));
         let measured = transaction.write_blob(&step.spec(), body).await?;
         self.progress.moved.fetch_add(measured.size, Ordering::Relaxed);
         check_written(step, &measured)?;
@@ -109,8 +109,7 @@ impl Execution<'_> {
         Ok(is_there.then_some(Written { measured, compression }))
     }
 
-    fn body(&self, step: &BlobStep, id: TaskId) -> (BlobBody, Option<Arc<LayerBody>>) {
-        let progress = Progress::new(Arc::clone(&self.options.events), id);
+    fn body(&self, step: &BlobStep, progress: Arc<Progress>) -> (BlobBody, Option<Arc<LayerBody>>) {
         if let Some(bytes) = step.made.clone() {
             let algorithm = step.source.digest.algorithm();
             return (Arc::new(BytesBody { bytes, algorithm, progress }), None);
@@ -142,26 +141,25 @@ fn check_written(step: &BlobStep, measured: &Measured) -> Result<()> {
 }
 
 /// Tells of one blob that it began, and, however that comes about, that it ended.
-struct Task<'a> {
-    events: &'a dyn EventSink,
-    id: TaskId,
+struct Task {
+    progress: Arc<Progress>,
     outcome: Outcome,
 }
 
-impl<'a> Task<'a> {
-    fn start(events: &'a Arc<dyn EventSink>, id: TaskId, step: &BlobStep) -> Self {
+impl Task {
+    fn start(events: &Arc<dyn EventSink>, id: TaskId, step: &BlobStep) -> Self {
         let digest = step.source.digest.clone();
         let kind = match step.kind {
             BlobKind::Config => TaskKind::Config { digest },
             _ => TaskKind::Blob { digest },
         };
         events.send(Event::Started { task: id, kind, total_bytes: Some(step.source.size) });
-        Self { events: &**events, id, outcome: Outcome::Failed }
+        Self { progress: Progress::new(Arc::clone(events), id), outcome: Outcome::Failed }
     }
 }
 
-impl Drop for Task<'_> {
+impl Drop for Task {
     fn drop(&mut self) {
-        self.events.send(Event::Finished { task: self.id, outcome: self.outcome });
+        self.progress.finish(self.outcome);
     }
 }

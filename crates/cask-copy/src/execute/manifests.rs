@@ -42,13 +42,8 @@ impl Execution<'_> {
     /// What refers to a manifest that was refused, and then written in another form, would refer
     /// to nothing.
     fn check_subject(&self, node: &Node, made: &Made) -> Result<()> {
-        let subject = match node.raw.parse() {
-            Ok(parsed) if node.is_referrer => {
-                parsed.subject().map(|subject| subject.digest.clone())
-            }
-            _ => None,
-        };
-        if subject.is_some_and(|subject| made.is_renamed(&subject)) {
+        let subject = node.subject().filter(|_| node.is_referrer);
+        if subject.is_some_and(|subject| made.is_renamed(&subject.digest)) {
             return Err(Error::new(ErrorKind::Unsupported, "copying", &node.descriptor.digest)
                 .with_detail("it refers to a manifest whose digest changed on the way")
                 .with_hint("without --referrers the image is copied alone"));
@@ -70,7 +65,11 @@ impl Execution<'_> {
             Err(error) if error.kind() == ErrorKind::ManifestRefused => error,
             Err(error) => return Err(error),
         };
-        let Some((format, what)) = self.other_form(step, &manifest) else { return Err(refused) };
+        let Some((format, what)) = self.other_form(step) else {
+            let is_schema1 = manifest.media_type().is_schema1() && self.fixed.is_none();
+            let hint = "--format v2s2 and --format oci convert it";
+            return Err(if is_schema1 { refused.with_hint(hint) } else { refused });
+        };
         let fail = || Error::new(ErrorKind::ManifestRefused, "", "");
         if let Some(fixed) = self.fixed {
             let reason = fixed.reason();
@@ -94,11 +93,7 @@ impl Execution<'_> {
     }
 
     /// The format that a refused manifest can be tried in, where there is one, and what it is.
-    fn other_form(
-        &self,
-        step: &ManifestStep,
-        manifest: &RawManifest,
-    ) -> Option<(ImageFormat, &'static str)> {
+    fn other_form(&self, step: &ManifestStep) -> Option<(ImageFormat, &'static str)> {
         if self.options.format.is_some() || step.role == ManifestRole::Referrer {
             return None;
         }
@@ -113,10 +108,7 @@ impl Execution<'_> {
                 let is_held = self.capabilities.index_types.contains(&format.index_type());
                 is_held.then_some((format, "manifest list"))
             }
-            ManifestWork::Keep { .. } => {
-                debug_assert!(!manifest.media_type().is_index(), "indexes have work");
-                None
-            }
+            ManifestWork::Keep { .. } => None,
         }
     }
 

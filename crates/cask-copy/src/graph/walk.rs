@@ -186,8 +186,7 @@ fn check_same(known: &Descriptor, other: &Descriptor) -> Result<()> {
 
 /// A place that lists something that does not refer to the subject would have it copied along.
 fn check_refers(node: &Node, subject: &Digest) -> Result<()> {
-    let parsed = parse(&node.raw)?;
-    if parsed.subject().is_some_and(|named| named.digest == *subject) {
+    if node.subject().is_some_and(|named| named.digest == *subject) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Corrupt, "reading referrer", &node.descriptor.digest)

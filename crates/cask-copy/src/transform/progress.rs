@@ -1,22 +1,24 @@
 //! Telling how far a blob has come.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cask_transport::{Event, EventSink, TaskId, Watch};
+use cask_transport::{Event, EventSink, Outcome, TaskId, Watch};
 
 /// How far the reading of one blob has come, however often it begins anew: what was told once is
-/// not told again, so that the sum of what is told is the size at the end.
+/// not told again, so that the sum of what is told is the size at the end. After the end nothing
+/// is told any more, although a thread may still read what nobody wants.
 pub(crate) struct Progress {
     events: Arc<dyn EventSink>,
     task: TaskId,
-    told: AtomicU64,
+    /// How many bytes were told; `None` after the end.
+    told: Mutex<Option<u64>>,
 }
 
 impl Progress {
     pub(crate) fn new(events: Arc<dyn EventSink>, task: TaskId) -> Arc<Self> {
-        Arc::new(Self { events, task, told: AtomicU64::new(0) })
+        Arc::new(Self { events, task, told: Mutex::new(Some(0)) })
     }
 
     /// Watches one reader, which starts at an offset.
@@ -30,9 +32,20 @@ impl Progress {
         })
     }
 
+    /// Tells that the task has ended.
+    pub(crate) fn finish(&self, outcome: Outcome) {
+        // While the lock is held, no thread can tell of something after the end.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.take().is_some() {
+            self.events.send(Event::Finished { task: self.task, outcome });
+        }
+    }
+
     fn reached(&self, position: u64) {
-        let before = self.told.fetch_max(position, Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = *told else { return };
         if position > before {
+            *told = Some(position);
             self.events.send(Event::Advanced { task: self.task, bytes: position - before });
         }
     }
@@ -40,8 +53,6 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[test]
@@ -49,9 +60,14 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&told);
         let events = Arc::new(move |event| {
-            if let Event::Advanced { bytes, .. } = event {
-                sink.lock().unwrap().push(bytes);
-            }
+            sink.lock().unwrap().push(match event {
+                Event::Advanced { bytes, .. } => bytes,
+                other => {
+                    let (task, outcome) = (TaskId(1), Outcome::Copied);
+                    assert_eq!(other, Event::Finished { task, outcome });
+                    0
+                }
+            });
         });
         let progress = Progress::new(events, TaskId(1));
         let first = progress.watch(0);
@@ -62,6 +78,9 @@ mod tests {
         assert!(again(8).is_continue());
         let resumed = progress.watch(20);
         assert!(resumed(2).is_continue());
-        assert_eq!(*told.lock().unwrap(), [10, 5, 5, 2]);
+        progress.finish(Outcome::Copied);
+        assert!(resumed(100).is_continue());
+        progress.finish(Outcome::Failed);
+        assert_eq!(*told.lock().unwrap(), [10, 5, 5, 2, 0], "nothing after the end");
     }
 }

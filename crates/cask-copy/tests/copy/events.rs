@@ -118,17 +118,23 @@ async fn every_task_that_began_ends_when_one_fails() {
         (None, Some(Failure::Blob(1))),
         (None, Some(Failure::Manifest(0))),
     ] {
-        let events = Events::default();
-        let pair = Pair::new(&content);
-        pair.from.behave(|behaviour| {
-            behaviour.lies.extend(lie.map(|lie| (broken.clone(), lie)));
-        });
-        pair.to.behave(|behaviour| behaviour.failure = failure);
-        pair.refused(&with(|options| options.events = events.sink())).await;
-        let told = tasks(&events);
-        let failed = told.iter().any(|told| told.outcome == Some(Outcome::Failed));
-        assert_eq!(failed, failure != Some(Failure::Manifest(0)), "{told:?}");
-        assert!(told.iter().all(|told| Some(told.advanced) <= told.total));
+        for wish in [LayersWanted::Keep, LayersWanted::Compress(Compression::Gzip)] {
+            let events = Events::default();
+            let pair = Pair::new(&content);
+            pair.from.behave(|behaviour| {
+                behaviour.lies.extend(lie.map(|lie| (broken.clone(), lie)));
+            });
+            pair.to.behave(|behaviour| behaviour.failure = failure);
+            let options = with(|options| {
+                options.events = events.sink();
+                options.layers.wanted = wish;
+            });
+            pair.refused(&options).await;
+            let told = tasks(&events);
+            let failed = told.iter().any(|told| told.outcome == Some(Outcome::Failed));
+            assert_eq!(failed, failure != Some(Failure::Manifest(0)), "{told:?}");
+            assert!(told.iter().all(|told| Some(told.advanced) <= told.total));
+        }
     }
 }
 

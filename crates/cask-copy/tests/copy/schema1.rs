@@ -126,3 +126,14 @@ async fn hostile_schema_1_images_are_refused() {
     let error = convert(&content).refused(&limited).await;
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{}", words(&error));
 }
+
+#[tokio::test]
+async fn a_refused_schema_1_manifest_comes_with_advice() {
+    let content = schema1(&two(Compression::Gzip));
+    let pair = Pair::new(&content);
+    pair.to.behave(|behaviour| behaviour.refused_types = vec![MediaType::DockerSchema1]);
+    let error = pair.refused(&options()).await;
+    assert_eq!(error.kind(), ErrorKind::ManifestRefused);
+    assert!(error.hint().is_some_and(|hint| hint.contains("--format v2s2")));
+    pair.copy(&with(|options| options.format = Some(ImageFormat::Docker))).await.expect("so it is");
+}
