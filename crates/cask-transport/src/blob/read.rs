@@ -30,7 +30,7 @@ impl BlobRead {
     /// Reads what is left and gives digest and size of everything.
     ///
     /// # Errors
-    /// As [`BlobReader::next`].
+    /// As [`BlobReader::next`](crate::BlobReader::next).
     pub fn finish(mut self) -> Result<Measured> {
         let mut rest = [0; 1];
         if self.check.measured.is_none() && read_full(&mut self, &mut rest).map_err(unwrap_io)? > 0
@@ -44,7 +44,7 @@ impl BlobRead {
     /// Writes everything to `target`, chunk by chunk, and gives digest and size.
     ///
     /// # Errors
-    /// As [`BlobReader::next`]; what the target says is wrapped by `failed`.
+    /// As [`BlobReader::next`](crate::BlobReader::next); what the target says is wrapped by `failed`.
     pub fn copy_to(
         mut self,
         target: &mut dyn io::Write,
