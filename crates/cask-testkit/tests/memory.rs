@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use cask_image::{Digest, Hasher, MediaType};
 use cask_testkit::conformance::{self, BytesBody, Interrupted, Place, write, write_until};
 use cask_testkit::generate::{
@@ -11,9 +12,10 @@ use cask_testkit::generate::{
 };
 use cask_testkit::memory::{Call, Failure, Lie, MemoryStore, MemoryTransport, Writing};
 use cask_transport::{
-    BlobKind, BlobSpec, Capabilities, ErrorKind, Have, LayerForm, Measured, Selector, Transports,
-    WriteOptions,
+    BlobKind, BlobReader, BlobSpec, Body, Capabilities, ErrorKind, Have, LayerForm, Measured,
+    Selector, Transports, WriteOptions,
 };
+use tokio::sync::Notify;
 
 /// A place of a `docker save` file's abilities.
 fn archive() -> Capabilities {
@@ -247,10 +249,14 @@ async fn the_order_of_calls_is_checked() {
 
     let transaction = begin().await;
     transaction.have(&[first.clone(), second.clone()]).await.unwrap();
-    let (one, other) = tokio::join!(
-        transaction.write_blob(&first, body(1)),
-        transaction.write_blob(&second, body(2))
-    );
+    // The first is held until the second was answered: they overlap on any machine.
+    let gate = Arc::new(Notify::new());
+    let held = Arc::new(GatedBody { gate: Arc::clone(&gate), body: body(1) });
+    let (one, other) = tokio::join!(transaction.write_blob(&first, held), async {
+        let answer = transaction.write_blob(&second, body(2)).await;
+        gate.notify_one();
+        answer
+    });
     one.unwrap();
     let crowd = other.unwrap_err();
     assert!(crowd.to_string().contains("more than 1 blobs"), "{crowd}");
@@ -357,4 +363,18 @@ async fn calls_are_counted() {
     assert_eq!(store.calls()[..2], [Call::Begin, Call::Have(2)]);
     assert_eq!(store.count(|call| matches!(call, Call::WriteBlob(d) if blobs.contains(d))), 2);
     assert_eq!(store.calls().last(), Some(&Call::Commit));
+}
+
+/// A body that opens once the gate does.
+struct GatedBody {
+    gate: Arc<Notify>,
+    body: Arc<BytesBody>,
+}
+
+#[async_trait]
+impl Body for GatedBody {
+    async fn open(&self) -> cask_transport::Result<BlobReader> {
+        self.gate.notified().await;
+        self.body.open().await
+    }
 }
