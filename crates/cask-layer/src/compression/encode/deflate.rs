@@ -1,24 +1,21 @@
 //! One block of a gzip stream, compressed without knowing the others' output.
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::Crc;
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::last_block::{self, LastBlock};
 
 /// How many plain bytes make a block. Part of what decides the output's bytes.
-pub(super) const BLOCK_BYTES: usize = 128 * 1024;
+pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 
-/// How far back deflate refers: what each block sees of the one before it.
-pub(super) const WINDOW_BYTES: usize = 32 * 1024;
-
-/// More than any block compresses to: level 1 writes at most 9 bits for a byte, the others fall
-/// back to stored blocks. A fixed size, because how much room there is may show in the output.
-const OUTPUT_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 8 + 1024;
+/// An empty stored block after its three bits of header: what makes deflate data end on a byte
+/// boundary without ending the stream.
+const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// Room for one block's input and output, used again and again.
 pub(super) struct Block {
-    /// The window, then the data.
-    input: Vec<u8>,
-    window: usize,
-    output: Box<[u8]>,
-    output_len: usize,
+    data: Vec<u8>,
+    output: Vec<u8>,
     last: bool,
     crc: Crc,
 }
@@ -26,34 +23,29 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new() -> Self {
         Self {
-            input: Vec::with_capacity(WINDOW_BYTES + BLOCK_BYTES),
-            window: 0,
-            output: vec![0; OUTPUT_BYTES].into_boxed_slice(),
-            output_len: 0,
+            data: Vec::with_capacity(BLOCK_BYTES),
+            output: Vec::new(),
             last: false,
             crc: Crc::new(),
         }
     }
 
-    /// Empties this block and gives it the end of `previous` to refer to.
-    pub(super) fn begin_after(&mut self, previous: &Self) {
-        let data = previous.data();
-        self.input.clear();
-        self.input.extend_from_slice(&data[data.len().saturating_sub(WINDOW_BYTES)..]);
-        self.window = self.input.len();
-        self.output_len = 0;
+    /// Empties this block.
+    pub(super) fn clear(&mut self) {
+        self.data.clear();
+        self.output.clear();
         self.last = false;
     }
 
     /// Takes as much of `data` as fits; returns how much that was.
     pub(super) fn fill(&mut self, data: &[u8]) -> usize {
-        let count = data.len().min(BLOCK_BYTES - self.data().len());
-        self.input.extend_from_slice(&data[..count]);
+        let count = data.len().min(BLOCK_BYTES - self.data.len());
+        self.data.extend_from_slice(&data[..count]);
         count
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.data().len() == BLOCK_BYTES
+        self.data.len() == BLOCK_BYTES
     }
 
     /// Makes this the block that ends the stream.
@@ -61,44 +53,53 @@ impl Block {
         self.last = true;
     }
 
-    /// The plain bytes of this block.
-    fn data(&self) -> &[u8] {
-        &self.input[self.window..]
-    }
-
-    /// The compressed bytes, after [`deflate`].
+    /// The compressed bytes, after [`Deflate::block`].
     pub(super) fn output(&self) -> &[u8] {
-        &self.output[..self.output_len]
+        &self.output
     }
 
-    /// The checksum and length of the plain bytes, after [`deflate`].
+    /// The checksum and length of the plain bytes, after [`Deflate::block`].
     pub(super) fn crc(&self) -> &Crc {
         &self.crc
     }
 }
 
-/// Compresses a block to deflate data that ends on a byte boundary.
-///
-/// Each block gets a compressor of its own: one that is reset keeps old bytes in its window, which
-/// zlib-rs 0.6 hashes behind the end of a dictionary, so that the output would depend on which
-/// blocks the compressor had seen before.
-pub(super) fn deflate(level: u32, block: &mut Block) {
-    let mut compress = Compress::new(Compression::new(level), false);
-    let (window, data) = block.input.split_at(block.window);
-    if !window.is_empty() {
-        compress
-            .set_dictionary(window)
-            .expect("a raw deflate stream takes a dictionary at its beginning");
+/// Compresses blocks; what it makes of one does not depend on those before.
+pub(super) struct Deflate(Compressor);
+
+impl Deflate {
+    /// # Panics
+    /// If `level` is not one of gzip's, 1 to 9.
+    pub(super) fn new(level: u32) -> Self {
+        let level = i32::try_from(level).ok().and_then(|level| CompressionLvl::new(level).ok());
+        Self(Compressor::new(level.expect("the levels of gzip are levels of libdeflate")))
     }
-    let flush = if block.last { FlushCompress::Finish } else { FlushCompress::Sync };
-    compress
-        .compress(data, &mut block.output, flush)
-        .expect("deflate fails only if used in the wrong order");
-    block.output_len = compress.total_out() as usize;
-    assert!(
-        compress.total_in() == data.len() as u64 && block.output_len < block.output.len(),
-        "the output buffer holds the worst case"
-    );
-    block.crc.reset();
-    block.crc.update(data);
+
+    /// Compresses a block to deflate data that ends on a byte boundary.
+    pub(super) fn block(&mut self, block: &mut Block) {
+        block.output.resize(self.0.deflate_compress_bound(block.data.len()), 0);
+        let length = self
+            .0
+            .deflate_compress(&block.data, &mut block.output)
+            .expect("the output holds the worst case");
+        block.output.truncate(length);
+        if !block.last {
+            reopen(&mut block.output);
+        }
+        block.crc.reset();
+        block.crc.update(&block.data);
+    }
+}
+
+/// Turns a whole stream into the beginning of one, which ends on a byte boundary.
+///
+/// The library only makes whole streams. Concatenated, each would have to be a gzip member of its
+/// own, and readers that stop after the first are not rare.
+fn reopen(stream: &mut Vec<u8>) {
+    let LastBlock { header, end } =
+        last_block::find(stream).expect("what was just made is a valid stream");
+    stream[header / 8] &= !(1 << (header % 8));
+    // The header of the stored block is zeros, as is what fills the last byte.
+    stream.resize((end + 3).div_ceil(8), 0);
+    stream.extend_from_slice(&EMPTY_STORED);
 }

@@ -38,7 +38,7 @@ impl<W: Write> GzipWriter<W> {
             data = &data[count..];
             if self.block.is_full() {
                 let mut next = self.spare.pop().unwrap_or_else(Block::new);
-                next.begin_after(&self.block);
+                next.clear();
                 self.pool.submit(mem::replace(&mut self.block, next));
                 while let Some(block) = self.pool.next_ready() {
                     self.sink.emit(&block)?;

@@ -2,6 +2,7 @@
 
 mod deflate;
 mod gzip;
+mod last_block;
 mod level;
 mod pool;
 mod writer;

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::deflate::{Block, deflate};
+use super::deflate::{Block, Deflate};
 
 /// Blocks that may be under way for each thread: one in work, one waiting.
 const BLOCKS_PER_THREAD: usize = 2;
@@ -19,6 +19,8 @@ const BLOCKS_PER_THREAD: usize = 2;
 /// them: they do nothing but compute, so that takes milliseconds.
 pub(super) struct Pool {
     level: u32,
+    /// The caller's own, made when first needed.
+    own: Option<Deflate>,
     max_workers: usize,
     workers: Vec<JoinHandle<()>>,
     /// Where workers take their blocks from.
@@ -40,6 +42,7 @@ impl Pool {
         let max_workers = if threads.get() == 1 { 0 } else { threads.get() };
         Self {
             level,
+            own: None,
             max_workers,
             workers: Vec::new(),
             queue: Arc::new(Mutex::new(queue)),
@@ -55,7 +58,7 @@ impl Pool {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.results.push_back(receiver);
         if self.workers.is_empty() {
-            deflate(self.level, &mut block);
+            self.own.get_or_insert_with(|| Deflate::new(self.level)).block(&mut block);
             sender.send(block).expect("the receiver is in the queue");
             return;
         }
@@ -139,13 +142,14 @@ impl Drop for Pool {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>, cancelled: &AtomicBool, level: u32) {
+    let mut deflate = Deflate::new(level);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(mut job) = job else { return };
         if cancelled.load(Ordering::Relaxed) {
             return;
         }
-        deflate(level, &mut job.block);
+        deflate.block(&mut job.block);
         // Nobody waits for the result once the pool is being dropped.
         let _ = job.result.send(job.block);
     }

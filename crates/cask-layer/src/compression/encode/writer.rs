@@ -54,8 +54,7 @@ pub fn compress<W: Write>(
 ///   threads, the sizes of the writes, flushes, the time or the machine. (They may change with
 ///   the version of the compression library; a test of this crate notices.)
 /// - gzip is one member with Go's header: no name, no time, OS "unknown". It is cut in blocks of
-///   128 KiB, each compressed with the last 32 KiB before it in view, so that the size is that of
-///   ordinary gzip. zstd is one frame with a checksum, of unknown content size, with a window of
+///   256 KiB, each compressed without a view of those before it, which costs less than 1 % of size. zstd is one frame with a checksum, of unknown content size, with a window of
 ///   at most 8 MiB, which every decoder accepts.
 /// - With one thread gzip compresses in [`write`](Write::write) itself; with more, and for zstd
 ///   always, that many threads are started as data arrives. They end with the writer.
