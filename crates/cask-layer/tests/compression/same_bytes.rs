@@ -145,7 +145,7 @@ fn output_is_pinned() {
     check(
         Compression::Gzip,
         Level::Exact(9),
-        "4632b93e655dcd74d25fb5b591e07b81dacdbd620cc6b77edf85f176a98c04fc",
+        "0272fed87dd54933cbf5de882680ad5c5b6e8fcc83438949e1dafb74eadd2ebc",
     );
     check(
         Compression::Zstd,
