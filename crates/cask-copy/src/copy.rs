@@ -2,8 +2,8 @@
 
 use cask_image::{Digest, RawManifest};
 use cask_transport::{
-    Capabilities, Error, ErrorKind, Event, Have, Location, Result, Selector, Signature,
-    Transaction, VerifiedSource,
+    Capabilities, Error, ErrorKind, Event, Have, Location, ManifestRole, Result, Selector,
+    Signature, Transaction, VerifiedSource,
 };
 
 use crate::check_policy;
@@ -78,11 +78,18 @@ pub async fn plan(
     let decided = decide(&source, &graph, place, options, fixed).await?;
     check_name(named_digest.as_ref(), &graph.top().raw)?;
     let Decided { manifests, blobs, warnings } = decided;
+    let mut write_options = options.write.clone();
+    write_options.copied_from = from.reference().cloned();
     let (from, to_text) = (from.to_string(), to.to_string());
-    let mut plan = Plan { from, to: to_text, manifests, blobs, warnings };
-    let transaction = to.begin(&options.write).await?;
-    ask(&*transaction, &mut plan).await?;
-    accept_equivalents(&mut plan, &graph, &capabilities, options, fixed.is_some());
+    let mut plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
+    let transaction = to.begin(&write_options).await?;
+    if signatures.iter().all(Vec::is_empty) && is_there(&*transaction, &plan).await? {
+        plan.is_there = true;
+        plan.blobs.iter_mut().for_each(|blob| blob.have = Have::Exact);
+    } else {
+        ask(&*transaction, &mut plan).await?;
+        accept_equivalents(&mut plan, &graph, &capabilities, options, fixed.is_some());
+    }
     let options = options.clone();
     Ok(PlannedCopy { source, graph, plan, options, capabilities, fixed, signatures, transaction })
 }
@@ -128,6 +135,22 @@ fn check_name(named: Option<&Digest>, top: &RawManifest) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the destination has every manifest as it would be written. The top one is asked for
+/// first: that is the one that mostly differs.
+async fn is_there(transaction: &dyn Transaction, plan: &Plan) -> Result<bool> {
+    if !plan.keeps_digests() {
+        return Ok(false);
+    }
+    let (top, others): (Vec<_>, Vec<_>) =
+        plan.manifests.iter().partition(|step| step.role == ManifestRole::Top);
+    for step in top.into_iter().chain(others) {
+        if !transaction.holds(&step.source, &step.role).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Asks the destination what it has of each blob that has to be stored.

@@ -6,6 +6,7 @@ mod manifests;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cask_image::RawManifest;
 use cask_transport::{
     Cancellation, Capabilities, Event, Result, Signature, Transaction, VerifiedSource,
 };
@@ -48,6 +49,9 @@ impl Execution<'_> {
         let events = &self.options.events;
         self.announce_index();
         let written = self.copy_blobs(&*transaction).await?;
+        if self.plan.is_there {
+            return Ok(self.report(self.graph.top().raw.clone()));
+        }
         events.send(Event::WritingManifest);
         let manifests = self.write_manifests(&*transaction, &written).await?;
         let top = manifests[self.graph.top_position()].clone();
@@ -63,12 +67,16 @@ impl Execution<'_> {
         for message in &committed.warnings {
             events.send(Event::Warning { message: message.clone() });
         }
+        Ok(self.report(top))
+    }
+
+    fn report(&self, manifest: RawManifest) -> Report {
         let Totals { moved, reused, .. } = &self.progress;
-        Ok(Report {
-            manifest: top,
+        Report {
+            manifest,
             moved_bytes: moved.load(Ordering::Relaxed),
             reused_bytes: reused.load(Ordering::Relaxed),
-        })
+        }
     }
 
     fn announce_index(&self) {

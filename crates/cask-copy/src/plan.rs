@@ -25,6 +25,8 @@ pub struct Plan {
     /// The layers and configs, each once, in the order of the manifests; of an image the layers
     /// from the base up, then the config.
     pub blobs: Vec<BlobStep>,
+    /// The destination has all this already, under the same name: nothing is written.
+    pub is_there: bool,
     /// What the user should know, each a sentence without a full stop, none twice.
     pub warnings: Vec<String>,
 }

@@ -48,6 +48,9 @@ pub struct Capabilities {
     pub artifacts: bool,
     /// Manifests with a `subject` can be found from their subject.
     pub referrers: bool,
+    /// Writing the top manifest makes the image visible, not the commit: the place says whether it
+    /// takes a manifest only by taking it.
+    pub visible_with_top: bool,
     /// Signatures are stored beside manifests.
     pub signatures: bool,
     /// Layers that have URLs need not be stored.
@@ -74,6 +77,7 @@ impl Capabilities {
             nested_indexes: false,
             artifacts: false,
             referrers: false,
+            visible_with_top: false,
             signatures: false,
             foreign_layers: false,
             layer_form: LayerForm::AsGiven,

@@ -19,6 +19,9 @@ pub struct WriteOptions {
     /// The time stamp of whatever the place itself dates, in seconds since 1970; `None` leaves
     /// the choice to the place.
     pub timestamp_seconds: Option<i64>,
+    /// The image that is copied, where it has a reference: a place that has its blobs too may take
+    /// them from there.
+    pub copied_from: Option<Reference>,
 }
 
 /// What a blob is in its image.
@@ -123,16 +126,30 @@ pub struct Committed {
     pub warnings: Vec<String>,
 }
 
-/// Something being written. Nothing of it can be seen before [`commit`](Self::commit); dropped
-/// without, nothing remains; killed, the next writer sweeps up.
+/// Something being written. Nothing of it can be seen before [`commit`](Self::commit) (but see
+/// [`Capabilities::visible_with_top`](crate::Capabilities::visible_with_top)); dropped without,
+/// nothing remains; killed, the next writer sweeps up.
 ///
-/// The order of calls: [`have`](Self::have) once, with all blobs in the order of the image, those
+/// The order of calls: [`holds`](Self::holds), where it may spare the rest;
+/// [`have`](Self::have) once, with all blobs in the order of the image, those
 /// left out that need not be stored; then blobs, several at once where
 /// [`Capabilities`](crate::Capabilities) allow; then manifests, children before their index and
 /// referrers after what they refer to; then signatures; then commit. After a manifest was refused
 /// with `ManifestRefused`, the config that another form of it needs may come between manifests.
 #[async_trait]
 pub trait Transaction: Send + Sync {
+    /// Whether the place has this manifest, in this part, with everything that it lists: writing
+    /// it again would change nothing. A top manifest is there only under the location's name.
+    ///
+    /// A caller that finds all its manifests there has nothing to write, and drops the
+    /// transaction. `false` where telling costs more than writing.
+    ///
+    /// # Errors
+    /// As for reading the place.
+    async fn holds(&self, _manifest: &Descriptor, _role: &ManifestRole) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Tells what the place already has of each blob, in the same order.
     ///
     /// An archive reserves the room of the blobs here, so that parallel writes cannot change its

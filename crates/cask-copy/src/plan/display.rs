@@ -60,8 +60,11 @@ impl fmt::Display for ManifestStep {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, manifests, blobs, warnings } = self;
+        let Self { from, to, manifests, blobs, is_there, warnings } = self;
         writeln!(f, "copy {from} to {to}")?;
+        if *is_there {
+            return writeln!(f, "  nothing to do: the destination has the same image");
+        }
         for blob in blobs {
             writeln!(f, "  {blob}")?;
         }

@@ -109,7 +109,9 @@ async fn a_plan_leaves_nothing() {
         assert_eq!(planned.plan().blobs.len(), 4);
         drop(planned);
         assert_eq!(pair.to.visible(), before);
-        assert_eq!(pair.to.calls(), [Call::Begin, Call::Have(4), Call::Drop]);
+        let asked = |call: &Call| !matches!(call, Call::Holds(_) | Call::Have(4));
+        let others: Vec<_> = pair.to.calls().into_iter().filter(asked).collect();
+        assert_eq!(others, [Call::Begin, Call::Drop]);
         let blobs = pair.from.count(|call| matches!(call, Call::Blob { .. }));
         assert_eq!(blobs, 1, "the config was read, no layer");
     }

@@ -15,4 +15,5 @@ mod refused;
 mod runtimes;
 mod schema1;
 mod support;
+mod there;
 mod validate;

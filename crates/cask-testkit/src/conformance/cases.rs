@@ -32,6 +32,9 @@ pub(super) async fn run(place: &Place) -> usize {
         Interrupted::ManifestsWritten,
         Interrupted::BlobFailed,
     ] {
+        if stop == Interrupted::ManifestsWritten && capabilities.visible_with_top {
+            continue;
+        }
         an_interrupted_write_leaves_nothing(place, stop, &capabilities).await;
         an_interrupted_write_leaves_the_old_image(place, stop, &capabilities).await;
         ran += 2;

@@ -55,7 +55,7 @@ pub enum Lie {
     Stalls,
 }
 
-/// What a store tells to have of blobs that are to be written.
+/// What a store tells to have of what is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reuse {
@@ -65,6 +65,8 @@ pub struct Reuse {
     pub equivalent: bool,
     /// What another shelf holds, to be mounted from there.
     pub mounted: bool,
+    /// Manifests, the top one under the location's name.
+    pub manifests: bool,
 }
 
 /// How the bodies of blobs are read when they are written.
@@ -106,7 +108,7 @@ impl Default for Behaviour {
             is_async: false,
             chunk_bytes: 64 << 10,
             lies: BTreeMap::new(),
-            reuse: Reuse { exact: true, equivalent: false, mounted: false },
+            reuse: Reuse { exact: true, equivalent: false, mounted: false, manifests: false },
             have: BTreeMap::new(),
             mounts_fail: false,
             writing: Writing::Once,

@@ -28,6 +28,8 @@ pub enum Call {
     Referrers(Digest),
     /// A transaction began.
     Begin,
+    /// It was asked whether a manifest is there.
+    Holds(Digest),
     /// It was asked what is there of so many blobs.
     Have(usize),
     /// A blob began to be written; its digest, where it is known before.

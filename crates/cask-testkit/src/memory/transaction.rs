@@ -12,7 +12,7 @@ use cask_transport::{
 use super::behaviour::Failure;
 use super::call::Call;
 use super::location::MemoryLocation;
-use super::shelf::Shelf;
+use super::shelf::{Held, Shelf};
 use super::writing;
 use crate::generate::Blob;
 
@@ -208,6 +208,24 @@ impl MemoryTransaction {
 
 #[async_trait]
 impl Transaction for MemoryTransaction {
+    async fn holds(&self, manifest: &Descriptor, role: &ManifestRole) -> Result<bool> {
+        self.call(Call::Holds(manifest.digest.clone()));
+        let state = self.location.store.state();
+        let shelf =
+            state.shelves.get(&self.location.shelf).filter(|_| state.behaviour.reuse.manifests);
+        let Some(shelf) = shelf else { return Ok(false) };
+        Ok(match role {
+            ManifestRole::Top => {
+                let held = |held: &Held| {
+                    held.top.digest == manifest.digest
+                        && self.names.iter().all(|name| held.names.contains(name))
+                };
+                shelf.entries.iter().any(held)
+            }
+            _ => shelf.manifests.contains_key(&manifest.digest),
+        })
+    }
+
     async fn have(&self, blobs: &[BlobSpec]) -> Result<Vec<Have>> {
         self.call(Call::Have(blobs.len()));
         self.location.store.fail(Failure::Have, "asking what is there")?;
