@@ -4,6 +4,7 @@ mod fixtures;
 mod peer;
 mod place;
 mod program;
+mod registry;
 mod scratch;
 mod tree;
 
@@ -11,5 +12,6 @@ pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
 pub use peer::{has, is_root};
 pub use place::{Identity, Transport, digest, identity, layers};
 pub use program::{Outcome, cargo_built, command, dray, dray_with, run, skopeo, skopeo_with, tool};
+pub use registry::{Access, PASSWORD, Registry, USER};
 pub use scratch::{Scratch, scratch, session};
 pub use tree::{Tree, tree};
