@@ -37,6 +37,11 @@ impl Directory {
         }
     }
 
+    /// A directory that is open already. The path is for messages.
+    pub(crate) fn of_handle(fd: OwnedFd, path: PathBuf) -> Self {
+        Self { fd, path }
+    }
+
     /// Makes the directory at a path that the user gave, whose parent must exist. `true` if it
     /// did not exist.
     pub(crate) fn create(path: &Path) -> Result<bool> {

@@ -93,13 +93,7 @@ impl Layout {
         let plan = write_index(self, &root, |index| {
             let entry = self.resolve(selector)?;
             if entry.depth > 0 {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "deleting",
-                    &entry.descriptor.digest,
-                )
-                .with_detail("it is a part of another index")
-                .with_hint(format!("delete the whole, which is @{}", entry.position)));
+                return Err(part_of_another(&entry));
             }
             let gone = |other: &Entry| match selector {
                 Selector::Digest(digest) => other.descriptor.digest == *digest,
@@ -112,6 +106,61 @@ impl Layout {
         })?;
         // The index comes first: a blob too many is better than an image without its blobs.
         plan.execute(self, lock.directory())
+    }
+
+    /// Deletes one manifest and all its entries, names included. What it needs stays: configs and
+    /// layers, and what an index lists, as registries do it. Its own bytes stay too if another
+    /// image needs them; they are then still found by digest.
+    ///
+    /// Waits until nobody writes.
+    ///
+    /// # Errors
+    /// `NotFound` if `index.json` has no entry of that digest; `Unsupported` if only an index
+    /// lists it; `Locked`, `LimitExceeded`, `Denied`, `Io`.
+    pub fn delete_manifest(&self, digest: &Digest) -> Result<Removed> {
+        let root = self.existing_root()?;
+        let lock = self.lock_blobs_exclusively(&root)?;
+        sweep(&root)?;
+        let plan = write_index(self, &root, |index| {
+            let entry = self.resolve(Selector::Digest(digest))?;
+            if entry.depth > 0 {
+                return Err(part_of_another(&entry));
+            }
+            let (gone, stay): (Vec<_>, Vec<_>) = index
+                .to_entries()
+                .into_iter()
+                .partition(|other| other.descriptor.digest == *digest);
+            let needed = walk(self, stay, |_| true, |_| ())?;
+            let keep = needed.digests.contains(digest) || !needed.unreadable.is_empty();
+            let unneeded = if keep { Vec::new() } else { vec![digest.clone()] };
+            let plan = Plan { entries: gone, unneeded, unreadable: needed.unreadable };
+            index.remove(&plan.positions());
+            Ok(plan)
+        })?;
+        plan.execute(self, lock.directory())
+    }
+
+    /// Deletes one blob that no image needs. In a directory of shared blobs nothing is deleted.
+    ///
+    /// Waits until nobody writes.
+    ///
+    /// # Errors
+    /// `NotFound` if the layout does not hold it; `Unsupported` if an image needs it; as
+    /// [`collect_garbage`](Self::collect_garbage) if nobody knows.
+    pub fn delete_blob(&self, digest: &Digest) -> Result<Removed> {
+        let root = self.existing_root()?;
+        let lock = self.lock_blobs_exclusively(&root)?;
+        self.open_blob(digest)?;
+        let mut needed = walk(self, self.list()?, |_| true, |_| ())?;
+        if needed.digests.contains(digest) {
+            return Err(Error::new(ErrorKind::Unsupported, "deleting blob", digest)
+                .with_detail("an image needs it")
+                .with_hint("delete the image first"));
+        }
+        if !needed.unreadable.is_empty() {
+            return Err(needed.unreadable.swap_remove(0));
+        }
+        Plan { unneeded: vec![digest.clone()], ..Plan::default() }.execute(self, lock.directory())
     }
 
     /// Removes all blobs that no entry of `index.json` needs, and what dead writers left. In a
@@ -141,6 +190,12 @@ impl Layout {
         }
         Plan { unneeded, ..Plan::default() }.execute(self, blobs)
     }
+}
+
+fn part_of_another(entry: &Entry) -> Error {
+    Error::new(ErrorKind::Unsupported, "deleting", &entry.descriptor.digest)
+        .with_detail("it is a part of another index")
+        .with_hint(format!("delete the whole, which is @{}", entry.position))
 }
 
 /// What a deletion will remove.

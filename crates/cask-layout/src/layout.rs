@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,6 +39,8 @@ struct Inner {
     options: LayoutOptions,
     /// Whether it is made if it does not exist.
     may_create: bool,
+    /// Whether the path may be opened again. Not where only a handle was given.
+    by_path: bool,
     root: Mutex<Option<Arc<Directory>>>,
     shared: Mutex<Option<Arc<Directory>>>,
 }
@@ -82,9 +85,37 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Uses a directory that the caller has opened, as [`create_or_open`](Self::create_or_open)
+    /// does one that exists. For who resolves names from strangers: the path is for messages, and
+    /// is never opened.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), except for `NotFound`.
+    pub fn of_directory(
+        directory: OwnedFd,
+        path: impl Into<PathBuf>,
+        options: LayoutOptions,
+    ) -> Result<Self> {
+        let path = path.into();
+        let root = Directory::of_handle(directory, path.clone());
+        read_marker(&root)?;
+        let (root, shared) = (Mutex::new(Some(Arc::new(root))), Mutex::new(None));
+        let (may_create, by_path) = (true, false);
+        Ok(Self(Arc::new(Inner { path, options, may_create, by_path, root, shared })))
+    }
+
     fn new(path: PathBuf, options: LayoutOptions, may_create: bool) -> Self {
-        let (root, shared) = (Mutex::new(None), Mutex::new(None));
-        Self(Arc::new(Inner { path, options, may_create, root, shared }))
+        let (root, shared, by_path) = (Mutex::new(None), Mutex::new(None), true);
+        Self(Arc::new(Inner { path, options, may_create, by_path, root, shared }))
+    }
+
+    /// Whether there is a layout: the directory with its file `oci-layout`. One that was only
+    /// given a name by [`create_or_open`](Self::create_or_open) does not exist yet.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), except for `NotFound`.
+    pub fn exists(&self) -> Result<bool> {
+        self.root()?.map_or(Ok(false), |root| read_marker(&root))
     }
 
     /// The path that the layout was opened by.
@@ -191,6 +222,9 @@ impl Layout {
             Some(known) => self.0.may_create && known.is_removed()?,
             None => true,
         };
+        if gone && !self.0.by_path {
+            return Ok(None);
+        }
         if gone {
             *root = Directory::open(&self.0.path)?.map(Arc::new);
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cask_reference::Tag;
+
 /// The name that a tool gives to an image in a layout: the value of the annotation
 /// `org.opencontainers.image.ref.name`.
 ///
@@ -26,6 +28,13 @@ impl ReferenceName {
             None => Ok(Self(text.into())),
             Some(offset) => Err(NameError::new(NameErrorKind::InvalidName, text, offset)),
         }
+    }
+
+    /// The name that a tag of a registry is. Some tags (`_x`, `a__b`, `v1.`) break the grammar:
+    /// they can be written and looked up, and other tools may not find them by
+    /// `oci:path:name`.
+    pub fn from_tag(tag: &Tag) -> Self {
+        Self(tag.as_str().into())
     }
 
     /// The text of the name.

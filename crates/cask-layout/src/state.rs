@@ -1,11 +1,13 @@
 //! What a transaction has done, and how it is taken back.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cask_image::{Algorithm, Descriptor, Digest};
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 
 use crate::directory::{Directory, identity};
 use crate::graph::walk;
@@ -147,6 +149,29 @@ impl State {
             }
         };
         self.name_all(to_name)
+    }
+
+    /// Gives a whole file the name of a blob. `false` if it has to be copied.
+    pub(crate) fn link(&self, digest: &Digest, file: &File) -> Result<bool> {
+        if self.progress().closed {
+            return Err(Error::new(ErrorKind::NotFound, "adding blob", digest)
+                .with_detail("its transaction has ended"));
+        }
+        if self.durable() {
+            rustix::fs::fdatasync(file)
+                .map_err(|error| Error::io(error, "synchronising", digest))?;
+        }
+        let directory = self.directory(digest.algorithm())?;
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let flags = AtFlags::SYMLINK_FOLLOW;
+        let linked =
+            rustix::fs::linkat(rustix::fs::CWD, own, directory.as_ref(), digest.hex(), flags);
+        if linked.is_ok() {
+            self.progress().named.insert(digest.clone());
+        }
+        // Another device, a file system without hard links or one that has no more of them, a
+        // damaged blob that has the name: a copy goes where a link does not.
+        Ok(linked.is_ok())
     }
 
     pub(crate) fn close(&self) -> Result<HashMap<Digest, TempFile>> {

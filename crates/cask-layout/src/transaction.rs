@@ -1,6 +1,8 @@
 //! Writing: everything or nothing.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use cask_image::{Algorithm, Descriptor, Digest, Hasher, RawManifest};
@@ -15,6 +17,9 @@ use crate::{BlobWriter, Durability, Error, ErrorKind, Layout, ReferenceName, Res
 
 /// How often to try again when somebody takes away the directories that are about to be used.
 const ATTEMPTS: usize = 100;
+
+/// How many bytes are copied at a time: 256 KiB.
+const COPY_BYTES: usize = 256 << 10;
 
 /// Something that is written to a layout. Nothing of it can be seen before
 /// [`commit`](Self::commit); dropped without, nothing remains.
@@ -161,8 +166,42 @@ impl LayoutTransaction {
         self.0.add(digest, size, file)
     }
 
+    /// Takes a whole file as a blob, without reading it where the file system can give it a
+    /// second name; else it is copied. The caller has checked its digest and writes to it no
+    /// more.
+    ///
+    /// If the layout holds a blob of that digest and size, that one is kept. The blob gets its
+    /// name at once, and loses it if the transaction ends without a commit.
+    ///
+    /// # Errors
+    /// As [`BlobWriter::finish`].
+    pub fn link_blob(&self, file: &File, descriptor: &Descriptor) -> Result<()> {
+        let (digest, state) = (&descriptor.digest, &self.0);
+        let fail = |error| Error::io(error, "linking blob", digest);
+        let size = file.metadata().map_err(fail)?.len();
+        if size != descriptor.size {
+            return Err(Error::new(ErrorKind::SizeMismatch, "linking blob", digest)
+                .with_detail(format!("Size mismatch, expected {}, got {size}", descriptor.size)));
+        }
+        if state.blob_size(digest)? == Some(size) || state.link(digest, file)? {
+            return Ok(());
+        }
+        let mut writer = self.blob_writer()?;
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut at = 0;
+        loop {
+            let read = file.read_at(&mut buffer, at).map_err(fail)?;
+            if read == 0 {
+                return writer.finish(descriptor);
+            }
+            writer.write_all(&buffer[..read]).map_err(fail)?;
+            at += read as u64;
+        }
+    }
+
     /// Makes everything visible at once: the blobs get their names, then `index.json` lists the
-    /// entries, added one after the other.
+    /// entries, added one after the other. Without entries, the index of a layout that exists is
+    /// not touched.
     ///
     /// An entry is added as containers/image does it. Another one that has the name loses it and
     /// stays. One of the same digest without a name is what the new one replaces; what it said
@@ -183,7 +222,9 @@ impl LayoutTransaction {
         if state.durable() {
             state.sync_names()?;
         }
-        write_index(&state.layout, &state.root, |index| add_all(index, entries))?;
+        if !entries.is_empty() || !state.layout.exists()? {
+            write_index(&state.layout, &state.root, |index| add_all(index, entries))?;
+        }
         // From here on it is visible, whatever happens.
         state.progress().committed = true;
         state.sync_parent()
