@@ -9,6 +9,7 @@ mod options;
 mod plan;
 mod policy;
 mod rewrite;
+mod sync;
 mod transform;
 mod validate;
 
@@ -23,4 +24,5 @@ pub use options::{
 };
 pub use plan::{BlobAction, BlobStep, ManifestStep, Plan};
 pub use policy::check_policy;
+pub use sync::{SyncOptions, SyncOutcome, SyncPair, Synced, surplus, sync};
 pub use validate::{Problem, Validation, validate};

@@ -15,5 +15,6 @@ mod refused;
 mod runtimes;
 mod schema1;
 mod support;
+mod sync;
 mod there;
 mod validate;
