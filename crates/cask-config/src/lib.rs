@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod certs;
+mod document;
+mod environment;
+mod error;
+mod file;
+pub mod registries;
+
+pub use environment::Environment;
+pub use error::{Error, ErrorKind};
+pub use file::MAX_FILE_BYTES;
