@@ -1,0 +1,225 @@
+//! Whom to trust, and as whom to appear.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::Origin;
+
+/// The certificate authorities that the system trusts, read when they are first needed and then
+/// shared by all clones.
+///
+/// They are read where the system keeps them, or from where `SSL_CERT_FILE` and `SSL_CERT_DIR` say.
+#[derive(Clone, Default)]
+pub struct SystemRoots(Arc<OnceLock<Vec<CertificateDer<'static>>>>);
+
+/// A certificate and its private key, to appear as a client.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+/// Whom to trust, and as whom to appear.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TlsOptions {
+    /// The authorities that the system trusts.
+    pub system_roots: SystemRoots,
+    /// More authorities, each text one or several certificates in PEM. A certificate of a server
+    /// that stands here itself is trusted as well.
+    pub authorities_pem: Vec<Vec<u8>>,
+    /// The certificate to show, and the one origin that it is shown to.
+    pub identity: Option<(Origin, ClientIdentity)>,
+    /// Accepts any certificate of any server. Whoever controls the network can then read and change
+    /// everything, passwords included.
+    pub danger_accept_invalid_certificates: bool,
+}
+
+impl SystemRoots {
+    fn load(&self) -> &[CertificateDer<'static>] {
+        self.0.get_or_init(|| {
+            let loaded = rustls_native_certs::load_native_certs();
+            for error in &loaded.errors {
+                tracing::debug!(%error, "reading the system's certificate authorities");
+            }
+            loaded.certs
+        })
+    }
+}
+
+impl fmt::Debug for SystemRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemRoots")
+    }
+}
+
+impl ClientIdentity {
+    /// Reads a chain of certificates and the private key of the first of them.
+    ///
+    /// # Errors
+    /// A text that says what is wrong, if there is no certificate or no key in the PEM.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain = certificates_of(certificates)
+            .map_err(|detail| format!("client certificate: {detail}"))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| format!("client key: no private key in PEM: {error}"))?;
+        Ok(Self { chain, key: Arc::new(key) })
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity")
+    }
+}
+
+fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(all) if all.is_empty() => Err("no certificate in PEM".to_owned()),
+        Ok(all) => Ok(all),
+        Err(error) => Err(format!("malformed PEM: {error}")),
+    }
+}
+
+impl TlsOptions {
+    /// Everything of a connection, with an explicit provider: nothing is global to the process.
+    pub(crate) fn config(&self, secure: bool, with_identity: bool) -> Result<ClientConfig, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = self.verifier(&provider, secure)?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match self.identity.as_ref().filter(|_| with_identity) {
+            Some((_, identity)) => builder
+                .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+                .map_err(|error| format!("client certificate: {error}"))?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        secure: bool,
+    ) -> Result<Arc<dyn ServerCertVerifier>, String> {
+        let schemes = provider.signature_verification_algorithms.supported_schemes();
+        if self.danger_accept_invalid_certificates || !secure {
+            // A client of this kind without TLS never gets to verify anything.
+            return Ok(Arc::new(Verifier { inner: None, pinned: Vec::new(), schemes, secure }));
+        }
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(self.system_roots.load().iter().cloned());
+        let mut pinned = Vec::new();
+        for pem in &self.authorities_pem {
+            for certificate in
+                certificates_of(pem).map_err(|detail| format!("certificate authority: {detail}"))?
+            {
+                store.add_parsable_certificates([certificate.clone()]);
+                pinned.push(certificate);
+            }
+        }
+        if store.is_empty() {
+            return Err("no certificate authority is trusted: the system has none (package \
+                        ca-certificates), and none was added"
+                .to_owned());
+        }
+        let inner =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+                .build()
+                .map_err(|error| error.to_string())?;
+        Ok(Arc::new(Verifier { inner: Some(inner), pinned, schemes, secure }))
+    }
+}
+
+/// Trusts what the usual verifier trusts, and the very certificates that the user added.
+///
+/// Self-signed certificates as everybody makes them are authorities of themselves. The usual
+/// verifier refuses authorities in a server's place; OpenSSL and Go accept them.
+struct Verifier {
+    inner: Option<Arc<WebPkiServerVerifier>>,
+    pinned: Vec<CertificateDer<'static>>,
+    schemes: Vec<SignatureScheme>,
+    secure: bool,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier")
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let Some(inner) = &self.inner else {
+            return if self.secure {
+                Ok(ServerCertVerified::assertion())
+            } else {
+                Err(TlsError::General("this client does not speak TLS".to_owned()))
+            };
+        };
+        let verified =
+            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // Names and times that do not fit have kinds of their own, and stay errors.
+            Err(TlsError::InvalidCertificate(CertificateError::Other(_)))
+                if self.pinned.iter().any(|pinned| pinned == end_entity) =>
+            {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                rustls::client::verify_server_name(&parsed, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        match &self.inner {
+            Some(inner) => inner.verify_tls12_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        match &self.inner {
+            Some(inner) => inner.verify_tls13_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}
