@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use cask_archive::{Durability, Existing, ReadOptions};
 use cask_docker_tar::{DockerArchive, DockerArchiveWriter, Layout, Selector};
+use cask_docker_tar_seam::{DockerTarSource, DockerTarTransaction, of_docker_tar};
 use cask_image::MediaType;
 use cask_reference::Reference;
 use cask_transport::{
@@ -15,9 +16,7 @@ use cask_transport::{
 };
 
 use crate::collection::DockerArchiveCollection;
-use crate::destination::DockerArchiveTransaction;
-use crate::error::of_docker;
-use crate::source::DockerArchiveSource;
+
 use crate::streams::{STANDARD, StandardInput, standard_output};
 
 pub(crate) const SCHEME: &str = "docker-archive";
@@ -147,7 +146,7 @@ impl DockerArchiveLocation {
             if this.is_standard() {
                 return this.input.open(&this.options.read);
             }
-            DockerArchive::open(&*this.path, &this.options.read).map_err(of_docker)
+            DockerArchive::open(&*this.path, &this.options.read).map_err(of_docker_tar)
         })
         .await
     }
@@ -188,7 +187,7 @@ impl DockerArchiveLocation {
         if self.is_standard() {
             let stream = standard_output()?;
             let writer = DockerArchiveWriter::to_stream(stream, "(standard output)", options);
-            return writer.map_err(of_docker);
+            return writer.map_err(of_docker_tar);
         }
         let is_extended = self.options.existing == ExistingArchive::Extended
             && path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
@@ -203,7 +202,7 @@ impl DockerArchiveLocation {
                 Error::new(ErrorKind::AlreadyExists, "writing to", self)
                     .with_detail("docker-archive doesn't support modifying existing images")
             }
-            _ => of_docker(error),
+            _ => of_docker_tar(error),
         })?;
         if writer.layout() != self.options.layout && self.options.layout == Layout::Hybrid {
             return Err(Error::new(ErrorKind::Unsupported, "adding to", self)
@@ -273,7 +272,7 @@ impl Location for DockerArchiveLocation {
 
     async fn source(&self) -> Result<VerifiedSource> {
         let archive = self.open().await?;
-        Ok(VerifiedSource::new(DockerArchiveSource::new(archive, self.image.clone())))
+        Ok(VerifiedSource::new(DockerTarSource::new(archive, self.image.clone())))
     }
 
     async fn begin(&self, options: &WriteOptions) -> Result<Box<dyn Transaction>> {
@@ -283,7 +282,7 @@ impl Location for DockerArchiveLocation {
         let writer = blocking(move || this.writer(&write)).await?;
         let durability = self.options.durability;
         let layout = self.options.layout;
-        Ok(Box::new(DockerArchiveTransaction::new(writer, layout, names, durability)))
+        Ok(Box::new(DockerTarTransaction::new(writer, layout, names, durability)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {

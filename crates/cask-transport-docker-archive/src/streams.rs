@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cask_archive::{ArchiveReader, ReadOptions};
 use cask_docker_tar::DockerArchive;
+use cask_docker_tar_seam::{of_archive, of_docker_tar};
 use cask_transport::{Error, Result};
-
-use crate::error::{of_docker, of_tar};
 
 /// The path that stands for the standard input and output.
 pub(crate) const STANDARD: &str = "-";
@@ -28,8 +27,8 @@ impl StandardInput {
         }
         let path = Path::new("(standard input)");
         let file = duplicate(&io::stdin(), "reading the standard input")?;
-        let archive = ArchiveReader::from_file(file, path, options).map_err(of_tar)?;
-        let archive = DockerArchive::from_archive(archive).map_err(of_docker)?;
+        let archive = ArchiveReader::from_file(file, path, options).map_err(of_archive)?;
+        let archive = DockerArchive::from_archive(archive).map_err(of_docker_tar)?;
         *held = Some(archive.clone());
         Ok(archive)
     }

@@ -17,10 +17,13 @@ use cask_transport::{
     Measured, Result, Transaction, blocking,
 };
 
-use crate::error::{of_docker, of_io};
+use crate::error::{of_docker_tar, of_io};
 
 /// An image on its way into an archive.
-pub(crate) struct DockerArchiveTransaction {
+///
+/// Layers get their places when they are asked about, so that the bytes do not depend on which is
+/// written first. The commit completes the archive, and for one in a file makes it visible.
+pub struct DockerTarTransaction {
     state: Arc<State>,
     durability: Durability,
 }
@@ -41,8 +44,10 @@ struct Parts {
     has_image: bool,
 }
 
-impl DockerArchiveTransaction {
-    pub(crate) fn new(
+impl DockerTarTransaction {
+    /// Writes one image with these names. `layout` is what the location's capabilities say; an
+    /// archive that is added to may have another.
+    pub fn new(
         writer: DockerArchiveWriter,
         layout: Layout,
         names: Vec<Reference>,
@@ -74,7 +79,7 @@ impl State {
         }
         let digest = self.stored_digest(blob)?;
         if let Some(digest) = &digest
-            && self.writer.has_layer(digest).map_err(of_docker)?
+            && self.writer.has_layer(digest).map_err(of_docker_tar)?
         {
             return Ok(self.what_is_there(blob, digest));
         }
@@ -120,12 +125,14 @@ impl State {
     fn reserve(&self, blob: &BlobSpec, digest: Option<&Digest>) -> Result<Option<LayerWriter>> {
         let size = blob.measured.as_ref().map(|measured| measured.size);
         let layer = match digest {
-            Some(digest) if self.writer.has_layer(digest).map_err(of_docker)? => return Ok(None),
+            Some(digest) if self.writer.has_layer(digest).map_err(of_docker_tar)? => {
+                return Ok(None);
+            }
             Some(digest) => self.writer.begin_layer(digest, size),
             None => self.writer.begin_unnamed_layer(),
         };
         // The reader of the bytes hashes them already.
-        Ok(Some(layer.map_err(of_docker)?.danger_without_hashing()))
+        Ok(Some(layer.map_err(of_docker_tar)?.danger_without_hashing()))
     }
 
     fn write_layer(&self, blob: &BlobSpec, reader: BlobReader) -> Result<Measured> {
@@ -145,14 +152,14 @@ impl State {
             return self.check(blob, digest.as_ref(), measured);
         };
         let subject = digest.as_ref().map(Digest::to_string).unwrap_or_default();
-        let copied = layer.restart().map_err(of_docker).and_then(|()| {
+        let copied = layer.restart().map_err(of_docker_tar).and_then(|()| {
             let failed = |error| of_io(error, "writing layer", &subject);
             let measured = reader.into_read().copy_to(&mut layer, failed)?;
             self.check(blob, digest.as_ref(), measured)
         });
         match copied {
             Ok(measured) => {
-                layer.finish_as(&measured.digest).map_err(of_docker)?;
+                layer.finish_as(&measured.digest).map_err(of_docker_tar)?;
                 Ok(measured)
             }
             Err(error) => {
@@ -223,11 +230,11 @@ impl State {
         })?;
         match (self.layout, image.format) {
             (Layout::Hybrid, ImageFormat::Oci) => {
-                self.writer.add_oci_image(manifest, &config, &self.names).map_err(of_docker)?;
+                self.writer.add_oci_image(manifest, &config, &self.names).map_err(of_docker_tar)?;
             }
             (Layout::Classic, ImageFormat::Docker) => {
                 check_layers(&image, &config)?;
-                self.writer.add_image(&config, &self.names).map_err(of_docker)?;
+                self.writer.add_image(&config, &self.names).map_err(of_docker_tar)?;
             }
             _ => return Err(refused(manifest)),
         }
@@ -257,7 +264,7 @@ fn refused(manifest: &RawManifest) -> Error {
 }
 
 #[async_trait]
-impl Transaction for DockerArchiveTransaction {
+impl Transaction for DockerTarTransaction {
     async fn have(&self, blobs: &[BlobSpec]) -> Result<Vec<Have>> {
         let blobs = blobs.to_vec();
         self.write(move |state| blobs.iter().map(|blob| state.have(blob)).collect()).await
@@ -296,7 +303,7 @@ impl Transaction for DockerArchiveTransaction {
                 return Err(Error::new(ErrorKind::Corrupt, "committing", "")
                     .with_detail("no top manifest was written"));
             }
-            state.writer.finish(durability).map_err(of_docker)?;
+            state.writer.finish(durability).map_err(of_docker_tar)?;
             Ok(Committed::default())
         })
         .await

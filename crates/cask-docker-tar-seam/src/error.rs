@@ -7,12 +7,12 @@ use cask_docker_tar::ErrorKind as DockerKind;
 use cask_transport::{Error, ErrorKind};
 
 /// Says the same in the words of the seam.
-pub(crate) fn of_docker(error: cask_docker_tar::Error) -> Error {
+pub fn of_docker_tar(error: cask_docker_tar::Error) -> Error {
     let kind = match error.kind() {
         DockerKind::Archive(_) => {
             let source = std::error::Error::source(&error);
             let tar = source.and_then(|source| source.downcast_ref::<cask_archive::Error>());
-            tar.map_or(ErrorKind::Io, kind_of_tar)
+            tar.map_or(ErrorKind::Io, kind_of_archive)
         }
         DockerKind::NotDockerArchive | DockerKind::Malformed => ErrorKind::Corrupt,
         DockerKind::NoImage | DockerKind::NoLayer => ErrorKind::NotFound,
@@ -37,8 +37,9 @@ pub(crate) fn of_docker(error: cask_docker_tar::Error) -> Error {
 }
 
 /// The same for errors of the tar file itself.
-pub(crate) fn of_tar(error: cask_archive::Error) -> Error {
-    let mut said = Error::new(kind_of_tar(&error), error.operation(), error.archive().display());
+pub fn of_archive(error: cask_archive::Error) -> Error {
+    let mut said =
+        Error::new(kind_of_archive(&error), error.operation(), error.archive().display());
     let detail = error.detail();
     if !detail.is_empty() {
         said = said.with_detail(detail);
@@ -50,14 +51,14 @@ pub(crate) fn of_tar(error: cask_archive::Error) -> Error {
 }
 
 /// Takes an error out again that came through [`io::Write`] or [`io::Read`].
-pub(crate) fn of_io(error: io::Error, operation: &'static str, subject: &str) -> Error {
+pub fn of_io(error: io::Error, operation: &'static str, subject: &str) -> Error {
     match error.downcast::<cask_archive::Error>() {
-        Ok(own) => of_tar(own),
+        Ok(own) => of_archive(own),
         Err(error) => Error::from_io(error, operation, subject),
     }
 }
 
-fn kind_of_tar(error: &cask_archive::Error) -> ErrorKind {
+fn kind_of_archive(error: &cask_archive::Error) -> ErrorKind {
     match error.kind() {
         TarKind::NoArchive => ErrorKind::NotFound,
         TarKind::Exists => ErrorKind::AlreadyExists,

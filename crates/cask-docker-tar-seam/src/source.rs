@@ -12,10 +12,13 @@ use cask_transport::{
     Error, ErrorKind, Result, Selector, Source, UnverifiedBlob, UnverifiedManifest, blocking,
 };
 
-use crate::error::of_docker;
+use crate::error::of_docker_tar;
 
-/// An opened archive, and the images of it that were asked for.
-pub(crate) struct DockerArchiveSource(Arc<State>);
+/// The images of an opened archive, for [`VerifiedSource`](cask_transport::VerifiedSource).
+///
+/// A manifest is made of an image when it is first asked for, and kept. Every image of the archive
+/// can be resolved by name, position or digest; the chosen one is only where to begin.
+pub struct DockerTarSource(Arc<State>);
 
 struct State {
     archive: DockerArchive,
@@ -31,8 +34,9 @@ struct Opened {
     manifest: RawManifest,
 }
 
-impl DockerArchiveSource {
-    pub(crate) fn new(archive: DockerArchive, chosen: ImageSelector) -> Self {
+impl DockerTarSource {
+    /// Reads from an archive; `chosen` is what the location says.
+    pub fn new(archive: DockerArchive, chosen: ImageSelector) -> Self {
         Self(Arc::new(State { archive, chosen, opened: Mutex::default() }))
     }
 
@@ -52,12 +56,13 @@ impl State {
     }
 
     fn open(&self, selector: &ImageSelector) -> Result<Opened> {
-        let position = self.archive.select(selector).map_err(of_docker)?;
+        let position = self.archive.select(selector).map_err(of_docker_tar)?;
         if let Some(opened) = self.opened().get(&position) {
             return Ok(opened.clone());
         }
-        let image = self.archive.image(&ImageSelector::Position(position)).map_err(of_docker)?;
-        let manifest = image.manifest().map_err(of_docker)?;
+        let image =
+            self.archive.image(&ImageSelector::Position(position)).map_err(of_docker_tar)?;
+        let manifest = image.manifest().map_err(of_docker_tar)?;
         let opened = Opened { image, manifest };
         self.opened().insert(position, opened.clone());
         Ok(opened)
@@ -69,7 +74,7 @@ impl State {
             Selector::Position(position) => self.open(&ImageSelector::Position(*position)),
             Selector::Name(name) => {
                 let reference = Reference::parse_normalized(name).map_err(|error| {
-                    Error::new(ErrorKind::InvalidLocation, "docker-archive parsing reference", "")
+                    Error::new(ErrorKind::InvalidLocation, "parsing reference", "")
                         .with_source(error)
                 })?;
                 self.open(&ImageSelector::Name(reference.with_default_tag()))
@@ -108,7 +113,7 @@ impl State {
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
             return Ok(UnverifiedBlob::from_read(Cursor::new(bytes.slice(start..))));
         }
-        let reader = image.danger_open_layer_unverified(digest, offset).map_err(of_docker)?;
+        let reader = image.danger_open_layer_unverified(digest, offset).map_err(of_docker_tar)?;
         Ok(UnverifiedBlob::from_read(reader))
     }
 
@@ -122,7 +127,7 @@ impl State {
 type Cursor = std::io::Cursor<Bytes>;
 
 #[async_trait]
-impl Source for DockerArchiveSource {
+impl Source for DockerTarSource {
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor> {
         let selector = selector.clone();
         self.read(move |state| Ok(state.resolve(&selector)?.manifest.descriptor())).await
@@ -149,8 +154,8 @@ impl Source for DockerArchiveSource {
         self.read(move |state| {
             let found = state.find(|opened| opened.image.layer(&digest).is_ok())?;
             let opened = found.ok_or_else(|| state.missing("blob", &digest))?;
-            let layer = opened.image.layer(&digest).map_err(of_docker)?;
-            opened.image.layer_size(layer).map_err(of_docker)
+            let layer = opened.image.layer(&digest).map_err(of_docker_tar)?;
+            opened.image.layer_size(layer).map_err(of_docker_tar)
         })
         .await
     }
