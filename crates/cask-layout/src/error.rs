@@ -88,6 +88,16 @@ impl Error {
         Self::new(kind, operation, subject).with_source(error)
     }
 
+    /// Wraps an error of the operating system, for who opens directories for
+    /// [`Layout::of_directory`](crate::Layout::of_directory).
+    pub fn of_system(
+        error: impl Into<io::Error>,
+        operation: &'static str,
+        path: impl AsRef<std::path::Path>,
+    ) -> Self {
+        Self::io(error, operation, path.as_ref().display())
+    }
+
     /// Adds why, where no other error says so.
     pub(crate) fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());

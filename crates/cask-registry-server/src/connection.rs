@@ -1,0 +1,197 @@
+//! One connection.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+
+use crate::event::Recording;
+use crate::server::Next;
+use crate::{Registry, RemoteAddress, ServerOptions};
+
+/// For how long a client may take to agree on keys.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes that the head of a request may have: 64 KiB.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// The most header fields that a request may have.
+const MAX_HEADERS: usize = 100;
+
+/// The most requests at a time on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 64;
+
+/// How often a silent client of HTTP/2 is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) remote: SocketAddr,
+    pub(crate) registry: Registry,
+    pub(crate) options: Arc<ServerOptions>,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(connection: Connection, stopped: watch::Receiver<bool>) {
+    let Connection { stream, remote, registry, options } = connection;
+    // Small answers go out at once. Without it they are slower, not wrong.
+    let _ = stream.set_nodelay(true);
+    let stream = Impatient::new(stream, options.write_timeout);
+    let Some(tls) = &options.tls else {
+        return serve_stream(stream, false, remote, registry, options, stopped).await;
+    };
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        serve_stream(stream, http2, remote, registry, options, stopped).await;
+    }
+}
+
+async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    http2: bool,
+    remote: SocketAddr,
+    registry: Registry,
+    options: Arc<ServerOptions>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .adaptive_window(true);
+    let service = service_fn(move |request| {
+        let (registry, options) = (registry.clone(), Arc::clone(&options));
+        async move { Ok::<_, Infallible>(respond(request, remote, registry, &options).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // A connection that breaks concerns nobody: its requests are in the access log.
+            _ = connection.as_mut() => return,
+            _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    remote: SocketAddr,
+    registry: Registry,
+    options: &ServerOptions,
+) -> http::Response<crate::ResponseBody> {
+    let mut request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+    request.extensions_mut().insert(RemoteAddress(remote));
+    let log = options.access_log.clone();
+    let recording = log.map(|log| Recording::new(log, remote, &request));
+    let response = match &options.middleware {
+        Some(middleware) => middleware(request, Next::new(registry)).await,
+        None => registry.answer(request).await,
+    };
+    match recording {
+        Some(recording) => recording.follow(response),
+        None => response,
+    }
+}
+
+/// A stream whose writes fail if the other side takes nothing for too long.
+struct Impatient {
+    stream: TcpStream,
+    timeout: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Impatient {
+    fn new(stream: TcpStream, timeout: Duration) -> Self {
+        Self { stream, timeout, waiting: None }
+    }
+
+    fn check<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.waiting = None;
+            return polled;
+        }
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        match waiting.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.check(context, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.check(context, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,135 @@
+//! Over a real connection.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::support::{Place, digest_of, options};
+use crate::{AccessEvent, Middleware, Registry, Server, ServerOptions, full_body};
+
+async fn start(options_of: ServerOptions) -> (Server, tempfile::TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    let registry = Registry::open(root.path(), options()).unwrap();
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    (Server::bind(address, registry, options_of).await.unwrap(), root)
+}
+
+/// Sends bytes and reads until the other side closes.
+async fn exchange(server: &Server, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn requests_are_logged_and_the_server_ends() {
+    let events: Arc<Mutex<Vec<AccessEvent>>> = Arc::default();
+    let sink = Arc::clone(&events);
+    let mut with_log = ServerOptions::default();
+    with_log.access_log = Some(Arc::new(move |event| sink.lock().unwrap().push(event.clone())));
+    let (server, root) = start(with_log).await;
+    let request = "GET /v2/?x=1 HTTP/1.1\r\nhost: x\r\nuser-agent: me\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&server, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{}"), "{answer}");
+    server.shut_down().await;
+    let events = events.lock().unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].target.as_str(), events[0].response_bytes), ("/v2/?x=1", 2));
+    assert_eq!(events[0].user_agent.as_deref(), Some("me"));
+    assert!(events[0].complete && events[0].status == 200);
+    assert_eq!(root.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_body_does_not_hide_the_answer() {
+    let (server, _root) = start(ServerOptions::default()).await;
+    let head = "PATCH /v2/a/blobs/uploads/none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        content-length: 500000\r\n\r\n";
+    let mut request = head.as_bytes().to_vec();
+    request.resize(request.len() + 500_000, b'x');
+    let answer = exchange(&server, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn heads_have_limits() {
+    let mut hasty = ServerOptions::default();
+    hasty.header_timeout = Duration::from_millis(200);
+    let (server, _root) = start(hasty).await;
+    let long = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    assert!(!exchange(&server, long.as_bytes()).await.contains("200 OK"));
+    let many = format!("GET /v2/ HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
+    assert!(!exchange(&server, many.as_bytes()).await.contains("200 OK"));
+    assert!(!exchange(&server, b"GET /v2/ HTTP/1.1\r\nhost").await.contains("200 OK"));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_broken_upload_keeps_what_came() {
+    let (server, _root) = start(ServerOptions::default()).await;
+    let post = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&server, post.as_bytes()).await;
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let patch = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n12345");
+    stream.write_all(patch.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let get = format!("GET {location} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer = exchange(&server, get.as_bytes()).await;
+    assert!(answer.contains("range: 0-4\r\n"), "{answer}");
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn middleware_answers_or_passes_on() {
+    let middleware: Middleware = Arc::new(|request, next| {
+        async move {
+            if request.uri().path() == "/mine" {
+                return http::Response::new(full_body("hello"));
+            }
+            let mut response = next.answer(request).await;
+            response.headers_mut().insert("x-seen", http::HeaderValue::from_static("yes"));
+            response
+        }
+        .boxed()
+    });
+    let mut with = ServerOptions::default();
+    with.middleware = Some(middleware);
+    let (server, _root) = start(with).await;
+    let get = |path| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(exchange(&server, get("/mine").as_bytes()).await.ends_with("hello"));
+    assert!(exchange(&server, get("/v2/").as_bytes()).await.contains("x-seen: yes"));
+    server.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_push_at_the_same_time_and_nothing_is_lost() {
+    let place = Arc::new(Place::new());
+    let mut pushing = tokio::task::JoinSet::new();
+    for number in 0..24 {
+        let place = Arc::clone(&place);
+        pushing.spawn(async move {
+            let tag = format!("v{number}");
+            place.push_image("a", &tag, &format!("layer {}", number % 5)).await;
+        });
+    }
+    while let Some(pushed) = pushing.join_next().await {
+        pushed.unwrap();
+    }
+    let tags = place.call("GET", "/v2/a/tags/list").await;
+    let tags: serde_json::Value = serde_json::from_slice(tags.body()).unwrap();
+    assert_eq!(tags["tags"].as_array().unwrap().len(), 24);
+    let layer = place.call("GET", &format!("/v2/a/blobs/{}", digest_of(b"layer 3"))).await;
+    assert_eq!(&layer.body()[..], b"layer 3");
+}
