@@ -65,6 +65,15 @@ pub trait Source: Send + Sync {
     /// `NotFound` if there is no such image, `InvalidLocation` if several could be meant.
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor>;
 
+    /// Resolves what the location says without reading the manifest, for callers that want nothing
+    /// but the digest; `None` where it may as well be read. Registries count who reads.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    async fn look_up(&self) -> Result<Option<Descriptor>> {
+        Ok(None)
+    }
+
     /// Reads a manifest or an index. The implementer bounds how much it reads by the descriptor's
     /// size and [`MAX_MANIFEST_BYTES`](cask_image::MAX_MANIFEST_BYTES).
     ///

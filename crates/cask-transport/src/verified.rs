@@ -40,6 +40,21 @@ impl VerifiedSource {
         self.0.resolve(selector).await
     }
 
+    /// Resolves what the location says, for callers that want nothing but the digest: as a registry
+    /// tells it, or else of the manifest, which is read and checked.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve) and [`manifest`](Self::manifest).
+    pub async fn look_up(&self) -> Result<Descriptor> {
+        match self.0.look_up().await? {
+            Some(descriptor) => Ok(descriptor),
+            None => {
+                let descriptor = self.resolve(&Selector::Chosen).await?;
+                self.manifest(&descriptor).await.map(|manifest| manifest.descriptor())
+            }
+        }
+    }
+
     /// Reads a manifest or an index; from the descriptor itself, where that carries the bytes.
     ///
     /// # Errors

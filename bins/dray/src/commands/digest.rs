@@ -1,7 +1,6 @@
 //! `dray digest`
 
 use anyhow::Result;
-use cask::transport::Selector;
 use clap::Args;
 
 use crate::context::Context;
@@ -17,10 +16,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let image = context.image(&arguments.image, &context.transports())?;
     cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
-    let source = image.source().await?;
-    let descriptor = source.resolve(&Selector::Chosen).await?;
-    // Whoever asks for a digest is going to rely on it.
-    let manifest = source.manifest(&descriptor).await?;
-    crate::output::line(manifest.digest().as_str())?;
+    let descriptor = image.source().await?.look_up().await?;
+    crate::output::line(descriptor.digest.as_str())?;
     Ok(())
 }
