@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::event::Recording;
 use crate::server::Next;
-use crate::{Registry, RemoteAddress, ServerOptions};
+use crate::{Refusal, RefusalCode, Registry, RemoteAddress, ServerOptions};
 
 /// For how long a client may take to agree on keys.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,7 +114,9 @@ async fn respond(
     request.extensions_mut().insert(RemoteAddress(remote));
     let log = options.access_log.clone();
     let recording = log.map(|log| Recording::new(log, remote, &request));
+    // The parser of HTTP/1 gives up only while a head is not complete.
     let response = match &options.middleware {
+        _ if head_bytes(&request) > MAX_HEAD_BYTES => too_large(),
         Some(middleware) => middleware(request, Next::new(registry)).await,
         None => registry.answer(request).await,
     };
@@ -122,6 +124,19 @@ async fn respond(
         Some(recording) => recording.follow(response),
         None => response,
     }
+}
+
+/// How many bytes the head of a request has, about.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let fields = request.headers().iter();
+    target + fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
+fn too_large() -> http::Response<crate::ResponseBody> {
+    let words = "the head of the request is too large";
+    let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Refusal::new(RefusalCode::Unsupported, words).with_status(status).into_response()
 }
 
 /// A stream whose writes fail if the other side takes nothing for too long.

@@ -3,3 +3,4 @@
 pub mod conformance;
 pub mod generate;
 pub mod memory;
+pub mod registry;

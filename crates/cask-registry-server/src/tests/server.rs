@@ -65,7 +65,8 @@ async fn heads_have_limits() {
     let mut hasty = ServerOptions::default();
     hasty.header_timeout = Duration::from_millis(200);
     let (server, _root) = start(hasty).await;
-    let long = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    let long =
+        format!("GET /v2/ HTTP/1.1\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     assert!(!exchange(&server, long.as_bytes()).await.contains("200 OK"));
     let many = format!("GET /v2/ HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
     assert!(!exchange(&server, many.as_bytes()).await.contains("200 OK"));
