@@ -10,8 +10,9 @@ use toml_parser::lexer::TokenKind;
 use crate::file::MAX_FILE_BYTES;
 use crate::{Error, ErrorKind};
 
-/// The most parts that a dotted key may have. No format here has keys of more than two; the parser
-/// nests once per part, and would not stop.
+/// The most parts that a dotted key may have. No format here has keys of more than two. The parser
+/// allows 80 of them at each of 80 levels of inline tables, and takes the result apart by
+/// recursion: that is more than the stack of a thread holds.
 const MAX_KEY_PARTS: usize = 16;
 
 /// Where a text came from, and where its lines begin.
