@@ -17,6 +17,10 @@ pub struct TransportOptions {
     pub extend_archives: bool,
     /// A new Docker archive is an OCI layout too, which keeps manifests and compressed layers.
     pub hybrid_docker_archives: bool,
+    /// Which Docker daemon, and how it is reached. Its temporary files go to
+    /// [`temporary_directory`](Self::temporary_directory) whatever is said here.
+    #[cfg(feature = "docker-daemon")]
+    pub docker_daemon: cask_transport_docker_daemon::DockerDaemonOptions,
 }
 
 impl Default for TransportOptions {
@@ -27,6 +31,8 @@ impl Default for TransportOptions {
             shared_blob_directory: None,
             extend_archives: false,
             hybrid_docker_archives: false,
+            #[cfg(feature = "docker-daemon")]
+            docker_daemon: cask_transport_docker_daemon::DockerDaemonOptions::default(),
         }
     }
 }
@@ -38,6 +44,8 @@ pub fn transports(options: &TransportOptions) -> Transports {
     let transports = transports.with(cask_transport_dir::DirTransport);
     #[cfg(feature = "docker-archive")]
     let transports = transports.with(docker_archive(options));
+    #[cfg(feature = "docker-daemon")]
+    let transports = transports.with(docker_daemon(options));
     #[cfg(feature = "oci")]
     let transports = transports.with(oci(options));
     #[cfg(feature = "oci-archive")]
@@ -68,6 +76,16 @@ fn docker_archive(
         archive.layout = Layout::Hybrid;
     }
     DockerArchiveTransport::new(archive)
+}
+
+#[cfg(feature = "docker-daemon")]
+fn docker_daemon(
+    options: &TransportOptions,
+) -> cask_transport_docker_daemon::DockerDaemonTransport {
+    let mut daemon = options.docker_daemon.clone();
+    daemon.read.spool_directory.clone_from(&options.temporary_directory);
+    daemon.spool_directory = Some(options.temporary_directory.clone());
+    cask_transport_docker_daemon::DockerDaemonTransport::new(daemon)
 }
 
 #[cfg(feature = "oci-archive")]
