@@ -148,7 +148,7 @@ fn prefixes(tables: &Tables) -> usize {
         let conf = one(text(row, "prefix"), text(row, "location")).ok()?;
         let resolution = conf.resolve(&reference, Access::Write).ok()?;
         resolution.prefix()?;
-        Some(resolution.primary().reference().to_string())
+        Some(resolution.primary()?.reference().to_string())
     };
     tables.run("image/pkg/sysregistriesv2 TestRefMatchingSubdomainPrefix:literal", covers)
         + tables.run("image/pkg/sysregistriesv2 TestRefMatchingPrefix:literal", covers)

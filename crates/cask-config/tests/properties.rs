@@ -92,7 +92,7 @@ proptest! {
                 Some(found) => format!("l.m/n{}", &name[found.covers(&name).unwrap()..]),
                 None => name.clone(),
             };
-            prop_assert_eq!(resolution.primary().reference().to_string(), expected);
+            prop_assert_eq!(resolution.primary().unwrap().reference().to_string(), expected);
         }
     }
 

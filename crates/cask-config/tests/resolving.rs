@@ -50,7 +50,7 @@ fn mirrors_come_first_when_reading_and_never_when_writing() {
         assert_eq!(found, expected);
         let mirrors = resolution.endpoints().iter().filter(|place| place.is_mirror()).count();
         assert_eq!(mirrors, expected.len() - 1);
-        assert!(!resolution.primary().is_mirror());
+        assert!(resolution.primary().is_some_and(|primary| !primary.is_mirror()));
     }
     check("127.0.0.1:1/a:1", Access::Read, &["127.0.0.1:2/m/a:1", "127.0.0.1:1/x/a:1"]);
     check("127.0.0.1:1/a:1", Access::Write, &["127.0.0.1:1/x/a:1"]);
@@ -107,6 +107,74 @@ fn a_blocked_registry_is_blocked_for_all() {
     assert!(conf(SKOPEO).check_not_blocked("blk.example").is_err());
     assert!(conf(SKOPEO).check_not_blocked("blk.example/team").is_err());
     assert!(conf(SKOPEO).check_not_blocked("other.example").is_ok());
+}
+
+/// What skopeo 1.9.3 did with the same configuration, but for the last registry, which it asks.
+const BLOCKED: &str = r#"
+[[registry]]
+location = "source.example"
+blocked = true
+[[registry.mirror]]
+location = "127.0.0.1:2/m"
+
+[[registry]]
+prefix = "leads.example"
+location = "source.example/z"
+
+[[registry]]
+prefix = "mirrored.example"
+location = "127.0.0.1:5/x"
+[[registry.mirror]]
+location = "source.example/z"
+
+[[registry]]
+prefix = "moved.example"
+location = "127.0.0.1:6/y"
+blocked = true
+"#;
+
+#[test]
+fn what_is_blocked_is_the_place_that_would_be_asked() {
+    #[track_caller]
+    fn check(reference: &str, access: Access, expected: Result<&[&str], &str>) {
+        match (conf(BLOCKED).resolve(&reference.parse().unwrap(), access), expected) {
+            (Ok(found), Ok(expected)) => {
+                let found: Vec<_> =
+                    found.endpoints().iter().map(|place| place.reference().to_string()).collect();
+                assert_eq!(found, expected);
+            }
+            (Err(error), Err(expected)) => {
+                assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Blocked, expected));
+            }
+            (found, expected) => panic!("{found:?} is not {expected:?}"),
+        }
+    }
+    const SOURCE: &str = "registry source.example is blocked in /etc/r.conf (line 2)";
+    // Never contact the source: its mirrors have to do.
+    check("source.example/a:1", Access::Read, Ok(&["127.0.0.1:2/m/a:1"]));
+    check("source.example/a:1", Access::Write, Err(SOURCE));
+    check("leads.example/a:1", Access::Read, Err(SOURCE));
+    check("leads.example/a:1", Access::Write, Err(SOURCE));
+    check("mirrored.example/a:1", Access::Read, Ok(&["127.0.0.1:5/x/a:1"]));
+    let moved = "registry moved.example is blocked in /etc/r.conf (line 18)";
+    check("moved.example/a:1", Access::Read, Err(moved));
+}
+
+#[test]
+fn blocked_places_are_told_among_the_failures() {
+    let resolution = resolve(&conf(BLOCKED), "source.example/a:1", Access::Read);
+    assert_eq!(resolution.primary(), None);
+    assert_eq!(
+        resolution.failure(&["refused"]),
+        "(Mirrors also failed: [127.0.0.1:2/m/a:1: refused]): source.example/a:1: registry \
+         source.example is blocked in /etc/r.conf (line 2)"
+    );
+    let resolution = resolve(&conf(BLOCKED), "mirrored.example/a:1", Access::Read);
+    assert_eq!(
+        resolution.failure(&["refused"]),
+        "(Mirrors also failed: [source.example/z/a:1: registry source.example is blocked in \
+         /etc/r.conf (line 2)]): 127.0.0.1:5/x/a:1: refused"
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub enum Access {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
     endpoints: Vec<Endpoint>,
+    blocked: Vec<BlockedPlace>,
     prefix: Option<String>,
 }
 
@@ -34,51 +35,56 @@ pub struct Endpoint {
     is_original_host: bool,
 }
 
+/// A place that must not be asked, kept for the report of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct BlockedPlace {
+    /// How many endpoints come before it.
+    endpoints_before: usize,
+    reference: Reference,
+    reason: String,
+}
+
 impl RegistriesConf {
     /// Says where an image is to be read from or written to.
     ///
     /// For a name that no registry of the configuration covers that is the name itself. A
     /// reference without tag and digest counts as one with a tag, and stays without.
     ///
+    /// A registry that is blocked is left out, but not its mirrors: that is how a cluster is told
+    /// never to contact the source. What a mirror or a location leads to may be blocked as well.
+    ///
     /// Source: containers/image, `FindRegistry` and `PullSourcesFromReference`, which it uses for
     /// reading single images only, and with the name alone to find the registry: here a prefix may
     /// have a tag or a digest, as containers-registries.conf(5) says.
     ///
     /// # Errors
-    /// [`ErrorKind::Blocked`], with the words `registry PREFIX is blocked in FILE`;
-    /// [`ErrorKind::Rewrite`] if the location of the registry or of one of its mirrors makes no
-    /// reference of this one.
+    /// [`ErrorKind::Blocked`], with the words `registry PREFIX is blocked in FILE`, if that leaves
+    /// no place; [`ErrorKind::Rewrite`] if the location of the registry or of one of its mirrors
+    /// makes no reference of this one.
     pub fn resolve(&self, reference: &Reference, access: Access) -> Result<Resolution, Error> {
+        let mut resolution =
+            Resolution { endpoints: Vec::new(), blocked: Vec::new(), prefix: None };
         let Some(registry) = self.find(&reference.to_string()) else {
-            let endpoint = Endpoint {
-                reference: reference.clone(),
-                insecure: false,
-                is_mirror: false,
-                is_original_host: true,
-            };
-            return Ok(Resolution { endpoints: vec![endpoint], prefix: None });
+            let endpoint = Endpoint::new(reference.clone(), false, false, reference);
+            resolution.endpoints.push(endpoint);
+            return Ok(resolution);
         };
-        check_blocked(registry)?;
-        let endpoint = |location: &str, insecure, is_mirror| {
-            let reference_there = registry.rewrite(reference, location)?;
-            let is_original_host = reference_there.domain() == reference.domain();
-            Ok(Endpoint { reference: reference_there, insecure, is_mirror, is_original_host })
-        };
-        let mirrors = registry.mirrors.iter();
-        let mirrors = mirrors.filter(|mirror| {
-            let rule = match registry.mirror_by_digest_only {
-                true => PullFromMirror::DigestOnly,
-                false => mirror.pull_from_mirror,
-            };
-            access == Access::Read && rule.allows(reference)
-        });
-        let mirrors = mirrors.map(|mirror| endpoint(&mirror.location, mirror.insecure, true));
-        let primary =
-            std::iter::once_with(|| endpoint(&registry.location, registry.insecure, false));
-        Ok(Resolution {
-            endpoints: mirrors.chain(primary).collect::<Result<_, _>>()?,
-            prefix: Some(registry.prefix.clone()),
-        })
+        resolution.prefix = Some(registry.prefix.clone());
+        let rule = registry.mirror_by_digest_only.then_some(PullFromMirror::DigestOnly);
+        for mirror in registry.mirrors.iter().filter(|_| access == Access::Read) {
+            if rule.unwrap_or(mirror.pull_from_mirror).allows(reference) {
+                let there = registry.rewrite(reference, &mirror.location)?;
+                let endpoint = Endpoint::new(there, mirror.insecure, true, reference);
+                self.add(&mut resolution, endpoint, None);
+            }
+        }
+        let there = registry.rewrite(reference, &registry.location)?;
+        let endpoint = Endpoint::new(there, registry.insecure, false, reference);
+        self.add(&mut resolution, endpoint, Some(registry));
+        match resolution.endpoints.is_empty() {
+            true => Err(Error::new(ErrorKind::Blocked, resolution.failure::<&str>(&[]))),
+            false => Ok(resolution),
+        }
     }
 
     /// Checks that a host, a namespace, a repository or a reference is not blocked: for verbs that
@@ -87,26 +93,33 @@ impl RegistriesConf {
     /// # Errors
     /// [`ErrorKind::Blocked`], with the words `registry PREFIX is blocked in FILE`.
     pub fn check_not_blocked(&self, name: &str) -> Result<(), Error> {
-        self.find(name).map_or(Ok(()), check_blocked)
+        let blocked = self.find(name).filter(|registry| registry.blocked);
+        blocked.map_or(Ok(()), |by| Err(Error::new(ErrorKind::Blocked, reason(by))))
+    }
+
+    /// Adds a place, unless it is blocked: by the registry that it stands for, or by one that
+    /// covers its own name.
+    fn add(&self, to: &mut Resolution, endpoint: Endpoint, of: Option<&Registry>) {
+        let mut registries = of.into_iter().chain(self.find(&endpoint.reference.to_string()));
+        let Some(by) = registries.find(|registry| registry.blocked) else {
+            return to.endpoints.push(endpoint);
+        };
+        let endpoints_before = to.endpoints.len();
+        let (reference, reason) = (endpoint.reference, reason(by));
+        to.blocked.push(BlockedPlace { endpoints_before, reference, reason });
     }
 }
 
-fn check_blocked(registry: &Registry) -> Result<(), Error> {
-    if !registry.blocked {
-        return Ok(());
-    }
-    let Registry { prefix, file, line, .. } = registry;
-    let message = format!("registry {prefix} is blocked in {file} (line {line})");
+fn reason(by: &Registry) -> String {
+    let Registry { prefix, file, line, .. } = by;
     // Both come from files, and a terminal could obey them.
-    let message = match message.contains(char::is_control) {
-        true => format!(
-            "registry {} is blocked in {} (line {line})",
-            quoted_as_go(prefix),
-            quoted_as_go(file)
-        ),
-        false => message,
-    };
-    Err(Error::new(ErrorKind::Blocked, message))
+    match [prefix, file].iter().any(|text| text.contains(char::is_control)) {
+        true => {
+            let [prefix, file] = [prefix, file].map(|text| quoted_as_go(text));
+            format!("registry {prefix} is blocked in {file} (line {line})")
+        }
+        false => format!("registry {prefix} is blocked in {file} (line {line})"),
+    }
 }
 
 impl PullFromMirror {
@@ -120,14 +133,15 @@ impl PullFromMirror {
 }
 
 impl Resolution {
-    /// The places, the registry itself last. There is at least one.
+    /// The places that may be asked, the registry itself last. There is at least one.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// The registry itself.
-    pub fn primary(&self) -> &Endpoint {
-        self.endpoints.last().expect("the registry itself is always there")
+    /// The registry itself, which is the only place for [`Access::Write`]; `None` if it is blocked
+    /// and has mirrors that are not.
+    pub fn primary(&self) -> Option<&Endpoint> {
+        self.endpoints.last().filter(|endpoint| !endpoint.is_mirror)
     }
 
     /// The prefix of the configuration that decided this, if one did.
@@ -135,27 +149,37 @@ impl Resolution {
         self.prefix.as_deref()
     }
 
-    /// Says in one line why all places failed, given the reason of each in their order: the reason
-    /// alone where there is but one place.
+    /// Says in one line why all places failed, given the reason of each [endpoint](Self::endpoints)
+    /// in their order: the reason alone where there is but one place. Blocked places are added.
     ///
     /// Source: containers/image, `(Mirrors also failed: [REFERENCE: REASON] …): REFERENCE:
     /// REASON`, which puts each mirror on a line of its own.
     pub fn failure<R: fmt::Display>(&self, reasons: &[R]) -> String {
-        let mut tried = self.endpoints.iter().zip(reasons).rev();
-        let Some((last, reason)) = tried.next() else { return String::new() };
-        let others = tried.rev().map(|(place, why)| format!("[{}: {why}]", place.reference));
-        let others: Vec<_> = others.collect();
-        match others.is_empty() {
-            true => reason.to_string(),
-            false => {
-                let others = others.join(" ");
-                format!("(Mirrors also failed: {others}): {}: {reason}", last.reference)
+        let mut blocked = self.blocked.iter().peekable();
+        let mut tried: Vec<(&Reference, String)> = Vec::new();
+        for index in 0..=self.endpoints.len() {
+            while let Some(place) = blocked.next_if(|place| place.endpoints_before == index) {
+                tried.push((&place.reference, place.reason.clone()));
+            }
+            if let (Some(place), Some(why)) = (self.endpoints.get(index), reasons.get(index)) {
+                tried.push((&place.reference, why.to_string()));
             }
         }
+        let Some((last, reason)) = tried.pop() else { return String::new() };
+        if tried.is_empty() {
+            return reason;
+        }
+        let others: Vec<_> = tried.iter().map(|(place, why)| format!("[{place}: {why}]")).collect();
+        format!("(Mirrors also failed: {}): {last}: {reason}", others.join(" "))
     }
 }
 
 impl Endpoint {
+    fn new(reference: Reference, insecure: bool, is_mirror: bool, original: &Reference) -> Self {
+        let is_original_host = reference.domain().eq_ignore_ascii_case(original.domain());
+        Self { reference, insecure, is_mirror, is_original_host }
+    }
+
     /// What the image is called there.
     pub fn reference(&self) -> &Reference {
         &self.reference
