@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Write the digest of the copied image to this file
     #[arg(long, value_name = "FILE")]
     digestfile: Option<PathBuf>,
-    /// Give the image this name too (docker-archive only)
+    /// Give the image this name too (docker-archive and docker-daemon only)
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) additional_tag: Vec<String>,
     /// Do not copy signatures
@@ -77,6 +77,12 @@ pub(crate) struct Arguments {
     /// Where the destination's layouts share their blobs
     #[arg(long, value_name = "DIRECTORY")]
     dest_shared_blob_dir: Option<PathBuf>,
+    /// Use the source's Docker daemon here [default: unix:///var/run/docker.sock]
+    #[arg(long, value_name = "HOST")]
+    src_daemon_host: Option<String>,
+    /// Use the destination's Docker daemon here
+    #[arg(long, value_name = "HOST")]
+    dest_daemon_host: Option<String>,
     /// How many blobs are copied at once [default: 6]
     #[arg(long, value_name = "N")]
     pub(crate) image_parallel_copies: Option<usize>,
@@ -106,10 +112,15 @@ pub(crate) enum IndexChoice {
 /// Copies.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let global = &context.global;
-    let sources = options::transports::make(global, arguments.src_shared_blob_dir.as_deref());
+    let mut here = options::transports::options(global, arguments.src_shared_blob_dir.as_deref());
+    let host = arguments.src_daemon_host.as_deref();
+    options::transports::set_daemon(&mut here, "--src-daemon-host", host)?;
+    let sources = cask::transports(&here);
     let mut there = options::transports::options(global, arguments.dest_shared_blob_dir.as_deref());
     there.extend_archives = arguments.dest_append;
     there.hybrid_docker_archives = arguments.dest_hybrid;
+    let host = arguments.dest_daemon_host.as_deref();
+    options::transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
     let destinations = cask::transports(&there);
     let from = sources
         .parse(&arguments.source_image)

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use cask::TransportOptions;
+use cask::docker_daemon::DaemonAddress;
 use cask::transport::Transports;
 
 use crate::cli::GlobalArguments;
@@ -16,6 +18,18 @@ pub(crate) fn options(global: &GlobalArguments, shared_blobs: Option<&Path>) -> 
     }
     options.shared_blob_directory = shared_blobs.map(Path::to_owned);
     options
+}
+
+/// Sets which Docker daemon `docker-daemon:` means, if one was named by a flag.
+pub(crate) fn set_daemon(
+    options: &mut TransportOptions,
+    flag: &'static str,
+    host: Option<&str>,
+) -> Result<()> {
+    if let Some(host) = host.filter(|host| !host.is_empty()) {
+        options.docker_daemon.address = DaemonAddress::parse(host).context(flag)?;
+    }
+    Ok(())
 }
 
 /// Makes the set of transports.

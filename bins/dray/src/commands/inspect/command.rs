@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// Where layouts share their blobs
     #[arg(long, value_name = "DIRECTORY")]
     shared_blob_dir: Option<std::path::PathBuf>,
+    /// Use the Docker daemon here [default: unix:///var/run/docker.sock]
+    #[arg(long, value_name = "HOST")]
+    daemon_host: Option<String>,
 }
 
 /// Shows.
@@ -40,8 +43,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.raw && arguments.format.is_some() {
         bail!("raw output does not support format option");
     }
-    let transports =
-        options::transports::make(&context.global, arguments.shared_blob_dir.as_deref());
+    let shared_blobs = arguments.shared_blob_dir.as_deref();
+    let mut place = options::transports::options(&context.global, shared_blobs);
+    let host = arguments.daemon_host.as_deref();
+    options::transports::set_daemon(&mut place, "--daemon-host", host)?;
+    let transports = cask::transports(&place);
     let image = context.image(&arguments.image_name, &transports)?;
     let inspected =
         cask::copy::inspect(&*image, &*context.policy()?, context.global.require_signed).await?;
