@@ -178,6 +178,41 @@ fn blocked_places_are_told_among_the_failures() {
 }
 
 #[test]
+fn a_host_is_insecure_where_all_say_so() {
+    #[track_caller]
+    fn check(host: &str, expected: bool) {
+        let place = |prefix: &str, location: &str, insecure: bool| {
+            format!(
+                "[[registry]]\nprefix = \"{prefix}\"\nlocation = \"{location}\"\n\
+                 insecure = {insecure}\n"
+            )
+        };
+        let text = [
+            place("plain.example", "plain.example", true),
+            place("moved.example", "there.example:5000/x", true),
+            "[[registry.mirror]]\nlocation = \"mirror.example/y\"\ninsecure = true\n".into(),
+            place("mixed.example/a", "mixed.example/a", true),
+            place("mixed.example/b", "mixed.example/b", false),
+            "[[registry]]\nprefix = \"*.wild.example\"\ninsecure = true\n".into(),
+        ];
+        assert_eq!(conf(&text.concat()).is_insecure_host(host), expected, "{host}");
+    }
+    check("plain.example", true);
+    check("PLAIN.example", true);
+    check("plain.example:5000", true);
+    check("plain.example.org", false);
+    check("moved.example", false);
+    check("there.example:5000", true);
+    check("there.example", false);
+    check("mirror.example", true);
+    check("mirror.example:5000", false);
+    check("mixed.example", false);
+    check("a.wild.example:80", true);
+    check("wild.example", false);
+    check("other.example", false);
+}
+
+#[test]
 fn the_longest_prefix_wins() {
     #[track_caller]
     fn check(name: &str, expected: Option<&str>) {

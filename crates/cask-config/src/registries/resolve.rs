@@ -97,6 +97,22 @@ impl RegistriesConf {
         blocked.map_or(Ok(()), |by| Err(Error::new(ErrorKind::Blocked, reason(by))))
     }
 
+    /// Whether a host, with its port if it has one, may be spoken to without verified TLS: the
+    /// configuration sends images there, and says so for all of them.
+    ///
+    /// For connections that serve more than one image; [`Endpoint::is_insecure`] is of one.
+    pub fn is_insecure_host(&self, host: &str) -> bool {
+        let mut said = self.registries.values().flat_map(|registry| {
+            let own = match registry.location.as_str() {
+                "" => registry.covers(host).map(|_| registry.insecure),
+                location => is_at(location, host).then_some(registry.insecure),
+            };
+            let mirrors = registry.mirrors.iter().filter(|mirror| is_at(&mirror.location, host));
+            own.into_iter().chain(mirrors.map(|mirror| mirror.insecure))
+        });
+        said.next().is_some_and(|first| first && said.all(|insecure| insecure))
+    }
+
     /// Adds a place, unless it is blocked: by the registry that it stands for, or by one that
     /// covers its own name.
     fn add(&self, to: &mut Resolution, endpoint: Endpoint, of: Option<&Registry>) {
@@ -108,6 +124,15 @@ impl RegistriesConf {
         let (reference, reason) = (endpoint.reference, reason(by));
         to.blocked.push(BlockedPlace { endpoints_before, reference, reason });
     }
+}
+
+/// Whether a location is at a host. One without path and port is at all ports of its host, as its
+/// place may be taken by a prefix after which a port comes.
+fn is_at(location: &str, host: &str) -> bool {
+    let there = location.split('/').next().unwrap_or_default();
+    let Some((start, rest)) = host.split_at_checked(there.len()) else { return false };
+    let is_open = there.len() == location.len();
+    start.eq_ignore_ascii_case(there) && (rest.is_empty() || is_open && rest.starts_with(':'))
 }
 
 fn reason(by: &Registry) -> String {
