@@ -58,7 +58,7 @@ impl Client {
 
     /// Sees whether there is a daemon.
     pub(crate) async fn ping(&self) -> Result<()> {
-        let operation = "asking the Docker daemon";
+        let operation = "loading image to docker engine";
         let answer = self.get(operation, "/_ping").await?;
         match answer.status {
             status if status.is_server_error() => Err(answer.refusal(self).await),
@@ -91,7 +91,7 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/x-tar")
             .body(body)
             .expect("addresses and image names are fit for a URL");
-        let stream = connect(&self.options).await?;
+        let stream = connect(operation, &self.options).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(operation, error))?;

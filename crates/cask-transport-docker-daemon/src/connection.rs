@@ -19,8 +19,11 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
 /// Connects, within the time that the options allow.
-pub(crate) async fn connect(options: &DockerDaemonOptions) -> Result<Pin<Box<dyn Duplex>>> {
-    match tokio::time::timeout(options.connect_timeout, open(options)).await {
+pub(crate) async fn connect(
+    operation: &'static str,
+    options: &DockerDaemonOptions,
+) -> Result<Pin<Box<dyn Duplex>>> {
+    match tokio::time::timeout(options.connect_timeout, open(operation, options)).await {
         Ok(result) => result,
         Err(_) => {
             let seconds = options.connect_timeout.as_secs_f64();
@@ -28,14 +31,17 @@ pub(crate) async fn connect(options: &DockerDaemonOptions) -> Result<Pin<Box<dyn
                 io::ErrorKind::TimedOut,
                 format!("no connection after {seconds} seconds"),
             );
-            Err(unreachable(&options.address, why))
+            Err(unreachable(operation, &options.address, why))
         }
     }
 }
 
-async fn open(options: &DockerDaemonOptions) -> Result<Pin<Box<dyn Duplex>>> {
+async fn open(
+    operation: &'static str,
+    options: &DockerDaemonOptions,
+) -> Result<Pin<Box<dyn Duplex>>> {
     let address = &options.address;
-    let failed = |error| unreachable(address, error);
+    let failed = |error| unreachable(operation, address, error);
     match &address.at {
         At::Unix(path) => Ok(Box::pin(UnixStream::connect(path).await.map_err(failed)?)),
         At::Network { host, port, tls, .. } => {
@@ -57,7 +63,7 @@ async fn open(options: &DockerDaemonOptions) -> Result<Pin<Box<dyn Duplex>>> {
 }
 
 /// The words of Docker's client.
-fn unreachable(address: &DaemonAddress, error: io::Error) -> Error {
+fn unreachable(operation: &'static str, address: &DaemonAddress, error: io::Error) -> Error {
     let (kind, detail, hint) = match error.kind() {
         io::ErrorKind::PermissionDenied => (
             ErrorKind::Denied,
@@ -71,10 +77,10 @@ fn unreachable(address: &DaemonAddress, error: io::Error) -> Error {
             format!(
                 "Cannot connect to the Docker daemon at {address}. Is the docker daemon running?"
             ),
-            "--src-daemon-host and --dest-daemon-host name another daemon",
+            "start it, or name another one by --daemon-host, --src-daemon-host, --dest-daemon-host",
         ),
     };
-    Error::new(kind, "", "").with_detail(detail).with_hint(hint).with_source(error)
+    Error::new(kind, operation, "").with_detail(detail).with_hint(hint).with_source(error)
 }
 
 fn no_tls(address: &DaemonAddress, error: io::Error) -> Error {

@@ -216,9 +216,11 @@ async fn no_daemon_is_said_at_once() {
     let expected = "Cannot connect to the Docker daemon at unix:///nonexistent/socket. \
                     Is the docker daemon running?";
     let error = location.source().await.unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Network, expected));
+    assert_eq!(error.kind(), ErrorKind::Network);
+    assert_eq!(error.to_string(), format!("loading image from docker engine: {expected}"));
     let error = location.begin(&Default::default()).await.map(drop).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Network, expected));
+    assert_eq!(error.kind(), ErrorKind::Network);
+    assert_eq!(error.to_string(), format!("loading image to docker engine: {expected}"));
 }
 
 #[tokio::test]
