@@ -6,6 +6,7 @@ mod place;
 mod program;
 mod registry;
 mod scratch;
+mod served;
 mod tree;
 
 pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
@@ -14,4 +15,5 @@ pub use place::{Identity, Transport, digest, identity, layers};
 pub use program::{Outcome, cargo_built, command, dray, dray_with, run, skopeo, skopeo_with, tool};
 pub use registry::{Access, PASSWORD, Registry, USER};
 pub use scratch::{Scratch, scratch, session};
+pub use served::Served;
 pub use tree::{Tree, tree};

@@ -27,7 +27,8 @@ pub const USER: &str = "tester";
 pub const PASSWORD: &str = "secret pass";
 
 /// By bcrypt, at its least cost.
-const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu1Zbm2zGLePX9VTooeg0fAVe2y9a/dMu";
+pub(crate) const PASSWORD_HASH: &str =
+    "$2b$04$abcdefghijklmnopqrstuu1Zbm2zGLePX9VTooeg0fAVe2y9a/dMu";
 
 /// A registry that ends when it is dropped, and with the tests however they end.
 pub struct Registry {
@@ -60,7 +61,11 @@ impl Registry {
         };
         let tls = match access {
             Access::Tls => {
-                format!(", tls: {{certificate: {:?}, key: {:?}}}", at("certs/ca.crt"), at("key.pem"))
+                format!(
+                    ", tls: {{certificate: {:?}, key: {:?}}}",
+                    at("certs/ca.crt"),
+                    at("key.pem")
+                )
             }
             _ => String::new(),
         };
@@ -133,7 +138,7 @@ fn free_address() -> String {
 }
 
 /// Makes a key, and a certificate that it signs itself.
-fn certify(directory: &Path) {
+pub(crate) fn certify(directory: &Path) {
     let certs = directory.join("certs");
     std::fs::create_dir_all(&certs).expect("a new directory is writable");
     let made = Command::new("openssl")

@@ -72,6 +72,9 @@ pub(crate) enum Command {
     Delete(commands::delete::Arguments),
     ManifestDigest(commands::manifest_digest::Arguments),
     Validate(commands::validate::Arguments),
+    Login(commands::login::Arguments),
+    Logout(commands::logout::Arguments),
+    Serve(commands::serve::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]
     Man(commands::man::Arguments),

@@ -53,7 +53,8 @@ pub(crate) fn warning(progress: &Handle, message: &str) {
 
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     let of_transport = error.downcast_ref::<Error>().and_then(Error::hint);
-    of_transport.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
+    let of_server = error.downcast_ref::<cask_registry_server::Error>().and_then(|e| e.hint());
+    of_transport.or(of_server).or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
 }
 
 fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -93,6 +93,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::ManifestDigest(arguments) => commands::manifest_digest::run(&arguments),
         Command::Completion(arguments) => commands::completion::run(&arguments),
         Command::Man(arguments) => commands::man::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments, &context),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run_until_stopped(command, &context))
@@ -128,8 +129,13 @@ async fn run_command(command: Command, context: &Context) -> Result<()> {
         Command::Untag(arguments) => commands::untag::run(arguments, context).await,
         Command::Delete(arguments) => commands::delete::run(arguments, context).await,
         Command::Validate(arguments) => commands::validate::run(arguments, context).await,
-        Command::ManifestDigest(_) | Command::Completion(_) | Command::Man(_) => {
-            unreachable!("these run without a runtime")
+        Command::Login(arguments) => commands::login::run(arguments, context).await,
+        Command::Logout(arguments) => commands::logout::run(arguments, context).await,
+        Command::ManifestDigest(_)
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Serve(_) => {
+            unreachable!("these run without this runtime")
         }
     }
 }

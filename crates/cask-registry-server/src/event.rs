@@ -82,9 +82,11 @@ impl Recording {
         self.event.status = response.status();
         self.event.user = response.extensions_mut().remove::<User>().map(|user| user.0);
         self.event.error = response.extensions_mut().remove::<InternalError>().map(|e| e.0);
+        let length = response.headers().get(http::header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         response.map(|body| {
             self.event.complete = body.is_end_stream();
-            Followed { body, recording: self }.boxed_unsync()
+            Followed { body, length, recording: self }.boxed_unsync()
         })
     }
 }
@@ -99,6 +101,8 @@ impl Drop for Recording {
 /// A body that counts what is taken of it.
 struct Followed {
     body: ResponseBody,
+    /// What the head says: nobody asks for more, even to see that there is no more.
+    length: Option<u64>,
     recording: Recording,
 }
 
@@ -111,12 +115,12 @@ impl Body for Followed {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let ended = self.body.is_end_stream();
+        let (ended, length) = (self.body.is_end_stream(), self.length);
         let event = &mut self.recording.event;
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 event.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                event.complete = ended;
+                event.complete = ended || length == Some(event.response_bytes);
             }
             Poll::Ready(Some(Err(error))) => event.error = Some(error.to_string()),
             Poll::Ready(None) => event.complete = true,

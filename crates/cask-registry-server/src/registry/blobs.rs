@@ -16,7 +16,7 @@ impl Registry {
         let wanted = digest.clone();
         let opened = self.blocking(move |inner| {
             let layout = inner.existing(&name)?;
-            layout.open_blob(&wanted).map_err(|error| unknown_if_missing(error))
+            layout.open_blob(&wanted).map_err(unknown_if_missing)
         });
         let (file, size) = opened.await?;
         let tag = format!("\"{digest}\"");

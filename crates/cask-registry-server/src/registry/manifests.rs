@@ -265,7 +265,7 @@ fn check_links(
         Manifest::Image(image) => {
             check(&image.config)?;
             let stored = |layer: &&Descriptor| {
-                !(layer.media_type.is_nondistributable_layer() || !layer.urls.is_empty())
+                !layer.media_type.is_nondistributable_layer() && layer.urls.is_empty()
             };
             image.layers.iter().filter(stored).try_for_each(check)?;
         }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::support::{Place, digest_of, options};
-use crate::{AccessEvent, Middleware, Registry, Server, ServerOptions, full_body};
+use crate::{AccessEvent, AccessLog, Middleware, Registry, Server, ServerOptions, full_body};
 
 async fn start(options_of: ServerOptions) -> (Server, tempfile::TempDir) {
     let root = tempfile::tempdir().unwrap();
@@ -32,8 +32,8 @@ async fn exchange(server: &Server, request: &[u8]) -> String {
 async fn requests_are_logged_and_the_server_ends() {
     let events: Arc<Mutex<Vec<AccessEvent>>> = Arc::default();
     let sink = Arc::clone(&events);
-    let mut with_log = ServerOptions::default();
-    with_log.access_log = Some(Arc::new(move |event| sink.lock().unwrap().push(event.clone())));
+    let log: AccessLog = Arc::new(move |event| sink.lock().unwrap().push(event.clone()));
+    let with_log = ServerOptions { access_log: Some(log), ..ServerOptions::default() };
     let (server, root) = start(with_log).await;
     let request = "GET /v2/?x=1 HTTP/1.1\r\nhost: x\r\nuser-agent: me\r\nconnection: close\r\n\r\n";
     let answer = exchange(&server, request.as_bytes()).await;
@@ -62,8 +62,8 @@ async fn a_refused_body_does_not_hide_the_answer() {
 
 #[tokio::test]
 async fn heads_have_limits() {
-    let mut hasty = ServerOptions::default();
-    hasty.header_timeout = Duration::from_millis(200);
+    let header_timeout = Duration::from_millis(200);
+    let hasty = ServerOptions { header_timeout, ..ServerOptions::default() };
     let (server, _root) = start(hasty).await;
     let long =
         format!("GET /v2/ HTTP/1.1\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(100_000));
@@ -105,8 +105,7 @@ async fn middleware_answers_or_passes_on() {
         }
         .boxed()
     });
-    let mut with = ServerOptions::default();
-    with.middleware = Some(middleware);
+    let with = ServerOptions { middleware: Some(middleware), ..ServerOptions::default() };
     let (server, _root) = start(with).await;
     let get = |path| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     assert!(exchange(&server, get("/mine").as_bytes()).await.ends_with("hello"));
