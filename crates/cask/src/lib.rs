@@ -7,6 +7,8 @@ pub use cask_image as image;
 pub use cask_layer as layer;
 pub use cask_reference as reference;
 pub use cask_transport as transport;
+#[cfg(feature = "docker")]
+pub use cask_transport_docker as docker;
 #[cfg(feature = "docker-daemon")]
 pub use cask_transport_docker_daemon as docker_daemon;
 pub use cask_trust as trust;

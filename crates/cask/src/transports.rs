@@ -17,6 +17,9 @@ pub struct TransportOptions {
     pub extend_archives: bool,
     /// A new Docker archive is an OCI layout too, which keeps manifests and compressed layers.
     pub hybrid_docker_archives: bool,
+    /// How registries are found and spoken to.
+    #[cfg(feature = "docker")]
+    pub docker: cask_transport_docker::DockerOptions,
     /// Which Docker daemon, and how it is reached. Its temporary files go to
     /// [`temporary_directory`](Self::temporary_directory) whatever is said here.
     #[cfg(feature = "docker-daemon")]
@@ -31,6 +34,8 @@ impl Default for TransportOptions {
             shared_blob_directory: None,
             extend_archives: false,
             hybrid_docker_archives: false,
+            #[cfg(feature = "docker")]
+            docker: cask_transport_docker::DockerOptions::default(),
             #[cfg(feature = "docker-daemon")]
             docker_daemon: cask_transport_docker_daemon::DockerDaemonOptions::default(),
         }
@@ -42,6 +47,9 @@ pub fn transports(options: &TransportOptions) -> Transports {
     let transports = Transports::new();
     #[cfg(feature = "dir")]
     let transports = transports.with(cask_transport_dir::DirTransport);
+    #[cfg(feature = "docker")]
+    let transports = transports
+        .with(cask_transport_docker::DockerTransport::new(options.docker.clone()));
     #[cfg(feature = "docker-archive")]
     let transports = transports.with(docker_archive(options));
     #[cfg(feature = "docker-daemon")]
