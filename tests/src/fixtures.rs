@@ -146,6 +146,11 @@ impl Daemon {
         run(&mut self.command(line))
     }
 
+    /// Where it listens: `unix://` and a path.
+    pub fn host(&self) -> &str {
+        &self.socket
+    }
+
     /// The client, ready to be run.
     pub fn command(&self, line: &str) -> std::process::Command {
         let mut client = command(crate::peer::DOCKER);

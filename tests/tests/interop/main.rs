@@ -1,5 +1,6 @@
 //! The real tools read what `dray` wrote, and it reads what they wrote.
 
+mod daemon;
 mod index;
 mod loads;
 mod names;
