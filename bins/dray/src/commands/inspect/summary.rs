@@ -65,10 +65,11 @@ pub(crate) fn show(
     config_bytes: &[u8],
     template: Option<&str>,
 ) -> Result<()> {
-    let reference = image.reference().filter(|_| image.scheme() == "docker");
+    let reference = image.reference();
     let summary = Summary {
         name: reference.map(|reference| reference.name().to_owned()).unwrap_or_default(),
         tag: reference
+            .filter(|_| image.scheme() == "docker")
             .and_then(|reference| reference.tag())
             .map(|tag| tag.as_str().to_owned())
             .unwrap_or_default(),
