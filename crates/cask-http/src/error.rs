@@ -138,10 +138,14 @@ impl Error {
 }
 
 fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls);
+    let mut error = error;
+    loop {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        // The source of such an error is not what it wraps, but that one's source.
+        error = error.downcast_ref::<std::io::Error>()?.get_ref()?;
     }
-    error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
 }
 
 fn describe_io(error: &std::io::Error) -> Option<String> {

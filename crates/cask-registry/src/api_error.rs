@@ -73,17 +73,18 @@ impl ApiError {
         }
     }
 
-    /// Source: containers/image, `docker/errors.go`: the code is said only where the message is
-    /// not the usual one of the code.
+    /// What is said: `name unknown: repository name not known to registry`, but each thing once.
     fn text(&self) -> String {
         let code = self.code();
         let message = clean(self.message.as_deref().unwrap_or_default());
-        match CODES.iter().find(|(known, _)| *known == code) {
-            Some((_, usual)) if message.is_empty() || message == *usual => (*usual).to_owned(),
-            Some(_) => format!("{}: {message}", code.to_ascii_lowercase().replace('_', " ")),
-            None if message.is_empty() => format!("unknown: {}", clean(&code)),
-            None => format!("unknown: {message}"),
-        }
+        let Some((_, usual)) = CODES.iter().find(|(known, _)| *known == code) else {
+            let message = if message.is_empty() { clean(&code) } else { message };
+            return format!("unknown: {message}");
+        };
+        let message = if message.is_empty() { (*usual).to_owned() } else { message };
+        let name = code.to_ascii_lowercase().replace('_', " ");
+        let says_it_all = message == *usual && matches!(name.as_str(), "unauthorized" | "denied");
+        if says_it_all || message == name { message } else { format!("{name}: {message}") }
     }
 }
 
