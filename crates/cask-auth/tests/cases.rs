@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 #![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
+#[path = "common/support.rs"]
 mod common;
 
 use std::fs;

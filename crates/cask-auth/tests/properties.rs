@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
+#[path = "common/support.rs"]
 mod common;
 
 use std::fs;

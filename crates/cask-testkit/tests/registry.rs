@@ -1,5 +1,6 @@
 //! The registry: what it lets in, what it tells, how it fails.
 
+#[path = "http/client.rs"]
 mod http;
 
 use cask_testkit::registry::Registry;

@@ -26,6 +26,9 @@ pub(crate) const SCHEME: &str = "docker";
 pub struct DockerOptions {
     /// Speaks to registries; it knows the credentials and certificates for each.
     pub client: Client,
+    /// Speaks to registries that the name does not mention: mirrors, and whatever it is rewritten
+    /// to. Credentials that were given for the name alone do not belong here.
+    pub client_elsewhere: Client,
     /// Says which registry a name means.
     pub registries: Registries,
 }
@@ -39,8 +42,10 @@ impl Default for DockerOptions {
     /// Everybody is anonymous, and every name means what it says.
     fn default() -> Self {
         let registries = Arc::new(RegistriesConf::default());
+        let client = Client::new(ClientOptions::default());
         Self {
-            client: Client::new(ClientOptions::default()),
+            client_elsewhere: client.clone(),
+            client,
             registries: Arc::new(move || Ok(Arc::clone(&registries))),
         }
     }
@@ -107,7 +112,9 @@ impl DockerLocation {
         let resolved = registries.resolve(self.reference(), access).map_err(of_config)?;
         let place = |endpoint: &cask_config::registries::Endpoint| {
             let reference = endpoint.reference().clone();
-            let repository = self.options.client.repository(reference.repository());
+            let DockerOptions { client, client_elsewhere, .. } = &self.options;
+            let client = if endpoint.is_original_host() { client } else { client_elsewhere };
+            let repository = client.repository(reference.repository());
             Place { repository, reference }
         };
         Ok(resolved.endpoints().iter().map(place).collect())

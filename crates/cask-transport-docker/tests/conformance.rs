@@ -16,8 +16,7 @@ fn transports() -> Transports {
         settings.danger_http = true;
         Ok(settings)
     });
-    let mut options = DockerOptions::default();
-    options.client = Client::new(client);
+    let options = DockerOptions { client: Client::new(client), ..DockerOptions::default() };
     Transports::new().with(DockerTransport::new(options))
 }
 
