@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use cask_testkit::generate::{Format, ImageSpec, platforms_index, write_oci_layout};
 use tests::{Scratch, cargo_built, command, dray, run, scratch};
 
+mod login;
 mod output;
 mod verbs;
 
@@ -41,6 +42,8 @@ fn every_command_has_help_and_a_man_page() {
         "delete",
         "manifest-digest",
         "validate",
+        "login",
+        "logout",
         "completion",
     ];
     for verb in verbs {
