@@ -129,8 +129,8 @@ async fn run_command(command: Command, context: &Context) -> Result<()> {
         Command::Untag(arguments) => commands::untag::run(arguments, context).await,
         Command::Delete(arguments) => commands::delete::run(arguments, context).await,
         Command::Validate(arguments) => commands::validate::run(arguments, context).await,
-        Command::Login(arguments) => commands::login::run(arguments, context).await,
-        Command::Logout(arguments) => commands::logout::run(arguments, context).await,
+        Command::Login(arguments) => commands::login::run(arguments).await,
+        Command::Logout(arguments) => commands::logout::run(arguments).await,
         Command::ManifestDigest(_)
         | Command::Completion(_)
         | Command::Man(_)

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, bail};
 use cask_auth::{AuthFiles, Credential, Key, Origin, Secret};
 use clap::Args;
 
-use crate::context::Context;
 use crate::options::access::{self, Tls};
 use crate::options::credentials::FileArguments;
 use crate::options::registry::{self, Verdict};
@@ -51,8 +50,8 @@ pub(crate) struct Arguments {
 /// Logs in: only what the registry accepts is kept.
 ///
 /// Source: containers/common, `auth.Login`.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let files = arguments.files.open()?;
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let files = arguments.files.open(&context.global)?;
     let key = match arguments.registry.as_slice() {
         [] => bail!("please provide a registry to login to"),
         [registry] => Key::parse_argument(registry)?,
@@ -73,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.username.is_none()
         && password.is_none()
         && let Some(existing) = &existing
-        && is_still_good(existing, &key, &tls, context).await?
+        && is_still_good(existing, &key, &tls).await?
     {
         return Ok(());
     }
@@ -81,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let credential = ask(arguments.username.clone(), password, username)
         .await
         .context("getting username and password")?;
-    match registry::check(key.registry(), &credential, &tls, context).await {
+    match registry::check(key.registry(), &credential, &tls).await {
         Ok(Verdict::Accepted) => {}
         Ok(Verdict::Refused) => bail!("logging into {:?}: invalid username/password", key.as_str()),
         Err(error) => {
@@ -121,18 +120,13 @@ async fn given_password(arguments: &Arguments) -> Result<Option<Secret>> {
 }
 
 /// Whether the registry takes what is kept; the user is told.
-async fn is_still_good(
-    existing: &Credential,
-    key: &Key,
-    tls: &Tls,
-    context: &Context,
-) -> Result<bool> {
+async fn is_still_good(existing: &Credential, key: &Key, tls: &Tls) -> Result<bool> {
     let Credential::Basic { username, password } = existing else { return Ok(false) };
     if username.is_empty() || password.is_empty() {
         return Ok(false);
     }
     output::line(&format!("Authenticating with existing credentials for {key}"))?;
-    let verdict = registry::check(key.registry(), existing, tls, context).await;
+    let verdict = registry::check(key.registry(), existing, tls).await;
     if matches!(verdict, Ok(Verdict::Accepted)) {
         let registry = key.registry();
         output::line(&format!("Existing credentials are valid. Already logged in to {registry}"))?;

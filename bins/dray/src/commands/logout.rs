@@ -5,7 +5,6 @@ use cask_auth::{Credential, ErrorKind, Key};
 use clap::Args;
 
 use crate::commands::login::find;
-use crate::context::Context;
 use crate::options::access;
 use crate::options::credentials::FileArguments;
 use crate::options::registry::{self, Verdict};
@@ -35,9 +34,9 @@ pub(crate) struct Arguments {
 /// Logs out.
 ///
 /// Source: containers/common, `auth.Logout`.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     arguments.files.check_existence()?;
-    let files = arguments.files.open()?;
+    let files = arguments.files.open(&context.global)?;
     if arguments.all {
         if !arguments.registry.is_empty() {
             bail!("--all takes no arguments");
@@ -64,8 +63,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     }
     // It may be in a file that is only read.
     if let Some(credential @ Credential::Basic { .. }) = find(&files, &key).await?
-        && let Ok(Verdict::Accepted) =
-            registry::check(key.registry(), &credential, &tls, context).await
+        && let Ok(Verdict::Accepted) = registry::check(key.registry(), &credential, &tls).await
     {
         return output::line(&format!(
             "Not logged into {key} with current tool. Existing credentials were established via \

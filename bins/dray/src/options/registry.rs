@@ -9,7 +9,6 @@ use cask_config::registries::RegistriesConf;
 use cask_http::{BoxError, ClientIdentity, HttpOptions, Proxies};
 use cask_registry::{Client, ClientOptions, ErrorKind, HostSettings};
 
-use crate::context::Context;
 use crate::options::access::{Access, Tls};
 use crate::options::registries;
 
@@ -23,15 +22,10 @@ pub(crate) enum Verdict {
 /// Shows a credential to a registry.
 ///
 /// Source: containers/image, `CheckAuth`.
-pub(crate) async fn check(
-    registry: &str,
-    credential: &Credential,
-    tls: &Tls,
-    context: &Context,
-) -> Result<Verdict> {
+pub(crate) async fn check(registry: &str, credential: &Credential, tls: &Tls) -> Result<Verdict> {
     let keychain = Arc::new(Fixed::new(credential.clone()));
     let access = Access { keychain, tls: tls.clone() };
-    let client = Client::new(client_options(&access, context)?);
+    let client = Client::new(client_options(&access)?);
     match client.registry(registry).ping().await {
         Ok(()) => Ok(Verdict::Accepted),
         Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(Verdict::Refused),
@@ -40,7 +34,7 @@ pub(crate) async fn check(
 }
 
 /// The options of a client that has this access.
-pub(crate) fn client_options(access: &Access, _context: &Context) -> Result<ClientOptions> {
+pub(crate) fn client_options(access: &Access) -> Result<ClientOptions> {
     let mut options = ClientOptions::default();
     options.keychain = Arc::clone(&access.keychain);
     let conf = registries::read()?;
