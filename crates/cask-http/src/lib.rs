@@ -21,6 +21,6 @@ pub use options::{Deadlines, HttpOptions, Proxies};
 pub use origin::{InvalidOrigin, Origin, Refusal, Scheme, Sending, may_send};
 pub use redact::redact_url;
 pub use request::{Request, RequestBody};
-pub use response::{Response, ResponseStream};
+pub use response::{Response, ResponseStream, content_length};
 pub use retry::{Backoff, RetryEvent, RetryOptions, RetryReason, RetrySink, retry_after};
 pub use tls::{ClientIdentity, SystemRoots, TlsOptions};

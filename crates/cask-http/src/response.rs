@@ -58,9 +58,7 @@ impl Response {
 
     /// How many bytes the body has, if the server says one number.
     pub fn content_length(&self) -> Option<u64> {
-        let text = self.header(http::header::CONTENT_LENGTH)?;
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if digits { text.parse().ok() } else { None }
+        content_length(self.headers())
     }
 
     /// Reads the body, if it is not larger than `limit_bytes`.
@@ -104,6 +102,14 @@ impl Response {
     pub fn into_stream(self) -> ResponseStream {
         ResponseStream { response: self, waited: Duration::ZERO, moved: 0, failed: false }
     }
+}
+
+/// The one number that headers say the body's length is.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut values = headers.get_all(http::header::CONTENT_LENGTH).iter();
+    let text = values.next()?.to_str().ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if digits && values.next().is_none() { text.parse().ok() } else { None }
 }
 
 impl ResponseStream {

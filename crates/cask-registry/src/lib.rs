@@ -35,3 +35,6 @@ pub use repository::Repository;
 pub use selector::Selector;
 pub use session::UploadSession;
 pub use upload::{Mount, SessionSink, UploadOptions, Uploaded};
+
+#[cfg(test)]
+mod cases;

@@ -150,7 +150,7 @@ fn described(
     let digest = selector.digest().cloned().or(claimed);
     let media_type = response
         .header(CONTENT_TYPE)
-        .map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .and_then(essence)
         .map(|text| MediaType::from(text.as_str()))
         .filter(MediaType::is_manifest);
     let (Some(digest), Some(media_type), Some(size)) =
@@ -163,6 +163,13 @@ fn described(
         return Err(doing.fail(ErrorKind::LimitExceeded, detail));
     }
     Ok(Some(Descriptor::new(media_type, digest, size)))
+}
+
+/// A content type without its parameters, in lower case, if it is one.
+pub(crate) fn essence(content_type: &str) -> Option<String> {
+    let text = content_type.split(';').next().unwrap_or_default().trim();
+    let text = text.to_ascii_lowercase();
+    MediaType::from(text.as_str()).is_well_formed().then_some(text)
 }
 
 /// Hashes some bytes as a digest is made.
