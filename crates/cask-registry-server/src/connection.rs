@@ -1,6 +1,5 @@
 //! One connection.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::event::Recording;
 use crate::server::Next;
-use crate::{Refusal, RefusalCode, Registry, RemoteAddress, ServerOptions};
+use crate::{Disconnect, Refusal, RefusalCode, Registry, RemoteAddress, ServerOptions};
 
 /// For how long a client may take to agree on keys.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,7 +86,13 @@ async fn serve_stream(
         .adaptive_window(true);
     let service = service_fn(move |request| {
         let (registry, options) = (registry.clone(), Arc::clone(&options));
-        async move { Ok::<_, Infallible>(respond(request, remote, registry, &options).await) }
+        async move {
+            let response = respond(request, remote, registry, &options).await;
+            match response.extensions().get::<Disconnect>() {
+                Some(_) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+                None => Ok(response),
+            }
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -27,5 +27,5 @@ pub use name::{NameError, RepositoryName};
 pub use options::{RegistryOptions, ServerOptions};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::Registry;
-pub use server::{Middleware, Next, RemoteAddress, Server};
+pub use server::{Disconnect, Middleware, Next, RemoteAddress, Server};
 pub use tls::TlsIdentity;

@@ -40,6 +40,10 @@ impl Next {
     }
 }
 
+/// Among the extensions of the response of a [`Middleware`]: nothing is sent, the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnect;
+
 /// Where a request comes from; among the extensions of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteAddress(pub SocketAddr);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Registry;
 use super::token::TokenRules;
+use super::{Registry, Vendor};
 
 /// Whom a registry lets in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct Builder {
     pub(super) user: Option<(String, String)>,
     pub(super) tokens: TokenRules,
     pub(super) token_path: String,
+    pub(super) realm: Option<String>,
+    pub(super) vendor: Option<Vendor>,
+    pub(super) pull_limit: usize,
+    pub(super) tls: bool,
     pub(super) root: Option<PathBuf>,
 }
 
@@ -39,7 +43,17 @@ impl Default for Builder {
             one_scope: false,
         };
         let (auth, token_path) = (RegistryAuth::None, "/token".to_owned());
-        Self { auth, user: None, tokens, token_path, root: None }
+        Self {
+            auth,
+            user: None,
+            tokens,
+            token_path,
+            realm: None,
+            vendor: None,
+            pull_limit: 100,
+            tls: false,
+            root: None,
+        }
     }
 }
 
@@ -100,6 +114,40 @@ impl Builder {
     #[must_use]
     pub fn one_scope_per_token(mut self) -> Self {
         self.tokens.one_scope = true;
+        self
+    }
+
+    /// Sends those who need a token to this URL, instead of its own token server.
+    #[must_use]
+    pub fn realm(mut self, url: &str) -> Self {
+        self.realm = Some(url.to_owned());
+        self
+    }
+
+    /// Has what is peculiar about a registry that people use. Who may use it is another thing.
+    #[must_use]
+    pub fn vendor(mut self, vendor: Vendor) -> Self {
+        self.vendor = Some(vendor);
+        if let Some(path) = vendor.token_path() {
+            path.clone_into(&mut self.token_path);
+        }
+        self.tokens.one_scope |= vendor == Vendor::GitLab;
+        self.tokens.access_token_only |= vendor == Vendor::Acr;
+        self
+    }
+
+    /// How many manifests may be pulled of [`Vendor::DockerHub`].
+    #[must_use]
+    pub fn pull_limit(mut self, manifests: usize) -> Self {
+        self.pull_limit = manifests;
+        self
+    }
+
+    /// Speaks TLS, with a certificate that nobody knows;
+    /// [`authority_pem`](Registry::authority_pem) is who signed it.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 

@@ -7,10 +7,16 @@
 
 mod access;
 mod builder;
+mod certificate;
+mod failing;
+mod fault;
 mod running;
 mod seen;
 mod token;
+mod vendor;
 
 pub use builder::{Builder, RegistryAuth};
+pub use fault::{Failure, Fault};
 pub use running::Registry;
 pub use seen::Seen;
+pub use vendor::Vendor;

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use cask_layout::Durability;
 use cask_registry_server::{
@@ -12,7 +13,7 @@ use cask_registry_server::{
 use http::{Request, Response};
 
 use super::token::Tokens;
-use super::{Builder, Seen};
+use super::{Builder, Failure, Fault, Seen, Vendor, certificate};
 
 /// A registry that runs on loopback until it is dropped. What it has is gone then.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Registry {
     server: Server,
     shared: Arc<Shared>,
     root: PathBuf,
+    authority_pem: Option<String>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -30,6 +32,8 @@ pub(super) struct Shared {
     address: OnceLock<SocketAddr>,
     tokens: Mutex<Tokens>,
     seen: Mutex<Vec<Seen>>,
+    faults: Mutex<Vec<Fault>>,
+    pulls: AtomicUsize,
     count: AtomicU64,
 }
 
@@ -55,21 +59,28 @@ impl Registry {
         options.layout.durability = Durability::Process;
         let registry = cask_registry_server::Registry::open(&root, options)
             .unwrap_or_else(|error| panic!("opening the registry: {error:?}"));
+        let pull_limit = kind.pull_limit;
+        let certificate = kind.tls.then(certificate::make);
         let shared = Arc::new(Shared {
             kind,
             address: OnceLock::new(),
             tokens: Mutex::default(),
             seen: Mutex::default(),
+            faults: Mutex::default(),
+            pulls: AtomicUsize::new(pull_limit),
             count: AtomicU64::default(),
         });
         let mut options = ServerOptions::default();
         options.middleware = Some(middleware(Arc::clone(&shared)));
+        options.tls = certificate.as_ref().map(|certificate| certificate.identity.clone());
+        options.shutdown_timeout = Duration::from_secs(1);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(address, registry, options)
             .await
             .unwrap_or_else(|error| panic!("starting the registry: {error:?}"));
         shared.address.get_or_init(|| server.local_addr());
-        Self { server, shared, root, _temporary: temporary }
+        let authority_pem = certificate.map(|certificate| certificate.authority_pem);
+        Self { server, shared, root, authority_pem, _temporary: temporary }
     }
 
     /// Where it listens.
@@ -102,6 +113,21 @@ impl Registry {
         std::mem::take(&mut *self.shared.seen())
     }
 
+    /// Who signed the certificate, as PEM; `None` without TLS.
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.authority_pem.as_deref()
+    }
+
+    /// Has something go wrong from now on.
+    pub fn fail(&self, fault: Fault) {
+        self.shared.faults().push(fault);
+    }
+
+    /// Has nothing go wrong any more.
+    pub fn heal(&self) {
+        self.shared.faults().clear();
+    }
+
     /// Makes all tokens that were given invalid, as if they had expired.
     pub fn expire_tokens(&self) {
         self.shared.tokens().expire();
@@ -115,7 +141,32 @@ impl Shared {
 
     /// Where tokens are given.
     pub(super) fn realm(&self) -> String {
-        format!("http://{}{}", self.host(), self.kind.token_path)
+        if let Some(realm) = &self.kind.realm {
+            return realm.clone();
+        }
+        // Nexus does not know of the proxy before it.
+        let scheme = if self.kind.vendor == Some(Vendor::Nexus) { "http" } else { self.scheme() };
+        format!("{scheme}://{}{}", self.host(), self.kind.token_path)
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.kind.tls { "https" } else { "http" }
+    }
+
+    /// How many manifests may still be pulled, before so many are.
+    pub(super) fn pulls_left(&self, pulled: usize) -> usize {
+        let take = |left: usize| Some(left.saturating_sub(pulled));
+        self.pulls.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).unwrap_or_default()
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What goes wrong with a request.
+    fn failure(&self, request: &Request<RequestBody>) -> Option<Failure> {
+        let faults = self.faults();
+        faults.iter().find(|fault| fault.happens(request)).map(|fault| fault.failure.clone())
     }
 
     pub(super) fn user(&self) -> Option<(&str, &str)> {
@@ -144,9 +195,14 @@ impl Shared {
         number
     }
 
-    async fn answer(&self, request: Request<RequestBody>, next: Next) -> Response<ResponseBody> {
+    /// Answers, if nothing goes wrong.
+    pub(super) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        next: Next,
+    ) -> Response<ResponseBody> {
         match self.admit(request).await {
-            Ok(request) => next.answer(request).await,
+            Ok(request) => self.answer_as_vendor(request, next).await,
             Err(response) => response,
         }
     }
@@ -157,7 +213,8 @@ fn middleware(shared: Arc<Shared>) -> Middleware {
         let shared = Arc::clone(&shared);
         Box::pin(async move {
             let number = shared.record(&request);
-            let response = shared.answer(request, next).await;
+            let failure = shared.failure(&request);
+            let response = shared.fail(failure, request, next).await;
             // Somebody may have taken the list meanwhile.
             if let Some(seen) = shared.seen().iter_mut().find(|seen| seen.number == number) {
                 seen.status = Some(response.status().as_u16());

@@ -4,32 +4,48 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cask_image::{Algorithm, Hasher};
+use cask_testkit::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// An answer, as far as it came.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Whether the body has the length that the head says.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> String {
+    pub(crate) fn header(&self, name: &str) -> String {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 }
 
+/// Asks, and wants an answer.
+pub(crate) async fn get(registry: &Registry, target: &str, headers: &[(&str, &str)]) -> Answer {
+    send(registry.address(), "GET", target, headers, b"").await.expect("an answer")
+}
+
+/// Pushes a blob and gives where it is.
+pub(crate) async fn push(registry: &Registry, repository: &str, content: &[u8]) -> String {
+    let digest = Hasher::digest(Algorithm::Sha256, content);
+    let target = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+    let pushed = send(registry.address(), "POST", &target, &[], content).await.expect("an answer");
+    assert_eq!(pushed.status, 201);
+    format!("/v2/{repository}/blobs/{digest}")
+}
+
 /// Sends a request and reads until the connection ends, for two seconds and a mebibyte at most.
-pub async fn send(
+pub(crate) async fn send(
     address: SocketAddr,
     method: &str,
     target: &str,

@@ -1,18 +1,17 @@
-//! The registry: what it lets in, what it tells, how it fails.
+//! Whom it lets in, and what it tells.
 
-#[path = "http/client.rs"]
-mod http;
-
+use crate::http::{Answer, get, send};
 use cask_testkit::registry::Registry;
-use http::{Answer, send};
-
-async fn get(registry: &Registry, target: &str, headers: &[(&str, &str)]) -> Answer {
-    send(registry.address(), "GET", target, headers, b"").await.expect("an answer")
-}
 
 /// A token for what an answer says is needed.
 async fn token(registry: &Registry, challenge: &str, headers: &[(&str, &str)]) -> Answer {
-    let scope = challenge.split("scope=\"").nth(1).unwrap_or_default().split('"').next().unwrap();
+    let scope = challenge
+        .split("scope=\"")
+        .nth(1)
+        .unwrap_or_default()
+        .split('"')
+        .next()
+        .unwrap_or_default();
     get(registry, &format!("/token?service=x&scope={scope}"), headers).await
 }
 
