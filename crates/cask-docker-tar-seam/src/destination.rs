@@ -32,6 +32,8 @@ struct State {
     writer: DockerArchiveWriter,
     /// What the capabilities said. An archive that is added to may have another one.
     layout: Layout,
+    /// Layers stay as they are given, under their DiffIDs.
+    keeps_compression: bool,
     names: Vec<Reference>,
     parts: Mutex<Parts>,
 }
@@ -40,6 +42,8 @@ struct State {
 struct Parts {
     /// Layers that have their place in the archive, and no bytes yet.
     reserved: Vec<(BlobSpec, LayerWriter)>,
+    /// Where layers stay as they are given: the DiffIDs of those that were written.
+    diff_ids: HashMap<Digest, Digest>,
     configs: HashMap<Digest, Bytes>,
     has_image: bool,
 }
@@ -53,7 +57,22 @@ impl DockerTarTransaction {
         names: Vec<Reference>,
         durability: Durability,
     ) -> Self {
-        let state = State { writer, layout, names, parts: Mutex::default() };
+        let parts = Mutex::default();
+        let state = State { writer, layout, keeps_compression: false, names, parts };
+        Self { state: Arc::new(state), durability }
+    }
+
+    /// The same, but in the classic layout with layers as they are given, compressed or not. They
+    /// have the names of plain ones. Docker's daemon, podman and skopeo read such archives, and
+    /// check what comes out of the layers; that is not done here.
+    #[must_use]
+    pub fn new_keeping_compression(
+        writer: DockerArchiveWriter,
+        names: Vec<Reference>,
+        durability: Durability,
+    ) -> Self {
+        let (layout, parts) = (Layout::Classic, Mutex::default());
+        let state = State { writer, layout, keeps_compression: true, names, parts };
         Self { state: Arc::new(state), durability }
     }
 
@@ -94,8 +113,12 @@ impl State {
         // Two blobs of one image may be the same layer: then the other one is on its way.
         let Some(size) = self.writer.layer_size(digest) else { return Have::Missing };
         match &blob.measured {
+            Some(measured) if self.keeps_compression => {
+                let is_there = self.parts().diff_ids.get(&measured.digest) == Some(digest);
+                if is_there { Have::Exact } else { Have::Missing }
+            }
             Some(measured) if measured.digest == *digest => Have::Exact,
-            None if self.layout == Layout::Classic => {
+            None if !self.keeps_compression && self.layout == Layout::Classic => {
                 let media_type = MediaType::DockerLayer(LayerCompression::None);
                 let layer = Descriptor::new(media_type, digest.clone(), size);
                 Have::Equivalent(Box::new(layer))
@@ -104,7 +127,8 @@ impl State {
         }
     }
 
-    /// The digest that a layer's bytes will have in the archive, if that is known.
+    /// The digest that a layer has its name by, if that is known: the one that its bytes will
+    /// have in the archive, or the DiffID where compression stays.
     fn stored_digest(&self, blob: &BlobSpec) -> Result<Option<Digest>> {
         let BlobKind::Layer { diff_id } = &blob.kind else { return Ok(None) };
         let measured = blob.measured.as_ref().map(|measured| &measured.digest);
@@ -113,6 +137,9 @@ impl State {
             (Layout::Hybrid, _, Some(digest)) => Ok(Some(digest.clone())),
             (Layout::Hybrid, Some(diff_id), None) if is_plain => Ok(Some(diff_id.clone())),
             (Layout::Hybrid, _, None) => Ok(None),
+            (_, Some(diff_id), _) if self.keeps_compression => Ok(Some(diff_id.clone())),
+            (_, None, _) if self.keeps_compression && !is_plain => Err(unsupported("a layer")
+                .with_detail("its DiffID is not known, by which a docker archive names layers")),
             (_, Some(diff_id), Some(digest)) if diff_id != digest => Err(unsupported(digest)
                 .with_detail("a docker archive holds plain layers, under their DiffIDs")),
             (_, Some(digest), _) | (_, None, Some(digest)) => Ok(Some(digest.clone())),
@@ -149,17 +176,19 @@ impl State {
         let Some(mut layer) = layer else {
             // The archive has these bytes; they are read all the same, to be checked.
             let measured = reader.into_read().finish()?;
-            return self.check(blob, digest.as_ref(), measured);
+            return self.written(blob, digest.as_ref(), measured);
         };
         let subject = digest.as_ref().map(Digest::to_string).unwrap_or_default();
         let copied = layer.restart().map_err(of_docker_tar).and_then(|()| {
             let failed = |error| of_io(error, "writing layer", &subject);
             let measured = reader.into_read().copy_to(&mut layer, failed)?;
-            self.check(blob, digest.as_ref(), measured)
+            self.written(blob, digest.as_ref(), measured)
         });
         match copied {
             Ok(measured) => {
-                layer.finish_as(&measured.digest).map_err(of_docker_tar)?;
+                let name = digest.filter(|_| self.keeps_compression);
+                let name = name.as_ref().unwrap_or(&measured.digest);
+                layer.finish_as(name).map_err(of_docker_tar)?;
                 Ok(measured)
             }
             Err(error) => {
@@ -168,6 +197,25 @@ impl State {
                 Err(error)
             }
         }
+    }
+
+    /// Checks a layer that was written under the name of a digest.
+    fn written(
+        &self,
+        blob: &BlobSpec,
+        name: Option<&Digest>,
+        measured: Measured,
+    ) -> Result<Measured> {
+        if !self.keeps_compression {
+            return self.check(blob, name, measured);
+        }
+        let is_plain = blob.media_type.layer_compression() == Some(LayerCompression::None);
+        let announced = blob.measured.as_ref().map(|announced| &announced.digest);
+        let measured = self.check(blob, announced.or(name.filter(|_| is_plain)), measured)?;
+        if let Some(diff_id) = name {
+            self.parts().diff_ids.insert(measured.digest.clone(), diff_id.clone());
+        }
+        Ok(measured)
     }
 
     /// Compares what was written with what was announced.
@@ -233,7 +281,7 @@ impl State {
                 self.writer.add_oci_image(manifest, &config, &self.names).map_err(of_docker_tar)?;
             }
             (Layout::Classic, ImageFormat::Docker) => {
-                check_layers(&image, &config)?;
+                self.check_layers(&image, &config)?;
                 self.writer.add_image(&config, &self.names).map_err(of_docker_tar)?;
             }
             _ => return Err(refused(manifest)),
@@ -241,17 +289,22 @@ impl State {
         self.parts().has_image = true;
         Ok(())
     }
-}
 
-/// The format keeps no manifest, so it has to say what the config says.
-fn check_layers(image: &ImageManifest, config: &Bytes) -> Result<()> {
-    let corrupt = || Error::new(ErrorKind::Corrupt, "writing config", &image.config.digest);
-    let parsed =
-        ImageConfig::parse(config.clone()).map_err(|error| corrupt().with_source(error))?;
-    if image.layers.iter().map(|layer| &layer.digest).eq(&parsed.diff_ids) {
-        return Ok(());
+    /// The format keeps no manifest, so it has to say what the config says.
+    fn check_layers(&self, image: &ImageManifest, config: &Bytes) -> Result<()> {
+        let corrupt = || Error::new(ErrorKind::Corrupt, "writing config", &image.config.digest);
+        let parsed =
+            ImageConfig::parse(config.clone()).map_err(|error| corrupt().with_source(error))?;
+        let parts = self.parts();
+        let diff_id = |layer: &Digest| match parts.diff_ids.get(layer) {
+            Some(diff_id) if self.keeps_compression => diff_id.clone(),
+            _ => layer.clone(),
+        };
+        if image.layers.iter().map(|layer| diff_id(&layer.digest)).eq(parsed.diff_ids) {
+            return Ok(());
+        }
+        Err(corrupt().with_detail("the manifest's layers are not those of the config"))
     }
-    Err(corrupt().with_detail("the manifest's layers are not those of the config"))
 }
 
 fn unsupported(subject: impl std::fmt::Display) -> Error {

@@ -170,7 +170,7 @@ impl Location for DockerDaemonLocation {
         capabilities.read = true;
         capabilities.write = self.tagged().is_some();
         capabilities.manifest_types = &[MediaType::DockerManifest];
-        capabilities.layer_form = LayerForm::Uncompressed;
+        capabilities.layer_form = LayerForm::AsGiven;
         // The daemon gives an archive, which has none.
         capabilities.keeps_manifests = false;
         capabilities.additional_names = true;
@@ -214,7 +214,8 @@ impl Location for DockerDaemonLocation {
         let upload = Upload::new(client);
         let writer = DockerArchiveWriter::to_stream(upload.writer(), self.to_string(), &write);
         let writer = writer.map_err(of_docker_tar)?;
-        let archive = DockerTarTransaction::new(writer, Layout::Classic, names, Durability::Kernel);
+        let durability = Durability::Kernel;
+        let archive = DockerTarTransaction::new_keeping_compression(writer, names, durability);
         Ok(Box::new(DockerDaemonTransaction::new(archive, upload)))
     }
 }

@@ -61,7 +61,8 @@ fn image(seed: u64, capabilities: &Capabilities) -> Content {
 }
 
 fn layer(seed: u64, capabilities: &Capabilities) -> LayerSpec {
-    let plain = capabilities.layer_form == LayerForm::Uncompressed;
+    // A place that makes its manifests gives layers in its own form: plain ones come back as such.
+    let plain = capabilities.layer_form == LayerForm::Uncompressed || !capabilities.keeps_manifests;
     let compression = if plain { Compression::None } else { Compression::Gzip };
     LayerSpec::new(seed).compression(compression)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub(crate) enum Fault {
 pub(crate) struct Fake {
     pub(crate) images: Arc<Mutex<BTreeMap<String, Stored>>>,
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    /// How many layers came compressed.
+    pub(crate) compressed: Arc<AtomicUsize>,
     pub(crate) fault: Fault,
 }
 
@@ -118,11 +121,13 @@ impl Fake {
             DockerArchive::from_reader(&bytes[..], "loaded", &ReadOptions::default()).unwrap();
         for entry in archive.entries() {
             let image = archive.image(&Selector::Position(entry.position())).unwrap();
-            let layers = image.layers().iter().map(|layer| {
+            let compressed = image.layers().iter().filter(|layer| layer.is_compressed()).count();
+            self.compressed.fetch_add(compressed, Ordering::Relaxed);
+            let layers = image.config().diff_ids.iter().map(|diff_id| {
                 let mut plain = Vec::new();
-                let mut reader = image.open_layer(layer.diff_id()).unwrap();
+                let mut reader = image.open_layer(diff_id).unwrap();
                 std::io::Read::read_to_end(&mut reader, &mut plain).unwrap();
-                (layer.diff_id().hex().to_owned(), Bytes::from(plain))
+                (diff_id.hex().to_owned(), Bytes::from(plain))
             });
             let stored = Stored {
                 config_hex: image.config_digest().hex().to_owned(),
@@ -148,7 +153,8 @@ impl Fake {
         let mut tar = Tar::new();
         let layers: Vec<_> =
             image.layers.iter().map(|(hex, _)| format!("{hex}/layer.tar")).collect();
-        for (member, (_, bytes)) in layers.iter().zip(&image.layers) {
+        let members: BTreeMap<_, _> = layers.iter().zip(&image.layers).collect();
+        for (member, (_, bytes)) in members {
             tar = tar.file(member.as_str(), bytes.clone());
         }
         let config = format!("{}.json", image.config_hex);

@@ -6,12 +6,17 @@ mod fake;
 mod tls;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cask_image::Manifest;
-use cask_testkit::conformance::{self, Interrupted, Place, write, write_until};
+use cask_testkit::conformance::{self, BytesBody, Interrupted, Place, write, write_until};
 use cask_testkit::generate::{Compression, Content, Format, ImageSpec, LayerSpec};
-use cask_transport::{ErrorKind, Location, Result, Selector, Transport as _, Transports};
+use cask_transport::{
+    BlobKind, BlobSpec, ErrorKind, Location, ManifestRole, Measured, Result, Selector,
+    Transport as _, Transports,
+};
 use cask_transport_docker_daemon::{DaemonAddress, DockerDaemonOptions, DockerDaemonTransport};
 
 use fake::{Fake, Fault};
@@ -111,6 +116,60 @@ async fn an_image_goes_over_once_each_way_and_leaves_no_file() {
         format!("GET /images/{id}/get"),
     ];
     assert_eq!(*running.fake.requests.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn compressed_layers_go_over_as_they_are_and_wait_nowhere() {
+    let mut running = run(Fake::default());
+    running.options.spool_directory = Some("/nonexistent".into());
+    let layer = LayerSpec::new(1).compression(Compression::Gzip).size_bytes(3_000_000);
+    let image = ImageSpec::new(1)
+        .format(Format::Docker)
+        .layer(layer.clone())
+        .layer(LayerSpec::new(2).compression(Compression::Gzip))
+        .layer(layer)
+        .build();
+    let location = running.location("it:1");
+    write(&*location, &image.content()).await.unwrap();
+    assert_eq!(running.fake.compressed.load(Ordering::Relaxed), 2, "one of them once");
+    let source = location.source().await.unwrap();
+    let top = source.resolve(&Selector::Chosen).await.unwrap();
+    let Ok(Manifest::Image(made)) = source.manifest(&top).await.unwrap().parse() else {
+        panic!("an image")
+    };
+    assert_eq!(made.config.digest, *image.config.digest());
+    assert_eq!(made.layers.len(), 3);
+    read_all(&*location).await.unwrap();
+}
+
+#[tokio::test]
+async fn layers_that_are_not_those_of_the_config_are_refused() {
+    let running = run(Fake::default());
+    let image = |seed| {
+        let layer = LayerSpec::new(seed).compression(Compression::Gzip);
+        ImageSpec::new(1).format(Format::Docker).layer(layer).build()
+    };
+    let (one, two) = (image(1), image(2));
+    let location = running.location("it:1");
+    let transaction = location.begin(&Default::default()).await.unwrap();
+    let layer = &one.layers[0].blob;
+    let spec = |kind, blob: &cask_testkit::generate::Blob| BlobSpec {
+        kind,
+        media_type: blob.descriptor.media_type.clone(),
+        measured: Some(Measured::from(&blob.descriptor)),
+    };
+    // What the layer is said to be is another one's.
+    let diff_id = Some(one.layers[0].diff_id.clone());
+    let blobs = [spec(BlobKind::Layer { diff_id }, layer), spec(BlobKind::Config, &two.config)];
+    transaction.have(&blobs).await.unwrap();
+    for (spec, blob) in blobs.iter().zip([layer, &two.config]) {
+        let body = Arc::new(BytesBody(blob.bytes.clone()));
+        transaction.write_blob(spec, body).await.unwrap();
+    }
+    let error =
+        transaction.write_manifest(&two.content().raw_top(), &ManifestRole::Top).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().ends_with("the manifest's layers are not those of the config"));
 }
 
 #[tokio::test]
