@@ -126,15 +126,12 @@ impl Host {
         if !connected.settings.danger_http {
             return Ok(connected);
         }
-        if let Err(error) = self.first_ping(&connected).await {
-            if error.kind() != HttpKind::Connect
-                && error.kind() != HttpKind::Certificate
-                && error.kind() != HttpKind::Interrupted
-            {
+        if let Err(error) = self.first_ping(&connected, true).await {
+            if !error.kind().is_transient() && error.kind() != HttpKind::Certificate {
                 return Err(self.unreachable(&connected, &error));
             }
             connected = self.at(connected.http, base("http")?, connected.settings)?;
-            if let Err(error) = self.first_ping(&connected).await {
+            if let Err(error) = self.first_ping(&connected, false).await {
                 return Err(self.unreachable(&connected, &error));
             }
         }
@@ -179,8 +176,11 @@ impl Host {
     }
 
     /// Asks whether there is a registry; what it wants to see is remembered.
-    async fn first_ping(&self, connected: &Connected) -> Result<(), cask_http::Error> {
-        let request = Request::new(Method::GET, connected.base.clone());
+    async fn first_ping(&self, connected: &Connected, once: bool) -> Result<(), cask_http::Error> {
+        let mut request = Request::new(Method::GET, connected.base.clone());
+        if once {
+            request = request.once();
+        }
         let response = connected.http.execute(&request).await?;
         if response.status() == StatusCode::UNAUTHORIZED && *response.origin() == connected.origin {
             self.auth.remember(Challenge::all(response.headers()));
