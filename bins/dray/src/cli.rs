@@ -14,8 +14,8 @@ use crate::options::duration::GoDuration;
     version,
     disable_version_flag = true,
     arg_required_else_help = false,
-    after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are dir, docker-archive, oci and \
-                  oci-archive."
+    after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are dir, docker, docker-archive, \
+                  docker-daemon, oci and oci-archive."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command takes, before or after its name.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct GlobalArguments {
     /// Use this signature policy
@@ -49,6 +49,9 @@ pub(crate) struct GlobalArguments {
     /// Give up after this time, such as 90s or 1h30m
     #[arg(long, global = true, value_name = "DURATION")]
     pub(crate) command_timeout: Option<GoDuration>,
+    /// Read the configuration of registries from this file alone
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) registries_conf: Option<PathBuf>,
     /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub(crate) tmpdir: Option<PathBuf>,
@@ -63,7 +66,7 @@ pub(crate) struct GlobalArguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Copy(commands::copy::Arguments),
+    Copy(Box<commands::copy::Arguments>),
     Inspect(commands::inspect::Arguments),
     ListTags(commands::list_tags::Arguments),
     Digest(commands::digest::Arguments),

@@ -8,6 +8,7 @@ use cask::trust::Policy;
 
 use crate::cli::GlobalArguments;
 use crate::options;
+use crate::options::access::OneArguments;
 
 /// The arguments that every command has, and what follows from them.
 pub(crate) struct Context {
@@ -21,13 +22,16 @@ impl Context {
         transports.parse(text).with_context(|| format!("Error parsing image name {text:?}"))
     }
 
-    /// The transports without anything special.
-    pub(crate) fn transports(&self) -> Transports {
-        options::transports::make(&self.global, None)
+    /// The transports, with this access to registries.
+    pub(crate) async fn transports(&self, access: &OneArguments) -> Result<Transports> {
+        let mut place = options::transports::options(&self.global, None);
+        place.docker =
+            options::registry::docker(&access.resolve(&self.global).await?, &self.global);
+        Ok(cask::transports(&place))
     }
 
     /// The signature policy.
     pub(crate) fn policy(&self) -> Result<Arc<Policy>> {
-        options::policy::read(&self.global, &self.transports())
+        options::policy::read(&self.global)
     }
 }

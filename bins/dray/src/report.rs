@@ -44,6 +44,11 @@ pub(crate) fn usage(message: &str, hints: &[&str]) -> Exit {
     Exit::Failure
 }
 
+/// Warns of something that is no error.
+pub(crate) fn note(message: &str) {
+    reporter().warning(message);
+}
+
 /// Warns between the lines of a progress display.
 pub(crate) fn warning(progress: &Handle, message: &str) {
     let mut text = Vec::new();

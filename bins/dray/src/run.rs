@@ -121,7 +121,7 @@ async fn run_until_stopped(command: Command, context: &Context) -> Result<()> {
 
 async fn run_command(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::Copy(arguments) => commands::copy::run(arguments, context).await,
+        Command::Copy(arguments) => commands::copy::run(*arguments, context).await,
         Command::Inspect(arguments) => commands::inspect::run(arguments, context).await,
         Command::ListTags(arguments) => commands::list_tags::run(arguments, context).await,
         Command::Digest(arguments) => commands::digest::run(arguments, context).await,
@@ -129,8 +129,8 @@ async fn run_command(command: Command, context: &Context) -> Result<()> {
         Command::Untag(arguments) => commands::untag::run(arguments, context).await,
         Command::Delete(arguments) => commands::delete::run(arguments, context).await,
         Command::Validate(arguments) => commands::validate::run(arguments, context).await,
-        Command::Login(arguments) => commands::login::run(arguments).await,
-        Command::Logout(arguments) => commands::logout::run(arguments).await,
+        Command::Login(arguments) => commands::login::run(arguments, context).await,
+        Command::Logout(arguments) => commands::logout::run(arguments, context).await,
         Command::ManifestDigest(_)
         | Command::Completion(_)
         | Command::Man(_)

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// A request on its way.
+#[derive(Debug)]
 struct Step<'a> {
     request: &'a Request,
     method: Method,
@@ -48,6 +49,7 @@ pub(crate) async fn attempt(client: &HttpClient, request: &Request) -> Result<Re
             return Ok(response);
         };
         step = follow(options, step, response.status(), &target)?;
+        response.discard().await;
     }
     let detail = format!("stopped after {} redirects", options.max_redirects);
     Err(Error::new(ErrorKind::Redirect, &request.method, &request.url, detail))
@@ -211,5 +213,107 @@ async fn watch(deadlines: &Deadlines, response: Duration, sent: &Sent) -> (Error
             );
             return (ErrorKind::Stalled, detail);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_keep_what_they_may() {
+        // from, verb, status, location, and where it leads: verb, URL, secrets, body; or why not
+        let rows: [(&str, Method, u16, &str, Result<(Method, &str, bool, bool), &str>); 14] = [
+            ("https://a/x", Method::GET, 307, "/y", Ok((Method::GET, "https://a/y", true, true))),
+            (
+                "https://a/x",
+                Method::GET,
+                307,
+                "//b/y",
+                Ok((Method::GET, "https://b/y", false, true)),
+            ),
+            (
+                "https://a/x",
+                Method::GET,
+                302,
+                "https://a:444/",
+                Ok((Method::GET, "https://a:444/", false, true)),
+            ),
+            ("https://a/x", Method::GET, 302, "http://a/", Err("from https to http")),
+            ("https://a/x", Method::GET, 302, "http://b/", Err("from https to http")),
+            (
+                "http://a/x",
+                Method::GET,
+                301,
+                "https://a/",
+                Ok((Method::GET, "https://a/", false, true)),
+            ),
+            ("http://a/x", Method::PUT, 307, "/y", Ok((Method::PUT, "http://a/y", true, true))),
+            ("http://a/x", Method::POST, 303, "/y", Ok((Method::GET, "http://a/y", true, false))),
+            ("http://a/x", Method::HEAD, 303, "/y", Ok((Method::HEAD, "http://a/y", true, true))),
+            ("https://a/x", Method::GET, 302, "https://127.0.0.1/", Err("loopback or link-local")),
+            (
+                "https://a/x",
+                Method::GET,
+                302,
+                "https://169.254.169.254/",
+                Err("loopback or link-local"),
+            ),
+            (
+                "https://a/x",
+                Method::GET,
+                302,
+                "file:///etc/passwd",
+                Err("neither an http nor an https"),
+            ),
+            ("https://a/x", Method::GET, 302, "https://[", Err("redirect to nowhere")),
+            (
+                "https://a/x",
+                Method::GET,
+                302,
+                "https://a@b/",
+                Ok((Method::GET, "https://a@b/", false, true)),
+            ),
+        ];
+        for (from, method, status, location, expected) in rows {
+            let url: Url = from.parse().unwrap();
+            let request = Request::new(method.clone(), url.clone());
+            let origin = Origin::of(&url).unwrap();
+            let step =
+                Step { request: &request, method, url, origin, bound: true, with_body: true };
+            let status = StatusCode::from_u16(status).unwrap();
+            let followed = follow(&HttpOptions::default(), step, status, location);
+            match (followed, expected) {
+                (Ok(step), Ok((method, url, bound, with_body))) => {
+                    assert_eq!((step.method, step.url.as_str()), (method, url), "{location}");
+                    assert_eq!((step.bound, step.with_body), (bound, with_body), "{location}");
+                }
+                (Err(error), Err(why)) => {
+                    assert_eq!(error.kind(), ErrorKind::Redirect);
+                    assert!(error.to_string().contains(why), "{error}");
+                }
+                (Ok(_), Err(why)) => panic!("{from} {location}: {why}"),
+                (Err(error), Ok(_)) => panic!("{from} {location}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_that_were_left_behind_do_not_come_back() {
+        let url: Url = "https://a/x".parse().unwrap();
+        let request = Request::new(Method::GET, url.clone());
+        let origin = Origin::of(&url).unwrap();
+        let step = Step {
+            request: &request,
+            method: Method::GET,
+            url,
+            origin,
+            bound: true,
+            with_body: true,
+        };
+        let options = HttpOptions::default();
+        let away = follow(&options, step, StatusCode::FOUND, "https://b/").unwrap();
+        let back = follow(&options, away, StatusCode::FOUND, "https://a/").unwrap();
+        assert!(!back.bound);
     }
 }

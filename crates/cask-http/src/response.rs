@@ -98,6 +98,11 @@ impl Response {
         all.freeze()
     }
 
+    /// Reads what is left of a short body, so that the connection can be used again.
+    pub async fn discard(self) {
+        let _ = timeout(Duration::from_secs(1), self.read_prefix(64 << 10)).await;
+    }
+
     /// The body, piece by piece.
     pub fn into_stream(self) -> ResponseStream {
         ResponseStream { response: self, waited: Duration::ZERO, moved: 0, failed: false }

@@ -1,5 +1,6 @@
 //! When to try again.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -67,6 +68,19 @@ pub struct RetryEvent {
     pub wait: Duration,
     /// Why.
     pub reason: RetryReason,
+}
+
+impl fmt::Display for RetryEvent {
+    /// Writes `GET https://… failed with status 503 (attempt 2 of 5), trying again in 4.0 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, attempt, attempts, wait, reason } = self;
+        match reason {
+            RetryReason::Status(status) => write!(f, "{method} {url} failed with status {status}")?,
+            RetryReason::Transport(_, why) => write!(f, "{method} {url} failed: {why}")?,
+        }
+        let seconds = wait.as_secs_f64();
+        write!(f, " (attempt {attempt} of {attempts}), trying again in {seconds:.1} s")
+    }
 }
 
 impl RetryEvent {

@@ -8,8 +8,8 @@ use cask_image::{Descriptor, Digest, RawManifest};
 use cask_reference::Repository as RepositoryName;
 use cask_registry::{Mount, Selector as Which, UploadOptions, UploadSession};
 use cask_transport::{
-    BlobBody, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured, Result,
-    Transaction,
+    BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
+    Result, Transaction,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
@@ -17,6 +17,10 @@ use tokio::sync::Mutex;
 use crate::error::of_registry;
 use crate::location::Place;
 use crate::upload::Upload;
+
+/// A config up to this size is sent without asking: the manifest, which was asked for, is not
+/// there, so that the config mostly is not either.
+const UNASKED_CONFIG_BYTES: u64 = 64 << 10;
 
 /// How many blobs are asked for at once.
 const QUESTIONS: usize = 8;
@@ -37,6 +41,9 @@ impl DockerTransaction {
 
     async fn answer(&self, blob: &BlobSpec) -> Result<Have> {
         let Some(Measured { digest, size }) = &blob.measured else { return Ok(Have::Missing) };
+        if blob.kind == BlobKind::Config && *size <= UNASKED_CONFIG_BYTES {
+            return Ok(Have::Missing);
+        }
         let found = self.place.repository.blob_size(digest).await.map_err(of_registry)?;
         Ok(match (found, &self.mountable_from) {
             (Some(found), _) if found == *size => Have::Exact,

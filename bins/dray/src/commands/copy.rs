@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::context::Context;
 use crate::options;
+use crate::options::access::{BothArguments, DestinationArguments, SourceArguments};
 use crate::options::progress::ProgressChoice;
 
 /// Copy an image, or everything in an index, from one place to another
@@ -98,6 +99,12 @@ pub(crate) struct Arguments {
     /// How to show progress
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
     progress: ProgressChoice,
+    #[command(flatten)]
+    both: BothArguments,
+    #[command(flatten)]
+    source: SourceArguments,
+    #[command(flatten)]
+    destination: DestinationArguments,
 }
 
 /// What becomes of a list of which only a part is copied.
@@ -115,12 +122,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let mut here = options::transports::options(global, arguments.src_shared_blob_dir.as_deref());
     let host = arguments.src_daemon_host.as_deref();
     options::transports::set_daemon(&mut here, "--src-daemon-host", host)?;
+    let access = arguments.source.resolve(&arguments.both, global).await?;
+    here.docker = options::registry::docker(&access, global);
     let sources = cask::transports(&here);
     let mut there = options::transports::options(global, arguments.dest_shared_blob_dir.as_deref());
     there.extend_archives = arguments.dest_append;
     there.hybrid_docker_archives = arguments.dest_hybrid;
     let host = arguments.dest_daemon_host.as_deref();
     options::transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
+    let access = arguments.destination.resolve(&arguments.both, global).await?;
+    there.docker = options::registry::docker(&access, global);
     let destinations = cask::transports(&there);
     let from = sources
         .parse(&arguments.source_image)

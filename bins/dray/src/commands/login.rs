@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use cask_auth::{AuthFiles, Credential, Key, Origin, Secret};
 use clap::Args;
 
+use crate::cli::GlobalArguments;
+use crate::context::Context;
 use crate::options::access::{self, Tls};
 use crate::options::credentials::FileArguments;
 use crate::options::registry::{self, Verdict};
@@ -50,8 +52,9 @@ pub(crate) struct Arguments {
 /// Logs in: only what the registry accepts is kept.
 ///
 /// Source: containers/common, `auth.Login`.
-pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let files = arguments.files.open(&context.global)?;
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let global = &context.global;
+    let files = arguments.files.open(global)?;
     let key = match arguments.registry.as_slice() {
         [] => bail!("please provide a registry to login to"),
         [registry] => Key::parse_argument(registry)?,
@@ -72,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if arguments.username.is_none()
         && password.is_none()
         && let Some(existing) = &existing
-        && is_still_good(existing, &key, &tls).await?
+        && is_still_good(existing, &key, &tls, global).await?
     {
         return Ok(());
     }
@@ -80,7 +83,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let credential = ask(arguments.username.clone(), password, username)
         .await
         .context("getting username and password")?;
-    match registry::check(key.registry(), &credential, &tls).await {
+    match registry::check(key.registry(), &credential, &tls, global).await {
         Ok(Verdict::Accepted) => {}
         Ok(Verdict::Refused) => bail!("logging into {:?}: invalid username/password", key.as_str()),
         Err(error) => {
@@ -120,13 +123,18 @@ async fn given_password(arguments: &Arguments) -> Result<Option<Secret>> {
 }
 
 /// Whether the registry takes what is kept; the user is told.
-async fn is_still_good(existing: &Credential, key: &Key, tls: &Tls) -> Result<bool> {
+async fn is_still_good(
+    existing: &Credential,
+    key: &Key,
+    tls: &Tls,
+    global: &GlobalArguments,
+) -> Result<bool> {
     let Credential::Basic { username, password } = existing else { return Ok(false) };
     if username.is_empty() || password.is_empty() {
         return Ok(false);
     }
     output::line(&format!("Authenticating with existing credentials for {key}"))?;
-    let verdict = registry::check(key.registry(), existing, tls).await;
+    let verdict = registry::check(key.registry(), existing, tls, global).await;
     if matches!(verdict, Ok(Verdict::Accepted)) {
         let registry = key.registry();
         output::line(&format!("Existing credentials are valid. Already logged in to {registry}"))?;

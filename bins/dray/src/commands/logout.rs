@@ -5,6 +5,7 @@ use cask_auth::{Credential, ErrorKind, Key};
 use clap::Args;
 
 use crate::commands::login::find;
+use crate::context::Context;
 use crate::options::access;
 use crate::options::credentials::FileArguments;
 use crate::options::registry::{self, Verdict};
@@ -34,9 +35,10 @@ pub(crate) struct Arguments {
 /// Logs out.
 ///
 /// Source: containers/common, `auth.Logout`.
-pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let global = &context.global;
     arguments.files.check_existence()?;
-    let files = arguments.files.open(&context.global)?;
+    let files = arguments.files.open(global)?;
     if arguments.all {
         if !arguments.registry.is_empty() {
             bail!("--all takes no arguments");
@@ -63,7 +65,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
     // It may be in a file that is only read.
     if let Some(credential @ Credential::Basic { .. }) = find(&files, &key).await?
-        && let Ok(Verdict::Accepted) = registry::check(key.registry(), &credential, &tls).await
+        && let Ok(Verdict::Accepted) =
+            registry::check(key.registry(), &credential, &tls, global).await
     {
         return output::line(&format!(
             "Not logged into {key} with current tool. Existing credentials were established via \

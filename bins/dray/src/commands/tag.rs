@@ -5,6 +5,7 @@ use cask::transport::Selector;
 use clap::Args;
 
 use crate::context::Context;
+use crate::options::access::OneArguments;
 
 /// Give an image more names, in the place where it is
 #[derive(Args, Debug)]
@@ -14,11 +15,13 @@ pub(crate) struct Arguments {
     /// The names
     #[arg(required = true)]
     new_name: Vec<String>,
+    #[command(flatten)]
+    access: OneArguments,
 }
 
 /// Gives the names.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let image = context.image(&arguments.image, &context.transports())?;
+    let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
     let collection = image.collection().await?;
     let descriptor = image.source().await?.resolve(&Selector::Chosen).await?;
     for name in &arguments.new_name {

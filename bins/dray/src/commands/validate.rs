@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::context::Context;
+use crate::options::access::OneArguments;
 use crate::options::progress::ProgressChoice;
 
 /// Recompute every digest and size of an image, and the digests of its plain layers
@@ -17,11 +18,13 @@ pub(crate) struct Arguments {
     /// How to show progress
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
     progress: ProgressChoice,
+    #[command(flatten)]
+    access: OneArguments,
 }
 
 /// Validates.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let image = context.image(&arguments.image, &context.transports())?;
+    let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
     let progress = arguments.progress.start(arguments.quiet);
     let found = cask::copy::validate(&*image, progress.sink("Checking")).await?;
     progress.finish();

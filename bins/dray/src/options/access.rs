@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use cask_auth::{Anonymous, Credential, Fixed, Keychain, Secret};
 use clap::Args;
 
-use crate::options::credentials;
+use crate::cli::GlobalArguments;
+use crate::options::credentials::UserFiles;
 use crate::prompt;
 
 /// What a client of registries has to know to be let in.
@@ -17,6 +18,9 @@ use crate::prompt;
 pub(crate) struct Access {
     /// Who knows the credentials.
     pub(crate) keychain: Arc<dyn Keychain>,
+    /// Who knows the credentials of registries that the user did not name, such as mirrors: what
+    /// was typed is not for them.
+    pub(crate) keychain_elsewhere: Arc<dyn Keychain>,
     /// How the registry is known.
     pub(crate) tls: Tls,
 }
@@ -134,22 +138,30 @@ side! {
 
 impl OneArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(&self) -> Result<Access> {
-        resolve(self.typed(), "").await
+    pub(crate) async fn resolve(&self, global: &GlobalArguments) -> Result<Access> {
+        resolve(self.typed(), "", global).await
     }
 }
 
 impl SourceArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(&self, both: &BothArguments) -> Result<Access> {
-        resolve(self.typed().or(both), "src-").await
+    pub(crate) async fn resolve(
+        &self,
+        both: &BothArguments,
+        global: &GlobalArguments,
+    ) -> Result<Access> {
+        resolve(self.typed().or(both), "src-", global).await
     }
 }
 
 impl DestinationArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(&self, both: &BothArguments) -> Result<Access> {
-        resolve(self.typed().or(both), "dest-").await
+    pub(crate) async fn resolve(
+        &self,
+        both: &BothArguments,
+        global: &GlobalArguments,
+    ) -> Result<Access> {
+        resolve(self.typed().or(both), "dest-", global).await
     }
 }
 
@@ -163,14 +175,17 @@ impl Typed {
     }
 }
 
-async fn resolve(typed: Typed, prefix: &str) -> Result<Access> {
+async fn resolve(typed: Typed, prefix: &str, global: &GlobalArguments) -> Result<Access> {
     let tls = tls(typed.tls_verify.as_deref(), typed.cert_dir.as_ref(), prefix)?;
-    let keychain: Arc<dyn Keychain> = match credential(&typed).await? {
-        Some(credential) => Arc::new(Fixed::new(credential)),
-        None if typed.no_creds => Arc::new(Anonymous),
-        None => Arc::new(credentials::to_read(&typed.authfile)?),
+    let keychain_elsewhere: Arc<dyn Keychain> = match typed.no_creds {
+        true => Arc::new(Anonymous),
+        false => Arc::new(UserFiles::new(&typed.authfile, global)),
     };
-    Ok(Access { keychain, tls })
+    let keychain = match credential(&typed).await? {
+        Some(credential) => Arc::new(Fixed::new(credential)),
+        None => Arc::clone(&keychain_elsewhere),
+    };
+    Ok(Access { keychain, keychain_elsewhere, tls })
 }
 
 /// What `--tls-verify` and `--cert-dir` say.
@@ -266,7 +281,11 @@ mod tests {
 
     fn one(line: &str) -> Result<Access> {
         let words = std::iter::once("dray").chain(line.split(' ').filter(|word| !word.is_empty()));
-        wait(One::try_parse_from(words.map(|word| word.trim_matches('\'')))?.one.resolve())
+        wait(
+            One::try_parse_from(words.map(|word| word.trim_matches('\'')))?
+                .one
+                .resolve(&GlobalArguments::default()),
+        )
     }
 
     #[test]
@@ -314,8 +333,9 @@ mod tests {
         let line = "dray --screds a:b --dcreds c:d --tls-verify=0 --dest-tls-verify \
                     --src-cert-dir /certs";
         let arguments = Both::try_parse_from(line.split_whitespace()).unwrap();
-        let source = wait(arguments.source.resolve(&arguments.both)).unwrap();
-        let destination = wait(arguments.destination.resolve(&arguments.both)).unwrap();
+        let global = GlobalArguments::default();
+        let source = wait(arguments.source.resolve(&arguments.both, &global)).unwrap();
+        let destination = wait(arguments.destination.resolve(&arguments.both, &global)).unwrap();
         let certificate_directory = Some("/certs".into());
         assert_eq!(source.tls, Tls { verify: Some(false), certificate_directory });
         assert_eq!(destination.tls, Tls { verify: Some(true), certificate_directory: None });

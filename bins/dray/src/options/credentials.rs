@@ -1,14 +1,16 @@
 //! Where credentials are: what the libraries do not read by themselves.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 use cask_auth::{
-    AUTH_FILES_HELPER, AuthFile, AuthFiles, AuthFilesOptions, Choice, Environment, Format,
+    AUTH_FILES_HELPER, AuthFile, AuthFiles, Choice, Environment, Format, Found, Keychain,
 };
-use cask_config::registries::CredentialHelper;
+use cask_config::registries::{CredentialHelper, RegistriesConf};
 use clap::Args;
 
+use crate::cli::GlobalArguments;
 use crate::options::registries;
 
 /// The files that `login` and `logout` change.
@@ -26,7 +28,7 @@ impl FileArguments {
     /// The credentials in the files that were chosen, else in the usual ones.
     ///
     /// Source: containers/common, `systemContextWithOptions`.
-    pub(crate) fn open(&self) -> Result<AuthFiles> {
+    pub(crate) fn open(&self, global: &GlobalArguments) -> Result<AuthFiles> {
         let choice = match (given(&self.authfile), given(&self.compat_auth_file)) {
             (Some(_), Some(_)) => bail!(
                 "options for paths to the credential file and to the Docker-compatible \
@@ -36,7 +38,9 @@ impl FileArguments {
             (None, Some(path)) => Choice::File(AuthFile::new(path, Format::Docker)),
             (None, None) => Choice::Default,
         };
-        with_helpers(environment().to_log_in(&choice))
+        let mut options = environment().to_log_in(&choice);
+        options.helpers = helpers(&registries::read(global)?);
+        Ok(AuthFiles::new(options))
     }
 
     /// Fails if a file was chosen that is not there.
@@ -51,23 +55,50 @@ impl FileArguments {
 }
 
 /// The credentials for whoever uses images: in the file that `--authfile` names, else in the usual
-/// ones.
-pub(crate) fn to_read(authfile: &Option<PathBuf>) -> Result<AuthFiles> {
-    let choice = match given(authfile) {
-        Some(path) => Choice::File(AuthFile::new(path, Format::Containers)),
-        None => Choice::Default,
-    };
-    with_helpers(environment().to_read(&choice))
+/// ones. Nothing is read before a credential is wanted.
+#[derive(Debug)]
+pub(crate) struct UserFiles {
+    authfile: Option<PathBuf>,
+    global: GlobalArguments,
+    files: OnceLock<AuthFiles>,
 }
 
-/// Asks the helpers that `registries.conf` names.
-fn with_helpers(mut options: AuthFilesOptions) -> Result<AuthFiles> {
+impl UserFiles {
+    pub(crate) fn new(authfile: &Option<PathBuf>, global: &GlobalArguments) -> Self {
+        Self { authfile: given(authfile).cloned(), global: global.clone(), files: OnceLock::new() }
+    }
+
+    fn open(&self) -> AuthFiles {
+        let choice = match &self.authfile {
+            Some(path) => Choice::File(AuthFile::new(path, Format::Containers)),
+            None => Choice::Default,
+        };
+        let mut options = environment().to_read(&choice);
+        // Who looks up names in that file first has told what is wrong with it.
+        if let Ok(conf) = registries::read(&self.global) {
+            options.helpers = helpers(&conf);
+        }
+        AuthFiles::new(options)
+    }
+}
+
+impl Keychain for UserFiles {
+    fn credential(
+        &self,
+        registry: &str,
+        repository: Option<&str>,
+    ) -> Result<Option<Found>, cask_auth::Error> {
+        self.files.get_or_init(|| self.open()).credential(registry, repository)
+    }
+}
+
+/// The helpers that `registries.conf` names.
+fn helpers(conf: &RegistriesConf) -> Vec<String> {
     let helper = |helper: &CredentialHelper| match helper {
         CredentialHelper::Program(name) => name.clone(),
         _ => AUTH_FILES_HELPER.to_owned(),
     };
-    options.helpers = registries::read()?.credential_helpers().iter().map(helper).collect();
-    Ok(AuthFiles::new(options))
+    conf.credential_helpers().iter().map(helper).collect()
 }
 
 /// A path that was given. An empty one is none, as in skopeo.

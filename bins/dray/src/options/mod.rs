@@ -1,9 +1,5 @@
 //! Arguments turned into the libraries' options.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that use registries take these next")
-)]
 pub(crate) mod access;
 pub(crate) mod copy;
 pub(crate) mod credentials;

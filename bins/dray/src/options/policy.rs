@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use cask::transport::Transports;
+use cask::TransportOptions;
 use cask::trust::Policy;
 
 use crate::cli::GlobalArguments;
@@ -12,7 +12,7 @@ use crate::cli::GlobalArguments;
 /// The policy that the arguments, the environment or the system's files give.
 ///
 /// Source: containers-policy.json(5), and the search order of 2026.
-pub(crate) fn read(global: &GlobalArguments, transports: &Transports) -> Result<Arc<Policy>> {
+pub(crate) fn read(global: &GlobalArguments) -> Result<Arc<Policy>> {
     if global.insecure_policy {
         return Ok(Arc::new(Policy::danger_accept_anything()));
     }
@@ -23,6 +23,7 @@ pub(crate) fn read(global: &GlobalArguments, transports: &Transports) -> Result<
     tracing::debug!("Using signature policy {}", path.display());
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let policy = Policy::parse(&text, &path.display().to_string())?;
+    let transports = cask::transports(&TransportOptions::default());
     policy.validate_scopes(|transport, scope| match transports.find(transport) {
         Some(transport) => transport.validate_policy_scope(scope),
         // A transport that we do not have is nobody's to judge.

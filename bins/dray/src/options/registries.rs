@@ -1,14 +1,36 @@
 //! Finding and reading `registries.conf` and the certificates of registries.
 
-use anyhow::Result;
-use cask_config::Environment;
+use std::sync::{Arc, OnceLock};
+
+use cask::docker::Registries;
 use cask_config::registries::{Paths, RegistriesConf};
+use cask_config::{Environment, Error};
 
+use crate::cli::GlobalArguments;
 use crate::options::credentials::variable_path;
+use crate::report;
 
-/// What the user's and the system's files say.
-pub(crate) fn read() -> Result<RegistriesConf> {
-    Ok(RegistriesConf::load(&Paths::from_environment(&environment()))?)
+/// What the file that a flag names says, or the user's and the system's files.
+pub(crate) fn read(global: &GlobalArguments) -> Result<RegistriesConf, Error> {
+    let paths = match &global.registries_conf {
+        Some(file) => Paths::only(file),
+        None => Paths::from_environment(&environment()),
+    };
+    let conf = RegistriesConf::load(&paths)?;
+    conf.warnings().iter().for_each(|warning| report::note(&warning.to_string()));
+    Ok(conf)
+}
+
+/// The same, read when it is first wanted.
+pub(crate) fn lazily(global: &GlobalArguments) -> Registries {
+    let (global, known) = (global.clone(), OnceLock::new());
+    Arc::new(move || match known.get() {
+        Some(known) => Ok(Arc::clone(known)),
+        None => {
+            let conf = Arc::new(read(&global)?);
+            Ok(Arc::clone(known.get_or_init(|| conf)))
+        }
+    })
 }
 
 /// What the places of these files depend on.

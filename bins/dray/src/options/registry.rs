@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use cask_auth::{Credential, Fixed};
+use cask::docker::{DockerOptions, Registries};
+use cask_auth::{Credential, Fixed, Keychain};
 use cask_config::certs;
-use cask_config::registries::RegistriesConf;
-use cask_http::{BoxError, ClientIdentity, HttpOptions, Proxies};
-use cask_registry::{Client, ClientOptions, ErrorKind, HostSettings};
+use cask_http::{BoxError, ClientIdentity, Proxies};
+use cask_registry::{Client, ClientOptions, ErrorKind, Event, HostSettings};
 
+use crate::cli::GlobalArguments;
 use crate::options::access::{Access, Tls};
-use crate::options::registries;
+use crate::options::registries::{self, environment};
+use crate::report;
 
 /// What a registry thinks of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +24,15 @@ pub(crate) enum Verdict {
 /// Shows a credential to a registry.
 ///
 /// Source: containers/image, `CheckAuth`.
-pub(crate) async fn check(registry: &str, credential: &Credential, tls: &Tls) -> Result<Verdict> {
+pub(crate) async fn check(
+    registry: &str,
+    credential: &Credential,
+    tls: &Tls,
+    global: &GlobalArguments,
+) -> Result<Verdict> {
+    registries::read(global)?.check_not_blocked(registry)?;
     let keychain = Arc::new(Fixed::new(credential.clone()));
-    let access = Access { keychain, tls: tls.clone() };
-    let client = Client::new(client_options(&access)?);
+    let client = client(keychain, tls, registries::lazily(global));
     match client.registry(registry).ping().await {
         Ok(()) => Ok(Verdict::Accepted),
         Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(Verdict::Refused),
@@ -33,28 +40,48 @@ pub(crate) async fn check(registry: &str, credential: &Credential, tls: &Tls) ->
     }
 }
 
-/// The options of a client that has this access.
-pub(crate) fn client_options(access: &Access) -> Result<ClientOptions> {
+/// What `docker:` has to know, with this access.
+pub(crate) fn docker(access: &Access, global: &GlobalArguments) -> DockerOptions {
+    let registries = registries::lazily(global);
+    let client = |keychain| client(keychain, &access.tls, Arc::clone(&registries));
+    DockerOptions {
+        client: client(Arc::clone(&access.keychain)),
+        client_elsewhere: client(Arc::clone(&access.keychain_elsewhere)),
+        registries: Arc::clone(&registries),
+    }
+}
+
+/// A client of registries. It reads files when it first needs them.
+pub(crate) fn client(keychain: Arc<dyn Keychain>, tls: &Tls, registries: Registries) -> Client {
     let mut options = ClientOptions::default();
-    options.keychain = Arc::clone(&access.keychain);
-    let conf = registries::read()?;
-    let tls = access.tls.clone();
-    options.hosts = Arc::new(move |host| host_settings(host, &tls, &conf));
-    let mut http = HttpOptions::default();
-    http.user_agent = concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned();
-    http.proxies = proxies();
-    options.http = http;
-    Ok(options)
+    options.keychain = keychain;
+    let tls = tls.clone();
+    options.hosts = Arc::new(move |host| host_settings(host, &tls, &registries));
+    options.client_id = "dray".to_owned();
+    options.events = Some(Arc::new(tell));
+    options.http.user_agent = concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned();
+    options.http.proxies = proxies();
+    Client::new(options)
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Retry(retry) => report::note(&retry.to_string()),
+        Event::Warning { registry, text } => report::note(&format!("{registry} says: {text}")),
+        _ => {}
+    }
 }
 
 /// What arguments and files say of a registry.
-fn host_settings(host: &str, tls: &Tls, conf: &RegistriesConf) -> Result<HostSettings, BoxError> {
+fn host_settings(host: &str, tls: &Tls, registries: &Registries) -> Result<HostSettings, BoxError> {
     let certificates = match &tls.certificate_directory {
         Some(directory) => certs::load_directory(directory)?,
-        None => certs::load(&certs::directories(&registries::environment()), host)?,
+        None => certs::load(&certs::directories(&environment()), host)?,
     };
-    let configured = conf.find(host).is_some_and(|registry| registry.is_insecure());
-    let is_insecure = tls.verify.map_or(configured, |verify| !verify);
+    let is_insecure = match tls.verify {
+        Some(verify) => !verify,
+        None => registries()?.is_insecure_host(host),
+    };
     let mut settings = HostSettings::default();
     settings.danger_http = is_insecure;
     settings.danger_accept_invalid_certificates = is_insecure;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use cask::TransportOptions;
 use cask::docker_daemon::DaemonAddress;
-use cask::transport::Transports;
 
 use crate::cli::GlobalArguments;
 
@@ -30,11 +29,6 @@ pub(crate) fn set_daemon(
         options.docker_daemon.address = DaemonAddress::parse(host).context(flag)?;
     }
     Ok(())
-}
-
-/// Makes the set of transports.
-pub(crate) fn make(global: &GlobalArguments, shared_blobs: Option<&Path>) -> Transports {
-    cask::transports(&options(global, shared_blobs))
 }
 
 fn temporary_directory(global: &GlobalArguments) -> Option<PathBuf> {

@@ -1,14 +1,17 @@
 //! From the arguments to what is shown.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use cask::copy::{Description, Inspected};
+use cask::transport::{ErrorKind, Location};
 use clap::Args;
+use futures_util::TryStreamExt as _;
 
 use super::show::show;
 use super::{config, indent, index, manifest, summary};
 use crate::context::Context;
+use crate::options::access::OneArguments;
 use crate::options::platform;
-use crate::{options, output};
+use crate::{options, output, report};
 
 /// Show what an image, an artifact or a list says of itself
 #[derive(Args, Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Arguments {
     /// Use the Docker daemon here [default: unix:///var/run/docker.sock]
     #[arg(long, value_name = "HOST")]
     daemon_host: Option<String>,
+    #[command(flatten)]
+    access: OneArguments,
 }
 
 /// Shows.
@@ -47,6 +52,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let mut place = options::transports::options(&context.global, shared_blobs);
     let host = arguments.daemon_host.as_deref();
     options::transports::set_daemon(&mut place, "--daemon-host", host)?;
+    let access = arguments.access.resolve(&context.global).await?;
+    place.docker = options::registry::docker(&access, &context.global);
     let transports = cask::transports(&place);
     let image = context.image(&arguments.image_name, &transports)?;
     let inspected =
@@ -79,7 +86,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         },
         Description::Image { manifest, config, config_bytes } => {
             let layers = &manifest.layers;
-            summary::show(&*image, &inspected, layers, &config, &config_bytes, template)
+            let tags = tags(&*image, &arguments).await?;
+            summary::show(&*image, &inspected, tags, layers, &config, &config_bytes, template)
         }
         _ => bail!("{image} is of a kind that cannot be described"),
     }
@@ -94,4 +102,24 @@ async fn describe(
         return Ok(inspected.describe().await?);
     }
     Ok(inspected.describe_for(&platform::wanted(&context.global)).await?)
+}
+
+/// The tags of the repository, where there is one. A registry that does not tell them to everybody
+/// is no reason to tell nothing.
+///
+/// Source: skopeo, `inspect.go`.
+async fn tags(image: &dyn Location, arguments: &Arguments) -> Result<Vec<String>> {
+    if arguments.no_tags || image.scheme() != "docker" {
+        return Ok(Vec::new());
+    }
+    let collection = image.collection().await?;
+    let listed: Result<Vec<_>, _> = collection.entries().try_collect().await;
+    match listed {
+        Ok(entries) => Ok(entries.into_iter().flat_map(|entry| entry.names).collect()),
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => {
+            report::note(&format!("Registry disallows tag list retrieval; skipping: {error}"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error).context("Error determining repository tags"),
+    }
 }

@@ -60,6 +60,7 @@ struct Layer {
 pub(crate) fn show(
     image: &dyn Location,
     inspected: &Inspected,
+    repo_tags: Vec<String>,
     layers: &[Descriptor],
     config: &ImageConfig,
     config_bytes: &[u8],
@@ -74,7 +75,7 @@ pub(crate) fn show(
             .map(|tag| tag.as_str().to_owned())
             .unwrap_or_default(),
         digest: inspected.top().digest().to_string(),
-        repo_tags: Vec::new(),
+        repo_tags,
         created: config.created.as_ref().map(|created| Time(created.to_string())),
         docker_version: docker_version(config_bytes),
         labels: Some(config.config.labels.clone()).filter(|labels| !labels.is_empty()),
