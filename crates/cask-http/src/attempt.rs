@@ -220,10 +220,12 @@ async fn watch(deadlines: &Deadlines, response: Duration, sent: &Sent) -> (Error
 mod tests {
     use super::*;
 
+    /// Verb, URL, whether secrets come along, whether the body does; or why not.
+    type Led = Result<(Method, &'static str, bool, bool), &'static str>;
+
     #[test]
     fn redirects_keep_what_they_may() {
-        // from, verb, status, location, and where it leads: verb, URL, secrets, body; or why not
-        let rows: [(&str, Method, u16, &str, Result<(Method, &str, bool, bool), &str>); 14] = [
+        let rows: [(&str, Method, u16, &str, Led); 14] = [
             ("https://a/x", Method::GET, 307, "/y", Ok((Method::GET, "https://a/y", true, true))),
             (
                 "https://a/x",

@@ -29,12 +29,14 @@ const MARGIN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Auth {
     challenges: Mutex<Vec<Challenge>>,
-    credentials: Mutex<HashMap<Option<String>, Arc<tokio::sync::OnceCell<Option<Credential>>>>>,
+    credentials: Mutex<HashMap<Option<String>, Asked>>,
     tokens: Mutex<HashMap<Key, Slot>>,
 }
 
 /// A token is of a service, of a credential and for scopes. Credentials are chosen by repository.
 type Key = (String, Option<String>, Scopes);
+/// What the keychain knows, once it was asked.
+type Asked = Arc<tokio::sync::OnceCell<Option<Credential>>>;
 /// Whoever holds the lock fetches, the others wait for it.
 type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
 
@@ -67,32 +69,45 @@ impl Auth {
     }
 
     /// A request was refused: whether sending it again with other credentials makes sense.
-    pub(crate) fn refused(
+    ///
+    /// # Errors
+    /// Those of the keychain.
+    pub(crate) async fn refused(
         &self,
+        host: &Host,
+        repository: Option<&str>,
         challenges: Vec<Challenge>,
         shown: Option<&Authorization>,
         scopes: &mut Scopes,
-    ) -> bool {
+    ) -> Result<bool, Error> {
         let bearer = challenges.iter().find(|challenge| challenge.scheme == "bearer").cloned();
         let understood = challenges.iter().any(|c| matches!(c.scheme.as_str(), "basic" | "bearer"));
         self.remember(challenges);
         let Some(shown) = shown else {
-            return understood;
+            return Ok(understood);
         };
         let Some(slot) = &shown.slot else {
-            return false;
+            return self.has_changed(host, repository).await;
         };
         let asked = bearer.filter(|c| c.get("error") == Some("insufficient_scope"));
         if let Some(scope) = asked.as_ref().and_then(|challenge| challenge.get("scope")) {
             let before = scopes.clone();
             scopes.add_asked(scope);
-            return *scopes != before;
+            return Ok(*scopes != before);
         }
         // A token that is being fetched anew is not the one that was refused.
         if let Ok(mut held) = slot.try_lock() {
             *held = None;
         }
-        true
+        Ok(true)
+    }
+
+    /// Asks the keychain again: passwords of some clouds live for hours only, and a long operation
+    /// outlives them.
+    async fn has_changed(&self, host: &Host, repository: Option<&str>) -> Result<bool, Error> {
+        let before = self.credential(host, repository).await?;
+        lock(&self.credentials).remove(&repository.map(str::to_owned));
+        Ok(self.credential(host, repository).await? != before)
     }
 
     /// What to show for some scopes; nothing before it is known what the registry wants, or if
@@ -166,13 +181,14 @@ impl Auth {
             challenge.get("realm").unwrap_or_default(),
             challenge.get("service").unwrap_or_default()
         );
-        let slot = self.slot(service, *repository, scopes);
+        let (slot, wider) = self.slot(service, *repository, scopes);
         let mut held = slot.lock().await;
         let token = match &*held {
             Some(held) if Instant::now() + MARGIN < held.until => held.token.clone(),
             _ => {
                 let asked_at = Instant::now();
-                let token = context.fetch(credential.as_ref()).await?;
+                let context = Exchange { scopes: &wider, ..*context };
+                let token = self.fetch(&context, credential.as_ref()).await?;
                 *held = Some(Held { until: asked_at + token.life, token: token.clone() });
                 token
             }
@@ -182,21 +198,39 @@ impl Auth {
         Ok(Authorization { value, slot: Some(slot) })
     }
 
-    /// Where the token for some scopes is held. A token for more will do.
-    fn slot(&self, service: String, repository: Option<&str>, scopes: &Scopes) -> Slot {
+    async fn fetch(
+        &self,
+        context: &Exchange<'_>,
+        credential: Option<&Credential>,
+    ) -> Result<Token, Error> {
+        let error = match context.fetch(credential).await {
+            Err(error) if error.status() == Some(401) && credential.is_some() => error,
+            other => return other,
+        };
+        if !self.has_changed(context.host, context.repository).await? {
+            return Err(error);
+        }
+        let credential = self.credential(context.host, context.repository).await?;
+        context.fetch(credential.as_ref()).await
+    }
+
+    /// Where the token for some scopes is held, and what that token is for. One for more will do.
+    fn slot(&self, service: String, repository: Option<&str>, scopes: &Scopes) -> (Slot, Scopes) {
         let mut tokens = lock(&self.tokens);
         let repository = repository.map(str::to_owned);
         let wider = tokens.iter().find(|((other, whose, held), _)| {
             *other == service && *whose == repository && held.covers(scopes) && held != scopes
         });
-        if let Some((_, slot)) = wider {
-            return Arc::clone(slot);
+        if let Some(((_, _, held), slot)) = wider {
+            return (Arc::clone(slot), held.clone());
         }
-        Arc::clone(tokens.entry((service, repository, scopes.clone())).or_default())
+        let slot = tokens.entry((service, repository, scopes.clone())).or_default();
+        (Arc::clone(slot), scopes.clone())
     }
 }
 
 /// The exchange of a credential, or of nothing, for a token.
+#[derive(Clone, Copy)]
 struct Exchange<'a> {
     host: &'a Host,
     connected: &'a Connected,

@@ -9,6 +9,7 @@ use cask_reference::Digest;
 use futures_util::Stream;
 use http::header::{HeaderValue, RANGE};
 use http::{Method, StatusCode};
+use url::Url;
 
 use crate::content_range::ContentRange;
 use crate::error::Doing;
@@ -24,6 +25,8 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct BlobStream {
     repository: Repository,
+    /// Where the blob is if not in the repository.
+    foreign: Option<Url>,
     digest: Digest,
     /// How many bytes the whole blob has.
     size: Option<u64>,
@@ -58,9 +61,40 @@ impl Repository {
         size_bytes: Option<u64>,
         offset: u64,
     ) -> Result<BlobStream, Error> {
-        let doing = Doing::new("reading blob", format!("{digest} in {}", self.name()));
+        self.open_blob(None, digest, size_bytes, offset).await
+    }
+
+    /// Opens a blob at one of the URLs of its descriptor. The host there is shown neither credential
+    /// nor token nor certificate of ours.
+    ///
+    /// # Errors
+    /// As for [`blob`](Self::blob); `Denied` if the URL leads from `https` to `http`, or to a
+    /// loopback or link-local address that the registry is not at itself; `Corrupt` if it is of
+    /// another scheme.
+    pub async fn foreign_blob(
+        &self,
+        url: &Url,
+        digest: &Digest,
+        size_bytes: Option<u64>,
+        offset: u64,
+    ) -> Result<BlobStream, Error> {
+        self.open_blob(Some(url.clone()), digest, size_bytes, offset).await
+    }
+
+    async fn open_blob(
+        &self,
+        foreign: Option<Url>,
+        digest: &Digest,
+        size_bytes: Option<u64>,
+        offset: u64,
+    ) -> Result<BlobStream, Error> {
+        let subject = match &foreign {
+            Some(url) => format!("{digest} at {}", cask_http::redact_url(url)),
+            None => format!("{digest} in {}", self.name()),
+        };
         let mut stream = BlobStream {
             repository: self.clone(),
+            foreign,
             digest: digest.clone(),
             size: size_bytes,
             position: offset,
@@ -68,7 +102,7 @@ impl Repository {
             skip: 0,
             backoff: Backoff::new(&self.host.options().http.retry),
             progress: offset,
-            doing,
+            doing: Doing::new("reading blob", subject),
             done: false,
         };
         match size_bytes {
@@ -228,7 +262,11 @@ impl BlobStream {
                 call.headers.insert(RANGE, value);
             }
         }
-        let response = self.repository.host.send(&call, &self.doing).await?;
+        let host = &self.repository.host;
+        let response = match &self.foreign {
+            Some(url) => host.send_foreign(url, &call.headers, &self.doing).await?,
+            None => host.send(&call, &self.doing).await?,
+        };
         match response.status() {
             StatusCode::OK => {
                 self.skip = self.position;

@@ -53,7 +53,9 @@ fn parse(text: &str, all: &mut Vec<Challenge>) {
                 break;
             };
             let Some((value, after)) = value_of(value.trim_start()) else {
-                break;
+                // A quote that does not end: nothing of the rest can be told apart.
+                all.push(challenge);
+                return;
             };
             // A repeated parameter could be understood in two ways: the first one holds.
             challenge.parameters.entry(name.to_ascii_lowercase()).or_insert(value);

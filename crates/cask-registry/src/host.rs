@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Authorization};
 use crate::challenge::Challenge;
 use crate::error::{Doing, hint_of};
 use crate::options::HostSettings;
@@ -21,6 +21,9 @@ use crate::{ClientOptions, Error, ErrorKind, Event};
 
 /// The most different warnings of one registry that are told.
 const MAX_WARNINGS: usize = 64;
+
+/// How often a request is sent because of `401`: without credentials, with them, with better ones.
+const ROUNDS: u32 = 3;
 
 pub(crate) struct Host {
     name: String,
@@ -185,7 +188,7 @@ impl Host {
         if response.status() == StatusCode::UNAUTHORIZED && *response.origin() == connected.origin {
             self.auth.remember(Challenge::all(response.headers()));
         }
-        response.read_prefix(4096).await;
+        response.discard().await;
         Ok(())
     }
 
@@ -215,38 +218,16 @@ impl Host {
     pub(crate) async fn send(&self, call: &Call, doing: &Doing) -> Result<Response, Error> {
         let connected = self.connected().await?;
         let url = self.url(connected, &call.target, doing)?;
+        let repository = call.repository.as_deref();
         let mut scopes = call.scopes.clone();
         let mut round = 0;
         loop {
             round += 1;
-            let authorization = self
-                .auth
-                .authorization(self, connected, &scopes, call.repository.as_deref())
-                .await?;
-            let mut request =
-                Request::new(call.method.clone(), url.clone()).body(call.body.clone());
-            for (name, value) in &call.headers {
-                request = request.header(name.clone(), value.clone());
-            }
-            for (name, value) in &connected.settings.headers {
-                request = request.bound_header(&connected.origin, name.clone(), value.clone());
-            }
-            if let Some(authorization) = &authorization {
-                let value = authorization.header();
-                request = request.bound_header(&connected.origin, AUTHORIZATION, value);
-            }
-            if call.once {
-                request = request.once();
-            }
-            if let Some(deadline) = call.response_deadline {
-                request = request.response_deadline(deadline);
-            }
+            let shown = self.auth.authorization(self, connected, &scopes, repository).await?;
+            let request = request(connected, call, &url, shown.as_ref());
             let response = match connected.http.execute(&request).await {
                 Ok(response) => response,
-                Err(error)
-                    if matches!(error.kind(), HttpKind::Connect | HttpKind::Certificate)
-                        && Origin::of(&url).is_ok_and(|origin| origin == connected.origin) =>
-                {
+                Err(error) if is_unreachable(&error, &url, connected) => {
                     return Err(self.unreachable(connected, &error));
                 }
                 Err(error) => return Err(doing.http(error)),
@@ -254,23 +235,45 @@ impl Host {
             self.tell_warnings(&response);
             let refused = response.status() == StatusCode::UNAUTHORIZED
                 && *response.origin() == connected.origin;
-            if !refused || round == 3 {
+            if !refused || round == ROUNDS {
                 return Ok(response);
             }
             let challenges = Challenge::all(response.headers());
-            if !self.auth.refused(challenges, authorization.as_ref(), &mut scopes) {
+            let shown = shown.as_ref();
+            if !self.auth.refused(self, repository, challenges, shown, &mut scopes).await? {
                 return Ok(response);
             }
             // Some of the body may be there already: the upload finds out how much.
             if matches!(call.body, RequestBody::Upload { .. }) {
                 return Ok(response);
             }
+            response.discard().await;
         }
+    }
+
+    /// Reads from where a descriptor says that its content is, too: a host that need not be a
+    /// registry, and is shown nothing.
+    pub(crate) async fn send_foreign(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        doing: &Doing,
+    ) -> Result<Response, Error> {
+        let connected = self.connected().await?;
+        let url = self.url(connected, &Target::Url(url.clone()), doing)?;
+        let mut request = Request::new(Method::GET, url);
+        for (name, value) in headers {
+            request = request.header(name.clone(), value.clone());
+        }
+        connected.http.execute(&request).await.map_err(|error| doing.http(error))
     }
 
     fn url(&self, connected: &Connected, target: &Target, doing: &Doing) -> Result<Url, Error> {
         let path = match target {
-            Target::Url(url) => return Ok(url.clone()),
+            Target::Url(url) => {
+                self.may_go(connected, url, doing)?;
+                return Ok(url.clone());
+            }
             Target::Path(path) => path,
         };
         let url = connected.base.join(path).ok();
@@ -305,12 +308,19 @@ impl Host {
             same.set_query(url.query());
             return Ok(same);
         }
+        self.may_go(connected, &url, doing)?;
+        Ok(url)
+    }
+
+    /// Whether a request may go where the registry, or a document from there, says.
+    fn may_go(&self, connected: &Connected, url: &Url, doing: &Doing) -> Result<(), Error> {
+        let origin =
+            Origin::of(url).map_err(|error| doing.fail(ErrorKind::Corrupt, error.to_string()))?;
         let insecure = connected.settings.danger_http;
         may_send(Sending::Request, &connected.origin, &origin, insecure).map_err(|refusal| {
-            let shown = cask_http::redact_url(&url);
-            doing.fail(ErrorKind::Denied, format!("the registry's Location {shown}: {refusal}"))
-        })?;
-        Ok(url)
+            let shown = cask_http::redact_url(url);
+            doing.fail(ErrorKind::Denied, format!("{shown} is not asked: {refusal}"))
+        })
     }
 
     fn tell_warnings(&self, response: &Response) {
@@ -332,6 +342,37 @@ impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Host({})", self.name)
     }
+}
+
+fn request(
+    connected: &Connected,
+    call: &Call,
+    url: &Url,
+    shown: Option<&Authorization>,
+) -> Request {
+    let mut request = Request::new(call.method.clone(), url.clone()).body(call.body.clone());
+    for (name, value) in &call.headers {
+        request = request.header(name.clone(), value.clone());
+    }
+    for (name, value) in &connected.settings.headers {
+        request = request.bound_header(&connected.origin, name.clone(), value.clone());
+    }
+    if let Some(shown) = shown {
+        request = request.bound_header(&connected.origin, AUTHORIZATION, shown.header());
+    }
+    if call.once {
+        request = request.once();
+    }
+    match call.response_deadline {
+        Some(deadline) => request.response_deadline(deadline),
+        None => request,
+    }
+}
+
+/// Whether it is the registry itself that is not there.
+fn is_unreachable(error: &cask_http::Error, url: &Url, connected: &Connected) -> bool {
+    matches!(error.kind(), HttpKind::Connect | HttpKind::Certificate)
+        && Origin::of(url).is_ok_and(|origin| origin == connected.origin)
 }
 
 /// Where a registry is served from.

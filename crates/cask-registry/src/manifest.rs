@@ -37,7 +37,7 @@ impl Repository {
         let call = self.manifest_call(Method::HEAD, selector);
         let response = self.host.send(&call, &doing).await?;
         let status = response.status();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS) {
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return Err(doing.status(response).await);
         }
         // An answer without a body does not say why: the same question with one does.
@@ -64,7 +64,9 @@ impl Repository {
                     return Ok(Some(found));
                 }
             }
-            StatusCode::TOO_MANY_REQUESTS => return Err(doing.status(response).await),
+            status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+                return Err(doing.status(response).await);
+            }
             _ => {}
         }
         match self.manifest(selector).await {

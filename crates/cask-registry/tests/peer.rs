@@ -2,6 +2,12 @@
 //!
 //! Where it is not installed, these tests fail if `CI` is set, and are left out otherwise.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failure in a helper fails its test; whoever runs them is told what is left out"
+)]
+
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};

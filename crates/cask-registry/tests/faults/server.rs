@@ -9,33 +9,33 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
-    pub method: String,
-    pub target: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
 
 /// How much of a body is read.
 #[derive(Clone, Copy)]
-pub enum Read {
+pub(crate) enum Read {
     All,
     Bytes(usize),
 }
 
 /// What is done then.
 #[derive(Clone)]
-pub enum Do {
+pub(crate) enum Do {
     Write(Vec<u8>),
     Wait(Duration),
     /// Writes the same for ever.
@@ -46,19 +46,21 @@ pub enum Do {
 type Script = dyn Fn(usize, &Asked) -> Vec<Do> + Send + Sync;
 type Reads = dyn Fn(usize, &Asked) -> Read + Send + Sync;
 
-pub struct Server {
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     log: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
     /// Answers the n-th request, from 0, with what the script says.
-    pub async fn start(script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static,
+    ) -> Self {
         Self::reading(|_, _| Read::All, script).await
     }
 
     /// Reads only so much of each body.
-    pub async fn reading(
+    pub(crate) async fn reading(
         reads: impl Fn(usize, &Asked) -> Read + Send + Sync + 'static,
         script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static,
     ) -> Self {
@@ -77,15 +79,15 @@ impl Server {
         server
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.log.lock().unwrap().clone()
     }
 
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.asked().iter().map(Asked::line).collect()
     }
 }
@@ -173,7 +175,7 @@ async fn body(stream: &mut BufReader<TcpStream>, asked: &Asked, most: usize) -> 
 }
 
 /// An answer with a body.
-pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<Do> {
+pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<Do> {
     let mut text = head_of(status, headers);
     if !headers.iter().any(|(name, _)| *name == "Content-Length") {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
@@ -185,7 +187,7 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<Do> {
 }
 
 /// The start of an answer, up to its last header.
-pub fn head_of(status: &str, headers: &[(&str, &str)]) -> String {
+pub(crate) fn head_of(status: &str, headers: &[(&str, &str)]) -> String {
     let mut text = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

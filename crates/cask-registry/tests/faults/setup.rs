@@ -10,7 +10,7 @@ use cask_reference::{Algorithm, Digest, Repository as Name, Tag};
 use cask_registry::{Client, ClientOptions, Event, HostSettings, Repository, Selector};
 
 /// Quick retries and deadlines; `http`, because the servers are on loopback.
-pub fn options() -> ClientOptions {
+pub(crate) fn options() -> ClientOptions {
     let mut options = ClientOptions::default();
     options.http.retry.first_delay = Duration::from_millis(2);
     options.http.retry.budget = Duration::from_secs(5);
@@ -26,27 +26,27 @@ pub fn options() -> ClientOptions {
 }
 
 /// The secrets that no one else may see.
-pub const USER: &str = "alice";
-pub const PASSWORD: &str = "hunter2hunter2";
+pub(crate) const USER: &str = "alice";
+pub(crate) const PASSWORD: &str = "hunter2hunter2";
 
-pub fn with_password(mut options: ClientOptions) -> ClientOptions {
+pub(crate) fn with_password(mut options: ClientOptions) -> ClientOptions {
     options.keychain = Arc::new(Fixed::new(Credential::basic(USER, PASSWORD)));
     options
 }
 
-pub fn repository(options: ClientOptions, address: &str) -> Repository {
+pub(crate) fn repository(options: ClientOptions, address: &str) -> Repository {
     Client::new(options).repository(&Name::new(address, "a/b").unwrap())
 }
 
-pub fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Hasher::digest(Algorithm::Sha256, bytes)
 }
 
-pub fn tag(text: &str) -> Selector {
+pub(crate) fn tag(text: &str) -> Selector {
     Selector::from(text.parse::<Tag>().unwrap())
 }
 
-pub fn noise(len: usize) -> Bytes {
+pub(crate) fn noise(len: usize) -> Bytes {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let step = |_| {
         state ^= state << 13;
@@ -57,16 +57,16 @@ pub fn noise(len: usize) -> Bytes {
     (0..len).map(step).collect()
 }
 
-pub const MANIFEST: &str = concat!(
+pub(crate) const MANIFEST: &str = concat!(
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","#,
     r#""config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"#,
     r#""sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"#,
     r#""layers":[]}"#
 );
-pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Collects what is told.
-pub fn events(options: &mut ClientOptions) -> Arc<Mutex<Vec<Event>>> {
+pub(crate) fn events(options: &mut ClientOptions) -> Arc<Mutex<Vec<Event>>> {
     let all: Arc<Mutex<Vec<Event>>> = Arc::default();
     let sink = Arc::clone(&all);
     options.events = Some(Arc::new(move |event| sink.lock().unwrap().push(event.clone())));
