@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Connect,
     /// The server's certificate is not to be trusted, or TLS failed otherwise while connecting.
     Certificate,
+    /// The server does not speak TLS: probably plain HTTP.
+    NotTls,
     /// A deadline passed.
     Timeout,
     /// Too few bytes moved for too long.
@@ -96,10 +98,20 @@ impl Error {
         while let Some(cause) = last.source() {
             last = cause;
             if let Some(tls) = find_tls(last) {
-                if error.is_connect() {
-                    kind = ErrorKind::Certificate;
-                }
-                detail = Some(format!("tls: {tls}"));
+                let is_plain = matches!(
+                    tls,
+                    rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)
+                );
+                kind = match error.is_connect() {
+                    // The words of Go, which scripts search for.
+                    true if is_plain => {
+                        detail = Some("http: server gave HTTP response to HTTPS client".to_owned());
+                        ErrorKind::NotTls
+                    }
+                    true => ErrorKind::Certificate,
+                    false => kind,
+                };
+                detail = detail.or_else(|| Some(format!("tls: {tls}")));
                 break;
             }
             if let Some(io) = last.downcast_ref::<std::io::Error>() {

@@ -226,6 +226,9 @@ pub(crate) fn hint_of(kind: HttpKind) -> Option<&'static str> {
         HttpKind::Certificate => {
             Some("if the registry's authority is your own, add its certificate for this registry")
         }
+        HttpKind::NotTls => Some(
+            "the registry speaks plain HTTP; --tls-verify=false, or insecure = true, allows that",
+        ),
         _ => None,
     }
 }

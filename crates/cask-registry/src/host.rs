@@ -130,7 +130,8 @@ impl Host {
             return Ok(connected);
         }
         if let Err(error) = self.first_ping(&connected, true).await {
-            if !error.kind().is_transient() && error.kind() != HttpKind::Certificate {
+            let speaks_no_tls = matches!(error.kind(), HttpKind::Certificate | HttpKind::NotTls);
+            if !error.kind().is_transient() && !speaks_no_tls {
                 return Err(self.unreachable(&connected, &error));
             }
             connected = self.at(connected.http, base("http")?, connected.settings)?;
@@ -371,7 +372,7 @@ fn request(
 
 /// Whether it is the registry itself that is not there.
 fn is_unreachable(error: &cask_http::Error, url: &Url, connected: &Connected) -> bool {
-    matches!(error.kind(), HttpKind::Connect | HttpKind::Certificate)
+    matches!(error.kind(), HttpKind::Connect | HttpKind::Certificate | HttpKind::NotTls)
         && Origin::of(url).is_ok_and(|origin| origin == connected.origin)
 }
 

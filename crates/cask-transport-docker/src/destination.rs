@@ -41,10 +41,10 @@ impl DockerTransaction {
 
     async fn answer(&self, blob: &BlobSpec) -> Result<Have> {
         let Some(Measured { digest, size }) = &blob.measured else { return Ok(Have::Missing) };
-        if blob.kind == BlobKind::Config && *size <= UNASKED_CONFIG_BYTES {
-            return Ok(Have::Missing);
-        }
-        let found = self.place.repository.blob_size(digest).await.map_err(of_registry)?;
+        let found = match blob.kind {
+            BlobKind::Config if *size <= UNASKED_CONFIG_BYTES => None,
+            _ => self.place.repository.blob_size(digest).await.map_err(of_registry)?,
+        };
         Ok(match (found, &self.mountable_from) {
             (Some(found), _) if found == *size => Have::Exact,
             (None, Some(from)) => Have::Mountable { from: from.to_string() },

@@ -6,6 +6,7 @@ mod loads;
 mod names;
 mod pairs;
 mod peers;
+mod registry;
 mod streams;
 
 /// The programs that the fixtures need.
