@@ -46,6 +46,8 @@ enum Access {
     Plain,
     Password,
     Tls,
+    /// TLS, for whoever shows the registry's own certificate.
+    Certificate,
 }
 
 impl Registry {
@@ -65,7 +67,7 @@ impl Registry {
             fs::write(at("htpasswd"), format!("{USER}:{hash}\n")).unwrap();
             more = format!("auth: {{htpasswd: {{realm: it, path: {:?}}}}}\n", at("htpasswd"));
         }
-        if access == Access::Tls {
+        if matches!(access, Access::Tls | Access::Certificate) {
             let made = Command::new("openssl")
                 .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
                 .args(["-nodes", "-days", "2", "-subj", "/CN=it", "-keyout", &at("key.pem")])
@@ -74,9 +76,13 @@ impl Registry {
                 .unwrap();
             assert!(made.status.success(), "{made:?}");
             http = format!(
-                "{http}, tls: {{certificate: {:?}, key: {:?}}}",
+                "{http}, tls: {{certificate: {:?}, key: {:?}{}}}",
                 at("cert.pem"),
-                at("key.pem")
+                at("key.pem"),
+                match access {
+                    Access::Certificate => format!(", clientcas: [{:?}]", at("cert.pem")),
+                    _ => String::new(),
+                }
             );
         }
         let config = format!(
@@ -460,6 +466,49 @@ async fn certificates_are_checked() {
     insecure.danger_accept_invalid_certificates = true;
     insecure.danger_http = true;
     ping(insecure).await.unwrap();
+}
+
+#[tokio::test]
+async fn client_certificates_are_shown() {
+    let Some(registry) = Registry::start(Access::Certificate) else { return };
+    let read = |name: &str| fs::read(registry.directory.path().join(name)).unwrap();
+    let (certificate, key) = (read("cert.pem"), read("key.pem"));
+    let ping = async |identity| {
+        let mut settings = HostSettings::default();
+        settings.authorities_pem.push(certificate.clone());
+        settings.identity = identity;
+        let mut options = ClientOptions::default();
+        options.http.retry = cask_http::RetryOptions::never();
+        options.hosts = Arc::new(move |_| Ok(settings.clone()));
+        Client::new(options).registry(&registry.address).ping().await
+    };
+    assert_eq!(ping(None).await.unwrap_err().kind(), ErrorKind::Network);
+    let identity = cask_http::ClientIdentity::from_pem(&certificate, &key).unwrap();
+    assert!(!format!("{identity:?}").contains("PRIVATE"));
+    ping(Some(identity)).await.unwrap();
+}
+
+#[tokio::test]
+async fn large_blobs_go_both_ways_over_tls_and_http_2() {
+    let Some(registry) = Registry::start(Access::Tls) else { return };
+    let certificate = fs::read(registry.directory.path().join("cert.pem")).unwrap();
+    let mut options = ClientOptions::default();
+    options.hosts = Arc::new(move |_| {
+        let mut settings = HostSettings::default();
+        settings.authorities_pem.push(certificate.clone());
+        Ok(settings)
+    });
+    let repository = Client::new(options).repository(&registry.name("a/b")).for_writing();
+    let bytes = noise(20_000_000, 11);
+    let named = digest(&bytes);
+    repository.upload(&named, Arc::new(bytes.clone()), UploadOptions::default()).await.unwrap();
+    let streamed = repository
+        .upload_stream(Arc::new(Stream(bytes.slice(1..))), UploadOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(streamed.size_bytes, 19_999_999);
+    let blob = repository.blob(&named, Some(20_000_000), 0).await.unwrap().verified().unwrap();
+    assert_eq!(blob.read_limited(20_000_000).await.unwrap(), bytes);
 }
 
 #[tokio::test]

@@ -358,3 +358,67 @@ async fn secrets_are_in_no_error_and_no_debug_text() {
     let error = repository.resolve(&tag("x")).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
 }
+
+#[tokio::test]
+async fn foreign_layers_are_fetched_without_secrets() {
+    let other = Server::start(|_, _| answer("200 OK", &[], b"layer")).await;
+    let server = registry(|_| None).await;
+    let repository = repository(with_header(with_password(options())), &server.address);
+    // With a token in hand.
+    repository.resolve(&tag("x")).await.unwrap();
+    let url = other.url("/layer").parse().unwrap();
+    let blob = repository.foreign_blob(&url, &digest(b"layer"), Some(5), 0).await.unwrap();
+    assert_eq!(blob.verified().unwrap().read_limited(5).await.unwrap(), &b"layer"[..]);
+    assert_eq!(other.lines(), ["GET /layer"]);
+    assert_saw_no_secret(&other);
+    let url = "file:///etc/passwd".parse().unwrap();
+    let error = repository.foreign_blob(&url, &digest(b""), None, 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+/// Passwords that live for one question.
+#[derive(Debug, Default)]
+struct Rotating(AtomicUsize);
+
+impl cask_auth::Keychain for Rotating {
+    fn credential(
+        &self,
+        registry: &str,
+        repository: Option<&str>,
+    ) -> Result<Option<cask_auth::Found>, cask_auth::Error> {
+        let nth = self.0.fetch_add(1, Ordering::SeqCst).min(1);
+        let fixed = Fixed::new(Credential::basic(USER, format!("password {nth}")));
+        fixed.credential(registry, repository)
+    }
+}
+
+#[tokio::test]
+async fn a_keychain_is_asked_again_when_its_password_is_refused() {
+    let right = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:password 1"));
+    let right = format!("Basic {right}");
+    for by_token in [false, true] {
+        let right = right.clone();
+        let server = Server::start(move |_, asked| {
+            let shown = asked.header("authorization");
+            let host = asked.header("host").unwrap();
+            if asked.target.starts_with("/token") {
+                return if shown == Some(&right) {
+                    answer("200 OK", &[], br#"{"token":"t1"}"#)
+                } else {
+                    answer("401 Unauthorized", &[], b"")
+                };
+            }
+            if shown == Some(if by_token { "Bearer t1" } else { &right }) {
+                return found();
+            }
+            if by_token {
+                return refuse(&format!("http://{host}/token"), "");
+            }
+            answer("401 Unauthorized", &[("WWW-Authenticate", "Basic realm=\"it\"")], b"")
+        })
+        .await;
+        let mut options = options();
+        options.keychain = Arc::new(Rotating::default());
+        repository(options, &server.address).resolve(&tag("x")).await.unwrap();
+    }
+}

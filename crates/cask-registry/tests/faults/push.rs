@@ -397,3 +397,48 @@ async fn tags_of_old_registries_are_deleted_by_way_of_another_manifest() {
     assert_eq!(*deleted.lock().unwrap(), [stand_in]);
     assert_ne!(put.body, MANIFEST.as_bytes());
 }
+
+#[tokio::test]
+async fn a_stream_of_unknown_size_goes_on_where_it_broke() {
+    /// Bytes of which nobody knows how many there are.
+    struct Unknown(Bytes);
+    #[async_trait::async_trait]
+    impl UploadBody for Unknown {
+        fn size(&self) -> Option<u64> {
+            None
+        }
+        async fn open(&self, offset: u64) -> Result<BodyStream, BoxError> {
+            let rest = self.0.slice(usize::try_from(offset)?..);
+            let pieces: Vec<Result<Bytes, BoxError>> =
+                rest.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+            Ok(Box::pin(futures_util::stream::iter(pieces)))
+        }
+    }
+    let store = Arc::new(Mutex::new(Store::default()));
+    let kept = Arc::clone(&store);
+    let breaks = AtomicUsize::new(0);
+    let reads = AtomicUsize::new(0);
+    let server = Server::reading(
+        move |_, asked| {
+            let first = asked.method == "PATCH" && reads.fetch_add(1, Ordering::SeqCst) == 0;
+            if first { Read::Bytes(50_000) } else { Read::All }
+        },
+        move |_, asked| {
+            if asked.method == "PATCH" && breaks.fetch_add(1, Ordering::SeqCst) == 0 {
+                // The registry has less than it was sent.
+                kept.lock().unwrap().partial.extend_from_slice(&asked.body[..20_500]);
+                return vec![Do::Reset];
+            }
+            take(&kept, asked)
+        },
+    )
+    .await;
+    let blob = noise(90_001);
+    let repository = repository(options(), &server.address).for_writing();
+    let body = Arc::new(Unknown(blob.clone()));
+    let uploaded = repository.upload_stream(body, UploadOptions::default()).await.unwrap();
+    assert_eq!((uploaded.digest, uploaded.size_bytes), (digest(&blob), 90_001));
+    assert_eq!(store.lock().unwrap().partial, blob);
+    let patches = server.lines().iter().filter(|line| line.starts_with("PATCH")).count();
+    assert_eq!(patches, 2);
+}
