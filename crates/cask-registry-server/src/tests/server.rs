@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::support::{Place, digest_of, options};
-use crate::{AccessEvent, AccessLog, Middleware, Registry, Server, ServerOptions, full_body};
+use crate::{
+    AccessEvent, AccessLog, Middleware, Registry, Server, ServerOptions, TlsIdentity, full_body,
+};
 
 async fn start(options_of: ServerOptions) -> (Server, tempfile::TempDir) {
     let root = tempfile::tempdir().unwrap();
@@ -132,4 +136,98 @@ async fn many_push_at_the_same_time_and_nothing_is_lost() {
     assert_eq!(tags["tags"].as_array().unwrap().len(), 24);
     let layer = place.call("GET", &format!("/v2/a/blobs/{}", digest_of(b"layer 3"))).await;
     assert_eq!(&layer.body()[..], b"layer 3");
+}
+
+/// A certificate for `localhost`, and a client's settings that trust it.
+fn certificate() -> (TlsIdentity, rustls::ClientConfig) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let identity = TlsIdentity::from_pem(
+        made.cert.pem().as_bytes(),
+        made.signing_key.serialize_pem().as_bytes(),
+    );
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (identity.unwrap(), client)
+}
+
+#[tokio::test]
+async fn http2_is_spoken_over_tls() {
+    let (identity, mut client) = certificate();
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let with_tls = ServerOptions { tls: Some(identity), ..ServerOptions::default() };
+    let (server, _root) = start(with_tls).await;
+    assert!(server.url().starts_with("https://"));
+    let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let stream = connector.connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    let driving = tokio::spawn(connection);
+    let content = vec![7; 3_000_000];
+    let digest = digest_of(&content);
+    let send = async |method: &str, target: String, body: Vec<u8>| {
+        let uri = format!("https://localhost{target}");
+        let request = http::Request::builder().method(method).uri(uri).body(full_body(body));
+        sender.clone().send_request(request.unwrap()).await.unwrap()
+    };
+    let target = format!("/v2/a/blobs/uploads/?digest={digest}");
+    assert_eq!(send("POST", target, content.clone()).await.status(), 201);
+    // Several at a time, all of them read: they share what may be under way.
+    let gets = (0..8).map(async |_| {
+        let answer = send("GET", format!("/v2/a/blobs/{digest}"), Vec::new()).await;
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.unwrap().to_bytes()
+    });
+    for body in futures_util::future::join_all(gets).await {
+        assert!(body == content);
+    }
+    server.shut_down().await;
+    driving.abort();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_speak_tls_is_turned_away() {
+    let (identity, _) = certificate();
+    let with_tls = ServerOptions { tls: Some(identity), ..ServerOptions::default() };
+    let (server, _root) = start(with_tls).await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let write_timeout = Duration::from_millis(300);
+    let events: Arc<Mutex<Vec<AccessEvent>>> = Arc::default();
+    let sink = Arc::clone(&events);
+    let log: AccessLog = Arc::new(move |event| sink.lock().unwrap().push(event.clone()));
+    let hasty = ServerOptions { write_timeout, access_log: Some(log), ..ServerOptions::default() };
+    let (server, root) = start(hasty).await;
+    let content = vec![7; 30_000_000];
+    let place = Place { registry: Registry::open(root.path(), options()).unwrap(), root };
+    let digest = place.push_blob("a", &content).await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let get = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(get.as_bytes()).await.unwrap();
+    let gone = async {
+        while events.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
+    assert!(!events.lock().unwrap()[0].complete);
+    server.shut_down().await;
 }
