@@ -3,6 +3,7 @@
 mod crash;
 mod hostile;
 mod reading;
+mod registry;
 mod removing;
 mod support;
 mod writing;
