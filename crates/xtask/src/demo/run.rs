@@ -8,30 +8,31 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use super::image;
+use super::registry::Registry;
 use crate::{console, process, workspace};
 
 /// A copy: what it shows, from where, to where, and with which flags.
-struct Step {
+struct Step<'a> {
     title: &'static str,
-    from: &'static str,
-    to: &'static str,
-    flags: &'static [&'static str],
+    from: &'a str,
+    to: &'a str,
+    flags: &'a [&'a str],
     /// The file or directory that holds what was written.
     holds: &'static str,
 }
 
-const fn step(
+const fn step<'a>(
     title: &'static str,
-    from: &'static str,
-    to: &'static str,
-    flags: &'static [&'static str],
+    from: &'a str,
+    to: &'a str,
+    flags: &'a [&'a str],
     holds: &'static str,
-) -> Step {
+) -> Step<'a> {
     Step { title, from, to, flags, holds }
 }
 
 /// From an archive through every local place and back to an archive.
-const STEPS: [Step; 6] = [
+const STEPS: [Step<'static>; 6] = [
     step("archive to layout, gzip", "docker-archive:app.tar", "oci:layout:app", &[], "layout"),
     step("layout to archive", "oci:layout:app", "oci-archive:app-oci.tar:app", &[], "app-oci.tar"),
     step("archive to files", "oci-archive:app-oci.tar:app", "dir:files", &[], "files"),
@@ -52,8 +53,8 @@ const STEPS: [Step; 6] = [
     ),
 ];
 
-/// Makes an image of this machine's shell, takes it through every local place and back, validates
-/// each, and prints what came out.
+/// Makes an image of this machine's shell, takes it through every local place and a registry and
+/// back, validates each, and prints what came out.
 ///
 /// # Errors
 ///
@@ -70,7 +71,8 @@ pub(crate) fn run() -> Result<()> {
     }
     fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
     image::write(&directory.join("app.tar"))?;
-    let demo = Demo { dray: &dray, directory: &directory };
+    let registry = Registry::start(&dray, &directory)?;
+    let demo = Demo { dray: &dray, directory: &directory, registry: &registry };
     let first = demo.config("docker-archive:app.tar")?;
     let mut rows = vec![["step", "digest", "size", "time"].map(String::from)];
     rows.push([
@@ -82,10 +84,16 @@ pub(crate) fn run() -> Result<()> {
     for step in &STEPS {
         rows.push(demo.step(step)?);
     }
+    let there = format!("docker://{}/demo/app:1", registry.host());
+    rows.push(demo.step(&step("layout to registry", "oci:layout:app", &there, &[], "registry"))?);
+    rows.push(demo.step(&step("registry to layout", &there, "oci:pulled:app", &[], "pulled"))?);
+    let (pushed, pulled) = (demo.digest("oci:layout:app")?, demo.digest("oci:pulled:app")?);
+    ensure!(pushed == pulled, "what was pulled is not what was pushed: {pushed}, {pulled}");
     let back = demo.config("docker-archive:back.tar")?;
     ensure!(first == back, "the config came back changed");
     console::table(&rows);
     console::line("every place was validated: all digests, sizes and plain layers are right");
+    console::line(&format!("pushed and pulled, the digest is the same: {pulled}"));
     console::line(&format!("the image that came back is the one that went in: config {first}"));
     Ok(())
 }
@@ -93,17 +101,19 @@ pub(crate) fn run() -> Result<()> {
 struct Demo<'a> {
     dray: &'a Path,
     directory: &'a Path,
+    registry: &'a Registry,
 }
 
 impl Demo<'_> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = process::command(self.dray, ["--insecure-policy"]);
         command.args(arguments).current_dir(self.directory);
+        command.env("CONTAINERS_REGISTRIES_CONF", self.registry.configuration());
         command
     }
 
     /// Copies, validates, and tells what came out.
-    fn step(&self, step: &Step) -> Result<[String; 4]> {
+    fn step(&self, step: &Step<'_>) -> Result<[String; 4]> {
         let mut arguments = vec!["copy", "--quiet", step.from, step.to];
         arguments.extend(step.flags);
         let start = Instant::now();

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, succeed};
 
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 18] = [
     "buildah",
     "busybox-static",
     "bzip2",
@@ -14,6 +14,7 @@ const PACKAGES: [&str; 17] = [
     "docker.io",
     "fuse-overlayfs",
     "jq",
+    "openssl",
     "pigz",
     "podman",
     "runc",
