@@ -13,6 +13,7 @@ use crate::options::duration::GoDuration;
     name = "dray",
     version,
     disable_version_flag = true,
+    args_override_self = true,
     arg_required_else_help = false,
     after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are dir, docker, docker-archive, \
                   docker-daemon, oci and oci-archive."
@@ -52,6 +53,12 @@ pub(crate) struct GlobalArguments {
     /// Read the configuration of registries from this file alone
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) registries_conf: Option<PathBuf>,
+    /// Try a request to a registry again so often [default: 4]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) retry_times: Option<u32>,
+    /// Wait so long between two tries, such as 2s [default: 1s, then twice as long each time]
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub(crate) retry_delay: Option<GoDuration>,
     /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub(crate) tmpdir: Option<PathBuf>,

@@ -25,8 +25,8 @@ impl Context {
     /// The transports, with this access to registries.
     pub(crate) async fn transports(&self, access: &OneArguments) -> Result<Transports> {
         let mut place = options::transports::options(&self.global, None);
-        place.docker =
-            options::registry::docker(&access.resolve(&self.global).await?, &self.global);
+        let access = access.resolve(&self.global).await?;
+        options::transports::set_access(&mut place, &access, &self.global);
         Ok(cask::transports(&place))
     }
 

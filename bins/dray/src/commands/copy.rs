@@ -123,7 +123,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let host = arguments.src_daemon_host.as_deref();
     options::transports::set_daemon(&mut here, "--src-daemon-host", host)?;
     let access = arguments.source.resolve(&arguments.both, global).await?;
-    here.docker = options::registry::docker(&access, global);
+    options::transports::set_access(&mut here, &access, global);
     let sources = cask::transports(&here);
     let mut there = options::transports::options(global, arguments.dest_shared_blob_dir.as_deref());
     there.extend_archives = arguments.dest_append;
@@ -131,7 +131,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let host = arguments.dest_daemon_host.as_deref();
     options::transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
     let access = arguments.destination.resolve(&arguments.both, global).await?;
-    there.docker = options::registry::docker(&access, global);
+    options::transports::set_access(&mut there, &access, global);
     let destinations = cask::transports(&there);
     let from = sources
         .parse(&arguments.source_image)

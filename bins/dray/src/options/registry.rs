@@ -11,6 +11,7 @@ use cask_registry::{Client, ClientOptions, ErrorKind, Event, HostSettings};
 
 use crate::cli::GlobalArguments;
 use crate::options::access::{Access, Tls};
+use crate::options::duration::GoDuration;
 use crate::options::registries::{self, environment};
 use crate::report;
 
@@ -32,7 +33,7 @@ pub(crate) async fn check(
 ) -> Result<Verdict> {
     registries::read(global)?.check_not_blocked(registry)?;
     let keychain = Arc::new(Fixed::new(credential.clone()));
-    let client = client(keychain, tls, registries::lazily(global));
+    let client = client(keychain, tls, registries::lazily(global), global);
     match client.registry(registry).ping().await {
         Ok(()) => Ok(Verdict::Accepted),
         Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(Verdict::Refused),
@@ -43,7 +44,7 @@ pub(crate) async fn check(
 /// What `docker:` has to know, with this access.
 pub(crate) fn docker(access: &Access, global: &GlobalArguments) -> DockerOptions {
     let registries = registries::lazily(global);
-    let client = |keychain| client(keychain, &access.tls, Arc::clone(&registries));
+    let client = |keychain| client(keychain, &access.tls, Arc::clone(&registries), global);
     DockerOptions {
         client: client(Arc::clone(&access.keychain)),
         client_elsewhere: client(Arc::clone(&access.keychain_elsewhere)),
@@ -52,7 +53,12 @@ pub(crate) fn docker(access: &Access, global: &GlobalArguments) -> DockerOptions
 }
 
 /// A client of registries. It reads files when it first needs them.
-pub(crate) fn client(keychain: Arc<dyn Keychain>, tls: &Tls, registries: Registries) -> Client {
+fn client(
+    keychain: Arc<dyn Keychain>,
+    tls: &Tls,
+    registries: Registries,
+    global: &GlobalArguments,
+) -> Client {
     let mut options = ClientOptions::default();
     options.keychain = keychain;
     let tls = tls.clone();
@@ -61,6 +67,14 @@ pub(crate) fn client(keychain: Arc<dyn Keychain>, tls: &Tls, registries: Registr
     options.events = Some(Arc::new(tell));
     options.http.user_agent = concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned();
     options.http.proxies = proxies();
+    if let Some(times) = global.retry_times {
+        options.http.retry.attempts = times.saturating_add(1);
+    }
+    // As in skopeo, where a delay that is given does not grow.
+    if let Some(GoDuration(delay)) = global.retry_delay {
+        options.http.retry.first_delay = delay;
+        options.http.retry.max_delay = delay;
+    }
     Client::new(options)
 }
 

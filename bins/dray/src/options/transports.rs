@@ -7,6 +7,8 @@ use cask::TransportOptions;
 use cask::docker_daemon::DaemonAddress;
 
 use crate::cli::GlobalArguments;
+use crate::options::access::Access;
+use crate::options::registry;
 
 /// What the transports have to know, as far as every command says it. `shared_blobs` is where
 /// layouts share their blobs.
@@ -17,6 +19,17 @@ pub(crate) fn options(global: &GlobalArguments, shared_blobs: Option<&Path>) -> 
     }
     options.shared_blob_directory = shared_blobs.map(Path::to_owned);
     options
+}
+
+/// Sets how registries and Docker's daemon are accessed.
+pub(crate) fn set_access(
+    options: &mut TransportOptions,
+    access: &Access,
+    global: &GlobalArguments,
+) {
+    options.docker = registry::docker(access, global);
+    options.docker_daemon.certificates.clone_from(&access.tls.certificate_directory);
+    options.docker_daemon.danger_accept_any_certificate = access.tls.verify == Some(false);
 }
 
 /// Sets which Docker daemon `docker-daemon:` means, if one was named by a flag.

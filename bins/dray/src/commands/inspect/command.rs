@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let host = arguments.daemon_host.as_deref();
     options::transports::set_daemon(&mut place, "--daemon-host", host)?;
     let access = arguments.access.resolve(&context.global).await?;
-    place.docker = options::registry::docker(&access, &context.global);
+    options::transports::set_access(&mut place, &access, &context.global);
     let transports = cask::transports(&place);
     let image = context.image(&arguments.image_name, &transports)?;
     let inspected =
