@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -16,9 +17,10 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::Sleep;
+use tokio::time::{Interval, MissedTickBehavior, Sleep};
 use tokio_rustls::TlsAcceptor;
 
+use crate::activity::{Activity, Doing};
 use crate::event::Recording;
 use crate::server::Next;
 use crate::{Disconnect, Refusal, RefusalCode, Registry, RemoteAddress, ServerOptions};
@@ -34,6 +36,9 @@ const MAX_HEADERS: usize = 100;
 
 /// The most requests at a time on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 64;
+
+/// How many bytes a client has to take to show that it takes something: more than pings have.
+const SIGN_OF_LIFE_BYTES: u64 = 1024;
 
 /// How often a silent client of HTTP/2 is asked whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -51,24 +56,71 @@ pub(crate) async fn serve(connection: Connection, stopped: watch::Receiver<bool>
     // Small answers go out at once. Without it they are slower, not wrong.
     let _ = stream.set_nodelay(true);
     let stream = Impatient::new(stream, options.write_timeout);
-    let Some(tls) = &options.tls else {
-        return serve_stream(stream, false, remote, registry, options, stopped).await;
+    let patience = Patience::new(Arc::clone(&stream.written), &options);
+    let serving = Serving { remote, registry, options, patience };
+    let Some(tls) = &serving.options.tls else {
+        return serve_stream(stream, false, serving, stopped).await;
     };
     let handshake = TlsAcceptor::from(tls.config()).accept(stream);
     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        serve_stream(stream, http2, remote, registry, options, stopped).await;
+        serve_stream(stream, http2, serving, stopped).await;
     }
+}
+
+/// What the requests of a connection need, and its end.
+struct Serving {
+    remote: SocketAddr,
+    registry: Registry,
+    options: Arc<ServerOptions>,
+    patience: Patience,
 }
 
 async fn serve_stream(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     http2: bool,
-    remote: SocketAddr,
-    registry: Registry,
-    options: Arc<ServerOptions>,
+    serving: Serving,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let Serving { remote, registry, options, mut patience } = serving;
+    let builder = builder(http2, &options);
+    let activity = patience.activity.clone();
+    let service = service_fn(move |request| {
+        let (registry, options) = (registry.clone(), Arc::clone(&options));
+        let flight = activity.begin();
+        async move {
+            let response = respond(request, remote, registry, &options).await;
+            match response.extensions().get::<Disconnect>() {
+                Some(_) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+                None => Ok(flight.follow(response)),
+            }
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // A connection that breaks concerns nobody: its requests are in the access log.
+            _ = connection.as_mut() => return,
+            _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            lost = patience.lose() => match lost {
+                Lost::All => return,
+                // HTTP/1 has a time limit of its own for this.
+                Lost::Interest if stopping || !http2 => {}
+                Lost::Interest => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+fn builder(http2: bool, options: &ServerOptions) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder = if http2 { builder.http2_only() } else { builder.http1_only() };
     builder
@@ -84,26 +136,55 @@ async fn serve_stream(
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .adaptive_window(true);
-    let service = service_fn(move |request| {
-        let (registry, options) = (registry.clone(), Arc::clone(&options));
-        async move {
-            let response = respond(request, remote, registry, &options).await;
-            match response.extensions().get::<Disconnect>() {
-                Some(_) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
-                None => Ok(response),
+    builder
+}
+
+/// For how long a client is waited for.
+struct Patience {
+    activity: Activity,
+    header_timeout: Duration,
+    write_timeout: Duration,
+    looking: Interval,
+    /// How many bytes were written to the client.
+    written: Arc<AtomicU64>,
+    /// How many there were at the last sign of life, and when that was.
+    sign_of_life: (u64, Instant),
+}
+
+/// What is thought of a client.
+enum Lost {
+    /// It asks for nothing.
+    Interest,
+    /// It takes nothing, or asks for nothing and does not go either.
+    All,
+}
+
+impl Patience {
+    fn new(written: Arc<AtomicU64>, options: &ServerOptions) -> Self {
+        let ServerOptions { header_timeout, write_timeout, .. } = *options;
+        let period = header_timeout.min(write_timeout) / 4;
+        let period = period.clamp(Duration::from_millis(10), Duration::from_secs(5));
+        let mut looking = tokio::time::interval(period);
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (activity, sign_of_life) = (Activity::new(), (0, Instant::now()));
+        Self { activity, header_timeout, write_timeout, looking, written, sign_of_life }
+    }
+
+    /// Comes back, again and again, when patience is at its end. Can be dropped at any time.
+    async fn lose(&mut self) -> Lost {
+        loop {
+            self.looking.tick().await;
+            let written = self.written.load(Ordering::Relaxed);
+            if written > self.sign_of_life.0.saturating_add(SIGN_OF_LIFE_BYTES) {
+                self.sign_of_life = (written, Instant::now());
             }
-        }
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            // A connection that breaks concerns nobody: its requests are in the access log.
-            _ = connection.as_mut() => return,
-            _ = stopped.wait_for(|stop| *stop), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
+            let taken = self.sign_of_life.1.elapsed();
+            let both = self.header_timeout.saturating_add(self.write_timeout);
+            match self.activity.doing() {
+                Doing::Waiting(time) if time.min(taken) > self.write_timeout => return Lost::All,
+                Doing::Nothing(time) if time.min(taken) > both => return Lost::All,
+                Doing::Nothing(time) if time > self.header_timeout => return Lost::Interest,
+                _ => {}
             }
         }
     }
@@ -147,21 +228,25 @@ fn too_large() -> http::Response<crate::ResponseBody> {
 /// A stream whose writes fail if the other side takes nothing for too long.
 struct Impatient {
     stream: TcpStream,
+    /// How many bytes were written.
+    written: Arc<AtomicU64>,
     timeout: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
     fn new(stream: TcpStream, timeout: Duration) -> Self {
-        Self { stream, timeout, waiting: None }
+        Self { stream, written: Arc::default(), timeout, waiting: None }
     }
 
-    fn check<T>(
+    fn check(
         &mut self,
         context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = &polled {
+            let bytes = result.as_ref().map_or(0, |bytes| *bytes as u64);
+            self.written.fetch_add(bytes, Ordering::Relaxed);
             self.waiting = None;
             return polled;
         }

@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::support::{Place, digest_of, options};
 use crate::{
-    AccessEvent, AccessLog, Middleware, Registry, Server, ServerOptions, TlsIdentity, full_body,
+    AccessEvent, AccessLog, Middleware, Registry, RequestBody, Server, ServerOptions, TlsIdentity,
+    full_body,
 };
 
 async fn start(options_of: ServerOptions) -> (Server, tempfile::TempDir) {
@@ -156,43 +157,95 @@ fn certificate() -> (TlsIdentity, rustls::ClientConfig) {
     (identity.unwrap(), client)
 }
 
+/// A client of HTTP/2, which takes so much of a response before it is read.
+struct Http2 {
+    sender: hyper::client::conn::http2::SendRequest<RequestBody>,
+    driving: tokio::task::JoinHandle<hyper::Result<()>>,
+}
+
+impl Http2 {
+    async fn connect(server: &Server, mut client: rustls::ClientConfig, window: u32) -> Self {
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let stream = connector.connect(name, stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+        Self { sender, driving: tokio::spawn(connection) }
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: Vec<u8>,
+    ) -> http::Response<hyper::body::Incoming> {
+        let uri = format!("https://localhost{target}");
+        let request = http::Request::builder().method(method).uri(uri).body(full_body(body));
+        self.sender.clone().send_request(request.unwrap()).await.unwrap()
+    }
+
+    /// Whether the server ends the connection, soon.
+    async fn ends(self) -> bool {
+        tokio::time::timeout(Duration::from_secs(20), self.driving).await.is_ok()
+    }
+}
+
+static LARGE: [u8; 3_000_000] = [7; 3_000_000];
+
 #[tokio::test]
 async fn http2_is_spoken_over_tls() {
-    let (identity, mut client) = certificate();
-    client.alpn_protocols = vec![b"h2".to_vec()];
+    let (identity, client) = certificate();
     let with_tls = ServerOptions { tls: Some(identity), ..ServerOptions::default() };
     let (server, _root) = start(with_tls).await;
     assert!(server.url().starts_with("https://"));
-    let stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    let name = "localhost".try_into().unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-    let stream = connector.connect(name, stream).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let driving = tokio::spawn(connection);
-    let content = vec![7; 3_000_000];
-    let digest = digest_of(&content);
-    let send = async |method: &str, target: String, body: Vec<u8>| {
-        let uri = format!("https://localhost{target}");
-        let request = http::Request::builder().method(method).uri(uri).body(full_body(body));
-        sender.clone().send_request(request.unwrap()).await.unwrap()
-    };
+    let client = Http2::connect(&server, client, 1 << 20).await;
+    let digest = digest_of(&LARGE);
     let target = format!("/v2/a/blobs/uploads/?digest={digest}");
-    assert_eq!(send("POST", target, content.clone()).await.status(), 201);
+    assert_eq!(client.send("POST", &target, LARGE.to_vec()).await.status(), 201);
     // Several at a time, all of them read: they share what may be under way.
     let gets = (0..8).map(async |_| {
-        let answer = send("GET", format!("/v2/a/blobs/{digest}"), Vec::new()).await;
+        let answer = client.send("GET", &format!("/v2/a/blobs/{digest}"), Vec::new()).await;
         assert_eq!(answer.status(), 200);
         answer.into_body().collect().await.unwrap().to_bytes()
     });
     for body in futures_util::future::join_all(gets).await {
-        assert!(body == content);
+        assert!(body == LARGE[..]);
     }
     server.shut_down().await;
-    driving.abort();
+    client.driving.abort();
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_takes_nothing_ends() {
+    let (identity, client) = certificate();
+    let write_timeout = Duration::from_millis(300);
+    let hasty = ServerOptions { tls: Some(identity), write_timeout, ..ServerOptions::default() };
+    let (server, root) = start(hasty).await;
+    let place = Place { registry: Registry::open(root.path(), options()).unwrap(), root };
+    let digest = place.push_blob("a", &LARGE).await;
+    // It answers pings, and its socket is never full.
+    let client = Http2::connect(&server, client, 1 << 16).await;
+    let answer = client.send("GET", &format!("/v2/a/blobs/{digest}"), Vec::new()).await;
+    assert_eq!(answer.status(), 200);
+    assert!(client.ends().await);
+    assert!(answer.into_body().collect().await.is_err());
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_asks_for_nothing_ends() {
+    let (identity, client) = certificate();
+    let header_timeout = Duration::from_millis(300);
+    let hasty = ServerOptions { tls: Some(identity), header_timeout, ..ServerOptions::default() };
+    let (server, _root) = start(hasty).await;
+    let client = Http2::connect(&server, client, 1 << 16).await;
+    assert_eq!(client.send("GET", "/v2/", Vec::new()).await.status(), 200);
+    assert!(client.ends().await);
+    server.shut_down().await;
 }
 
 #[tokio::test]
@@ -209,7 +262,7 @@ async fn a_client_that_does_not_speak_tls_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_is_let_go() {
+async fn a_client_that_takes_nothing_ends() {
     let write_timeout = Duration::from_millis(300);
     let events: Arc<Mutex<Vec<AccessEvent>>> = Arc::default();
     let sink = Arc::clone(&events);
