@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use cask_image::{Algorithm, Digest, Hasher};
 use tokio::sync::Semaphore;
 
-use crate::clock::{fill_random, random_hex};
+use crate::clock::fill_random;
 use crate::refusal::Refusal;
 use crate::{Error, ErrorKind, RefusalCode, Result};
 
@@ -24,6 +25,9 @@ const MAX_CHECKS: usize = 4;
 /// How many may wait for that.
 const MAX_WAITING: usize = 256;
 
+/// The costs that a hash may have, as for `htpasswd -C`. To check the highest takes seconds.
+const COSTS: RangeInclusive<u32> = 4..=17;
+
 /// How many checked passwords are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
@@ -38,7 +42,7 @@ struct Inner {
     /// Salts what is remembered: nobody can prepare a table.
     salt: [u8; 32],
     remembered: Mutex<HashMap<Digest, ()>>,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
     waiting: Semaphore,
 }
 
@@ -64,6 +68,7 @@ impl Htpasswd {
                 .with_detail(format!("exceeded maximum allowed size of {MAX_FILE_BYTES} bytes")));
         }
         let mut users = HashMap::new();
+        let mut highest = *COSTS.start();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -75,25 +80,23 @@ impl Htpasswd {
             if name.is_empty() {
                 return fail(number, "the name is empty");
             }
-            if hash.parse::<bcrypt::HashParts>().is_err() {
+            let Ok(parts) = hash.parse::<bcrypt::HashParts>() else {
                 return fail(number, "the password is not hashed by bcrypt");
+            };
+            if !COSTS.contains(&parts.get_cost()) {
+                return fail(number, "the cost of the hash is not from 4 to 17");
             }
+            highest = highest.max(parts.get_cost());
             users.entry(name.to_owned()).or_insert_with(|| hash.to_owned());
         }
-        let cost = users.values().filter_map(|hash| hash.parse::<bcrypt::HashParts>().ok());
-        let cost = cost.map(|parts| parts.get_cost()).max().unwrap_or(bcrypt::DEFAULT_COST);
-        let decoy = bcrypt::hash(random_hex::<16>(), cost).map_err(|error| {
-            Error::new(ErrorKind::InvalidPasswords, "reading", "the password file")
-                .with_source(error)
-        })?;
         let mut salt = [0; 32];
         fill_random(&mut salt);
         Ok(Self(Arc::new(Inner {
             users,
-            decoy,
+            decoy: decoy(highest),
             salt,
             remembered: Mutex::default(),
-            checks: Semaphore::new(MAX_CHECKS),
+            checks: Arc::new(Semaphore::new(MAX_CHECKS)),
             waiting: Semaphore::new(MAX_WAITING),
         })))
     }
@@ -114,12 +117,16 @@ impl Htpasswd {
                 .with_header(http::header::RETRY_AFTER, "1")
         };
         let _waiting = self.0.waiting.try_acquire().map_err(|_| busy())?;
-        let _check = self.0.checks.acquire().await.map_err(|_| busy())?;
+        let check = Arc::clone(&self.0.checks).acquire_owned().await.map_err(|_| busy())?;
         let known = self.0.users.get(&name);
         let (exists, hash) = (known.is_some(), known.unwrap_or(&self.0.decoy).clone());
-        // A blocking thread: the hash is slow on purpose.
-        let matches =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
+        // A blocking thread: the hash is slow on purpose. A client that goes away does not make
+        // room for another before the thread has ended.
+        let matches = tokio::task::spawn_blocking(move || {
+            let matches = bcrypt::verify(password, &hash).unwrap_or(false);
+            drop(check);
+            matches
+        });
         if !(matches.await.map_err(Refusal::internal)? && exists) {
             return Ok(None);
         }
@@ -151,6 +158,11 @@ impl fmt::Debug for Htpasswd {
     }
 }
 
+/// A hash of a cost that no password has: nobody finds one whose hash is zero.
+fn decoy(cost: u32) -> String {
+    format!("$2b${cost:02}${}", ".".repeat(53))
+}
+
 /// Name and password of `Basic …`.
 ///
 /// Source: RFC 7617.
@@ -163,4 +175,15 @@ fn decode_basic(header: &str) -> Option<(String, String)> {
     let decoded = String::from_utf8(decoded).ok()?;
     let (name, password) = decoded.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoys_are_hashes_that_take_their_time() {
+        assert_eq!(bcrypt::verify("x", &decoy(4)).ok(), Some(false));
+        assert_eq!(decoy(17).parse::<bcrypt::HashParts>().unwrap().get_cost(), 17);
+    }
 }

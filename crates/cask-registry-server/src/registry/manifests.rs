@@ -1,7 +1,7 @@
 //! Manifests in and out.
 
 use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType, RawManifest};
-use cask_layout::{Entry, ErrorKind, LayoutTransaction, NewEntry, ReferenceName, Selector};
+use cask_layout::{Entry, ErrorKind, NewEntry, ReferenceName, Selector};
 use cask_reference::Tag;
 use http::header::{self, HeaderName};
 use http::{Response, StatusCode};
@@ -218,10 +218,14 @@ fn store(
     parsed: &Manifest,
     tags: &[Tag],
 ) -> Result<(), Refusal> {
+    // A refused push makes no repository.
+    if inner.store.find(name)?.is_none() {
+        check_links(inner, parsed, |_| Ok(None))?;
+    }
     let layout = inner.writable(name)?;
     // Nobody deletes anything while the transaction lives.
     let transaction = layout.begin()?;
-    check_links(inner, &transaction, parsed)?;
+    check_links(inner, parsed, |digest| transaction.blob_size(digest))?;
     let listed = layout.list()?;
     let mut entries = Vec::new();
     for tag in tags {
@@ -251,12 +255,12 @@ fn named(manifest: &RawManifest, tag: &Tag) -> Descriptor {
 /// Whether everything is there that a manifest needs.
 fn check_links(
     inner: &Inner,
-    transaction: &LayoutTransaction,
     parsed: &Manifest,
+    blob_size: impl Fn(&Digest) -> cask_layout::Result<Option<u64>>,
 ) -> Result<(), Refusal> {
     let mut missing = Vec::new();
     let mut check = |descriptor: &Descriptor| -> Result<(), Refusal> {
-        if transaction.blob_size(&descriptor.digest)? != Some(descriptor.size) {
+        if blob_size(&descriptor.digest)? != Some(descriptor.size) {
             missing.push(descriptor.digest.to_string());
         }
         Ok(())

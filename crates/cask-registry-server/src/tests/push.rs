@@ -234,6 +234,9 @@ async fn a_manifest_is_refused_unless_it_and_all_that_it_needs_are_right() {
     wrong_size.layers[0].size += 1;
     check(&wrong_size.encode(), "v1", 400, "MANIFEST_BLOB_UNKNOWN").await;
     expect_refused(&place.call("GET", "/v2/a/manifests/v1").await, 404, "MANIFEST_UNKNOWN");
+    let answer = place.put_manifest("new", "v1", &good).await;
+    expect_refused(&answer, 400, "MANIFEST_BLOB_UNKNOWN");
+    assert!(!place.path("new").exists(), "a refused push makes no repository");
 }
 
 #[tokio::test]
