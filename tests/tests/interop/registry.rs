@@ -1,5 +1,6 @@
 //! Debian's registry, with skopeo and `dray` on its two sides.
 
+use cask_testkit::generate::{ArtifactSpec, ImageSpec, LayerSpec, write_oci_layout};
 use tests::{
     Access, PASSWORD, Registry, Scratch, USER, cargo_built, command, dray, fixtures, has, identity,
     run, scratch, skopeo, skopeo_with,
@@ -165,4 +166,30 @@ fn what_is_not_there_is_told_in_one_line_and_at_once() {
         .ends(1)
         .says("pinging container registry 127.0.0.1:1");
     dray(&format!("inspect docker://{host}/a/b:1")).ends(1).says("--tls-verify=false");
+}
+
+#[test]
+fn repositories_and_referrers_are_listed() {
+    let Some((scratch, registry)) = start(Access::Plain) else { return };
+    let host = registry.address();
+    assert_eq!(dray(&format!("catalog --tls-verify=false {host}")).ok().text(), "");
+    let layout = scratch.at("layout");
+    let image = ImageSpec::new(1).layer(LayerSpec::new(1)).build().content();
+    let sbom = ArtifactSpec::new(2, "application/spdx+json").subject(&image.top).build();
+    write_oci_layout(std::path::Path::new(&layout), &[(Some("app"), &image), (None, &sbom)])
+        .expect("a layout can be written");
+    let place = format!("docker://{host}/a/app:1");
+    dray(&format!("copy -q --referrers --dest-tls-verify=false oci:{layout}:app {place}")).ok();
+    assert_eq!(dray(&format!("catalog --tls-verify=false {host}")).ok().text(), "a/app");
+    // This registry has no list of its own: what refers is found by a tag.
+    for (flags, place) in [("", &format!("oci:{layout}:app")), ("--tls-verify=false", &place)] {
+        let listed = dray(&format!("referrers --json {flags} {place}")).ok().json();
+        assert_eq!(listed["Subject"], image.top.digest.to_string());
+        assert_eq!(listed["Referrers"][0]["Digest"], sbom.top.digest.to_string(), "{place}");
+        assert_eq!(listed["Referrers"][0]["ArtifactType"], "application/spdx+json");
+        dray(&format!("referrers {flags} {place}")).ok();
+        let other = "referrers --json --artifact-type text/plain";
+        let none = dray(&format!("{other} {flags} {place}")).ok().json();
+        assert_eq!(none["Referrers"].as_array().map(Vec::len), Some(0));
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod catalog;
 pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod delete;
@@ -10,6 +11,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod manifest_digest;
+pub(crate) mod referrers;
 pub(crate) mod serve;
 pub(crate) mod tag;
 pub(crate) mod untag;
