@@ -1,6 +1,7 @@
 //! What hangs together: from the entries of an index to everything that they need.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use cask_image::{Descriptor, Digest, Manifest, MediaType};
 
@@ -28,7 +29,7 @@ enum Node {
     /// The layout does not hold it, as layouts may.
     Missing,
     /// It could be read; content of which nothing is known links to nothing.
-    Read(Links),
+    Read(Arc<Links>),
     /// It should be a manifest, and could not be read.
     Unreadable(Error),
 }
@@ -80,10 +81,10 @@ pub(crate) fn walk(
             }
         };
         visit(Visit { entry: &entry, links: &links });
-        reached.digests.extend(links.blobs);
+        reached.digests.extend(links.blobs.iter().cloned());
         let (position, depth) = (entry.position, entry.depth + 1);
-        queue.extend(links.manifests.into_iter().map(|descriptor| Entry {
-            descriptor,
+        queue.extend(links.manifests.iter().map(|descriptor| Entry {
+            descriptor: descriptor.clone(),
             position,
             depth,
         }));
@@ -92,30 +93,60 @@ pub(crate) fn walk(
 }
 
 fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Node> {
+    let Descriptor { digest, media_type, .. } = descriptor;
+    let Some(cache) = &layout.options().manifest_cache else {
+        return Ok(read_anew(layout, descriptor)?.0);
+    };
+    if let Some(links) = cache.find(digest, media_type) {
+        return match layout.blob_size(digest) {
+            Ok(Some(_)) => Ok(Node::Read(links)),
+            Ok(None) => Ok(Node::Missing),
+            Err(error) => unless_fatal(error),
+        };
+    }
+    let (node, size) = read_anew(layout, descriptor)?;
+    if let Node::Read(links) = &node {
+        cache.keep(digest, media_type, size, links);
+    }
+    Ok(node)
+}
+
+/// Reads what a descriptor names, and how many bytes it has.
+fn read_anew(layout: &Layout, descriptor: &Descriptor) -> Result<(Node, usize)> {
     let known = descriptor.media_type.is_manifest();
     // The digest says what the content is. What an entry says of its size is not needed here.
     let raw = match layout.read_manifest(descriptor, None) {
         Ok(raw) => raw,
         Err(error) => {
-            return match error.kind() {
-                ErrorKind::NotFound => Ok(Node::Missing),
+            let node = match error.kind() {
+                ErrorKind::NotFound => Node::Missing,
                 // Large content of an unknown type is no manifest.
-                ErrorKind::LimitExceeded if !known => Ok(Node::Read(Links::default())),
-                ErrorKind::Io | ErrorKind::Denied => Err(error),
-                _ => Ok(Node::Unreadable(error)),
+                ErrorKind::LimitExceeded if !known => Node::Read(Arc::default()),
+                _ => unless_fatal(error)?,
             };
+            return Ok((node, 0));
         }
     };
+    let size = raw.bytes().len();
     if !known {
-        return Ok(Node::Read(links_of_unknown(raw.bytes())));
+        return Ok((Node::Read(Arc::new(links_of_unknown(raw.bytes()))), size));
     }
-    Ok(match raw.parse() {
-        Ok(manifest) => Node::Read(links_of(manifest)),
+    let node = match raw.parse() {
+        Ok(manifest) => Node::Read(Arc::new(links_of(manifest))),
         Err(error) => Node::Unreadable(
             Error::new(ErrorKind::Corrupt, "parsing manifest", &descriptor.digest)
                 .with_source(error),
         ),
-    })
+    };
+    Ok((node, size))
+}
+
+/// An error about one manifest is a finding; one of the system ends the walk.
+fn unless_fatal(error: Error) -> Result<Node> {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Denied => Err(error),
+        _ => Ok(Node::Unreadable(error)),
+    }
 }
 
 fn links_of(manifest: Manifest) -> Links {
@@ -179,14 +210,15 @@ impl Layout {
     /// As [`index`](Self::index); `LimitExceeded` above 100 000 manifests; `Denied`, `Io`.
     pub fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         let mut found: Vec<Descriptor> = Vec::new();
+        let mut known: HashSet<Digest> = HashSet::new();
         walk(
             self,
             self.list()?,
             |_| true,
             |Visit { entry, links }| {
                 let target = &entry.descriptor;
-                let known = found.iter().any(|known| known.digest == target.digest);
-                if links.subject.as_ref() == Some(subject) && !known {
+                let refers = links.subject.as_ref() == Some(subject);
+                if refers && known.insert(target.digest.clone()) {
                     let mut descriptor = Descriptor::new(
                         target.media_type.clone(),
                         target.digest.clone(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blob_writer;
+mod cache;
 mod directory;
 mod edit;
 mod entry;
@@ -21,6 +22,7 @@ mod tests;
 mod transaction;
 
 pub use blob_writer::BlobWriter;
+pub use cache::ManifestCache;
 pub use edit::Removed;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::ManifestCache;
+
 /// How a layout is opened.
 ///
 /// The default: blobs are in the layout itself, what is committed survives a power failure, locks
@@ -30,6 +32,8 @@ pub struct LayoutOptions {
     /// image needs in the end, [`Layout::collect_garbage`](crate::Layout::collect_garbage)
     /// removes.
     pub keep_finished_blobs: bool,
+    /// Where to remember what manifests say of others: for programs that ask often.
+    pub manifest_cache: Option<ManifestCache>,
 }
 
 /// What a commit survives.

@@ -5,7 +5,7 @@ use std::path::Path;
 use cask_image::{Digest, MediaType};
 
 use super::support::*;
-use crate::{Error, ErrorKind, Layout, Selector};
+use crate::{Error, ErrorKind, Layout, ManifestCache, Selector};
 
 /// Everything that an error and its causes say.
 fn words(error: &Error) -> String {
@@ -194,6 +194,30 @@ fn referrers_are_found_directly_and_below_indexes() {
     assert_eq!(digests, [direct.manifest.digest(), nested.manifest.digest()]);
     assert_eq!(found[0].artifact_type, Some(MediaType::OciConfig));
     assert_eq!(layout.referrers(other.manifest.digest()).unwrap(), []);
+}
+
+#[test]
+fn what_is_remembered_of_manifests_answers_as_they_would() {
+    let temp = tempfile::tempdir().unwrap();
+    let options = options(|options| options.manifest_cache = Some(ManifestCache::default()));
+    let layout = Layout::create_or_open(temp.path().join("layout"), options).unwrap();
+    let subject = image("subject", 1);
+    let one = image_with_subject("one", 1, Some(&subject.manifest));
+    write(&layout, &subject, Some("v1")).unwrap();
+    write(&layout, &one, None).unwrap();
+    let referrers = || layout.referrers(subject.manifest.digest()).unwrap();
+    let first = referrers();
+    assert_eq!(first.len(), 1);
+    assert_eq!(referrers(), first);
+    // Another process would not have read it.
+    let blob = |digest: &Digest| layout.path().join("blobs/sha256").join(digest.hex());
+    std::fs::write(blob(one.manifest.digest()), "{}").unwrap();
+    assert_eq!(referrers(), first, "it is not read again");
+    std::fs::remove_file(blob(one.manifest.digest())).unwrap();
+    assert_eq!(referrers(), [], "it is looked for each time");
+    let two = image_with_subject("two", 1, Some(&subject.manifest));
+    write(&layout, &two, None).unwrap();
+    assert_eq!(referrers()[0].digest, *two.manifest.digest());
 }
 
 #[test]
