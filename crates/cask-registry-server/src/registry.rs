@@ -63,7 +63,10 @@ impl Registry {
     /// `Unsafe`, `Denied`, `Io`.
     pub fn open(path: impl AsRef<Path>, options: RegistryOptions) -> Result<Self> {
         let path = path.as_ref();
-        let store = Store::open(path, options.name.clone(), options.layout.clone())?;
+        let mut layout = options.layout.clone();
+        // Referrers are asked for often, and what manifests say does not change.
+        layout.manifest_cache.get_or_insert_default();
+        let store = Store::open(path, options.name.clone(), layout)?;
         let root = store.root().try_clone();
         let root = root.map_err(|error| crate::Error::io(error, "opening", path.display()))?;
         let uploads = Uploads::new(root, options.max_uploads, options.upload_lifetime);
