@@ -2,6 +2,7 @@
 
 mod blobs;
 mod manifests;
+mod mount;
 mod tags;
 mod uploads;
 

@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
+use super::mount::Source;
 use super::{Answer, CONTENT_DIGEST, Call, Inner, Registry, not_held, parse_digest, set, status};
 use crate::bytes_range::chunk_range;
 use crate::refusal::Refusal;
@@ -37,8 +38,8 @@ impl Registry {
         }
         if let Some(mount) = call.query.first("mount") {
             let digest = parse_digest(mount)?;
-            let from = call.query.first("from").and_then(|from| RepositoryName::parse(from).ok());
-            if self.mount(&name, &digest, from).await? {
+            let source = Source::of(call);
+            if self.mount(&name, &digest, source).await? {
                 return Ok(created(&name, &digest));
             }
         }
@@ -53,32 +54,6 @@ impl Registry {
             self.0.uploads.remove(&session);
         }
         result
-    }
-
-    /// Whether a blob could be taken from another repository, or is there already.
-    async fn mount(
-        &self,
-        name: &RepositoryName,
-        digest: &Digest,
-        from: Option<RepositoryName>,
-    ) -> Result<bool, Refusal> {
-        let (name, digest) = (name.clone(), digest.clone());
-        self.blocking(move |inner| {
-            if let Some(layout) = inner.store.find(&name)?
-                && layout.blob_size(&digest)?.is_some()
-            {
-                return Ok(true);
-            }
-            let Some(from) = from else { return Ok(false) };
-            let Some(source) = inner.store.find(&from)? else { return Ok(false) };
-            if source.blob_size(&digest)?.is_none() {
-                return Ok(false);
-            }
-            let (file, size) = source.open_blob(&digest)?;
-            inner.add_blob(&name, &file, &digest, size)?;
-            Ok(true)
-        })
-        .await
     }
 
     /// `GET`: how far an upload is.
@@ -236,7 +211,7 @@ impl Registry {
 
 impl Inner {
     /// Makes a file that was checked a blob.
-    fn add_blob(
+    pub(super) fn add_blob(
         &self,
         name: &RepositoryName,
         file: &std::fs::File,

@@ -179,6 +179,10 @@ async fn cross_repository_blob_mount() {
     assert_eq!(header(&answer, "location"), format!("/v2/to/blobs/{digest}"));
     let answer = place.call("GET", &format!("/v2/to/blobs/{digest}")).await;
     assert_eq!(&answer.body()[..], b"shared");
+    let anywhere = format!("/v2/other/blobs/uploads/?mount={digest}");
+    expect(&place.call("POST", &anywhere).await, StatusCode::CREATED);
+    let anywhere = format!("/v2/other/blobs/uploads/?mount={}", digest_of(b"nowhere"));
+    expect(&place.call("POST", &anywhere).await, StatusCode::ACCEPTED);
     // The one does not need the other.
     std::fs::remove_dir_all(place.path("from")).unwrap();
     let answer = place.call("GET", &format!("/v2/to/blobs/{digest}")).await;
