@@ -48,8 +48,8 @@ pub fn transports(options: &TransportOptions) -> Transports {
     #[cfg(feature = "dir")]
     let transports = transports.with(cask_transport_dir::DirTransport);
     #[cfg(feature = "docker")]
-    let transports = transports
-        .with(cask_transport_docker::DockerTransport::new(options.docker.clone()));
+    let transports =
+        transports.with(cask_transport_docker::DockerTransport::new(options.docker.clone()));
     #[cfg(feature = "docker-archive")]
     let transports = transports.with(docker_archive(options));
     #[cfg(feature = "docker-daemon")]

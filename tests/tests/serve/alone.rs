@@ -88,7 +88,7 @@ fn what_is_wrong_is_said() {
         assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{outcome}");
     };
     check(&none, &[&none, "hint: serve a directory that exists"]);
-    check(&format!("--listen x {directory}"), &["cannot be used multiple times"]);
+    check(&format!("--listen x {directory}"), &["invalid address"]);
     check(&format!("--name UPPER {directory}"), &["invalid repository name"]);
     check(&format!("--name it {directory}"), &["it is no OCI layout"]);
     check(&format!("--tls-cert {none} {directory}"), &["--tls-key"]);
