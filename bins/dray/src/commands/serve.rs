@@ -11,6 +11,7 @@ use cask_registry_server::{
     TlsIdentity,
 };
 use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
@@ -52,8 +53,17 @@ pub(crate) struct Arguments {
 
 /// Serves until it is stopped, which is a success.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, context))
+}
+
+/// Allows as many open files as may be: connections, responses and unfinished uploads have one each.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer files it serves fewer clients at a time.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 async fn serve(arguments: &Arguments, context: &Context) -> Result<()> {
