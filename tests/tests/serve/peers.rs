@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 use tests::{
-    Access, Fixtures, PASSWORD, Served, USER, dray, fixtures, has, identity, scratch, skopeo,
-    skopeo_with,
+    Access, Fixtures, PASSWORD, Served, USER, daemon, dray, fixtures, has, identity, scratch,
+    skopeo, skopeo_with,
 };
 
 use crate::TOOLS;
@@ -133,5 +133,25 @@ fn podman_pushes_and_pulls() {
     Fixtures::podman(&scratch, &format!("push -q --tls-verify=false {name} {again}")).ok();
     let pushed = format!("{}:2", served.layout("podman"));
     assert_eq!(identity(&pushed).diff_ids, identity(from).diff_ids);
+    dray(&format!("validate -q {pushed}")).ok();
+}
+
+#[test]
+fn the_docker_daemon_pushes_and_pulls() {
+    if !has(&TOOLS) || !has(&["docker"]) {
+        return;
+    }
+    let scratch = scratch();
+    let served = Served::start(&scratch, Access::Plain);
+    let (from, name) = (&fixtures().buildah_oci, format!("{}/team/image:1", served.address()));
+    skopeo(&format!("copy -q --dest-tls-verify=false {from} docker://{name}")).ok();
+    daemon().docker(&format!("pull -q {name}")).ok();
+    let id = daemon().docker(&format!("inspect --format {{{{.Id}}}} {name}")).ok();
+    assert_eq!(id.text(), identity(from).config);
+    let again = format!("{}/docker:2", served.address());
+    daemon().docker(&format!("tag {name} {again}")).ok();
+    daemon().docker(&format!("push -q {again}")).ok();
+    let pushed = format!("{}:2", served.layout("docker"));
+    assert_eq!(identity(&format!("docker://{again} --tls-verify=false")), identity(from));
     dray(&format!("validate -q {pushed}")).ok();
 }
