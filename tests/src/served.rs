@@ -99,7 +99,8 @@ impl Served {
         Outcome::new("dray serve".to_owned(), output)
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal, and does not wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended by itself.
