@@ -1,6 +1,7 @@
 //! How faults happen.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cask_registry_server::{
@@ -115,6 +116,7 @@ fn after(failure: Failure, mut response: Response<ResponseBody>) -> Response<Res
     match failure {
         Failure::CutAnswer { after_bytes } => response.map(|body| cut(body, after_bytes)),
         Failure::StallBody { after_bytes } => response.map(|body| stall(body, after_bytes)),
+        Failure::TrickleBody { pause } => response.map(|body| trickle(body, pause)),
         Failure::FlipBit { at } => response.map(|body| flip(body, at)),
         Failure::ShortBody { bytes } => {
             let length = response.headers().get(CONTENT_LENGTH);
@@ -243,7 +245,7 @@ fn truncate(body: ResponseBody, bytes: u64) -> ResponseBody {
 fn cut(body: ResponseBody, bytes: u64) -> ResponseBody {
     let end = stream::once(async {
         // Give what came the time to be sent: then it comes, and not only the end.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         Err(io::ErrorKind::ConnectionReset.into())
     });
     StreamBody::new(first(body, bytes).chain(end)).boxed_unsync()
@@ -251,6 +253,21 @@ fn cut(body: ResponseBody, bytes: u64) -> ResponseBody {
 
 fn stall(body: ResponseBody, bytes: u64) -> ResponseBody {
     StreamBody::new(first(body, bytes).chain(stream::pending())).boxed_unsync()
+}
+
+fn trickle(body: ResponseBody, pause: Duration) -> ResponseBody {
+    let bytes = pieces(body).flat_map(move |piece| {
+        let (data, error) = match piece {
+            Ok((_, data)) => (data, None),
+            Err(error) => (Bytes::new(), Some(Err(error))),
+        };
+        let bytes = (0..data.len()).map(move |at| Ok(Frame::data(data.slice(at..=at))));
+        stream::iter(bytes.chain(error)).then(move |frame| async move {
+            tokio::time::sleep(pause).await;
+            frame
+        })
+    });
+    StreamBody::new(bytes).boxed_unsync()
 }
 
 fn flip(body: ResponseBody, at: u64) -> ResponseBody {

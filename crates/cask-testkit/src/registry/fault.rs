@@ -53,6 +53,11 @@ pub enum Failure {
         /// How many bytes come.
         after_bytes: u64,
     },
+    /// The answer's body comes a byte at a time.
+    TrickleBody {
+        /// How long each takes.
+        pause: Duration,
+    },
     /// No answer comes, and the connection stays.
     StallHead,
     /// The answer comes later.

@@ -42,6 +42,11 @@ async fn there_is_no_answer_or_it_comes_late() {
     let started = Instant::now();
     assert!(ask(Failure::Delay(Duration::from_millis(300)), false).await.is_some());
     assert!(started.elapsed() >= Duration::from_millis(300));
+    let started = Instant::now();
+    let pause = Duration::from_millis(30);
+    let answer = ask(Failure::TrickleBody { pause }, false).await.expect("an answer");
+    assert_eq!((answer.body.as_slice(), answer.whole), (CONTENT, true));
+    assert!(started.elapsed() >= pause * 10);
 }
 
 #[tokio::test]
