@@ -96,7 +96,7 @@ async fn send(client: &HttpClient, step: &Step<'_>) -> Result<Response, Error> {
         .map_err(|detail| Error::new(ErrorKind::Setup, method, url, detail))?;
     let gate = options.gates.gate(origin);
     let streaming = step.with_body && matches!(request.body, RequestBody::Upload { .. });
-    let _place = if streaming { None } else { gate.place().await };
+    let _place = gate.enter(!streaming, options.retry.budget).await;
     let sent = Arc::new(Sent::default());
     let mut builder = http.request(method.clone(), url.clone()).headers(headers(options, step));
     builder = match &request.body {

@@ -12,6 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
+/// The size of the pieces in which bytes that are in memory are handed to a connection.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// Any error that can travel between threads.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -39,8 +42,12 @@ impl UploadBody for Bytes {
 
     async fn open(&self, offset: u64) -> Result<BodyStream, BoxError> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
-        let rest = self.slice(start..);
-        Ok(Box::pin(futures_util::stream::iter([Ok(rest)])))
+        let mut rest = self.slice(start..);
+        // In pieces, so that it is seen whether the connection takes them.
+        let pieces = std::iter::from_fn(move || {
+            (!rest.is_empty()).then(|| Ok(rest.split_to(rest.len().min(PIECE_BYTES))))
+        });
+        Ok(Box::pin(futures_util::stream::iter(pieces)))
     }
 }
 

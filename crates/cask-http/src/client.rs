@@ -58,7 +58,6 @@ impl HttpClient {
         })?;
         let gate = options.gates.gate(&origin);
         loop {
-            gate.wait(options.retry.budget).await;
             let result = attempt(self, request).await;
             let (reason, asked) = match &result {
                 Ok(response) if is_transient(response.status().as_u16()) => {

@@ -16,7 +16,7 @@ mod tls;
 pub use body::{BodyStream, BoxError, UploadBody};
 pub use client::HttpClient;
 pub use error::{Error, ErrorKind};
-pub use gate::Gates;
+pub use gate::{Gates, Limits};
 pub use options::{Deadlines, HttpOptions, Proxies};
 pub use origin::{InvalidOrigin, Origin, Refusal, Scheme, Sending, may_send};
 pub use redact::redact_url;

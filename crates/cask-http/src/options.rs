@@ -44,6 +44,8 @@ pub struct Deadlines {
     /// How many bytes must move within the window, or the end of the body be reached.
     /// Default: 64 KiB.
     pub stall_bytes: u64,
+    /// For a body that is read into memory as a whole, however steadily it comes. Default: 5 min.
+    pub document: Duration,
     /// For one attempt of a request up to the head of its answer; unlimited by default.
     pub total: Option<Duration>,
 }
@@ -95,6 +97,7 @@ impl Default for Deadlines {
             response: Duration::from_secs(120),
             stall_window: Duration::from_secs(60),
             stall_bytes: 64 << 10,
+            document: Duration::from_secs(300),
             total: None,
         }
     }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::header::{HeaderMap, HeaderName};
 use http::{Method, StatusCode};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 use url::Url;
 
 use crate::{Deadlines, Error, ErrorKind, Origin};
@@ -64,7 +64,8 @@ impl Response {
     /// Reads the body, if it is not larger than `limit_bytes`.
     ///
     /// # Errors
-    /// `LimitExceeded`, of which not more than that is read; those of the connection.
+    /// `LimitExceeded`, of which not more than that is read; `Timeout` after
+    /// [`Deadlines::document`]; those of the connection.
     pub async fn read_limited(self, limit_bytes: u64) -> Result<Bytes, Error> {
         let too_large = |response: &Self| {
             let detail = format!("exceeded maximum allowed size of {limit_bytes} bytes");
@@ -73,9 +74,17 @@ impl Response {
         if self.method != Method::HEAD && self.content_length().is_some_and(|n| n > limit_bytes) {
             return Err(too_large(&self));
         }
+        let document = self.deadlines.document;
+        let end = Instant::now() + document;
         let mut stream = self.into_stream();
         let mut all = BytesMut::new();
-        while let Some(chunk) = stream.chunk().await? {
+        loop {
+            let Ok(chunk) = timeout_at(end, stream.chunk()).await else {
+                let Self { method, url, .. } = &stream.response;
+                let detail = format!("the body has no end after {} s", document.as_secs_f64());
+                return Err(Error::new(ErrorKind::Timeout, method, url, detail));
+            };
+            let Some(chunk) = chunk? else { break };
             if all.len() as u64 + chunk.len() as u64 > limit_bytes {
                 return Err(too_large(&stream.response));
             }
@@ -86,9 +95,10 @@ impl Response {
 
     /// Reads what there is of the body up to a limit, and no errors: for texts that explain.
     pub async fn read_prefix(self, limit_bytes: usize) -> Bytes {
+        let end = Instant::now() + self.deadlines.document;
         let mut stream = self.into_stream();
         let mut all = BytesMut::new();
-        while let Ok(Some(chunk)) = stream.chunk().await {
+        while let Ok(Ok(Some(chunk))) = timeout_at(end, stream.chunk()).await {
             let left = limit_bytes - all.len();
             all.extend_from_slice(&chunk[..chunk.len().min(left)]);
             if all.len() == limit_bytes {

@@ -1,6 +1,7 @@
 //! Whom to trust, and as whom to appear.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -19,9 +20,18 @@ use crate::Origin;
 /// The certificate authorities that the system trusts, read when they are first needed and then
 /// shared by all clones.
 ///
-/// They are read where the system keeps them, or from where `SSL_CERT_FILE` and `SSL_CERT_DIR` say.
+/// By default they are read where OpenSSL would read them, which `SSL_CERT_FILE` and `SSL_CERT_DIR`
+/// have a say in; [`at`](Self::at) is for programs that say it themselves.
 #[derive(Clone, Default)]
-pub struct SystemRoots(Arc<OnceLock<Vec<CertificateDer<'static>>>>);
+pub struct SystemRoots(Arc<Roots>);
+
+#[derive(Default)]
+struct Roots {
+    /// Where the system keeps them, if both are `None`.
+    file: Option<PathBuf>,
+    directory: Option<PathBuf>,
+    certificates: OnceLock<Vec<CertificateDer<'static>>>,
+}
 
 /// A certificate and its private key, to appear as a client.
 #[derive(Clone)]
@@ -47,9 +57,19 @@ pub struct TlsOptions {
 }
 
 impl SystemRoots {
+    /// The authorities of one file in PEM, of all files of one directory, or of both; without
+    /// either, those of the system, as by default. Nothing is read yet.
+    pub fn at(file: Option<PathBuf>, directory: Option<PathBuf>) -> Self {
+        Self(Arc::new(Roots { file, directory, certificates: OnceLock::new() }))
+    }
+
     fn load(&self) -> &[CertificateDer<'static>] {
-        self.0.get_or_init(|| {
-            let loaded = rustls_native_certs::load_native_certs();
+        let Roots { file, directory, certificates } = &*self.0;
+        certificates.get_or_init(|| {
+            let loaded = match (file.as_deref(), directory.as_deref()) {
+                (None, None) => rustls_native_certs::load_native_certs(),
+                (file, directory) => rustls_native_certs::load_certs_from_paths(file, directory),
+            };
             for error in &loaded.errors {
                 tracing::debug!(%error, "reading the system's certificate authorities");
             }

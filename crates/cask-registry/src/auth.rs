@@ -95,8 +95,10 @@ impl Auth {
             scopes.add_asked(scope);
             return Ok(*scopes != before);
         }
-        // A token that is being fetched anew is not the one that was refused.
-        if let Ok(mut held) = slot.try_lock() {
+        // Others may have been refused before, and have fetched a new one, or be about to.
+        if let Ok(mut held) = slot.try_lock()
+            && held.as_ref().is_some_and(|held| held.token.shown() == shown.value)
+        {
             *held = None;
         }
         Ok(true)
@@ -194,8 +196,7 @@ impl Auth {
             }
         };
         drop(held);
-        let value = Secret::from(format!("Bearer {}", token.secret.expose()));
-        Ok(Authorization { value, slot: Some(slot) })
+        Ok(Authorization { value: token.shown(), slot: Some(slot) })
     }
 
     async fn fetch(

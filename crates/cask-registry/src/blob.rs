@@ -186,6 +186,10 @@ impl BlobStream {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let Some(current) = &mut self.current else {
+                // The connection broke after the last byte: there is nothing to go on with.
+                if self.position > 0 && self.size == Some(self.position) {
+                    return Ok(None);
+                }
                 self.open().await?;
                 continue;
             };
@@ -273,7 +277,11 @@ impl BlobStream {
                 self.know_size(response.content_length())?;
             }
             StatusCode::PARTIAL_CONTENT if self.position > 0 => self.check_range(&response)?,
-            StatusCode::RANGE_NOT_SATISFIABLE => return Err(self.too_small()),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                self.size = self.size.or(ContentRange::complete_of(&response));
+                let is_end = self.position > 0 && self.size == Some(self.position);
+                return if is_end { Ok(()) } else { Err(self.too_small()) };
+            }
             _ => return Err(self.doing.status(response).await),
         }
         self.current = Some(response.into_stream());

@@ -16,6 +16,12 @@ impl ContentRange {
         Self::parse(response.header(http::header::CONTENT_RANGE)?)
     }
 
+    /// How many bytes there are where none of those that were asked for are: `bytes */complete`.
+    pub(crate) fn complete_of(response: &Response) -> Option<u64> {
+        let text = response.header(http::header::CONTENT_RANGE)?.strip_prefix("bytes */")?;
+        decimal(text).filter(|(_, rest)| rest.is_empty()).map(|(complete, _)| complete)
+    }
+
     /// Source: RFC 9110, section 14.4; containers/image, `docker/body_reader.go`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (first, rest) = decimal(text.strip_prefix("bytes ")?)?;

@@ -23,7 +23,9 @@ struct State {
 
 impl HashingBody {
     pub(crate) fn new(inner: Arc<dyn UploadBody>) -> Self {
-        let state = State { hasher: Hasher::new(Algorithm::Sha256), size: None };
+        // Nobody reads what has no bytes, and so nobody would see its end.
+        let size = inner.size().filter(|size| *size == 0);
+        let state = State { hasher: Hasher::new(Algorithm::Sha256), size };
         Self { inner, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -49,6 +51,7 @@ impl UploadBody for HashingBody {
         let hashed = lock(&self.state).hasher.len();
         let start = offset.min(hashed);
         let inner = self.inner.open(start).await?;
+        let announced = self.inner.size();
         let state = Arc::clone(&self.state);
         let begun = (inner, start, state);
         let stream = futures_util::stream::try_unfold(begun, move |begun| async move {
@@ -60,7 +63,14 @@ impl UploadBody for HashingBody {
                 };
                 let seen = position;
                 position += chunk.len() as u64;
+                if announced.is_some_and(|announced| position > announced) {
+                    return Err("the body is longer than it says".into());
+                }
                 hash(&state, seen, &chunk);
+                // Whoever knows the size does not ask for what comes after it.
+                if announced == Some(position) {
+                    lock(&state).size = announced;
+                }
                 let unwanted = offset.saturating_sub(seen).min(chunk.len() as u64);
                 let rest = chunk.slice(usize::try_from(unwanted).unwrap_or(usize::MAX)..);
                 if !rest.is_empty() {

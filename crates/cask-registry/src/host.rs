@@ -146,6 +146,9 @@ impl Host {
         let origin = Origin::of(&base).map_err(|error| {
             Error::new(ErrorKind::Setup, "connecting to", &self.name, error.to_string())
         })?;
+        if let Some(limits) = settings.limits {
+            http.options().gates.limit(&origin, limits);
+        }
         Ok(Connected { http, base, origin, settings })
     }
 
@@ -173,6 +176,9 @@ impl Host {
         options.tls.danger_accept_invalid_certificates |=
             settings.danger_accept_invalid_certificates;
         options.danger_insecure |= settings.danger_http;
+        if let Some(user_agent) = &settings.user_agent {
+            options.user_agent.clone_from(user_agent);
+        }
         if let Some(events) = self.options.events.clone() {
             options.retry_sink = Some(Arc::new(move |event| events(&Event::Retry(event.clone()))));
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cask_auth::{Anonymous, Keychain};
-use cask_http::{BoxError, ClientIdentity, HttpOptions, RetryEvent};
+use cask_http::{BoxError, ClientIdentity, HttpOptions, Limits, RetryEvent};
 use http::HeaderMap;
 
 /// How all registries are talked to.
@@ -47,6 +47,10 @@ pub struct HostSettings {
     pub trusted_token_hosts: Vec<String>,
     /// Headers to send to the registry, and to no other host.
     pub headers: HeaderMap,
+    /// What is sent as `User-Agent`, if something else than to all others.
+    pub user_agent: Option<String>,
+    /// What the registry is spared, if something else than all others are.
+    pub limits: Option<Limits>,
 }
 
 /// Something that a user may want to see.

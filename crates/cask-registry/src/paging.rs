@@ -1,6 +1,7 @@
 //! Lists that come in pages.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use cask_http::{Origin, Response};
@@ -19,6 +20,9 @@ const PAGE: u32 = 1000;
 /// The most bytes of one page, and the most names in all.
 const MAX_PAGE_BYTES: u64 = 16 << 20;
 const MAX_NAMES: usize = 10_000_000;
+/// The most pages in all, and in a row without a single name.
+const MAX_PAGES: usize = 100_000;
+const MAX_PAGES_WITHOUT_NAMES: u32 = 100;
 
 /// Names that come in pages: tags of a repository, repositories of a registry. Each is given once.
 #[derive(Debug)]
@@ -30,8 +34,11 @@ pub struct Names {
     doing: Doing,
     page: VecDeque<String>,
     given: usize,
-    /// The pages that were read: no registry leads in a circle.
-    seen: HashSet<String>,
+    /// The pages that were read, hashed: no registry leads in a circle.
+    seen: HashSet<u64>,
+    hashing: RandomState,
+    /// How many of the last pages had no names.
+    without_names: u32,
     last: Option<String>,
 }
 
@@ -48,6 +55,8 @@ impl Names {
             page: VecDeque::new(),
             given: 0,
             seen: HashSet::new(),
+            hashing: RandomState::new(),
+            without_names: 0,
             last: None,
         }
     }
@@ -56,7 +65,7 @@ impl Names {
     ///
     /// # Errors
     /// `NotFound` (`name unknown`) if there is no such repository, `LimitExceeded` for pages above
-    /// 16 MiB or more than ten million names, `Corrupt` if the pages are malformed or lead in a
+    /// 16 MiB, more than ten million names, 100,000 pages, or 100 pages in a row without any, `Corrupt` if the pages are malformed or lead in a
     /// circle, and all errors of connections and credentials. After an error there is nothing more.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         loop {
@@ -125,7 +134,13 @@ impl Names {
             .filter(|name| if tags { is_tag(name) } else { !name.is_empty() })
             .collect();
         if let Some(next) = next {
-            if !self.seen.insert(next.to_string()) {
+            self.without_names = if self.page.is_empty() { self.without_names + 1 } else { 0 };
+            if self.without_names >= MAX_PAGES_WITHOUT_NAMES || self.seen.len() >= MAX_PAGES {
+                let pages = self.seen.len() + 1;
+                let detail = format!("the list has no end after {pages} pages");
+                return Err(self.doing.fail(ErrorKind::LimitExceeded, detail));
+            }
+            if !self.seen.insert(self.hashing.hash_one(next.as_str())) {
                 return Err(corrupt("the pages of the list lead in a circle".to_owned()));
             }
             call.target = Target::Url(next);

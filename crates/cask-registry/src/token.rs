@@ -78,6 +78,11 @@ struct Document {
 }
 
 impl Token {
+    /// The token as a registry wants to see it.
+    pub(crate) fn shown(&self) -> Secret {
+        Secret::from(format!("Bearer {}", self.secret.expose()))
+    }
+
     /// Reads the answer of a token service. The time of issue is not looked at: clocks differ.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(body)

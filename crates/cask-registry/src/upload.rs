@@ -253,6 +253,8 @@ struct Upload<'a> {
     in_chunks: bool,
     backoff: Backoff,
     reauthentications: u32,
+    /// The most bytes that the registry ever had: what it takes again is no progress.
+    furthest: u64,
     /// Whether the registry has bytes of a former attempt.
     resumed: bool,
 }
@@ -287,6 +289,7 @@ impl<'a> Upload<'a> {
             backoff: Backoff::new(&repository.host.options().http.retry),
             in_chunks: options.in_chunks,
             reauthentications: 0,
+            furthest: 0,
             repository,
             body,
             known,
@@ -464,7 +467,8 @@ impl<'a> Upload<'a> {
             .session_of(&response, received, least, &self.doing)
             .await
             .map_err(Failure::Fatal)?;
-        if next.received_bytes > offset {
+        if next.received_bytes > self.furthest {
+            self.furthest = next.received_bytes;
             self.backoff.progressed();
         }
         self.remember(next.clone());

@@ -1,7 +1,8 @@
 //! Credentials: where they go, and where not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use cask_auth::{Credential, Fixed};
@@ -97,6 +98,35 @@ async fn an_expired_token_is_replaced_once() {
     .await;
     let repository = repository(with_password(options()), &server.address);
     repository.resolve(&tag("x")).await.unwrap();
+    let tokens = server.lines().iter().filter(|line| line.starts_with("GET /token")).count();
+    assert_eq!(tokens, 2);
+}
+
+#[tokio::test]
+async fn an_expired_token_that_many_show_is_replaced_once() {
+    let expired = Arc::new(AtomicBool::new(false));
+    let is_expired = Arc::clone(&expired);
+    let late = AtomicUsize::new(0);
+    let server = registry(move |asked| {
+        let refused =
+            is_expired.load(Ordering::SeqCst) && asked.header("authorization") == Some("Bearer t1");
+        refused.then(|| {
+            let realm = format!("http://{}/token", asked.header("host").unwrap());
+            let turn = late.fetch_add(1, Ordering::SeqCst) as u64;
+            let mut all = vec![Do::Wait(Duration::from_millis(40 * turn))];
+            all.extend(refuse(&realm, ",error=\"invalid_token\""));
+            all
+        })
+    })
+    .await;
+    let repository = repository(with_password(options()), &server.address);
+    repository.resolve(&tag("x")).await.unwrap();
+    expired.store(true, Ordering::SeqCst);
+    let names: Vec<_> = (0..8).map(|nth| tag(&format!("x{nth}"))).collect();
+    let all = names.iter().map(|name| repository.resolve(name));
+    for result in futures_util::future::join_all(all).await {
+        result.unwrap();
+    }
     let tokens = server.lines().iter().filter(|line| line.starts_with("GET /token")).count();
     assert_eq!(tokens, 2);
 }

@@ -395,3 +395,108 @@ async fn referrers_come_in_pages_and_from_the_fallback_tag() {
     let fallback = format!("GET /v2/a/b/manifests/sha256-{}", subject.hex());
     assert_eq!(server.lines()[4], fallback);
 }
+
+#[tokio::test]
+async fn pages_without_end_and_without_names_end() {
+    for body in [r#"{"tags":[]}"#, r#"{"tags":null}"#, r#"{"tags":["","?"]}"#] {
+        let server = Server::start(move |nth, _| {
+            let next = format!("</v2/a/b/tags/list?last={nth}>; rel=\"next\"");
+            answer("200 OK", &[("Link", &next)], body.as_bytes())
+        })
+        .await;
+        let repository = repository(options(), &server.address);
+        let reading = tokio::time::timeout(Duration::from_secs(20), repository.tags().all());
+        match reading.await.unwrap() {
+            Ok(names) => assert!(names.is_empty()),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_drip_are_given_up() {
+    // Fast enough for what is a stall, and endless all the same.
+    let server = Server::start(|_, _| {
+        let head = head_of("200 OK", &[("Content-Type", MANIFEST_TYPE)]) + "\r\n";
+        let mut all = vec![Do::Write(head.into_bytes())];
+        for _ in 0..2000 {
+            all.extend([Do::Write(vec![b' '; 1500]), Do::Wait(Duration::from_millis(50))]);
+        }
+        all
+    })
+    .await;
+    let mut options = options();
+    options.http.deadlines.document = Duration::from_millis(1500);
+    let repository = repository(options, &server.address);
+    let selector = tag("x");
+    let reading = tokio::time::timeout(Duration::from_secs(20), repository.manifest(&selector));
+    let error = reading.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+}
+
+#[tokio::test]
+async fn a_blob_of_unknown_size_that_broke_at_its_end_is_whole() {
+    let blob = noise(5000);
+    let sent = blob.clone();
+    let server = Server::start(move |nth, asked| match nth {
+        0 => answer("200 OK", &[], b"{}"),
+        1 => {
+            let head = head_of("200 OK", &[("Transfer-Encoding", "chunked")]);
+            let mut all = format!("{head}\r\n1388\r\n").into_bytes();
+            all.extend_from_slice(&sent);
+            all.extend_from_slice(b"\r\n");
+            vec![Do::Write(all), Do::Wait(Duration::from_millis(50)), Do::Reset]
+        }
+        _ => {
+            assert_eq!(asked.header("range"), Some("bytes=5000-"));
+            answer("416 Range Not Satisfiable", &[("Content-Range", "bytes */5000")], b"")
+        }
+    })
+    .await;
+    let repository = repository(options(), &server.address);
+    let stream = repository.blob(&digest(&blob), None, 0).await.unwrap();
+    assert_eq!(stream.verified().unwrap().read_limited(1 << 20).await.unwrap(), blob);
+}
+
+#[tokio::test]
+async fn registries_are_reached_by_ipv6_addresses() {
+    let Ok(server) = Server::listening("[::1]:0", |_, _| {
+        answer("200 OK", &[("Content-Type", MANIFEST_TYPE)], MANIFEST.as_bytes())
+    })
+    .await
+    else {
+        eprintln!("this machine has no IPv6 loopback address");
+        return;
+    };
+    assert!(server.address.starts_with("[::1]:"));
+    let repository = repository(options(), &server.address);
+    let manifest = repository.manifest(&tag("x")).await.unwrap();
+    assert_eq!(*manifest.digest(), digest(MANIFEST.as_bytes()));
+    assert_eq!(server.asked()[1].header("host"), Some(server.address.as_str()));
+}
+
+#[tokio::test]
+async fn a_registry_has_limits_and_a_name_for_us_of_its_own() {
+    let server = Server::start(|_, _| {
+        answer("200 OK", &[("Content-Type", MANIFEST_TYPE)], MANIFEST.as_bytes())
+    })
+    .await;
+    let mut options = options();
+    options.hosts = std::sync::Arc::new(|_| {
+        let mut limits = cask_http::Limits::default();
+        limits.per_second = std::num::NonZeroU32::new(20);
+        let mut settings = cask_registry::HostSettings::default();
+        settings.danger_http = true;
+        settings.limits = Some(limits);
+        settings.user_agent = Some("somebody/1".to_owned());
+        Ok(settings)
+    });
+    let repository = repository(options, &server.address);
+    let start = Instant::now();
+    for _ in 0..4 {
+        repository.manifest(&tag("x")).await.unwrap();
+    }
+    // The ping and four manifests, 50 ms apart.
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(server.asked().iter().all(|asked| asked.header("user-agent") == Some("somebody/1")));
+}

@@ -442,3 +442,67 @@ async fn a_stream_of_unknown_size_goes_on_where_it_broke() {
     let patches = server.lines().iter().filter(|line| line.starts_with("PATCH")).count();
     assert_eq!(patches, 2);
 }
+
+#[tokio::test]
+async fn a_stream_of_known_size_is_measured_too() {
+    for (in_chunks, len) in [(false, 90_001), (true, 90_001), (false, 0), (true, 0)] {
+        let store = Arc::new(Mutex::new(Store::default()));
+        let kept = Arc::clone(&store);
+        let server = Server::start(move |_, asked| take(&kept, asked)).await;
+        let blob = noise(len);
+        let mut options = options();
+        options.chunk_bytes = 40_000;
+        let repository = repository(options, &server.address).for_writing();
+        let mut how = UploadOptions::default();
+        how.in_chunks = in_chunks;
+        let uploaded = repository.upload_stream(Arc::new(blob.clone()), how).await.unwrap();
+        assert_eq!((uploaded.digest, uploaded.size_bytes), (digest(&blob), len as u64));
+        assert_eq!(store.lock().unwrap().partial, blob);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_all_and_ends_nothing_is_given_up_soon() {
+    let store = Arc::new(Mutex::new(Store::default()));
+    let kept = Arc::clone(&store);
+    let server = Server::start(move |_, asked| {
+        if asked.method == "PUT" {
+            kept.lock().unwrap().partial.clear();
+            return answer("503 Service Unavailable", &[], b"");
+        }
+        take(&kept, asked)
+    })
+    .await;
+    let blob = noise(10_000);
+    let mut options = options();
+    options.chunk_bytes = 4000;
+    let repository = repository(options, &server.address).for_writing();
+    let mut how = UploadOptions::default();
+    how.in_chunks = true;
+    let error = repository.upload(&digest(&blob), Arc::new(blob), how).await.unwrap_err();
+    assert_eq!(error.status(), Some(503));
+    let puts = server.lines().iter().filter(|line| line.starts_with("PUT")).count();
+    assert_eq!(puts, 5);
+}
+
+#[tokio::test]
+async fn bytes_in_memory_stall_as_well() {
+    let server = Server::reading(
+        |_, asked| if asked.method == "PUT" { Read::Bytes(0) } else { Read::All },
+        |_, asked| {
+            if asked.method == "PUT" {
+                return vec![Do::Wait(Duration::from_secs(60))];
+            }
+            take(&Mutex::new(Store::default()), asked)
+        },
+    )
+    .await;
+    let blob = noise(30 << 20);
+    let mut options = options();
+    options.http.retry.attempts = 1;
+    let repository = repository(options, &server.address).for_writing();
+    let digest = digest(&blob);
+    let uploading = repository.upload_bytes(&digest, blob);
+    let error = tokio::time::timeout(Duration::from_secs(20), uploading).await.unwrap();
+    assert!(error.unwrap_err().to_string().contains("stalled"));
+}

@@ -65,6 +65,22 @@ impl Server {
         script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, reads, script)
+    }
+
+    /// Listens at another address than usual.
+    pub(crate) async fn listening(
+        address: &str,
+        script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        Ok(Self::on(TcpListener::bind(address).await?, |_, _| Read::All, script))
+    }
+
+    fn on(
+        listener: TcpListener,
+        reads: impl Fn(usize, &Asked) -> Read + Send + Sync + 'static,
+        script: impl Fn(usize, &Asked) -> Vec<Do> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap().to_string();
         let log: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (script, reads): (Arc<Script>, Arc<Reads>) = (Arc::new(script), Arc::new(reads));
