@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use cask_program::duration::GoDuration;
+use cask_program::settings::Settings;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::options::duration::GoDuration;
 
 /// Copies, inspects, lists and deletes container images, anywhere to anywhere.
 #[derive(Debug, Parser)]
@@ -70,6 +71,24 @@ pub(crate) struct GlobalArguments {
     version: Option<bool>,
 }
 
+impl GlobalArguments {
+    /// What the libraries' options follow from.
+    pub(crate) fn settings(&self) -> Settings {
+        let duration = |given: Option<GoDuration>| given.map(|GoDuration(duration)| duration);
+        let mut settings = Settings::new("dray");
+        settings.policy.clone_from(&self.policy);
+        settings.insecure_policy = self.insecure_policy;
+        settings.platform.os.clone_from(&self.override_os);
+        settings.platform.architecture.clone_from(&self.override_arch);
+        settings.platform.variant.clone_from(&self.override_variant);
+        settings.registries_conf.clone_from(&self.registries_conf);
+        settings.retry.times = self.retry_times;
+        settings.retry.delay = duration(self.retry_delay);
+        settings.temporary_directory.clone_from(&self.tmpdir);
+        settings
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -84,8 +103,8 @@ pub(crate) enum Command {
     Delete(commands::delete::Arguments),
     ManifestDigest(commands::manifest_digest::Arguments),
     Validate(commands::validate::Arguments),
-    Login(commands::login::Arguments),
-    Logout(commands::logout::Arguments),
+    Login(cask_program::login::Arguments),
+    Logout(cask_program::logout::Arguments),
     Serve(commands::serve::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]

@@ -5,17 +5,24 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use cask::transport::{Location, Transports};
 use cask::trust::Policy;
+use cask_program::access::OneArguments;
+use cask_program::settings::Settings;
+use cask_program::{policy, transports};
 
 use crate::cli::GlobalArguments;
-use crate::options;
-use crate::options::access::OneArguments;
 
 /// The arguments that every command has, and what follows from them.
 pub(crate) struct Context {
     pub(crate) global: GlobalArguments,
+    pub(crate) settings: Settings,
 }
 
 impl Context {
+    pub(crate) fn new(global: GlobalArguments) -> Self {
+        let settings = global.settings();
+        Self { global, settings }
+    }
+
     /// Parses the image that a command is about.
     pub(crate) fn image(&self, text: &str, transports: &Transports) -> Result<Box<dyn Location>> {
         tracing::debug!("The transports are {transports:?}");
@@ -24,14 +31,12 @@ impl Context {
 
     /// The transports, with this access to registries.
     pub(crate) async fn transports(&self, access: &OneArguments) -> Result<Transports> {
-        let mut place = options::transports::options(&self.global, None);
-        let access = access.resolve(&self.global).await?;
-        options::transports::set_access(&mut place, &access, &self.global);
-        Ok(cask::transports(&place))
+        let access = access.resolve(&self.settings).await?;
+        Ok(transports::with_access(&access, &self.settings))
     }
 
     /// The signature policy.
     pub(crate) fn policy(&self) -> Result<Arc<Policy>> {
-        options::policy::read(&self.global)
+        policy::read(&self.settings)
     }
 }

@@ -12,6 +12,8 @@ enum Place {
     Layer(u8),
     /// A program.
     Program,
+    /// `cask-program`: what programs share, for them only.
+    Shared,
     /// `cask-terminal`: beside the layers, for programs only.
     Terminal,
     /// `cask-testkit`: beside the layers, for tests of anything.
@@ -53,6 +55,7 @@ const PLACES: &[(&str, Place)] = &[
     ("cellar", Place::Program),
     ("cooper", Place::Program),
     ("dray", Place::Program),
+    ("cask-program", Place::Shared),
     ("cask-terminal", Place::Terminal),
     ("cask-testkit", Place::Testkit),
     ("examples", Place::Above),
@@ -95,7 +98,10 @@ fn may_depend(from: &str, to: &str, kind: DependencyKind) -> Result<(), String> 
         (_, Place::Program | Place::Above) => {
             refused("nothing depends on a program, on tests or on chores")
         }
-        (Place::Program, Place::Terminal) => Ok(()),
+        (Place::Program, Place::Shared) | (Place::Program | Place::Shared, Place::Terminal) => {
+            Ok(())
+        }
+        (_, Place::Shared) => refused("only programs share that"),
         (_, Place::Terminal) => refused("only programs print"),
         (Place::Above | Place::Testkit, Place::Testkit) => Ok(()),
         (_, Place::Testkit) if kind == DependencyKind::Development => Ok(()),
@@ -166,6 +172,9 @@ fn edges_are_judged_by_layer() {
     check("dray", "cask", Normal, None);
     check("dray", "cask-terminal", Normal, None);
     check("cask", "cask-terminal", Normal, Some("only programs print"));
+    check("dray", "cask-program", Normal, None);
+    check("cask-program", "cask-terminal", Normal, None);
+    check("cask-engine", "cask-program", Normal, Some("only programs share that"));
     check("xtask", "cask-terminal", Normal, Some("only programs print"));
     check("cask-terminal", "cask-transport", Normal, None);
     check("cask-reference", "cask-testkit", Development, None);

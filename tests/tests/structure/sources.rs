@@ -16,7 +16,7 @@ const LONGEST: usize = 800;
 const MAY_BE_UNSAFE: [&str; 2] = ["cask-runtime", "cask-storage"];
 
 /// The crates of `crates/` that are handed nothing by a program, because they are one or serve tests.
-const MAY_READ_ENVIRONMENT: [&str; 2] = ["cask-testkit", "xtask"];
+const MAY_READ_ENVIRONMENT: [&str; 3] = ["cask-program", "cask-testkit", "xtask"];
 
 /// What reads or changes the environment. `:: home_dir` is any crate's function of that name.
 const ENVIRONMENT: [&str; 8] = [

@@ -1,11 +1,11 @@
 //! `dray catalog`
 
 use anyhow::Result;
+use cask_program::access::OneArguments;
+use cask_program::{registries, registry};
 use clap::Args;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
-use crate::options::{registries, registry};
 
 /// List the repositories of a registry, one on each line
 ///
@@ -21,11 +21,11 @@ pub(crate) struct Arguments {
 /// Lists.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let host = arguments.registry.trim_start_matches("docker://").trim_end_matches('/');
-    registries::read(&context.global)?.check_not_blocked(host)?;
-    let access = arguments.access.resolve(&context.global).await?;
-    let mut names = registry::docker(&access, &context.global).client.registry(host).catalog();
+    registries::read(&context.settings)?.check_not_blocked(host)?;
+    let access = arguments.access.resolve(&context.settings).await?;
+    let mut names = registry::docker(&access, &context.settings).client.registry(host).catalog();
     while let Some(name) = names.next().await? {
-        crate::output::line(&name)?;
+        cask_program::output::line(&name)?;
     }
     Ok(())
 }

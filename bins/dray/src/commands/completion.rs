@@ -18,6 +18,6 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "dray", &mut script);
-    crate::output::bytes(&script)?;
+    cask_program::output::bytes(&script)?;
     Ok(())
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use cask_program::access::{BothArguments, DestinationArguments, SourceArguments};
+use cask_program::progress::ProgressChoice;
+use cask_program::transports;
 use clap::{Args, ValueEnum};
 
 use crate::context::Context;
 use crate::options;
-use crate::options::access::{BothArguments, DestinationArguments, SourceArguments};
-use crate::options::progress::ProgressChoice;
 
 /// Copy an image, or everything in an index, from one place to another
 #[derive(Args, Debug)]
@@ -118,20 +119,20 @@ pub(crate) enum IndexChoice {
 
 /// Copies.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let global = &context.global;
-    let mut here = options::transports::options(global, arguments.src_shared_blob_dir.as_deref());
+    let settings = &context.settings;
+    let mut here = transports::options(settings, arguments.src_shared_blob_dir.as_deref());
     let host = arguments.src_daemon_host.as_deref();
-    options::transports::set_daemon(&mut here, "--src-daemon-host", host)?;
-    let access = arguments.source.resolve(&arguments.both, global).await?;
-    options::transports::set_access(&mut here, &access, global);
+    transports::set_daemon(&mut here, "--src-daemon-host", host)?;
+    let access = arguments.source.resolve(&arguments.both, settings).await?;
+    transports::set_access(&mut here, &access, settings);
     let sources = cask::transports(&here);
-    let mut there = options::transports::options(global, arguments.dest_shared_blob_dir.as_deref());
+    let mut there = transports::options(settings, arguments.dest_shared_blob_dir.as_deref());
     there.extend_archives = arguments.dest_append;
     there.hybrid_docker_archives = arguments.dest_hybrid;
     let host = arguments.dest_daemon_host.as_deref();
-    options::transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
-    let access = arguments.destination.resolve(&arguments.both, global).await?;
-    options::transports::set_access(&mut there, &access, global);
+    transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
+    let access = arguments.destination.resolve(&arguments.both, settings).await?;
+    transports::set_access(&mut there, &access, settings);
     let destinations = cask::transports(&there);
     let from = sources
         .parse(&arguments.source_image)

@@ -1,10 +1,10 @@
 //! `dray digest`
 
 use anyhow::Result;
+use cask_program::access::OneArguments;
 use clap::Args;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
 
 /// Print the digest of an image's manifest, or of its list
 #[derive(Args, Debug)]
@@ -20,6 +20,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
     cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
     let descriptor = image.source().await?.look_up().await?;
-    crate::output::line(descriptor.digest.as_str())?;
+    cask_program::output::line(descriptor.digest.as_str())?;
     Ok(())
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use cask::transport::Location;
+use cask_program::access::OneArguments;
 use clap::Args;
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
 
 /// List the names of the images in a place
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
             _ => tags.extend(entry.names),
         }
     }
-    crate::output::json(&Listed { repository, tags })?;
+    cask_program::output::json(&Listed { repository, tags })?;
     Ok(())
 }
 

@@ -32,6 +32,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Ok(manifest) => manifest.digest().clone(),
         Err(_) => Hasher::digest(Algorithm::Sha256, &bytes),
     };
-    crate::output::line(digest.as_str())?;
+    cask_program::output::line(digest.as_str())?;
     Ok(())
 }

@@ -7,8 +7,6 @@ pub(crate) mod delete;
 pub(crate) mod digest;
 pub(crate) mod inspect;
 pub(crate) mod list_tags;
-pub(crate) mod login;
-pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod manifest_digest;
 pub(crate) mod referrers;

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use cask::image::Descriptor;
+use cask_program::access::OneArguments;
+use cask_program::output;
 use cask_terminal::table::{Layout, Table};
 use clap::Args;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
-use crate::output;
 
 /// List what refers to an image: signatures, attestations and the like
 #[derive(Args, Debug)]

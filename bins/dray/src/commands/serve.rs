@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use cask_program::duration::GoDuration;
+use cask_program::report::Hinted;
+use cask_program::stop;
 use cask_registry_server::{
     AccessEvent, Htpasswd, Registry, RegistryOptions, RepositoryName, Server, ServerOptions,
     TlsIdentity,
@@ -15,7 +18,6 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
-use crate::report::Hinted;
 
 /// Serve a directory of OCI layouts, or one layout, as a registry
 ///
@@ -72,17 +74,12 @@ async fn serve(arguments: &Arguments, context: &Context) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let registry = Registry::open(&arguments.directory, registry_options(arguments)?)?;
     let server = Server::bind(address, registry, server_options(arguments)?).await?;
-    crate::output::line(&server.url())?;
-    let deadline = async {
-        match context.global.command_timeout {
-            Some(timeout) if !timeout.0.is_zero() => tokio::time::sleep(timeout.0).await,
-            _ => std::future::pending().await,
-        }
-    };
+    cask_program::output::line(&server.url())?;
+    let timeout = context.global.command_timeout.map(|GoDuration(timeout)| timeout);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = deadline => {}
+        () = stop::elapsed(timeout) => {}
     }
     server.shut_down().await;
     Ok(())

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use cask::transport::Selector;
+use cask_program::access::OneArguments;
 use clap::Args;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
 
 /// Give an image more names, in the place where it is
 #[derive(Args, Debug)]

@@ -1,10 +1,10 @@
 //! `dray untag`
 
 use anyhow::Result;
+use cask_program::access::OneArguments;
 use clap::Args;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
 
 /// Take a name away; the image stays
 #[derive(Args, Debug)]

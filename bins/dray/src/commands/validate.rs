@@ -1,11 +1,11 @@
 //! `dray validate`
 
 use anyhow::{Result, bail};
+use cask_program::access::OneArguments;
+use cask_program::progress::ProgressChoice;
 use clap::Args;
 
 use crate::context::Context;
-use crate::options::access::OneArguments;
-use crate::options::progress::ProgressChoice;
 
 /// Recompute every digest and size of an image, and the digests of its plain layers
 #[derive(Args, Debug)]
@@ -29,12 +29,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let found = cask::copy::validate(&*image, progress.sink("Checking")).await?;
     progress.finish();
     for problem in &found.problems {
-        crate::output::line(&format!("{}: {}", problem.digest, problem.message))?;
+        cask_program::output::line(&format!("{}: {}", problem.digest, problem.message))?;
     }
     if !found.problems.is_empty() {
         bail!("{image} is not valid: {} problems", found.problems.len());
     }
-    crate::output::line(&format!(
+    cask_program::output::line(&format!(
         "{image} is valid: {} manifests, {} blobs, {} bytes",
         found.manifests, found.blobs, found.bytes
     ))?;

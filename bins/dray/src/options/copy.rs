@@ -9,10 +9,10 @@ use cask::image::ImageFormat;
 use cask::layer::{Compression, Level};
 use cask::reference::Reference;
 use cask::transport::EventSink;
+use cask_program::platform;
 
 use crate::commands::copy::{Arguments, IndexChoice};
 use crate::context::Context;
-use crate::options::platform;
 
 /// The library's options for a copy to a scheme.
 pub(crate) fn resolve(
@@ -21,7 +21,7 @@ pub(crate) fn resolve(
     scheme: &str,
     events: Arc<dyn EventSink>,
 ) -> Result<CopyOptions> {
-    let mut options = CopyOptions::new(context.policy()?, platform::wanted(&context.global));
+    let mut options = CopyOptions::new(context.policy()?, platform::wanted(&context.settings));
     options.require_signed = context.global.require_signed;
     options.instances = instances(arguments, context)?;
     options.partial_index = match arguments.index {
@@ -65,8 +65,8 @@ fn instances(arguments: &Arguments, context: &Context) -> Result<Instances> {
         return Ok(Instances::Platforms(platform::list(&arguments.platform)?));
     }
     Ok(match arguments.multi_arch.as_slice() {
-        [] => Instances::One(platform::wanted(&context.global)),
-        [one] if one == "system" => Instances::One(platform::wanted(&context.global)),
+        [] => Instances::One(platform::wanted(&context.settings)),
+        [one] if one == "system" => Instances::One(platform::wanted(&context.settings)),
         [one] if one == "all" => Instances::All,
         [one] if one == "index-only" => Instances::IndexOnly,
         [one] if !one.contains('/') => bail!(

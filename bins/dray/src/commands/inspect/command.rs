@@ -3,15 +3,15 @@
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{Description, Inspected};
 use cask::transport::{ErrorKind, Location};
+use cask_program::access::OneArguments;
+use cask_program::platform;
+use cask_program::{output, report, transports};
 use clap::Args;
 use futures_util::TryStreamExt as _;
 
 use super::show::show;
 use super::{config, indent, index, manifest, summary};
 use crate::context::Context;
-use crate::options::access::OneArguments;
-use crate::options::platform;
-use crate::{options, output, report};
 
 /// Show what an image, an artifact or a list says of itself
 #[derive(Args, Debug)]
@@ -49,11 +49,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         bail!("raw output does not support format option");
     }
     let shared_blobs = arguments.shared_blob_dir.as_deref();
-    let mut place = options::transports::options(&context.global, shared_blobs);
+    let mut place = transports::options(&context.settings, shared_blobs);
     let host = arguments.daemon_host.as_deref();
-    options::transports::set_daemon(&mut place, "--daemon-host", host)?;
-    let access = arguments.access.resolve(&context.global).await?;
-    options::transports::set_access(&mut place, &access, &context.global);
+    transports::set_daemon(&mut place, "--daemon-host", host)?;
+    let access = arguments.access.resolve(&context.settings).await?;
+    transports::set_access(&mut place, &access, &context.settings);
     let transports = cask::transports(&place);
     let image = context.image(&arguments.image_name, &transports)?;
     let inspected =
@@ -101,7 +101,7 @@ async fn describe(
     if arguments.list {
         return Ok(inspected.describe().await?);
     }
-    Ok(inspected.describe_for(&platform::wanted(&context.global)).await?)
+    Ok(inspected.describe_for(&platform::wanted(&context.settings)).await?)
 }
 
 /// The tags of the repository, where there is one. A registry that does not tell them to everybody

@@ -48,7 +48,7 @@ pub(crate) fn show(inspected: &Inspected, index: &Index, template: Option<&str>)
     for entry in listed.manifests {
         table.row([entry.platform, entry.kind.into(), entry.digest, entry.size.to_string()]);
     }
-    crate::output::bytes(table.render(Layout::PODMAN).as_bytes())?;
+    cask_program::output::bytes(table.render(Layout::PODMAN).as_bytes())?;
     Ok(())
 }
 

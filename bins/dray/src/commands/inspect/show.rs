@@ -1,11 +1,10 @@
 //! As JSON, or as the user wants it.
 
 use anyhow::Result;
+use cask_program::output;
 use cask_terminal::template::{Format, Origin};
 use cask_terminal::value::Value;
 use serde::Serialize;
-
-use crate::output;
 
 /// Prints as JSON, or through a template.
 pub(super) fn show(data: &impl Serialize, template: Option<&str>) -> Result<()> {

@@ -12,18 +12,18 @@ use crate::background;
 const MAX_BYTES: u64 = 64 << 10;
 
 /// Whether there is somebody to ask.
-pub(crate) fn is_possible() -> bool {
+pub fn is_possible() -> bool {
     stdin().is_terminal()
 }
 
 /// Asks for a line.
-pub(crate) async fn line(question: &str) -> Result<String> {
+pub async fn line(question: &str) -> Result<String> {
     show(question)?;
     Ok(background::run(read_line).await??.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Asks for a password, which is not shown. Needs a terminal.
-pub(crate) async fn password() -> Result<Secret> {
+pub async fn password() -> Result<Secret> {
     let hidden = Hidden::new()?;
     show("Password: ")?;
     let line = background::run(read_line).await??;
@@ -33,7 +33,7 @@ pub(crate) async fn password() -> Result<Secret> {
 }
 
 /// Standard input until its end, without the ends of lines.
-pub(crate) async fn password_from_pipe() -> Result<Secret> {
+pub async fn password_from_pipe() -> Result<Secret> {
     let text = background::run(|| -> std::io::Result<String> {
         let mut text = String::new();
         stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// Source: Go, `time.ParseDuration`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GoDuration(pub(crate) Duration);
+pub struct GoDuration(pub Duration);
 
 impl FromStr for GoDuration {
     type Err = String;

@@ -8,9 +8,11 @@ use cask_terminal::report::{Exit, Reporter, Style};
 
 /// An error with what the user can do about it.
 #[derive(Debug)]
-pub(crate) struct Hinted {
-    pub(crate) message: String,
-    pub(crate) hint: &'static str,
+pub struct Hinted {
+    /// What went wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: &'static str,
 }
 
 impl std::fmt::Display for Hinted {
@@ -32,25 +34,34 @@ fn reporter() -> Reporter<std::io::Stderr> {
 }
 
 /// Reports the error that ends the program, and tells how it ends.
-pub(crate) fn failure(error: &anyhow::Error) -> Exit {
-    let hints: Vec<&str> = error.chain().filter_map(hint).collect();
+pub fn failure(error: &anyhow::Error) -> Exit {
+    failure_with(error, |_| None)
+}
+
+/// The same, where the program knows more hints: of errors that only it has.
+pub fn failure_with(
+    error: &anyhow::Error,
+    more: impl for<'e> Fn(&'e (dyn std::error::Error + 'static)) -> Option<&'e str>,
+) -> Exit {
+    let hints: Vec<&str> =
+        error.chain().filter_map(|error| hint(error).or_else(|| more(error))).collect();
     reporter().error(&**error, &hints);
     if error.chain().any(is_not_found) { Exit::NotFound } else { Exit::Failure }
 }
 
 /// Reports a message that ends the program.
-pub(crate) fn usage(message: &str, hints: &[&str]) -> Exit {
+pub fn usage(message: &str, hints: &[&str]) -> Exit {
     reporter().failure(message, hints);
     Exit::Failure
 }
 
 /// Warns of something that is no error.
-pub(crate) fn note(message: &str) {
+pub fn note(message: &str) {
     reporter().warning(message);
 }
 
 /// Warns between the lines of a progress display.
-pub(crate) fn warning(progress: &Handle, message: &str) {
+pub fn warning(progress: &Handle, message: &str) {
     let mut text = Vec::new();
     Reporter::new(Style::Log, &mut text).warning(message);
     progress.log(&String::from_utf8_lossy(&text));
@@ -58,8 +69,7 @@ pub(crate) fn warning(progress: &Handle, message: &str) {
 
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     let of_transport = error.downcast_ref::<Error>().and_then(Error::hint);
-    let of_server = error.downcast_ref::<cask_registry_server::Error>().and_then(|e| e.hint());
-    of_transport.or(of_server).or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
+    of_transport.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
 }
 
 fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -6,13 +6,13 @@ use cask::docker::Registries;
 use cask_config::registries::{Paths, RegistriesConf};
 use cask_config::{Environment, Error};
 
-use crate::cli::GlobalArguments;
-use crate::options::credentials::variable_path;
+use crate::credentials::variable_path;
 use crate::report;
+use crate::settings::Settings;
 
 /// What the file that a flag names says, or the user's and the system's files.
-pub(crate) fn read(global: &GlobalArguments) -> Result<RegistriesConf, Error> {
-    let paths = match &global.registries_conf {
+pub fn read(settings: &Settings) -> Result<RegistriesConf, Error> {
+    let paths = match &settings.registries_conf {
         Some(file) => Paths::only(file),
         None => Paths::from_environment(&environment()),
     };
@@ -22,19 +22,19 @@ pub(crate) fn read(global: &GlobalArguments) -> Result<RegistriesConf, Error> {
 }
 
 /// The same, read when it is first wanted.
-pub(crate) fn lazily(global: &GlobalArguments) -> Registries {
-    let (global, known) = (global.clone(), OnceLock::new());
+pub fn lazily(settings: &Settings) -> Registries {
+    let (settings, known) = (settings.clone(), OnceLock::new());
     Arc::new(move || match known.get() {
         Some(known) => Ok(Arc::clone(known)),
         None => {
-            let conf = Arc::new(read(&global)?);
+            let conf = Arc::new(read(&settings)?);
             Ok(Arc::clone(known.get_or_init(|| conf)))
         }
     })
 }
 
 /// What the places of these files depend on.
-pub(crate) fn environment() -> Environment {
+pub fn environment() -> Environment {
     let mut environment = Environment::default();
     environment.home = variable_path("HOME");
     environment.xdg_config_home = variable_path("XDG_CONFIG_HOME");

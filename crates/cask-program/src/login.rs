@@ -6,16 +6,15 @@ use anyhow::{Context as _, Result, bail};
 use cask_auth::{AuthFiles, Credential, Key, Origin, Secret};
 use clap::Args;
 
-use crate::cli::GlobalArguments;
-use crate::context::Context;
-use crate::options::access::{self, Tls};
-use crate::options::credentials::FileArguments;
-use crate::options::registry::{self, Verdict};
+use crate::access::{self, Tls};
+use crate::credentials::FileArguments;
+use crate::registry::{self, Verdict};
+use crate::settings::Settings;
 use crate::{background, output, prompt};
 
 /// Log in to a registry, or to a namespace or a repository in it
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The registry, as HOST[:PORT][/NAMESPACE]
     registry: Vec<String>,
     /// Log in as this user
@@ -52,9 +51,8 @@ pub(crate) struct Arguments {
 /// Logs in: only what the registry accepts is kept.
 ///
 /// Source: containers/common, `auth.Login`.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let global = &context.global;
-    let files = arguments.files.open(global)?;
+pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
+    let files = arguments.files.open(settings)?;
     let key = match arguments.registry.as_slice() {
         [] => bail!("please provide a registry to login to"),
         [registry] => Key::parse_argument(registry)?,
@@ -75,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.username.is_none()
         && password.is_none()
         && let Some(existing) = &existing
-        && is_still_good(existing, &key, &tls, global).await?
+        && is_still_good(existing, &key, &tls, settings).await?
     {
         return Ok(());
     }
@@ -83,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let credential = ask(arguments.username.clone(), password, username)
         .await
         .context("getting username and password")?;
-    match registry::check(key.registry(), &credential, &tls, global).await {
+    match registry::check(key.registry(), &credential, &tls, settings).await {
         Ok(Verdict::Accepted) => {}
         Ok(Verdict::Refused) => bail!("logging into {:?}: invalid username/password", key.as_str()),
         Err(error) => {
@@ -98,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
 }
 
 /// What is kept already.
-pub(crate) async fn find(files: &AuthFiles, key: &Key) -> Result<Option<Credential>> {
+pub async fn find(files: &AuthFiles, key: &Key) -> Result<Option<Credential>> {
     let (files, key) = (files.clone(), key.clone());
     let found = background::run(move || files.find(&key)).await?;
     Ok(found.context("get credentials")?.map(|found| found.credential))
@@ -127,14 +125,14 @@ async fn is_still_good(
     existing: &Credential,
     key: &Key,
     tls: &Tls,
-    global: &GlobalArguments,
+    settings: &Settings,
 ) -> Result<bool> {
     let Credential::Basic { username, password } = existing else { return Ok(false) };
     if username.is_empty() || password.is_empty() {
         return Ok(false);
     }
     output::line(&format!("Authenticating with existing credentials for {key}"))?;
-    let verdict = registry::check(key.registry(), existing, tls, global).await;
+    let verdict = registry::check(key.registry(), existing, tls, settings).await;
     if matches!(verdict, Ok(Verdict::Accepted)) {
         let registry = key.registry();
         output::line(&format!("Existing credentials are valid. Already logged in to {registry}"))?;

@@ -4,16 +4,16 @@ use anyhow::{Context as _, Result, bail};
 use cask_auth::{Credential, ErrorKind, Key};
 use clap::Args;
 
-use crate::commands::login::find;
-use crate::context::Context;
-use crate::options::access;
-use crate::options::credentials::FileArguments;
-use crate::options::registry::{self, Verdict};
+use crate::access;
+use crate::credentials::FileArguments;
+use crate::login::find;
+use crate::registry::{self, Verdict};
+use crate::settings::Settings;
 use crate::{background, output};
 
 /// Forget the credential for a registry, or for a namespace or a repository in it
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The registry, as HOST[:PORT][/NAMESPACE]
     registry: Vec<String>,
     /// Forget all credentials
@@ -35,10 +35,9 @@ pub(crate) struct Arguments {
 /// Logs out.
 ///
 /// Source: containers/common, `auth.Logout`.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let global = &context.global;
+pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
     arguments.files.check_existence()?;
-    let files = arguments.files.open(global)?;
+    let files = arguments.files.open(settings)?;
     if arguments.all {
         if !arguments.registry.is_empty() {
             bail!("--all takes no arguments");
@@ -66,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     // It may be in a file that is only read.
     if let Some(credential @ Credential::Basic { .. }) = find(&files, &key).await?
         && let Ok(Verdict::Accepted) =
-            registry::check(key.registry(), &credential, &tls, global).await
+            registry::check(key.registry(), &credential, &tls, settings).await
     {
         return output::line(&format!(
             "Not logged into {key} with current tool. Existing credentials were established via \

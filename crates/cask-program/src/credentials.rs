@@ -10,12 +10,12 @@ use cask_auth::{
 use cask_config::registries::{CredentialHelper, RegistriesConf};
 use clap::Args;
 
-use crate::cli::GlobalArguments;
-use crate::options::registries;
+use crate::registries;
+use crate::settings::Settings;
 
 /// The files that `login` and `logout` change.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct FileArguments {
+pub struct FileArguments {
     /// Use this file [default: $REGISTRY_AUTH_FILE, else the user's usual one]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
@@ -28,7 +28,7 @@ impl FileArguments {
     /// The credentials in the files that were chosen, else in the usual ones.
     ///
     /// Source: containers/common, `systemContextWithOptions`.
-    pub(crate) fn open(&self, global: &GlobalArguments) -> Result<AuthFiles> {
+    pub fn open(&self, settings: &Settings) -> Result<AuthFiles> {
         let choice = match (given(&self.authfile), given(&self.compat_auth_file)) {
             (Some(_), Some(_)) => bail!(
                 "options for paths to the credential file and to the Docker-compatible \
@@ -39,12 +39,12 @@ impl FileArguments {
             (None, None) => Choice::Default,
         };
         let mut options = environment().to_log_in(&choice);
-        options.helpers = helpers(&registries::read(global)?);
+        options.helpers = helpers(&registries::read(settings)?);
         Ok(AuthFiles::new(options))
     }
 
     /// Fails if a file was chosen that is not there.
-    pub(crate) fn check_existence(&self) -> Result<()> {
+    pub fn check_existence(&self) -> Result<()> {
         for path in [given(&self.authfile), given(&self.compat_auth_file)].into_iter().flatten() {
             if !path.try_exists().is_ok_and(|exists| exists) {
                 bail!("checking authfile: stat {}: no such file or directory", path.display());
@@ -57,15 +57,20 @@ impl FileArguments {
 /// The credentials for whoever uses images: in the file that `--authfile` names, else in the usual
 /// ones. Nothing is read before a credential is wanted.
 #[derive(Debug)]
-pub(crate) struct UserFiles {
+pub struct UserFiles {
     authfile: Option<PathBuf>,
-    global: GlobalArguments,
+    settings: Settings,
     files: OnceLock<AuthFiles>,
 }
 
 impl UserFiles {
-    pub(crate) fn new(authfile: &Option<PathBuf>, global: &GlobalArguments) -> Self {
-        Self { authfile: given(authfile).cloned(), global: global.clone(), files: OnceLock::new() }
+    /// The credentials in that file, if one is named. Nothing is read yet.
+    pub fn new(authfile: &Option<PathBuf>, settings: &Settings) -> Self {
+        Self {
+            authfile: given(authfile).cloned(),
+            settings: settings.clone(),
+            files: OnceLock::new(),
+        }
     }
 
     fn open(&self) -> AuthFiles {
@@ -75,7 +80,7 @@ impl UserFiles {
         };
         let mut options = environment().to_read(&choice);
         // Who looks up names in that file first has told what is wrong with it.
-        if let Ok(conf) = registries::read(&self.global) {
+        if let Ok(conf) = registries::read(&self.settings) {
             options.helpers = helpers(&conf);
         }
         AuthFiles::new(options)
@@ -107,7 +112,7 @@ fn given(path: &Option<PathBuf>) -> Option<&PathBuf> {
 }
 
 /// A path in the environment. A variable that is empty counts as unset.
-pub(crate) fn variable_path(name: &str) -> Option<PathBuf> {
+pub fn variable_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 

@@ -11,7 +11,7 @@ use crate::report;
 
 /// How to show progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressChoice {
+pub enum ProgressChoice {
     /// Bars on a terminal, else plain
     Auto,
     /// A line for each step
@@ -23,13 +23,13 @@ pub(crate) enum ProgressChoice {
 }
 
 /// A running display.
-pub(crate) struct Progress {
+pub struct Progress {
     display: progress::Progress,
 }
 
 impl ProgressChoice {
     /// Starts the display; with `quiet`, one that shows nothing.
-    pub(crate) fn start(self, quiet: bool) -> Progress {
+    pub fn start(self, quiet: bool) -> Progress {
         let mode = match self {
             _ if quiet => Mode::None,
             // The lines of a log would tear the bars.
@@ -51,19 +51,19 @@ fn plain_is_better() -> bool {
 
 impl Progress {
     /// Takes the libraries' events. `doing` is the verb of the lines: "Copying", say.
-    pub(crate) fn sink(&self, doing: &'static str) -> Arc<dyn EventSink> {
+    pub fn sink(&self, doing: &'static str) -> Arc<dyn EventSink> {
         let done_bytes = Mutex::new(HashMap::new());
         Arc::new(Sink { handle: self.display.handle(), doing, done_bytes })
     }
 
     /// Prints text for people, whatever the display shows.
-    pub(crate) fn print(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         let handle = self.display.handle();
         text.lines().for_each(|line| handle.log(line));
     }
 
     /// Ends the display.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         self.display.finish();
     }
 }

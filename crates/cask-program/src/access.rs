@@ -9,34 +9,34 @@ use anyhow::{Result, bail};
 use cask_auth::{Anonymous, Credential, Fixed, Keychain, Secret};
 use clap::Args;
 
-use crate::cli::GlobalArguments;
-use crate::options::credentials::UserFiles;
+use crate::credentials::UserFiles;
 use crate::prompt;
+use crate::settings::Settings;
 
 /// What a client of registries has to know to be let in.
 #[derive(Clone, Debug)]
-pub(crate) struct Access {
+pub struct Access {
     /// Who knows the credentials.
-    pub(crate) keychain: Arc<dyn Keychain>,
+    pub keychain: Arc<dyn Keychain>,
     /// Who knows the credentials of registries that the user did not name, such as mirrors: what
     /// was typed is not for them.
-    pub(crate) keychain_elsewhere: Arc<dyn Keychain>,
+    pub keychain_elsewhere: Arc<dyn Keychain>,
     /// How the registry is known.
-    pub(crate) tls: Tls,
+    pub tls: Tls,
 }
 
 /// How the registry is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tls {
+pub struct Tls {
     /// Whether HTTPS and certificates are required; `None` leaves it to the configuration.
-    pub(crate) verify: Option<bool>,
+    pub verify: Option<bool>,
     /// The directory with certificates, instead of those for the host below `certs.d`.
-    pub(crate) certificate_directory: Option<PathBuf>,
+    pub certificate_directory: Option<PathBuf>,
 }
 
 /// What was typed for one side.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Typed {
+pub struct Typed {
     authfile: Option<PathBuf>,
     creds: Option<Secret>,
     username: Option<String>,
@@ -50,7 +50,7 @@ pub(crate) struct Typed {
 /// What counts for both sides of a copy, unless one says otherwise.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Access to registries")]
-pub(crate) struct BothArguments {
+pub struct BothArguments {
     /// Take credentials from this file [default: $REGISTRY_AUTH_FILE, else the usual files]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
@@ -72,7 +72,7 @@ macro_rules! side {
         $(#[$about])*
         #[derive(Args, Clone, Debug, Default)]
         #[command(next_help_heading = $heading)]
-        pub(crate) struct $name {
+        pub struct $name {
             /// Take credentials from this file [default: $REGISTRY_AUTH_FILE, else the usual files]
             #[arg(id = concat!($prefix, "authfile"), long = concat!($prefix, "authfile"),
                 value_name = "FILE")]
@@ -138,30 +138,22 @@ side! {
 
 impl OneArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(&self, global: &GlobalArguments) -> Result<Access> {
-        resolve(self.typed(), "", global).await
+    pub async fn resolve(&self, settings: &Settings) -> Result<Access> {
+        resolve(self.typed(), "", settings).await
     }
 }
 
 impl SourceArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(
-        &self,
-        both: &BothArguments,
-        global: &GlobalArguments,
-    ) -> Result<Access> {
-        resolve(self.typed().or(both), "src-", global).await
+    pub async fn resolve(&self, both: &BothArguments, settings: &Settings) -> Result<Access> {
+        resolve(self.typed().or(both), "src-", settings).await
     }
 }
 
 impl DestinationArguments {
     /// The access that the arguments give.
-    pub(crate) async fn resolve(
-        &self,
-        both: &BothArguments,
-        global: &GlobalArguments,
-    ) -> Result<Access> {
-        resolve(self.typed().or(both), "dest-", global).await
+    pub async fn resolve(&self, both: &BothArguments, settings: &Settings) -> Result<Access> {
+        resolve(self.typed().or(both), "dest-", settings).await
     }
 }
 
@@ -175,11 +167,11 @@ impl Typed {
     }
 }
 
-async fn resolve(typed: Typed, prefix: &str, global: &GlobalArguments) -> Result<Access> {
+async fn resolve(typed: Typed, prefix: &str, settings: &Settings) -> Result<Access> {
     let tls = tls(typed.tls_verify.as_deref(), typed.cert_dir.as_ref(), prefix)?;
     let keychain_elsewhere: Arc<dyn Keychain> = match typed.no_creds {
         true => Arc::new(Anonymous),
-        false => Arc::new(UserFiles::new(&typed.authfile, global)),
+        false => Arc::new(UserFiles::new(&typed.authfile, settings)),
     };
     let keychain = match credential(&typed).await? {
         Some(credential) => Arc::new(Fixed::new(credential)),
@@ -189,7 +181,7 @@ async fn resolve(typed: Typed, prefix: &str, global: &GlobalArguments) -> Result
 }
 
 /// What `--tls-verify` and `--cert-dir` say.
-pub(crate) fn tls(
+pub fn tls(
     verify: Option<&str>,
     certificate_directory: Option<&PathBuf>,
     prefix: &str,
@@ -284,7 +276,7 @@ mod tests {
         wait(
             One::try_parse_from(words.map(|word| word.trim_matches('\'')))?
                 .one
-                .resolve(&GlobalArguments::default()),
+                .resolve(&Settings::default()),
         )
     }
 
@@ -333,9 +325,9 @@ mod tests {
         let line = "dray --screds a:b --dcreds c:d --tls-verify=0 --dest-tls-verify \
                     --src-cert-dir /certs";
         let arguments = Both::try_parse_from(line.split_whitespace()).unwrap();
-        let global = GlobalArguments::default();
-        let source = wait(arguments.source.resolve(&arguments.both, &global)).unwrap();
-        let destination = wait(arguments.destination.resolve(&arguments.both, &global)).unwrap();
+        let settings = Settings::default();
+        let source = wait(arguments.source.resolve(&arguments.both, &settings)).unwrap();
+        let destination = wait(arguments.destination.resolve(&arguments.both, &settings)).unwrap();
         let certificate_directory = Some("/certs".into());
         assert_eq!(source.tls, Tls { verify: Some(false), certificate_directory });
         assert_eq!(destination.tls, Tls { verify: Some(true), certificate_directory: None });

@@ -3,26 +3,26 @@
 use anyhow::{Context as _, Result};
 use cask::image::PlatformWanted;
 
-use crate::cli::GlobalArguments;
+use crate::settings::Settings;
 
 /// The running platform, as far as nothing else was asked for.
-pub(crate) fn wanted(global: &GlobalArguments) -> PlatformWanted {
+pub fn wanted(settings: &Settings) -> PlatformWanted {
     let mut wanted = PlatformWanted::of_this_build();
-    if let Some(os) = &global.override_os {
+    if let Some(os) = &settings.platform.os {
         wanted.os.clone_from(os);
     }
-    if let Some(architecture) = &global.override_arch {
+    if let Some(architecture) = &settings.platform.architecture {
         wanted.architecture.clone_from(architecture);
         wanted.variant = None;
     }
-    if let Some(variant) = &global.override_variant {
+    if let Some(variant) = &settings.platform.variant {
         wanted.variant = Some(variant.clone());
     }
     wanted
 }
 
 /// A list such as `linux/amd64,linux/arm64/v8`.
-pub(crate) fn list(texts: &[String]) -> Result<Vec<PlatformWanted>> {
+pub fn list(texts: &[String]) -> Result<Vec<PlatformWanted>> {
     texts
         .iter()
         .map(|text| PlatformWanted::parse(text).with_context(|| format!("platform {text:?}")))

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use cask::TransportOptions;
 use cask::docker_daemon::DaemonAddress;
+use cask::transport::Transports;
 
-use crate::cli::GlobalArguments;
-use crate::options::access::Access;
-use crate::options::registry;
+use crate::access::Access;
+use crate::registry;
+use crate::settings::Settings;
 
 /// What the transports have to know, as far as every command says it. `shared_blobs` is where
 /// layouts share their blobs.
-pub(crate) fn options(global: &GlobalArguments, shared_blobs: Option<&Path>) -> TransportOptions {
+pub fn options(settings: &Settings, shared_blobs: Option<&Path>) -> TransportOptions {
     let mut options = TransportOptions::default();
-    if let Some(directory) = temporary_directory(global) {
+    if let Some(directory) = temporary_directory(settings) {
         options.temporary_directory = directory;
     }
     options.shared_blob_directory = shared_blobs.map(Path::to_owned);
@@ -22,18 +23,21 @@ pub(crate) fn options(global: &GlobalArguments, shared_blobs: Option<&Path>) -> 
 }
 
 /// Sets how registries and Docker's daemon are accessed.
-pub(crate) fn set_access(
-    options: &mut TransportOptions,
-    access: &Access,
-    global: &GlobalArguments,
-) {
-    options.docker = registry::docker(access, global);
+pub fn set_access(options: &mut TransportOptions, access: &Access, settings: &Settings) {
+    options.docker = registry::docker(access, settings);
     options.docker_daemon.certificates.clone_from(&access.tls.certificate_directory);
     options.docker_daemon.danger_accept_any_certificate = access.tls.verify == Some(false);
 }
 
+/// The transports, with this access to registries and daemons.
+pub fn with_access(access: &Access, settings: &Settings) -> Transports {
+    let mut options = options(settings, None);
+    set_access(&mut options, access, settings);
+    cask::transports(&options)
+}
+
 /// Sets which Docker daemon `docker-daemon:` means, if one was named by a flag.
-pub(crate) fn set_daemon(
+pub fn set_daemon(
     options: &mut TransportOptions,
     flag: &'static str,
     host: Option<&str>,
@@ -44,7 +48,7 @@ pub(crate) fn set_daemon(
     Ok(())
 }
 
-fn temporary_directory(global: &GlobalArguments) -> Option<PathBuf> {
+fn temporary_directory(settings: &Settings) -> Option<PathBuf> {
     let from_environment = || std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
-    global.tmpdir.clone().or_else(|| from_environment().map(PathBuf::from))
+    settings.temporary_directory.clone().or_else(|| from_environment().map(PathBuf::from))
 }

@@ -6,19 +6,19 @@ use cask_terminal::value::JsonStyle;
 use serde::Serialize;
 
 /// Prints bytes as they are.
-pub(crate) fn bytes(bytes: &[u8]) -> Result<()> {
+pub fn bytes(bytes: &[u8]) -> Result<()> {
     let mut output = Output::stdout();
     output.bytes(bytes)?;
     Ok(output.finish()?)
 }
 
 /// Prints a line.
-pub(crate) fn line(text: &str) -> Result<()> {
+pub fn line(text: &str) -> Result<()> {
     bytes(format!("{text}\n").as_bytes())
 }
 
 /// Prints data as JSON, as skopeo indents it.
-pub(crate) fn json(data: &impl Serialize) -> Result<()> {
+pub fn json(data: &impl Serialize) -> Result<()> {
     let mut output = Output::stdout();
     output.json(data, JsonStyle::pretty())?;
     Ok(output.finish()?)

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, bail};
 use cask::TransportOptions;
 use cask::trust::Policy;
 
-use crate::cli::GlobalArguments;
+use crate::settings::Settings;
 
 /// The policy that the arguments, the environment or the system's files give.
 ///
 /// Source: containers-policy.json(5), and the search order of 2026.
-pub(crate) fn read(global: &GlobalArguments) -> Result<Arc<Policy>> {
-    if global.insecure_policy {
+pub fn read(settings: &Settings) -> Result<Arc<Policy>> {
+    if settings.insecure_policy {
         return Ok(Arc::new(Policy::danger_accept_anything()));
     }
-    let path = match &global.policy {
+    let path = match &settings.policy {
         Some(path) => path.clone(),
         None => find()?,
     };

@@ -9,31 +9,32 @@ use cask_config::certs;
 use cask_http::{BoxError, ClientIdentity, Proxies};
 use cask_registry::{Client, ClientOptions, ErrorKind, Event, HostSettings};
 
-use crate::cli::GlobalArguments;
-use crate::options::access::{Access, Tls};
-use crate::options::duration::GoDuration;
-use crate::options::registries::{self, environment};
+use crate::access::{Access, Tls};
+use crate::registries::{self, environment};
 use crate::report;
+use crate::settings::Settings;
 
 /// What a registry thinks of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It lets in whoever has it.
     Accepted,
+    /// It does not know it.
     Refused,
 }
 
 /// Shows a credential to a registry.
 ///
 /// Source: containers/image, `CheckAuth`.
-pub(crate) async fn check(
+pub async fn check(
     registry: &str,
     credential: &Credential,
     tls: &Tls,
-    global: &GlobalArguments,
+    settings: &Settings,
 ) -> Result<Verdict> {
-    registries::read(global)?.check_not_blocked(registry)?;
+    registries::read(settings)?.check_not_blocked(registry)?;
     let keychain = Arc::new(Fixed::new(credential.clone()));
-    let client = client(keychain, tls, registries::lazily(global), global);
+    let client = client(keychain, tls, registries::lazily(settings), settings);
     match client.registry(registry).ping().await {
         Ok(()) => Ok(Verdict::Accepted),
         Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(Verdict::Refused),
@@ -42,9 +43,9 @@ pub(crate) async fn check(
 }
 
 /// What `docker:` has to know, with this access.
-pub(crate) fn docker(access: &Access, global: &GlobalArguments) -> DockerOptions {
-    let registries = registries::lazily(global);
-    let client = |keychain| client(keychain, &access.tls, Arc::clone(&registries), global);
+pub fn docker(access: &Access, settings: &Settings) -> DockerOptions {
+    let registries = registries::lazily(settings);
+    let client = |keychain| client(keychain, &access.tls, Arc::clone(&registries), settings);
     DockerOptions {
         client: client(Arc::clone(&access.keychain)),
         client_elsewhere: client(Arc::clone(&access.keychain_elsewhere)),
@@ -57,21 +58,20 @@ fn client(
     keychain: Arc<dyn Keychain>,
     tls: &Tls,
     registries: Registries,
-    global: &GlobalArguments,
+    settings: &Settings,
 ) -> Client {
     let mut options = ClientOptions::default();
     options.keychain = keychain;
     let tls = tls.clone();
     options.hosts = Arc::new(move |host| host_settings(host, &tls, &registries));
-    options.client_id = "dray".to_owned();
+    options.client_id = settings.program.to_owned();
     options.events = Some(Arc::new(tell));
-    options.http.user_agent = concat!("dray/", env!("CARGO_PKG_VERSION")).to_owned();
+    options.http.user_agent = format!("{}/{}", settings.program, env!("CARGO_PKG_VERSION"));
     options.http.proxies = proxies();
-    if let Some(times) = global.retry_times {
+    if let Some(times) = settings.retry.times {
         options.http.retry.attempts = times.saturating_add(1);
     }
-    // As in skopeo, where a delay that is given does not grow.
-    if let Some(GoDuration(delay)) = global.retry_delay {
+    if let Some(delay) = settings.retry.delay {
         options.http.retry.first_delay = delay;
         options.http.retry.max_delay = delay;
     }

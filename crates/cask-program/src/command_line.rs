@@ -1,0 +1,62 @@
+//! What is said of a command line that is wrong.
+
+use cask_terminal::report::Exit;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::{output, report};
+
+/// What clap has to say, in the words of the tools whose place we take.
+///
+/// Help and versions are data, and a success.
+pub fn usage(program: &str, error: &clap::Error) -> Exit {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let more = format!("Try '{program} --help' for more information");
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            match output::bytes(error.render().to_string().as_bytes()) {
+                Ok(()) => Exit::Success,
+                Err(error) => report::failure(&error),
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            let command = context(ContextKind::InvalidSubcommand);
+            let mut message = format!("Unrecognized command `{program} {command}`\n");
+            if let Some(ContextValue::Strings(similar)) =
+                error.get(ContextKind::SuggestedSubcommand)
+            {
+                message += &format!("\nDid you mean this?\n\t{}\n\n", similar.join("\n\t"));
+            }
+            report::usage(&format!("{message}{more}"), &[])
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            report::usage(&format!("Missing command '{program} COMMAND'\n{more}"), &[])
+        }
+        ErrorKind::UnknownArgument => {
+            let flag = context(ContextKind::InvalidArg);
+            let similar = context(ContextKind::SuggestedArg);
+            let hint = format!("did you mean {similar}?");
+            let hints: &[&str] = if similar.is_empty() { &[] } else { &[&hint] };
+            if !flag.starts_with('-') {
+                let usage = format!("unexpected argument {flag:?}\n{}", usage_line(error));
+                return report::usage(usage.trim_end(), &[]);
+            }
+            report::usage(&format!("unknown flag: {flag}"), hints)
+        }
+        _ => {
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            report::usage(text.trim_end(), &[])
+        }
+    }
+}
+
+/// The line that shows how the command is used.
+fn usage_line(error: &clap::Error) -> String {
+    match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
+    }
+}

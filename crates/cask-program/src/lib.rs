@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+pub mod access;
+pub mod background;
+pub mod command_line;
+pub mod credentials;
+pub mod duration;
+pub mod login;
+pub mod logout;
+pub mod output;
+pub mod platform;
+pub mod policy;
+pub mod progress;
+pub mod prompt;
+pub mod registries;
+pub mod registry;
+pub mod report;
+pub mod settings;
+pub mod stop;
+pub mod transports;

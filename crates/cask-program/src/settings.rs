@@ -1,0 +1,51 @@
+//! What the whole program was told, whatever its command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a program is, and what it was told for all that it does.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The program's name: what registries are told, and what messages say.
+    pub program: &'static str,
+    /// The file with the signature policy, instead of the usual ones.
+    pub policy: Option<PathBuf>,
+    /// Whether every image is accepted, without a signature policy.
+    pub insecure_policy: bool,
+    /// The platform that images are chosen for, as far as it is not the running one.
+    pub platform: PlatformOverride,
+    /// The file with the configuration of registries, instead of the usual ones.
+    pub registries_conf: Option<PathBuf>,
+    /// How requests to registries are tried again.
+    pub retry: Retry,
+    /// Where large temporary files are put, instead of `$TMPDIR` or `/var/tmp`.
+    pub temporary_directory: Option<PathBuf>,
+}
+
+/// What was asked for instead of the running platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlatformOverride {
+    /// The operating system, in Go's words.
+    pub os: Option<String>,
+    /// The architecture, in Go's words.
+    pub architecture: Option<String>,
+    /// The variant of the architecture.
+    pub variant: Option<String>,
+}
+
+/// How requests to registries are tried again. What is `None` is as the client does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// How often, after the first try.
+    pub times: Option<u32>,
+    /// How long to wait between two tries; a delay that is given does not grow, as in skopeo.
+    pub delay: Option<Duration>,
+}
+
+impl Settings {
+    /// Nothing but the program's name.
+    pub fn new(program: &'static str) -> Self {
+        Self { program, ..Self::default() }
+    }
+}
