@@ -12,12 +12,15 @@ use wait4::Wait4;
 use super::rows::Line;
 use crate::process::command;
 
-/// What `{program}`, `{corpus}` and `{out}` stand for.
-#[derive(Clone, Debug)]
+/// What `{program}`, `{corpus}`, `{out}`, `{registry}` and `{registry-files}` stand for.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) program: PathBuf,
     pub(crate) corpus: PathBuf,
     pub(crate) out: PathBuf,
+    /// Host and port; empty where no row needs a registry.
+    pub(crate) registry: String,
+    pub(crate) registry_files: PathBuf,
 }
 
 impl Places {
@@ -25,6 +28,8 @@ impl Places {
         text.replace("{program}", &self.program.to_string_lossy())
             .replace("{corpus}", &self.corpus.to_string_lossy())
             .replace("{out}", &self.out.to_string_lossy())
+            .replace("{registry}", &self.registry)
+            .replace("{registry-files}", &self.registry_files.to_string_lossy())
     }
 
     /// The command of a line.
@@ -117,7 +122,12 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places { program: "/a b/dray".into(), corpus: "/c d".into(), out: "/o".into() }
+        Places {
+            program: "/a b/dray".into(),
+            corpus: "/c d".into(),
+            out: "/o".into(),
+            ..Places::default()
+        }
     }
 
     #[test]

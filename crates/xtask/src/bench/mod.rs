@@ -3,6 +3,7 @@
 mod corpus;
 mod machine;
 mod measure;
+mod registry;
 mod report;
 mod rows;
 mod run;

@@ -4,7 +4,8 @@ use super::corpus::Corpus;
 use Line::{Exec, Shell};
 
 /// A command. `{program}` stands for the program of its side, `{corpus}` for the folder of images, `{out}` for a folder
-/// that is empty before each run.
+/// that is empty before each run, `{registry}` for a registry's host and port, `{registry-files}` for where it keeps
+/// what it holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Line {
     /// A program and its arguments, separated by spaces; no shell is in the way.
@@ -47,11 +48,54 @@ impl Row {
         Self { name, corpora, ours, peer, floor, prepare: None, cleanup: None, goal }
     }
 
+    /// Whether any of its commands needs a registry.
+    pub(crate) fn needs_registry(&self) -> bool {
+        let lines = [Some(self.ours), Some(self.peer), Some(self.floor), self.prepare];
+        lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains("{registry"))
+    }
+
     /// The row, with something to be done before each command.
     const fn after(self, prepare: Line) -> Self {
         Self { prepare: Some(prepare), ..self }
     }
 }
+
+/// Downloads the blobs of an image at once, and hashes them.
+macro_rules! pull {
+    ($name:literal) => {
+        concat!(
+            "curl -sfH 'Accept: application/vnd.oci.image.manifest.v1+json' http://{registry}/v2/",
+            $name,
+            "/manifests/latest | jq -r '.config.digest, .layers[].digest' | xargs -P 4 -I D sh -c 'curl -sf \
+             http://{registry}/v2/",
+            $name,
+            "/blobs/D | tee {out}/D | sha256sum'"
+        )
+    };
+}
+
+const PULL_PYTHON: &str = pull!("python");
+const PULL_BIGBLOB: &str = pull!("bigblob");
+
+/// Uploads each blob with one request after the one that begins it.
+const PUSH_PYTHON: &str = "cd {corpus}/python/blobs/sha256 && ls | xargs -P 4 -I D sh -c ' \
+     at=$(curl -sfi -X POST http://{registry}/v2/new/blobs/uploads/ | tr -d \\\\r | sed -n s/^Location:.//p); \
+     curl -sf -T D \"$at&digest=sha256:D\"'";
+
+/// A registry that holds nothing.
+const EMPTY_REGISTRY: Line = Exec("rm -rf {registry-files}/docker");
+
+/// A registry that holds the image; nothing is done where it is there.
+const PYTHON_IN_REGISTRY: Line = Shell(
+    "skopeo --insecure-policy copy -q --dest-tls-verify=false \
+     oci:{corpus}/python:latest docker://{registry}/python:latest",
+);
+
+/// The same.
+const BIGBLOB_IN_REGISTRY: Line = Shell(
+    "skopeo --insecure-policy copy -q --dest-tls-verify=false \
+     oci:{corpus}/bigblob:latest docker://{registry}/bigblob:latest",
+);
 
 const LINEAR: &str = "linear in layers";
 
@@ -150,6 +194,56 @@ pub(crate) const ROWS: &[Row] = &[
         "peak ≤ 64 MB",
     ),
     Row::same(
+        "inspect docker",
+        &[Corpus::Python],
+        "{program} --insecure-policy inspect --tls-verify=false docker://{registry}/python:latest",
+        Exec(
+            "curl -sfH Accept:application/vnd.oci.image.manifest.v1+json \
+             http://{registry}/v2/python/manifests/latest",
+        ),
+        "≤ floor",
+    )
+    .after(PYTHON_IN_REGISTRY),
+    Row::same(
+        "registry to oci, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --src-tls-verify=false \
+         docker://{registry}/python:latest oci:{out}/oci:latest",
+        Shell(PULL_PYTHON),
+        "wall ≤ floor",
+    )
+    .after(PYTHON_IN_REGISTRY),
+    Row::same(
+        "registry to oci, bigblob",
+        &[Corpus::BigBlob],
+        "{program} --insecure-policy copy --src-tls-verify=false \
+         docker://{registry}/bigblob:latest oci:{out}/oci:latest",
+        Shell(PULL_BIGBLOB),
+        "wall ≤ floor",
+    )
+    .after(BIGBLOB_IN_REGISTRY),
+    Row::same(
+        "oci to registry, python, everything new",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --dest-tls-verify=false \
+         oci:{corpus}/python:latest docker://{registry}/new:latest",
+        Shell(PUSH_PYTHON),
+        "",
+    )
+    .after(EMPTY_REGISTRY),
+    Row::same(
+        "oci to registry, python, all there",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --dest-tls-verify=false \
+         oci:{corpus}/python:latest docker://{registry}/python:latest",
+        Exec(
+            "curl -sfIH Accept:application/vnd.oci.image.manifest.v1+json \
+             http://{registry}/v2/python/manifests/latest",
+        ),
+        "",
+    )
+    .after(PYTHON_IN_REGISTRY),
+    Row::same(
         "oci to dir, 1 layer",
         &[Corpus::Layers(1)],
         "{program} --insecure-policy copy oci:{corpus}/layers-1:latest dir:{out}/dir",
@@ -187,13 +281,14 @@ mod tests {
     #[test]
     fn rows_name_the_images_that_they_read() {
         for row in ROWS {
-            let (Exec(text) | Shell(text)) = row.ours;
-            let read = text
-                .split("{corpus}/")
-                .skip(1)
-                .map(|rest| rest.split([':', '.', '/']).next().unwrap());
+            let lines = [Some(row.ours), row.prepare].into_iter().flatten();
+            let mut read: Vec<_> = lines
+                .flat_map(|(Exec(text) | Shell(text))| text.split("{corpus}/").skip(1))
+                .map(|rest| rest.split([':', '.', '/', ' ']).next().unwrap())
+                .collect();
+            read.dedup();
             let declared: Vec<String> = row.corpora.iter().map(|corpus| corpus.name()).collect();
-            assert_eq!(read.collect::<Vec<_>>(), declared, "{}", row.name);
+            assert_eq!(read, declared, "{}", row.name);
         }
     }
 }

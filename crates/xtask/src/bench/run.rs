@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::corpus::{Corpora, Corpus};
 use super::machine::Machine;
 use super::measure::{Places, Sample, measure};
+use super::registry::Registry;
 use super::report::{Measured, Report, Side};
 use super::rows::{Line, ROWS, Row};
 use crate::console;
@@ -62,10 +63,16 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     let corpora = Corpora::open(target().join("corpus"))?;
     let made = needed(&rows).map(|corpus| corpora.make(corpus)).collect::<Result<Vec<_>>>()?;
     let folder = target().join("bench");
+    let registry = match rows.iter().any(|row| row.needs_registry()) {
+        true => Some(Registry::start(&folder)?),
+        false => None,
+    };
     let places = |program: &Path| Places {
         program: program.to_owned(),
         corpus: corpora.folder().to_owned(),
         out: folder.join("out"),
+        registry: registry.as_ref().map(Registry::address).unwrap_or_default().to_owned(),
+        registry_files: registry.as_ref().map(Registry::files).unwrap_or(&folder).to_owned(),
     };
     let programs = [places(&ours), places(&options.peer)];
     let mut report =
@@ -129,7 +136,8 @@ fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
     Ok(result)
 }
 
-fn empty(folder: &Path) -> Result<()> {
+/// Removes everything in a folder, which is made if it is not there.
+pub(crate) fn empty(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => fs::create_dir_all(folder),
