@@ -207,40 +207,15 @@ impl State {
         measured: Measured,
     ) -> Result<Measured> {
         if !self.keeps_compression {
-            return self.check(blob, name, measured);
+            return check(blob, name, measured);
         }
         let is_plain = blob.media_type.layer_compression() == Some(LayerCompression::None);
         let announced = blob.measured.as_ref().map(|announced| &announced.digest);
-        let measured = self.check(blob, announced.or(name.filter(|_| is_plain)), measured)?;
+        let measured = check(blob, announced.or(name.filter(|_| is_plain)), measured)?;
         if let Some(diff_id) = name {
             self.parts().diff_ids.insert(measured.digest.clone(), diff_id.clone());
         }
         Ok(measured)
-    }
-
-    /// Compares what was written with what was announced.
-    fn check(
-        &self,
-        blob: &BlobSpec,
-        digest: Option<&Digest>,
-        measured: Measured,
-    ) -> Result<Measured> {
-        let expected = blob.measured.as_ref().map(|expected| expected.size);
-        if let Some(expected) = expected.filter(|expected| *expected != measured.size) {
-            return Err(Error::new(ErrorKind::SizeMismatch, "writing blob", &measured.digest)
-                .with_detail(format!(
-                    "Size mismatch when copying {}, expected {expected}, got {}",
-                    measured.digest, measured.size
-                )));
-        }
-        match digest {
-            Some(expected) if *expected != measured.digest => {
-                let found = &measured.digest;
-                Err(Error::new(ErrorKind::DigestMismatch, "writing blob", expected)
-                    .with_detail(format!("Digest did not match, expected {expected}, got {found}")))
-            }
-            _ => Ok(measured),
-        }
     }
 
     fn write_config(&self, bytes: Bytes, blob: &BlobSpec) -> Result<Measured> {
@@ -248,7 +223,7 @@ impl State {
         let algorithm = expected.map_or(cask_image::Algorithm::Sha256, Digest::algorithm);
         let digest = Hasher::digest(algorithm, &bytes);
         let measured = Measured { digest: digest.clone(), size: bytes.len() as u64 };
-        let measured = self.check(blob, expected, measured)?;
+        let measured = check(blob, expected, measured)?;
         self.parts().configs.insert(digest, bytes);
         Ok(measured)
     }
@@ -314,6 +289,14 @@ fn unsupported(subject: impl std::fmt::Display) -> Error {
 fn refused(manifest: &RawManifest) -> Error {
     Error::new(ErrorKind::ManifestRefused, "writing manifest", manifest.digest())
         .with_detail(format!("the archive does not take {}", manifest.media_type()))
+}
+
+/// Compares what was written with the size that was announced and the digest that it has to have.
+fn check(blob: &BlobSpec, digest: Option<&Digest>, measured: Measured) -> Result<Measured> {
+    let digest = digest.unwrap_or(&measured.digest).clone();
+    let size = blob.measured.as_ref().map_or(measured.size, |announced| announced.size);
+    measured.expect(Some(&Measured { digest, size }))?;
+    Ok(measured)
 }
 
 #[async_trait]

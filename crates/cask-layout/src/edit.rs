@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cask_image::{Algorithm, Descriptor, Digest};
 
+use crate::content::Content as _;
 use crate::directory::Directory;
-use crate::graph::{Reached, walk};
+use crate::graph::Reached;
 use crate::store::write_index;
 use crate::temp::sweep;
 use crate::{Durability, Entry, Error, ErrorKind, Layout, ReferenceName, Result, Selector};
@@ -84,7 +85,7 @@ impl Layout {
     /// Source: containers/image, `oci/layout/oci_delete.go`.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve); `Unsupported` if only another index lists the image;
+    /// As [`resolve`](crate::Content::resolve); `Unsupported` if only another index lists the image;
     /// `Locked`, `LimitExceeded`, `Denied`, `Io`.
     pub fn delete(&self, selector: Selector<'_>) -> Result<Removed> {
         let root = self.existing_root()?;
@@ -130,7 +131,7 @@ impl Layout {
                 .to_entries()
                 .into_iter()
                 .partition(|other| other.descriptor.digest == *digest);
-            let needed = walk(self, stay, |_| true, |_| ())?;
+            let needed = self.needed(stay)?;
             let keep = needed.digests.contains(digest) || !needed.unreadable.is_empty();
             let unneeded = if keep { Vec::new() } else { vec![digest.clone()] };
             let plan = Plan { entries: gone, unneeded, unreadable: needed.unreadable };
@@ -151,7 +152,7 @@ impl Layout {
         let root = self.existing_root()?;
         let lock = self.lock_blobs_exclusively(&root)?;
         self.open_blob(digest)?;
-        let mut needed = walk(self, self.list()?, |_| true, |_| ())?;
+        let mut needed = self.needed(self.list()?)?;
         if needed.digests.contains(digest) {
             return Err(Error::new(ErrorKind::Unsupported, "deleting blob", digest)
                 .with_detail("an image needs it")
@@ -176,7 +177,7 @@ impl Layout {
         let root = self.existing_root()?;
         let lock = self.lock_blobs_exclusively(&root)?;
         sweep(&root)?;
-        let mut needed = walk(self, self.list()?, |_| true, |_| ())?;
+        let mut needed = self.needed(self.list()?)?;
         if !needed.unreadable.is_empty() {
             return Err(needed.unreadable.swap_remove(0));
         }
@@ -208,13 +209,13 @@ struct Plan {
 
 impl Plan {
     fn new(layout: &Layout, entries: Vec<Entry>, stay: Vec<Entry>) -> Result<Self> {
-        let needed = walk(layout, stay, |_| true, |_| ())?;
+        let needed = layout.needed(stay)?;
         if !needed.unreadable.is_empty() {
             let Reached { unreadable, .. } = needed;
             return Ok(Self { entries, unneeded: Vec::new(), unreadable });
         }
         // What cannot be read of the image itself is not known to need anything.
-        let gone: HashSet<Digest> = walk(layout, entries.clone(), |_| true, |_| ())?.digests;
+        let gone: HashSet<Digest> = layout.needed(entries.clone())?.digests;
         let unneeded = gone.difference(&needed.digests).cloned().collect();
         Ok(Self { entries, unneeded, unreadable: Vec::new() })
     }

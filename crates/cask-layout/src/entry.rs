@@ -21,6 +21,7 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One that `index.json` lists.
     pub(crate) fn listed(position: usize, descriptor: Descriptor) -> Self {
         Self { descriptor, position, depth: 0 }
     }
@@ -29,14 +30,24 @@ impl Entry {
     /// `org.opencontainers.image.ref.name`. Not always one that could be written; see
     /// [`ReferenceName`](crate::ReferenceName).
     pub fn name(&self) -> Option<&str> {
-        annotation(&self.descriptor, REF_NAME)
+        name(&self.descriptor)
     }
 
     /// The full name that containerd and BuildKit give, if they did: the annotation
     /// `io.containerd.image.name`.
     pub fn containerd_name(&self) -> Option<&str> {
-        annotation(&self.descriptor, CONTAINERD_NAME)
+        containerd_name(&self.descriptor)
     }
+}
+
+/// What a descriptor says of the name.
+pub(crate) fn name(descriptor: &Descriptor) -> Option<&str> {
+    annotation(descriptor, REF_NAME)
+}
+
+/// What a descriptor says of containerd's name.
+pub(crate) fn containerd_name(descriptor: &Descriptor) -> Option<&str> {
+    annotation(descriptor, CONTAINERD_NAME)
 }
 
 fn annotation<'a>(descriptor: &'a Descriptor, key: &str) -> Option<&'a str> {

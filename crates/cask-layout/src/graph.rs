@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cask_image::{Descriptor, Digest, Manifest, MediaType};
 
-use crate::{Entry, Error, ErrorKind, Layout, Result};
+use crate::content::{Content, Finding};
+use crate::{Entry, Error, ErrorKind, Result};
 
 /// The most manifests and indexes that are read to answer one question.
 pub(crate) const MAX_MANIFESTS: usize = 100_000;
@@ -25,13 +26,13 @@ pub(crate) struct Links {
 }
 
 /// What was found behind a descriptor.
-enum Node {
+enum Node<E> {
     /// The layout does not hold it, as layouts may.
     Missing,
     /// It could be read; content of which nothing is known links to nothing.
     Read(Arc<Links>),
     /// It should be a manifest, and could not be read.
-    Unreadable(Error),
+    Unreadable(E),
 }
 
 /// A manifest that was reached, given to whoever walks.
@@ -40,23 +41,30 @@ pub(crate) struct Visit<'a> {
     pub(crate) links: &'a Links,
 }
 
-/// Everything that a walk came by.
-#[derive(Debug, Default)]
-pub(crate) struct Reached {
+/// Everything that some entries need.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reached<E> {
     /// The digests of everything, whether the layout holds it or not.
-    pub(crate) digests: HashSet<Digest>,
+    pub digests: HashSet<Digest>,
     /// Why some manifests could not be read: what they need is not known.
-    pub(crate) unreadable: Vec<Error>,
+    pub unreadable: Vec<E>,
+}
+
+impl<E> Default for Reached<E> {
+    fn default() -> Self {
+        Self { digests: HashSet::new(), unreadable: Vec::new() }
+    }
 }
 
 /// Walks from some entries to everything that they need, indexes before what they list. Each
 /// manifest is read once, if its type is one to read; nothing recurses.
-pub(crate) fn walk(
-    layout: &Layout,
+pub(crate) fn walk<C: Content + ?Sized>(
+    content: &C,
     roots: Vec<Entry>,
     to_read: fn(&MediaType) -> bool,
     mut visit: impl FnMut(Visit<'_>),
-) -> Result<Reached> {
+) -> Result<Reached<C::Error>, C::Error> {
     let mut reached = Reached::default();
     // The same digest under another type can say other things.
     let mut seen: HashSet<(Digest, MediaType)> = HashSet::new();
@@ -69,10 +77,11 @@ pub(crate) fn walk(
             continue;
         }
         if seen.len() > MAX_MANIFESTS {
-            return Err(Error::new(ErrorKind::LimitExceeded, "walking", layout.path().display())
-                .with_detail(format!("it has more than {MAX_MANIFESTS} manifests")));
+            let error = Error::new(ErrorKind::LimitExceeded, "walking", content.place())
+                .with_detail(format!("it has more than {MAX_MANIFESTS} manifests"));
+            return Err(content.explain(error));
         }
-        let links = match read(layout, descriptor)? {
+        let links = match read(content, descriptor)? {
             Node::Missing => continue,
             Node::Read(links) => links,
             Node::Unreadable(error) => {
@@ -92,19 +101,22 @@ pub(crate) fn walk(
     Ok(reached)
 }
 
-fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Node> {
+fn read<C: Content + ?Sized>(
+    content: &C,
+    descriptor: &Descriptor,
+) -> Result<Node<C::Error>, C::Error> {
     let Descriptor { digest, media_type, .. } = descriptor;
-    let Some(cache) = &layout.options().manifest_cache else {
-        return Ok(read_anew(layout, descriptor)?.0);
+    let Some(cache) = content.cache() else {
+        return Ok(read_anew(content, descriptor)?.0);
     };
     if let Some(links) = cache.find(digest, media_type) {
-        return match layout.blob_size(digest) {
+        return match content.blob_size(digest) {
             Ok(Some(_)) => Ok(Node::Read(links)),
             Ok(None) => Ok(Node::Missing),
-            Err(error) => unless_fatal(error),
+            Err(error) => unless_fatal::<C>(error),
         };
     }
-    let (node, size) = read_anew(layout, descriptor)?;
+    let (node, size) = read_anew(content, descriptor)?;
     if let Node::Read(links) = &node {
         cache.keep(digest, media_type, size, links);
     }
@@ -112,17 +124,20 @@ fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Node> {
 }
 
 /// Reads what a descriptor names, and how many bytes it has.
-fn read_anew(layout: &Layout, descriptor: &Descriptor) -> Result<(Node, usize)> {
+fn read_anew<C: Content + ?Sized>(
+    content: &C,
+    descriptor: &Descriptor,
+) -> Result<(Node<C::Error>, usize), C::Error> {
     let known = descriptor.media_type.is_manifest();
     // The digest says what the content is. What an entry says of its size is not needed here.
-    let raw = match layout.read_manifest(descriptor, None) {
+    let raw = match content.manifest(descriptor) {
         Ok(raw) => raw,
         Err(error) => {
-            let node = match error.kind() {
-                ErrorKind::NotFound => Node::Missing,
+            let node = match C::finding(&error) {
+                Finding::Missing => Node::Missing,
                 // Large content of an unknown type is no manifest.
-                ErrorKind::LimitExceeded if !known => Node::Read(Arc::default()),
-                _ => unless_fatal(error)?,
+                Finding::TooLarge if !known => Node::Read(Arc::default()),
+                _ => unless_fatal::<C>(error)?,
             };
             return Ok((node, 0));
         }
@@ -134,17 +149,19 @@ fn read_anew(layout: &Layout, descriptor: &Descriptor) -> Result<(Node, usize)> 
     let node = match raw.parse() {
         Ok(manifest) => Node::Read(Arc::new(links_of(manifest))),
         Err(error) => Node::Unreadable(
-            Error::new(ErrorKind::Corrupt, "parsing manifest", &descriptor.digest)
-                .with_source(error),
+            content.explain(
+                Error::new(ErrorKind::Corrupt, "parsing manifest", &descriptor.digest)
+                    .with_source(error),
+            ),
         ),
     };
     Ok((node, size))
 }
 
 /// An error about one manifest is a finding; one of the system ends the walk.
-fn unless_fatal(error: Error) -> Result<Node> {
-    match error.kind() {
-        ErrorKind::Io | ErrorKind::Denied => Err(error),
+fn unless_fatal<C: Content + ?Sized>(error: C::Error) -> Result<Node<C::Error>, C::Error> {
+    match C::finding(&error) {
+        Finding::System => Err(error),
         _ => Ok(Node::Unreadable(error)),
     }
 }
@@ -196,40 +213,26 @@ fn links_of_unknown(bytes: &[u8]) -> Links {
     links
 }
 
-impl Layout {
-    /// Lists the manifests and indexes whose `subject` is the given one, found anywhere below
-    /// `index.json`: directly, or in an index such as the one of a fallback tag.
-    ///
-    /// Descriptors have what the referrers API of a registry gives: type, digest, size, the
-    /// artifact type (or else the type of the config) and the manifest's annotations. Manifests
-    /// that are missing or cannot be read are left out: nobody knows what they refer to.
-    ///
-    /// Source: OCI distribution specification, "Listing Referrers".
-    ///
-    /// # Errors
-    /// As [`index`](Self::index); `LimitExceeded` above 100 000 manifests; `Denied`, `Io`.
-    pub fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
-        let mut found: Vec<Descriptor> = Vec::new();
-        let mut known: HashSet<Digest> = HashSet::new();
-        walk(
-            self,
-            self.list()?,
-            |_| true,
-            |Visit { entry, links }| {
-                let target = &entry.descriptor;
-                let refers = links.subject.as_ref() == Some(subject);
-                if refers && known.insert(target.digest.clone()) {
-                    let mut descriptor = Descriptor::new(
-                        target.media_type.clone(),
-                        target.digest.clone(),
-                        target.size,
-                    );
-                    descriptor.artifact_type = links.artifact_type.clone();
-                    descriptor.annotations = links.annotations.clone();
-                    found.push(descriptor);
-                }
-            },
-        )?;
-        Ok(found)
-    }
+/// Lists what refers to a manifest.
+pub(crate) fn referrers<C: Content + ?Sized>(
+    content: &C,
+    subject: &Digest,
+) -> Result<Vec<Descriptor>, C::Error> {
+    let mut found: Vec<Descriptor> = Vec::new();
+    let mut known: HashSet<Digest> = HashSet::new();
+    walk(
+        content,
+        content.list()?,
+        |_| true,
+        |Visit { entry, links }| {
+            let Descriptor { digest, media_type, size, .. } = &entry.descriptor;
+            if links.subject.as_ref() == Some(subject) && known.insert(digest.clone()) {
+                let mut descriptor = Descriptor::new(media_type.clone(), digest.clone(), *size);
+                descriptor.artifact_type = links.artifact_type.clone();
+                descriptor.annotations = links.annotations.clone();
+                found.push(descriptor);
+            }
+        },
+    )?;
+    Ok(found)
 }

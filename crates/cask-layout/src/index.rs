@@ -15,9 +15,9 @@ pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const RULES: Rules =
     Rules::new(MAX_MANIFEST_BYTES).with_max_depth(MAX_JSON_DEPTH).with_max_values(MAX_JSON_VALUES);
 
-/// The index of a layout.
+/// An `index.json` that can be changed without losing what others wrote in it.
 #[derive(Clone, Debug)]
-pub(crate) struct IndexDocument {
+pub struct IndexDocument {
     fields: Object,
     entries: Vec<EntryDocument>,
 }
@@ -31,13 +31,16 @@ struct EntryDocument {
 
 impl IndexDocument {
     /// An index without entries, as containers/image begins one.
-    pub(crate) fn empty() -> Self {
+    pub fn empty() -> Self {
         let empty = Index::new(ImageFormat::Oci, Vec::new()).encode();
         Self::parse(empty.bytes(), "").expect("our own encoding is an index")
     }
 
     /// Parses the bytes of an `index.json`; `path` is for messages.
-    pub(crate) fn parse(bytes: &[u8], path: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Corrupt` if they are no index, or one that two tools could read in two ways.
+    pub fn parse(bytes: &[u8], path: &str) -> Result<Self> {
         let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Corrupt, "parsing", path).with_source(source).with_hint(
                 "restore the file; or remove it, and the next write begins an empty index",
@@ -56,12 +59,12 @@ impl IndexDocument {
     }
 
     /// What the index lists.
-    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &Descriptor> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Descriptor> {
         self.entries.iter().map(|entry| &entry.descriptor)
     }
 
-    /// The same, for callers of the crate.
-    pub(crate) fn to_entries(&self) -> Vec<Entry> {
+    /// What the index lists, with positions.
+    pub fn to_entries(&self) -> Vec<Entry> {
         self.entries()
             .enumerate()
             .map(|(position, descriptor)| Entry::listed(position, descriptor.clone()))
@@ -69,7 +72,10 @@ impl IndexDocument {
     }
 
     /// The bytes to write.
-    pub(crate) fn encode(&self, path: &str) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// `LimitExceeded` if there are too many entries, or too many bytes for a manifest.
+    pub fn encode(&self, path: &str) -> Result<Vec<u8>> {
         let too_large = |detail| {
             Err(Error::new(ErrorKind::LimitExceeded, "writing", path)
                 .with_detail(detail)
@@ -99,18 +105,17 @@ impl IndexDocument {
     ///
     /// # Errors
     /// `Corrupt` if the descriptor is not one that can be written.
-    pub(crate) fn add(
-        &mut self,
-        descriptor: &Descriptor,
-        name: Option<&ReferenceName>,
-    ) -> Result<()> {
+    pub fn add(&mut self, descriptor: &Descriptor, name: Option<&ReferenceName>) -> Result<()> {
         let mut new = EntryDocument::new(descriptor)?;
         new.set_name(name.map(ReferenceName::as_str));
         self.add_entry(new)
     }
 
-    /// Gives another name to the image at a position.
-    pub(crate) fn add_name(&mut self, position: usize, name: &ReferenceName) -> Result<()> {
+    /// Gives another name to the image at a position; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_name(&mut self, position: usize, name: &ReferenceName) -> Result<()> {
         let Some(entry) = self.entries.get(position) else { return Ok(()) };
         if entry.name() == Some(name.as_str()) {
             return Ok(());
@@ -136,7 +141,7 @@ impl IndexDocument {
 
     /// Takes a name away wherever it is. An entry that has none then goes if another one is of
     /// the same digest. `false` if there is no such name.
-    pub(crate) fn remove_name(&mut self, name: &str) -> bool {
+    pub fn remove_name(&mut self, name: &str) -> bool {
         let mut found = false;
         while let Some(position) = self.entries.iter().position(|entry| entry.name() == Some(name))
         {
@@ -151,7 +156,7 @@ impl IndexDocument {
     }
 
     /// Removes entries by position.
-    pub(crate) fn remove(&mut self, positions: &[usize]) {
+    pub fn remove(&mut self, positions: &[usize]) {
         let mut position = 0;
         self.entries.retain(|_| {
             position += 1;

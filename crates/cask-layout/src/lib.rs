@@ -2,6 +2,7 @@
 
 mod blob_writer;
 mod cache;
+mod content;
 mod directory;
 mod edit;
 mod entry;
@@ -23,9 +24,12 @@ mod transaction;
 
 pub use blob_writer::BlobWriter;
 pub use cache::ManifestCache;
+pub use content::{Content, Finding};
 pub use edit::Removed;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
+pub use graph::Reached;
+pub use index::IndexDocument;
 pub use layout::Layout;
 pub use name::{ImageChoice, LayoutReference, NameError, NameErrorKind, ReferenceName};
 pub use options::{Durability, LayoutOptions};

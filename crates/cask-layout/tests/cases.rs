@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use cask_layout::{
-    ErrorKind, ImageChoice, Layout, LayoutOptions, LayoutReference, ReferenceName, Selector,
+    Content as _, ErrorKind, ImageChoice, Layout, LayoutOptions, LayoutReference, ReferenceName,
+    Selector,
 };
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use cask_image::{
     Algorithm, Descriptor, Hasher, ImageFormat, ImageManifest, Index, LayerCompression, MediaType,
     RawManifest,
 };
-use cask_layout::{Layout, LayoutOptions, NewEntry, ReferenceName, Selector};
+use cask_layout::{Content as _, Layout, LayoutOptions, NewEntry, ReferenceName, Selector};
 use serde_json::{Value, json};
 
 /// Whether a program is here. Where tests must be complete, it is.

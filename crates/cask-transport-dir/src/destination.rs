@@ -84,8 +84,8 @@ impl Writing {
                 if wanted.digest.algorithm() != measured.digest.algorithm() {
                     measured = part.measure(wanted.digest.algorithm()).map_err(fail)?;
                 }
-                expect_same(wanted, &measured)?;
             }
+            measured.expect(wanted)?;
             Ok(measured)
         };
         let measured = self.staging.write(fill, |measured| names::blob(&measured.digest))?;
@@ -195,27 +195,6 @@ impl Transaction for DirTransaction {
         // It is dropped when that is done, also if nobody waits for it any more.
         blocking(move || self.0.commit()).await
     }
-}
-
-/// Compares what was written with what was announced.
-fn expect_same(wanted: &Measured, measured: &Measured) -> Result<()> {
-    let fail = |kind, detail: String| {
-        Err(Error::new(kind, "writing blob", &wanted.digest).with_detail(detail))
-    };
-    if wanted.size != measured.size {
-        let (digest, expected, got) = (&wanted.digest, wanted.size, measured.size);
-        return fail(
-            ErrorKind::SizeMismatch,
-            format!("Size mismatch when copying {digest}, expected {expected}, got {got}"),
-        );
-    }
-    if wanted.digest != measured.digest {
-        return fail(
-            ErrorKind::DigestMismatch,
-            format!("Digest did not match, expected {}, got {}", wanted.digest, measured.digest),
-        );
-    }
-    Ok(())
 }
 
 /// The error about signatures that are more than anybody needs.

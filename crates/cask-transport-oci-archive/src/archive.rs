@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cask_archive::{ArchiveReader, ErrorKind as TarKind, MemberReader, ReadOptions};
-use cask_image::{
-    Descriptor, Digest, Hasher, Index, MAX_MANIFEST_BYTES, Manifest, MediaType, RawManifest,
-};
+use cask_image::{Descriptor, Digest, Hasher, MAX_MANIFEST_BYTES, RawManifest};
+use cask_layout::{Content, Entry, Finding, IndexDocument};
+use cask_layout_seam::of_layout;
 use cask_transport::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::error::{of_io, of_tar};
-use crate::index::Entry;
 
 /// The file that makes a directory a layout, and what a new one says.
 pub(crate) const MARKER: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -27,7 +26,7 @@ const MAX_MARKER_BYTES: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct OciArchive {
     reader: ArchiveReader,
-    index: Arc<Index>,
+    index: Arc<IndexDocument>,
 }
 
 impl OciArchive {
@@ -45,12 +44,8 @@ impl OciArchive {
             }
             bytes => bytes.map_err(of_tar)?,
         };
-        let parsed = RawManifest::new(bytes, MediaType::OciIndex).parse().map_err(|error| {
-            said(ErrorKind::Corrupt, &reader).with_detail("parsing index.json").with_source(error)
-        })?;
-        let Manifest::Index(index) = parsed else {
-            return Err(said(ErrorKind::Corrupt, &reader).with_detail("index.json is no index"));
-        };
+        let path = format!("{INDEX} in {}", reader.path().display());
+        let index = IndexDocument::parse(&bytes, &path).map_err(of_layout)?;
         Ok(Self { reader, index: Arc::new(index) })
     }
 
@@ -58,14 +53,8 @@ impl OciArchive {
         &self.reader
     }
 
-    pub(crate) fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &IndexDocument {
         &self.index
-    }
-
-    /// What `index.json` lists.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        let entries = self.index.manifests.iter().enumerate();
-        entries.map(|(position, listed)| Entry::listed(position, listed.clone())).collect()
     }
 
     /// An error about the archive.
@@ -81,15 +70,6 @@ impl OciArchive {
         })
     }
 
-    /// How many bytes a blob has; nothing if it is not there.
-    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        match self.open_blob(digest) {
-            Ok(blob) => Ok(Some(blob.size_bytes())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The bytes of a manifest, unchecked and at most one more than a manifest may have.
     pub(crate) fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -97,25 +77,6 @@ impl OciArchive {
         let read = blob.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|error| of_io(error, "reading manifest", digest.as_str()))?;
         Ok(bytes)
-    }
-
-    /// A manifest whose bytes have the digest, whatever the descriptor says of their size.
-    pub(crate) fn manifest(&self, descriptor: &Descriptor) -> Result<RawManifest> {
-        let digest = &descriptor.digest;
-        let failed = |kind| Error::new(kind, "reading manifest", digest);
-        let bytes = self.manifest_bytes(digest)?;
-        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
-            return Err(failed(ErrorKind::LimitExceeded)
-                .with_detail(format!("it has more than {MAX_MANIFEST_BYTES} bytes")));
-        }
-        let media_type = descriptor.media_type.clone();
-        let raw = RawManifest::with_algorithm(bytes, media_type, digest.algorithm());
-        if raw.digest() != digest {
-            return Err(failed(ErrorKind::DigestMismatch).with_detail(format!(
-                "Manifest does not match provided manifest digest {digest}"
-            )));
-        }
-        Ok(raw)
     }
 
     /// Whether a blob is there, with the size and the bytes that it has to have.
@@ -139,6 +100,57 @@ impl OciArchive {
             found => Err(self
                 .error(ErrorKind::DigestMismatch, "adding to")
                 .with_detail(format!("its blob {digest} is damaged: the digest is {found}"))),
+        }
+    }
+}
+
+impl Content for OciArchive {
+    type Error = Error;
+
+    fn place(&self) -> String {
+        self.reader.path().display().to_string()
+    }
+
+    fn list(&self) -> Result<Vec<Entry>> {
+        Ok(self.index.to_entries())
+    }
+
+    fn manifest(&self, descriptor: &Descriptor) -> Result<RawManifest> {
+        let digest = &descriptor.digest;
+        let failed = |kind| Error::new(kind, "reading manifest", digest);
+        let bytes = self.manifest_bytes(digest)?;
+        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(failed(ErrorKind::LimitExceeded)
+                .with_detail(format!("it has more than {MAX_MANIFEST_BYTES} bytes")));
+        }
+        let media_type = descriptor.media_type.clone();
+        let raw = RawManifest::with_algorithm(bytes, media_type, digest.algorithm());
+        if raw.digest() != digest {
+            return Err(failed(ErrorKind::DigestMismatch).with_detail(format!(
+                "Manifest does not match provided manifest digest {digest}"
+            )));
+        }
+        Ok(raw)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        match self.open_blob(digest) {
+            Ok(blob) => Ok(Some(blob.size_bytes())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn explain(&self, error: cask_layout::Error) -> Error {
+        of_layout(error)
+    }
+
+    fn finding(error: &Error) -> Finding {
+        match error.kind() {
+            ErrorKind::NotFound => Finding::Missing,
+            ErrorKind::LimitExceeded => Finding::TooLarge,
+            ErrorKind::Io | ErrorKind::Denied => Finding::System,
+            _ => Finding::Damaged,
         }
     }
 }

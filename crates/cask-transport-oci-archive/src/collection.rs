@@ -3,16 +3,14 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use cask_image::{Descriptor, Digest, MediaType};
-use cask_layout::{ImageChoice, ReferenceName};
+use cask_image::Descriptor;
+use cask_layout::{Content as _, ImageChoice, ReferenceName};
+use cask_layout_seam::{entry, of_layout, of_name, with_selector};
 use cask_transport::{Collection, Entry, Error, ErrorKind, Result, Selector, blocking};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::archive::OciArchive;
-use crate::edit::{Place, unneeded};
-use crate::error::of_name;
-use crate::index;
-use crate::walk::{Reached, walk};
+use crate::edit::Place;
 
 /// An opened archive as a set of images.
 pub(crate) struct OciArchiveCollection {
@@ -39,21 +37,12 @@ impl OciArchiveCollection {
     }
 }
 
-fn entry(listed: crate::index::Entry) -> Entry {
-    // An image that only containerd has named can be asked for by that name.
-    let name = listed.name().or(listed.containerd_name()).map(str::to_owned);
-    Entry {
-        names: name.into_iter().collect(),
-        position: Some(listed.position),
-        descriptor: Some(listed.descriptor),
-    }
-}
-
 #[async_trait]
 impl Collection for OciArchiveCollection {
     fn entries(&self) -> BoxStream<'_, Result<Entry>> {
         // What others changed since the archive was opened is not seen.
-        stream::iter(self.archive.entries().into_iter().map(|listed| Ok(entry(listed)))).boxed()
+        stream::iter(self.archive.index().to_entries().into_iter().map(|listed| Ok(entry(listed))))
+            .boxed()
     }
 
     async fn tag(&self, manifest: &Descriptor, name: &str) -> Result<()> {
@@ -67,14 +56,12 @@ impl Collection for OciArchiveCollection {
                     .error(ErrorKind::NotFound, "tagging an image of")
                     .with_detail(format!("there is no manifest {}", manifest.digest)));
             }
-            let listed = locked.index.manifests.iter();
-            let known = listed.clone().find(|listed| listed.digest == manifest.digest);
-            let entry = known.cloned().unwrap_or(manifest);
-            if !listed.clone().any(|listed| {
-                listed.digest == entry.digest && index::name(listed) == Some(name.as_str())
-            }) {
-                index::add(&mut locked.index, entry, Some(&name));
+            let known = locked.index.entries().position(|listed| listed.digest == manifest.digest);
+            match known {
+                Some(position) => locked.index.add_name(position, &name),
+                None => locked.index.add(&manifest, Some(&name)),
             }
+            .map_err(of_layout)?;
             place.rewrite(locked, |_| true)
         })
         .await
@@ -84,7 +71,7 @@ impl Collection for OciArchiveCollection {
         let name = name.to_owned();
         self.change(move |place| {
             let mut locked = place.lock()?;
-            if !index::remove_name(&mut locked.index, &name) {
+            if !locked.index.remove_name(&name) {
                 return Err(locked
                     .archive
                     .error(ErrorKind::NotFound, "untagging an image of")
@@ -105,29 +92,25 @@ impl Collection for OciArchiveCollection {
 fn delete(place: &Place, selector: &Selector, chosen: &ImageChoice) -> Result<()> {
     let mut locked = place.lock()?;
     let archive = &locked.archive;
-    let entry = archive.resolve(selector, chosen)?;
+    let entry = archive.resolve(with_selector(selector, chosen)?)?;
     if entry.depth > 0 {
         return Err(Error::new(ErrorKind::Unsupported, "deleting", &entry.descriptor.digest)
             .with_detail("it is a part of another index")
             .with_hint(format!("delete the whole, which is @{}", entry.position)));
     }
-    let is_gone = |other: &index::Entry| match selector {
+    let is_gone = |other: &cask_layout::Entry| match selector {
         Selector::Digest(digest) => other.descriptor.digest == *digest,
         _ => other.position == entry.position,
     };
-    let (gone, stay): (Vec<_>, Vec<_>) = archive.entries().into_iter().partition(is_gone);
-    let removed: HashSet<usize> = gone.iter().map(|entry| entry.position).collect();
-    let everything = |entries| walk(archive, entries, MediaType::is_manifest, |_, _| ());
-    let needed = everything(stay)?;
-    let unneeded: HashSet<Digest> = match needed {
-        // What stays needs nobody knows what, so nothing may go.
-        Reached { unreadable: Some(_), .. } => HashSet::new(),
-        Reached { digests, .. } => unneeded(everything(gone)?.digests, &digests),
-    };
-    let mut position = 0;
-    locked.index.manifests.retain(|_| {
-        position += 1;
-        !removed.contains(&(position - 1))
-    });
+    let (gone, stay): (Vec<_>, Vec<_>) = archive.list()?.into_iter().partition(is_gone);
+    let removed: Vec<usize> = gone.iter().map(|entry| entry.position).collect();
+    let needed = archive.needed(stay)?;
+    let mut unneeded = HashSet::new();
+    // Where what stays needs nobody knows what, nothing may go.
+    if needed.unreadable.is_empty() {
+        unneeded = archive.needed(gone)?.digests;
+        unneeded.retain(|digest| !needed.digests.contains(digest));
+    }
+    locked.index.remove(&removed);
     place.rewrite(locked, |digest| !unneeded.contains(digest))
 }

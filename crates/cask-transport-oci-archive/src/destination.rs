@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cask_archive::{ArchiveWriter, Durability, ErrorKind as TarKind, Slot};
-use cask_image::{
-    Algorithm, Descriptor, Digest, ImageFormat, Index, Manifest, MediaType, RawManifest,
-};
-use cask_layout::ReferenceName;
+use cask_image::{Algorithm, Descriptor, Digest, MediaType, RawManifest};
+use cask_layout::{Content as _, IndexDocument, ReferenceName};
+use cask_layout_seam::{describe_referrer, of_layout};
 use cask_transport::{
     BlobBody, BlobReader, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
     Result, Transaction, blocking,
@@ -16,7 +15,6 @@ use cask_transport::{
 use crate::archive::{INDEX, MARKER, OciArchive, blob_member};
 use crate::edit::Place;
 use crate::error::{of_io, of_tar};
-use crate::index::add;
 
 /// An image on its way into an archive.
 pub(crate) struct OciArchiveTransaction {
@@ -35,7 +33,7 @@ struct State {
 struct Parts {
     /// Blobs that have their place in the archive, and no bytes yet.
     reserved: Vec<(BlobSpec, Slot)>,
-    index: Index,
+    index: IndexDocument,
     top: Option<Descriptor>,
     referrers: Vec<Descriptor>,
 }
@@ -47,7 +45,7 @@ impl OciArchiveTransaction {
         name: Option<ReferenceName>,
         durability: Durability,
     ) -> Self {
-        let index = Index::new(ImageFormat::Oci, Vec::new());
+        let index = IndexDocument::empty();
         Self::with_index(writer, name, durability, index, None)
     }
 
@@ -63,7 +61,7 @@ impl OciArchiveTransaction {
         writer: ArchiveWriter,
         name: Option<ReferenceName>,
         durability: Durability,
-        index: Index,
+        index: IndexDocument,
         old: Option<OciArchive>,
     ) -> Self {
         let parts = Parts { reserved: Vec::new(), index, top: None, referrers: Vec::new() };
@@ -137,12 +135,16 @@ impl State {
         let expected = blob.measured.as_ref();
         let Some(mut slot) = slot else {
             // Another task writes these bytes; they are read all the same, to be checked.
-            return check(expected, reader.into_read().finish()?);
+            let measured = reader.into_read().finish()?;
+            measured.expect(expected)?;
+            return Ok(measured);
         };
         let subject = expected.map(|expected| expected.digest.to_string()).unwrap_or_default();
         let copied = slot.restart().map_err(of_tar).and_then(|()| {
             let failed = |error| of_io(error, "writing blob", &subject);
-            check(expected, reader.into_read().copy_to(&mut slot, failed)?)
+            let measured = reader.into_read().copy_to(&mut slot, failed)?;
+            measured.expect(expected)?;
+            Ok(measured)
         });
         match copied {
             Ok(measured) => {
@@ -224,52 +226,18 @@ impl State {
                 .with_detail("the blob was announced and not written"));
         }
         let mut index = parts.index;
-        add(&mut index, top, self.name.as_ref());
+        index.add(&top, self.name.as_ref()).map_err(of_layout)?;
         for referrer in parts.referrers {
-            add(&mut index, referrer, None);
+            index.add(&referrer, None).map_err(of_layout)?;
         }
-        self.writer.append_bytes(INDEX, index.encode().bytes()).map_err(of_tar)?;
+        let bytes = index.encode(INDEX).map_err(of_layout)?;
+        self.writer.append_bytes(INDEX, &bytes).map_err(of_tar)?;
         if !self.writer.contains(MARKER.0) {
             self.writer.append_bytes(MARKER.0, MARKER.1).map_err(of_tar)?;
         }
         self.writer.finish(durability).map_err(of_tar)?;
         Ok(())
     }
-}
-
-/// What an index says of a manifest that refers to another: also what kind of artifact it is.
-fn describe_referrer(manifest: &RawManifest) -> Descriptor {
-    let mut descriptor = manifest.descriptor();
-    descriptor.artifact_type = match manifest.parse() {
-        Ok(Manifest::Image(image)) => image.artifact_type,
-        Ok(Manifest::Index(index)) => index.artifact_type,
-        _ => None,
-    };
-    descriptor
-}
-
-/// Compares what was written with what was announced.
-fn check(expected: Option<&Measured>, measured: Measured) -> Result<Measured> {
-    let Some(expected) = expected else { return Ok(measured) };
-    let fail = |kind, detail: String| {
-        Err(Error::new(kind, "writing blob", &expected.digest).with_detail(detail))
-    };
-    if expected.size != measured.size {
-        return fail(
-            ErrorKind::SizeMismatch,
-            format!(
-                "Size mismatch when copying {}, expected {}, got {}",
-                expected.digest, expected.size, measured.size
-            ),
-        );
-    }
-    if expected.digest != measured.digest {
-        return fail(
-            ErrorKind::DigestMismatch,
-            format!("Digest did not match, expected {}, got {}", expected.digest, measured.digest),
-        );
-    }
-    Ok(measured)
 }
 
 #[async_trait]

@@ -1,15 +1,15 @@
 //! Changes to an archive that exists: a new one of its members takes its place.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use cask_archive::{ArchiveWriter, Durability, LockedArchive, Member, ReadOptions, WriteOptions};
-use cask_image::{Digest, Index};
+use cask_image::Digest;
+use cask_layout::IndexDocument;
+use cask_layout_seam::of_layout;
 use cask_transport::{ErrorKind, Result};
 
 use crate::archive::{DOCKER_MANIFEST, INDEX, OciArchive};
 use crate::error::of_tar;
-use crate::index::editable;
 
 /// How archives are read and written, and where.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Place {
 /// An archive that nobody else adds to meanwhile.
 pub(crate) struct Locked {
     pub(crate) archive: OciArchive,
-    pub(crate) index: Index,
+    pub(crate) index: IndexDocument,
     lock: LockedArchive,
 }
 
@@ -38,18 +38,18 @@ impl Place {
                 .with_detail("its manifest.json, which docker load reads, would say something else")
                 .with_hint("docker-archive: changes both"));
         }
-        let index = editable(archive.index())?;
+        let index = archive.index().clone();
         Ok(Locked { archive, index, lock })
     }
 
     /// Gives the archive another index and only the blobs that it is still to have.
     pub(crate) fn rewrite(&self, locked: Locked, is_kept: impl Fn(&Digest) -> bool) -> Result<()> {
-        let index = locked.index.encode();
+        let index = locked.index.encode(INDEX).map_err(of_layout)?;
         let keep = |member: &Member| {
             digest_of(&member.display_name()).is_none_or(|digest| is_kept(&digest))
         };
         let writer = locked.begin(&self.write, keep)?;
-        writer.append_bytes(INDEX, index.bytes()).map_err(of_tar)?;
+        writer.append_bytes(INDEX, &index).map_err(of_tar)?;
         writer.finish(self.durability).map_err(of_tar)?;
         Ok(())
     }
@@ -71,9 +71,4 @@ impl Locked {
 fn digest_of(name: &str) -> Option<Digest> {
     let (algorithm, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
     format!("{algorithm}:{hex}").parse().ok()
-}
-
-/// What is to be deleted: what `gone` has and `needed` has not.
-pub(crate) fn unneeded(gone: HashSet<Digest>, needed: &HashSet<Digest>) -> HashSet<Digest> {
-    gone.into_iter().filter(|digest| !needed.contains(digest)).collect()
 }

@@ -27,11 +27,6 @@ pub(crate) fn of_io(error: io::Error, operation: &'static str, subject: &str) ->
     }
 }
 
-/// Says that a text names no archive and no image.
-pub(crate) fn of_name(error: &cask_layout::NameError) -> Error {
-    Error::new(ErrorKind::InvalidLocation, "", "").with_detail(error.to_string())
-}
-
 fn kind_of(error: &cask_archive::Error) -> ErrorKind {
     match error.kind() {
         TarKind::NoArchive | TarKind::NoMember => ErrorKind::NotFound,

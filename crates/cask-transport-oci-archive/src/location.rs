@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use cask_archive::{ArchiveWriter, Durability, Existing, ReadOptions};
 use cask_image::MediaType;
 use cask_layout::{ImageChoice, LayoutReference, ReferenceName};
+use cask_layout_seam::of_name;
 use cask_transport::{
     Capabilities, Collection, CollectionCapabilities, Error, ErrorKind, LayerForm, Location,
     PolicyIdentity, Result, Transaction, Transport, VerifiedSource, WriteOptions, blocking,
@@ -18,7 +19,7 @@ use crate::archive::OciArchive;
 use crate::collection::OciArchiveCollection;
 use crate::destination::OciArchiveTransaction;
 use crate::edit::Place;
-use crate::error::{of_name, of_tar};
+use crate::error::of_tar;
 use crate::source::OciArchiveSource;
 use crate::streams::{STANDARD, StandardInput, standard_output};
 

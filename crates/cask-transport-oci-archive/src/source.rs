@@ -4,7 +4,8 @@ use std::io::{Seek as _, SeekFrom};
 
 use async_trait::async_trait;
 use cask_image::{Descriptor, Digest};
-use cask_layout::ImageChoice;
+use cask_layout::{Content as _, ImageChoice};
+use cask_layout_seam::with_selector;
 use cask_transport::{
     Error, ErrorKind, Result, Selector, Source, UnverifiedBlob, UnverifiedManifest, blocking,
 };
@@ -36,7 +37,11 @@ impl OciArchiveSource {
 impl Source for OciArchiveSource {
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor> {
         let (selector, chosen) = (selector.clone(), self.chosen.clone());
-        self.read(move |archive| Ok(archive.resolve(&selector, &chosen)?.descriptor)).await
+        self.read(move |archive| {
+            let selector = with_selector(&selector, &chosen)?;
+            Ok(archive.resolve(selector)?.descriptor)
+        })
+        .await
     }
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<UnverifiedManifest> {

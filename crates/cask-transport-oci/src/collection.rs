@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 use cask_image::Descriptor;
 use cask_layout::{ImageChoice, Layout, ReferenceName};
+use cask_layout_seam::{entry, of_layout, of_name, with_selector};
 use cask_transport::{Collection, Entry, Result, Selector, blocking};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-
-use crate::error::{of_layout, of_name};
-use crate::source::with_selector;
 
 /// An opened layout as a set of images.
 pub(crate) struct OciCollection {
@@ -18,16 +16,6 @@ pub(crate) struct OciCollection {
 impl OciCollection {
     pub(crate) fn new(layout: Layout, chosen: ImageChoice) -> Self {
         Self { layout, chosen }
-    }
-}
-
-fn entry(listed: cask_layout::Entry) -> Entry {
-    // An image that only containerd has named can be asked for by that name.
-    let name = listed.name().or(listed.containerd_name()).map(str::to_owned);
-    Entry {
-        names: name.into_iter().collect(),
-        position: Some(listed.position),
-        descriptor: Some(listed.descriptor),
     }
 }
 
@@ -57,9 +45,8 @@ impl Collection for OciCollection {
         let (layout, chosen) = (self.layout.clone(), self.chosen.clone());
         let selector = selector.clone();
         blocking(move || {
-            with_selector(&selector, &chosen, |selector| {
-                layout.delete(selector).map(drop).map_err(of_layout)
-            })
+            let selector = with_selector(&selector, &chosen)?;
+            layout.delete(selector).map(drop).map_err(of_layout)
         })
         .await
     }

@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cask_image::{Descriptor, Manifest, MediaType, RawManifest};
+use cask_image::{Descriptor, MediaType, RawManifest};
 use cask_layout::{LayoutTransaction, NewEntry, ReferenceName};
+use cask_layout_seam::{describe_referrer, of_layout};
 use cask_transport::{
     BlobBody, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured, Result,
     Transaction, blocking,
 };
-
-use crate::error::of_layout;
 
 /// An image on its way into a layout.
 pub(crate) struct OciTransaction {
@@ -63,17 +62,6 @@ impl OciTransaction {
     }
 }
 
-/// What an index says of a manifest that refers to another: also what kind of artifact it is.
-fn describe_referrer(manifest: &RawManifest) -> Descriptor {
-    let mut descriptor = manifest.descriptor();
-    descriptor.artifact_type = match manifest.parse() {
-        Ok(Manifest::Image(image)) => image.artifact_type,
-        Ok(Manifest::Index(index)) => index.artifact_type,
-        _ => None,
-    };
-    descriptor
-}
-
 #[async_trait]
 impl Transaction for OciTransaction {
     async fn have(&self, blobs: &[BlobSpec]) -> Result<Vec<Have>> {
@@ -102,7 +90,7 @@ impl Transaction for OciTransaction {
             let measured = reader
                 .into_read()
                 .copy_to(&mut writer, |error| Error::from_io(error, "writing blob", &subject))?;
-            check(expected.as_ref(), &measured)?;
+            measured.expect(expected.as_ref())?;
             let digest = measured.digest.clone();
             let descriptor = Descriptor::new(media_type, digest, measured.size);
             writer.finish(&descriptor).map_err(of_layout)?;
@@ -141,28 +129,4 @@ impl Transaction for OciTransaction {
         })
         .await
     }
-}
-
-/// Compares what was written with what was announced.
-fn check(expected: Option<&Measured>, measured: &Measured) -> Result<()> {
-    let Some(expected) = expected else { return Ok(()) };
-    let fail = |kind, detail: String| {
-        Err(Error::new(kind, "writing blob", &expected.digest).with_detail(detail))
-    };
-    if expected.size != measured.size {
-        return fail(
-            ErrorKind::SizeMismatch,
-            format!(
-                "Size mismatch when copying {}, expected {}, got {}",
-                expected.digest, expected.size, measured.size
-            ),
-        );
-    }
-    if expected.digest != measured.digest {
-        return fail(
-            ErrorKind::DigestMismatch,
-            format!("Digest did not match, expected {}, got {}", expected.digest, measured.digest),
-        );
-    }
-    Ok(())
 }

@@ -2,7 +2,6 @@
 
 mod collection;
 mod destination;
-mod error;
 mod location;
 mod source;
 

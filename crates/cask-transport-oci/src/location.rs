@@ -6,6 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use cask_image::MediaType;
 use cask_layout::{ImageChoice, Layout, LayoutOptions, LayoutReference};
+use cask_layout_seam::{of_layout, of_name};
 use cask_transport::{
     Capabilities, Collection, CollectionCapabilities, Error, ErrorKind, LayerForm, Location,
     PolicyIdentity, Result, Transaction, Transport, VerifiedSource, WriteOptions, blocking,
@@ -13,7 +14,6 @@ use cask_transport::{
 
 use crate::collection::OciCollection;
 use crate::destination::OciTransaction;
-use crate::error::{of_layout, of_name};
 use crate::source::OciSource;
 
 pub(crate) const SCHEME: &str = "oci";

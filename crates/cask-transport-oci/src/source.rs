@@ -4,12 +4,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use async_trait::async_trait;
 use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES};
-use cask_layout::{ImageChoice, Layout};
+use cask_layout::{Content as _, ImageChoice, Layout};
+use cask_layout_seam::{of_layout, with_selector};
 use cask_transport::{
     Error, Result, Selector, Source, UnverifiedBlob, UnverifiedManifest, blocking,
 };
-
-use crate::error::of_layout;
 
 /// An opened layout.
 pub(crate) struct OciSource {
@@ -32,30 +31,13 @@ impl OciSource {
     }
 }
 
-/// What a selector of the seam is in a layout, and what is done with it there.
-pub(crate) fn with_selector<T>(
-    selector: &Selector,
-    chosen: &ImageChoice,
-    work: impl FnOnce(cask_layout::Selector<'_>) -> Result<T>,
-) -> Result<T> {
-    match selector {
-        Selector::Chosen => work(cask_layout::Selector::from(chosen)),
-        Selector::Name(name) => work(cask_layout::Selector::Name(name)),
-        Selector::Digest(digest) => work(cask_layout::Selector::Digest(digest)),
-        Selector::Position(position) => work(cask_layout::Selector::Position(*position)),
-        other => Err(Error::new(cask_transport::ErrorKind::Unsupported, "choosing an image", "")
-            .with_detail(format!("a layout has no images by {other:?}"))),
-    }
-}
-
 #[async_trait]
 impl Source for OciSource {
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor> {
         let (selector, chosen) = (selector.clone(), self.chosen.clone());
         self.read(move |layout| {
-            with_selector(&selector, &chosen, |selector| {
-                layout.resolve(selector).map(|entry| entry.descriptor).map_err(of_layout)
-            })
+            let selector = with_selector(&selector, &chosen)?;
+            layout.resolve(selector).map(|entry| entry.descriptor).map_err(of_layout)
         })
         .await
     }

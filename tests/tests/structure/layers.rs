@@ -40,6 +40,7 @@ const PLACES: &[(&str, Place)] = &[
     ("cask-storage", Place::Layer(1)),
     ("cask-trust", Place::Layer(1)),
     ("cask-docker-tar-seam", Place::Layer(2)),
+    ("cask-layout-seam", Place::Layer(2)),
     ("cask-transport", Place::Layer(2)),
     ("cask-transport-containers-storage", Place::Layer(3)),
     ("cask-transport-dir", Place::Layer(3)),
@@ -74,6 +75,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("cask-registry-server", "cask-layout"),
     ("cask-storage", "cask-layer"),
     ("cask-docker-tar-seam", "cask-transport"),
+    ("cask-layout-seam", "cask-transport"),
     ("cask-build", "cask-copy"),
     ("cask-engine", "cask-copy"),
 ];

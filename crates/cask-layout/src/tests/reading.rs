@@ -5,7 +5,7 @@ use std::path::Path;
 use cask_image::{Digest, MediaType};
 
 use super::support::*;
-use crate::{Error, ErrorKind, Layout, ManifestCache, Selector};
+use crate::{Content as _, Error, ErrorKind, Layout, ManifestCache, Selector};
 
 /// Everything that an error and its causes say.
 fn words(error: &Error) -> String {

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use cask_image::{Algorithm, Descriptor, Hasher, MediaType};
 
 use super::support::*;
-use crate::{ErrorKind, Layout, LayoutOptions, ReferenceName, Selector};
+use crate::{Content as _, ErrorKind, Layout, LayoutOptions, ReferenceName, Selector};
 
 fn octets(content: &[u8]) -> Descriptor {
     let digest = Hasher::digest(Algorithm::Sha256, content);

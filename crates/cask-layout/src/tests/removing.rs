@@ -1,7 +1,7 @@
 //! Names, deletion and garbage.
 
 use super::support::*;
-use crate::{ErrorKind, Layout, Selector};
+use crate::{Content as _, ErrorKind, Layout, Selector};
 
 #[test]
 fn names_are_given_and_taken_away() {

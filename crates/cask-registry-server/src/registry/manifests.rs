@@ -1,7 +1,7 @@
 //! Manifests in and out.
 
 use cask_image::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType, RawManifest};
-use cask_layout::{Entry, ErrorKind, NewEntry, ReferenceName, Selector};
+use cask_layout::{Content as _, Entry, ErrorKind, NewEntry, ReferenceName, Selector};
 use cask_reference::Tag;
 use http::header::{self, HeaderName};
 use http::{Response, StatusCode};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cask_image::{Descriptor, ImageFormat, Index, MediaType};
+use cask_layout::Content as _;
 use cask_reference::Tag;
 use http::header::{self, HeaderName};
 use http::{Response, StatusCode};

@@ -9,7 +9,7 @@ use cask_image::{Descriptor, Digest};
 use futures_util::stream::BoxStream;
 
 use super::stream::Bytestream;
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// How many bytes at a time move between threads: 256 KiB.
 pub const CHUNK_BYTES: usize = 256 << 10;
@@ -49,6 +49,29 @@ pub struct Measured {
 impl From<&Descriptor> for Measured {
     fn from(descriptor: &Descriptor) -> Self {
         Self { digest: descriptor.digest.clone(), size: descriptor.size }
+    }
+}
+
+impl Measured {
+    /// Compares what was written with what was announced, if that is known.
+    ///
+    /// # Errors
+    /// `SizeMismatch`, `DigestMismatch`. The words are those of containers/image.
+    pub fn expect(&self, announced: Option<&Self>) -> Result<()> {
+        let Some(Self { digest, size }) = announced else { return Ok(()) };
+        let differs = |kind, detail: String| {
+            Err(Error::new(kind, "writing blob", digest).with_detail(detail))
+        };
+        if *size != self.size {
+            let got = self.size;
+            let detail = format!("Size mismatch when copying {digest}, expected {size}, got {got}");
+            return differs(ErrorKind::SizeMismatch, detail);
+        }
+        if *digest != self.digest {
+            let detail = format!("Digest did not match, expected {digest}, got {}", self.digest);
+            return differs(ErrorKind::DigestMismatch, detail);
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use cask_layout::ErrorKind as LayoutKind;
 use cask_transport::{Error, ErrorKind};
 
 /// Says the same in the words of the seam.
-pub(crate) fn of_layout(error: cask_layout::Error) -> Error {
+pub fn of_layout(error: cask_layout::Error) -> Error {
     let kind = match error.kind() {
         LayoutKind::NotFound => ErrorKind::NotFound,
         LayoutKind::Ambiguous | LayoutKind::InvalidName => ErrorKind::InvalidLocation,
@@ -31,6 +31,6 @@ pub(crate) fn of_layout(error: cask_layout::Error) -> Error {
 }
 
 /// Says that a text names no image and no layout.
-pub(crate) fn of_name(error: &cask_layout::NameError) -> Error {
+pub fn of_name(error: &cask_layout::NameError) -> Error {
     Error::new(ErrorKind::InvalidLocation, "", "").with_detail(error.to_string())
 }
