@@ -1,0 +1,106 @@
+//! The records of a kind in all places that are locked: read, changed and saved together.
+
+use std::sync::Arc;
+
+use crate::lock::Lock;
+use crate::place::{Kept, Place};
+use crate::record::Record;
+use crate::store::Inner;
+use crate::table::Table;
+use crate::{Id, Result};
+
+/// Records of one kind, by the files that hold them.
+#[derive(Debug)]
+pub(crate) struct Book<R> {
+    volumes: Vec<Volume<R>>,
+}
+
+#[derive(Debug)]
+struct Volume<R> {
+    place: usize,
+    /// Which of the place's files: 0 is the stable one.
+    file: usize,
+    table: Arc<Table<R>>,
+    changed: bool,
+}
+
+impl<R: Kept> Book<R> {
+    /// Reads the records of these places.
+    pub(crate) fn load(store: &Inner, places: impl Iterator<Item = usize>) -> Result<Self> {
+        let mut volumes = Vec::new();
+        for place in places {
+            for file in 0..R::files(&store.places[place]).len() {
+                let table = store.load::<R>(place, file)?;
+                volumes.push(Volume { place, file, table, changed: false });
+            }
+        }
+        Ok(Self { volumes })
+    }
+
+    /// All records that make sense; of several with one ID, the first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.volumes.iter().flat_map(|volume| volume.table.records())
+    }
+
+    /// The record with an ID.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<R>> {
+        self.volumes.iter().find_map(|volume| volume.table.by_id(id))
+    }
+
+    /// The record with a name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Arc<R>> {
+        self.volumes.iter().find_map(|volume| volume.table.by_name(name))
+    }
+
+    /// The place that has the record with an ID.
+    pub(crate) fn place_of(&self, id: &str) -> Option<usize> {
+        let volume = self.volumes.iter().find(|volume| volume.table.by_id(id).is_some())?;
+        Some(volume.place)
+    }
+
+    /// Adds a record to the stable file of a place, or replaces the one with its ID.
+    pub(crate) fn put(&mut self, place: usize, record: R) {
+        let mut volumes = self.volumes.iter_mut();
+        let volume = volumes.find(|volume| volume.place == place && volume.file == 0);
+        volume.expect("a book holds places that are locked").edit().put(record);
+    }
+
+    /// Changes the record with an ID where it is; says whether there is one.
+    pub(crate) fn change(&mut self, id: &Id, change: impl FnOnce(&mut R)) -> bool {
+        let found =
+            self.volumes.iter_mut().find(|volume| volume.table.by_id(id.as_str()).is_some());
+        found.is_some_and(|volume| volume.edit().change(id, change))
+    }
+
+    /// Takes the record with an ID away.
+    pub(crate) fn remove(&mut self, id: &Id) -> Option<Arc<R>> {
+        let found =
+            self.volumes.iter_mut().find(|volume| volume.table.by_id(id.as_str()).is_some());
+        found.and_then(|volume| volume.edit().remove(id))
+    }
+
+    /// Saves what was changed; `lock` says which lock a place is held by.
+    pub(crate) fn save<'l>(
+        &mut self,
+        store: &Inner,
+        lock: impl Fn(usize) -> &'l Lock,
+    ) -> Result<()> {
+        for volume in self.volumes.iter_mut().filter(|volume| volume.changed) {
+            let place: &Place = &store.places[volume.place];
+            let file = R::files(place)[volume.file];
+            lock(volume.place).write_token()?;
+            let table = Arc::unwrap_or_clone(std::mem::take(&mut volume.table));
+            store.with_reserve(|| file.save(table.clone(), store.options.durability))?;
+            volume.table = store.load::<R>(volume.place, volume.file)?;
+            volume.changed = false;
+        }
+        Ok(())
+    }
+}
+
+impl<R: Record> Volume<R> {
+    fn edit(&mut self) -> &mut Table<R> {
+        self.changed = true;
+        Arc::make_mut(&mut self.table)
+    }
+}

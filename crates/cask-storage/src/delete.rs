@@ -1,0 +1,307 @@
+//! Deleting images, layers and containers.
+//!
+//! Under the locks only records are written and directories renamed; what they held is deleted
+//! afterwards. Whoever dies in between leaves records that say so or directories that the next
+//! one sweeps.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use crate::book::Book;
+use crate::cache::not_found;
+use crate::order::{Held, Writing};
+use crate::place::Kind;
+use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
+use crate::store::Inner;
+use crate::temp::{TempDir, remove_tree};
+use crate::{Error, ErrorKind, Id, Result, Store, driver, reserve};
+
+/// What was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// The images.
+    pub images: Vec<Id>,
+    /// The layers, each before its parent.
+    pub layers: Vec<Id>,
+    /// The containers.
+    pub containers: Vec<Id>,
+}
+
+type AllHeld<'s> = Held<'s, Writing, Writing, Writing>;
+
+/// All records that can be changed.
+pub(crate) struct Books {
+    pub(crate) layers: Book<LayerRecord>,
+    pub(crate) images: Book<ImageRecord>,
+    pub(crate) containers: Book<ContainerRecord>,
+}
+
+impl Books {
+    pub(crate) fn load(held: &AllHeld<'_>) -> Result<Self> {
+        Ok(Self {
+            layers: held.layer_book()?,
+            images: held.image_book()?,
+            containers: held.container_book()?,
+        })
+    }
+}
+
+impl Store {
+    /// Deletes an image and the layers that nothing else needs.
+    ///
+    /// Works on a full disk.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::InUse`] where a container was made from it;
+    /// [`ErrorKind::ReadOnly`] for an image of an additional store; [`ErrorKind::Locked`],
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn delete_image(&self, id: &Id) -> Result<Deleted> {
+        let held = self.inner.hold_all()?;
+        let mut books = Books::load(&held)?;
+        let image = self.deletable_image(&books, id)?;
+        let doomed = removable_layers(&books, &image);
+        let place = books.images.place_of(id.as_str()).unwrap_or_default();
+        let mut trash = Trash::default();
+        books.images.remove(id);
+        held.save_images(&mut books.images)?;
+        let directory = self.inner.places[place].big_data_directory(Kind::Image, id);
+        trash.take(&self.inner, place, TrashOf::Records, &directory)?;
+        delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        drop(held);
+        trash.empty()?;
+        self.refill_reserve();
+        Ok(Deleted { images: vec![id.clone()], layers: doomed, ..Deleted::default() })
+    }
+
+    fn deletable_image(&self, books: &Books, id: &Id) -> Result<ImageRecord> {
+        let Some(image) = books.images.by_id(id.as_str()) else {
+            return Err(match self.image(id)? {
+                Some(_) => Error::new(ErrorKind::ReadOnly, "deleting the image", id)
+                    .with_detail("it is in an additional store, which can only be read"),
+                None => not_found("deleting the image", id),
+            });
+        };
+        let user =
+            books.containers.records().find(|container| container.image.as_ref() == Some(id));
+        match user {
+            Some(user) => Err(Error::new(ErrorKind::InUse, "deleting the image", id)
+                .with_detail(format!("image used by {}: image is in use by a container", user.id))
+                .with_hint("remove the container first, or force the removal of both")),
+            None => Ok(ImageRecord::clone(image)),
+        }
+    }
+
+    /// Deletes a layer that nothing is built on and no image and no container needs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::InUse`]; otherwise as
+    /// [`delete_image`](Self::delete_image).
+    pub fn delete_layer(&self, id: &Id) -> Result<Deleted> {
+        let held = self.inner.hold_all()?;
+        let mut books = Books::load(&held)?;
+        if books.layers.by_id(id.as_str()).is_none() {
+            return Err(not_found("deleting the layer", id));
+        }
+        if let Some(user) = user_of_layer(&books, id) {
+            return Err(Error::new(ErrorKind::InUse, "deleting the layer", id)
+                .with_detail(format!("{user} needs it")));
+        }
+        let doomed = vec![id.clone()];
+        let mut trash = Trash::default();
+        delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        drop(held);
+        trash.empty()?;
+        Ok(Deleted { layers: doomed, ..Deleted::default() })
+    }
+
+    /// Deletes a container with the layer that it writes to and its directories.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; otherwise as [`delete_image`](Self::delete_image).
+    pub fn delete_container(&self, id: &Id) -> Result<Deleted> {
+        let held = self.inner.hold_all()?;
+        let mut books = Books::load(&held)?;
+        let container = books.containers.by_id(id.as_str()).cloned();
+        let container = container.ok_or_else(|| not_found("deleting the container", id))?;
+        let mut doomed: Vec<Id> = container.layer.iter().cloned().collect();
+        doomed.retain(|layer| books.layers.by_id(layer.as_str()).is_some());
+        let place = self.inner.container_place();
+        let mut trash = Trash::default();
+        delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        let directory = self.inner.places[place].big_data_directory(Kind::Container, id);
+        trash.take(&self.inner, place, TrashOf::Records, &directory)?;
+        books.containers.remove(id);
+        held.save_containers(&mut books.containers)?;
+        drop(held);
+        trash.empty()?;
+        let containers = format!("{}-containers", self.driver());
+        remove_tree(&self.run_root().join(containers).join(id.as_str()))?;
+        Ok(Deleted { layers: doomed, containers: vec![id.clone()], ..Deleted::default() })
+    }
+
+    /// Keeps back again what deleting on a full disk may have used.
+    pub(crate) fn refill_reserve(&self) {
+        let place = &self.inner.places[0];
+        let files = [Kind::Layer, Kind::Image].map(|kind| {
+            let name = format!("{}.json", kind.plural());
+            fs::metadata(place.directory(kind).join(name)).map_or(0, |found| found.len())
+        });
+        reserve::keep(self.graph_root(), files.iter().sum());
+    }
+}
+
+impl Inner {
+    /// Takes all locks for writing.
+    pub(crate) fn hold_all(&self) -> Result<AllHeld<'_>> {
+        self.hold().layers::<Writing>()?.images::<Writing>()?.containers::<Writing>()
+    }
+}
+
+/// Who needs a layer.
+fn user_of_layer(books: &Books, id: &Id) -> Option<String> {
+    let child = books.layers.records().find(|layer| layer.parent.as_ref() == Some(id));
+    let image = || books.images.records().find(|image| has_on_top(image, id));
+    let container = || books.containers.records().find(|c| c.layer.as_ref() == Some(id));
+    child
+        .map(|child| format!("layer {}", child.id))
+        .or_else(|| image().map(|image| format!("image {}", image.id)))
+        .or_else(|| container().map(|container| format!("container {}", container.id)))
+}
+
+fn has_on_top(image: &ImageRecord, layer: &Id) -> bool {
+    image.top_layer.as_ref() == Some(layer)
+        || image.mapped_layers.iter().any(|mapped| mapped == layer.as_str())
+}
+
+/// The layers of an image that nothing needs once it is gone, each before its parent.
+///
+/// Source: containers/storage, `store.go`, `DeleteImage`.
+pub(crate) fn removable_layers(books: &Books, image: &ImageRecord) -> Vec<Id> {
+    let mut children: HashMap<&Id, Vec<&Id>> = HashMap::new();
+    for layer in books.layers.records() {
+        if let Some(parent) = &layer.parent {
+            children.entry(parent).or_default().push(&layer.id);
+        }
+    }
+    let others = books.images.records().filter(|other| other.id != image.id);
+    let needed: HashSet<&str> = others
+        .flat_map(|other| {
+            let mapped = other.mapped_layers.iter().map(String::as_str);
+            other.top_layer.iter().map(Id::as_str).chain(mapped)
+        })
+        .chain(books.containers.records().filter_map(|c| c.layer.as_ref()).map(Id::as_str))
+        .collect();
+    let mut doomed: Vec<Id> = Vec::new();
+    // A mapped copy is beside the top layer.
+    for mapped in image.mapped_layers.iter().filter_map(|id| Id::parse(id).ok()) {
+        let free = !needed.contains(mapped.as_str()) && !children.contains_key(&mapped);
+        if free && books.layers.by_id(mapped.as_str()).is_some() {
+            doomed.push(mapped);
+        }
+    }
+    let mut next = image.top_layer.clone();
+    while let Some(id) = next {
+        let Some(layer) = books.layers.by_id(id.as_str()) else { break };
+        let used = children.get(&id).is_some_and(|all| all.iter().any(|c| !doomed.contains(c)));
+        if used || needed.contains(id.as_str()) || doomed.contains(&id) {
+            break;
+        }
+        next = layer.parent.clone();
+        doomed.push(id);
+    }
+    doomed
+}
+
+/// Takes layers out of the store: their records go, what they have on the disk is moved away.
+pub(crate) fn delete_layers(
+    store: &Inner,
+    held: &AllHeld<'_>,
+    book: &mut Book<LayerRecord>,
+    doomed: &[Id],
+    trash: &mut Trash,
+) -> Result<()> {
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    // Whoever comes next finishes this, should we die.
+    for id in doomed {
+        book.change(id, |layer| layer.set_incomplete(true));
+    }
+    held.save_layers(book)?;
+    for id in doomed {
+        let Some(place) = book.place_of(id.as_str()) else { continue };
+        discard_layer(store, place, id, trash)?;
+        book.remove(id);
+    }
+    held.save_layers(book)
+}
+
+/// Moves away what a layer has on the disk.
+pub(crate) fn discard_layer(store: &Inner, at: usize, id: &Id, trash: &mut Trash) -> Result<()> {
+    let place = &store.places[at];
+    for path in driver::paths(place, id) {
+        trash.take(store, at, TrashOf::Driver, &path)?;
+    }
+    trash.take(store, at, TrashOf::Records, &place.tar_split_path(id))?;
+    let big_data = place.big_data_directory(Kind::Layer, id);
+    trash.take(store, at, TrashOf::Records, &big_data)?;
+    Ok(())
+}
+
+/// Which directory something is moved to: renaming works within one mount only, and peers mount
+/// the driver's directory over itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TrashOf {
+    /// That of the driver.
+    Driver,
+    /// That of the records.
+    Records,
+}
+
+/// What was moved away and is deleted when no lock is held.
+#[derive(Debug, Default)]
+pub(crate) struct Trash {
+    directories: HashMap<(usize, TrashOf), TempDir>,
+}
+
+impl Trash {
+    /// Moves a file or directory away, if it is there.
+    pub(crate) fn take(
+        &mut self,
+        store: &Inner,
+        place: usize,
+        of: TrashOf,
+        path: &std::path::Path,
+    ) -> Result<()> {
+        if fs::symlink_metadata(path).is_err() {
+            return Ok(());
+        }
+        let directory = match self.directories.entry((place, of)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let root = store.temp_root(place, of);
+                entry.insert(store.with_reserve(|| TempDir::create(&root))?)
+            }
+        };
+        directory.take(path)?;
+        Ok(())
+    }
+
+    /// Deletes everything.
+    pub(crate) fn empty(self) -> Result<()> {
+        self.directories.into_values().try_for_each(TempDir::remove)
+    }
+}
+
+impl Inner {
+    /// Where directories that come and go are.
+    pub(crate) fn temp_root(&self, place: usize, of: TrashOf) -> std::path::PathBuf {
+        let place = &self.places[place];
+        match of {
+            TrashOf::Driver => place.driver_directory().join("tempdirs"),
+            TrashOf::Records => place.directory(Kind::Layer).join("tmp"),
+        }
+    }
+}

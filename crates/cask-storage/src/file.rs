@@ -1,0 +1,139 @@
+//! Files that are replaced as a whole, or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind as IoErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::{Durability, Error, ErrorKind, Result, random};
+
+/// The most bytes of a JSON file of the store that are read.
+pub(crate) const MAX_JSON_BYTES: u64 = 1 << 30;
+
+/// Tells two states of a file apart: every change makes a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The state of a file; `None` where there is none.
+    pub(crate) fn at(path: &Path) -> Result<Option<Self>> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(Some(Self::of(&metadata))),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(Error::io(error, "looking at", path)),
+        }
+    }
+}
+
+/// Whether an error says that there is no such file.
+pub(crate) fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory)
+}
+
+/// Reads a file of up to `limit` bytes, with its state; `None` where there is none.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if is_missing(&error) => return Ok(None),
+        Err(error) => return Err(Error::io(error, "opening", path)),
+    };
+    let metadata = file.metadata().map_err(|error| Error::io(error, "looking at", path))?;
+    if !metadata.is_file() {
+        return Err(Error::new(ErrorKind::Corrupt, "reading", path.display())
+            .with_detail("it is no regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1);
+    let mut limited = (&mut file).take(limit + 1);
+    limited.read_to_end(&mut bytes).map_err(|error| Error::io(error, "reading", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::new(ErrorKind::LimitExceeded, "reading", path.display())
+            .with_detail(format!("it has more than {limit} bytes")));
+    }
+    Ok(Some((bytes, Stamp::of(&metadata))))
+}
+
+/// Replaces a file: readers see the old bytes or the new ones.
+///
+/// The new file is on the disk before it gets its name, and the name is before this returns,
+/// unless the store was opened without durability.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
+    let temporary = temporary_path(path);
+    let written = write_new(&temporary, bytes, mode, durability)
+        .and_then(|()| fs::rename(&temporary, path).map_err(|e| Error::io(e, "replacing", path)));
+    if let Err(error) = written {
+        // It was not listed anywhere, and sweeping finds it if this fails.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    match durability {
+        Durability::Full => sync_directory(path.parent().unwrap_or(Path::new("/"))),
+        Durability::None => Ok(()),
+    }
+}
+
+/// What [`replace`] calls a file before it has its name; also the peers' pattern.
+pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
+
+fn temporary_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Names of big data may be as long as a file's name can be.
+    let name: String = name.chars().take(64).collect();
+    path.with_file_name(format!("{TEMPORARY_PREFIX}{name}{}", random::suffix()))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
+    let failed = |error| Error::io(error, "writing", path);
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    // The mode of an open is cut by the umask.
+    rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))
+        .map_err(|error| failed(error.into()))?;
+    if durability == Durability::Full {
+        file.sync_data().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Puts what a directory lists on the disk.
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| Error::io(error, "syncing", path))
+}
+
+/// Puts a whole file system on the disk.
+pub(crate) fn sync_file_system(path: &Path) -> Result<()> {
+    let directory = File::open(path).map_err(|error| Error::io(error, "opening", path))?;
+    rustix::fs::syncfs(&directory).map_err(|error| Error::io(error, "syncing", path))
+}
+
+/// Makes a directory and those above it, with a mode for the new ones.
+pub(crate) fn make_directories(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|error| Error::io(error, "making the directory", path))
+}
+
+/// Deletes a file, if it is there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !is_missing(&error) => Err(Error::io(error, "deleting", path)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+#![expect(dead_code, reason = "staging and mounting, which use the rest, are being written")]
+
+mod big_data;
+mod book;
+mod cache;
+mod containers;
+mod delete;
+mod driver;
+mod error;
+mod file;
+mod id;
+mod images;
+mod layers;
+mod lock;
+mod names;
+mod options;
+mod order;
+mod place;
+mod random;
+mod rebuild;
+mod record;
+mod reference;
+mod reserve;
+mod store;
+mod table;
+mod temp;
+#[cfg(test)]
+mod tests;
+mod view;
+mod warning;
+
+pub use delete::Deleted;
+pub use error::{Error, ErrorKind, Result};
+pub use id::Id;
+pub use options::{DriverKind, Durability, StoreOptions};
+pub use record::{ContainerRecord, Flags, IdMap, ImageRecord, LayerRecord};
+pub use reference::{ImageName, StorageReference, StoreSpecifier};
+pub use store::Store;
+pub use view::{Container, Image, Layer};
+pub use warning::Warning;

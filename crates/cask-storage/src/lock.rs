@@ -1,0 +1,238 @@
+//! Locks of the store, in one domain with those of podman, buildah and skopeo.
+//!
+//! The peers lock with POSIX record locks (`fcntl`), which `flock` does not see and which end as
+//! soon as any descriptor of the file is closed in the process. Here they are open file
+//! description locks: they conflict with those of the peers and with one another, threads
+//! included, since every lock is a file that was opened for it alone.
+//!
+//! Source: containers/storage, `pkg/lockfile`.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::file::is_missing;
+use crate::{Error, ErrorKind, Result, random};
+
+/// How long to sleep between two attempts, at most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The length of what the last writer leaves in a lock file.
+pub(crate) const TOKEN_BYTES: usize = 64;
+
+/// Whom a lock keeps out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Those who want to write.
+    Read,
+    /// Everybody.
+    Write,
+}
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Locks a file, which is made where it does not exist; waits as long as said, or for ever.
+    pub(crate) fn acquire(path: &Path, mode: Mode, patience: Option<Duration>) -> Result<Self> {
+        let file = open(path, mode)?;
+        let locked = match patience {
+            None => wait(&file, mode),
+            Some(patience) => poll(&file, mode, patience),
+        };
+        match locked {
+            Ok(()) => Ok(Self { file, path: path.to_owned() }),
+            Err(Errno::EAGAIN | Errno::EACCES) => Err(taken(&file, path, mode, patience)),
+            Err(error) => Err(Error::io(error, "locking", path)),
+        }
+    }
+
+    /// Locks a file for writing if nobody has it.
+    pub(crate) fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let file = open(path, Mode::Write)?;
+        match try_lock(&file, Mode::Write) {
+            Ok(()) => Ok(Some(Self { file, path: path.to_owned() })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(error) => Err(Error::io(error, "locking", path)),
+        }
+    }
+
+    /// Whether the locked file is still the one with this name.
+    pub(crate) fn is_current(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let (Ok(own), Ok(named)) = (self.file.metadata(), std::fs::metadata(&self.path)) else {
+            return false;
+        };
+        (own.dev(), own.ino()) == (named.dev(), named.ino())
+    }
+
+    /// Says to everybody that something is about to change: to be called under a write lock,
+    /// before what it guards is changed.
+    pub(crate) fn write_token(&self) -> Result<()> {
+        let written = self.file.write_all_at(&token(), 0);
+        written.map_err(|error| Error::io(error, "writing", &self.path))
+    }
+
+    /// Whether somebody wrote a token.
+    pub(crate) fn has_token(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() >= TOKEN_BYTES as u64)
+    }
+}
+
+fn open(path: &Path, mode: Mode) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o644);
+    match options.open(path) {
+        Err(error) if mode == Mode::Read && !is_missing(&error) => {
+            File::open(path).map_err(|error| Error::io(error, "opening", path))
+        }
+        opened => opened.map_err(|error| Error::io(error, "opening", path)),
+    }
+}
+
+fn request(mode: Mode) -> libc::flock {
+    let kind = match mode {
+        Mode::Read => libc::F_RDLCK,
+        Mode::Write => libc::F_WRLCK,
+    };
+    // The whole file, however long it gets.
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+fn try_lock(file: &File, mode: Mode) -> Result<(), Errno> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&request(mode))).map(|_| ())
+}
+
+fn wait(file: &File, mode: Mode) -> Result<(), Errno> {
+    loop {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(&request(mode))) {
+            Err(Errno::EINTR) => {}
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+fn poll(file: &File, mode: Mode, patience: Duration) -> Result<(), Errno> {
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match try_lock(file, mode) {
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) if start.elapsed() < patience => {
+                std::thread::sleep(pause.min(patience.saturating_sub(start.elapsed())));
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The error for a lock that others have.
+fn taken(file: &File, path: &Path, mode: Mode, patience: Option<Duration>) -> Error {
+    let mut held = request(mode);
+    let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut held));
+    let waited = patience.unwrap_or_default();
+    let by = match asked {
+        // Locks of open file descriptions name nobody.
+        Ok(_) if held.l_pid > 0 => format!("process {} holds it", held.l_pid),
+        _ => match last_writer(file) {
+            Some(process) => format!("others hold it; process {process} was the last to write"),
+            None => "others hold it".to_owned(),
+        },
+    };
+    Error::new(ErrorKind::Locked, "locking", path.display())
+        .with_detail(format!("{by}, and {waited:?} have passed"))
+        .with_hint("wait for it, or end it if it hangs")
+}
+
+/// The process that the last token is from.
+fn last_writer(file: &File) -> Option<u32> {
+    let mut process = [0; 4];
+    file.read_exact_at(&mut process, 16).ok()?;
+    // Tokens of releases before 1.42 are hexadecimal digits.
+    let is_number = file.metadata().ok()?.len() == TOKEN_BYTES as u64;
+    (is_number && !process.iter().all(u8::is_ascii_hexdigit)).then(|| u32::from_le_bytes(process))
+}
+
+/// What the last writer leaves: the time, a counter, the process, and random bytes.
+///
+/// Source: containers/storage, `pkg/lockfile/lastwrite.go`.
+pub(crate) fn token() -> [u8; TOKEN_BYTES] {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut token = [0; TOKEN_BYTES];
+    token[..8].copy_from_slice(&(now.as_nanos() as u64).to_le_bytes());
+    token[8..16].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    token[16..20].copy_from_slice(&std::process::id().to_le_bytes());
+    random::fill(&mut token[20..]);
+    token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Option<Duration> = Some(Duration::from_millis(30));
+
+    fn path() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.lock");
+        (directory, path)
+    }
+
+    #[test]
+    fn readers_share_and_writers_do_not() {
+        let (_directory, path) = path();
+        let one = Lock::acquire(&path, Mode::Read, SHORT).unwrap();
+        let two = Lock::acquire(&path, Mode::Read, SHORT).unwrap();
+        let error = Lock::acquire(&path, Mode::Write, SHORT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert!(Lock::try_acquire(&path).unwrap().is_none());
+        drop((one, two));
+        let write = Lock::try_acquire(&path).unwrap().unwrap();
+        assert!(Lock::acquire(&path, Mode::Read, SHORT).is_err());
+        drop(write);
+        Lock::acquire(&path, Mode::Read, None).unwrap();
+    }
+
+    #[test]
+    fn the_message_names_the_last_writer() {
+        let (_directory, path) = path();
+        let held = Lock::acquire(&path, Mode::Write, None).unwrap();
+        assert!(!held.has_token());
+        held.write_token().unwrap();
+        assert!(held.has_token());
+        let error = Lock::acquire(&path, Mode::Write, SHORT).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap().len(), TOKEN_BYTES);
+    }
+
+    #[test]
+    fn a_lock_of_a_deleted_file_is_not_current() {
+        let (_directory, path) = path();
+        let held = Lock::try_acquire(&path).unwrap().unwrap();
+        assert!(held.is_current());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!held.is_current());
+    }
+
+    #[test]
+    fn tokens_differ() {
+        assert_ne!(token(), token());
+    }
+}

@@ -1,0 +1,68 @@
+//! Entries of `images.json`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cask_image::{Digest, Timestamp};
+
+use super::fields::records_of;
+use super::value::Flags;
+use crate::Id;
+
+records_of! {
+    /// What the store knows of an image.
+    ///
+    /// Source: containers/storage, `images.go`, `Image`.
+    pub struct ImageRecord {
+        /// The digest of a manifest of the image: the first that was known. For lists that
+        /// podman made it is that of the empty list; see [`manifest_digest`](Self::manifest_digest).
+        digest: Option<Digest> = "digest";
+        /// Names with a tag or a digest, unique over all images.
+        names: Vec<String> = "names";
+        /// Names that it had at any time, the newest first.
+        names_history: Vec<String> = "names-history";
+        /// The layer on top; `None` for lists and artifacts.
+        top_layer: Option<Id> = "layer";
+        /// Layers with the content of the top one and other owners.
+        mapped_layers: Vec<String> = "mapped-layers";
+        /// Free text: JSON about signatures.
+        metadata: String = "metadata";
+        /// The names of the image's files, in the order in which they came.
+        big_data_names: Vec<String> = "big-data-names";
+        /// The sizes of these files in bytes.
+        big_data_sizes: BTreeMap<String, i64> = "big-data-sizes";
+        /// The digests of these files; for manifests, the manifest's digest.
+        big_data_digests: BTreeMap<String, Digest> = "big-data-digests";
+        /// When the image was made, as its config says.
+        created: Option<Timestamp> = "created";
+        /// Flags.
+        flags: Flags = "flags";
+    }
+}
+
+impl ImageRecord {
+    /// The digest of the manifest that is stored under the name `manifest`.
+    pub fn manifest_digest(&self) -> Option<&Digest> {
+        self.big_data_digests.get("manifest").or(self.digest.as_ref())
+    }
+
+    /// Every digest by which the image can be asked for: of its manifests and lists.
+    pub fn digests(&self) -> BTreeSet<&Digest> {
+        let stored = self.big_data_digests.iter();
+        let manifests = stored.filter(|(name, _)| name.starts_with("manifest"));
+        self.digest.iter().chain(manifests.map(|(_, digest)| digest)).collect()
+    }
+
+    /// Gives the image a name, if it does not have it, and remembers it.
+    pub(crate) fn add_name(&mut self, name: &str) {
+        if !self.names.iter().any(|own| own == name) {
+            self.names.push(name.to_owned());
+        }
+        self.remember_name(name);
+    }
+
+    /// Puts a name in front of the names history.
+    pub(crate) fn remember_name(&mut self, name: &str) {
+        self.names_history.retain(|old| old != name);
+        self.names_history.insert(0, name.to_owned());
+    }
+}

@@ -1,0 +1,211 @@
+//! A JSON file of the store: an array of records, parsed as far as somebody asks.
+//!
+//! Entries that nobody changes are written back byte for byte, whatever they hold; an entry that
+//! makes no sense is kept and left out of what is listed.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Id;
+use crate::record::Record;
+
+/// The records of one file, in their order.
+#[derive(Debug)]
+pub(crate) struct Table<R> {
+    text: Arc<str>,
+    entries: OnceLock<Result<Vec<Entry<R>>, String>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<R> {
+    /// Where the entry stands in the text; `None` for one that is new or changed.
+    place: Option<Range<usize>>,
+    /// The record, once somebody asked for it; an error's text where it is none.
+    record: OnceLock<Result<Arc<R>, String>>,
+}
+
+impl<R> Default for Table<R> {
+    fn default() -> Self {
+        Self { text: Arc::from(""), entries: OnceLock::from(Ok(Vec::new())) }
+    }
+}
+
+impl<R> Clone for Table<R>
+where
+    Entry<R>: Clone,
+{
+    fn clone(&self) -> Self {
+        Self { text: Arc::clone(&self.text), entries: self.entries.clone() }
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// Takes the text of a file. It is not looked at yet.
+    pub(crate) fn new(text: String) -> Self {
+        Self { text: text.into(), entries: OnceLock::new() }
+    }
+
+    /// A table of these records.
+    pub(crate) fn of(records: impl IntoIterator<Item = R>) -> Self {
+        let mut table = Self::default();
+        for record in records {
+            table.put(record);
+        }
+        table
+    }
+
+    /// Whether the text is an array of JSON values; the error says why not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.try_entries().map(|_| ())
+    }
+
+    fn try_entries(&self) -> Result<&[Entry<R>], String> {
+        let entries = self.entries.get_or_init(|| split(&self.text));
+        entries.as_deref().map_err(Clone::clone)
+    }
+
+    fn entries(&self) -> &[Entry<R>] {
+        // Who loads a file checks the table first.
+        self.try_entries().unwrap_or_default()
+    }
+
+    fn entries_mut(&mut self) -> &mut Vec<Entry<R>> {
+        if self.try_entries().is_err() {
+            self.entries = OnceLock::from(Ok(Vec::new()));
+        }
+        let entries = self.entries.get_mut().and_then(|entries| entries.as_mut().ok());
+        entries.expect("they were just made")
+    }
+
+    fn record<'a>(&self, entry: &'a Entry<R>) -> Result<&'a Arc<R>, &'a str> {
+        let record = entry.record.get_or_init(|| {
+            let text = &self.text[entry.place.clone().unwrap_or_default()];
+            serde_json::from_str(text).map(Arc::new).map_err(|error| error.to_string())
+        });
+        record.as_ref().map_err(String::as_str)
+    }
+
+    /// All records that make sense.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.entries().iter().filter_map(|entry| self.record(entry).ok())
+    }
+
+    /// What is wrong with the others.
+    pub(crate) fn damages(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().filter_map(|entry| self.record(entry).err())
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// The records whose text holds a word, and all that are parsed already; others are not parsed.
+    ///
+    /// Words are what JSON need not escape: names, IDs and digests.
+    pub(crate) fn mentioning(&self, word: &str) -> impl Iterator<Item = &Arc<R>> {
+        let plain = word.bytes().all(|byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | b'/')
+        });
+        // A slash may be escaped and may be not, so only what is behind the last one is searched.
+        let word = if plain { word } else { "" };
+        let mentions = move |entry: &&Entry<R>| match (&entry.place, entry.record.get()) {
+            (_, Some(_)) | (None, _) => true,
+            (Some(place), None) => self.text[place.clone()].contains(word),
+        };
+        self.entries().iter().filter(mentions).filter_map(|entry| self.record(entry).ok())
+    }
+
+    /// The record with an ID.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<R>> {
+        self.mentioning(id).find(|record| record.id().as_str() == id)
+    }
+
+    /// The record with a name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Arc<R>> {
+        // Only the end of a name is certain to stand in the text as it is.
+        let word = name.rsplit('/').next().unwrap_or(name);
+        self.mentioning(word).find(|record| record.names().iter().any(|own| own == name))
+    }
+
+    /// A few fields of every entry that has them, read straight from the text.
+    pub(crate) fn fields<'a, T: Deserialize<'a>>(&'a self) -> Option<Vec<T>> {
+        match self.entries.get() {
+            None => serde_json::from_str(&self.text).ok(),
+            Some(_) => None,
+        }
+    }
+
+    /// Adds a record, or replaces the one with its ID.
+    pub(crate) fn put(&mut self, record: R) {
+        let id = record.id().clone();
+        let entry = Entry { place: None, record: OnceLock::from(Ok(Arc::new(record))) };
+        match self.position(&id) {
+            Some(position) => self.entries_mut()[position] = entry,
+            None => self.entries_mut().push(entry),
+        }
+    }
+
+    /// Changes the record with an ID, if there is one.
+    pub(crate) fn change(&mut self, id: &Id, change: impl FnOnce(&mut R)) -> bool {
+        let Some(mut record) = self.by_id(id.as_str()).map(|record| R::clone(record)) else {
+            return false;
+        };
+        change(&mut record);
+        self.put(record);
+        true
+    }
+
+    /// Takes the record with an ID away.
+    pub(crate) fn remove(&mut self, id: &Id) -> Option<Arc<R>> {
+        let position = self.position(id)?;
+        let entry = self.entries_mut().remove(position);
+        entry.record.into_inner()?.ok()
+    }
+
+    fn position(&self, id: &Id) -> Option<usize> {
+        let mentions = |entry: &Entry<R>| match (&entry.place, entry.record.get()) {
+            (_, Some(_)) | (None, _) => true,
+            (Some(place), None) => self.text[place.clone()].contains(id.as_str()),
+        };
+        self.entries().iter().position(|entry| {
+            mentions(entry) && self.record(entry).is_ok_and(|record| record.id() == id)
+        })
+    }
+
+    /// The text of the file, as Go would write it.
+    pub(crate) fn print(&self) -> String {
+        let mut out = String::with_capacity(self.text.len() + 1024);
+        out.push('[');
+        for (index, entry) in self.entries().iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            match (&entry.place, entry.record.get()) {
+                (Some(place), _) => out.push_str(&self.text[place.clone()]),
+                (None, Some(Ok(record))) => record.write(&mut out),
+                (None, _) => write!(out, "null").expect("a string takes everything"),
+            }
+        }
+        out.push(']');
+        out
+    }
+}
+
+/// Finds where the entries stand in the text.
+fn split<R>(text: &str) -> Result<Vec<Entry<R>>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values: Option<Vec<&RawValue>> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let entry = |value: &&RawValue| {
+        let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+        Entry { place: Some(start..start + value.get().len()), record: OnceLock::new() }
+    };
+    Ok(values.unwrap_or_default().iter().map(entry).collect())
+}

@@ -1,0 +1,188 @@
+//! Directories for what comes and goes: layers that are being written or deleted.
+//!
+//! Each has a lock file beside it, which is locked as long as somebody works with it; whoever can
+//! lock it may delete both. The layout is that of the peers, so they sweep what we leave when we
+//! are killed, and the other way round.
+//!
+//! Source: containers/storage, `internal/tempdir` and `internal/staging_lockfile`.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::ErrorKind as IoErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::file::is_missing;
+use crate::lock::Lock;
+use crate::{Error, Result, file, random};
+
+const LOCK_PREFIX: &str = "lock-";
+const DIRECTORY_PREFIX: &str = "temp-dir-";
+
+/// A directory that is deleted when this is dropped, or after a crash by whoever comes next.
+#[derive(Debug)]
+pub(crate) struct TempDir {
+    directory: PathBuf,
+    lock_path: PathBuf,
+    _lock: Lock,
+    counter: u64,
+}
+
+impl TempDir {
+    /// Makes one below a root, which is made where it does not exist.
+    pub(crate) fn create(root: &Path) -> Result<Self> {
+        file::make_directories(root, 0o700)?;
+        loop {
+            let suffix = random::suffix();
+            let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
+            let mut options = OpenOptions::new();
+            let made = options.write(true).create_new(true).mode(0o644).open(&lock_path);
+            made.map_err(|error| Error::io(error, "making", &lock_path))?;
+            // Between making and locking it somebody may have swept it.
+            let lock = match Lock::try_acquire(&lock_path) {
+                Ok(Some(lock)) if lock.is_current() => lock,
+                Ok(_) => continue,
+                Err(error) => {
+                    let _ = fs::remove_file(&lock_path);
+                    return Err(error);
+                }
+            };
+            let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
+            let this = Self { directory, lock_path, _lock: lock, counter: 0 };
+            let made = DirBuilder::new().mode(0o700).create(&this.directory);
+            made.map_err(|error| Error::io(error, "making the directory", &this.directory))?;
+            return Ok(this);
+        }
+    }
+
+    /// A path in the directory that nothing has yet.
+    pub(crate) fn next_path(&mut self, name: &str) -> PathBuf {
+        let path = self.directory.join(format!("{}-{name}", self.counter));
+        self.counter += 1;
+        path
+    }
+
+    /// Moves a file or a directory in here, to be deleted; says whether it was there.
+    pub(crate) fn take(&mut self, path: &Path) -> Result<bool> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let to = self.next_path(&name);
+        match fs::rename(path, &to) {
+            Ok(()) => Ok(true),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(Error::io(error, "moving away", path)),
+        }
+    }
+
+    /// Deletes the directory and what is in it.
+    pub(crate) fn remove(self) -> Result<()> {
+        remove_tree(&self.directory)
+        // The lock file goes with `drop`.
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What cannot be deleted keeps its lock file, by which the next one finds it.
+        if remove_tree(&self.directory).is_ok() {
+            let _ = fs::remove_file(&self.lock_path);
+        }
+    }
+}
+
+/// Deletes what the dead left below a root; says how many directories that were.
+pub(crate) fn sweep(root: &Path) -> Result<usize> {
+    let stale = stale(root)?;
+    let mut swept = 0;
+    for suffix in stale {
+        let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
+        let Some(_lock) = Lock::try_acquire(&lock_path)?.filter(Lock::is_current) else { continue };
+        let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
+        swept += usize::from(directory.exists());
+        remove_tree(&directory)?;
+        file::remove_if_there(&lock_path)?;
+    }
+    Ok(swept)
+}
+
+/// Directories and lock files below a root, by the end of their name; some may be in use.
+pub(crate) fn stale(root: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if is_missing(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(error, "listing", root)),
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut suffixes: Vec<String> = names
+        .filter_map(|name| {
+            let suffix = name.strip_prefix(LOCK_PREFIX).or(name.strip_prefix(DIRECTORY_PREFIX));
+            suffix.map(str::to_owned)
+        })
+        .collect();
+    suffixes.sort();
+    suffixes.dedup();
+    Ok(suffixes)
+}
+
+/// Deletes a directory and all in it, or a file; nothing is no error.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() == IoErrorKind::PermissionDenied => {
+            // Layers hold directories that their owner may not write to.
+            make_writable(path);
+            remove(path).map_err(|error| Error::io(error, "deleting", path))
+        }
+        result => result.map_err(|error| Error::io(error, "deleting", path)),
+    }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if is_missing(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Lets the owner delete what is in a directory, as far as that works.
+fn make_writable(directory: &Path) {
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o700));
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        waiting.extend(below.map(|entry| entry.path()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_not_swept_and_what_is_left_is() {
+        let root = tempfile::tempdir().unwrap();
+        let used = TempDir::create(root.path()).unwrap();
+        fs::create_dir(root.path().join("temp-dir-dead")).unwrap();
+        fs::write(root.path().join("temp-dir-dead/x"), "x").unwrap();
+        fs::write(root.path().join("lock-alone"), "").unwrap();
+        assert_eq!(sweep(root.path()).unwrap(), 1);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+        drop(used);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_taken_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let victim = root.path().join("victim");
+        fs::create_dir_all(victim.join("a/b")).unwrap();
+        let mut temp = TempDir::create(&root.path().join("tmp")).unwrap();
+        assert!(temp.take(&victim).unwrap());
+        assert!(!temp.take(&victim).unwrap());
+        temp.remove().unwrap();
+        assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,67 @@
+//! Stores that podman wrote: what is read is printed again byte for byte.
+
+use std::fs;
+
+use super::support::dumps;
+use crate::record::{ContainerRecord, ImageRecord, LayerRecord, Record};
+use crate::table::Table;
+
+/// Parses a table, forgets its text, and prints it.
+fn check<R: Record>(text: &str) -> Table<R> {
+    let table = Table::<R>::new(text.to_owned());
+    table.check().unwrap();
+    assert_eq!(table.print(), text, "as it was read");
+    let again = Table::of(table.records().map(|record| R::clone(record)));
+    assert_eq!(table.damages().next(), None);
+    assert_eq!(again.print(), text, "as it is written");
+    again
+}
+
+#[test]
+fn recorded_stores_are_printed_as_they_were() {
+    let Some(folder) = dumps() else { return };
+    let mut files = 0;
+    for release in ["4.3.1", "5.8.2"] {
+        let read = |kind: &str| {
+            let name = format!("{release}-store-overlay-{kind}-{kind}.json");
+            fs::read_to_string(folder.join(name)).unwrap()
+        };
+        assert_eq!(check::<LayerRecord>(&read("layers")).len(), 4);
+        assert_eq!(check::<ImageRecord>(&read("images")).len(), 1);
+        assert_eq!(check::<ContainerRecord>(&read("containers")).len(), 2);
+        files += 3;
+    }
+    assert_eq!(files, 6);
+}
+
+#[test]
+fn unknown_fields_odd_flags_and_escapes_survive_a_change() {
+    let text = concat!(
+        r#"[{"id":"a","names":["x\u0026y"],"created":"2026-01-02T03:04:05.1Z","#,
+        r#""flags":{"a":[1,2.50],"incomplete":true,"s":"t"},"future":{"b": 1e3}}]"#
+    );
+    let mut table = Table::<LayerRecord>::new(text.to_owned());
+    let id = crate::Id::parse("a").unwrap();
+    assert!(table.change(&id, |layer| layer.set_incomplete(false)));
+    let expected = text.replace(r#""incomplete":true,"#, "");
+    assert_eq!(table.print(), expected);
+    assert!(table.by_name("x&y").is_some());
+}
+
+#[test]
+fn an_entry_that_makes_no_sense_is_kept_and_not_listed() {
+    let text = r#"[{"id":"../x"},{"id":"a","created":"0001-01-01T00:00:00Z"},7]"#;
+    let table = Table::<LayerRecord>::new(text.to_owned());
+    assert_eq!(table.records().count(), 1);
+    assert_eq!(table.damages().count(), 2);
+    assert_eq!(table.print(), text);
+}
+
+#[test]
+fn null_is_an_empty_list() {
+    for text in ["null", "[]", ""] {
+        let table = Table::<ImageRecord>::new(text.to_owned());
+        table.check().unwrap();
+        assert_eq!(table.print(), "[]");
+    }
+}

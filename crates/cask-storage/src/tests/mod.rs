@@ -1,0 +1,4 @@
+//! Tests of the whole store.
+
+mod golden;
+mod support;
