@@ -10,12 +10,13 @@ use std::fs;
 
 use crate::book::Book;
 use crate::cache::not_found;
+use crate::mount_points::MountPoints;
 use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
 use crate::temp::{TempDir, remove_tree};
-use crate::{Error, ErrorKind, Id, Result, Store, driver, reserve};
+use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve};
 
 /// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,6 +226,7 @@ pub(crate) fn delete_layers(
     if doomed.is_empty() {
         return Ok(());
     }
+    unmount_all(store, held, doomed)?;
     // Whoever comes next finishes this, should we die.
     for id in doomed {
         book.change(id, |layer| layer.set_incomplete(true));
@@ -236,6 +238,17 @@ pub(crate) fn delete_layers(
         book.remove(id);
     }
     held.save_layers(book)
+}
+
+/// Takes back every mount of layers that are about to go.
+fn unmount_all(store: &Inner, held: &AllHeld<'_>, doomed: &[Id]) -> Result<()> {
+    let lock = held.mount_points()?;
+    let mut points = MountPoints::load(store)?;
+    let mounted: Vec<&Id> = doomed.iter().filter(|id| points.of(id).is_some()).collect();
+    for id in &mounted {
+        mount::unmount_fully(store, &mut points, id)?;
+    }
+    if mounted.is_empty() { Ok(()) } else { points.save(store, &lock) }
 }
 
 /// Moves away what a layer has on the disk.

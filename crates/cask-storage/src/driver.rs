@@ -1,11 +1,15 @@
 //! How layers lie on the disk.
 
 pub(crate) mod overlay;
+pub(crate) mod overlay_mount;
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
 
 use crate::place::Place;
-use crate::{DriverKind, Id};
+use crate::store::Inner;
+use crate::{DriverKind, Error, ErrorKind, Id, Result};
 
 /// The parent of a layer as the driver's own files say, where they do.
 pub(crate) fn parent(place: &Place, id: &Id) -> Option<Id> {
@@ -20,5 +24,28 @@ pub(crate) fn paths(place: &Place, id: &Id) -> Vec<PathBuf> {
     match place.driver() {
         DriverKind::Overlay => overlay::paths(place, id),
         DriverKind::Vfs => vec![place.layer_directory(id)],
+    }
+}
+
+/// Gives a directory the owner and the mode of another.
+pub(crate) fn copy_owner_and_mode(from: &Path, to: &Path, rootless: bool) -> Result<()> {
+    let metadata = fs::metadata(from).map_err(|error| Error::io(error, "looking at", from))?;
+    let owned = lchown(to, Some(metadata.uid()), Some(metadata.gid()));
+    match owned {
+        Err(_) if rootless => {}
+        owned => owned.map_err(|error| Error::io(error, "changing the owner of", to))?,
+    }
+    let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
+    fs::set_permissions(to, mode).map_err(|error| Error::io(error, "changing the mode of", to))
+}
+
+impl Inner {
+    /// The place whose driver has a layer's files.
+    pub(crate) fn place_of_layer(&self, id: &Id) -> Result<&Place> {
+        let found = self.places.iter().find(|place| place.layer_directory(id).is_dir());
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "finding the files of layer", id)
+                .with_detail("no store has a directory for it")
+        })
     }
 }

@@ -14,4 +14,5 @@ pub use container::ContainerRecord;
 pub(crate) use fields::Record;
 pub use image::ImageRecord;
 pub use layer::LayerRecord;
+pub(crate) use value::write_text;
 pub use value::{Flags, IdMap};

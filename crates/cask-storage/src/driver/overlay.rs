@@ -1,19 +1,33 @@
 //! The overlay driver.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::Id;
-use crate::file;
 use crate::place::Place;
+use crate::store::Inner;
+use crate::{Error, ErrorKind, Id, Result, file, random};
 
 /// The most bytes of `lower`, `lower-layers` or `link` that are read.
 const MAX_LOWER_BYTES: u64 = 1 << 20;
+
+/// The most layers that the kernel puts on one another.
+///
+/// Source: containers/storage, `drivers/overlay`, `maxDepth`.
+pub(crate) const MAX_LOWERS: usize = 500;
 
 /// The text of a small file of the driver.
 fn text(path: &Path) -> Option<String> {
     let (bytes, _) = file::read(path, MAX_LOWER_BYTES).ok()??;
     String::from_utf8(bytes).ok()
+}
+
+/// The layer that a short link leads to.
+fn link_target(place: &Place, link: &str) -> Option<Id> {
+    // What is read becomes a part of a path.
+    Id::parse(link).ok()?;
+    let target = fs::read_link(place.driver_directory().join("l").join(link)).ok()?;
+    Id::parse(target.parent()?.file_name()?.to_str()?).ok()
 }
 
 /// The parent of a layer: the first of its `lower-layers`, or where the first of its `lower`
@@ -24,16 +38,12 @@ pub(crate) fn parent(place: &Place, id: &Id) -> Option<Id> {
         return Id::parse(lowers.split(':').next()?.trim()).ok();
     }
     let lower = text(&directory.join("lower"))?;
-    let link = lower.split(':').next()?.strip_prefix("l/")?;
-    Id::parse(link).ok()?;
-    let target = fs::read_link(place.driver_directory().join("l").join(link)).ok()?;
-    Id::parse(target.parent()?.file_name()?.to_str()?).ok()
+    link_target(place, lower.split(':').next()?.strip_prefix("l/")?)
 }
 
 /// The name of a layer's short link.
 fn link_name(place: &Place, id: &Id) -> Option<String> {
     let link = text(&place.layer_directory(id).join("link"))?;
-    // What is read becomes a part of a path.
     Id::parse(link.trim()).ok().map(|link| link.to_string())
 }
 
@@ -42,4 +52,138 @@ fn link_name(place: &Place, id: &Id) -> Option<String> {
 pub(crate) fn paths(place: &Place, id: &Id) -> Vec<PathBuf> {
     let link = link_name(place, id).map(|link| place.driver_directory().join("l").join(link));
     link.into_iter().chain([place.layer_directory(id)]).collect()
+}
+
+/// What the driver needs to make a layer.
+#[derive(Debug)]
+pub(crate) struct NewLayer<'a> {
+    pub(crate) id: &'a Id,
+    /// The layers below, the nearest first.
+    pub(crate) lowers: &'a [Id],
+    /// Its files, to be moved to their place; `None` for an empty layer, to be written to.
+    pub(crate) files: Option<&'a Path>,
+}
+
+/// Makes a layer from files that lie ready.
+///
+/// Old releases find the layers below by `lower`, new ones by `lower-layers`: both are written.
+/// Nothing is synced: whoever calls this does that before the record says that the layer is
+/// complete.
+pub(crate) fn make(store: &Inner, place: &Place, layer: &NewLayer<'_>) -> Result<()> {
+    let directory = place.layer_directory(layer.id);
+    let links = place.driver_directory().join("l");
+    if !links.is_dir() {
+        file::make_directories(&links, 0o755)?;
+    }
+    make_directory(&directory, 0o700)?;
+    let files = directory.join("diff");
+    match layer.files {
+        Some(staged) => {
+            fs::rename(staged, &files).map_err(|error| Error::io(error, "placing", &files))?;
+        }
+        None => make_empty_files(store, place, layer, &files)?,
+    }
+    let link = loop {
+        let link = random::link_name();
+        match symlink(format!("../{}/diff", layer.id), links.join(&link)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => {
+                made.map_err(|error| Error::io(error, "linking", &links.join(&link)))?;
+                break link;
+            }
+        }
+    };
+    write(&directory.join("link"), &link)?;
+    make_directory(&directory.join("work"), 0o700)?;
+    make_directory(&directory.join("merged"), 0o700)?;
+    if layer.lowers.is_empty() {
+        return make_directory(&directory.join("empty"), 0o700);
+    }
+    write(&directory.join("lower"), &lower(store, layer.lowers)?)?;
+    let lowers: Vec<&str> = layer.lowers.iter().map(Id::as_str).collect();
+    write(&directory.join("lower-layers"), &lowers.join(":"))
+}
+
+/// The short links of the layers below.
+fn lower(store: &Inner, lowers: &[Id]) -> Result<String> {
+    let links = lowers.iter().map(|id| {
+        let place = store.place_of_layer(id)?;
+        let link = link_name(place, id).or_else(|| relink(place, id));
+        let link = link.ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "finding the short link of layer", id)
+                .with_detail("its file link is missing or makes no sense")
+        })?;
+        Ok(format!("l/{link}"))
+    });
+    Ok(links.collect::<Result<Vec<_>>>()?.join(":"))
+}
+
+/// Gives a layer that lost its short link a new one.
+fn relink(place: &Place, id: &Id) -> Option<String> {
+    if place.read_only || !place.layer_directory(id).is_dir() {
+        return None;
+    }
+    let link = random::link_name();
+    symlink(format!("../{id}/diff"), place.driver_directory().join("l").join(&link)).ok()?;
+    write(&place.layer_directory(id).join("link"), &link).ok()?;
+    Some(link)
+}
+
+/// Makes the directory of an empty layer, with the mode and the owner of its parent's.
+fn make_empty_files(
+    store: &Inner,
+    place: &Place,
+    layer: &NewLayer<'_>,
+    files: &Path,
+) -> Result<()> {
+    let _ = place;
+    make_directory(files, 0o555)?;
+    match layer.lowers.first() {
+        Some(parent) => inherit(store, parent, files),
+        None => Ok(()),
+    }
+}
+
+/// Gives a directory of files the mode and the owner of a layer's.
+pub(crate) fn inherit(store: &Inner, parent: &Id, files: &Path) -> Result<()> {
+    let of = store.place_of_layer(parent)?.layer_files(parent);
+    super::copy_owner_and_mode(&of, files, store.options.rootless)
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    let failed = |error| Error::io(error, "making the directory", path);
+    DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
+    // Not cut by the umask.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| Error::io(error, "writing", path))
+}
+
+/// The directories of a layer's files, the newest first: an ID map that is changed leaves the old
+/// ones behind.
+fn generations(place: &Place, id: &Id) -> impl Iterator<Item = PathBuf> {
+    let directory = place.layer_directory(id);
+    let older = directory.clone();
+    let numbered = (1..).map(move |number| older.join(format!("diff{number}")));
+    std::iter::once(directory.join("diff")).chain(numbered.take_while(|path| path.is_dir()))
+}
+
+/// What the kernel puts below a layer's own files, the uppermost first.
+pub(crate) fn lower_directories(store: &Inner, id: &Id, lowers: &[Id]) -> Result<Vec<PathBuf>> {
+    if lowers.len() > MAX_LOWERS {
+        return Err(Error::new(ErrorKind::LimitExceeded, "mounting layer", id).with_detail(
+            format!("{} layers are below it, the kernel takes {MAX_LOWERS}", lowers.len()),
+        ));
+    }
+    let own = store.place_of_layer(id)?;
+    let mut directories: Vec<PathBuf> = generations(own, id).skip(1).collect();
+    for lower in lowers {
+        directories.extend(generations(store.place_of_layer(lower)?, lower));
+    }
+    if directories.is_empty() {
+        directories.push(own.layer_directory(id).join("empty"));
+    }
+    Ok(directories)
 }
