@@ -38,6 +38,7 @@ const PLACES: &[(&str, Place)] = &[
     ("cask-registry-server", Place::Layer(1)),
     ("cask-runtime", Place::Layer(1)),
     ("cask-storage", Place::Layer(1)),
+    ("cask-transfer", Place::Layer(1)),
     ("cask-trust", Place::Layer(1)),
     ("cask-docker-tar-seam", Place::Layer(2)),
     ("cask-layout-seam", Place::Layer(2)),

@@ -1,0 +1,146 @@
+//! The directory.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cask_image::Hasher;
+use cask_reference::{Algorithm, Digest, Repository};
+
+use crate::hints::{Compressed, Hint, Hints};
+use crate::locked::{Absent, Locked, make_directory};
+use crate::{KeptUpload, Partial, TransferOptions};
+
+/// A directory of what transfers leave behind. Clones are cheap and share what they know.
+///
+/// All methods read or write the disk, if only a little.
+#[derive(Clone, Debug)]
+pub struct Transfers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    options: TransferOptions,
+    hints: Mutex<Hints>,
+}
+
+impl Transfers {
+    /// Names a directory. It is made when something is kept in it.
+    pub fn new(root: impl Into<PathBuf>, options: TransferOptions) -> Self {
+        let root = root.into();
+        let hints = Mutex::new(Hints::new(root.join("known-blobs")));
+        Self(Arc::new(Inner { root, options, hints }))
+    }
+
+    /// What is kept of a blob; `None` if nothing is, or somebody else is at it.
+    pub fn partial(&self, digest: &Digest, size_bytes: u64) -> Option<Partial> {
+        let file = self.open(&self.partial_path(digest), Absent::Stays)?;
+        let metadata = file.file().metadata().ok()?;
+        if self.is_old(&metadata, SystemTime::now()) {
+            file.remove();
+            return None;
+        }
+        Some(Partial::new(file, size_bytes))
+    }
+
+    /// Begins to keep a blob; `None` if it is not to be kept: it is too large, the disk is too
+    /// full, or somebody else is at it. Removes what is too old or too much.
+    pub fn begin_partial(&self, digest: &Digest, size_bytes: u64) -> Option<Partial> {
+        let directory = self.0.root.join("partial");
+        logged(make_directory(&directory))?;
+        let free = logged(rustix::fs::statvfs(&directory).map_err(io::Error::from))?;
+        if size_bytes > free.f_bavail.saturating_mul(free.f_frsize) / 2 {
+            return None;
+        }
+        self.make_room(&directory, size_bytes)?;
+        let file = self.open(&self.partial_path(digest), Absent::IsMade)?;
+        logged(file.file().set_len(0))?;
+        Some(Partial::new(file, size_bytes))
+    }
+
+    /// An upload of a blob to a repository, begun or not; `None` if somebody else is at it.
+    pub fn upload(&self, repository: &Repository, digest: &Digest) -> Option<KeptUpload> {
+        let directory = self.0.root.join("uploads");
+        logged(make_directory(&directory))?;
+        self.sweep(&directory);
+        let key = format!("{repository} {digest}");
+        let name = Hasher::digest(Algorithm::Sha256, key.as_bytes());
+        self.open(&directory.join(name.hex()), Absent::IsMade).map(KeptUpload::new)
+    }
+
+    /// Remembers hints.
+    pub fn remember(&self, hints: &[Hint]) {
+        logged(make_directory(&self.0.root));
+        self.hints(|known| known.remember(hints));
+    }
+
+    /// Repositories of a registry where a blob was seen, the last one first.
+    pub fn repositories_with(&self, digest: &Digest, registry: &str) -> Vec<Repository> {
+        let mut found = self.hints(|known| known.repositories_with(digest));
+        found.retain(|repository| repository.domain() == registry);
+        found
+    }
+
+    /// Compressed forms that a plain layer had, the last one first.
+    pub fn compressed(&self, diff_id: &Digest) -> Vec<Compressed> {
+        self.hints(|known| known.compressed(diff_id))
+    }
+
+    fn hints<T>(&self, ask: impl FnOnce(&mut Hints) -> T) -> T {
+        ask(&mut self.0.hints.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn partial_path(&self, digest: &Digest) -> PathBuf {
+        self.0.root.join("partial").join(format!("{}-{}", digest.algorithm(), digest.hex()))
+    }
+
+    fn open(&self, path: &Path, absent: Absent) -> Option<Locked> {
+        logged(Locked::open(path, absent)).flatten()
+    }
+
+    fn is_old(&self, metadata: &Metadata, now: SystemTime) -> bool {
+        let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok());
+        age.is_some_and(|age| age > self.0.options.age)
+    }
+
+    /// Removes what is too old, and then the oldest until so many more bytes may be kept; `None`
+    /// if that is not enough.
+    fn make_room(&self, directory: &Path, bytes: u64) -> Option<()> {
+        let mut left = self.sweep(directory);
+        left.sort_by_key(|(_, metadata)| metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+        let mut total: u64 = left.iter().map(|(_, metadata)| metadata.len()).sum();
+        for (path, metadata) in left {
+            if total.saturating_add(bytes) <= self.0.options.partial_bytes {
+                break;
+            }
+            if let Some(file) = self.open(&path, Absent::Stays) {
+                file.remove();
+                total -= metadata.len();
+            }
+        }
+        (total.saturating_add(bytes) <= self.0.options.partial_bytes).then_some(())
+    }
+
+    /// Removes what is too old and nobody uses, and gives the rest.
+    fn sweep(&self, directory: &Path) -> Vec<(PathBuf, Metadata)> {
+        let now = SystemTime::now();
+        let entries = logged(std::fs::read_dir(directory)).into_iter().flatten().flatten();
+        let files = entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
+        let mut left = Vec::new();
+        for (path, metadata) in files {
+            let is_old = self.is_old(&metadata, now);
+            match is_old.then(|| self.open(&path, Absent::Stays)).flatten() {
+                Some(file) => file.remove(),
+                None => left.push((path, metadata)),
+            }
+        }
+        left
+    }
+}
+
+/// Notes an error for whoever looks for one: nobody fails because nothing can be kept.
+pub(crate) fn logged<T>(result: io::Result<T>) -> Option<T> {
+    result.map_err(|error| tracing::debug!(%error, "something is not kept")).ok()
+}
