@@ -113,9 +113,9 @@ fn build() -> Result<PathBuf, String> {
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env("HOME", session().join("home")).env("TMPDIR", session().join("tmp"));
-    for name in ["CI", "NO_COLOR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"] {
-        command.env_remove(name);
-    }
+    let settings = ["CI", "NO_COLOR", "SOURCE_DATE_EPOCH"];
+    let directories = ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"];
+    settings.iter().chain(&directories).for_each(|name| drop(command.env_remove(name)));
     command.stdin(Stdio::null());
     command
 }

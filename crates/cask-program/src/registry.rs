@@ -8,8 +8,10 @@ use cask_auth::{Credential, Fixed, Keychain};
 use cask_config::certs;
 use cask_http::{BoxError, ClientIdentity, Proxies};
 use cask_registry::{Client, ClientOptions, ErrorKind, Event, HostSettings};
+use cask_transfer::{TransferOptions, Transfers};
 
 use crate::access::{Access, Tls};
+use crate::credentials::variable_path;
 use crate::registries::{self, environment};
 use crate::report;
 use crate::settings::Settings;
@@ -50,7 +52,17 @@ pub fn docker(access: &Access, settings: &Settings) -> DockerOptions {
         client: client(Arc::clone(&access.keychain)),
         client_elsewhere: client(Arc::clone(&access.keychain_elsewhere)),
         registries: Arc::clone(&registries),
+        transfers: transfers(),
     }
+}
+
+/// Where transfers leave what the next process can go on with: `$XDG_CACHE_HOME/cask`, or
+/// `~/.cache/cask`; nowhere without either.
+fn transfers() -> Option<Transfers> {
+    let absolute = |name| variable_path(name).filter(|path| path.is_absolute());
+    let caches =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(Transfers::new(caches.join("cask"), TransferOptions::default()))
 }
 
 /// A client of registries. It reads files when it first needs them.

@@ -4,6 +4,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
+use cask_image::Hasher;
+use cask_reference::Digest;
 
 use crate::locked::Locked;
 
@@ -84,13 +86,29 @@ impl Partial {
         Ok(())
     }
 
-    /// Begins again at the first byte, to give what was kept.
-    pub fn rewind(&mut self) {
+    /// Whether it may be used for a blob: what is kept of it is not all, or is the blob. Somebody
+    /// who has all would never find out otherwise that it is something else.
+    pub(crate) fn may_become(&mut self, digest: &Digest) -> bool {
+        let last = match self.size % PIECE {
+            0 => 0,
+            bytes => bytes + CHECKSUM,
+        };
+        let whole = offset(self.size) + last;
+        let is_whole = self.file.file().metadata().is_ok_and(|found| found.len() >= whole);
+        if !is_whole {
+            return true;
+        }
+        let mut hasher = Hasher::new(digest.algorithm());
+        while let Some(piece) = self.next() {
+            hasher.update(&piece);
+        }
+        let matches = !self.is_complete() || hasher.finish() == *digest;
         self.position = 0;
+        matches
     }
 
     /// Removes it: the blob is where it was to go, or is another one.
-    pub fn remove(self) {
+    pub fn remove(&self) {
         self.file.remove();
     }
 }

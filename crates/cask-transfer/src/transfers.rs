@@ -34,7 +34,8 @@ impl Transfers {
         Self(Arc::new(Inner { root, options, hints }))
     }
 
-    /// What is kept of a blob; `None` if nothing is, or somebody else is at it.
+    /// What is kept of a blob; `None` if nothing is, or somebody else is at it. If all of it is
+    /// kept, it is read once to see that it has its digest.
     pub fn partial(&self, digest: &Digest, size_bytes: u64) -> Option<Partial> {
         let file = self.open(&self.partial_path(digest), Absent::Stays)?;
         let metadata = file.file().metadata().ok()?;
@@ -42,7 +43,12 @@ impl Transfers {
             file.remove();
             return None;
         }
-        Some(Partial::new(file, size_bytes))
+        let mut partial = Partial::new(file, size_bytes);
+        if !partial.may_become(digest) {
+            partial.remove();
+            return None;
+        }
+        Some(partial)
     }
 
     /// Begins to keep a blob; `None` if it is not to be kept: it is too large, the disk is too

@@ -48,7 +48,7 @@ impl KeptUpload {
     }
 
     /// Removes it: the blob is there.
-    pub fn remove(self) {
+    pub fn remove(&self) {
         self.0.remove();
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use cask_image::{Descriptor, Digest, RawManifest};
 use cask_reference::Repository as RepositoryName;
 use cask_registry::{Mount, Selector as Which, UploadOptions, UploadSession};
+use cask_transfer::Transfers;
 use cask_transport::{
     BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
     Result, Transaction,
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::error::of_registry;
 use crate::location::Place;
 use crate::upload::Upload;
+use crate::uploads::{Kept, Uploads};
 
 /// A config up to this size is sent without asking: the manifest, which was asked for, is not
 /// there, so that the config mostly is not either.
@@ -30,26 +32,80 @@ pub(crate) struct DockerTransaction {
     place: Place,
     /// A repository of the same registry that has the image's blobs.
     mountable_from: Option<RepositoryName>,
+    uploads: Uploads,
     /// Uploads that a registry began when it could not mount.
     begun: Mutex<HashMap<Digest, UploadSession>>,
 }
 
 impl DockerTransaction {
-    pub(crate) fn new(place: Place, mountable_from: Option<RepositoryName>) -> Self {
-        Self { place, mountable_from, begun: Mutex::default() }
+    pub(crate) fn new(
+        place: Place,
+        mountable_from: Option<RepositoryName>,
+        transfers: Option<Transfers>,
+    ) -> Self {
+        let uploads = Uploads::new(transfers, place.reference.repository().clone());
+        Self { place, mountable_from, uploads, begun: Mutex::default() }
     }
 
     async fn answer(&self, blob: &BlobSpec) -> Result<Have> {
         let Some(Measured { digest, size }) = &blob.measured else { return Ok(Have::Missing) };
+        // Mounting answers whether the blob is here, too.
+        if let Some(from) = self.uploads.places(digest).await.first() {
+            return Ok(Have::Mountable { from: from.to_string() });
+        }
         let found = match blob.kind {
             BlobKind::Config if *size <= UNASKED_CONFIG_BYTES => None,
             _ => self.place.repository.blob_size(digest).await.map_err(of_registry)?,
         };
-        Ok(match (found, &self.mountable_from) {
-            (Some(found), _) if found == *size => Have::Exact,
-            (None, Some(from)) => Have::Mountable { from: from.to_string() },
+        match (found, &self.mountable_from) {
+            (Some(found), _) if found == *size => {
+                self.uploads.saw(digest, *size);
+                Ok(Have::Exact)
+            }
+            (None, Some(from)) => Ok(Have::Mountable { from: from.to_string() }),
+            _ => self.kept_upload(digest, *size).await,
+        }
+    }
+
+    /// What an earlier process has sent of a blob.
+    async fn kept_upload(&self, digest: &Digest, size: u64) -> Result<Have> {
+        let kept = self.uploads.kept(digest, size).await;
+        let Some(session) = kept.and_then(|kept| kept.session()) else { return Ok(Have::Missing) };
+        let status = self.place.repository.upload_status(&session).await.map_err(of_registry)?;
+        Ok(match status.map(|session| session.received_bytes()) {
+            Some(bytes) if bytes > 0 && bytes <= size => Have::Partial { bytes },
             _ => Have::Missing,
         })
+    }
+
+    /// Asks the repositories that may have a blob, one after the other.
+    async fn mount_from(&self, digest: &Digest, places: &[RepositoryName]) -> Result<bool> {
+        let repository = &self.place.repository;
+        for from in places {
+            let session = match repository.mount(digest, from).await.map_err(of_registry)? {
+                Mount::Mounted => return Ok(true),
+                Mount::Session(session) => Some(session),
+                _ => None,
+            };
+            self.uploads.missed(digest, from);
+            if let Some(session) = session
+                && let Some(other) = self.begun.lock().await.insert(digest.clone(), session)
+            {
+                // One is enough. The registry forgets the other if it is not told, too.
+                let _ = repository.cancel_upload(&other).await;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The upload to go on with: what an earlier process has sent is worth more than an empty one.
+    async fn session(&self, digest: &Digest, kept: Option<&Kept>) -> Option<UploadSession> {
+        let begun = self.begun.lock().await.remove(digest);
+        let Some(session) = kept.and_then(Kept::session) else { return begun };
+        if let Some(begun) = begun {
+            let _ = self.place.repository.cancel_upload(&begun).await;
+        }
+        Some(session)
     }
 
     /// What a manifest is written as.
@@ -86,24 +142,38 @@ impl Transaction for DockerTransaction {
             let written = repository.upload_stream(upload, options).await.map_err(of_registry)?;
             return Ok(Measured { digest: written.digest, size: written.size_bytes });
         };
-        options.session = self.begun.lock().await.remove(&measured.digest);
-        repository.upload(&measured.digest, upload, options).await.map_err(of_registry)?;
+        let Measured { digest, size } = measured;
+        let kept = self.uploads.kept(digest, *size).await;
+        options.session = self.session(digest, kept.as_ref()).await;
+        options.session_sink = kept.as_ref().map(Kept::sink);
+        repository.upload(digest, upload, options).await.map_err(of_registry)?;
+        if let Some(kept) = kept {
+            kept.remove();
+        }
+        self.uploads.saw(digest, *size);
         Ok(measured.clone())
     }
 
     async fn mount(&self, blob: &BlobSpec, from: &str) -> Result<bool> {
-        let Some(Measured { digest, .. }) = &blob.measured else { return Ok(false) };
-        let from = from.parse().map_err(|error: cask_reference::ReferenceError| {
-            Error::new(ErrorKind::InvalidLocation, "mounting from", from).with_source(error)
-        })?;
-        match self.place.repository.mount(digest, &from).await.map_err(of_registry)? {
-            Mount::Mounted => Ok(true),
-            Mount::Session(session) => {
-                self.begun.lock().await.insert(digest.clone(), session);
-                Ok(false)
-            }
-            _ => Ok(false),
+        let Some(Measured { digest, size }) = &blob.measured else { return Ok(false) };
+        let from: RepositoryName =
+            from.parse().map_err(|error: cask_reference::ReferenceError| {
+                Error::new(ErrorKind::InvalidLocation, "mounting from", from).with_source(error)
+            })?;
+        let is_hint = self.mountable_from.as_ref() != Some(&from);
+        let mut places = self.uploads.places(digest).await;
+        places.retain(|place| *place != from);
+        places.insert(0, from);
+        let mut is_there = self.mount_from(digest, &places).await?;
+        if !is_there && is_hint {
+            // It was not asked for before.
+            let found = self.place.repository.blob_size(digest).await.map_err(of_registry)?;
+            is_there = found == Some(*size);
         }
+        if is_there {
+            self.uploads.saw(digest, *size);
+        }
+        Ok(is_there)
     }
 
     async fn write_manifest(&self, manifest: &RawManifest, role: &ManifestRole) -> Result<()> {

@@ -3,9 +3,11 @@
 mod collection;
 mod destination;
 mod error;
+mod kept;
 mod location;
 mod name;
 mod source;
 mod upload;
+mod uploads;
 
 pub use location::{DockerOptions, DockerTransport, Registries};

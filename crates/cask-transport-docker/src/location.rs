@@ -8,6 +8,7 @@ use cask_config::registries::{Access, RegistriesConf};
 use cask_image::MediaType;
 use cask_reference::{Reference, Repository as RepositoryName};
 use cask_registry::{Client, ClientOptions, Repository};
+use cask_transfer::Transfers;
 use cask_transport::{
     Capabilities, Collection, CollectionCapabilities, Error, ErrorKind, LayerForm, Location,
     PolicyIdentity, Result, Transaction, Transport, VerifiedSource, WriteOptions,
@@ -31,6 +32,9 @@ pub struct DockerOptions {
     pub client_elsewhere: Client,
     /// Says which registry a name means.
     pub registries: Registries,
+    /// Where transfers leave what the next process can go on with, and hints at where blobs are;
+    /// with `None` they leave nothing.
+    pub transfers: Option<Transfers>,
 }
 
 /// Gives the configuration of registries. Asked whenever a place is opened, never before, so that
@@ -47,6 +51,7 @@ impl Default for DockerOptions {
             client_elsewhere: client.clone(),
             client,
             registries: Arc::new(move || Ok(Arc::clone(&registries))),
+            transfers: None,
         }
     }
 }
@@ -186,7 +191,8 @@ impl Location for DockerLocation {
             return Err(Error::new(ErrorKind::Unsupported, "reading", self)
                 .with_detail("an unknown digest can only be written"));
         }
-        Ok(VerifiedSource::new(DockerSource::new(self.places(Access::Read)?)))
+        let transfers = self.options.transfers.clone();
+        Ok(VerifiedSource::new(DockerSource::new(self.places(Access::Read)?, transfers)))
     }
 
     async fn begin(&self, options: &WriteOptions) -> Result<Box<dyn Transaction>> {
@@ -195,7 +201,9 @@ impl Location for DockerLocation {
                 .with_detail("an image is written under one name"));
         }
         let from = options.copied_from.as_ref();
-        Ok(Box::new(DockerTransaction::new(self.place()?, self.mountable_from(from))))
+        let from = self.mountable_from(from);
+        let transfers = self.options.transfers.clone();
+        Ok(Box::new(DockerTransaction::new(self.place()?, from, transfers)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {

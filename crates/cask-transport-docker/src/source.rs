@@ -1,16 +1,20 @@
 //! Reading images.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cask_image::{Descriptor, Digest, RawManifest};
 use cask_reference::Tag;
 use cask_registry::Selector as Which;
+use cask_transfer::Transfers;
 use cask_transport::{
     Error, ErrorKind, Result, Selector, Source, UnverifiedBlob, UnverifiedManifest,
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::Mutex;
 
 use crate::error::of_registry;
+use crate::kept::{Keeping, KeptBlob};
 use crate::location::Place;
 
 /// An image in a registry or in one of its mirrors.
@@ -19,6 +23,8 @@ pub(crate) struct DockerSource {
     places: Vec<Place>,
     /// The place that had it, once that is known.
     found: Mutex<Option<Found>>,
+    /// Keeps blobs as far as they have come.
+    keeping: Option<Arc<Keeping>>,
 }
 
 #[derive(Clone)]
@@ -29,8 +35,8 @@ struct Found {
 }
 
 impl DockerSource {
-    pub(crate) fn new(places: Vec<Place>) -> Self {
-        Self { places, found: Mutex::default() }
+    pub(crate) fn new(places: Vec<Place>, transfers: Option<Transfers>) -> Self {
+        Self { places, found: Mutex::default(), keeping: transfers.map(Keeping::new) }
     }
 
     /// The manifest that the name stands for, and the place that has it.
@@ -134,6 +140,11 @@ impl Source for DockerSource {
 
     async fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<UnverifiedBlob> {
         let place = self.place().await?;
+        if let (Some(keeping), 0) = (&self.keeping, offset) {
+            let blob = keeping.open(&place.repository, descriptor).await?;
+            let stream = stream::try_unfold(blob, KeptBlob::next);
+            return Ok(UnverifiedBlob::from_stream(stream.boxed()));
+        }
         let blob = place.repository.blob(&descriptor.digest, Some(descriptor.size), offset);
         let stream = blob.await.map_err(of_registry)?.into_stream();
         Ok(UnverifiedBlob::from_stream(stream.map(|chunk| chunk.map_err(of_registry)).boxed()))

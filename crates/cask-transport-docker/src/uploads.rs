@@ -1,0 +1,113 @@
+//! What is known before an upload, and what is kept of it.
+
+use std::sync::Arc;
+
+use cask_reference::{Digest, Repository as RepositoryName};
+use cask_registry::{SessionSink, UploadSession};
+use cask_transfer::{Hint, KeptUpload, Transfers};
+use cask_transport::blocking;
+
+use crate::kept::UNREMEMBERED_BYTES;
+
+/// Blobs below this size are sent again from their start: 4 MiB.
+const LEAST_BYTES: u64 = 4 << 20;
+
+/// The most repositories that are asked for a blob.
+const MOST_PLACES: usize = 3;
+
+/// What uploads to one repository leave behind, and find.
+pub(crate) struct Uploads {
+    transfers: Option<Transfers>,
+    repository: RepositoryName,
+    seen: std::sync::Mutex<Vec<Hint>>,
+}
+
+impl Uploads {
+    pub(crate) fn new(transfers: Option<Transfers>, repository: RepositoryName) -> Self {
+        Self { transfers, repository, seen: std::sync::Mutex::default() }
+    }
+
+    /// Other repositories of the registry that may have a blob; none if this one may.
+    pub(crate) async fn places(&self, digest: &Digest) -> Vec<RepositoryName> {
+        let registry = self.repository.domain().to_owned();
+        let digest = digest.clone();
+        let mut found = self
+            .ask(move |known| known.repositories_with(&digest, &registry))
+            .await
+            .unwrap_or_default();
+        if found.contains(&self.repository) {
+            return Vec::new();
+        }
+        found.truncate(MOST_PLACES);
+        found
+    }
+
+    /// The upload of a blob that an earlier process began, or that may be begun.
+    pub(crate) async fn kept(&self, digest: &Digest, size: u64) -> Option<Kept> {
+        if size < LEAST_BYTES {
+            return None;
+        }
+        let (repository, digest) = (self.repository.clone(), digest.clone());
+        let upload = self.ask(move |known| known.upload(&repository, &digest)).await??;
+        Some(Kept(Arc::new(upload)))
+    }
+
+    /// Notes that a blob is in the repository.
+    pub(crate) fn saw(&self, digest: &Digest, size: u64) {
+        if size > UNREMEMBERED_BYTES {
+            self.note(Hint::Place { digest: digest.clone(), repository: self.repository.clone() });
+        }
+    }
+
+    /// Notes that a repository does not give a blob.
+    pub(crate) fn missed(&self, digest: &Digest, repository: &RepositoryName) {
+        self.note(Hint::Gone { digest: digest.clone(), repository: repository.clone() });
+    }
+
+    fn note(&self, hint: Hint) {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(hint);
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Transfers) -> T + Send + 'static,
+    ) -> Option<T> {
+        let transfers = self.transfers.clone()?;
+        blocking(move || Ok(ask(&transfers))).await.ok()
+    }
+}
+
+/// Also what was done before a copy failed may be of use to the next one.
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        let seen = self.seen.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let (Some(transfers), false) = (&self.transfers, seen.is_empty()) {
+            transfers.remember(seen);
+        }
+    }
+}
+
+/// An upload that another process may go on with.
+pub(crate) struct Kept(Arc<KeptUpload>);
+
+impl Kept {
+    /// Where it was.
+    pub(crate) fn session(&self) -> Option<UploadSession> {
+        serde_json::from_slice(&self.0.read()?).ok()
+    }
+
+    /// Keeps every new state.
+    pub(crate) fn sink(&self) -> SessionSink {
+        let upload = Arc::clone(&self.0);
+        Arc::new(move |session| {
+            if let Ok(bytes) = serde_json::to_vec(session) {
+                upload.write(&bytes);
+            }
+        })
+    }
+
+    /// Forgets it: the blob is there.
+    pub(crate) fn remove(&self) {
+        self.0.remove();
+    }
+}
