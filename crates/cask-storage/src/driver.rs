@@ -2,6 +2,7 @@
 
 pub(crate) mod overlay;
 pub(crate) mod overlay_mount;
+pub(crate) mod vfs;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};

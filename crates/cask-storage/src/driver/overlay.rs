@@ -1,5 +1,6 @@
 //! The overlay driver.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -54,68 +55,65 @@ pub(crate) fn paths(place: &Place, id: &Id) -> Vec<PathBuf> {
     link.into_iter().chain([place.layer_directory(id)]).collect()
 }
 
-/// What the driver needs to make a layer.
-#[derive(Debug)]
-pub(crate) struct NewLayer<'a> {
-    pub(crate) id: &'a Id,
-    /// The layers below, the nearest first.
-    pub(crate) lowers: &'a [Id],
-    /// Its files, to be moved to their place; `None` for an empty layer, to be written to.
-    pub(crate) files: Option<&'a Path>,
+/// How the layers below a layer are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lowers {
+    /// Short links, for releases before 1.63.
+    links: String,
+    /// IDs, for those since.
+    layers: String,
 }
 
-/// Makes a layer from files that lie ready.
-///
-/// Old releases find the layers below by `lower`, new ones by `lower-layers`: both are written.
-/// Nothing is synced: whoever calls this does that before the record says that the layer is
-/// complete.
-pub(crate) fn make(store: &Inner, place: &Place, layer: &NewLayer<'_>) -> Result<()> {
-    let directory = place.layer_directory(layer.id);
+impl Lowers {
+    /// How these layers are found, the nearest first. `fresh` are short links of layers that are
+    /// not in their place yet.
+    pub(crate) fn of(store: &Inner, lowers: &[Id], fresh: &HashMap<Id, String>) -> Result<Self> {
+        let links = lowers.iter().map(|id| {
+            if let Some(link) = fresh.get(id) {
+                return Ok(format!("l/{link}"));
+            }
+            let place = store.place_of_layer(id)?;
+            let link = link_name(place, id).filter(|link| link_target(place, link).is_some());
+            let link = link.or_else(|| relink(place, id)).ok_or_else(|| {
+                Error::new(ErrorKind::Corrupt, "finding the short link of layer", id)
+                    .with_detail("its file link is missing or makes no sense")
+            })?;
+            Ok(format!("l/{link}"))
+        });
+        let links = links.collect::<Result<Vec<_>>>()?.join(":");
+        let layers: Vec<&str> = lowers.iter().map(Id::as_str).collect();
+        Ok(Self { links, layers: layers.join(":") })
+    }
+
+    /// Writes it down in a layer's directory.
+    pub(crate) fn write(&self, directory: &Path) -> Result<()> {
+        // Old releases find the layers below by one file, new ones by the other.
+        write(&directory.join("lower"), &self.links)?;
+        write(&directory.join("lower-layers"), &self.layers)
+    }
+}
+
+/// Puts beside a layer's files whatever the driver needs, before the directory gets its place.
+pub(crate) fn prepare(directory: &Path, link: &str, lowers: &Lowers) -> Result<()> {
+    write(&directory.join("link"), link)?;
+    make_directory(&directory.join("work"), 0o700)?;
+    make_directory(&directory.join("merged"), 0o700)?;
+    if lowers.layers.is_empty() {
+        return make_directory(&directory.join("empty"), 0o700);
+    }
+    lowers.write(directory)
+}
+
+/// Gives a directory that was prepared its place.
+pub(crate) fn put(place: &Place, id: &Id, directory: &Path, link: &str) -> Result<()> {
     let links = place.driver_directory().join("l");
     if !links.is_dir() {
         file::make_directories(&links, 0o755)?;
     }
-    make_directory(&directory, 0o700)?;
-    let files = directory.join("diff");
-    match layer.files {
-        Some(staged) => {
-            fs::rename(staged, &files).map_err(|error| Error::io(error, "placing", &files))?;
-        }
-        None => make_empty_files(store, place, layer, &files)?,
-    }
-    let link = loop {
-        let link = random::link_name();
-        match symlink(format!("../{}/diff", layer.id), links.join(&link)) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            made => {
-                made.map_err(|error| Error::io(error, "linking", &links.join(&link)))?;
-                break link;
-            }
-        }
-    };
-    write(&directory.join("link"), &link)?;
-    make_directory(&directory.join("work"), 0o700)?;
-    make_directory(&directory.join("merged"), 0o700)?;
-    if layer.lowers.is_empty() {
-        return make_directory(&directory.join("empty"), 0o700);
-    }
-    write(&directory.join("lower"), &lower(store, layer.lowers)?)?;
-    let lowers: Vec<&str> = layer.lowers.iter().map(Id::as_str).collect();
-    write(&directory.join("lower-layers"), &lowers.join(":"))
-}
-
-/// The short links of the layers below.
-fn lower(store: &Inner, lowers: &[Id]) -> Result<String> {
-    let links = lowers.iter().map(|id| {
-        let place = store.place_of_layer(id)?;
-        let link = link_name(place, id).or_else(|| relink(place, id));
-        let link = link.ok_or_else(|| {
-            Error::new(ErrorKind::Corrupt, "finding the short link of layer", id)
-                .with_detail("its file link is missing or makes no sense")
-        })?;
-        Ok(format!("l/{link}"))
-    });
-    Ok(links.collect::<Result<Vec<_>>>()?.join(":"))
+    let target = place.layer_directory(id);
+    fs::rename(directory, &target).map_err(|error| Error::io(error, "placing", &target))?;
+    let path = links.join(link);
+    symlink(format!("../{id}/diff"), &path).map_err(|error| Error::io(error, "linking", &path))
 }
 
 /// Gives a layer that lost its short link a new one.
@@ -127,21 +125,6 @@ fn relink(place: &Place, id: &Id) -> Option<String> {
     symlink(format!("../{id}/diff"), place.driver_directory().join("l").join(&link)).ok()?;
     write(&place.layer_directory(id).join("link"), &link).ok()?;
     Some(link)
-}
-
-/// Makes the directory of an empty layer, with the mode and the owner of its parent's.
-fn make_empty_files(
-    store: &Inner,
-    place: &Place,
-    layer: &NewLayer<'_>,
-    files: &Path,
-) -> Result<()> {
-    let _ = place;
-    make_directory(files, 0o555)?;
-    match layer.lowers.first() {
-        Some(parent) => inherit(store, parent, files),
-        None => Ok(()),
-    }
 }
 
 /// Gives a directory of files the mode and the owner of a layer's.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cask_image::{
-    Algorithm, Descriptor, Digest, Hasher, ImageConfig, ImageFormat, ImageManifest, LayerCompression, MediaType,
-    RawManifest,
+    Algorithm, Descriptor, Digest, Hasher, ImageConfig, ImageFormat, ImageManifest,
+    LayerCompression, MediaType, RawManifest,
 };
 use cask_storage::{DriverKind, Store, StoreOptions};
 
@@ -209,7 +209,11 @@ impl TestImage {
         let config = config.encode().to_vec();
         let layers: Vec<Vec<u8>> = tars.iter().map(|tar| gzip(tar)).collect();
         let descriptors = layers.iter().map(|layer| {
-            Descriptor::new(MediaType::OciLayer(LayerCompression::Gzip), sha256(layer), layer.len() as u64)
+            Descriptor::new(
+                MediaType::OciLayer(LayerCompression::Gzip),
+                sha256(layer),
+                layer.len() as u64,
+            )
         });
         let config_descriptor =
             Descriptor::new(MediaType::OciConfig, sha256(&config), config.len() as u64);

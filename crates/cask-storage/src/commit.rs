@@ -1,0 +1,305 @@
+//! Taking what was staged into the store.
+//!
+//! Everything long is done before any lock is taken: directories are prepared where they are
+//! staged, big data is written beside them, and one `syncfs` puts all of it on the disk. Under the
+//! locks there is nothing but renaming and two writes of `layers.json` and one of `images.json`.
+//! A layer's record says that it is incomplete until its files have their place, so whoever comes
+//! after a crash takes it away; an image's record is written when everything else is there.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::big_data;
+use crate::book::Book;
+use crate::cache::not_found;
+use crate::delete::{Trash, TrashOf, discard_layer};
+use crate::driver::overlay::{self, Lowers};
+use crate::driver::{copy_owner_and_mode, vfs};
+use crate::layers::MAX_CHAIN;
+use crate::names::{IMAGE_PLACE, assign_names, deduplicated, note_data, write_data};
+use crate::new_image::{NewImage, NewLayer};
+use crate::order::{Held, Writing};
+use crate::place::Kind;
+use crate::record::{ImageRecord, LayerRecord};
+use crate::staged::{StagedLayer, now};
+use crate::store::Inner;
+use crate::temp::TempDir;
+use crate::{DriverKind, Durability, Error, ErrorKind, Id, Image, Result, Store, file, random};
+
+/// A staged layer that is ready to get its place.
+#[derive(Debug)]
+struct Ready<'a> {
+    id: Id,
+    /// The layers below, the nearest first.
+    lowers: Vec<Id>,
+    staged: &'a StagedLayer,
+    /// What becomes the layer's directory.
+    directory: PathBuf,
+    /// The name of its short link.
+    link: String,
+    found_by: Lowers,
+}
+
+type LayersAndImages<'s> = Held<'s, Writing, Writing>;
+
+impl Store {
+    /// Takes an image with its layers into the store, all or nothing, and gives it its names.
+    ///
+    /// Layers that somebody else stored meanwhile are taken from there. An image that is there
+    /// already gets the names and whatever files are new; its record is kept.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DigestMismatch`] where layers or files are not what the config and their keys
+    /// say; [`ErrorKind::NotFound`] where a layer that should be present is not, or no longer;
+    /// [`ErrorKind::InvalidName`]; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn commit_image(&self, image: NewImage) -> Result<Image> {
+        let inner = &self.inner;
+        image.check()?;
+        let names = deduplicated(image.names.clone())?;
+        let ids = image.layer_ids()?;
+        if ids.len() > MAX_CHAIN {
+            return Err(Error::new(ErrorKind::LimitExceeded, "storing the image", &image.id)
+                .with_detail(format!("it has {} layers, {MAX_CHAIN} are allowed", ids.len())));
+        }
+        let ready = self.make_ready(&ids, &image.layers)?;
+        let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let data = stage_data(&mut records, &image)?;
+        if inner.options.durability == Durability::Full {
+            file::sync_file_system(inner.places[IMAGE_PLACE].root())?;
+        }
+        let mut trash = Trash::default();
+        let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
+        self.put_layers(&held, &ids, ready, &mut trash)?;
+        let record = self.put_image(&held, &image, &ids, names, &data, &mut trash)?;
+        drop(held);
+        trash.empty()?;
+        self.refill_reserve();
+        Ok(self.image_view(IMAGE_PLACE, &record))
+    }
+
+    /// Prepares the directories of all layers that are not in the store.
+    fn make_ready<'a>(&self, ids: &[Id], layers: &'a [NewLayer]) -> Result<Vec<Ready<'a>>> {
+        let mut ready: Vec<Ready<'a>> = Vec::new();
+        let mut fresh = HashMap::new();
+        for (index, layer) in layers.iter().enumerate() {
+            let NewLayer::Staged(staged) = layer else { continue };
+            if self.layer(&ids[index])?.is_some() {
+                continue;
+            }
+            let lowers: Vec<Id> = ids[..index].iter().rev().cloned().collect();
+            let parent = match (lowers.first(), ready.last()) {
+                (None, _) => None,
+                (Some(parent), Some(last)) if *parent == last.id => Some(last.files(self.driver())),
+                (Some(parent), _) => Some(self.inner.place_of_layer(parent)?.layer_files(parent)),
+            };
+            if let Some(parent) = parent.as_deref().filter(|_| !staged.0.facts.has_root) {
+                copy_owner_and_mode(parent, &staged.files(), self.options().rootless)?;
+            }
+            let link = random::link_name();
+            let (directory, found_by) = match self.driver() {
+                DriverKind::Overlay => {
+                    let found_by = Lowers::of(&self.inner, &lowers, &fresh)?;
+                    overlay::prepare(&staged.0.directory, &link, &found_by)?;
+                    (staged.0.directory.clone(), found_by)
+                }
+                DriverKind::Vfs => (self.whole_tree(staged, parent.as_deref())?, Lowers::default()),
+            };
+            fresh.insert(ids[index].clone(), link.clone());
+            let id = ids[index].clone();
+            ready.push(Ready { id, lowers, staged, directory, link, found_by });
+        }
+        Ok(ready)
+    }
+
+    /// Puts a layer's files over a copy of its parent's.
+    fn whole_tree(&self, staged: &StagedLayer, parent: Option<&Path>) -> Result<PathBuf> {
+        let rootless = self.options().rootless;
+        let tree = staged.0.directory.join("tree");
+        match parent {
+            Some(parent) => vfs::copy_tree(parent, &tree, rootless)?,
+            None => fs::create_dir(&tree)
+                .map_err(|error| Error::io(error, "making the directory", &tree))?,
+        }
+        vfs::merge(&staged.files(), &tree, rootless)?;
+        Ok(tree)
+    }
+
+    /// Gives the layers their places and their records.
+    fn put_layers(
+        &self,
+        held: &LayersAndImages<'_>,
+        ids: &[Id],
+        ready: Vec<Ready<'_>>,
+        trash: &mut Trash,
+    ) -> Result<()> {
+        let mut book = held.layer_book()?;
+        discard_incomplete(&self.inner, held, &mut book, trash)?;
+        let is_there = |book: &Book<LayerRecord>, id: &Id| match book.by_id(id.as_str()) {
+            Some(_) => Ok(true),
+            None => Ok(self.layer(id)?.is_some()),
+        };
+        let mut wanted = Vec::new();
+        for ready in ready {
+            if !is_there(&book, &ready.id)? {
+                wanted.push(ready);
+            }
+        }
+        let coming: HashSet<&Id> = wanted.iter().map(|ready| &ready.id).collect();
+        for id in ids {
+            if !coming.contains(id) && !is_there(&book, id)? {
+                return Err(not_found("storing the image on layer", id)
+                    .with_hint("somebody deleted it meanwhile: try again"));
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for ready in &wanted {
+            let mut record = ready.staged.record(ready.id.clone(), ready.lowers.first().cloned());
+            record.set_incomplete(true);
+            book.put(IMAGE_PLACE, record);
+        }
+        held.save_layers(&mut book)?;
+        for ready in &wanted {
+            self.put_layer(ready, &wanted, trash)?;
+            book.change(&ready.id, |record| record.set_incomplete(false));
+        }
+        self.sync_places()?;
+        held.save_layers(&mut book)
+    }
+
+    fn put_layer(&self, ready: &Ready<'_>, all: &[Ready<'_>], trash: &mut Trash) -> Result<()> {
+        let place = &self.inner.places[IMAGE_PLACE];
+        // Whatever is there is nobody's.
+        discard_layer(&self.inner, IMAGE_PLACE, &ready.id, trash)?;
+        match self.driver() {
+            DriverKind::Overlay => {
+                // Somebody else may have stored one of those below, with another link.
+                let fresh = all.iter().map(|ready| (ready.id.clone(), ready.link.clone()));
+                let found_by = Lowers::of(&self.inner, &ready.lowers, &fresh.collect())?;
+                if found_by != ready.found_by {
+                    found_by.write(&ready.directory)?;
+                }
+                overlay::put(place, &ready.id, &ready.directory, &ready.link)?;
+            }
+            DriverKind::Vfs => {
+                let target = place.layer_directory(&ready.id);
+                file::make_directories(target.parent().unwrap_or(&target), 0o700)?;
+                fs::rename(&ready.directory, &target)
+                    .map_err(|error| Error::io(error, "placing", &target))?;
+            }
+        }
+        let tar_split = place.tar_split_path(&ready.id);
+        fs::rename(&ready.staged.0.tar_split, &tar_split)
+            .map_err(|error| Error::io(error, "placing", &tar_split))
+    }
+
+    /// Puts on the disk which directories have which names.
+    fn sync_places(&self) -> Result<()> {
+        if self.options().durability == Durability::None {
+            return Ok(());
+        }
+        let place = &self.inner.places[IMAGE_PLACE];
+        let driver = place.driver_directory();
+        let below = match self.driver() {
+            DriverKind::Overlay => driver.join("l"),
+            DriverKind::Vfs => driver.join("dir"),
+        };
+        file::sync_directory(&below)?;
+        file::sync_directory(&driver)
+    }
+
+    /// Gives the image its files and its record.
+    fn put_image(
+        &self,
+        held: &LayersAndImages<'_>,
+        image: &NewImage,
+        layers: &[Id],
+        names: Vec<String>,
+        data: &Path,
+        trash: &mut Trash,
+    ) -> Result<std::sync::Arc<ImageRecord>> {
+        let mut book = held.image_book()?;
+        let known = book.by_id(image.id.as_str()).cloned();
+        let mut record = match &known {
+            Some(known) => ImageRecord::clone(known),
+            None => {
+                let mut record = ImageRecord::new(image.id.clone());
+                record.digest.clone_from(&image.digest);
+                record.created = image.created.or_else(now);
+                record.top_layer = layers.last().cloned();
+                record
+            }
+        };
+        image.metadata.clone_into(&mut record.metadata);
+        self.place_data(image, known.as_deref(), data, trash)?;
+        for (key, bytes) in &image.data {
+            note_data(&mut record, key, bytes);
+        }
+        let mut all = names;
+        all.extend(record.names.iter().cloned());
+        book.put(IMAGE_PLACE, record);
+        assign_names(&mut book, &image.id, deduplicated(all)?);
+        held.save_images(&mut book)?;
+        let record = book.by_id(image.id.as_str()).cloned();
+        Ok(record.expect("it was just put there"))
+    }
+
+    fn place_data(
+        &self,
+        image: &NewImage,
+        known: Option<&ImageRecord>,
+        data: &Path,
+        trash: &mut Trash,
+    ) -> Result<()> {
+        let place = &self.inner.places[IMAGE_PLACE];
+        let directory = place.big_data_directory(Kind::Image, &image.id);
+        if known.is_some() {
+            return image.data.iter().try_for_each(|(key, bytes)| {
+                write_data(&self.inner, IMAGE_PLACE, &image.id, key, bytes)
+            });
+        }
+        trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;
+        fs::rename(data, &directory).map_err(|error| Error::io(error, "placing", &directory))
+    }
+}
+
+impl Ready<'_> {
+    fn files(&self, driver: DriverKind) -> PathBuf {
+        match driver {
+            DriverKind::Overlay => self.staged.files(),
+            DriverKind::Vfs => self.directory.clone(),
+        }
+    }
+}
+
+/// Writes the files of an image where they are staged.
+fn stage_data(records: &mut TempDir, image: &NewImage) -> Result<PathBuf> {
+    let directory = records.next_path("image");
+    file::make_directories(&directory, 0o700)?;
+    for (key, bytes) in &image.data {
+        // All of them are synced together.
+        file::replace(&directory.join(big_data::file_name(key)), bytes, 0o600, Durability::None)?;
+    }
+    Ok(directory)
+}
+
+/// Takes away what the dead left half made or half deleted. Whoever holds the write lock knows
+/// that nobody works on it.
+fn discard_incomplete(
+    store: &Inner,
+    held: &LayersAndImages<'_>,
+    book: &mut Book<LayerRecord>,
+    trash: &mut Trash,
+) -> Result<()> {
+    let incomplete = book.records().filter(|layer| layer.is_incomplete());
+    let incomplete: Vec<Id> = incomplete.map(|layer| layer.id.clone()).collect();
+    for id in &incomplete {
+        let Some(place) = book.place_of(id.as_str()) else { continue };
+        discard_layer(store, place, id, trash)?;
+        book.remove(id);
+    }
+    if incomplete.is_empty() { Ok(()) } else { held.save_layers(book) }
+}
