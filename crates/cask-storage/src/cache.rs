@@ -4,7 +4,7 @@
 //! read without a lock. A file that makes no sense is answered from its last good generation and
 //! from what lies on the disk, so that one bad file never takes the store down.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::file::{self, MAX_JSON_BYTES, Stamp};
@@ -37,10 +37,6 @@ pub(crate) struct Loaded<R> {
 impl<R: Record> Cache<R> {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, last: Mutex::new(None) }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The file's state now.
@@ -97,24 +93,30 @@ impl<R: Record> Cache<R> {
         Ok(())
     }
 
-    /// Gives the file that is about to be replaced a second name. A disk that is full, or a file
-    /// system without links, must not keep anybody from writing.
+    /// Gives the file that is about to be replaced a second name: one that makes no sense another
+    /// than the last good one. A disk that is full, or a file system without links, must not keep
+    /// anybody from writing.
     fn keep_backup(&self) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_none_or(|last| last.damage.is_some()) {
-            return;
-        }
-        let backup = self.backup_path();
-        let temporary = backup.with_extension("bak.new");
+        let Some(last) = last.as_ref() else { return };
+        let kept = match last.damage {
+            None => self.backup_path(),
+            Some(_) => self.sibling(".damaged"),
+        };
+        let temporary = self.sibling(".bak.new");
         let _ = std::fs::remove_file(&temporary);
         if std::fs::hard_link(&self.path, &temporary).is_ok() {
-            let _ = std::fs::rename(&temporary, &backup);
+            let _ = std::fs::rename(&temporary, &kept);
         }
     }
 
-    pub(crate) fn backup_path(&self) -> PathBuf {
+    fn backup_path(&self) -> PathBuf {
+        self.sibling(BACKUP_SUFFIX)
+    }
+
+    fn sibling(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
-        path.push(BACKUP_SUFFIX);
+        path.push(suffix);
         path.into()
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn sweep(root: &Path) -> Result<usize> {
 }
 
 /// Directories and lock files below a root, by the end of their name; some may be in use.
-pub(crate) fn stale(root: &Path) -> Result<Vec<String>> {
+fn stale(root: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if is_missing(&error) => return Ok(Vec::new()),
@@ -120,6 +120,21 @@ pub(crate) fn stale(root: &Path) -> Result<Vec<String>> {
     suffixes.sort();
     suffixes.dedup();
     Ok(suffixes)
+}
+
+/// Directories that nobody works with any more.
+pub(crate) fn abandoned(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut abandoned = Vec::new();
+    for suffix in stale(root)? {
+        let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
+        let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
+        // Asking for the lock would make its file.
+        let is_free = !lock_path.exists() || Lock::try_acquire(&lock_path)?.is_some();
+        if is_free && directory.exists() {
+            abandoned.push(directory);
+        }
+    }
+    Ok(abandoned)
 }
 
 /// Deletes a directory and all in it, or a file; nothing is no error.

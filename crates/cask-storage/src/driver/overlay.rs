@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::place::Place;
+use crate::record::LayerRecord;
 use crate::store::Inner;
 use crate::{Error, ErrorKind, Id, Result, file, random};
 
@@ -169,4 +170,24 @@ pub(crate) fn lower_directories(store: &Inner, id: &Id, lowers: &[Id]) -> Result
         directories.push(own.layer_directory(id).join("empty"));
     }
     Ok(directories)
+}
+
+/// What is wrong with how a layer and those below it are found; `None` where all is well.
+pub(crate) fn wrong_link(store: &Inner, place: &Place, layer: &LayerRecord) -> Option<String> {
+    let directory = place.layer_directory(&layer.id);
+    let Some(link) = link_name(place, &layer.id) else {
+        return Some("its file link is missing or makes no sense".to_owned());
+    };
+    if link_target(place, &link).as_ref() != Some(&layer.id) {
+        return Some(format!("its short link l/{link} is missing"));
+    }
+    layer.parent.as_ref()?;
+    let Some(lower) = text(&directory.join("lower")) else {
+        return Some("its file lower is missing".to_owned());
+    };
+    let lost = lower.split(':').find(|lower| {
+        let link = lower.strip_prefix("l/").unwrap_or(lower);
+        !store.places.iter().any(|place| link_target(place, link).is_some())
+    });
+    lost.map(|lost| format!("it is upon {lost}, which is missing"))
 }

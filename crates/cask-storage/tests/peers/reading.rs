@@ -5,7 +5,7 @@ use cask_storage::{DriverKind, ErrorKind, StorageReference};
 
 use crate::support::{TestImage, TestStore, peers_are_there, skopeo, usual_layers};
 
-fn filled(driver: DriverKind) -> (TestStore, TestImage) {
+pub(crate) fn filled(driver: DriverKind) -> (TestStore, TestImage) {
     let store = TestStore::new(driver);
     let image = TestImage::new(&usual_layers());
     let layout = image.write_layout(&store.directory().join("layout"));

@@ -1,0 +1,156 @@
+//! What goes wrong with stores of the peers is found, and taken away.
+
+use std::fs;
+use std::time::Duration;
+
+use cask_storage::{CheckOptions, DriverKind, Problem, ProblemKind, PruneOptions, Store};
+
+use crate::reading::filled;
+use crate::support::{TestStore, peers_are_there};
+
+fn kinds(store: &Store) -> Vec<ProblemKind> {
+    let mut options = CheckOptions::default();
+    options.verify_data = true;
+    let kind = |problem: &Problem| problem.kind;
+    store.check(&options).unwrap().iter().map(kind).collect()
+}
+
+/// Spoils a store of one image with two layers, and says what is found then.
+fn check(spoil: impl FnOnce(&TestStore, &Store), expected: &[ProblemKind]) {
+    let (peers, _) = filled(DriverKind::Overlay);
+    let store = peers.open();
+    assert_eq!(kinds(&store), []);
+    spoil(&peers, &store);
+    assert_eq!(kinds(&peers.open()), expected);
+}
+
+fn image_directory(peers: &TestStore, store: &Store) -> std::path::PathBuf {
+    peers.root().join("overlay-images").join(store.images().unwrap()[0].id.as_str())
+}
+
+fn top(store: &Store) -> String {
+    store.images().unwrap()[0].top_layer.as_ref().unwrap().to_string()
+}
+
+#[test]
+fn what_is_broken_is_named() {
+    use ProblemKind::{
+        ImageDataChanged, ImageWithoutData, ImageWithoutLayer, LayerWithoutFiles, LayerWithoutLink,
+        LayerWithoutTarSplit,
+    };
+    if !peers_are_there() {
+        return;
+    }
+    let overlay = |peers: &TestStore| peers.root().join("overlay");
+    check(
+        |peers, store| fs::write(image_directory(peers, store).join("manifest"), "x").unwrap(),
+        &[ImageDataChanged],
+    );
+    check(
+        |peers, store| fs::remove_file(image_directory(peers, store).join("manifest")).unwrap(),
+        &[ImageWithoutData],
+    );
+    check(
+        |peers, store| fs::remove_file(overlay(peers).join(top(store)).join("link")).unwrap(),
+        &[LayerWithoutLink],
+    );
+    check(
+        |peers, store| fs::remove_dir_all(overlay(peers).join(top(store))).unwrap(),
+        &[LayerWithoutFiles],
+    );
+    check(
+        |peers, store| {
+            let name = format!("{}.tar-split.gz", top(store));
+            fs::remove_file(peers.root().join("overlay-layers").join(name)).unwrap();
+        },
+        &[LayerWithoutTarSplit],
+    );
+    check(
+        |peers, store| {
+            let path = peers.root().join("overlay-layers/layers.json");
+            let text = fs::read_to_string(&path).unwrap();
+            let end = text.find("},{").unwrap();
+            assert!(text[end..].contains(&top(store)));
+            fs::write(path, format!("{}}}]", &text[..end])).unwrap();
+        },
+        &[
+            ImageWithoutLayer,
+            // The base, which nothing leads to any more, and what the record named.
+            ProblemKind::UnusedLayer,
+            ProblemKind::Orphan,
+            ProblemKind::Orphan,
+        ],
+    );
+}
+
+#[test]
+fn damaged_files_are_answered_from_the_disk() {
+    if !peers_are_there() {
+        return;
+    }
+    let cases: [(&str, &[u8]); 5] = [
+        ("overlay-images/images.json", b""),
+        ("overlay-images/images.json", b"[{\"id\":\"4"),
+        ("overlay-layers/layers.json", b""),
+        ("overlay-layers/layers.json", b"garbage"),
+        ("overlay-layers/layers.json", b"\xff\0"),
+    ];
+    for (file, bytes) in cases {
+        let (peers, made) = filled(DriverKind::Overlay);
+        let before = peers.open().images().unwrap()[0].clone();
+        fs::write(peers.root().join(file), bytes).unwrap();
+        let store = peers.open();
+        let image = store.images().unwrap()[0].clone();
+        assert_eq!(image.top_layer, before.top_layer);
+        assert_eq!(image.big_data_digests, before.big_data_digests);
+        let chain = store.layer_chain(image.top_layer.as_ref().unwrap()).unwrap();
+        let digests: Vec<_> = chain.iter().rev().filter_map(|l| l.diff_digest.clone()).collect();
+        assert_eq!(digests, made.diff_ids);
+        assert_eq!(store.take_warnings().len(), 1, "{file}");
+        // The first change mends it, for the peers too.
+        store.set_names(&image.id, &["localhost/again:1".to_owned()]).unwrap();
+        if file.contains("layers") {
+            continue;
+        }
+        assert_eq!(peers.podman(&["images", "-q"]).len(), 12);
+        peers.podman(&["rmi", "localhost/again:1"]);
+        assert!(peers.driver_entries().is_empty());
+    }
+}
+
+#[test]
+fn waste_is_found_and_taken_away() {
+    if !peers_are_there() {
+        return;
+    }
+    let (peers, _) = filled(DriverKind::Overlay);
+    let store = peers.open();
+    let root = peers.root();
+    let id = "f".repeat(64);
+    for kind in ["overlay", "overlay-images", "overlay-containers"] {
+        fs::create_dir_all(root.join(kind).join(&id)).unwrap();
+    }
+    fs::write(root.join("overlay-layers").join(format!("{id}.tar-split.gz")), "x").unwrap();
+    fs::write(root.join("overlay-layers/.tmp-layers.json123"), "x").unwrap();
+    fs::create_dir_all(root.join("overlay/tempdirs/temp-dir-1/0-addition")).unwrap();
+    fs::write(root.join("overlay/tempdirs/lock-1"), "").unwrap();
+    // An image whose record is lost leaves its layers.
+    fs::write(root.join("overlay-images/images.json"), "[]").unwrap();
+    let mut expected = vec![ProblemKind::UnusedLayer; 2];
+    expected.extend([ProblemKind::Orphan; 6]);
+    expected.push(ProblemKind::Leftover);
+    let mut found = kinds(&store);
+    found.sort();
+    assert_eq!(found, expected);
+
+    let young = store.prune(&PruneOptions::default()).unwrap();
+    assert_eq!(young.removed.len(), 1, "{young:?}");
+    let mut options = PruneOptions::default();
+    options.older_than = Duration::ZERO;
+    let pruned = store.prune(&options).unwrap();
+    assert_eq!(pruned.removed.len(), 8);
+    assert!(pruned.bytes() > 100_000);
+    assert_eq!(kinds(&store), []);
+    assert!(peers.driver_entries().is_empty());
+    assert_eq!(peers.podman(&["images", "-aq"]), "");
+}
