@@ -2,6 +2,7 @@
 
 mod compression;
 mod error;
+mod members;
 mod pipeline;
 
 pub use compression::{
@@ -9,4 +10,8 @@ pub use compression::{
     compress, decompress, detect_reader,
 };
 pub use error::{Error, ErrorKind, Limit, Operation};
+pub use members::{
+    Entry, Fragment, Member, MemberKind, MemberLimits, Members, Observe, Payload, TarError,
+    TarErrorKind, Timestamp,
+};
 pub use pipeline::{PipelinedReader, pipelined};
