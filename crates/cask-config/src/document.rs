@@ -129,6 +129,15 @@ impl<'d> Table<'d> {
         })
     }
 
+    /// A whole number, or a string that is one.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<Found<i64>>, Error> {
+        self.typed(name, "a whole number", |value| match value {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+            DeValue::String(text) => text.parse().ok(),
+            _ => None,
+        })
+    }
+
     /// The strings of an array.
     pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<Found<String>>>, Error> {
         let Some(found) = self.get(name)? else { return Ok(None) };

@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod file;
 pub mod registries;
+pub mod storage;
 
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
