@@ -115,7 +115,9 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command.env("HOME", session().join("home")).env("TMPDIR", session().join("tmp"));
     let settings = ["CI", "NO_COLOR", "SOURCE_DATE_EPOCH"];
     let directories = ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"];
-    settings.iter().chain(&directories).for_each(|name| drop(command.env_remove(name)));
+    for name in settings.iter().chain(&directories) {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null());
     command
 }

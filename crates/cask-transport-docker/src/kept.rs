@@ -177,10 +177,14 @@ impl KeptBlob {
         {
             self.decide(since.elapsed()).await;
         }
-        while self.held.length >= PIECE_BYTES && !matches!(self.keep, Keep::No) {
+        while self.held.length >= PIECE_BYTES && self.is_kept() {
             let piece = self.held.take(PIECE_BYTES);
             self.write(piece).await;
         }
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self.keep, Keep::Yes(_) | Keep::Writing(_))
     }
 
     async fn decide(&mut self, elapsed: Duration) {
@@ -227,7 +231,7 @@ impl KeptBlob {
 
     /// Keeps what is left at the end of the blob.
     async fn whole(&mut self) -> Option<Partial> {
-        if self.held.length > 0 && matches!(self.keep, Keep::Yes(_) | Keep::Writing(_)) {
+        if self.held.length > 0 && self.is_kept() {
             let rest = self.held.take(self.held.length);
             self.write(rest).await;
         }

@@ -4,5 +4,6 @@ mod corpus;
 mod disk;
 mod documents;
 mod kill;
+mod resume;
 mod stage;
 mod writers;
