@@ -32,6 +32,8 @@ pub(crate) struct Loaded<R> {
     pub(crate) table: Arc<Table<R>>,
     /// What was wrong with the file, if something was.
     pub(crate) damage: Option<Warning>,
+    /// Whether somebody looked whether it makes sense.
+    checked: bool,
 }
 
 impl<R: Record> Cache<R> {
@@ -44,51 +46,76 @@ impl<R: Record> Cache<R> {
         Stamp::at(&self.path)
     }
 
+    /// The file's text, not looked at: whoever reads all of it finds out whether it makes sense.
+    pub(crate) fn peek(&self) -> Result<Arc<Table<R>>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut last).map(|loaded| Arc::clone(&loaded.table))
+    }
+
     /// The file's records. Where it makes no sense, `rebuild` gets the last good generation, if
     /// there is one, and says what the records must have been.
     pub(crate) fn load(
         &self,
         rebuild: impl FnOnce(Option<Table<R>>) -> Table<R>,
     ) -> Result<Loaded<R>> {
-        let stamp = self.stamp()?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = last.as_ref().filter(|last| last.stamp == stamp) {
-            return Ok(last.clone());
+        let loaded = self.refresh(&mut last)?;
+        if !loaded.checked
+            && let Err(why) = loaded.table.check()
+        {
+            self.rebuild(loaded, why, rebuild);
         }
-        let loaded = self.read(rebuild)?;
-        *last = Some(loaded.clone());
-        Ok(loaded)
+        loaded.checked = true;
+        Ok(loaded.clone())
     }
 
-    fn read(&self, rebuild: impl FnOnce(Option<Table<R>>) -> Table<R>) -> Result<Loaded<R>> {
-        let Some((bytes, stamp)) = file::read(&self.path, MAX_JSON_BYTES)? else {
-            return Ok(Loaded { stamp: None, table: Arc::default(), damage: None });
-        };
-        let stamp = Some(stamp);
-        match parse(bytes) {
-            Ok(table) => Ok(Loaded { stamp, table: Arc::new(table), damage: None }),
-            Err(why) => {
-                let backup = file::read(&self.backup_path(), MAX_JSON_BYTES).ok().flatten();
-                let backup = backup.and_then(|(bytes, _)| parse(bytes).ok());
-                let table = rebuild(backup);
-                // Peers take an empty file for an empty list, and so it is if nothing is there.
-                let damaged = why != EMPTY || table.len() > 0;
-                let message = format!(
-                    "{why}; {} records were put together from its last good generation and from \
-                     what is on the disk",
-                    table.len()
-                );
-                let damage = damaged.then(|| Warning::new(&self.path, message));
-                Ok(Loaded { stamp, table: Arc::new(table), damage })
-            }
+    /// Reads the file if it changed.
+    fn refresh<'l>(&self, last: &'l mut Option<Loaded<R>>) -> Result<&'l mut Loaded<R>> {
+        let stamp = self.stamp()?;
+        if last.as_ref().is_none_or(|last| last.stamp != stamp) {
+            *last = Some(self.read()?);
         }
+        Ok(last.as_mut().expect("it was just read"))
+    }
+
+    fn read(&self) -> Result<Loaded<R>> {
+        let Some((bytes, stamp)) = file::read(&self.path, MAX_JSON_BYTES)? else {
+            let table = Arc::default();
+            return Ok(Loaded { stamp: None, table, damage: None, checked: true });
+        };
+        // A text that is none fails to be read as records.
+        let text = String::from_utf8(bytes).unwrap_or_else(|_| "not UTF-8".to_owned());
+        let table = Arc::new(Table::new(text));
+        Ok(Loaded { stamp: Some(stamp), table, damage: None, checked: false })
+    }
+
+    fn rebuild(
+        &self,
+        loaded: &mut Loaded<R>,
+        why: String,
+        rebuild: impl FnOnce(Option<Table<R>>) -> Table<R>,
+    ) {
+        let backup = file::read(&self.backup_path(), MAX_JSON_BYTES).ok().flatten();
+        let backup = backup.and_then(|(bytes, _)| String::from_utf8(bytes).ok()).map(Table::new);
+        let table = rebuild(backup.filter(|backup| backup.check().is_ok()));
+        // Peers take an empty file for an empty list, and so it is if nothing is there.
+        if !loaded.table.is_of_no_text() || table.len() > 0 {
+            let message = format!(
+                "{why}; {} records were put together from its last good generation and from what \
+                 is on the disk",
+                table.len()
+            );
+            loaded.damage = Some(Warning::new(&self.path, message));
+        }
+        loaded.table = Arc::new(table);
     }
 
     /// Replaces the file; the old one is kept as its last good generation.
     pub(crate) fn save(&self, table: Table<R>, durability: Durability) -> Result<()> {
         self.keep_backup();
         file::replace(&self.path, table.print().as_bytes(), 0o600, durability)?;
-        let loaded = Loaded { stamp: self.stamp()?, table: Arc::new(table), damage: None };
+        let loaded =
+            Loaded { stamp: self.stamp()?, table: Arc::new(table), damage: None, checked: true };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
         Ok(())
     }
@@ -119,19 +146,6 @@ impl<R: Record> Cache<R> {
         path.push(suffix);
         path.into()
     }
-}
-
-/// What is wrong with a file of no bytes.
-const EMPTY: &str = "the file is empty";
-
-fn parse<R: Record>(bytes: Vec<u8>) -> Result<Table<R>, String> {
-    if bytes.is_empty() {
-        return Err(EMPTY.to_owned());
-    }
-    let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())?;
-    let table = Table::new(text);
-    table.check()?;
-    Ok(table)
 }
 
 /// The error for something that is not in the store.

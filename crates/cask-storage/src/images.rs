@@ -169,11 +169,11 @@ impl Store {
     pub fn image_sizes(&self) -> Result<HashMap<Id, u64>> {
         self.inner.snapshot(|| {
             let images = self.images()?;
-            let tables = self.inner.tables::<LayerRecord>()?;
+            let texts = self.inner.texts::<LayerRecord>()?;
             let mut sizes = LayerSizes::default();
-            for (_, table) in &tables {
-                sizes.add(table);
-            }
+            let read = texts.iter().all(|table| sizes.add_text(table));
+            let tables = if read { Vec::new() } else { self.inner.tables::<LayerRecord>()? };
+            tables.iter().for_each(|(_, table)| sizes.add_records(table));
             let size = |image: &Image| {
                 let files: i64 = image.big_data_sizes.values().sum();
                 let layers = image.top_layer.as_ref().map_or(0, |top| sizes.chain(top.as_str()));
@@ -187,10 +187,9 @@ impl Store {
 /// What sizes need of an entry of `layers.json`.
 #[derive(Deserialize)]
 struct LayerSize<'a> {
-    #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    parent: Option<std::borrow::Cow<'a, str>>,
+    id: &'a str,
+    #[serde(default)]
+    parent: Option<&'a str>,
     #[serde(default, rename = "diff-size")]
     diff_size: i64,
 }
@@ -198,20 +197,28 @@ struct LayerSize<'a> {
 /// The parent and the size of every layer.
 #[derive(Default)]
 struct LayerSizes<'a> {
-    layers: HashMap<std::borrow::Cow<'a, str>, (Option<std::borrow::Cow<'a, str>>, u64)>,
+    layers: HashMap<&'a str, (Option<&'a str>, u64)>,
 }
 
 impl<'a> LayerSizes<'a> {
-    fn add(&mut self, table: &'a Table<LayerRecord>) {
-        let positive = |size: i64| u64::try_from(size).unwrap_or(0);
-        if let Some(layers) = table.fields::<LayerSize<'a>>() {
-            let known = layers.into_iter();
-            self.layers.extend(known.map(|l| (l.id, (l.parent, positive(l.diff_size)))));
-            return;
+    /// Takes the layers of a file without reading all that it says of them; says whether that
+    /// went.
+    fn add_text(&mut self, table: &'a Table<LayerRecord>) -> bool {
+        if table.is_of_no_text() {
+            return true;
         }
+        let Some(layers) = table.fields::<LayerSize<'a>>() else { return false };
+        let positive = |size: i64| u64::try_from(size).unwrap_or(0);
+        self.layers.reserve(layers.len());
+        self.layers.extend(layers.iter().map(|l| (l.id, (l.parent, positive(l.diff_size)))));
+        true
+    }
+
+    fn add_records(&mut self, table: &'a Table<LayerRecord>) {
+        let positive = |size: i64| u64::try_from(size).unwrap_or(0);
         self.layers.extend(table.records().map(|layer| {
-            let parent = layer.parent.as_ref().map(|parent| parent.as_str().into());
-            (layer.id.as_str().into(), (parent, positive(layer.diff_size_bytes)))
+            let parent = layer.parent.as_ref().map(Id::as_str);
+            (layer.id.as_str(), (parent, positive(layer.diff_size_bytes)))
         }));
     }
 
@@ -223,7 +230,7 @@ impl<'a> LayerSizes<'a> {
         for _ in 0..self.layers.len() {
             let Some((parent, size)) = next.and_then(|id| self.layers.get(id)) else { break };
             sum += size;
-            next = parent.as_deref();
+            next = *parent;
         }
         sum
     }

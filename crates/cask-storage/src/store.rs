@@ -200,6 +200,12 @@ impl Inner {
         Ok(tables)
     }
 
+    /// The files of a kind of records in all places, not looked at.
+    pub(crate) fn texts<R: Kept>(&self) -> Result<Vec<Arc<Table<R>>>> {
+        let files = self.places.iter().flat_map(R::files);
+        files.map(crate::cache::Cache::peek).collect()
+    }
+
     /// Does something that needs little space; on a full disk, with what was kept back for that.
     pub(crate) fn with_reserve<T>(&self, action: impl Fn() -> Result<T>) -> Result<T> {
         reserve::with(&self.options.graph_root, action)

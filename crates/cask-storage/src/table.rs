@@ -16,7 +16,7 @@ use crate::record::Record;
 /// The records of one file, in their order.
 #[derive(Debug)]
 pub(crate) struct Table<R> {
-    text: Arc<str>,
+    text: Arc<String>,
     entries: OnceLock<Result<Vec<Entry<R>>, String>>,
 }
 
@@ -30,7 +30,7 @@ struct Entry<R> {
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self { text: Arc::from(""), entries: OnceLock::from(Ok(Vec::new())) }
+        Self { text: Arc::default(), entries: OnceLock::from(Ok(Vec::new())) }
     }
 }
 
@@ -46,7 +46,7 @@ where
 impl<R: Record> Table<R> {
     /// Takes the text of a file. It is not looked at yet.
     pub(crate) fn new(text: String) -> Self {
-        Self { text: text.into(), entries: OnceLock::new() }
+        Self { text: Arc::new(text), entries: OnceLock::new() }
     }
 
     /// A table of these records.
@@ -60,7 +60,16 @@ impl<R: Record> Table<R> {
 
     /// Whether the text is an array of JSON values; the error says why not.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.is_of_no_text() {
+            return Err("the file is empty".to_owned());
+        }
         self.try_entries().map(|_| ())
+    }
+
+    /// Whether there is no text and no record.
+    pub(crate) fn is_of_no_text(&self) -> bool {
+        self.text.is_empty()
+            && self.entries.get().is_none_or(|entries| entries.as_ref().is_ok_and(Vec::is_empty))
     }
 
     fn try_entries(&self) -> Result<&[Entry<R>], String> {
@@ -106,18 +115,24 @@ impl<R: Record> Table<R> {
 
     /// The records whose text holds a word, and all that are parsed already; others are not parsed.
     ///
-    /// Words are what JSON need not escape: names, IDs and digests.
+    /// A word is looked for as JSON has it where that is certain: from behind the last slash, which
+    /// may be escaped, and not at all if it has a character that is escaped.
     pub(crate) fn mentioning(&self, word: &str) -> impl Iterator<Item = &Arc<R>> {
+        let word = word.rsplit('/').next().unwrap_or(word);
         let plain = word.bytes().all(|byte| {
-            byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | b'/')
+            byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
         });
-        // A slash may be escaped and may be not, so only what is behind the last one is searched.
         let word = if plain { word } else { "" };
+        let entries = match self.entries.get() {
+            // Most questions are about one of many files, and the others need not be taken apart.
+            None if !self.text.contains(word) => &[],
+            _ => self.entries(),
+        };
         let mentions = move |entry: &&Entry<R>| match (&entry.place, entry.record.get()) {
             (_, Some(_)) | (None, _) => true,
             (Some(place), None) => self.text[place.clone()].contains(word),
         };
-        self.entries().iter().filter(mentions).filter_map(|entry| self.record(entry).ok())
+        entries.iter().filter(mentions).filter_map(|entry| self.record(entry).ok())
     }
 
     /// The record with an ID.
@@ -127,17 +142,12 @@ impl<R: Record> Table<R> {
 
     /// The record with a name.
     pub(crate) fn by_name(&self, name: &str) -> Option<&Arc<R>> {
-        // Only the end of a name is certain to stand in the text as it is.
-        let word = name.rsplit('/').next().unwrap_or(name);
-        self.mentioning(word).find(|record| record.names().iter().any(|own| own == name))
+        self.mentioning(name).find(|record| record.names().iter().any(|own| own == name))
     }
 
-    /// A few fields of every entry that has them, read straight from the text.
+    /// A few fields of every entry, read straight from the text; `None` where that does not go.
     pub(crate) fn fields<'a, T: Deserialize<'a>>(&'a self) -> Option<Vec<T>> {
-        match self.entries.get() {
-            None => serde_json::from_str(&self.text).ok(),
-            Some(_) => None,
-        }
+        serde_json::from_str(&self.text).ok()
     }
 
     /// Adds a record, or replaces the one with its ID.
@@ -199,6 +209,7 @@ impl<R: Record> Table<R> {
 /// Finds where the entries stand in the text.
 fn split<R>(text: &str) -> Result<Vec<Entry<R>>, String> {
     if text.is_empty() {
+        // That of a table that was never a file.
         return Ok(Vec::new());
     }
     let values: Option<Vec<&RawValue>> =
