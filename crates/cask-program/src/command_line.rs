@@ -53,6 +53,45 @@ pub fn usage(program: &str, error: &clap::Error) -> Exit {
     }
 }
 
+/// What clap has to say of an engine's command line, in podman's words.
+///
+/// Help and versions are data, and a success.
+pub fn engine_usage(program: &str, error: &clap::Error) -> Exit {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let message = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            if let Err(error) = output::bytes(error.render().to_string().as_bytes()) {
+                report::engine_failure(&error, |_| None);
+                return Exit::EngineFailure;
+            }
+            return Exit::Success;
+        }
+        ErrorKind::InvalidSubcommand => {
+            let command = context(ContextKind::InvalidSubcommand);
+            let more = format!("Try '{program} --help' for more information");
+            format!("unrecognized command `{program} {command}`\n{more}")
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            format!(
+                "missing command '{program} COMMAND'\nTry '{program} --help' for more information"
+            )
+        }
+        ErrorKind::UnknownArgument if context(ContextKind::InvalidArg).starts_with('-') => {
+            let flag = context(ContextKind::InvalidArg);
+            format!("unknown flag: {flag}\nSee '{program} --help'")
+        }
+        _ => {
+            let text = error.render().to_string();
+            text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
+        }
+    };
+    report::engine_usage(&message);
+    Exit::EngineFailure
+}
+
 /// The line that shows how the command is used.
 fn usage_line(error: &clap::Error) -> String {
     match error.get(ContextKind::Usage) {

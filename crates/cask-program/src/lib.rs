@@ -17,4 +17,5 @@ pub mod registry;
 pub mod report;
 pub mod settings;
 pub mod stop;
+pub mod storage;
 pub mod transports;

@@ -49,6 +49,22 @@ pub fn failure_with(
     if error.chain().any(is_not_found) { Exit::NotFound } else { Exit::Failure }
 }
 
+/// Reports the error that ends an engine's command, as podman says it; how the program ends depends
+/// on the command.
+pub fn engine_failure(
+    error: &anyhow::Error,
+    more: impl for<'e> Fn(&'e (dyn std::error::Error + 'static)) -> Option<&'e str>,
+) {
+    let hints: Vec<&str> =
+        error.chain().filter_map(|error| hint(error).or_else(|| more(error))).collect();
+    Reporter::new(Style::Prefix, std::io::stderr()).error(&**error, &hints);
+}
+
+/// Reports a message that ends an engine's command.
+pub fn engine_usage(message: &str) {
+    Reporter::new(Style::Prefix, std::io::stderr()).failure(message, &[]);
+}
+
 /// Reports a message that ends the program.
 pub fn usage(message: &str, hints: &[&str]) -> Exit {
     reporter().failure(message, hints);

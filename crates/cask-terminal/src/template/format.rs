@@ -112,7 +112,7 @@ impl Format {
     }
 }
 
-/// Whether the text of a `--format` option asks for JSON: `json`, `{{json}}` or `{{json.}}`.
+/// Whether the text of a `--format` option asks for JSON: `json`, `{{json}}` or `{{json .}}`.
 ///
 /// Source: `report.IsJSON`.
 #[must_use]
@@ -120,7 +120,9 @@ pub fn is_json_format(text: &str) -> bool {
     let text = text.trim();
     let inner = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
     match inner.map(str::trim) {
-        Some(inner) => matches!(inner, "json" | "json."),
+        Some(inner) => {
+            inner.strip_prefix("json").is_some_and(|rest| matches!(rest.trim(), "" | "."))
+        }
         None => text == "json",
     }
 }
@@ -231,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_asked_for_in_three_ways() {
+    fn json_is_asked_for_in_several_ways() {
         let check = |text: &str, expected: bool| {
             assert_eq!(is_json_format(text), expected, "{text}");
         };
@@ -239,7 +241,7 @@ mod tests {
         check(" json\n", true);
         check("{{json}}", true);
         check("{{ json. }}", true);
-        check("{{json .}}", false);
+        check("{{json .}}", true);
         check("{{json .ID}}", false);
         check("json .", false);
         check("", false);

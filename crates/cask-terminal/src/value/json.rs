@@ -25,6 +25,12 @@ impl JsonStyle {
         Self { indent: Some(4), escape_html: true }
     }
 
+    /// Indented by so many spaces.
+    #[must_use]
+    pub const fn indented(spaces: usize) -> Self {
+        Self { indent: Some(spaces), escape_html: true }
+    }
+
     /// The same, with `<`, `>` and `&` as they are: Go's `SetEscapeHTML(false)`.
     #[must_use]
     pub const fn without_html_escapes(self) -> Self {

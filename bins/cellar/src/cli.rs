@@ -1,0 +1,93 @@
+//! The arguments as typed.
+
+use std::path::PathBuf;
+
+use cask_program::storage::StoreArguments;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// Keeps container images, in podman's own store.
+#[derive(Debug, Parser)]
+#[command(name = "cellar", version, args_override_self = true, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of all commands")]
+pub(crate) struct GlobalArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Log messages at this level and above
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "LEVEL")]
+    pub(crate) log_level: LogLevel,
+    /// Read the configuration of registries from this file alone
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) registries_conf: Option<PathBuf>,
+    /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) tmpdir: Option<PathBuf>,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    #[default]
+    #[value(alias = "warning")]
+    Warn,
+    Error,
+    Fatal,
+    Panic,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(subcommand)]
+    Image(ImageCommand),
+    Images(commands::list::Arguments),
+    Inspect(commands::inspect::Arguments),
+    History(commands::history::Arguments),
+    Rmi(commands::remove::Arguments),
+    Tag(commands::tag::Arguments),
+    Untag(commands::untag::Arguments),
+    Login(cask_program::login::Arguments),
+    Logout(cask_program::logout::Arguments),
+    #[command(subcommand)]
+    System(SystemCommand),
+    Info(commands::info::Arguments),
+    Version(commands::version::Arguments),
+    Completion(commands::completion::Arguments),
+    #[command(hide = true)]
+    Man(commands::man::Arguments),
+}
+
+/// Manage images
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    Exists(commands::exists::Arguments),
+    History(commands::history::Arguments),
+    Inspect(commands::inspect::Arguments),
+    #[command(name = "ls", visible_alias = "list")]
+    List(commands::list::Arguments),
+    Prune(commands::prune::Arguments),
+    #[command(name = "rm")]
+    Remove(commands::remove::Arguments),
+    Tag(commands::tag::Arguments),
+    Tree(commands::tree::Arguments),
+    Untag(commands::untag::Arguments),
+}
+
+/// Manage the store
+#[derive(Debug, Subcommand)]
+pub(crate) enum SystemCommand {
+    Df(commands::disk_usage::Arguments),
+}

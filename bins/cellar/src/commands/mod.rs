@@ -1,0 +1,16 @@
+//! The commands, one file each.
+
+pub(crate) mod completion;
+pub(crate) mod disk_usage;
+pub(crate) mod exists;
+pub(crate) mod history;
+pub(crate) mod info;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod prune;
+pub(crate) mod remove;
+pub(crate) mod tag;
+pub(crate) mod tree;
+pub(crate) mod untag;
+pub(crate) mod version;

@@ -1,0 +1,58 @@
+//! `cellar image prune`
+
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+use cask_engine::{Filter, Prune};
+use cask_program::output;
+use clap::Args;
+
+use crate::context::Context;
+use crate::moment;
+
+/// Remove images that nobody needs
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Remove all images that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Remove only images that fit, such as label=KEY=VALUE or until=24h
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Removes.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let now = moment::now();
+    let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
+    let mut prune = Prune::default();
+    prune.all = arguments.all;
+    prune.filters = filters.collect::<Result<_, _>>()?;
+    if !arguments.force && !is_meant(arguments.all)? {
+        return Ok(());
+    }
+    let removed = context.images()?.prune(&prune)?;
+    let lines: String = removed.deleted.iter().map(|id| format!("{id}\n")).collect();
+    output::bytes(lines.as_bytes())
+}
+
+/// Asks.
+fn is_meant(all: bool) -> Result<bool> {
+    let what = match all {
+        true => "images without at least one container associated with them",
+        false => "dangling images",
+    };
+    let question = format!(
+        "WARNING! This command removes all {what}.\nAre you sure you want to continue? [y/N] "
+    );
+    output::bytes(question.as_bytes())?;
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    if std::io::stdin().read_line(&mut answer)? == 0 {
+        bail!("EOF");
+    }
+    Ok(answer.trim_start().to_lowercase().starts_with('y'))
+}

@@ -1,0 +1,35 @@
+//! What commands work with: the store and its images.
+
+use anyhow::Result;
+use cask_engine::Images;
+use cask_program::settings::Settings;
+use cask_program::{registries, report};
+use cask_storage::Store;
+
+use crate::cli::GlobalArguments;
+
+/// The arguments that every command has, and what follows from them.
+pub(crate) struct Context {
+    pub(crate) global: GlobalArguments,
+    pub(crate) settings: Settings,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArguments) -> Self {
+        let mut settings = Settings::new("cellar");
+        settings.registries_conf.clone_from(&global.registries_conf);
+        settings.temporary_directory.clone_from(&global.tmpdir);
+        Self { global, settings }
+    }
+
+    /// The images of the store.
+    pub(crate) fn images(&self) -> Result<Images> {
+        let store = self.global.store.open()?;
+        Ok(Images::new(store, registries::lazily(&self.settings)))
+    }
+
+    /// Says what was found wrong with the store on the way.
+    pub(crate) fn warn(store: &Store) {
+        store.take_warnings().iter().for_each(|warning| report::note(&warning.to_string()));
+    }
+}

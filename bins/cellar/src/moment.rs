@@ -1,0 +1,30 @@
+//! Times as podman prints them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cask_image::Timestamp;
+use cask_terminal::table::ago;
+
+/// What the clock says, in seconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// How long ago that was, in words; what is to come is now.
+pub(crate) fn since(time: Option<Timestamp>) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = time.map_or(Timestamp::GO_ZERO.unix_seconds(), Timestamp::unix_seconds);
+    let nanoseconds = time.map_or(0, Timestamp::nanoseconds);
+    let age = match u64::try_from(seconds) {
+        Ok(seconds) => now.saturating_sub(Duration::new(seconds, nanoseconds)),
+        Err(_) => now + Duration::from_secs(seconds.unsigned_abs()),
+    };
+    ago(age)
+}
+
+/// The whole seconds of a moment, UTC: what Go makes of a Unix time.
+pub(crate) fn whole_seconds(time: Option<Timestamp>) -> Timestamp {
+    let seconds = time.map_or(Timestamp::GO_ZERO.unix_seconds(), Timestamp::unix_seconds);
+    Timestamp::from_unix(seconds, 0).unwrap_or(Timestamp::GO_ZERO)
+}

@@ -1,0 +1,95 @@
+//! From the arguments to the exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use cask_engine::ErrorKind;
+use cask_program::{command_line, login, logout, report, stop};
+use cask_terminal::logging;
+use cask_terminal::progress::{Mode, Progress};
+use cask_terminal::report::Exit;
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, ImageCommand, LogLevel, SystemCommand};
+use crate::commands;
+use crate::context::Context;
+
+/// Parses, runs, reports.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return command_line::engine_usage("cellar", &error).into(),
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report::engine_failure(&error, hint);
+            Exit::EngineFailure.into()
+        }
+    }
+}
+
+/// What the user can do about an error of the images or the store.
+fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+    error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint())
+}
+
+/// Runs the command; only those that wait for others need a runtime.
+fn run(cli: Cli) -> Result<ExitCode> {
+    if cli.global.log_level <= LogLevel::Debug {
+        // Lines on standard error; the display itself shows nothing.
+        let display = Progress::stderr(Mode::None);
+        logging::init(logging::Level::Debug, display.handle());
+    }
+    let context = Context::new(cli.global);
+    let done = |()| ExitCode::SUCCESS;
+    match cli.command {
+        Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
+            commands::list::run(&arguments, &context).map(done)
+        }
+        Command::Inspect(arguments) | Command::Image(ImageCommand::Inspect(arguments)) => {
+            commands::inspect::run(&arguments, &context).map(done)
+        }
+        Command::History(arguments) | Command::Image(ImageCommand::History(arguments)) => {
+            commands::history::run(&arguments, &context).map(done)
+        }
+        Command::Rmi(arguments) | Command::Image(ImageCommand::Remove(arguments)) => {
+            commands::remove::run(&arguments, &context)
+        }
+        Command::Tag(arguments) | Command::Image(ImageCommand::Tag(arguments)) => {
+            commands::tag::run(&arguments, &context).map(done)
+        }
+        Command::Untag(arguments) | Command::Image(ImageCommand::Untag(arguments)) => {
+            commands::untag::run(&arguments, &context).map(done)
+        }
+        Command::Image(ImageCommand::Exists(arguments)) => {
+            commands::exists::run(&arguments, &context)
+        }
+        Command::Image(ImageCommand::Prune(arguments)) => {
+            commands::prune::run(&arguments, &context).map(done)
+        }
+        Command::Image(ImageCommand::Tree(arguments)) => {
+            commands::tree::run(&arguments, &context).map(done)
+        }
+        Command::System(SystemCommand::Df(arguments)) => {
+            commands::disk_usage::run(&arguments, &context).map(done)
+        }
+        Command::Info(arguments) => commands::info::run(&arguments, &context).map(done),
+        Command::Version(arguments) => commands::version::run(&arguments).map(done),
+        Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
+        Command::Man(arguments) => commands::man::run(&arguments).map(done),
+        Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
+        Command::Logout(arguments) => wait(logout::run(arguments, &context.settings)).map(done),
+    }
+}
+
+/// Runs what waits for others, until it is done or stopped.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(stop::unless_stopped(None, work))
+}
+
+/// Whether an error says that an image is not known.
+pub(crate) fn is_not_known(error: &cask_engine::Error) -> bool {
+    error.kind() == ErrorKind::ImageNotKnown
+}

@@ -1,0 +1,125 @@
+//! The one error of the crate.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of everything that may fail in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in podman's words where it has some.
+pub struct Error {
+    kind: ErrorKind,
+    subject: String,
+    detail: String,
+    hint: Option<&'static str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The kinds of [`Error`]: one for each thing that a caller would do differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No image is known by that name.
+    ImageNotKnown,
+    /// The image does not have that name.
+    TagNotKnown,
+    /// A container uses the image.
+    InUse,
+    /// More than one image, or more than one name of an image, is meant.
+    Ambiguous,
+    /// A name, a filter or another argument makes no sense.
+    Invalid,
+    /// The store failed, or is damaged.
+    Storage,
+    /// The configuration of registries cannot be read.
+    Configuration,
+}
+
+impl Error {
+    pub(crate) fn new(
+        kind: ErrorKind,
+        subject: impl fmt::Display,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { kind, subject: subject.to_string(), detail: detail.into(), hint: None, source: None }
+    }
+
+    /// No image is known by a name.
+    pub(crate) fn not_known(name: &str) -> Self {
+        Self::new(ErrorKind::ImageNotKnown, name, "image not known")
+    }
+
+    #[must_use]
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What it is about: a name, an ID, a filter.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What a user can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        let of_store = || {
+            let source = self.source.as_deref()?;
+            source.downcast_ref::<cask_storage::Error>()?.hint()
+        };
+        self.hint.or_else(of_store)
+    }
+}
+
+impl From<cask_storage::Error> for Error {
+    fn from(error: cask_storage::Error) -> Self {
+        let kind = match error.kind() {
+            cask_storage::ErrorKind::InUse => ErrorKind::InUse,
+            cask_storage::ErrorKind::Ambiguous => ErrorKind::Ambiguous,
+            cask_storage::ErrorKind::InvalidName => ErrorKind::Invalid,
+            _ => ErrorKind::Storage,
+        };
+        Self { kind, subject: String::new(), detail: String::new(), hint: None, source: None }
+            .with_source(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.subject.as_str(), self.detail.as_str()) {
+            ("", "") => f.write_str("using the store"),
+            ("", detail) => f.write_str(detail),
+            (subject, "") => f.write_str(subject),
+            (subject, detail) => write!(f, "{subject}: {detail}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)?;
+        match &self.source {
+            Some(source) => write!(f, ": {source:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

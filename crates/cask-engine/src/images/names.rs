@@ -1,0 +1,99 @@
+//! Names given and taken away.
+
+use cask_reference::{AnyReference, LiteralReference, Reference};
+
+use super::find::Found;
+use crate::{Error, ErrorKind, Images, Result};
+
+impl Images {
+    /// Gives an image a name. Another image that has it loses it.
+    ///
+    /// A name without a registry is one of `localhost`; without a tag it is `latest`.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find); [`ErrorKind::Invalid`] if it is no name, or one with a digest.
+    pub fn tag(&self, found: &Found, name: &str) -> Result<String> {
+        let name = whole_name(name)?;
+        if name.digest().is_some() {
+            return Err(Error::new(ErrorKind::Invalid, &name, "tag by digest not supported"));
+        }
+        let name = name.to_string();
+        let names = &found.image.names;
+        if !names.contains(&name) {
+            self.store().set_names(
+                &found.image.id,
+                &[names.as_slice(), std::slice::from_ref(&name)].concat(),
+            )?;
+        }
+        Ok(name)
+    }
+
+    /// Takes names away from an image; all of them if none is said.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TagNotKnown`] if the image does not have a name; [`ErrorKind::Invalid`] if it is
+    /// no name, or one with a digest.
+    pub fn untag(&self, found: &Found, names: &[String]) -> Result<Vec<String>> {
+        let own = &found.image.names;
+        if names.is_empty() {
+            self.store().set_names(&found.image.id, &[])?;
+            return Ok(own.clone());
+        }
+        let mut gone = Vec::new();
+        for name in names {
+            let whole = whole_name(name)?;
+            if whole.digest().is_some() {
+                return Err(Error::new(ErrorKind::Invalid, name, "untag by digest not supported"));
+            }
+            let whole = whole.to_string();
+            if !own.contains(&whole) {
+                return Err(Error::new(ErrorKind::TagNotKnown, whole, "tag not known"));
+            }
+            gone.push(whole);
+        }
+        self.store().remove_names(&found.image.id, &gone)?;
+        Ok(gone)
+    }
+}
+
+/// The name that a user means for something new.
+///
+/// Source: containers/common, `libimage/normalize.go`, `NormalizeName`.
+fn whole_name(text: &str) -> Result<Reference> {
+    let invalid = |error| {
+        Error::new(ErrorKind::Invalid, "", format!("normalizing name {text:?}")).with_source(error)
+    };
+    // What looks like an ID is one, and no name.
+    if let Ok(AnyReference::Digest(_)) = AnyReference::parse(text) {
+        return Err(Error::new(ErrorKind::Invalid, text, "it is an ID, not a name"));
+    }
+    let written = LiteralReference::parse(text).map_err(invalid)?;
+    let name = match written.domain() {
+        Some(domain) if domain == "localhost" || domain.contains(['.', ':']) => {
+            Reference::parse_normalized(text)
+        }
+        _ => Reference::parse_normalized(&format!("localhost/{text}")),
+    };
+    name.map(Reference::with_default_tag).map_err(invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_without_a_registry_are_of_localhost() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(whole_name(text).unwrap().to_string(), expected, "{text}");
+        };
+        check("a", "localhost/a:latest");
+        check("a:1", "localhost/a:1");
+        check("a/b", "localhost/a/b:latest");
+        check("localhost/a", "localhost/a:latest");
+        check("docker.io/a", "docker.io/library/a:latest");
+        check("quay.io/x/y:v2", "quay.io/x/y:v2");
+        check("host:5000/x", "host:5000/x:latest");
+        assert_eq!(whole_name("A").unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(whole_name("").unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,190 @@
+//! Removing images.
+
+use std::collections::HashSet;
+
+use cask_storage::{Id, Image};
+
+use super::filter::{Filter, Matcher};
+use super::find::Found;
+use crate::{Error, ErrorKind, Images, Relations, Result};
+
+/// How images are removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Removal {
+    /// Whether all names go, where only an ID was said.
+    pub all_names: bool,
+    /// Whether containers that use the image go too.
+    pub containers: bool,
+    /// Whether images without a name stay that the removed one was built on.
+    pub keep_parents: bool,
+}
+
+/// What was removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Removed {
+    /// Names that are gone.
+    pub untagged: Vec<String>,
+    /// Images that are gone, and on which nothing was built.
+    pub deleted: Vec<Id>,
+}
+
+/// Which images nobody needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prune {
+    /// Whether images with names go too, if no container uses them.
+    pub all: bool,
+    /// Conditions that an image has to fulfil besides.
+    pub filters: Vec<Filter>,
+}
+
+impl Images {
+    /// Removes a name of an image; with its last name, or if its ID was said, the image, and then
+    /// the images without a name that it was built on and nothing else was.
+    ///
+    /// Source: containers/common, `libimage/image.go`, `removeRecursive`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ambiguous`] if an ID was said and the image has several names;
+    /// [`ErrorKind::InUse`] if a container uses it; [`ErrorKind::Storage`].
+    pub fn remove(&self, found: &Found, removal: Removal) -> Result<Removed> {
+        let mut removed = Removed::default();
+        let Found { image, name } = found;
+        if image.names.len() > 1 && !self.untag_only(found, removal, &mut removed)? {
+            return Ok(removed);
+        }
+        let mut relations = self.relations()?;
+        // A name that went just now is no name any more.
+        let names: Vec<String> =
+            image.names.iter().filter(|own| !removed.untagged.contains(own)).cloned().collect();
+        let mut next = Some((image.clone(), names));
+        while let Some((image, names)) = next.take() {
+            let parent = relations.parent(&image)?.cloned();
+            let has_children = !relations.children(&image)?.is_empty();
+            self.delete(&image, name, removal)?;
+            removed.untagged.extend(names);
+            if !has_children {
+                removed.deleted.push(image.id.clone());
+            }
+            relations.forget(&HashSet::from([image.id.clone()]));
+            let dangling = |parent: &Image| relations.is_dangling(parent);
+            if let Some(parent) = parent.filter(|_| !removal.keep_parents)
+                && dangling(&parent)?
+            {
+                next = Some((parent, Vec::new()));
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Takes the name away that was said. Says whether the image is to go too.
+    fn untag_only(
+        &self,
+        Found { image, name }: &Found,
+        removal: Removal,
+        removed: &mut Removed,
+    ) -> Result<bool> {
+        let by_digest = name.starts_with("sha256:");
+        if by_digest || image.id.as_str().starts_with(name.as_str()) {
+            if removal.all_names {
+                return Ok(true);
+            }
+            let by = if by_digest { "digest" } else { "ID" };
+            let names = image.names.join(" ");
+            let detail = format!(
+                "unable to delete image {:?} by {by} with more than one tag ([{names}]): please \
+                 force removal",
+                image.id.as_str()
+            );
+            return Err(Error::new(ErrorKind::Ambiguous, "", detail));
+        }
+        self.store().remove_names(&image.id, std::slice::from_ref(name))?;
+        removed.untagged.push(name.clone());
+        Ok(image.names.iter().all(|own| own == name))
+    }
+
+    fn delete(&self, image: &Image, name: &str, removal: Removal) -> Result<()> {
+        if removal.containers {
+            for container in self.store().containers()? {
+                if container.image.as_ref() == Some(&image.id) {
+                    self.store().delete_container(&container.id)?;
+                }
+            }
+        }
+        match self.store().delete_image(&image.id) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == cask_storage::ErrorKind::InUse => {
+                let users = self.store().containers()?.into_iter();
+                let user = users.into_iter().find(|user| user.image.as_ref() == Some(&image.id));
+                let user = user.map(|user| user.id.to_string()).unwrap_or_default();
+                let detail = format!(
+                    "image used by {user}: image is in use by a container: consider listing \
+                     external containers and force-removing image"
+                );
+                Err(Error::new(ErrorKind::InUse, name, detail)
+                    .with_hint("--force removes the container too"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes images that nobody needs: without a name, and nothing was built on them; or all that
+    /// no container uses. What that leaves without need goes too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn prune(&self, prune: &Prune) -> Result<Removed> {
+        let mut removed = Removed::default();
+        loop {
+            let gone = self.prune_once(prune)?;
+            if gone.deleted.is_empty() {
+                return Ok(removed);
+            }
+            removed.untagged.extend(gone.untagged);
+            removed.deleted.extend(gone.deleted);
+        }
+    }
+
+    fn prune_once(&self, prune: &Prune) -> Result<Removed> {
+        let mut removed = Removed::default();
+        let mut relations = self.relations()?;
+        let matcher = Matcher::new(self, &prune.filters)?;
+        let used: HashSet<Id> =
+            self.store().containers()?.iter().filter_map(|user| user.image.clone()).collect();
+        for image in self.store().images()? {
+            if image.is_read_only()
+                || used.contains(&image.id)
+                || !is_prunable(&relations, &image, prune)?
+                || !matcher.matches(&image, 0)?
+            {
+                continue;
+            }
+            match self.store().delete_image(&image.id) {
+                Ok(_) => {}
+                // A container came meanwhile, or the image went.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        cask_storage::ErrorKind::InUse | cask_storage::ErrorKind::NotFound
+                    ) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            relations.forget(&HashSet::from([image.id.clone()]));
+            removed.untagged.extend(image.names.iter().cloned());
+            removed.deleted.push(image.id.clone());
+        }
+        Ok(removed)
+    }
+}
+
+fn is_prunable(relations: &Relations<'_>, image: &Image, prune: &Prune) -> Result<bool> {
+    if prune.all {
+        return Ok(relations.children(image)?.is_empty());
+    }
+    relations.is_dangling(image)
+}

@@ -1,0 +1,115 @@
+//! Which store is used.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
+use cask_storage::{Store, StoreOptions};
+use clap::Args;
+
+use crate::{registries, report};
+
+/// The flags that say where the store is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StoreArguments {
+    /// Keep layers, images and containers here
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    root: Option<PathBuf>,
+    /// Keep what does not survive a reboot here
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    runroot: Option<PathBuf>,
+    /// Keep images here instead of with the containers
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    imagestore: Option<PathBuf>,
+    /// How layers lie on the disk: overlay or vfs
+    #[arg(long, global = true, value_name = "DRIVER")]
+    storage_driver: Option<String>,
+    /// An option of the driver, such as overlay.mountopt=nodev, instead of those in storage.conf
+    #[arg(long, global = true, value_name = "OPTION")]
+    storage_opt: Vec<String>,
+}
+
+impl StoreArguments {
+    /// Opens the store that the flags, the environment and the user's or the system's files name.
+    ///
+    /// # Errors
+    /// Those of the store and of the files; an option that is not known.
+    pub fn open(&self) -> Result<Store> {
+        Ok(Store::open(self.options()?)?)
+    }
+
+    /// What the store is opened with.
+    ///
+    /// # Errors
+    /// Those of the files; an option that is not known.
+    pub fn options(&self) -> Result<StoreOptions> {
+        let user = StorageEnvironment::new(registries::environment(), variables());
+        let conf = StorageConf::load(&StoragePaths::new(&user, StoragePaths::scheme(&user)))?;
+        let location = conf.resolve(&user);
+        let graph_root = self.root.clone().unwrap_or(location.graph_root);
+        let run_root = self.runroot.clone().unwrap_or(location.run_root);
+        let mut options = StoreOptions::new(graph_root, run_root);
+        options.rootless = user.environment.user_id != 0;
+        options.transient = conf.transient_store.unwrap_or_default();
+        options.image_store = self.imagestore.clone().or_else(|| conf.image_store.clone());
+        if let Some(driver) = self.storage_driver.as_ref().or(location.driver.as_ref()) {
+            options.driver = Some(driver.parse()?);
+        }
+        let given = match self.storage_opt.as_slice() {
+            [] => location.driver_options,
+            given => Some(given.to_vec()),
+        };
+        match given {
+            Some(given) => given.iter().try_for_each(|option| set(&mut options, option))?,
+            None => take(&mut options, &conf),
+        }
+        Ok(options)
+    }
+}
+
+/// The variables that storage.conf's places and paths may depend on. What is no text cannot be a
+/// path in it.
+fn variables() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// Sets an option of a driver: `[DRIVER.]NAME=VALUE`.
+fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+    match name {
+        "mountopt" => value.clone_into(&mut options.mount_options),
+        "imagestore" => options.image_store = Some(value.into()),
+        "additionalimagestore" => options.additional_image_stores.push(value.into()),
+        _ => bail!("the storage option {option:?} is not known"),
+    }
+    Ok(())
+}
+
+/// Takes over what storage.conf says.
+fn take(options: &mut StoreOptions, conf: &StorageConf) {
+    options.additional_image_stores.clone_from(&conf.additional_image_stores);
+    let of_driver = match options.driver {
+        Some(cask_storage::DriverKind::Vfs) => &conf.vfs,
+        _ => &conf.overlay,
+    };
+    for said in [&conf.options, of_driver] {
+        if let Some(mount_options) = &said.mount_options {
+            options.mount_options.clone_from(mount_options);
+        }
+        let unused = [
+            ("mount_program", said.mount_program.is_some()),
+            ("force_mask", said.force_mask.is_some()),
+            ("use_composefs", said.use_composefs == Some(true)),
+            ("size", said.size.is_some()),
+            ("inodes", said.inodes.is_some()),
+        ];
+        for (name, _) in unused.iter().filter(|(_, is_set)| *is_set) {
+            report::note(&format!("storage.conf sets {name}, which is not used"));
+        }
+    }
+}
