@@ -10,8 +10,9 @@ use crate::check_policy;
 use crate::decide::{Decided, Fixed, accept_equivalents, decide};
 use crate::execute::{Execution, Totals};
 use crate::graph::Graph;
+use crate::nowhere::Nowhere;
 use crate::plan::BlobStep;
-use crate::{BlobAction, CopyOptions, Plan};
+use crate::{BlobAction, CopyOptions, ExistingImage, Plan};
 
 /// What a copy did.
 #[derive(Clone, Debug)]
@@ -46,6 +47,7 @@ pub struct PlannedCopy {
 ///
 /// # Errors
 /// `PolicyRejected`; `NotFound` if there is no such image, or none for the platform;
+/// `AlreadyExists` if the destination has another image that must stay;
 /// `Unsupported` if the destination cannot hold it, or could only by a change that the options
 /// exclude; `DigestMismatch`, `SizeMismatch`, `Corrupt`, `LimitExceeded` for an image that is not
 /// what it says, or too much; `ManifestRefused` if the destination takes no form of a manifest;
@@ -64,6 +66,25 @@ pub async fn plan(
     to: &dyn Location,
     options: &CopyOptions,
 ) -> Result<PlannedCopy> {
+    plan_at(from, to, options, Existence::Possible).await
+}
+
+/// Whether there can be a place to write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existence {
+    /// It is asked.
+    Possible,
+    /// The directory that it will be in does not exist, and shall not be made to plan: nothing is
+    /// there, and nothing can be written.
+    Impossible,
+}
+
+pub(crate) async fn plan_at(
+    from: &dyn Location,
+    to: &dyn Location,
+    options: &CopyOptions,
+    existence: Existence,
+) -> Result<PlannedCopy> {
     options.layers.check()?;
     let capabilities = to.capabilities();
     check_can_write(to, &capabilities, options)?;
@@ -74,6 +95,9 @@ pub async fn plan(
     let signatures = read_signatures(&source, &graph, (to, &capabilities), options).await?;
     let named_digest = to.reference().and_then(|reference| reference.digest()).cloned();
     let fixed = fixed(&signatures, named_digest.as_ref(), options);
+    if options.existing == ExistingImage::Refused {
+        check_free(to, &capabilities, graph.top().raw.digest()).await?;
+    }
     let place = (&capabilities, to.scheme());
     let decided = decide(&source, &graph, place, options, fixed).await?;
     check_name(named_digest.as_ref(), &graph.top().raw)?;
@@ -82,7 +106,10 @@ pub async fn plan(
     write_options.copied_from = from.reference().cloned();
     let (from, to_text) = (from.to_string(), to.to_string());
     let mut plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
-    let transaction = to.begin(&write_options).await?;
+    let transaction = match existence {
+        Existence::Possible => to.begin(&write_options).await?,
+        Existence::Impossible => Box::new(Nowhere),
+    };
     if signatures.iter().all(Vec::is_empty) && is_there(&*transaction, &plan).await? {
         plan.is_there = true;
         plan.blobs.iter_mut().for_each(|blob| blob.have = Have::Exact);
@@ -107,6 +134,35 @@ fn check_can_write(
         return Err(fail().with_detail(format!("{} takes no additional names", to.scheme())));
     }
     Ok(())
+}
+
+/// Fails if the destination has another image than `top` under its name.
+async fn check_free(to: &dyn Location, capabilities: &Capabilities, top: &Digest) -> Result<()> {
+    if !capabilities.read {
+        return Ok(());
+    }
+    let found = match to.source().await {
+        Ok(source) => source.look_up().await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found.digest,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if found == *top {
+        return Ok(());
+    }
+    // The words of crane and of `skopeo sync`, which scripts search for.
+    let detail = match to.name() {
+        Some(_) => format!("refusing to clobber existing tag {to}@{found}"),
+        None => {
+            let text = to.to_string();
+            let path = text.split_once(':').map_or(text.as_str(), |(_, path)| path);
+            format!("Refusing to overwrite destination directory {path:?}")
+        }
+    };
+    Err(Error::new(ErrorKind::AlreadyExists, "", "").with_detail(detail))
 }
 
 /// Why no manifest may change, if none may.
@@ -178,6 +234,11 @@ impl PlannedCopy {
     /// What will be done.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The digest of the image as the source names it: its index, or the one image that was chosen.
+    pub fn top_digest(&self) -> &Digest {
+        &self.graph.top().descriptor.digest
     }
 
     /// Does it.

@@ -5,6 +5,8 @@ mod decide;
 mod execute;
 mod graph;
 mod inspect;
+mod locks;
+mod nowhere;
 mod options;
 mod plan;
 mod policy;
@@ -20,9 +22,15 @@ pub use graph::{
 };
 pub use inspect::{Description, Inspected, inspect};
 pub use options::{
-    AttachedOptions, CopyOptions, Instances, LayerOptions, LayersWanted, PartialIndex,
+    AttachedOptions, CopyOptions, ExistingImage, Instances, LayerOptions, LayersWanted,
+    PartialIndex,
 };
 pub use plan::{BlobAction, BlobStep, ManifestStep, Plan};
 pub use policy::check_policy;
-pub use sync::{SyncOptions, SyncOutcome, SyncPair, Synced, surplus, sync};
+pub use sync::{
+    DocumentError, MAX_SYNC_DOCUMENT_BYTES, NameFilter, NamePattern, OnFailure, PatternError,
+    PatternErrorKind, SyncCredentials, SyncDocument, SyncEvent, SyncOptions, SyncOutcome, SyncPair,
+    SyncRegistry, SyncReport, SyncRepository, SyncSet, SyncTarget, Synced, VersionConstraint,
+    Wanted, directories_with, surplus, sync, sync_sets,
+};
 pub use validate::{Problem, Validation, validate};

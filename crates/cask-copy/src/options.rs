@@ -8,6 +8,8 @@ use cask_layer::{Compression, DecompressLimits, Level};
 use cask_transport::{Error, ErrorKind, EventSink, Result, WriteOptions};
 use cask_trust::Policy;
 
+use crate::locks::DigestLocks;
+
 /// How to copy an image; see [`copy`](crate::copy()).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -28,12 +30,16 @@ pub struct CopyOptions {
     pub layers: LayerOptions,
     /// What happens to signatures and to other manifests that refer to the image.
     pub attached: AttachedOptions,
+    /// What happens to another image that the destination has under the same name.
+    pub existing: ExistingImage,
     /// How the destination writes.
     pub write: WriteOptions,
     /// How many blobs are copied at once.
     pub parallel_blobs: NonZeroUsize,
     /// Who is told of what happens.
     pub events: Arc<dyn EventSink>,
+    /// What keeps copies at the same time from writing the same manifest.
+    pub(crate) locks: DigestLocks,
 }
 
 /// What is copied of an index. An image that is no index is copied as it is.
@@ -58,6 +64,17 @@ pub enum PartialIndex {
     Strip,
     /// It stays as it is and lists what is not there.
     Keep,
+}
+
+/// What happens to another image that the destination has under the same name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExistingImage {
+    /// The new one takes its name, as the place does it.
+    #[default]
+    Replaced,
+    /// It stays, and the copy fails before anything is written. What gets the name after that was
+    /// found out is replaced all the same.
+    Refused,
 }
 
 /// What happens to layers on the way.
@@ -135,9 +152,11 @@ impl CopyOptions {
             format: None,
             layers: LayerOptions::default(),
             attached: AttachedOptions::default(),
+            existing: ExistingImage::default(),
             write: WriteOptions::default(),
             parallel_blobs: NonZeroUsize::new(6).expect("six is not zero"),
             events: Arc::new(()),
+            locks: DigestLocks::default(),
         }
     }
 }

@@ -183,6 +183,7 @@ impl Location for OciArchiveLocation {
         capabilities.write = !matches!(self.reference.image(), ImageChoice::Position(_));
         capabilities.collection =
             CollectionCapabilities { list: true, tag: in_file, delete: in_file };
+        capabilities.deletes_by_name = in_file;
         capabilities.manifest_types = &[MediaType::OciManifest];
         capabilities.index_types = &[MediaType::OciIndex];
         capabilities.nested_indexes = true;

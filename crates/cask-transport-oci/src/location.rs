@@ -91,6 +91,7 @@ impl Location for OciLocation {
         capabilities.read = true;
         capabilities.write = self.writable();
         capabilities.collection = CollectionCapabilities { list: true, tag: true, delete: true };
+        capabilities.deletes_by_name = true;
         capabilities.manifest_types = &[MediaType::OciManifest];
         capabilities.index_types = &[MediaType::OciIndex];
         capabilities.nested_indexes = true;

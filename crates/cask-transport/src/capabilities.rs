@@ -62,6 +62,8 @@ pub struct Capabilities {
     pub concurrent_blobs: NonZeroUsize,
     /// More names than the location's own can be given to what is written.
     pub additional_names: bool,
+    /// Deleting an image by a name leaves its other names, and everything that other images need.
+    pub deletes_by_name: bool,
 }
 
 impl Capabilities {
@@ -83,6 +85,7 @@ impl Capabilities {
             layer_form: LayerForm::AsGiven,
             concurrent_blobs: NonZeroUsize::MIN,
             additional_names: false,
+            deletes_by_name: false,
         }
     }
 }

@@ -60,11 +60,13 @@ impl Execution<'_> {
         step: &ManifestStep,
         manifest: RawManifest,
     ) -> Result<RawManifest> {
+        let locked = self.options.locks.lock(manifest.digest()).await;
         let refused = match transaction.write_manifest(&manifest, &step.role).await {
             Ok(()) => return Ok(manifest),
             Err(error) if error.kind() == ErrorKind::ManifestRefused => error,
             Err(error) => return Err(error),
         };
+        drop(locked);
         let Some((format, what)) = self.other_form(step) else {
             let is_schema1 = manifest.media_type().is_schema1() && self.fixed.is_none();
             let hint = "--format v2s2 and --format oci convert it";
@@ -127,6 +129,7 @@ impl Execution<'_> {
             let body = BytesBody { bytes: config, algorithm, progress };
             transaction.write_blob(&spec, std::sync::Arc::new(body)).await?;
         }
+        let _locked = self.options.locks.lock(converted.digest()).await;
         transaction.write_manifest(&converted, &step.role).await?;
         Ok(converted)
     }

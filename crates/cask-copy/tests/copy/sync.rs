@@ -26,13 +26,14 @@ async fn run(from: &MemoryStore, to: &MemoryStore, dry_run: bool) -> BTreeMap<St
     let pair = |name: &&str| SyncPair {
         from: from.location(&format!("memory:a:{name}")),
         to: to.location(&format!("memory:b:{name}")),
+        parent: None,
     };
     let mut sync_options = SyncOptions::new(options());
     sync_options.dry_run = dry_run;
     let synced = sync(NAMES.iter().map(pair).collect(), &sync_options);
     let told = synced.map(|synced| {
         let outcome = match synced.outcome {
-            SyncOutcome::Unchanged => "unchanged",
+            SyncOutcome::Unchanged { .. } => "unchanged",
             SyncOutcome::Copied(_) => "copied",
             SyncOutcome::Planned { moved_bytes } if moved_bytes > 0 => "planned",
             SyncOutcome::Failed(_) => "failed",
