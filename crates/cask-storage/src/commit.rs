@@ -187,13 +187,11 @@ impl Store {
             DriverKind::Vfs => {
                 let target = place.layer_directory(&ready.id);
                 file::make_directories(target.parent().unwrap_or(&target), 0o700)?;
-                fs::rename(&ready.directory, &target)
-                    .map_err(|error| Error::io(error, "placing", &target))?;
+                file::rename(&ready.directory, &target, "placing")?;
             }
         }
         let tar_split = place.tar_split_path(&ready.id);
-        fs::rename(&ready.staged.0.tar_split, &tar_split)
-            .map_err(|error| Error::io(error, "placing", &tar_split))
+        file::rename(&ready.staged.0.tar_split, &tar_split, "placing")
     }
 
     /// Puts on the disk which directories have which names.
@@ -262,7 +260,7 @@ impl Store {
             });
         }
         trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;
-        fs::rename(data, &directory).map_err(|error| Error::io(error, "placing", &directory))
+        file::rename(data, &directory, "placing")
     }
 }
 

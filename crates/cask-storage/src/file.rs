@@ -5,7 +5,7 @@ use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{Durability, Error, ErrorKind, Result, random};
+use crate::{Durability, Error, ErrorKind, Result, fault, random};
 
 /// The most bytes of a JSON file of the store that are read.
 pub(crate) const MAX_JSON_BYTES: u64 = 1 << 30;
@@ -75,7 +75,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> 
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let temporary = temporary_path(path);
     let written = write_new(&temporary, bytes, mode, durability)
-        .and_then(|()| fs::rename(&temporary, path).map_err(|e| Error::io(e, "replacing", path)));
+        .and_then(|()| rename(&temporary, path, "replacing"));
     if let Err(error) = written {
         // It was not listed anywhere, and sweeping finds it if this fails.
         let _ = fs::remove_file(&temporary);
@@ -99,9 +99,10 @@ fn temporary_path(path: &Path) -> PathBuf {
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let failed = |error| Error::io(error, "writing", path);
+    fault::step().map_err(failed)?;
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
+    fault::step().and_then(|()| file.write_all(bytes)).map_err(failed)?;
     // The mode of an open is cut by the umask.
     rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))
         .map_err(|error| failed(error.into()))?;
@@ -111,28 +112,37 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Re
     Ok(())
 }
 
+/// Gives a file or a directory another name; the operation is for the error.
+pub(crate) fn rename(from: &Path, to: &Path, operation: &'static str) -> Result<()> {
+    let renamed = fault::step().and_then(|()| fs::rename(from, to));
+    renamed.map_err(|error| Error::io(error, operation, to))
+}
+
 /// Puts what a directory lists on the disk.
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
-    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    let synced =
+        fault::step().and_then(|()| File::open(path)).and_then(|directory| directory.sync_all());
     synced.map_err(|error| Error::io(error, "syncing", path))
 }
 
 /// Puts a whole file system on the disk.
 pub(crate) fn sync_file_system(path: &Path) -> Result<()> {
-    let directory = File::open(path).map_err(|error| Error::io(error, "opening", path))?;
+    let directory = fault::step().and_then(|()| File::open(path));
+    let directory = directory.map_err(|error| Error::io(error, "opening", path))?;
     rustix::fs::syncfs(&directory).map_err(|error| Error::io(error, "syncing", path))
 }
 
 /// Makes a directory and those above it, with a mode for the new ones.
 pub(crate) fn make_directories(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    let make = |()| fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    let made = fault::step().and_then(make);
     made.map_err(|error| Error::io(error, "making the directory", path))
 }
 
 /// Deletes a file, if it is there.
 pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    match fault::step().and_then(|()| fs::remove_file(path)) {
         Err(error) if !is_missing(&error) => Err(Error::io(error, "deleting", path)),
         _ => Ok(()),
     }

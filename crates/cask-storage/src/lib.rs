@@ -10,6 +10,7 @@ mod containers;
 mod delete;
 mod driver;
 mod error;
+mod fault;
 mod file;
 mod id;
 mod images;

@@ -18,7 +18,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::file::is_missing;
-use crate::{Error, ErrorKind, Result, random};
+use crate::{Error, ErrorKind, Result, fault, random};
 
 /// How long to sleep between two attempts, at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
@@ -79,7 +79,7 @@ impl Lock {
     /// Says to everybody that something is about to change: to be called under a write lock,
     /// before what it guards is changed.
     pub(crate) fn write_token(&self) -> Result<()> {
-        let written = self.file.write_all_at(&token(), 0);
+        let written = fault::step().and_then(|()| self.file.write_all_at(&token(), 0));
         written.map_err(|error| Error::io(error, "writing", &self.path))
     }
 

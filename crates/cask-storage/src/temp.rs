@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::file::is_missing;
 use crate::lock::Lock;
-use crate::{Error, Result, file, random};
+use crate::{Error, Result, fault, file, random};
 
 const LOCK_PREFIX: &str = "lock-";
 const DIRECTORY_PREFIX: &str = "temp-dir-";
@@ -35,7 +35,8 @@ impl TempDir {
             let suffix = random::suffix();
             let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
             let mut options = OpenOptions::new();
-            let made = options.write(true).create_new(true).mode(0o644).open(&lock_path);
+            options.write(true).create_new(true).mode(0o644);
+            let made = fault::step().and_then(|()| options.open(&lock_path));
             made.map_err(|error| Error::io(error, "making", &lock_path))?;
             // Between making and locking it somebody may have swept it.
             let lock = match Lock::try_acquire(&lock_path) {
@@ -48,7 +49,8 @@ impl TempDir {
             };
             let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
             let this = Self { directory, lock_path, _lock: lock, counter: 0 };
-            let made = DirBuilder::new().mode(0o700).create(&this.directory);
+            let make = |()| DirBuilder::new().mode(0o700).create(&this.directory);
+            let made = fault::step().and_then(make);
             made.map_err(|error| Error::io(error, "making the directory", &this.directory))?;
             return Ok(this);
         }
@@ -65,7 +67,7 @@ impl TempDir {
     pub(crate) fn take(&mut self, path: &Path) -> Result<bool> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let to = self.next_path(&name);
-        match fs::rename(path, &to) {
+        match fault::step().and_then(|()| fs::rename(path, &to)) {
             Ok(()) => Ok(true),
             Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(Error::io(error, "moving away", path)),
@@ -150,6 +152,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {
+    fault::step()?;
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::place::Place;
 use crate::record::LayerRecord;
 use crate::store::Inner;
-use crate::{Error, ErrorKind, Id, Result, file, random};
+use crate::{Error, ErrorKind, Id, Result, fault, file, random};
 
 /// The most bytes of `lower`, `lower-layers` or `link` that are read.
 const MAX_LOWER_BYTES: u64 = 1 << 20;
@@ -112,9 +112,10 @@ pub(crate) fn put(place: &Place, id: &Id, directory: &Path, link: &str) -> Resul
         file::make_directories(&links, 0o755)?;
     }
     let target = place.layer_directory(id);
-    fs::rename(directory, &target).map_err(|error| Error::io(error, "placing", &target))?;
+    file::rename(directory, &target, "placing")?;
     let path = links.join(link);
-    symlink(format!("../{id}/diff"), &path).map_err(|error| Error::io(error, "linking", &path))
+    let linked = fault::step().and_then(|()| symlink(format!("../{id}/diff"), &path));
+    linked.map_err(|error| Error::io(error, "linking", &path))
 }
 
 /// Gives a layer that lost its short link a new one.
@@ -136,13 +137,15 @@ pub(crate) fn inherit(store: &Inner, parent: &Id, files: &Path) -> Result<()> {
 
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
     let failed = |error| Error::io(error, "making the directory", path);
-    DirBuilder::new().mode(0o700).create(path).map_err(failed)?;
+    let make = |()| DirBuilder::new().mode(0o700).create(path);
+    fault::step().and_then(make).map_err(failed)?;
     // Not cut by the umask.
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|error| Error::io(error, "writing", path))
+    let written = fault::step().and_then(|()| fs::write(path, text));
+    written.map_err(|error| Error::io(error, "writing", path))
 }
 
 /// The directories of a layer's files, the newest first: an ID map that is changed leaves the old

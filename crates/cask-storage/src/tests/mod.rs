@@ -1,4 +1,6 @@
 //! Tests of the whole store.
 
+mod crash;
 mod golden;
 mod support;
+mod writing;

@@ -1,6 +1,21 @@
 //! What tests share.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cask_image::{
+    Algorithm, Descriptor, Digest, Hasher, ImageConfig, ImageFormat, ImageManifest,
+    LayerCompression, MediaType,
+};
+use cask_layer::Compression;
+
+use crate::delete::TrashOf;
+use crate::staged::{Facts, Staged};
+use crate::temp::TempDir;
+use crate::{
+    CheckOptions, Durability, Id, NewImage, NewLayer, ProblemKind, Result, StagedLayer, Store,
+    StoreOptions,
+};
 
 /// The folder of recorded stores, or `None` where there is none.
 pub(super) fn dumps() -> Option<PathBuf> {
@@ -10,4 +25,110 @@ pub(super) fn dumps() -> Option<PathBuf> {
         return None;
     };
     Some(folder.join("../store-dumps"))
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
+    Hasher::digest(Algorithm::Sha256, bytes)
+}
+
+/// Options for a store in a directory, for which nothing is synced.
+pub(super) fn options(directory: &Path) -> StoreOptions {
+    let mut options = StoreOptions::new(directory.join("root"), directory.join("run"));
+    options.durability = Durability::None;
+    options.rootless = !rustix::process::geteuid().is_root();
+    options
+}
+
+pub(super) fn open(directory: &Path) -> Store {
+    Store::open(options(directory)).unwrap()
+}
+
+/// A layer of one file, as if it had been read from a stream.
+pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
+    let inner = &store.inner;
+    let mut driver_temp = TempDir::create(&inner.temp_root(0, TrashOf::Driver))?;
+    let mut records_temp = TempDir::create(&inner.temp_root(0, TrashOf::Records))?;
+    let directory = driver_temp.next_path("addition");
+    fs::create_dir_all(directory.join("diff")).unwrap();
+    fs::write(directory.join("diff").join(name), name).unwrap();
+    let tar_split = records_temp.next_path("addition");
+    fs::write(&tar_split, name).unwrap();
+    let digest = sha256(name.as_bytes());
+    let facts = Facts {
+        blob_digest: digest.clone(),
+        blob_size: name.len() as u64,
+        diff_digest: digest,
+        diff_size: name.len() as u64,
+        compression: Compression::None,
+        uids: vec![0],
+        gids: vec![0],
+        has_root: false,
+    };
+    let parts = Staged {
+        _driver_temp: driver_temp,
+        directory,
+        _records_temp: records_temp,
+        tar_split,
+        facts,
+    };
+    Ok(StagedLayer(Box::new(parts)))
+}
+
+/// An image of layers with one file each; those that are there already are not staged.
+pub(super) fn new_image(store: &Store, layers: &[&str], name: &str) -> Result<NewImage> {
+    let mut config = ImageConfig::new("linux", "amd64");
+    config.diff_ids = layers.iter().map(|layer| sha256(layer.as_bytes())).collect();
+    let ids = Id::of_layers(&config.diff_ids);
+    let config = config.encode();
+    let descriptor =
+        |media_type, bytes: &[u8]| Descriptor::new(media_type, sha256(bytes), bytes.len() as u64);
+    let blobs = layers
+        .iter()
+        .map(|layer| descriptor(MediaType::OciLayer(LayerCompression::None), layer.as_bytes()));
+    let config_descriptor = descriptor(MediaType::OciConfig, &config);
+    let manifest = ImageManifest::new(ImageFormat::Oci, config_descriptor, blobs.collect());
+    let mut image = NewImage::of_manifest(&manifest.encode(), &config)?;
+    image.names = vec![name.to_owned()];
+    for (layer, id) in layers.iter().zip(ids) {
+        image.layers.push(match store.layer(&id)? {
+            Some(_) => NewLayer::Present(id),
+            None => NewLayer::Staged(stage(store, layer)?),
+        });
+    }
+    Ok(image)
+}
+
+pub(super) fn put(store: &Store, layers: &[&str], name: &str) -> Result<Id> {
+    let image = new_image(store, layers, name)?;
+    Ok(store.commit_image(image)?.id.clone())
+}
+
+/// Asserts that nothing is wrong and nothing lies about.
+pub(super) fn check_clean(directory: &Path, at: &str) {
+    let store = open(directory);
+    let mut options = CheckOptions::default();
+    options.verify_data = true;
+    let problems = store.check(&options).unwrap();
+    assert!(problems.is_empty(), "{at}: {problems:?}");
+}
+
+/// Asserts that whatever is listed is whole; waste is allowed.
+pub(super) fn check_whole(directory: &Path, at: &str) {
+    let store = open(directory);
+    let mut options = CheckOptions::default();
+    options.verify_data = true;
+    let problems = store.check(&options).unwrap();
+    let broken: Vec<_> = problems
+        .iter()
+        .filter(|p| !p.kind.is_waste() && p.kind != ProblemKind::DamagedFile)
+        .collect();
+    assert!(broken.is_empty(), "{at}: {broken:?}");
+}
+
+/// The names of all images.
+pub(super) fn names(store: &Store) -> Vec<String> {
+    let images = store.images().unwrap();
+    let mut names: Vec<String> = images.iter().flat_map(|image| image.names.clone()).collect();
+    names.sort();
+    names
 }

@@ -1,0 +1,167 @@
+//! Processes that die, and file systems that fail, at every step.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::support::*;
+use crate::fault::injected::{Fault, arm, steps};
+use crate::{PruneOptions, Result, Store};
+
+/// Says to a child process what it is to do, and where.
+const JOB: &str = "CASK_STORAGE_TEST_JOB";
+const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
+const STEP: &str = "CASK_STORAGE_TEST_STEP";
+
+/// What a child does to a store that has the image "old" of two layers.
+const JOBS: [&str; 5] = ["put", "put-again", "tag", "delete", "prune"];
+
+fn work(job: &str, directory: &Path) -> Result<()> {
+    let store = Store::open(options(directory))?;
+    let old = || Ok(store.image_named("old")?.id.clone());
+    match job {
+        "put" => put(&store, &["base", "new"], "new").map(drop),
+        "put-again" => put(&store, &["base", "top"], "new").map(drop),
+        "tag" => store.add_names(&old()?, &["new".to_owned()]),
+        "delete" => store.delete_image(&old()?).map(drop),
+        _ => prune(&store),
+    }
+}
+
+fn prune(store: &Store) -> Result<()> {
+    let options = PruneOptions { older_than: Duration::ZERO };
+    store.prune(&options).map(drop)
+}
+
+fn prepare(job: &str, directory: &Path) {
+    let store = open(directory);
+    put(&store, &["base", "top"], "old").unwrap();
+    if job == "prune" {
+        let waste = put(&store, &["base", "waste", "more"], "waste").unwrap();
+        // An image that lost its record leaves layers that nobody needs, and a directory.
+        let images = directory.join("root/overlay-images");
+        let text = std::fs::read_to_string(images.join("images.json")).unwrap();
+        let start = text.find(&format!(",{{\"id\":\"{waste}")).unwrap();
+        std::fs::write(images.join("images.json"), format!("{}]", &text[..start])).unwrap();
+    }
+}
+
+/// What may be seen after a crash: all of the old, or all of the new.
+fn states(job: &str) -> [&'static [&'static str]; 2] {
+    match job {
+        "delete" => [&["old"], &[]],
+        "prune" => [&["old"], &["old"]],
+        _ => [&["old"], &["new", "old"]],
+    }
+}
+
+/// Not a test of its own: what the child processes run.
+#[test]
+fn child() {
+    let Ok(job) = std::env::var(JOB) else { return };
+    let place = std::env::var(PLACE).unwrap();
+    let place = Path::new(&place);
+    if let Ok(step) = std::env::var(STEP) {
+        arm(Some(Fault::Die(step.parse().unwrap())));
+        work(&job, place).unwrap();
+        return;
+    }
+    // One of several that work at the same time.
+    let store = open(place);
+    for number in 0..12 {
+        let shared = format!("shared-{}", number % 3);
+        let own = format!("{job}-{number}");
+        let id = put(&store, &["base", &shared, &own], &own).unwrap();
+        put(&store, &["base", &shared], &format!("all-{}", number % 3)).unwrap();
+        store.add_names(&id, &[format!("{own}-tagged"), "latest".to_owned()]).unwrap();
+        store.remove_names(&id, &[own]).unwrap();
+        if number % 2 == 1 {
+            store.delete_image(&id).unwrap();
+        }
+    }
+}
+
+fn spawn(job: &str, place: &Path, step: Option<u64>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "tests::crash::child"]).env(JOB, job).env(PLACE, place);
+    if let Some(step) = step {
+        command.env(STEP, step.to_string());
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn count_steps(job: &str) -> u64 {
+    let temp = tempfile::tempdir().unwrap();
+    prepare(job, temp.path());
+    arm(None);
+    work(job, temp.path()).unwrap();
+    check_clean(temp.path(), job);
+    steps()
+}
+
+/// Asserts that the store opens, what is listed is whole, a retry succeeds, and nothing is left.
+fn check_after(job: &str, directory: &Path, at: &str) {
+    check_whole(directory, at);
+    let store = open(directory);
+    let found = names(&store);
+    assert!(states(job).iter().any(|state| found == *state), "{at}: {found:?}");
+    let done = work(job, directory);
+    if job != "delete" {
+        done.unwrap();
+    }
+    assert_eq!(names(&store), states(job)[1], "{at}");
+    prune(&store).unwrap();
+    check_clean(directory, at);
+}
+
+#[test]
+fn whoever_dies_leaves_a_store_that_works() {
+    for job in JOBS {
+        let steps = count_steps(job);
+        assert!(steps > 3, "{job} has {steps} steps");
+        for step in 0..steps {
+            let temp = tempfile::tempdir().unwrap();
+            prepare(job, temp.path());
+            let status = spawn(job, temp.path(), Some(step)).wait().unwrap();
+            assert!(!status.success(), "{job} {step}");
+            check_after(job, temp.path(), &format!("{job}, dead at step {step}"));
+        }
+    }
+}
+
+#[test]
+fn whatever_fails_leaves_a_store_that_works() {
+    for job in JOBS {
+        for step in 0..count_steps(job) {
+            let temp = tempfile::tempdir().unwrap();
+            prepare(job, temp.path());
+            arm(Some(Fault::Fail(step)));
+            let done = work(job, temp.path());
+            arm(None);
+            let at = format!("{job}, failed at step {step}: {done:?}");
+            check_after(job, temp.path(), &at);
+        }
+    }
+}
+
+#[test]
+fn eight_processes_lose_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let jobs: Vec<String> = (0..8).map(|number| format!("p{number}")).collect();
+    let children: Vec<Child> = jobs.iter().map(|job| spawn(job, temp.path(), None)).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let mut expected: Vec<String> = jobs
+        .iter()
+        .flat_map(|job| [0, 2, 4, 6, 8, 10].map(|number| format!("{job}-{number}-tagged")))
+        .chain((0..3).map(|number| format!("all-{number}")))
+        .collect();
+    let store = open(temp.path());
+    let mut found = names(&store);
+    // Whoever was last to give it away may have been deleted.
+    found.retain(|name| name != "latest");
+    expected.sort();
+    assert_eq!(found, expected);
+    check_clean(temp.path(), "eight processes");
+}

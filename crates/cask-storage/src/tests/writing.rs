@@ -1,0 +1,168 @@
+//! Images go in and come out.
+
+use std::fs;
+
+use super::support::*;
+use crate::{DriverKind, ErrorKind, Id, NewLayer, Store};
+
+#[test]
+fn layers_lie_as_old_and_new_releases_expect() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a", "b", "c"], "x").unwrap();
+    let image = store.image(&id).unwrap().unwrap();
+    let chain = store.layer_chain(image.top_layer.as_ref().unwrap()).unwrap();
+    let overlay = temp.path().join("root/overlay");
+    let read = |id: &Id, name: &str| fs::read_to_string(overlay.join(id.as_str()).join(name));
+    let links: Vec<String> = chain.iter().map(|l| read(&l.id, "link").unwrap()).collect();
+    assert_eq!(read(&chain[0].id, "lower").unwrap(), format!("l/{}:l/{}", links[1], links[2]));
+    let lowers = format!("{}:{}", chain[1].id, chain[2].id);
+    assert_eq!(read(&chain[0].id, "lower-layers").unwrap(), lowers);
+    assert!(read(&chain[2].id, "lower").is_err());
+    assert!(overlay.join(chain[2].id.as_str()).join("empty").is_dir());
+    for (layer, link) in chain.iter().zip(&links) {
+        assert_eq!(link.len(), 26);
+        let target = fs::read_link(overlay.join("l").join(link)).unwrap();
+        assert_eq!(target.to_str().unwrap(), format!("../{}/diff", layer.id));
+    }
+    assert_eq!(read(&chain[0].id, "diff/c").unwrap(), "c");
+    check_clean(temp.path(), "put");
+    assert_eq!(store.delete_image(&id).unwrap().layers.len(), 3);
+    let left = |name: &str| fs::read_dir(overlay.join(name)).unwrap().count();
+    assert_eq!((left("l"), left("tempdirs"), left("")), (0, 0, 2));
+    check_clean(temp.path(), "delete");
+}
+
+#[test]
+fn shared_layers_stay_as_long_as_somebody_has_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let one = put(&store, &["a", "b"], "one").unwrap();
+    let two = put(&store, &["a", "c"], "two").unwrap();
+    let three = put(&store, &["a"], "three").unwrap();
+    assert_eq!(store.delete_image(&one).unwrap().layers.len(), 1);
+    assert_eq!(store.delete_image(&three).unwrap().layers.len(), 0);
+    assert_eq!(store.delete_image(&two).unwrap().layers.len(), 2);
+    check_clean(temp.path(), "all deleted");
+}
+
+#[test]
+fn an_image_that_comes_again_keeps_its_record() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a"], "one").unwrap();
+    store.set_image_data(&id, "note", b"mine").unwrap();
+    assert_eq!(put(&store, &["a"], "two").unwrap(), id);
+    let image = store.image(&id).unwrap().unwrap();
+    assert_eq!(image.names, ["two", "one"]);
+    assert_eq!(image.names_history[0], "one");
+    assert_eq!(store.image_data(&image, "note").unwrap(), b"mine");
+    check_clean(temp.path(), "twice");
+}
+
+#[test]
+fn names_go_to_the_last_who_asks() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let one = put(&store, &["a"], "x").unwrap();
+    let two = put(&store, &["b"], "x").unwrap();
+    let one = store.image(&one).unwrap().unwrap();
+    assert!(one.names.is_empty());
+    assert_eq!(one.names_history, ["x"]);
+    assert_eq!(store.image_by_name("x").unwrap().unwrap().id, two);
+}
+
+#[test]
+fn layers_that_are_not_those_of_the_config_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let refused = |change: &dyn Fn(&mut Vec<NewLayer>), kind: ErrorKind| {
+        let mut image = new_image(&store, &["a", "b"], "x").unwrap();
+        change(&mut image.layers);
+        assert_eq!(store.commit_image(image).unwrap_err().kind(), kind);
+        assert!(store.images().unwrap().is_empty());
+    };
+    refused(&|layers| layers.reverse(), ErrorKind::DigestMismatch);
+    refused(&|layers| drop(layers.pop()), ErrorKind::DigestMismatch);
+    let present = Id::of_layers(&[sha256(b"a")]).remove(0);
+    refused(&|layers| layers[0] = NewLayer::Present(present.clone()), ErrorKind::NotFound);
+    refused(&|layers| layers[1] = NewLayer::Present(present.clone()), ErrorKind::DigestMismatch);
+    check_clean(temp.path(), "refused");
+}
+
+#[test]
+fn two_who_store_the_same_store_it_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let first = new_image(&store, &["a", "b"], "x").unwrap();
+    let second = new_image(&store, &["a", "b"], "y").unwrap();
+    let child = new_image(&store, &["a", "b", "c"], "z").unwrap();
+    store.commit_image(first).unwrap();
+    store.commit_image(second).unwrap();
+    // Its directory was prepared upon layers that others stored.
+    store.commit_image(child).unwrap();
+    assert_eq!(store.images().unwrap().len(), 2);
+    assert_eq!(store.layers().unwrap().len(), 3);
+    check_clean(temp.path(), "twice");
+}
+
+#[test]
+fn vfs_has_whole_trees() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut options = options(temp.path());
+    options.driver = Some(DriverKind::Vfs);
+    let store = Store::open(options).unwrap();
+    let id = put(&store, &["a", "b", "c"], "x").unwrap();
+    let path = store.mount_image(&id).unwrap();
+    for name in ["a", "b", "c"] {
+        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), name);
+    }
+    store.unmount_image(&id, false).unwrap();
+    check_clean(temp.path(), "vfs");
+    store.delete_image(&id).unwrap();
+    assert_eq!(fs::read_dir(temp.path().join("root/vfs/dir")).unwrap().count(), 0);
+}
+
+#[test]
+fn additional_stores_are_read_and_copied_from_when_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let lower = open(&temp.path().join("lower"));
+    let id = put(&lower, &["a", "b"], "x").unwrap();
+    let mut options = options(&temp.path().join("upper"));
+    options.additional_image_stores = vec![temp.path().join("lower/root")];
+    let store = Store::open(options).unwrap();
+    assert!(store.image(&id).unwrap().unwrap().is_read_only());
+    assert_eq!(store.delete_image(&id).unwrap_err().kind(), ErrorKind::ReadOnly);
+    put(&store, &["a", "b", "c"], "y").unwrap();
+    assert_eq!(store.layers().unwrap().len(), 3, "two are shared");
+    store.add_names(&id, &["z".to_owned()]).unwrap();
+    let image = store.image(&id).unwrap().unwrap();
+    assert!(!image.is_read_only());
+    assert_eq!(image.names, ["z", "x"]);
+    assert!(store.image_data(&image, "manifest").is_ok());
+    assert_eq!(names(&lower), ["x"], "it was not changed");
+}
+
+#[test]
+fn an_image_store_keeps_images_apart() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut options = options(temp.path());
+    options.image_store = Some(temp.path().join("images"));
+    let store = Store::open(options).unwrap();
+    let id = put(&store, &["a"], "x").unwrap();
+    assert!(temp.path().join("images/overlay-images").join(id.as_str()).is_dir());
+    assert!(!temp.path().join("root/overlay-images").join(id.as_str()).exists());
+    assert_eq!(store.delete_image(&id).unwrap().layers.len(), 1);
+}
+
+#[test]
+fn a_store_for_reading_is_not_touched() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut options = options(temp.path());
+    options.read_only = true;
+    let store = Store::open(options).unwrap();
+    assert!(store.images().unwrap().is_empty());
+    assert!(!temp.path().join("root").exists());
+    let error = store.add_names(&Id::random(), &["x".to_owned()]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+}
