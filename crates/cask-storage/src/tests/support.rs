@@ -106,8 +106,7 @@ pub(super) fn put(store: &Store, layers: &[&str], name: &str) -> Result<Id> {
 /// Asserts that nothing is wrong and nothing lies about.
 pub(super) fn check_clean(directory: &Path, at: &str) {
     let store = open(directory);
-    let mut options = CheckOptions::default();
-    options.verify_data = true;
+    let options = CheckOptions { verify_data: true };
     let problems = store.check(&options).unwrap();
     assert!(problems.is_empty(), "{at}: {problems:?}");
 }
@@ -115,8 +114,7 @@ pub(super) fn check_clean(directory: &Path, at: &str) {
 /// Asserts that whatever is listed is whole; waste is allowed.
 pub(super) fn check_whole(directory: &Path, at: &str) {
     let store = open(directory);
-    let mut options = CheckOptions::default();
-    options.verify_data = true;
+    let options = CheckOptions { verify_data: true };
     let problems = store.check(&options).unwrap();
     let broken: Vec<_> = problems
         .iter()
