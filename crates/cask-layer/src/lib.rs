@@ -4,6 +4,7 @@ mod compression;
 mod error;
 mod members;
 mod pipeline;
+mod tar_split;
 
 pub use compression::{
     CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
@@ -15,3 +16,7 @@ pub use members::{
     TarErrorKind, Timestamp,
 };
 pub use pipeline::{PipelinedReader, pipelined};
+pub use tar_split::{
+    Assemble, Crc64, Files, Scratch, TarSplitEntry, TarSplitError, TarSplitErrorKind,
+    TarSplitReader, TarSplitRecorder, TarSplitWriter, assemble,
+};

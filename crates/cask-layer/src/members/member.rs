@@ -97,7 +97,7 @@ pub struct Timestamp {
 }
 
 impl MemberKind {
-    pub(super) fn of_flag(flag: u8) -> Self {
+    pub(crate) fn of_flag(flag: u8) -> Self {
         match flag {
             b'0' | b'7' | 0 | b'S' => Self::File,
             b'1' => Self::HardLink,

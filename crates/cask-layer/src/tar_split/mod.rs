@@ -1,0 +1,18 @@
+//! tar-split: a tar stream without its payloads, and back.
+
+mod assemble;
+mod crc;
+mod entry;
+mod error;
+mod reader;
+mod recorder;
+mod tree;
+mod writer;
+
+pub use assemble::{Assemble, Files, assemble};
+pub use crc::Crc64;
+pub use entry::TarSplitEntry;
+pub use error::{TarSplitError, TarSplitErrorKind};
+pub use reader::TarSplitReader;
+pub use recorder::{Scratch, TarSplitRecorder};
+pub use writer::TarSplitWriter;

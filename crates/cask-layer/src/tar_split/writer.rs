@@ -1,0 +1,183 @@
+//! The writer of tar-split files.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::{CompressWriter, Compression, Level, compress};
+
+/// The most bytes of one segment; longer ones become several.
+const SEGMENT_BYTES: usize = 1 << 20;
+
+/// Writes a tar-split file: gzip of one JSON object a line, as the field's tools write it.
+///
+/// ```
+/// use cask_layer::{TarSplitEntry, TarSplitReader, TarSplitWriter};
+///
+/// let mut writer = TarSplitWriter::new(Vec::new())?;
+/// writer.segment(b"header")?;
+/// writer.file(b"etc/hostname", 4, Some(0x1234))?;
+/// let file = writer.finish()?;
+///
+/// let mut reader = TarSplitReader::new(&file[..])?;
+/// assert_eq!(reader.next_entry()?, Some(TarSplitEntry::Segment(b"header".to_vec())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Source: vbatts/tar-split, `tar/storage`.
+pub struct TarSplitWriter<W: Write> {
+    output: CompressWriter<W>,
+    line: Vec<u8>,
+    position: u64,
+}
+
+impl<W: Write> TarSplitWriter<W> {
+    /// Starts a tar-split file.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory), inside [`io::Error`].
+    pub fn new(output: W) -> io::Result<Self> {
+        let output = compress(output, Compression::Gzip, Level::Exact(1), NonZeroUsize::MIN)?;
+        Ok(Self { output, line: Vec::new(), position: 0 })
+    }
+
+    /// Writes that these bytes come next. Nothing is written for no bytes.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn segment(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for bytes in bytes.chunks(SEGMENT_BYTES) {
+            self.line.clear();
+            self.line.extend_from_slice(b"{\"type\":2,\"payload\":\"");
+            self.encode(bytes);
+            self.line.push(b'"');
+            self.end()?;
+        }
+        Ok(())
+    }
+
+    /// Writes that the contents of a file come next. `crc` is their checksum, and nothing where
+    /// there are no contents.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn file(&mut self, name: &[u8], size_bytes: u64, crc: Option<u64>) -> io::Result<()> {
+        self.line.clear();
+        self.line.extend_from_slice(b"{\"type\":1");
+        match std::str::from_utf8(name) {
+            Ok("") => {}
+            Ok(name) => {
+                self.line.extend_from_slice(b",\"name\":\"");
+                escape(name, &mut self.line);
+                self.line.push(b'"');
+            }
+            Err(_) => {
+                self.line.extend_from_slice(b",\"name_raw\":\"");
+                self.encode(name);
+                self.line.push(b'"');
+            }
+        }
+        if size_bytes > 0 {
+            write!(self.line, ",\"size\":{size_bytes}")?;
+        }
+        match crc {
+            Some(crc) => {
+                self.line.extend_from_slice(b",\"payload\":\"");
+                self.encode(&crc.to_be_bytes());
+                self.line.push(b'"');
+            }
+            None => self.line.extend_from_slice(b",\"payload\":null"),
+        }
+        self.end()
+    }
+
+    /// How many entries were written.
+    pub fn entries(&self) -> u64 {
+        self.position
+    }
+
+    /// Ends the file and gives the writer below back.
+    ///
+    /// # Errors
+    /// Those of the writer below.
+    pub fn finish(self) -> io::Result<W> {
+        self.output.finish()
+    }
+
+    fn encode(&mut self, bytes: &[u8]) {
+        let start = self.line.len();
+        self.line.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        let written = STANDARD.encode_slice(bytes, &mut self.line[start..]);
+        written.expect("the room is what base64 needs");
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        writeln!(self.line, ",\"position\":{}}}", self.position)?;
+        self.output.write_all(&self.line)?;
+        self.position += 1;
+        Ok(())
+    }
+}
+
+impl<W: Write> fmt::Debug for TarSplitWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TarSplitWriter").field("entries", &self.position).finish_non_exhaustive()
+    }
+}
+
+/// Writes a JSON string as Go's `encoding/json` does, `<`, `>` and `&` escaped.
+fn escape(text: &str, line: &mut Vec<u8>) {
+    for char in text.chars() {
+        match char {
+            '"' => line.extend_from_slice(b"\\\""),
+            '\\' => line.extend_from_slice(b"\\\\"),
+            '\n' => line.extend_from_slice(b"\\n"),
+            '\r' => line.extend_from_slice(b"\\r"),
+            '\t' => line.extend_from_slice(b"\\t"),
+            '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                line.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes());
+            }
+            other => line.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::{DecompressLimits, decompress};
+
+    fn check(name: &[u8], size: u64, crc: Option<u64>, expected: &str) {
+        let mut writer = TarSplitWriter::new(Vec::new()).unwrap();
+        writer.file(name, size, crc).unwrap();
+        let file = writer.finish().unwrap();
+        let mut text = String::new();
+        let limits = DecompressLimits::default();
+        decompress(&file[..], Compression::Gzip, limits).read_to_string(&mut text).unwrap();
+        assert_eq!(text, format!("{expected}\n"));
+    }
+
+    #[test]
+    fn lines_are_those_of_the_field() {
+        check(b"bin/", 0, None, r#"{"type":1,"name":"bin/","payload":null,"position":0}"#);
+        check(
+            b"bin/busybox",
+            1_982_256,
+            Some(0xf15f_7b29_5076_f05b),
+            r#"{"type":1,"name":"bin/busybox","size":1982256,"payload":"8V97KVB28Fs=","position":0}"#,
+        );
+        check(b"", 0, None, r#"{"type":1,"payload":null,"position":0}"#);
+        check(b"a\xe4", 0, None, r#"{"type":1,"name_raw":"YeQ=","payload":null,"position":0}"#);
+        check(
+            "ä\"\\<&\n\x01\u{2028}".as_bytes(),
+            0,
+            None,
+            r#"{"type":1,"name":"ä\"\\\u003c\u0026\n\u0001\u2028","payload":null,"position":0}"#,
+        );
+    }
+}
