@@ -66,6 +66,39 @@ fn mirrors_come_first_when_reading_and_never_when_writing() {
 }
 
 #[test]
+fn what_is_pushed_goes_elsewhere_where_the_configuration_says_so() {
+    let text = r#"
+[[registry]]
+prefix = "a.example/team"
+location = "cache.example/team"
+push-to = "main.example/team/"
+insecure = true
+[[registry.mirror]]
+location = "m.example"
+
+[[registry]]
+prefix = "*.wild.example"
+push-to = "main.example"
+"#;
+    let conf = conf(text);
+    assert!(conf.warnings().is_empty());
+    let check = |reference: &str, access: Access, expected: &[&str]| {
+        let resolution = resolve(&conf, reference, access);
+        let found = resolution.endpoints().iter().map(|place| place.reference().to_string());
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{reference}");
+    };
+    let read = ["m.example/x:1", "cache.example/team/x:1"];
+    check("a.example/team/x:1", Access::Read, &read);
+    check("a.example/team/x:1", Access::Write, &["main.example/team/x:1"]);
+    check("b.wild.example/x:1", Access::Read, &["b.wild.example/x:1"]);
+    check("b.wild.example/x:1", Access::Write, &["main.example/x:1"]);
+    let resolution = resolve(&conf, "a.example/team/x:1", Access::Write);
+    assert!(!resolution.endpoints()[0].is_original_host(), "typed credentials do not go there");
+    let error = RegistriesConf::parse("[[registry]]\nlocation='a.b'\npush-to='http://x'", "f");
+    assert!(error.unwrap_err().to_string().contains("URI schemes are not supported"));
+}
+
+#[test]
 fn endpoints_tell_what_they_may_be_told() {
     let resolution = resolve(&conf(SKOPEO), "127.0.0.1:1/a:1", Access::Read);
     assert_eq!(resolution.prefix(), Some("127.0.0.1:1"));

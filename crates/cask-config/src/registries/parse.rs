@@ -30,6 +30,7 @@ const REGISTRY_KEYS: &[&str] = &[
     "blocked",
     "mirror-by-digest-only",
     "pull-from-mirror",
+    "push-to",
     "mirror",
 ];
 const MIRROR_KEYS: &[&str] = &["location", "insecure", "pull-from-mirror"];
@@ -172,6 +173,7 @@ impl Reader<'_> {
             mirrors: mirrors.collect::<Result<_, _>>()?,
             prefix,
             location,
+            push_to: self::location(table, "push-to")?,
             insecure: flag(table, "insecure")?,
             blocked: flag(table, "blocked")?,
             mirror_by_digest_only,

@@ -11,6 +11,7 @@ use crate::{Error, ErrorKind};
 pub struct Registry {
     pub(crate) prefix: String,
     pub(crate) location: String,
+    pub(crate) push_to: String,
     pub(crate) insecure: bool,
     pub(crate) blocked: bool,
     pub(crate) mirror_by_digest_only: bool,
@@ -49,6 +50,12 @@ impl Registry {
     /// What takes the place of the prefix; empty where names stay as they are.
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// What takes the place of the prefix where something is changed; empty where that is the
+    /// [location](Self::location), too.
+    pub fn push_to(&self) -> &str {
+        &self.push_to
     }
 
     /// Whether the registry may be spoken to without verified TLS, or without TLS.
@@ -183,6 +190,7 @@ mod tests {
         Registry {
             prefix: fold_host(prefix).into_owned(),
             location: "elsewhere.example".into(),
+            push_to: String::new(),
             insecure: false,
             blocked: false,
             mirror_by_digest_only: false,

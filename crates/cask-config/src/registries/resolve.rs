@@ -14,7 +14,8 @@ pub enum Access {
     /// It is only read: pulled, inspected, its digest or the tags of its repository asked for.
     /// Mirrors come first.
     Read,
-    /// Something is changed: pushed, tagged, untagged, deleted. Only the registry itself will do.
+    /// Something is changed: pushed, tagged, untagged, deleted. Only the registry itself will do,
+    /// or what `push-to` puts in its place.
     Write,
 }
 
@@ -78,7 +79,11 @@ impl RegistriesConf {
                 self.add(&mut resolution, endpoint, None);
             }
         }
-        let there = registry.rewrite(reference, &registry.location)?;
+        let location = match access {
+            Access::Write if !registry.push_to.is_empty() => &registry.push_to,
+            _ => &registry.location,
+        };
+        let there = registry.rewrite(reference, location)?;
         let endpoint = Endpoint::new(there, registry.insecure, false, reference);
         self.add(&mut resolution, endpoint, Some(registry));
         match resolution.endpoints.is_empty() {
@@ -107,8 +112,9 @@ impl RegistriesConf {
                 "" => registry.covers(host).map(|_| registry.insecure),
                 location => is_at(location, host).then_some(registry.insecure),
             };
+            let pushed = is_at(&registry.push_to, host).then_some(registry.insecure);
             let mirrors = registry.mirrors.iter().filter(|mirror| is_at(&mirror.location, host));
-            own.into_iter().chain(mirrors.map(|mirror| mirror.insecure))
+            own.into_iter().chain(pushed).chain(mirrors.map(|mirror| mirror.insecure))
         });
         said.next().is_some_and(|first| first && said.all(|insecure| insecure))
     }
