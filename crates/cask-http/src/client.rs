@@ -108,7 +108,7 @@ impl HttpClient {
     ) -> Result<&reqwest::Client, String> {
         let Inner { options, plain, secure, identified } = &*self.0;
         let with_identity = bound
-            && options.tls.identity.as_ref().is_some_and(|(owner, _)| {
+            && options.tls.identities_for.as_ref().is_some_and(|owner| {
                 may_send(Sending::Carried, owner, origin, options.danger_insecure).is_ok()
             });
         let is_secure = origin.scheme() == Scheme::Https;
@@ -143,7 +143,8 @@ fn build(
     secure: bool,
     with_identity: bool,
 ) -> Result<reqwest::Client, String> {
-    let tls = options.tls.config(secure, with_identity)?;
+    let mut tls = options.tls.config(secure, with_identity)?;
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())

@@ -23,4 +23,4 @@ pub use redact::redact_url;
 pub use request::{Request, RequestBody};
 pub use response::{Response, ResponseStream, content_length};
 pub use retry::{Backoff, RetryEvent, RetryOptions, RetryReason, RetrySink, retry_after};
-pub use tls::{ClientIdentity, SystemRoots, TlsOptions};
+pub use tls::{ClientIdentity, SystemRoots, TlsOptions, check_certificates};

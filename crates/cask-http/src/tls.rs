@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme,
@@ -49,8 +50,11 @@ pub struct TlsOptions {
     /// More authorities, each text one or several certificates in PEM. A certificate of a server
     /// that stands here itself is trusted as well.
     pub authorities_pem: Vec<Vec<u8>>,
-    /// The certificate to show, and the one origin that it is shown to.
-    pub identity: Option<(Origin, ClientIdentity)>,
+    /// The certificates of which one may be shown: the first that was signed by an authority that
+    /// the server names, or else the first.
+    pub identities: Vec<ClientIdentity>,
+    /// The one origin that they are shown to; without it they are shown to none.
+    pub identities_for: Option<Origin>,
     /// Accepts any certificate of any server. Whoever controls the network can then read and change
     /// everything, passwords included.
     pub danger_accept_invalid_certificates: bool,
@@ -104,6 +108,14 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
+/// Checks that a text in PEM has certificates, and nothing that cannot be read.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    certificates_of(pem).map(drop)
+}
+
 fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
@@ -114,23 +126,31 @@ fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 impl TlsOptions {
+    /// The same trust for a connection that this crate does not make, such as one that is no
+    /// origin of a URL. The server is shown a certificate if there are any. No protocol is negotiated. Reads the authorities of the
+    /// system, which takes milliseconds.
+    ///
+    /// # Errors
+    /// A text that says which certificate is of no use, and why.
+    pub fn client_config(&self) -> Result<ClientConfig, String> {
+        self.config(true, true)
+    }
+
     /// Everything of a connection, with an explicit provider: nothing is global to the process.
     pub(crate) fn config(&self, secure: bool, with_identity: bool) -> Result<ClientConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let keys = Arc::clone(&provider);
         let verifier = self.verifier(&provider, secure)?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match self.identity.as_ref().filter(|_| with_identity) {
-            Some((_, identity)) => builder
-                .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-                .map_err(|error| format!("client certificate: {error}"))?,
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        if self.identities.is_empty() || !with_identity {
+            return Ok(builder.with_no_client_auth());
+        }
+        let identities = Identities::new(&self.identities, &keys)?;
+        Ok(builder.with_client_cert_resolver(Arc::new(identities)))
     }
 
     fn verifier(
@@ -164,6 +184,46 @@ impl TlsOptions {
                 .build()
                 .map_err(|error| error.to_string())?;
         Ok(Arc::new(Verifier { inner: Some(inner), pinned, schemes, secure }))
+    }
+}
+
+/// The certificates of a client, of which a server gets to see one.
+#[derive(Debug)]
+struct Identities(Vec<Arc<CertifiedKey>>);
+
+impl Identities {
+    fn new(identities: &[ClientIdentity], provider: &CryptoProvider) -> Result<Self, String> {
+        let certified = |identity: &ClientIdentity| {
+            let ClientIdentity { chain, key } = identity;
+            CertifiedKey::from_der(chain.clone(), key.clone_key(), provider)
+                .map(Arc::new)
+                .map_err(|error| format!("client certificate: {error}"))
+        };
+        identities.iter().map(certified).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl ResolvesClientCert for Identities {
+    /// Source: Go, `crypto/tls`, `CertificateRequestInfo.SupportsCertificate`; where none fits
+    /// it shows none, but the authorities that a server names are often not all that it takes.
+    fn resolve(
+        &self,
+        authorities: &[&[u8]],
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        let mut usable = self.0.iter().filter(|held| held.key.choose_scheme(schemes).is_some());
+        let first = usable.clone().next();
+        // The name of who signed a certificate stands in it as it stands in the question.
+        let is_named = |certificate: &CertificateDer<'_>| {
+            authorities.iter().any(|name| {
+                !name.is_empty() && certificate.windows(name.len()).any(|part| part == *name)
+            })
+        };
+        usable.find(|held| held.cert.iter().any(is_named)).or(first).cloned()
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
     }
 }
 

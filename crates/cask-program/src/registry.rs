@@ -113,11 +113,11 @@ fn host_settings(host: &str, tls: &Tls, registries: &Registries) -> Result<HostS
     settings.danger_accept_invalid_certificates = is_insecure;
     settings.authorities_pem =
         certificates.authorities().iter().map(|file| file.bytes.clone()).collect();
-    if let Some(client) = certificates.clients().first() {
+    for client in certificates.clients() {
         let identity =
             ClientIdentity::from_pem(&client.certificate.bytes, client.key.secret_bytes());
         let path = client.certificate.path.display();
-        settings.identity = Some(identity.map_err(|error| format!("{path}: {error}"))?);
+        settings.identities.push(identity.map_err(|error| format!("{path}: {error}"))?);
     }
     Ok(settings)
 }

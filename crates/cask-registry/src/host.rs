@@ -167,11 +167,12 @@ impl Host {
     fn http(&self, settings: &HostSettings, secure: &Url) -> Result<HttpClient, Error> {
         let mut options = self.options.http.clone();
         options.tls.authorities_pem.extend(settings.authorities_pem.iter().cloned());
-        if let Some(identity) = &settings.identity {
+        if !settings.identities.is_empty() {
             let origin = Origin::of(secure).map_err(|error| {
                 Error::new(ErrorKind::Setup, "connecting to", &self.name, error.to_string())
             })?;
-            options.tls.identity = Some((origin, identity.clone()));
+            options.tls.identities.clone_from(&settings.identities);
+            options.tls.identities_for = Some(origin);
         }
         options.tls.danger_accept_invalid_certificates |=
             settings.danger_accept_invalid_certificates;

@@ -41,8 +41,8 @@ pub struct HostSettings {
     pub danger_accept_invalid_certificates: bool,
     /// Certificates of authorities in PEM, trusted besides those of the system.
     pub authorities_pem: Vec<Vec<u8>>,
-    /// The certificate to show to the registry, and to no other host.
-    pub identity: Option<ClientIdentity>,
+    /// The certificates of which one is shown to the registry, and to no other host.
+    pub identities: Vec<ClientIdentity>,
     /// Hosts of other sites that the registry may send the user's password to for a token.
     pub trusted_token_hosts: Vec<String>,
     /// Headers to send to the registry, and to no other host.

@@ -8,7 +8,7 @@ use cask_http::{
     Backoff, ErrorKind as HttpKind, RequestBody, Response, RetryEvent, RetryReason, UploadBody,
     retry_after,
 };
-use cask_reference::{Digest, Repository as RepositoryName};
+use cask_reference::{Algorithm, Digest, Repository as RepositoryName};
 use futures_util::StreamExt;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE};
 use http::{Method, StatusCode};
@@ -159,8 +159,19 @@ impl Repository {
     /// # Errors
     /// As for [`upload`](Self::upload).
     pub async fn start_upload(&self) -> Result<UploadSession, Error> {
+        self.start_upload_by(Algorithm::Sha256).await
+    }
+
+    /// A registry that hashes while it receives has to know by what, if not by SHA-256.
+    ///
+    /// Source: OCI distribution specification, "Pushing blobs", `digest-algorithm`.
+    async fn start_upload_by(&self, algorithm: Algorithm) -> Result<UploadSession, Error> {
         let doing = self.doing_upload("");
-        let call = self.push_call(Method::POST, self.path("blobs/uploads/"));
+        let path = match algorithm {
+            Algorithm::Sha256 => "blobs/uploads/".to_owned(),
+            other => format!("blobs/uploads/?digest-algorithm={other}"),
+        };
+        let call = self.push_call(Method::POST, self.path(&path));
         let response = self.host.send(&call, &doing).await?;
         if response.status() != StatusCode::ACCEPTED {
             return Err(doing.status(response).await);
@@ -336,7 +347,12 @@ impl<'a> Upload<'a> {
         let session = match &self.session {
             Some(session) => session.clone(),
             None => {
-                let session = self.repository.start_upload().await.map_err(Failure::Fatal)?;
+                let algorithm = match &self.known {
+                    Known::Yes(digest, _) => digest.algorithm(),
+                    Known::AtTheEnd(_) => Algorithm::Sha256,
+                };
+                let begun = self.repository.start_upload_by(algorithm).await;
+                let session = begun.map_err(Failure::Fatal)?;
                 self.remember(session.clone());
                 session
             }

@@ -473,19 +473,29 @@ async fn client_certificates_are_shown() {
     let Some(registry) = Registry::start(Access::Certificate) else { return };
     let read = |name: &str| fs::read(registry.directory.path().join(name)).unwrap();
     let (certificate, key) = (read("cert.pem"), read("key.pem"));
-    let ping = async |identity| {
+    let ping = async |identities: &[cask_http::ClientIdentity]| {
         let mut settings = HostSettings::default();
         settings.authorities_pem.push(certificate.clone());
-        settings.identity = identity;
+        settings.identities = identities.to_vec();
         let mut options = ClientOptions::default();
         options.http.retry = cask_http::RetryOptions::never();
         options.hosts = Arc::new(move |_| Ok(settings.clone()));
         Client::new(options).registry(&registry.address).ping().await
     };
-    assert_eq!(ping(None).await.unwrap_err().kind(), ErrorKind::Network);
+    assert_eq!(ping(&[]).await.unwrap_err().kind(), ErrorKind::Network);
     let identity = cask_http::ClientIdentity::from_pem(&certificate, &key).unwrap();
     assert!(!format!("{identity:?}").contains("PRIVATE"));
-    ping(Some(identity)).await.unwrap();
+    ping(std::slice::from_ref(&identity)).await.unwrap();
+
+    // Of several, the one that was signed by whom the registry names.
+    let stranger = rcgen::generate_simple_self_signed(["stranger".to_owned()]).unwrap();
+    let stranger = cask_http::ClientIdentity::from_pem(
+        stranger.cert.pem().as_bytes(),
+        stranger.signing_key.serialize_pem().as_bytes(),
+    )
+    .unwrap();
+    assert!(ping(std::slice::from_ref(&stranger)).await.is_err());
+    ping(&[stranger, identity]).await.unwrap();
 }
 
 #[tokio::test]

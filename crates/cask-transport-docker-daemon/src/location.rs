@@ -134,7 +134,9 @@ impl DockerDaemonLocation {
                 "Invalid destination docker-daemon:{}: a destination must be a name:tag",
                 self.image
             );
-            return Err(Error::new(ErrorKind::Unsupported, "", "").with_detail(detail));
+            return Err(Error::new(ErrorKind::Unsupported, "", "").with_detail(detail).with_hint(
+                "the daemon computes IDs itself: name the image, docker-daemon:NAME:TAG",
+            ));
         };
         let additional = options.additional_names.iter().cloned().map(Reference::with_default_tag);
         Ok(std::iter::once(own.clone()).chain(additional).collect())
@@ -168,7 +170,8 @@ impl Location for DockerDaemonLocation {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
-        capabilities.write = self.tagged().is_some();
+        // By ID it is not: who begins is told why.
+        capabilities.write = true;
         capabilities.manifest_types = &[MediaType::DockerManifest];
         capabilities.layer_form = LayerForm::AsGiven;
         // The daemon gives an archive, which has none.

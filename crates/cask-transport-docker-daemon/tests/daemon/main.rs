@@ -287,10 +287,10 @@ async fn only_a_tagged_name_can_be_written() {
     let running = run(Fake::default());
     for digest in ["sha256:", "it@sha256:"] {
         let location = running.location(&format!("{digest}{}", "0".repeat(64)));
-        assert!(!location.capabilities().write);
         let error = location.begin(&Default::default()).await.map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().ends_with("a destination must be a name:tag"), "{error}");
+        assert!(error.hint().unwrap().contains("docker-daemon:NAME:TAG"));
     }
     assert!(running.fake.requests.lock().unwrap().is_empty());
 }

@@ -124,7 +124,7 @@ async fn certificates_that_are_none_are_named() {
     std::fs::write(folder.path().join("key.pem"), "no key").unwrap();
     check(ErrorKind::Corrupt, "key.pem").await;
     std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
-    check(ErrorKind::Corrupt, "ca.pem: there is no certificate in it").await;
+    check(ErrorKind::Corrupt, "ca.pem: no certificate in PEM").await;
 }
 
 #[tokio::test]
