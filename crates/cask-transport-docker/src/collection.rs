@@ -7,19 +7,19 @@ use cask_transport::{Collection, Entry, Error, ErrorKind, Result, Selector};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::error::of_registry;
-use crate::location::Place;
+use crate::location::{Place, Places};
 use crate::source::{first, tag_of, which};
 
 /// A repository as a set of images.
 pub(crate) struct DockerCollection {
     /// Where it can be read.
-    places: Vec<Place>,
+    places: Places,
     /// The registry itself.
     place: Place,
 }
 
 impl DockerCollection {
-    pub(crate) fn new(places: Vec<Place>, place: Place) -> Self {
+    pub(crate) fn new(places: Places, place: Place) -> Self {
         Self { places, place }
     }
 

@@ -5,6 +5,7 @@ mod destination;
 mod error;
 mod kept;
 mod location;
+mod mirrors;
 mod name;
 mod source;
 mod upload;

@@ -17,6 +17,7 @@ use cask_transport::{
 use crate::collection::DockerCollection;
 use crate::destination::DockerTransaction;
 use crate::error::of_config;
+use crate::mirrors::SilentMirrors;
 use crate::name::Name;
 use crate::source::DockerSource;
 
@@ -66,12 +67,15 @@ impl fmt::Debug for DockerOptions {
 ///
 /// Source: containers/image, `docs/containers-transports.5.md`.
 #[derive(Clone, Debug)]
-pub struct DockerTransport(DockerOptions);
+pub struct DockerTransport {
+    options: DockerOptions,
+    silent: Arc<SilentMirrors>,
+}
 
 impl DockerTransport {
     /// Makes a transport whose locations have the options.
     pub fn new(options: DockerOptions) -> Self {
-        Self(options)
+        Self { options, silent: Arc::default() }
     }
 }
 
@@ -81,7 +85,8 @@ impl Transport for DockerTransport {
     }
 
     fn parse(&self, rest: &str) -> Result<Box<dyn Location>> {
-        Ok(Box::new(DockerLocation { name: Name::parse(rest)?, options: self.0.clone() }))
+        let Self { options, silent } = self.clone();
+        Ok(Box::new(DockerLocation { name: Name::parse(rest)?, options, silent }))
     }
 
     /// Every text may be a scope: a whole name, a part of one, or a wildcard.
@@ -97,6 +102,7 @@ impl Transport for DockerTransport {
 struct DockerLocation {
     name: Name,
     options: DockerOptions,
+    silent: Arc<SilentMirrors>,
 }
 
 /// An image at one of the places where it may be.
@@ -106,13 +112,21 @@ pub(crate) struct Place {
     pub(crate) repository: Repository,
 }
 
+/// The places where an image may be, in the order in which they are asked: mirrors, and then the
+/// registry itself. There is at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) all: Vec<Place>,
+    pub(crate) silent: Arc<SilentMirrors>,
+}
+
 impl DockerLocation {
     fn reference(&self) -> &Reference {
         self.name.reference()
     }
 
     /// Where the image may be, in the order in which it is looked for.
-    fn places(&self, access: Access) -> Result<Vec<Place>> {
+    fn places(&self, access: Access) -> Result<Places> {
         let registries = (self.options.registries)().map_err(of_config)?;
         let resolved = registries.resolve(self.reference(), access).map_err(of_config)?;
         let place = |endpoint: &cask_config::registries::Endpoint| {
@@ -122,12 +136,13 @@ impl DockerLocation {
             let repository = client.repository(reference.repository());
             Place { repository, reference }
         };
-        Ok(resolved.endpoints().iter().map(place).collect())
+        let all = resolved.endpoints().iter().map(place).collect();
+        Ok(Places { all, silent: Arc::clone(&self.silent) })
     }
 
     /// The registry itself, to be written to.
     fn place(&self) -> Result<Place> {
-        let place = self.places(Access::Write)?.pop();
+        let place = self.places(Access::Write)?.all.pop();
         let Place { reference, repository } = place.expect("there is at least one place");
         Ok(Place { reference, repository: repository.for_writing() })
     }

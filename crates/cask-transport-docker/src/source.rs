@@ -15,12 +15,12 @@ use tokio::sync::Mutex;
 
 use crate::error::of_registry;
 use crate::kept::{Keeping, KeptBlob};
-use crate::location::Place;
+use crate::location::{Place, Places};
 
 /// An image in a registry or in one of its mirrors.
 pub(crate) struct DockerSource {
     /// Where the image may be, the registry itself last.
-    places: Vec<Place>,
+    places: Places,
     /// The place that had it, once that is known.
     found: Mutex<Option<Found>>,
     /// Keeps blobs as far as they have come.
@@ -35,7 +35,7 @@ struct Found {
 }
 
 impl DockerSource {
-    pub(crate) fn new(places: Vec<Place>, transfers: Option<Transfers>) -> Self {
+    pub(crate) fn new(places: Places, transfers: Option<Transfers>) -> Self {
         Self { places, found: Mutex::default(), keeping: transfers.map(Keeping::new) }
     }
 
@@ -75,17 +75,32 @@ pub(crate) fn which(place: &Place) -> Which {
     }
 }
 
-/// Tries the places in their order until one succeeds.
-pub(crate) async fn first<T, F, R>(places: &[Place], mut attempt: F) -> Result<T>
+/// Tries the places in their order until one succeeds. A mirror that does not answer is left out
+/// for a while.
+pub(crate) async fn first<T, F, R>(places: &Places, mut attempt: F) -> Result<T>
 where
     F: FnMut(Place) -> R,
     R: Future<Output = Result<T>>,
 {
     let mut failed: Vec<(String, Error)> = Vec::new();
-    for place in places {
+    let last = places.all.len().saturating_sub(1);
+    for (position, place) in places.all.iter().enumerate() {
+        let host = place.reference.domain();
+        let name = place.reference.to_string();
+        if position < last && places.silent.contain(host) {
+            let error = Error::new(ErrorKind::Network, "", "")
+                .with_detail("not asked again, as it has just not answered");
+            failed.push((name, error));
+            continue;
+        }
         match attempt(place.clone()).await {
             Ok(done) => return Ok(done),
-            Err(error) => failed.push((place.reference.to_string(), error)),
+            Err(error) => {
+                if error.kind() == ErrorKind::Network {
+                    places.silent.add(host);
+                }
+                failed.push((name, error));
+            }
         }
     }
     let (name, last) = failed.pop().expect("there is at least one place");
