@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cask_image::Digest;
+
 use crate::delete::TrashOf;
 use crate::file::TEMPORARY_PREFIX;
 use crate::place::{Kind, Place};
@@ -20,6 +22,8 @@ use crate::{DriverKind, Id, Result, Store, big_data, temp};
 pub struct CheckOptions {
     /// Whether the files of every image are read and their digests compared.
     pub verify_data: bool,
+    /// Whether every layer is read back and its digest compared.
+    pub verify_layers: bool,
 }
 
 /// What is wrong, or needed by nobody.
@@ -157,6 +161,9 @@ impl<'a> Checker<'a> {
         self.containers();
         self.orphans();
         self.leftovers()?;
+        if options.verify_layers {
+            self.contents();
+        }
         self.problems.sort_by(|a, b| (a.kind, &a.path, &a.id).cmp(&(b.kind, &b.path, &b.id)));
         Ok(self.problems)
     }
@@ -384,6 +391,24 @@ impl<'a> Checker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Reads every layer back.
+    fn contents(&mut self) {
+        let layers: Vec<(usize, Id, Digest)> = self
+            .layers
+            .values()
+            .filter(|(_, layer)| !layer.is_incomplete())
+            .filter_map(|(place, layer)| {
+                Some((*place, layer.id.clone(), layer.diff_digest.clone()?))
+            })
+            .collect();
+        for (place, id, digest) in layers {
+            if let Err(detail) = self.store.verify_layer(&id, &digest) {
+                let path = self.place(place).layer_directory(&id);
+                self.found_of(&id, ProblemKind::LayerChanged, place, path, detail);
+            }
+        }
     }
 }
 

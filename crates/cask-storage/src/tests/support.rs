@@ -106,7 +106,7 @@ pub(super) fn put(store: &Store, layers: &[&str], name: &str) -> Result<Id> {
 /// Asserts that nothing is wrong and nothing lies about.
 pub(super) fn check_clean(directory: &Path, at: &str) {
     let store = open(directory);
-    let options = CheckOptions { verify_data: true };
+    let options = CheckOptions { verify_data: true, ..CheckOptions::default() };
     let problems = store.check(&options).unwrap();
     assert!(problems.is_empty(), "{at}: {problems:?}");
 }
@@ -114,7 +114,7 @@ pub(super) fn check_clean(directory: &Path, at: &str) {
 /// Asserts that whatever is listed is whole; waste is allowed.
 pub(super) fn check_whole(directory: &Path, at: &str) {
     let store = open(directory);
-    let options = CheckOptions { verify_data: true };
+    let options = CheckOptions { verify_data: true, ..CheckOptions::default() };
     let problems = store.check(&options).unwrap();
     let broken: Vec<_> = problems
         .iter()

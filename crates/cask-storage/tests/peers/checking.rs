@@ -11,6 +11,7 @@ use crate::support::{TestStore, peers_are_there};
 fn kinds(store: &Store) -> Vec<ProblemKind> {
     let mut options = CheckOptions::default();
     options.verify_data = true;
+    options.verify_layers = true;
     let kind = |problem: &Problem| problem.kind;
     store.check(&options).unwrap().iter().map(kind).collect()
 }
@@ -55,15 +56,21 @@ fn what_is_broken_is_named() {
         &[LayerWithoutLink],
     );
     check(
+        |peers, store| {
+            fs::write(overlay(peers).join(top(store)).join("diff/etc/new"), "changed").unwrap();
+        },
+        &[ProblemKind::LayerChanged],
+    );
+    check(
         |peers, store| fs::remove_dir_all(overlay(peers).join(top(store))).unwrap(),
-        &[LayerWithoutFiles],
+        &[LayerWithoutFiles, ProblemKind::LayerChanged],
     );
     check(
         |peers, store| {
             let name = format!("{}.tar-split.gz", top(store));
             fs::remove_file(peers.root().join("overlay-layers").join(name)).unwrap();
         },
-        &[LayerWithoutTarSplit],
+        &[LayerWithoutTarSplit, ProblemKind::LayerChanged],
     );
     check(
         |peers, store| {

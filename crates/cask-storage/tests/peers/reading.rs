@@ -1,6 +1,8 @@
 //! What the peers wrote is read, named and deleted.
 
-use cask_image::Digest;
+use std::io::Read;
+
+use cask_image::{Algorithm, Digest, Hasher};
 use cask_storage::{DriverKind, ErrorKind, StorageReference};
 
 use crate::support::{TestImage, TestStore, peers_are_there, skopeo, usual_layers};
@@ -38,6 +40,12 @@ fn check_reading(driver: DriverKind) {
     assert_eq!(diff_ids, made.diff_ids);
     let found = store.layers_by_compressed_digest(chain[0].compressed_digest.as_ref().unwrap());
     assert_eq!(found.unwrap().len(), 1);
+    for layer in &chain {
+        let mut tar = Vec::new();
+        store.read_layer(&layer.id).unwrap().read_to_end(&mut tar).unwrap();
+        let digest = Hasher::digest(Algorithm::Sha256, &tar);
+        assert_eq!(Some(&digest), layer.diff_digest.as_ref());
+    }
     let size: u64 = chain.iter().map(|layer| layer.diff_size_bytes as u64).sum();
     assert!(store.image_sizes().unwrap()[&image.id] > size);
     for text in ["demo:1", "localhost/demo:1", image.id.short(), &format!("@{}", image.id)] {

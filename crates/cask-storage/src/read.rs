@@ -1,0 +1,130 @@
+//! Reading layers back as the tar streams that they came as.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use cask_image::{Digest, Hasher};
+use cask_layer::{Assemble, Files, assemble};
+use cask_rootfs::{Directory, Root};
+
+use crate::cache::not_found;
+use crate::{DriverKind, Error, ErrorKind, Id, Result, Store};
+
+/// The exact tar stream that a layer came as.
+///
+/// Every file is compared with its checksum while it is read: a stream of a layer that was changed
+/// ends with an error, never too early.
+pub struct LayerReader(Assemble<BufReader<File>, LayerFiles>);
+
+impl Read for LayerReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl std::fmt::Debug for LayerReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LayerReader")
+    }
+}
+
+impl Store {
+    /// Reads a layer back, byte for byte as it came, uncompressed.
+    ///
+    /// No lock is held: a layer that is deleted meanwhile makes reading fail. Names from the stream
+    /// resolve below the layer's own files, whatever links they go through.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the layer or the recipe for its stream, which layers of
+    /// containers do not have; [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn read_layer(&self, id: &Id) -> Result<LayerReader> {
+        let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
+        let place = &self.inner.places[layer.place];
+        let path = place.tar_split_path(id);
+        let split = File::open(&path).map_err(|error| {
+            let error = Error::io(error, "opening", &path);
+            match error.kind() {
+                ErrorKind::NotFound => error.with_hint("fetch the image again to mend it"),
+                _ => error,
+            }
+        })?;
+        let mut roots = vec![place.layer_files(id)];
+        if self.driver() == DriverKind::Overlay {
+            // An ID map that is changed leaves older files behind.
+            let directory = place.layer_directory(id);
+            let older = (1..).map(|number| directory.join(format!("diff{number}")));
+            roots.extend(older.take_while(|path| path.is_dir()));
+        }
+        let open = |path: PathBuf| {
+            Root::open(&path).map(|root| (root, None)).map_err(|error| {
+                Error::new(ErrorKind::Io, "opening", path.display()).with_source(error)
+            })
+        };
+        let roots = roots.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        let stream = assemble(BufReader::new(split), LayerFiles { roots });
+        let stream = stream.map_err(|error| Error::io(error, "reading", &path))?;
+        Ok(LayerReader(stream))
+    }
+
+    /// Reads a layer back and compares its digest; the error says in words what is wrong.
+    pub(crate) fn verify_layer(&self, id: &Id, digest: &Digest) -> Result<(), String> {
+        let mut reader = self.read_layer(id).map_err(|error| error.to_string())?;
+        let mut hasher = Hasher::new(digest.algorithm());
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => hasher.update(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let found = hasher.finish();
+        match found == *digest {
+            true => Ok(()),
+            false => Err(format!("its stream has the digest {found}, not {digest}")),
+        }
+    }
+}
+
+/// The files of a layer, the newest first, each with the directory that was used last.
+struct LayerFiles {
+    roots: Vec<(Root, Option<(Vec<u8>, Directory)>)>,
+}
+
+impl Files for LayerFiles {
+    type File = File;
+
+    fn open(&mut self, name: &[u8]) -> io::Result<File> {
+        let trimmed = name.strip_suffix(b"/").unwrap_or(name);
+        let (parent, last) = match trimmed.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&trimmed[..slash], &trimmed[slash + 1..]),
+            None => (&b""[..], trimmed),
+        };
+        let mut failure = None;
+        for (root, recent) in &mut self.roots {
+            match open_in(root, recent, parent, last) {
+                Ok(file) => return Ok(file),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.map_or_else(|| io::Error::from(io::ErrorKind::NotFound), io::Error::other))
+    }
+}
+
+fn open_in(
+    root: &Root,
+    recent: &mut Option<(Vec<u8>, Directory)>,
+    parent: &[u8],
+    name: &[u8],
+) -> Result<File, cask_rootfs::Error> {
+    let name = std::ffi::OsStr::from_bytes(name);
+    if let Some((_, directory)) = recent.as_ref().filter(|(path, _)| path == parent) {
+        return directory.open_file(name);
+    }
+    let directory = root.directory(std::ffi::OsStr::from_bytes(parent))?;
+    let (_, directory) = recent.insert((parent.to_vec(), directory));
+    directory.open_file(name)
+}
