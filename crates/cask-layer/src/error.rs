@@ -93,6 +93,18 @@ impl Error {
         }
     }
 
+    /// Too many bytes of a stream that is not compressed.
+    pub(crate) fn plain_limit(what: Limit, limit: u64) -> Self {
+        Self {
+            kind: ErrorKind::LimitExceeded { what, limit },
+            operation: Operation::Transfer,
+            compression: Some(Compression::None),
+            offset: None,
+            detail: Cow::Borrowed(""),
+            source: None,
+        }
+    }
+
     pub(crate) fn compress(
         kind: ErrorKind,
         compression: Compression,

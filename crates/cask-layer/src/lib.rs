@@ -2,15 +2,20 @@
 
 mod compression;
 mod error;
+mod export;
+mod hash;
 mod members;
 mod pipeline;
 mod tar_split;
+mod unpack;
 
 pub use compression::{
     CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
     compress, decompress, detect_reader,
 };
 pub use error::{Error, ErrorKind, Limit, Operation};
+pub use export::{ExportError, ExportOptions, Exported, export};
+pub use hash::{Mismatch, VerifiedReader, verified};
 pub use members::{
     Entry, Fragment, Member, MemberKind, MemberLimits, Members, Observe, Payload, TarError,
     TarErrorKind, Timestamp,
@@ -20,3 +25,4 @@ pub use tar_split::{
     Assemble, Crc64, Files, Scratch, TarSplitEntry, TarSplitError, TarSplitErrorKind,
     TarSplitReader, TarSplitRecorder, TarSplitWriter, assemble,
 };
+pub use unpack::{UnpackError, UnpackOptions, Unpacked, unpack};

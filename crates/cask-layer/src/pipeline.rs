@@ -12,7 +12,7 @@ use crate::{Error, Operation};
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How many buffers there are: one being filled, one being emptied, two between.
-const BUFFERS: usize = 4;
+pub(crate) const BUFFERS: usize = 4;
 
 /// Reads `reader` ahead on a thread of its own.
 ///
@@ -197,25 +197,8 @@ fn read_ahead<R: Read>(
             },
             Err(mpsc::TryRecvError::Disconnected) => return reader,
         };
-        buffer.resize(BUFFER_BYTES, 0);
-        let mut len = 0;
-        let mut outcome = Ok(true);
-        while len < buffer.len() {
-            match reader.read(&mut buffer[len..]) {
-                Ok(0) => {
-                    outcome = Ok(false);
-                    break;
-                }
-                Ok(count) => len += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
-        buffer.truncate(len);
-        if len > 0 && filled.send(Ok(buffer)).is_err() {
+        let outcome = fill(&mut reader, &mut buffer);
+        if !buffer.is_empty() && filled.send(Ok(buffer)).is_err() {
             return reader;
         }
         match outcome {
@@ -228,4 +211,27 @@ fn read_ahead<R: Read>(
             }
         }
     }
+}
+
+/// Fills a buffer from a reader; says whether there may be more.
+pub(crate) fn fill<R: Read + ?Sized>(reader: &mut R, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.resize(BUFFER_BYTES, 0);
+    let mut len = 0;
+    let mut outcome = Ok(true);
+    while len < buffer.len() {
+        match reader.read(&mut buffer[len..]) {
+            Ok(0) => {
+                outcome = Ok(false);
+                break;
+            }
+            Ok(count) => len += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    buffer.truncate(len);
+    outcome
 }
