@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::not_found;
 use crate::driver::overlay;
-use crate::driver::overlay_mount::{OverlayMount, detach};
+use crate::driver::overlay_mount::{OverlayMount, detach, keep_private};
 use crate::mount_points::{MountPoint, MountPoints, Mounted, is_mounted};
 use crate::order::Reading;
 use crate::store::Inner;
@@ -106,6 +106,7 @@ impl Store {
         }
         let [top, below @ ..] = chain else { return Ok(()) };
         let place = &self.inner.places[top.place];
+        keep_private(&self.inner.places[top.place].driver_directory())?;
         let lowers: Vec<Id> = below.iter().map(|layer| layer.id.clone()).collect();
         let mut lowers = overlay::lower_directories(&self.inner, &top.id, &lowers)?;
         let (files, work) =

@@ -129,12 +129,6 @@ fn relink(place: &Place, id: &Id) -> Option<String> {
     Some(link)
 }
 
-/// Gives a directory of files the mode and the owner of a layer's.
-pub(crate) fn inherit(store: &Inner, parent: &Id, files: &Path) -> Result<()> {
-    let of = store.place_of_layer(parent)?.layer_files(parent);
-    super::copy_owner_and_mode(&of, files, store.options.rootless)
-}
-
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
     let failed = |error| Error::io(error, "making the directory", path);
     let make = |()| DirBuilder::new().mode(0o700).create(path);

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
-    unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
+    mount_bind, mount_change, move_mount, unmount,
 };
 
+use crate::mount_points::is_mounted;
 use crate::{Error, ErrorKind, Result};
 
 /// The longest text that `fsconfig` takes, in bytes.
@@ -144,6 +145,21 @@ fn by_descriptor(path: &Path, open: &mut Vec<OwnedFd>) -> Result<String, Errno> 
     let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     open.push(directory);
     Ok(path)
+}
+
+/// Mounts the directory of all layers onto itself, once, so that mounts below it are nobody else's.
+/// Peers do so before their first mount; what was mounted there before would be hidden from then on.
+pub(crate) fn keep_private(directory: &Path) -> Result<()> {
+    if is_mounted(directory) {
+        return Ok(());
+    }
+    let private = mount_bind(directory, directory)
+        .and_then(|()| mount_change(directory, MountPropagationFlags::PRIVATE));
+    match private {
+        // Who may not mount is told so by the mount that is to follow.
+        Ok(()) | Err(Errno::PERM) => Ok(()),
+        Err(error) => Err(Error::io(error, "mounting", directory)),
+    }
 }
 
 /// Takes a mount away, also where it is used: it ends when nobody does any more.

@@ -1,6 +1,7 @@
 //! Tests of the whole store.
 
 mod crash;
+mod full;
 mod golden;
 mod support;
 mod writing;

@@ -13,8 +13,8 @@ use crate::delete::TrashOf;
 use crate::staged::{Facts, Staged};
 use crate::temp::TempDir;
 use crate::{
-    CheckOptions, Durability, Id, NewImage, NewLayer, ProblemKind, Result, StagedLayer, Store,
-    StoreOptions,
+    CheckOptions, Durability, Error, Id, NewImage, NewLayer, ProblemKind, Result, StagedLayer,
+    Store, StoreOptions,
 };
 
 /// The folder of recorded stores, or `None` where there is none.
@@ -49,10 +49,11 @@ pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
     let mut driver_temp = TempDir::create(&inner.temp_root(0, TrashOf::Driver))?;
     let mut records_temp = TempDir::create(&inner.temp_root(0, TrashOf::Records))?;
     let directory = driver_temp.next_path("addition");
-    fs::create_dir_all(directory.join("diff")).unwrap();
-    fs::write(directory.join("diff").join(name), name).unwrap();
+    let failed = |error| Error::io(error, "staging", &directory);
+    fs::create_dir_all(directory.join("diff")).map_err(failed)?;
+    fs::write(directory.join("diff").join(name), name).map_err(failed)?;
     let tar_split = records_temp.next_path("addition");
-    fs::write(&tar_split, name).unwrap();
+    fs::write(&tar_split, name).map_err(failed)?;
     let digest = sha256(name.as_bytes());
     let facts = Facts {
         blob_digest: digest.clone(),

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use cask_image::{Algorithm, Digest, Hasher};
-use cask_storage::{DriverKind, ErrorKind, StorageReference};
+use cask_storage::{DriverKind, ErrorKind, MountOptions, NewContainer, StorageReference};
 
 use crate::support::{TestImage, TestStore, peers_are_there, skopeo, usual_layers};
 
@@ -124,4 +124,34 @@ fn mounts_are_counted_together_with_podman() {
     store.delete_image(&id).unwrap();
     assert!(store.mounts().unwrap().is_empty());
     assert!(peers.driver_entries().is_empty());
+}
+
+#[test]
+fn podman_spares_what_our_containers_need() {
+    if !peers_are_there() {
+        return;
+    }
+    for driver in [DriverKind::Overlay, DriverKind::Vfs] {
+        let (peers, _) = filled(driver);
+        let store = peers.open();
+        let image = store.images().unwrap()[0].id.clone();
+        let mut new = NewContainer::new(Some(image.clone()));
+        new.names = vec!["ours".to_owned()];
+        new.volatile = true;
+        let container = store.create_container(&new).unwrap();
+        assert_eq!(store.create_container(&new).unwrap_err().kind(), ErrorKind::Exists);
+        let mut writable = MountOptions::default();
+        writable.writable = true;
+        let layer = container.layer.clone().unwrap();
+        let path = store.mount_layer(&layer, &writable).unwrap();
+        assert_eq!(std::fs::read(path.join("etc/new")).unwrap(), b"new\n");
+        std::fs::write(path.join("etc/written"), "here").unwrap();
+        assert!(!store.unmount_layer(&layer, false).unwrap());
+        let external = peers.podman(&["ps", "-a", "--external", "--format", "{{.Names}}"]);
+        assert_eq!(external, "ours");
+        assert!(!peers.peer("podman", &["rmi", image.as_str()]).status.success());
+        store.delete_container(&container.id).unwrap();
+        peers.podman(&["rmi", image.as_str()]);
+        assert!(peers.driver_entries().is_empty());
+    }
 }

@@ -1,0 +1,211 @@
+//! Making containers: a layer to write to, and a record.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cask_json::quoted;
+
+use crate::cache::not_found;
+use crate::delete::{Books, Trash, TrashOf, discard_layer};
+use crate::driver::overlay::{self, Lowers};
+use crate::driver::{copy_owner_and_mode, vfs};
+use crate::place::Kind;
+use crate::record::{ContainerRecord, LayerRecord};
+use crate::staged::now;
+use crate::temp::TempDir;
+use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random};
+
+/// A container that is about to be made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewContainer {
+    /// Its ID.
+    pub id: Id,
+    /// Its names, which no other container has.
+    pub names: Vec<String>,
+    /// The image that it is made from; `None` begins with an empty layer.
+    pub image: Option<Id>,
+    /// Names of the layer that it writes to; podman calls it like the container, with `-layer`.
+    pub layer_names: Vec<String>,
+    /// Free text for whoever made it.
+    pub metadata: String,
+    /// Whether it need not survive a loss of power. Its record is written where all releases see
+    /// it all the same: those that do not would delete its layers.
+    pub volatile: bool,
+    /// An SELinux label for its files.
+    pub mount_label: String,
+    /// An SELinux label for its processes.
+    pub process_label: String,
+}
+
+impl NewContainer {
+    /// A container with a new ID.
+    pub fn new(image: Option<Id>) -> Self {
+        Self {
+            id: Id::random(),
+            names: Vec::new(),
+            image,
+            layer_names: Vec::new(),
+            metadata: String::new(),
+            volatile: false,
+            mount_label: String::new(),
+            process_label: String::new(),
+        }
+    }
+
+    fn record(&self, layer: &Id) -> ContainerRecord {
+        let mut record = ContainerRecord::new(self.id.clone());
+        record.names.clone_from(&self.names);
+        record.image.clone_from(&self.image);
+        record.layer = Some(layer.clone());
+        record.metadata.clone_from(&self.metadata);
+        record.created = now();
+        record.flags.set_text("MountLabel", &self.mount_label);
+        record.flags.set_text("ProcessLabel", &self.process_label);
+        record.flags.set("Volatile", self.volatile);
+        record
+    }
+}
+
+/// The layer of a container, ready to get its place.
+struct ReadyLayer {
+    /// Holds `directory`.
+    _temp: TempDir,
+    directory: PathBuf,
+    id: Id,
+    parent: Option<Id>,
+    link: String,
+}
+
+impl Store {
+    /// Makes a container: a layer to write to upon an image's, and a record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the image or its layers; [`ErrorKind::Exists`] where the ID or
+    /// a name is taken; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`], [`ErrorKind::NoSpace`],
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn create_container(&self, container: &NewContainer) -> Result<Container> {
+        let layer = self.ready_layer(container)?;
+        let held = self.inner.hold_all()?;
+        let mut books = Books::load(&held)?;
+        self.check_free(&books, container, &layer)?;
+        let at = self.inner.container_place();
+        let place = &self.inner.places[at];
+        let mut record = LayerRecord::new(layer.id.clone());
+        record.names.clone_from(&container.layer_names);
+        record.parent.clone_from(&layer.parent);
+        record.mount_label.clone_from(&container.mount_label);
+        record.created = now();
+        record.set_incomplete(true);
+        books.layers.put(at, record);
+        held.save_layers(&mut books.layers)?;
+        let mut trash = Trash::default();
+        discard_layer(&self.inner, at, &layer.id, &mut trash)?;
+        match self.driver() {
+            DriverKind::Overlay => overlay::put(place, &layer.id, &layer.directory, &layer.link)?,
+            DriverKind::Vfs => {
+                let target = place.layer_directory(&layer.id);
+                file::make_directories(target.parent().unwrap_or(&target), 0o700)?;
+                file::rename(&layer.directory, &target, "placing")?;
+            }
+        }
+        books.layers.change(&layer.id, |record| record.set_incomplete(false));
+        held.save_layers(&mut books.layers)?;
+        self.container_directories(&container.id)?;
+        books.containers.put(at, container.record(&layer.id));
+        held.save_containers(&mut books.containers)?;
+        drop(held);
+        trash.empty()?;
+        self.container_named(container.id.as_str())
+    }
+
+    fn container_directories(&self, id: &Id) -> Result<()> {
+        for path in [self.container_directory(id), self.container_run_directory(id)] {
+            file::make_directories(&path, 0o700)?;
+        }
+        Ok(())
+    }
+
+    /// The directory of whatever the maker of a container keeps with it, deleted with it.
+    pub fn container_directory(&self, id: &Id) -> PathBuf {
+        let place = &self.inner.places[self.inner.container_place()];
+        place.big_data_directory(Kind::Container, id).join("userdata")
+    }
+
+    /// The directory of what a container has until the next reboot.
+    pub fn container_run_directory(&self, id: &Id) -> PathBuf {
+        let containers = self.run_root().join(format!("{}-containers", self.driver()));
+        containers.join(id.as_str()).join("userdata")
+    }
+
+    fn ready_layer(&self, container: &NewContainer) -> Result<ReadyLayer> {
+        let inner = &self.inner;
+        let parent = match &container.image {
+            None => None,
+            Some(id) => {
+                let image = self.image(id)?.ok_or_else(|| not_found("finding the image", id))?;
+                image.top_layer.clone()
+            }
+        };
+        let chain = match &parent {
+            Some(parent) => self.layer_chain(parent)?,
+            None => Vec::new(),
+        };
+        let lowers: Vec<Id> = chain.iter().map(|layer| layer.id.clone()).collect();
+        let files = chain.first().map(|top| inner.places[top.place].layer_files(&top.id));
+        let mut temp = TempDir::create(&inner.temp_root(inner.container_place(), TrashOf::Driver))?;
+        let directory = temp.next_path("addition");
+        let link = random::link_name();
+        match self.driver() {
+            DriverKind::Overlay => {
+                file::make_directories(&directory, 0o700)?;
+                self.empty_files(&directory.join("diff"), files.as_deref())?;
+                let found_by = Lowers::of(inner, &lowers, &HashMap::new())?;
+                overlay::prepare(&directory, &link, &found_by)?;
+            }
+            DriverKind::Vfs => match &files {
+                Some(files) => vfs::copy_tree(files, &directory, self.options().rootless)?,
+                None => self.empty_files(&directory, None)?,
+            },
+        }
+        Ok(ReadyLayer { _temp: temp, directory, id: Id::random(), parent, link })
+    }
+
+    /// Makes the uppermost directory of a layer, like that of its parent.
+    fn empty_files(&self, path: &Path, parent: Option<&Path>) -> Result<()> {
+        file::make_directories(path, 0o700)?;
+        match parent {
+            Some(parent) => copy_owner_and_mode(parent, path, self.options().rootless),
+            None => fs::set_permissions(path, fs::Permissions::from_mode(0o555))
+                .map_err(|error| Error::io(error, "changing the mode of", path)),
+        }
+    }
+
+    fn check_free(&self, books: &Books, new: &NewContainer, layer: &ReadyLayer) -> Result<()> {
+        let taken = |what: &str| {
+            Err(Error::new(ErrorKind::Exists, "making the container", quoted(what))
+                .with_detail("another one has this ID or this name"))
+        };
+        if books.containers.by_id(new.id.as_str()).is_some() {
+            return taken(new.id.as_str());
+        }
+        if let Some(name) = new.names.iter().find(|name| books.containers.by_name(name).is_some()) {
+            return taken(name);
+        }
+        let layer_name = new.layer_names.iter().find(|name| books.layers.by_name(name).is_some());
+        if let Some(name) = layer_name {
+            return taken(name);
+        }
+        let gone = layer.parent.as_ref().filter(|parent| {
+            books.layers.by_id(parent.as_str()).is_none()
+                && !matches!(self.layer(parent), Ok(Some(_)))
+        });
+        match gone {
+            Some(gone) => Err(not_found("making the container upon layer", gone)
+                .with_hint("somebody deleted it meanwhile: try again")),
+            None => Ok(()),
+        }
+    }
+}
