@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod apply;
 mod compression;
 mod error;
 mod export;
@@ -9,6 +10,10 @@ mod pipeline;
 mod tar_split;
 mod unpack;
 
+pub use apply::{
+    Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, ApplyWarning, IdMaps, IdRange,
+    MemberCounts, Whiteouts, apply,
+};
 pub use compression::{
     CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
     compress, decompress, detect_reader,

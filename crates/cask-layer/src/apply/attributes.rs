@@ -31,11 +31,8 @@ impl Wanted {
         options: &ApplyOptions,
         outcome: &mut Applied,
     ) -> Result<Self, ApplyError> {
-        let owner = if options.force_mask.is_some() {
-            None
-        } else {
-            mapped(member, options, outcome)?
-        };
+        let owner =
+            if options.force_mask.is_some() { None } else { mapped(member, options, outcome)? };
         let mode = options.force_mask.unwrap_or(member.mode) & 0o7777;
         Ok(Self { owner, mode, modified: member.modified })
     }
@@ -94,17 +91,13 @@ pub(super) fn settle_file(
             .map_err(std::io::Error::from)
     };
     attributes(member, options, outcome, set)?;
-    let time = Timespec {
-        tv_sec: wanted.modified.seconds,
-        tv_nsec: wanted.modified.nanoseconds.into(),
-    };
+    let time =
+        Timespec { tv_sec: wanted.modified.seconds, tv_nsec: wanted.modified.nanoseconds.into() };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::futimens(file, &times).map_err(fail("its times cannot be set"))
 }
 
-/// Gives an entry that is not open what it is to have, but for the times.
-///
-/// `keep_open` leaves a directory's permissions wide enough to go on extracting into it.
+/// Gives an entry that is not open what it is to have, but for the times. Describes it as it was.
 pub(super) fn settle_entry(
     directory: &Directory,
     name: &OsStr,
@@ -181,9 +174,9 @@ fn attributes(
 
 fn is_bearable(error: &std::io::Error, options: &ApplyOptions) -> bool {
     // An error from the root has the number inside.
-    let number = error.raw_os_error().or_else(|| {
-        error.get_ref()?.downcast_ref::<cask_rootfs::Error>()?.raw_os_error()
-    });
+    let number = error
+        .raw_os_error()
+        .or_else(|| error.get_ref()?.downcast_ref::<cask_rootfs::Error>()?.raw_os_error());
     number == Some(Errno::OPNOTSUPP.raw_os_error())
         || (options.user_namespace && number == Some(Errno::PERM.raw_os_error()))
 }

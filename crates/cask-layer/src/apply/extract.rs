@@ -111,7 +111,7 @@ impl<'r> Extractor<'r> {
 
         let marks = self.state.options.whiteouts != Whiteouts::Keep;
         let meaning = if marks { name::whiteout(last) } else { Whiteout::None };
-        // Whoever changes bytes of a name that begins so has changed nothing: no owner is counted.
+        // A whiteout owns nothing.
         if !last.starts_with(name::WHITEOUT_PREFIX) {
             self.state.outcome.uids.insert(low_bits(member.uid));
             self.state.outcome.gids.insert(low_bits(member.gid));
@@ -240,27 +240,27 @@ impl<'r> Extractor<'r> {
         meaning: Whiteout<'_>,
     ) -> Result<(), ApplyError> {
         self.state.outcome.counts.whiteouts += 1;
-        let opaque = match self.state.options.whiteouts {
-            Whiteouts::Remove => {
-                let removed = self.remove(parent, meaning);
-                self.parents.forget();
-                return ignore_absence(removed)
-                    .map_err(|error| ApplyError::root(&member.name, error));
-            }
-            Whiteouts::OverlayUser => "user.overlay.opaque",
-            Whiteouts::Overlay | Whiteouts::Keep => "trusted.overlay.opaque",
-        };
-        match meaning {
-            Whiteout::Invalid => {
+        match (meaning, self.state.options.whiteouts) {
+            (Whiteout::Invalid, _) => {
                 let detail = "it is a whiteout that names nothing that could be deleted";
                 Err(ApplyError::new(ApplyErrorKind::InvalidLayer, &member.name, detail))
             }
-            Whiteout::Aufs | Whiteout::None => {
+            (Whiteout::Aufs | Whiteout::None, _) => {
                 let message = "it is AUFS's own book-keeping, and left out";
                 self.state.outcome.warn(&member.name, message.into());
                 Ok(())
             }
-            Whiteout::Opaque | Whiteout::Deleted(_) => self.mark(member, parent, meaning, opaque),
+            (_, Whiteouts::Remove) => {
+                let removed = ignore_absence(self.remove(parent, meaning));
+                self.parents.forget();
+                removed.map_err(|error| ApplyError::root(&member.name, error))
+            }
+            (_, Whiteouts::OverlayUser) => {
+                self.mark(member, parent, meaning, "user.overlay.opaque")
+            }
+            (_, Whiteouts::Overlay | Whiteouts::Keep) => {
+                self.mark(member, parent, meaning, "trusted.overlay.opaque")
+            }
         }
     }
 
@@ -289,7 +289,7 @@ impl<'r> Extractor<'r> {
         let directory = match parent_directory(&mut self.parents, options, member, parent) {
             Ok(directory) => directory,
             // `.wh.foo` and then `foo/.wh.bar`: all of foo is gone already.
-            Err(_) if self.is_below_a_mark(parent) => return Ok(()),
+            Err(_) if is_below_a_mark(self.root, parent) => return Ok(()),
             Err(error) => return Err(error),
         };
         let Whiteout::Deleted(name) = meaning else {
@@ -297,23 +297,14 @@ impl<'r> Extractor<'r> {
         };
         let name = OsStr::from_bytes(name);
         if whiteout::mark(directory, name, opaque).map_err(fail)? {
-            let wanted = Wanted { mode: 0, ..Wanted::of(member, options, &mut self.state.outcome)? };
+            let wanted =
+                Wanted { mode: 0, ..Wanted::of(member, options, &mut self.state.outcome)? };
             let plain = Member { name: member.name.clone(), ..Member::default() };
             let unforced = ApplyOptions { force_mask: None, ..options.clone() };
             let outcome = &mut self.state.outcome;
             attributes::settle_entry(directory, name, &plain, &wanted, &unforced, outcome)?;
         }
         Ok(())
-    }
-
-    /// Whether something on a path is no directory but a name marked as deleted.
-    fn is_below_a_mark(&self, path: &OsStr) -> bool {
-        let bytes = path.as_bytes();
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-        ends.chain([bytes.len()]).any(|end| {
-            let found = self.root.metadata(OsStr::from_bytes(&bytes[..end]));
-            found.is_ok_and(|found| whiteout::is_mark(&found))
-        })
     }
 
     /// Sets what can only be set once everything is there.
@@ -580,15 +571,25 @@ fn parent_directory<'p>(
     };
     if options.ignore_chown_errors {
         // Whoever may not give it away keeps it. A second call finds it there.
-        if let Err(error) = parents.create_dir_all(parent, 0o777, owner) {
-            if error.kind() == ErrorKind::Denied {
-                let made = parents.create_dir_all(parent, 0o777, None);
-                return made.map_err(|error| ApplyError::root(&member.name, error));
-            }
+        if let Err(error) = parents.create_dir_all(parent, 0o777, owner)
+            && error.kind() == ErrorKind::Denied
+        {
+            let made = parents.create_dir_all(parent, 0o777, None);
+            return made.map_err(|error| ApplyError::root(&member.name, error));
         }
     }
     let made = parents.create_dir_all(parent, 0o777, owner);
     made.map_err(|error| ApplyError::root(&member.name, error))
+}
+
+/// Whether something on a path is no directory but a name marked as deleted.
+fn is_below_a_mark(root: &Root, path: &OsStr) -> bool {
+    let bytes = path.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+    ends.chain([bytes.len()]).any(|end| {
+        let found = root.metadata(OsStr::from_bytes(&bytes[..end]));
+        found.is_ok_and(|found| whiteout::is_mark(&found))
+    })
 }
 
 fn node(member: &Member) -> Result<Node, ApplyError> {

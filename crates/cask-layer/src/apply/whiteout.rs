@@ -45,7 +45,8 @@ pub(super) fn mark(directory: &Directory, name: &OsStr, opaque: &str) -> Result<
 
 /// Whether an entry is what [`mark`] makes.
 pub(super) fn is_mark(found: &cask_rootfs::Metadata) -> bool {
-    found.kind == cask_rootfs::Kind::CharDevice && (found.device_major, found.device_minor) == (0, 0)
+    found.kind == cask_rootfs::Kind::CharDevice
+        && (found.device_major, found.device_minor) == (0, 0)
 }
 
 /// What is still to do in a tree.
