@@ -1,0 +1,301 @@
+//! Ignore files: what of a context a build does not see.
+
+mod pattern;
+
+use std::fmt;
+
+use crate::span::Span;
+use pattern::Matcher;
+
+/// A rule of an ignore file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct IgnoreRule {
+    /// The pattern, cleaned, without `!`.
+    pub pattern: String,
+    /// Whether what matches is kept: the line begins with `!`.
+    pub is_exception: bool,
+    /// The line of the file, from 1; 0 where the rule is from no file.
+    pub line: usize,
+    /// Where the line is in the file.
+    pub span: Span,
+    matcher: Matcher,
+}
+
+/// Whether a path is ignored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// Whether the build does not see it.
+    pub is_ignored: bool,
+    /// The rule that decided: its index in [`IgnoreFile::rules`]. `None` where none matched.
+    pub rule: Option<usize>,
+    /// The directory above the path that the rule matched, if it did not match the path itself.
+    pub parent: Option<String>,
+}
+
+/// A rule that is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IgnoreError {
+    /// The pattern.
+    pub pattern: String,
+    /// The line of the file, from 1; 0 where the pattern is from no file.
+    pub line: usize,
+    /// Where the line is in the file.
+    pub span: Span,
+    /// Whether it is a lone `!`; else a bracket or an escape is open.
+    pub is_lone_exception: bool,
+}
+
+impl fmt::Display for IgnoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.is_lone_exception {
+            "illegal exclusion pattern"
+        } else {
+            "syntax error in pattern"
+        };
+        write!(f, "{what}: {:?}", self.pattern)?;
+        if self.line > 0 {
+            write!(f, " on line {}", self.line)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for IgnoreError {}
+
+/// The rules of an ignore file, in order: the last one that matches decides.
+///
+/// A path is one below the context, with `/` between its parts. A rule that matches a directory
+/// matches everything in it.
+///
+/// | | |
+/// |---|---|
+/// | `*` | any characters but `/` |
+/// | `?` | one character but `/` |
+/// | `[a-z]`, `[^a-z]` | one character of these, one of others |
+/// | `**` | any number of directories |
+/// | `\c` | the character `c` |
+/// | `!pattern` | what matches is kept |
+///
+/// Source: moby/patternmatcher, `MatchesOrParentMatches`; `ignorefile.ReadAll`.
+#[derive(Clone, Debug, Default)]
+pub struct IgnoreFile {
+    rules: Vec<IgnoreRule>,
+}
+
+impl IgnoreFile {
+    /// Reads the text of a `.containerignore` or `.dockerignore`.
+    ///
+    /// A line that begins with `#` is a comment. Blanks around a pattern and a `/` before it are
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// A line is no pattern.
+    pub fn parse(text: &str) -> Result<Self, IgnoreError> {
+        let mut file = Self::default();
+        for (pattern, line, span) in lines(text) {
+            file.push(&pattern, line, span)?;
+        }
+        Ok(file)
+    }
+
+    /// Takes patterns as they are, as those of `COPY --exclude`.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no pattern.
+    pub fn from_patterns<P: AsRef<str>>(
+        patterns: impl IntoIterator<Item = P>,
+    ) -> Result<Self, IgnoreError> {
+        let mut file = Self::default();
+        for pattern in patterns {
+            file.push(pattern.as_ref(), 0, Span::default())?;
+        }
+        Ok(file)
+    }
+
+    fn push(&mut self, pattern: &str, line: usize, span: Span) -> Result<(), IgnoreError> {
+        let pattern = pattern.trim();
+        if pattern.is_empty() {
+            return Ok(());
+        }
+        let refuse = |is_lone_exception| IgnoreError {
+            pattern: pattern.to_owned(),
+            line,
+            span,
+            is_lone_exception,
+        };
+        let cleaned = clean(pattern);
+        let (is_exception, cleaned) = match cleaned.strip_prefix('!') {
+            Some("") => return Err(refuse(true)),
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, cleaned),
+        };
+        let matcher = Matcher::parse(&cleaned).ok_or_else(|| refuse(false))?;
+        self.rules.push(IgnoreRule { pattern: cleaned, is_exception, line, span, matcher });
+        Ok(())
+    }
+
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[IgnoreRule] {
+        &self.rules
+    }
+
+    /// Whether there is a rule with `!`.
+    #[must_use]
+    pub fn has_exceptions(&self) -> bool {
+        self.rules.iter().any(|rule| rule.is_exception)
+    }
+
+    /// Whether the build does not see a path, and which rule says so. The context itself is never
+    /// ignored.
+    #[must_use]
+    pub fn decide(&self, path: &str) -> Decision {
+        let mut decision = Decision { is_ignored: false, rule: None, parent: None };
+        let path = clean(path);
+        if path == "." {
+            return decision;
+        }
+        let parents: Vec<usize> = path.match_indices('/').map(|(at, _)| at).collect();
+        for (index, rule) in self.rules.iter().enumerate() {
+            // A rule that would change nothing is not asked.
+            if rule.is_exception != decision.is_ignored {
+                continue;
+            }
+            let parent = if rule.matcher.matches(&path) {
+                None
+            } else {
+                match parents.iter().find(|at| rule.matcher.matches(&path[..**at])) {
+                    Some(at) => Some(path[..*at].to_owned()),
+                    None => continue,
+                }
+            };
+            decision = Decision { is_ignored: !rule.is_exception, rule: Some(index), parent };
+        }
+        decision
+    }
+
+    /// Whether the build does not see a path.
+    #[must_use]
+    pub fn is_ignored(&self, path: &str) -> bool {
+        self.decide(path).is_ignored
+    }
+
+    /// Whether something in an ignored directory may be kept, so that a walk must go into it.
+    #[must_use]
+    pub fn may_keep_below(&self, directory: &str) -> bool {
+        let directory = clean(directory);
+        let exceptions = self.rules.iter().filter(|rule| rule.is_exception);
+        exceptions.into_iter().any(|rule| {
+            let parts = rule.pattern.split('/').zip(directory.split('/'));
+            let mut wild = false;
+            for (pattern, part) in parts {
+                wild |= pattern.contains("**");
+                if wild {
+                    return true;
+                }
+                if !pattern.contains(['*', '?', '[', '\\']) && pattern != part {
+                    return false;
+                }
+            }
+            true
+        })
+    }
+}
+
+/// The patterns of a file, cleaned as the field does, with their lines.
+fn lines(text: &str) -> Vec<(String, usize, Span)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (index, raw) in text.split_inclusive('\n').enumerate() {
+        let span = Span::new(start, start + raw.trim_end_matches(['\r', '\n']).len());
+        start += raw.len();
+        let line = raw.trim_end_matches('\n');
+        let line = if index == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+        let pattern = line.trim();
+        if line.starts_with('#') || pattern.is_empty() {
+            continue;
+        }
+        let (exception, pattern) = match pattern.strip_prefix('!') {
+            Some(rest) => ("!", rest.trim()),
+            None => ("", pattern),
+        };
+        let cleaned = if pattern.is_empty() { String::new() } else { clean(pattern) };
+        let relative = match cleaned.strip_prefix('/') {
+            Some(rest) if !rest.is_empty() => rest,
+            _ => &cleaned,
+        };
+        found.push((format!("{exception}{relative}"), index + 1, span));
+    }
+    found
+}
+
+/// Removes `.`, `..` and needless slashes, as Go's `path.Clean`.
+pub(crate) fn clean(path: &str) -> String {
+    let is_absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(last) if *last != ".." => {
+                    parts.pop();
+                }
+                _ if is_absolute => {}
+                _ => parts.push(".."),
+            },
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (is_absolute, joined.as_str()) {
+        (true, _) => format!("/{joined}"),
+        (false, "") => ".".to_owned(),
+        (false, _) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_rule_that_matches_decides() {
+        let text =
+            "# comment\nnode_modules\n*.log\n!keep.log\n**/secret\n/docs/\n!docs/README.md\n";
+        let file = IgnoreFile::parse(text).unwrap();
+        let check = |path: &str, ignored: bool, line: Option<usize>, parent: Option<&str>| {
+            let decision = file.decide(path);
+            let found = decision.rule.map(|rule| file.rules()[rule].line);
+            assert_eq!((decision.is_ignored, found), (ignored, line), "{path}");
+            assert_eq!(decision.parent.as_deref(), parent, "{path}");
+        };
+        check("src/main.c", false, None, None);
+        check("node_modules", true, Some(2), None);
+        check("node_modules/a/b", true, Some(2), Some("node_modules"));
+        check("a/node_modules", false, None, None);
+        check("a.log", true, Some(3), None);
+        check("keep.log", false, Some(4), None);
+        check("a/b/secret", true, Some(5), None);
+        check("docs/a", true, Some(6), Some("docs"));
+        check("./docs//README.md", false, Some(7), None);
+        check(".", false, None, None);
+        assert!(file.may_keep_below("docs") && !file.may_keep_below("node_modules"));
+        assert!(file.has_exceptions());
+        assert_eq!(&text[file.rules()[1].span.range()], "*.log");
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told_with_its_line() {
+        fn check(text: &str, expected: &str) {
+            assert_eq!(IgnoreFile::parse(text).unwrap_err().to_string(), expected);
+        }
+        check("a\n[b\n", "syntax error in pattern: \"[b\" on line 2");
+        check("!", "illegal exclusion pattern: \"!\" on line 1");
+        check("a\\", "syntax error in pattern: \"a\\\\\" on line 1");
+    }
+}

@@ -1,0 +1,166 @@
+//! One pattern.
+
+/// What a part of a pattern matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// This character.
+    Literal(char),
+    /// Any character but `/`.
+    Any,
+    /// Any of the ranges, or any of none of them.
+    Class { ranges: Vec<(char, char)>, is_negated: bool },
+    /// Any number of characters but `/`.
+    Star,
+    /// Nothing, or anything with a `/` behind it.
+    Directories,
+    /// Anything.
+    Everything,
+}
+
+/// How a pattern is matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Matcher {
+    /// The path is this.
+    Exact(String),
+    /// The path begins with this.
+    Prefix(String),
+    /// The path ends with this, or is it without its `/`.
+    Suffix(String),
+    /// The path is made of these.
+    Parts(Vec<Part>),
+}
+
+impl Matcher {
+    /// Reads a cleaned pattern; `None` if a bracket or an escape in it is open, or a range ends
+    /// before it begins.
+    pub(super) fn parse(pattern: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        // Without any special part, and with nothing but `**` at the beginning or the end.
+        let (mut is_plain, mut leads, mut trails) = (true, false, false);
+        let mut chars = pattern.chars().peekable();
+        let mut is_first = true;
+        while let Some(c) = chars.next() {
+            match c {
+                '*' if chars.peek() == Some(&'*') => {
+                    chars.next();
+                    chars.next_if_eq(&'/');
+                    let is_last = chars.peek().is_none();
+                    parts.push(if is_last { Part::Everything } else { Part::Directories });
+                    match (is_first, is_last) {
+                        (true, _) => leads = true,
+                        (false, true) if is_plain && !leads => trails = true,
+                        _ => is_plain = false,
+                    }
+                }
+                '*' => {
+                    parts.push(Part::Star);
+                    is_plain = false;
+                }
+                '?' => {
+                    parts.push(Part::Any);
+                    is_plain = false;
+                }
+                '[' => {
+                    parts.push(class(&mut chars)?);
+                    is_plain = false;
+                }
+                '\\' => {
+                    parts.push(Part::Literal(chars.next()?));
+                    is_plain = false;
+                }
+                c => parts.push(Part::Literal(c)),
+            }
+            is_first = false;
+        }
+        Some(match (is_plain, leads, trails) {
+            (true, false, false) => Self::Exact(pattern.to_owned()),
+            (true, true, _) => Self::Suffix(pattern[2..].to_owned()),
+            (true, false, true) => Self::Prefix(pattern[..pattern.len() - 2].to_owned()),
+            (false, ..) => Self::Parts(parts),
+        })
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(text) => path == text,
+            Self::Prefix(text) => path.starts_with(text.as_str()),
+            Self::Suffix(text) => {
+                path.ends_with(text.as_str()) || text.strip_prefix('/').is_some_and(|t| t == path)
+            }
+            Self::Parts(parts) => matches(parts, path),
+        }
+    }
+}
+
+/// The rest of `[…]`. It has at least one range, and `-` and `]` are escaped in it.
+fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Part> {
+    let is_negated = chars.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    loop {
+        if !ranges.is_empty() && chars.next_if_eq(&']').is_some() {
+            return Some(Part::Class { ranges, is_negated });
+        }
+        let mut member = || match chars.next()? {
+            '-' | ']' => None,
+            '\\' => chars.next(),
+            c => Some(c),
+        };
+        let low = member()?;
+        let high = if chars.next_if_eq(&'-').is_some() {
+            match chars.next()? {
+                '-' | ']' => return None,
+                '\\' => chars.next()?,
+                c => c,
+            }
+        } else {
+            low
+        };
+        if high < low {
+            return None;
+        }
+        ranges.push((low, high));
+        // A member is never the last character.
+        chars.peek()?;
+    }
+}
+
+/// Whether a path is made of the parts: in time of their product, with no going back.
+fn matches(parts: &[Part], path: &str) -> bool {
+    // Of each part, whether the path up to here leads to its beginning, and into it.
+    let mut states = vec![(false, false); parts.len() + 1];
+    states[0].0 = true;
+    close(parts, &mut states);
+    for c in path.chars() {
+        let mut next = vec![(false, false); parts.len() + 1];
+        for (at, part) in parts.iter().enumerate().filter(|(at, _)| states[*at].0 || states[*at].1)
+        {
+            match part {
+                Part::Literal(literal) => next[at + 1].0 |= *literal == c,
+                Part::Any => next[at + 1].0 |= c != '/',
+                Part::Class { ranges, is_negated } => {
+                    let is_in = ranges.iter().any(|(low, high)| *low <= c && c <= *high);
+                    next[at + 1].0 |= is_in != *is_negated;
+                }
+                Part::Star => next[at].0 |= c != '/',
+                Part::Everything => next[at].0 |= c != '\n',
+                Part::Directories => {
+                    next[at].1 |= c != '\n';
+                    next[at + 1].0 |= c == '/';
+                }
+            }
+        }
+        states = next;
+        close(parts, &mut states);
+    }
+    states[parts.len()].0
+}
+
+/// Goes over the parts that may match nothing.
+fn close(parts: &[Part], states: &mut [(bool, bool)]) {
+    for (at, part) in parts.iter().enumerate() {
+        let is_optional = matches!(part, Part::Star | Part::Everything | Part::Directories);
+        if states[at].0 && is_optional {
+            states[at + 1].0 = true;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What instructions mean.
+
+mod flags;
+mod lower;
+mod model;
+mod mount;
+mod mount_fields;
+mod values;
+
+pub(crate) use lower::lower;
+pub use model::{
+    Add, Arg, ArgItem, CommandLine, Copy, CopySource, Device, Env, Expose, From, Healthcheck,
+    Instruction, Label, Maintainer, Network, Onbuild, Run, Security, Shell, StopSignal, User,
+    Volume, Workdir,
+};
+pub use mount::{Mount, MountError, MountFlag, MountKind, Propagation, Relabel, Sharing};
+pub use values::{InvalidPort, Ports, parse_ports};
+
+/// The words that begin an instruction.
+pub const NAMES: [&str; 18] = [
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod diagnostic;
+mod dialect;
+mod edit;
+mod expand;
+mod graph;
+mod heredoc;
+mod ignore;
+pub mod instruction;
+mod json;
+mod lint;
+mod parse;
+mod span;
+mod stages;
+mod statement;
+mod suggest;
+mod text;
+mod tree;
+mod words;
+
+pub use diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Note, Severity};
+pub use dialect::Dialect;
+pub use edit::{Edit, apply};
+pub use expand::{
+    BuildArguments, EXPANSION_MAX_BYTES, EXPANSION_MAX_DEPTH, Escape, ExpandError, ExpandErrorKind,
+    ExpandOptions, Expansion, GlobalScope, PlatformArguments, StageScope, VariableUse, Variables,
+    expand, expand_words, is_predefined,
+};
+pub use graph::{Dependency, Graph, Link, Needed, Resolved};
+pub use heredoc::Heredoc;
+pub use ignore::{Decision, IgnoreError, IgnoreFile, IgnoreRule};
+pub use lint::Rule;
+pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
+pub use span::{Lines, Position, Span};
+pub use stages::{Stage, Stages};
+pub use statement::{Arguments, Flag, Pair, Statement, Token, TokenKind, Word};
+pub use tree::{Directive, DirectiveKey, Item, Tree};

@@ -1,0 +1,5 @@
+//! What builds, and could be better.
+
+mod rule;
+
+pub use rule::Rule;

@@ -1,0 +1,228 @@
+//! One joined line becomes a keyword, flags and arguments.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Code, Collector, Diagnostic};
+use crate::dialect::Dialect;
+use crate::expand::Escape;
+use crate::json::{JsonError, strings};
+use crate::span::Span;
+use crate::statement::{Arguments, Flag, Pair, Statement, Word};
+use crate::text::Text;
+use crate::words::{Cut, blank_separated, first_word, flags, quoted, trim};
+
+/// ONBUILD of ONBUILD is an error; deeper than this it is not looked at.
+const TRIGGER_DEPTH_MAX: usize = 4;
+
+/// What a line says.
+pub(super) struct Reading {
+    pub(super) keyword: Word,
+    pub(super) flags: Vec<Flag>,
+    pub(super) arguments: Arguments,
+    pub(super) json_error: Option<Span>,
+    /// There is an error in it that was told.
+    pub(super) is_broken: bool,
+}
+
+/// Reads a joined line.
+pub(super) fn read(
+    line: &Text,
+    escape: Escape,
+    dialect: Dialect,
+    diagnostics: &mut Collector,
+) -> Reading {
+    let mut reader =
+        Reader { line, escape, dialect, diagnostics, json_error: None, is_broken: false };
+    reader.instruction(0..line.as_str().len(), 0)
+}
+
+struct Reader<'a> {
+    line: &'a Text,
+    escape: Escape,
+    dialect: Dialect,
+    diagnostics: &'a mut Collector,
+    json_error: Option<Span>,
+    is_broken: bool,
+}
+
+impl Reader<'_> {
+    fn word(&self, cut: Cut) -> Word {
+        Word { text: cut.text, span: self.line.span(cut.range.clone()), range: Some(cut.range) }
+    }
+
+    fn raw(&self, range: Range<usize>) -> Word {
+        self.word(Cut { text: self.line.as_str()[range.clone()].to_owned(), range })
+    }
+
+    fn refuse(&mut self, diagnostic: Diagnostic) {
+        self.is_broken = true;
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn instruction(&mut self, range: Range<usize>, depth: usize) -> Reading {
+        let text = self.line.as_str();
+        let (keyword, rest) = first_word(text, trim(text, range));
+        let keyword = self.raw(keyword);
+        let (flags, rest) = match rest {
+            Some(rest) => flags(text, rest, self.escape.char()),
+            None => (Vec::new(), 0..0),
+        };
+        let flags = flags.into_iter().map(|cut| self.flag(cut)).collect();
+        let arguments = self.arguments(&keyword, trim(text, rest), depth);
+        Reading {
+            keyword,
+            flags,
+            arguments,
+            json_error: self.json_error.take(),
+            is_broken: std::mem::take(&mut self.is_broken),
+        }
+    }
+
+    fn flag(&self, cut: Cut) -> Flag {
+        Flag { text: cut.text, span: self.line.span(cut.range.clone()) }
+    }
+
+    fn arguments(&mut self, keyword: &Word, rest: Range<usize>, depth: usize) -> Arguments {
+        let upper = keyword.text.to_ascii_uppercase();
+        if rest.is_empty() {
+            return Arguments::None;
+        }
+        match upper.as_str() {
+            "RUN" | "CMD" | "ENTRYPOINT" | "SHELL" => self.json_or_text(rest),
+            "ADD" | "COPY" | "VOLUME" => match self.json(rest.clone()) {
+                Some(array) => array,
+                None => self.blank_separated(rest),
+            },
+            "EXPOSE" | "FROM" => self.blank_separated(rest),
+            "ENV" | "LABEL" => self.pairs(&upper, rest),
+            "ARG" => {
+                let words = quoted(self.line.as_str(), rest, self.escape.char());
+                Arguments::Words(words.into_iter().map(|cut| self.word(cut)).collect())
+            }
+            "HEALTHCHECK" => {
+                let (kind, rest) = first_white_space(self.line.as_str(), rest);
+                let kind = self.raw(kind);
+                let command =
+                    if rest.is_empty() { Arguments::None } else { self.json_or_text(rest) };
+                Arguments::Typed(kind, Box::new(command))
+            }
+            "ONBUILD" if depth < TRIGGER_DEPTH_MAX => self.trigger(rest, depth),
+            _ => Arguments::Text(self.raw(rest)),
+        }
+    }
+
+    fn blank_separated(&self, rest: Range<usize>) -> Arguments {
+        let words = blank_separated(self.line.as_str(), rest);
+        Arguments::Words(words.into_iter().map(|cut| self.word(cut)).collect())
+    }
+
+    fn json_or_text(&mut self, rest: Range<usize>) -> Arguments {
+        match self.json(rest.clone()) {
+            Some(array) => array,
+            None => Arguments::Text(self.raw(rest)),
+        }
+    }
+
+    /// The arguments as an array of strings, if they are one.
+    fn json(&mut self, rest: Range<usize>) -> Option<Arguments> {
+        let ignore_rest = self.dialect.json_ignores_trailing_text();
+        match strings(&self.line.as_str()[rest.clone()], ignore_rest) {
+            Ok(members) => {
+                let word = |range: Range<usize>| {
+                    self.line.span(rest.start + range.start..rest.start + range.end)
+                };
+                let words = members.into_iter().map(|m| Word::new(m.text, word(m.range)));
+                Some(Arguments::Json(words.collect()))
+            }
+            Err(JsonError::NotAnArray) => None,
+            Err(JsonError::Syntax(at)) => {
+                let at = rest.start + at;
+                self.json_error = Some(self.line.span(at..at));
+                None
+            }
+            Err(JsonError::NotAString(at)) => {
+                let at = rest.start + at;
+                let message =
+                    "when using JSON array syntax, arrays must be comprised of strings only";
+                let span = self.line.span(at..at + 1);
+                let help = "put the member in double quotes";
+                self.refuse(Diagnostic::error(Code::JsonNotStrings, span, message).with_help(help));
+                Some(Arguments::Text(self.raw(rest)))
+            }
+        }
+    }
+
+    fn pairs(&mut self, keyword: &str, rest: Range<usize>) -> Arguments {
+        let text = self.line.as_str();
+        let words = quoted(text, rest.clone(), self.escape.char());
+        if !words.first().is_some_and(|word| word.text.contains('=')) {
+            return self.legacy_pair(keyword, rest);
+        }
+        let mut pairs = Vec::with_capacity(words.len());
+        for word in words {
+            let Some(at) = word.text.find('=') else {
+                let span = self.line.span(word.range);
+                let text = &word.text;
+                let message = format!(
+                    "Syntax error - can't find = in {text:?}. Must be of the form: name=value"
+                );
+                let help = "a value with blanks needs quotes: name=\"two words\"";
+                self.refuse(Diagnostic::error(Code::MissingEquals, span, message).with_help(help));
+                continue;
+            };
+            let split = word.range.start + at;
+            let key = self.raw(word.range.start..split);
+            let value =
+                Cut { text: word.text[at + 1..].to_owned(), range: split + 1..word.range.end };
+            pairs.push(Pair { key, value: self.word(value), has_equals: true });
+        }
+        Arguments::Pairs(pairs)
+    }
+
+    /// `ENV name the rest of the line`.
+    fn legacy_pair(&mut self, keyword: &str, rest: Range<usize>) -> Arguments {
+        let (key, value) = first_word(self.line.as_str(), rest.clone());
+        let Some(value) = value else {
+            let span = self.line.span(rest.clone());
+            let message = format!("{keyword} must have two arguments");
+            let help =
+                format!("write `{keyword} {}=value`", self.line.as_str()[key].escape_debug());
+            self.refuse(Diagnostic::error(Code::MissingArguments, span, message).with_help(help));
+            return Arguments::Text(self.raw(rest));
+        };
+        let (key, value) = (self.raw(key), self.raw(value));
+        Arguments::Pairs(vec![Pair { key, value, has_equals: false }])
+    }
+
+    fn trigger(&mut self, rest: Range<usize>, depth: usize) -> Arguments {
+        let reading = self.instruction(rest.clone(), depth + 1);
+        self.is_broken |= reading.is_broken;
+        let mut line = Text::default();
+        line.extend(self.line, rest.clone());
+        let head = self.line.span(rest.clone());
+        let mut trigger = Statement {
+            span: head,
+            head,
+            keyword: reading.keyword,
+            flags: reading.flags,
+            arguments: reading.arguments,
+            heredocs: Vec::new(),
+            comments: Vec::new(),
+            empty_lines: Vec::new(),
+            json_error: reading.json_error,
+            escape: self.escape,
+            line,
+            pieces: Vec::new(),
+            instruction: None,
+        };
+        trigger.rebase(rest.start);
+        Arguments::Trigger(Box::new(trigger))
+    }
+}
+
+/// Splits a range at its first white space of any kind.
+fn first_white_space(text: &str, range: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let part = &text[range.clone()];
+    let at = range.start + part.find(char::is_whitespace).unwrap_or(part.len());
+    (range.start..at, trim(text, at..range.end))
+}

@@ -1,0 +1,319 @@
+//! Lines become items.
+
+use super::ParseOptions;
+use super::arguments::{Reading, read};
+use super::lines::{Line, continuation, line};
+use crate::diagnostic::{Code, Collector, Diagnostic};
+use crate::expand::Escape;
+use crate::heredoc::{Heredoc, Opening, openings};
+use crate::instruction;
+use crate::span::Span;
+use crate::statement::{Arguments, Statement, Token, TokenKind};
+use crate::text::Text;
+use crate::tree::{Directive, DirectiveKey, Item};
+
+/// White space within a directive.
+const BLANKS: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
+
+pub(super) struct Scanner<'a> {
+    source: &'a str,
+    options: &'a ParseOptions,
+    at: usize,
+    escape: Escape,
+    items: Vec<Item>,
+    diagnostics: Collector,
+    /// Comments since the last instruction, and since the last empty one of them.
+    comments: Vec<Span>,
+    /// Whether a parser directive may come.
+    directives: bool,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(source: &'a str, options: &'a ParseOptions) -> Self {
+        Self {
+            source,
+            options,
+            at: 0,
+            escape: Escape::default(),
+            items: Vec::new(),
+            diagnostics: Collector::default(),
+            comments: Vec::new(),
+            directives: true,
+        }
+    }
+
+    pub(super) fn finish(self) -> (Vec<Item>, Escape, Collector) {
+        (self.items, self.escape, self.diagnostics)
+    }
+
+    pub(super) fn file(&mut self) {
+        if self.source.starts_with('\u{feff}') {
+            self.at = '\u{feff}'.len_utf8();
+            self.items.push(Item::ByteOrderMark(Span::new(0, self.at)));
+        }
+        while let Some(line) = self.next_line() {
+            let content = &self.source[line.span.start..line.content_end];
+            let text = content.trim_start();
+            if text.is_empty() {
+                self.directives = false;
+                self.items.push(Item::EmptyLine(line.span));
+            } else if text.starts_with('#') {
+                self.comment(line, line.content_end - text.len());
+            } else {
+                self.directives = false;
+                self.statement(line, line.content_end - text.len());
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> Option<Line> {
+        let line = line(self.source, self.at)?;
+        self.at = line.span.end;
+        let length = line.content_end - line.span.start;
+        if length > super::LINE_MAX_BYTES {
+            let message = format!(
+                "dockerfile line greater than max allowed size of {}: it has {length} bytes",
+                super::LINE_MAX_BYTES
+            );
+            let span = Span::new(line.span.start, line.content_end);
+            self.diagnostics.error(Code::LineTooLong, span, message);
+        }
+        Some(line)
+    }
+
+    /// A comment, or a directive; `start` is where its `#` is.
+    fn comment(&mut self, line: Line, start: usize) {
+        if let Some(directive) = self.directive(line, start) {
+            self.items.push(Item::Directive(directive));
+            return;
+        }
+        let span = Span::new(start, line.content_end);
+        if self.source[start + 1..line.content_end].trim().is_empty() {
+            self.comments.clear();
+        } else {
+            self.comments.push(span);
+        }
+        self.items.push(Item::Comment(line.span));
+    }
+
+    fn directive(&mut self, line: Line, start: usize) -> Option<Directive> {
+        if !self.directives {
+            return None;
+        }
+        let text = &self.source[start + 1..line.content_end];
+        let Some((key, value)) = key_and_value(text) else {
+            self.directives = false;
+            return None;
+        };
+        let value_start = line.content_end
+            - text[text.find('=').map_or(0, |at| at + 1)..].trim_start_matches(BLANKS).len();
+        let value_span = Span::new(value_start, value_start + value.len());
+        let directive = Directive { key, value: value.to_owned(), span: line.span, value_span };
+        let is_same = |item: &Item| matches!(item, Item::Directive(known) if known.key == key);
+        if self.items.iter().any(is_same) {
+            let name = key_name(key);
+            let message = format!("only one {name} parser directive can be used");
+            let span = Span::new(start, line.content_end);
+            let help = "remove this line; the first one counts";
+            self.diagnostics
+                .push(Diagnostic::error(Code::DuplicateDirective, span, message).with_help(help));
+        } else if key == DirectiveKey::Escape {
+            match value {
+                "\\" => self.escape = Escape::Backslash,
+                "`" => self.escape = Escape::Backtick,
+                other => {
+                    let other = other.escape_debug();
+                    let message = format!("invalid escape token '{other}' does not match ` or \\");
+                    self.diagnostics.error(Code::InvalidEscape, value_span, message);
+                }
+            }
+        }
+        Some(directive)
+    }
+
+    /// Reads an instruction, whose keyword begins at `start` of its first line.
+    fn statement(&mut self, first: Line, start: usize) {
+        let joined = self.join(first, start);
+        let line = joined.line;
+        let reading = read(&line, self.escape, self.options.dialect, &mut self.diagnostics);
+        let end = line.as_str().trim_end().len();
+        let head = line.span(0..end);
+        let mut statement = Statement {
+            span: first.span,
+            head,
+            keyword: reading.keyword.clone(),
+            flags: Vec::new(),
+            arguments: Arguments::None,
+            heredocs: Vec::new(),
+            comments: std::mem::take(&mut self.comments),
+            empty_lines: joined.empty_lines,
+            json_error: reading.json_error,
+            escape: self.escape,
+            line,
+            pieces: joined.pieces,
+            instruction: None,
+        };
+        let is_broken = reading.is_broken;
+        let takes_heredocs = may_have_heredoc(&reading);
+        statement.flags = reading.flags;
+        statement.arguments = reading.arguments;
+        if takes_heredocs {
+            self.heredocs(&mut statement);
+        }
+        if let Arguments::Trigger(trigger) = &mut statement.arguments {
+            trigger.heredocs.clone_from(&statement.heredocs);
+        }
+        statement.span.end = self.at;
+        if !is_broken {
+            statement.instruction = instruction::lower(&statement, &mut self.diagnostics);
+        }
+        self.items.push(Item::Statement(Box::new(statement)));
+    }
+
+    /// Joins the lines of an instruction.
+    fn join(&mut self, first: Line, start: usize) -> Joined {
+        let mut joined = Joined::default();
+        joined.piece(TokenKind::Blank, first.span.start, start);
+        let mut line = first;
+        let mut start = start;
+        loop {
+            let continues = self.join_line(&mut joined, line, start);
+            let next = if continues { self.next_line() } else { None };
+            let Some(mut next) = next else { return joined };
+            // Comments and empty lines do not end the instruction.
+            loop {
+                let text = self.source[next.span.start..next.content_end].trim_start();
+                let kind = if text.starts_with('#') {
+                    TokenKind::Comment
+                } else if text.is_empty() {
+                    joined.empty_lines.push(next.span);
+                    TokenKind::EmptyLine
+                } else {
+                    break;
+                };
+                joined.piece(kind, next.span.start, next.span.end);
+                match self.next_line() {
+                    Some(line) => next = line,
+                    None => return joined,
+                }
+            }
+            line = next;
+            start = next.span.start;
+        }
+    }
+
+    /// Adds a line from `start` on; whether the next line belongs to it.
+    fn join_line(&self, joined: &mut Joined, line: Line, start: usize) -> bool {
+        let text = &self.source[start..line.content_end];
+        let doubled = self.options.dialect.doubled_escape_continues();
+        let cut = continuation(text, self.escape.char(), doubled);
+        let text = &text[..cut.unwrap_or(text.len())];
+        joined.line.push(text, start);
+        let end = start + text.len();
+        joined.piece(TokenKind::Blank, start, end);
+        let kind = if cut.is_some() { TokenKind::Continuation } else { TokenKind::LineEnd };
+        joined.piece(kind, end, line.span.end);
+        cut.is_some()
+    }
+
+    /// Reads the bodies of the heredocs of an instruction.
+    fn heredocs(&mut self, statement: &mut Statement) {
+        let openings = match openings(statement.line.as_str()) {
+            Ok(openings) => openings,
+            Err(error) => {
+                let message = format!("the name of a heredoc cannot be read: {error}");
+                self.diagnostics.error(Code::InvalidHeredoc, statement.head, message);
+                return;
+            }
+        };
+        for opening in openings {
+            let span = statement.line.span(opening.range.clone());
+            let heredoc = self.heredoc(opening, span, &mut statement.pieces);
+            statement.heredocs.push(heredoc);
+        }
+    }
+
+    fn heredoc(&mut self, opening: Opening, span: Span, pieces: &mut Vec<Token>) -> Heredoc {
+        let start = self.at;
+        let mut end = None;
+        while let Some(line) = self.next_line() {
+            let text = &self.source[line.span.start..line.content_end];
+            let text = if opening.strips_tabs { text.trim_start_matches('\t') } else { text };
+            if text == opening.name {
+                end = Some(line.span);
+                break;
+            }
+        }
+        let body = Span::new(start, end.map_or(self.at, |line| line.start));
+        if !body.is_empty() {
+            pieces.push(Token { kind: TokenKind::HeredocBody, span: body });
+        }
+        match end {
+            Some(span) => pieces.push(Token { kind: TokenKind::HeredocEnd, span }),
+            None => {
+                let name = opening.name.escape_debug();
+                let help = format!("end it with a line that is nothing but `{name}`");
+                let found =
+                    Diagnostic::error(Code::UnterminatedHeredoc, span, "unterminated heredoc");
+                self.diagnostics.push(found.with_help(help));
+            }
+        }
+        Heredoc {
+            name: opening.name,
+            descriptor: opening.descriptor,
+            expands: opening.expands,
+            strips_tabs: opening.strips_tabs,
+            span,
+            body,
+            text: self.source[body.range()].to_owned(),
+        }
+    }
+}
+
+/// The lines of an instruction as one.
+#[derive(Default)]
+struct Joined {
+    line: Text,
+    pieces: Vec<Token>,
+    empty_lines: Vec<Span>,
+}
+
+impl Joined {
+    fn piece(&mut self, kind: TokenKind, start: usize, end: usize) {
+        if start < end {
+            self.pieces.push(Token { kind, span: Span::new(start, end) });
+        }
+    }
+}
+
+/// Whether heredocs are read: for RUN, COPY and ADD, and for ONBUILD of these, not in JSON.
+fn may_have_heredoc(reading: &Reading) -> bool {
+    let is = |keyword: &str| ["RUN", "COPY", "ADD"].iter().any(|k| k.eq_ignore_ascii_case(keyword));
+    match &reading.arguments {
+        Arguments::Trigger(trigger) => is(&trigger.keyword.text) && !trigger.is_json(),
+        arguments => is(&reading.keyword.text) && !matches!(arguments, Arguments::Json(_)),
+    }
+}
+
+/// A directive behind its `#`: `^\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$`, with a key that is
+/// known.
+fn key_and_value(text: &str) -> Option<(DirectiveKey, &str)> {
+    let (key, value) = text.split_once('=')?;
+    let key = key.trim_start().trim_end_matches(BLANKS).to_ascii_lowercase();
+    let value = value.trim_matches(BLANKS);
+    let key = match key.as_str() {
+        "escape" => DirectiveKey::Escape,
+        "syntax" => DirectiveKey::Syntax,
+        "check" => DirectiveKey::Check,
+        _ => return None,
+    };
+    (!value.is_empty()).then_some((key, value))
+}
+
+fn key_name(key: DirectiveKey) -> &'static str {
+    match key {
+        DirectiveKey::Escape => "escape",
+        DirectiveKey::Syntax => "syntax",
+        DirectiveKey::Check => "check",
+    }
+}

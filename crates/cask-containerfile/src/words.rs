@@ -1,0 +1,159 @@
+//! How the rest of a line is taken apart.
+
+use std::ops::Range;
+
+/// A word of a text, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) text: String,
+    pub(crate) range: Range<usize>,
+}
+
+/// The blanks between the words of an instruction; other white space is a part of them.
+const BLANKS: [char; 5] = ['\t', '\u{b}', '\u{c}', '\r', ' '];
+
+/// The range of `range` without white space at both ends.
+pub(crate) fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let part = &text[range.clone()];
+    let start = range.start + (part.len() - part.trim_start().len());
+    start..start + part.trim().len()
+}
+
+/// Splits a range at its first blanks: what is before, and what is behind if there are any.
+pub(crate) fn first_word(text: &str, range: Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
+    let part = &text[range.clone()];
+    let Some(length) = part.find(BLANKS) else { return (range, None) };
+    let rest = part[length..].trim_start_matches(BLANKS);
+    (range.start..range.start + length, Some(range.end - rest.len()..range.end))
+}
+
+/// Splits at blanks, whatever quotes there are.
+pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut> {
+    let mut words = Vec::new();
+    let mut rest = Some(range).filter(|range| !range.is_empty());
+    while let Some(range) = rest {
+        let (word, behind) = first_word(text, range);
+        words.push(Cut { text: text[word.clone()].to_owned(), range: word });
+        rest = behind;
+    }
+    words
+}
+
+/// Splits at blanks outside quotes. Quotes and escapes stay in the words; an escape at the very
+/// end is dropped.
+///
+/// Source: BuildKit, `parseWords`.
+pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut> {
+    let mut words = Vec::new();
+    let mut word: Option<Cut> = None;
+    let mut quote = None;
+    let end = range.end;
+    let mut chars = text[range.clone()].char_indices().map(|(at, c)| (range.start + at, c));
+    while let Some((at, c)) = chars.next() {
+        if quote.is_none() && c.is_whitespace() {
+            words.extend(word.take());
+            continue;
+        }
+        let cut = word.get_or_insert_with(|| Cut { text: String::new(), range: at..at });
+        cut.range.end = at + c.len_utf8();
+        if quote == Some(c) {
+            quote = None;
+        } else if quote.is_none() && (c == '\'' || c == '"') {
+            quote = Some(c);
+        } else if c == escape && quote != Some('\'') {
+            if cut.range.end == end {
+                break;
+            }
+            cut.text.push(c);
+            if let Some((at, c)) = chars.next() {
+                cut.text.push(c);
+                cut.range.end = at + c.len_utf8();
+            }
+            continue;
+        }
+        cut.text.push(c);
+    }
+    words.extend(word.filter(|word| !word.text.is_empty()));
+    words
+}
+
+/// The leading words that begin with `--`, without their quotes and escapes, and what is behind
+/// them. A lone `--` ends them.
+///
+/// Source: BuildKit, `extractBuilderFlags`.
+pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut>, Range<usize>) {
+    let mut flags = Vec::new();
+    let mut rest = trim(text, range);
+    while text[rest.clone()].starts_with("--") {
+        let flag = flag(text, rest.clone(), escape);
+        let end = flag.range.end;
+        let is_end = flag.text == "--";
+        if !is_end && !flag.text.is_empty() {
+            flags.push(flag);
+        }
+        rest = trim(text, end..rest.end);
+        if is_end {
+            break;
+        }
+    }
+    (flags, rest)
+}
+
+/// The word at the beginning of a range, without quotes and escapes.
+fn flag(text: &str, range: Range<usize>, escape: char) -> Cut {
+    let mut cut = Cut { text: String::new(), range: range.start..range.end };
+    let mut quote = None;
+    let mut chars = text[range.clone()].char_indices();
+    while let Some((at, c)) = chars.next() {
+        if quote.is_none() && c.is_whitespace() {
+            cut.range.end = range.start + at;
+            break;
+        }
+        if quote == Some(c) {
+            quote = None;
+        } else if quote.is_none() && (c == '\'' || c == '"') {
+            quote = Some(c);
+        } else if c == escape {
+            cut.text.extend(chars.next().map(|(_, c)| c));
+        } else {
+            cut.text.push(c);
+        }
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_keep_their_quotes() {
+        fn check(text: &str, expected: &[&str]) {
+            let found = quoted(text, 0..text.len(), '\\');
+            let texts: Vec<&str> = found.iter().map(|cut| cut.text.as_str()).collect();
+            assert_eq!(texts, expected, "{text}");
+        }
+        check("a b", &["a", "b"]);
+        check("a=\"b c\" d='e\\' f", &["a=\"b c\"", "d='e\\'", "f"]);
+        check("a\\ b c\\", &["a\\ b", "c"]);
+        check("a=\"b\\\" c\" \\", &["a=\"b\\\" c\""]);
+        check("a=\"b c", &["a=\"b c"]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn flags_lose_their_quotes() {
+        fn check(text: &str, expected: &[&str], rest: &str) {
+            let (found, behind) = flags(text, 0..text.len(), '\\');
+            let texts: Vec<&str> = found.iter().map(|cut| cut.text.as_str()).collect();
+            assert_eq!((texts.as_slice(), &text[behind]), (expected, rest), "{text}");
+        }
+        check("--a=b --c d", &["--a=b", "--c"], "d");
+        check("--a=\"b c\" d", &["--a=b c"], "d");
+        check("--a='b'c\\ d e --f", &["--a=bc d"], "e --f");
+        check("-- --a b", &[], "--a b");
+        check("--a", &["--a"], "");
+        check("-a --b", &[], "-a --b");
+        check("--a=\"b", &["--a=b"], "");
+    }
+}

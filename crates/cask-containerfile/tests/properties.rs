@@ -1,0 +1,179 @@
+//! What holds for every text.
+
+use cask_containerfile::{
+    Dialect, Escape, ExpandOptions, ParseOptions, Span, Tree, expand, expand_words, parse,
+    parse_with,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Pieces of which interesting files are made.
+const PIECES: &[&str] = &[
+    "FROM ",
+    "RUN ",
+    "COPY ",
+    "ADD ",
+    "ENV ",
+    "ONBUILD ",
+    "ARG ",
+    "HEALTHCHECK ",
+    "CMD ",
+    "LABEL ",
+    "a",
+    "b=c",
+    "\"",
+    "'",
+    "\\",
+    "`",
+    "\n",
+    "\r\n",
+    " ",
+    "\t",
+    "#",
+    "# x\n",
+    "# escape=`\n",
+    "<<EOF",
+    "<<-\"EOF\"",
+    "EOF\n",
+    "EOF",
+    "--mount=type=cache,target=/x ",
+    "--from=a ",
+    "--",
+    "[\"x\", ",
+    "\"y\"]",
+    "[",
+    "]",
+    "${",
+    "}",
+    "$x",
+    ":-",
+    "/",
+    "//",
+    "*",
+    "ä",
+    "\u{feff}",
+    "\u{a0}",
+    "AS ",
+    "=",
+    "\u{85}",
+    "\0",
+    "EXPOSE 80/TCP",
+    "syntax=docker/dockerfile:1",
+    "# check=skip=all\n",
+    "#%",
+    "\\\n",
+];
+
+fn file() -> impl Strategy<Value = String> {
+    let piece = proptest::sample::select(PIECES);
+    prop_oneof![vec(piece, 0..40).prop_map(|pieces| pieces.concat()), any::<String>()]
+}
+
+/// Items and tokens follow each other without a gap.
+fn assert_lossless(tree: &Tree) {
+    let mut at = 0;
+    for item in tree.items() {
+        assert_eq!(item.span().start, at);
+        at = item.span().end;
+    }
+    assert_eq!(at, tree.source().len());
+    at = 0;
+    for token in tree.tokens() {
+        assert_eq!(token.span.start, at, "{token:?}");
+        assert!(!token.span.is_empty());
+        at = token.span.end;
+    }
+    assert_eq!(at, tree.source().len());
+    assert_eq!(tree.print(), tree.source());
+}
+
+fn assert_within(tree: &Tree, span: Span) {
+    assert!(tree.source().get(span.range()).is_some(), "{span:?} of {:?}", tree.source());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_text_is_printed_again(source in file()) {
+        for dialect in [Dialect::BuildKit, Dialect::Buildah] {
+            let mut options = ParseOptions::default();
+            options.dialect = dialect;
+            let parsed = parse_with(&source, &options);
+            assert_lossless(&parsed.tree);
+            for diagnostic in &parsed.diagnostics {
+                assert_within(&parsed.tree, diagnostic.span);
+            }
+            for statement in parsed.tree.statements() {
+                assert_within(&parsed.tree, statement.head);
+                for word in statement.words() {
+                    assert_within(&parsed.tree, word.span);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_on_one_line_is_where_its_span_says(source in file()) {
+        let parsed = parse(&source);
+        for statement in parsed.tree.statements().filter(|s| !s.is_json()) {
+            for word in statement.words() {
+                let text = parsed.tree.text(word.span);
+                let is_one_line = !text.contains('\n');
+                prop_assert!(!is_one_line || text.starts_with(&word.text), "{text:?} {word:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_expanded_or_refused(word in file()) {
+        let variables = [("x", "a/b.c"), ("a", "")];
+        for (dialect, escape) in [
+            (Dialect::BuildKit, Escape::Backslash),
+            (Dialect::BuildKit, Escape::Backtick),
+            (Dialect::Buildah, Escape::Backslash),
+        ] {
+            let mut options = ExpandOptions::default();
+            (options.dialect, options.escape) = (dialect, escape);
+            match expand(&word, &variables[..], &options) {
+                Ok(expansion) => {
+                    for found in &expansion.uses {
+                        prop_assert_eq!(&word[found.range.clone()], found.name.as_str());
+                    }
+                    prop_assert!(expand_words(&word, &variables[..], &options).is_ok());
+                }
+                Err(error) => prop_assert!(word.is_char_boundary(error.offset)),
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_texts_end() {
+    let many = |piece: &str| piece.repeat(200_000 / piece.len());
+    let files = [
+        many("${x:-"),
+        many("ONBUILD "),
+        many("x\n"),
+        many("RUN <<E\n"),
+        many("RUN a <<E "),
+        many("FROM a\\\n"),
+        many("#\n"),
+        many("RUN [\"a\", "),
+        many("ENV a=\""),
+        format!("FROM a\n{}", many("COPY --from=0 --chown=a ")),
+        format!("FROM a\nRUN --mount={}", many("target=/x,")),
+    ];
+    for file in files {
+        let parsed = parse(&file);
+        assert_lossless(&parsed.tree);
+    }
+    let options = ExpandOptions::default();
+    let long = "a".repeat(100_000);
+    let variables = [("x", long.as_str())];
+    for word in
+        [many("${x:-"), many("$x"), format!("${{x//{}/}}", many("a*")), "${x//*b/c}".to_owned()]
+    {
+        let _ = expand(&word, &variables[..], &options);
+    }
+}
