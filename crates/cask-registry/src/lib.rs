@@ -22,6 +22,9 @@ mod token;
 mod upload;
 mod warning;
 
+#[cfg(feature = "oci-client")]
+pub mod oci_client;
+
 pub use cask_http::{BodyStream, BoxError, UploadBody};
 
 pub use blob::{BlobStream, VerifiedBlob};

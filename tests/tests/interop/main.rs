@@ -4,10 +4,12 @@ mod daemon;
 mod index;
 mod loads;
 mod names;
+mod oci_client;
 mod pairs;
 mod peers;
 mod registry;
 mod streams;
+mod sync;
 
 /// The programs that the fixtures need.
 const TOOLS: [&str; 4] = ["skopeo", "buildah", "podman", "busybox"];
