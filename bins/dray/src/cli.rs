@@ -93,6 +93,7 @@ impl GlobalArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Copy(Box<commands::copy::Arguments>),
+    Sync(Box<commands::sync::Arguments>),
     Inspect(commands::inspect::Arguments),
     ListTags(commands::list_tags::Arguments),
     Catalog(commands::catalog::Arguments),

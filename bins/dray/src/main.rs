@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod options;
 mod run;
+mod synced;
 
 use std::process::ExitCode;
 

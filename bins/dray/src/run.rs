@@ -55,6 +55,7 @@ fn run(cli: Cli) -> Result<()> {
 async fn run_command(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Copy(arguments) => commands::copy::run(*arguments, context).await,
+        Command::Sync(arguments) => commands::sync::run(*arguments, context).await,
         Command::Inspect(arguments) => commands::inspect::run(arguments, context).await,
         Command::ListTags(arguments) => commands::list_tags::run(arguments, context).await,
         Command::Catalog(arguments) => commands::catalog::run(arguments, context).await,

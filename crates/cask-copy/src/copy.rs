@@ -12,6 +12,7 @@ use crate::execute::{Execution, Totals};
 use crate::graph::Graph;
 use crate::nowhere::Nowhere;
 use crate::plan::BlobStep;
+use crate::precompute::precompute;
 use crate::{BlobAction, CopyOptions, ExistingImage, Plan};
 
 /// What a copy did.
@@ -107,13 +108,18 @@ pub(crate) async fn plan_at(
     let (from, to_text) = (from.to_string(), to.to_string());
     let mut plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
     let transaction = match existence {
-        Existence::Possible => to.begin(&write_options).await?,
+        Existence::Possible => {
+            to.begin(&write_options).await.map_err(Error::not_found_is_missing)?
+        }
         Existence::Impossible => Box::new(Nowhere),
     };
     if signatures.iter().all(Vec::is_empty) && is_there(&*transaction, &plan).await? {
         plan.is_there = true;
         plan.blobs.iter_mut().for_each(|blob| blob.have = Have::Exact);
     } else {
+        if options.layers.precompute_digests {
+            precompute(&mut plan, &source, &options.layers).await?;
+        }
         ask(&*transaction, &mut plan).await?;
         accept_equivalents(&mut plan, &graph, &capabilities, options, fixed.is_some());
     }
@@ -202,7 +208,11 @@ async fn is_there(transaction: &dyn Transaction, plan: &Plan) -> Result<bool> {
     let (top, others): (Vec<_>, Vec<_>) =
         plan.manifests.iter().partition(|step| step.role == ManifestRole::Top);
     for step in top.into_iter().chain(others) {
-        if !transaction.holds(&step.source, &step.role).await? {
+        if !transaction
+            .holds(&step.source, &step.role)
+            .await
+            .map_err(Error::not_found_is_missing)?
+        {
             return Ok(false);
         }
     }
@@ -214,7 +224,7 @@ async fn ask(transaction: &dyn Transaction, plan: &mut Plan) -> Result<()> {
     let is_stored = |blob: &&mut BlobStep| blob.action != BlobAction::Leave;
     let mut stored: Vec<_> = plan.blobs.iter_mut().filter(is_stored).collect();
     let specs: Vec<_> = stored.iter().map(|blob| blob.spec()).collect();
-    let have = transaction.have(&specs).await?;
+    let have = transaction.have(&specs).await.map_err(Error::not_found_is_missing)?;
     if have.len() != specs.len() {
         return Err(Error::new(ErrorKind::Corrupt, "asking what is at", &plan.to)
             .with_detail("the transport did not answer for every blob"));
@@ -259,7 +269,8 @@ impl PlannedCopy {
             signatures: &self.signatures,
             progress: Totals::default(),
         };
-        execution.run(self.transaction).await
+        // Everything that had to be found was found when it was planned.
+        execution.run(self.transaction).await.map_err(Error::not_found_is_missing)
     }
 }
 

@@ -5,14 +5,16 @@ mod manifests;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cask_image::RawManifest;
 use cask_transport::{
-    Cancellation, Capabilities, Event, Result, Signature, Transaction, VerifiedSource,
+    Cancellation, Capabilities, Event, EventSink, Result, Signature, Transaction, VerifiedSource,
 };
 
 use crate::decide::Fixed;
 use crate::graph::{Content, Graph, Taken};
+use crate::transform::threads;
 use crate::{CopyOptions, Plan, Report};
 
 /// Everything that a planned copy needs to go on.
@@ -34,6 +36,23 @@ pub(crate) struct Totals {
     moved: AtomicU64,
     reused: AtomicU64,
     cancellation: Cancellation,
+    commit: OnceLock<Commit>,
+}
+
+/// Tells that what was written becomes visible, until this is dropped.
+struct Commit(Arc<dyn EventSink>);
+
+impl Commit {
+    fn begin(events: &Arc<dyn EventSink>) -> Self {
+        events.send(Event::Committing);
+        Self(Arc::clone(events))
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        self.0.send(Event::Committed);
+    }
 }
 
 /// Whoever drops a copy that runs gives up what still runs of it.
@@ -63,11 +82,17 @@ impl Execution<'_> {
                 transaction.write_signatures(manifest, signatures).await?;
             }
         }
+        self.begin_commit();
         let committed = transaction.commit().await?;
         for message in &committed.warnings {
             events.send(Event::Warning { message: message.clone() });
         }
         Ok(self.report(top))
+    }
+
+    /// Tells that from now on the image may be visible.
+    fn begin_commit(&self) {
+        self.progress.commit.get_or_init(|| Commit::begin(&self.options.events));
     }
 
     fn report(&self, manifest: RawManifest) -> Report {
@@ -92,8 +117,4 @@ impl Execution<'_> {
         let works = self.plan.blobs.iter().any(|blob| blob.target.is_some());
         if works { asked.min(threads()) } else { asked }
     }
-}
-
-fn threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

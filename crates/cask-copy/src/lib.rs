@@ -10,6 +10,7 @@ mod nowhere;
 mod options;
 mod plan;
 mod policy;
+mod precompute;
 mod rewrite;
 mod sync;
 mod transform;
@@ -31,6 +32,6 @@ pub use sync::{
     DocumentError, MAX_SYNC_DOCUMENT_BYTES, NameFilter, NamePattern, OnFailure, PatternError,
     PatternErrorKind, SyncCredentials, SyncDocument, SyncEvent, SyncOptions, SyncOutcome, SyncPair,
     SyncRegistry, SyncReport, SyncRepository, SyncSet, SyncTarget, Synced, VersionConstraint,
-    Wanted, directories_with, surplus, sync, sync_sets,
+    Wanted, digest_tags, directories_with, place_of, surplus, sync, sync_sets,
 };
 pub use validate::{Problem, Validation, validate};

@@ -87,6 +87,9 @@ pub struct LayerOptions {
     pub level: Level,
     /// What decompressing one layer may cost, where one has to be decompressed.
     pub limits: DecompressLimits,
+    /// Layers that change are read and made once before they are written, so that the destination
+    /// can say whether it has them: work instead of traffic.
+    pub precompute_digests: bool,
 }
 
 /// Whether layers are compressed or decompressed on the way.

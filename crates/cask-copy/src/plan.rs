@@ -8,6 +8,7 @@ use cask_image::Descriptor;
 use cask_layer::Compression;
 use cask_transport::{BlobKind, BlobSpec, Have, ManifestRole, Measured};
 
+use crate::rewrite::Written;
 use crate::transform::Target;
 
 pub(crate) use work::{ImageWork, IndexWork, LayerWork, ManifestWork};
@@ -63,6 +64,8 @@ pub struct BlobStep {
     pub(crate) target: Option<Target>,
     /// The bytes, where they were read or made already.
     pub(crate) made: Option<Bytes>,
+    /// What changing it gives, where that was tried.
+    pub(crate) tried: Option<Written>,
 }
 
 /// What is done with a blob.
@@ -92,9 +95,10 @@ impl BlobStep {
 
     /// What the destination is told before.
     pub(crate) fn spec(&self) -> BlobSpec {
-        let measured = match self.action {
-            BlobAction::Compress(_) | BlobAction::Decompress => None,
-            _ => Some(Measured::from(&self.source)),
+        let measured = match (&self.tried, self.action) {
+            (Some(tried), _) => Some(tried.measured.clone()),
+            (None, BlobAction::Compress(_) | BlobAction::Decompress) => None,
+            (None, _) => Some(Measured::from(&self.source)),
         };
         BlobSpec { kind: self.kind.clone(), media_type: self.source.media_type.clone(), measured }
     }

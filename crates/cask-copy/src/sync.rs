@@ -1,6 +1,7 @@
 //! Many images, brought up to date.
 
 mod current;
+mod digest_tags;
 mod document;
 mod prune;
 mod run;
@@ -23,6 +24,7 @@ use crate::locks::DigestLocks;
 use crate::{CopyOptions, Report};
 use current::{Glance, glance};
 
+pub use digest_tags::{digest_tags, place_of};
 pub use document::{
     DocumentError, MAX_SYNC_DOCUMENT_BYTES, SyncCredentials, SyncDocument, SyncRegistry,
     SyncRepository,

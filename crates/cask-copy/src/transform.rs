@@ -5,6 +5,8 @@ mod compressing;
 mod errors;
 mod progress;
 
+use std::num::NonZeroUsize;
+
 use cask_image::LayerCompression;
 use cask_layer::{Compression, Level};
 
@@ -28,4 +30,9 @@ pub(crate) fn layer_compression(compression: Compression) -> LayerCompression {
         // The others are read only, and no target.
         Compression::None | Compression::Xz | Compression::Bzip2 => LayerCompression::None,
     }
+}
+
+/// How many threads may work at once.
+pub(crate) fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

@@ -34,6 +34,15 @@ pub struct Tls {
     pub certificate_directory: Option<PathBuf>,
 }
 
+impl Access {
+    /// The same, but with this name and password for whatever the user names.
+    #[must_use]
+    pub fn with_credential(&self, username: &str, password: &Secret) -> Self {
+        let credential = Credential::basic(username, password.clone());
+        Self { keychain: Arc::new(Fixed::new(credential)), ..self.clone() }
+    }
+}
+
 /// What was typed for one side.
 #[derive(Clone, Debug, Default)]
 pub struct Typed {

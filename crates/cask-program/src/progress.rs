@@ -7,7 +7,7 @@ use cask::transport::{Event, EventSink, Outcome, TaskId, TaskKind};
 use cask_terminal::progress::{self, Handle, Mode};
 use clap::ValueEnum;
 
-use crate::report;
+use crate::{report, stop};
 
 /// How to show progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -100,6 +100,8 @@ impl EventSink for Sink {
                 progress::Event::advanced(task.0, *done)
             }
             Event::Finished { task, outcome } => finished(task, outcome),
+            Event::Committing => return stop::commit_begins(),
+            Event::Committed => return stop::commit_ends(),
             Event::Warning { message } => return report::warning(&self.handle, &message),
             _ => return,
         };

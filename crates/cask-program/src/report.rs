@@ -46,7 +46,11 @@ pub fn failure_with(
     let hints: Vec<&str> =
         error.chain().filter_map(|error| hint(error).or_else(|| more(error))).collect();
     reporter().error(&**error, &hints);
-    if error.chain().any(is_not_found) { Exit::NotFound } else { Exit::Failure }
+    // What lies beneath may be about something else than the image.
+    match error.chain().find_map(|error| error.downcast_ref::<Error>()) {
+        Some(error) if error.kind() == ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::Failure,
+    }
 }
 
 /// Reports the error that ends an engine's command, as podman says it; how the program ends depends
@@ -86,8 +90,4 @@ pub fn warning(progress: &Handle, message: &str) {
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     let of_transport = error.downcast_ref::<Error>().and_then(Error::hint);
     of_transport.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint))
-}
-
-fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }

@@ -1,12 +1,32 @@
 //! What ends a command before it is done.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// How long a commit is waited for after the command was told to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many commits run in this process.
+static COMMITS: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Says that something is about to become visible: a command that is told to end waits for it, so
+/// that it can say whether it has.
+pub fn commit_begins() {
+    COMMITS.send_modify(|running| *running += 1);
+}
+
+/// Says that what [`commit_begins`] said is over.
+pub fn commit_ends() {
+    COMMITS.send_modify(|running| *running = running.saturating_sub(1));
+}
 
 /// Waits for the work, or for a signal, or for the time that it may take; then drops it, which
-/// undoes what it began.
+/// undoes what it began. If something is just becoming visible, it waits for that before, at most
+/// 30 seconds and unless it is told once more: then the work may still succeed.
 ///
 /// # Errors
 ///
@@ -15,13 +35,29 @@ pub async fn unless_stopped<T>(
     timeout: Option<Duration>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut work = std::pin::pin!(work);
+    let reason = tokio::select! {
+        result = &mut work => return result,
+        reason = told(&mut signals) => reason,
+        () = elapsed(timeout) => "the command took longer than --command-timeout allows",
+    };
+    let mut commits = COMMITS.subscribe();
     tokio::select! {
-        result = work => result,
-        _ = terminate.recv() => bail!("terminated"),
-        _ = interrupt.recv() => bail!("interrupted"),
-        () = elapsed(timeout) => bail!("the command took longer than --command-timeout allows"),
+        biased;
+        // It cannot end without the work going on: the work comes first.
+        result = &mut work, if *COMMITS.borrow() > 0 => return result,
+        _ = commits.wait_for(|running| *running == 0) => {}
+        _ = told(&mut signals) => {}
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    bail!(reason)
+}
+
+async fn told((terminate, interrupt): &mut (Signal, Signal)) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "terminated",
+        _ = interrupt.recv() => "interrupted",
     }
 }
 
@@ -30,5 +66,39 @@ pub async fn elapsed(timeout: Option<Duration>) {
     match timeout {
         Some(timeout) if !timeout.is_zero() => tokio::time::sleep(timeout).await,
         _ => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Option<Duration> = Some(Duration::from_millis(20));
+
+    #[tokio::test]
+    async fn a_commit_is_waited_for_and_nothing_else() {
+        let long = || tokio::time::sleep(Duration::from_millis(200));
+        let committing = async {
+            commit_begins();
+            long().await;
+            commit_ends();
+            Ok("it is there")
+        };
+        assert_eq!(unless_stopped(SHORT, committing).await.unwrap(), "it is there");
+
+        let more = async {
+            commit_begins();
+            long().await;
+            commit_ends();
+            std::future::pending().await
+        };
+        let stopped: Result<()> = unless_stopped(SHORT, more).await;
+        assert!(stopped.unwrap_err().to_string().contains("--command-timeout"));
+
+        let working = async {
+            long().await;
+            Ok(())
+        };
+        unless_stopped(SHORT, working).await.unwrap_err();
     }
 }

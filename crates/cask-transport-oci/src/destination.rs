@@ -14,6 +14,8 @@ use cask_transport::{
 /// An image on its way into a layout.
 pub(crate) struct OciTransaction {
     inner: Arc<LayoutTransaction>,
+    /// The layout, for messages.
+    path: String,
     name: Option<ReferenceName>,
     listed: Mutex<Listed>,
 }
@@ -26,8 +28,8 @@ struct Listed {
 }
 
 impl OciTransaction {
-    pub(crate) fn new(inner: LayoutTransaction, name: Option<ReferenceName>) -> Self {
-        Self { inner: Arc::new(inner), name, listed: Mutex::default() }
+    pub(crate) fn new(inner: LayoutTransaction, path: String, name: Option<ReferenceName>) -> Self {
+        Self { inner: Arc::new(inner), path, name, listed: Mutex::default() }
     }
 
     /// Runs work on the transaction on the blocking pool.
@@ -84,12 +86,16 @@ impl Transaction for OciTransaction {
         let reader = body.open().await?;
         let expected = blob.measured.clone();
         let media_type = blob.media_type.clone();
+        let path = self.path.clone();
         self.write(move |transaction| {
             let mut writer = transaction.blob_writer().map_err(of_layout)?;
-            let subject = expected.as_ref().map(|e| e.digest.to_string()).unwrap_or_default();
+            let operation = match &expected {
+                Some(Measured { digest, .. }) => format!("writing blob {digest} to"),
+                None => "writing a blob to".to_owned(),
+            };
             let measured = reader
                 .into_read()
-                .copy_to(&mut writer, |error| Error::from_io(error, "writing blob", &subject))?;
+                .copy_to(&mut writer, |error| Error::from_io(error, operation.clone(), &path))?;
             measured.expect(expected.as_ref())?;
             let digest = measured.digest.clone();
             let descriptor = Descriptor::new(media_type, digest, measured.size);

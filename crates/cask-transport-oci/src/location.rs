@@ -145,7 +145,8 @@ impl Location for OciLocation {
             let layout = Layout::create_or_open(path, options).map_err(of_layout)?;
             layout.begin().map_err(of_layout)
         });
-        Ok(Box::new(OciTransaction::new(transaction.await?, name)))
+        let path = self.reference.path().to_owned();
+        Ok(Box::new(OciTransaction::new(transaction.await?, path, name)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {

@@ -29,8 +29,11 @@ struct Inner {
 pub enum ErrorKind {
     /// The text does not name a location of the transport.
     InvalidLocation,
-    /// No such image, name, manifest or blob.
+    /// No such image, name or manifest.
     NotFound,
+    /// Something that belongs to the rest is not there: a blob that a manifest lists, the directory
+    /// or repository that shall be written to.
+    Missing,
     /// Something is there that must not be overwritten.
     AlreadyExists,
     /// The bytes do not have the digest that names them.
@@ -96,6 +99,16 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Says that what was not found is no image: it is [`Missing`](ErrorKind::Missing). Other kinds
+    /// stay.
+    #[must_use]
+    pub fn not_found_is_missing(mut self) -> Self {
+        if self.0.kind == ErrorKind::NotFound {
+            self.0.kind = ErrorKind::Missing;
+        }
         self
     }
 

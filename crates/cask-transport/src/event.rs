@@ -44,6 +44,11 @@ pub enum Outcome {
 pub enum Event {
     /// The signatures of an image are about to be read.
     ReadingSignatures,
+    /// What was written is about to become visible: whoever stops the operation now cannot know
+    /// whether it has. [`Committed`](Self::Committed) follows, however it ends.
+    Committing,
+    /// What was begun by [`Committing`](Self::Committing) is over.
+    Committed,
     /// A task began.
     Started {
         /// Which task.

@@ -100,7 +100,7 @@ impl VerifiedSource {
     /// Opens a blob.
     ///
     /// # Errors
-    /// `NotFound` if there is no such blob. Whether the bytes match shows at the reader's end.
+    /// `Missing` if there is no such blob. Whether the bytes match shows at the reader's end.
     pub async fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
         self.blob_after(descriptor, &Hasher::new(descriptor.digest.algorithm())).await
     }
@@ -118,7 +118,10 @@ impl VerifiedSource {
                     .unwrap_or_default()
                     .to_vec(),
             )),
-            None => self.0.blob(descriptor, prefix.len()).await?,
+            None => {
+                let opened = self.0.blob(descriptor, prefix.len()).await;
+                opened.map_err(Error::not_found_is_missing)?
+            }
         };
         Ok(BlobReader::verified(blob, Measured::from(descriptor), prefix.clone()))
     }
@@ -139,9 +142,9 @@ impl VerifiedSource {
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors
-    /// `NotFound` if there is no such blob; `Unsupported` where schema 1 cannot be.
+    /// `Missing` if there is no such blob; `Unsupported` where schema 1 cannot be.
     pub async fn blob_size(&self, digest: &Digest) -> Result<u64> {
-        self.0.blob_size(digest).await
+        self.0.blob_size(digest).await.map_err(Error::not_found_is_missing)
     }
 
     /// Reads the signatures of a manifest; none where the place stores none.

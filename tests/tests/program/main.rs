@@ -7,6 +7,8 @@ use tests::{Scratch, cargo_built, command, dray, run, scratch};
 
 mod login;
 mod output;
+mod several;
+mod sync;
 mod verbs;
 
 /// A directory with the layout `layout` of the image `it` and the index `index`.
@@ -34,6 +36,7 @@ fn every_command_has_help_and_a_man_page() {
     dray(&format!("man {}", scratch.display())).ok();
     let verbs = [
         "copy",
+        "sync",
         "inspect",
         "list-tags",
         "digest",

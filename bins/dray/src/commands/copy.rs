@@ -1,8 +1,11 @@
 //! `dray copy`
 
+mod tags;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use cask::copy::digest_tags;
 use cask_program::access::{BothArguments, DestinationArguments, SourceArguments};
 use cask_program::progress::ProgressChoice;
 use cask_program::transports;
@@ -10,6 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::context::Context;
 use crate::options;
+use crate::options::signing::SigningArguments;
 
 /// Copy an image, or everything in an index, from one place to another
 #[derive(Args, Debug)]
@@ -34,6 +38,15 @@ pub(crate) struct Arguments {
     /// Fail rather than change a manifest
     #[arg(long)]
     pub(crate) preserve_digests: bool,
+    /// Copy all images of a repository or layout, each under its tag; both names are without one
+    #[arg(long, conflicts_with_all = ["additional_tag", "digest_tags", "dest_append", "explain"])]
+    all_tags: bool,
+    /// Copy the tags too that begin with a digest of the image: sha256-….sig and the like
+    #[arg(long)]
+    digest_tags: bool,
+    /// Never put another image where the destination has one; with --all-tags, skip its tags
+    #[arg(short, long)]
+    pub(crate) no_clobber: bool,
     /// Write manifests in this format: oci or v2s2
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
@@ -64,6 +77,9 @@ pub(crate) struct Arguments {
     /// Never take a layer in another compression for the one that was asked for
     #[arg(long, requires = "dest_compress_format")]
     dest_force_compress_format: bool,
+    /// Make changed layers once before they are sent, to send none that the destination has
+    #[arg(long)]
+    pub(crate) dest_precompute_digests: bool,
     /// Leave plain layers plain (oci and oci-archive only)
     #[arg(long, conflicts_with_all = ["dest_compress", "dest_compress_format", "dest_decompress"])]
     pub(crate) dest_oci_accept_uncompressed_layers: bool,
@@ -101,6 +117,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
     progress: ProgressChoice,
     #[command(flatten)]
+    signing: SigningArguments,
+    #[command(flatten)]
     both: BothArguments,
     #[command(flatten)]
     source: SourceArguments,
@@ -119,6 +137,7 @@ pub(crate) enum IndexChoice {
 
 /// Copies.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.signing.check()?;
     let settings = &context.settings;
     let mut here = transports::options(settings, arguments.src_shared_blob_dir.as_deref());
     let host = arguments.src_daemon_host.as_deref();
@@ -127,13 +146,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     transports::set_access(&mut here, &access, settings);
     let sources = cask::transports(&here);
     let mut there = transports::options(settings, arguments.dest_shared_blob_dir.as_deref());
-    there.extend_archives = arguments.dest_append;
+    there.extend_archives = arguments.dest_append || arguments.all_tags;
     there.hybrid_docker_archives = arguments.dest_hybrid;
     let host = arguments.dest_daemon_host.as_deref();
     transports::set_daemon(&mut there, "--dest-daemon-host", host)?;
     let access = arguments.destination.resolve(&arguments.both, settings).await?;
     transports::set_access(&mut there, &access, settings);
     let destinations = cask::transports(&there);
+    if arguments.all_tags {
+        return tags::all(&arguments, context, &sources, &destinations).await;
+    }
     let from = sources
         .parse(&arguments.source_image)
         .with_context(|| format!("Invalid source name {}", arguments.source_image))?;
@@ -154,10 +176,15 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.dry_run || arguments.explain {
         progress.print(&planned.plan().to_string());
     }
+    let beside = match arguments.digest_tags {
+        true => digest_tags(&*from, &planned).await?,
+        false => Vec::new(),
+    };
     if arguments.dry_run {
         return Ok(());
     }
     let report = planned.execute().await?;
+    tags::beside(beside, (&*from, &sources), (&*to, &destinations), &options).await?;
     progress.finish();
     if let Some(file) = &arguments.digestfile {
         std::fs::write(file, report.manifest.digest().as_str())

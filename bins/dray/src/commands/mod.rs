@@ -11,6 +11,7 @@ pub(crate) mod man;
 pub(crate) mod manifest_digest;
 pub(crate) mod referrers;
 pub(crate) mod serve;
+pub(crate) mod sync;
 pub(crate) mod tag;
 pub(crate) mod untag;
 pub(crate) mod validate;

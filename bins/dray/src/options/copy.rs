@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use cask::copy::{CopyOptions, Instances, LayersWanted, PartialIndex};
+use cask::copy::{CopyOptions, ExistingImage, Instances, LayersWanted, PartialIndex};
 use cask::image::ImageFormat;
 use cask::layer::{Compression, Level};
 use cask::reference::Reference;
@@ -31,9 +31,13 @@ pub(crate) fn resolve(
         IndexChoice::Strip => PartialIndex::Strip,
     };
     options.preserve_digests = arguments.preserve_digests;
+    if arguments.no_clobber {
+        options.existing = ExistingImage::Refused;
+    }
     options.format = arguments.format.as_deref().map(format).transpose()?;
     options.layers.wanted = layers(arguments, scheme)?;
     options.layers.level = level(arguments)?;
+    options.layers.precompute_digests = arguments.dest_precompute_digests;
     options.attached.remove_signatures = arguments.remove_signatures;
     options.attached.referrers = arguments.referrers;
     options.write.additional_names = arguments
@@ -46,12 +50,17 @@ pub(crate) fn resolve(
         })
         .collect::<Result<_>>()?;
     options.write.timestamp_seconds = source_date_epoch()?;
-    if let Some(parallel) = arguments.image_parallel_copies {
-        options.parallel_blobs =
-            NonZeroUsize::new(parallel).context("--image-parallel-copies must be at least 1")?;
-    }
+    options.parallel_blobs = parallel_blobs(arguments.image_parallel_copies)?;
     options.events = events;
     Ok(options)
+}
+
+/// How many blobs are copied at once.
+pub(super) fn parallel_blobs(given: Option<usize>) -> Result<NonZeroUsize> {
+    const SIX: NonZeroUsize = NonZeroUsize::new(6).expect("six is not zero");
+    given.map_or(Ok(SIX), |parallel| {
+        NonZeroUsize::new(parallel).context("--image-parallel-copies must be at least 1")
+    })
 }
 
 fn instances(arguments: &Arguments, context: &Context) -> Result<Instances> {
@@ -77,7 +86,7 @@ fn instances(arguments: &Arguments, context: &Context) -> Result<Instances> {
     })
 }
 
-fn format(text: &str) -> Result<ImageFormat> {
+pub(super) fn format(text: &str) -> Result<ImageFormat> {
     match text {
         "oci" => Ok(ImageFormat::Oci),
         "v2s2" => Ok(ImageFormat::Docker),
@@ -126,7 +135,7 @@ fn level(arguments: &Arguments) -> Result<Level> {
 }
 
 /// Source: reproducible-builds.org, `SOURCE_DATE_EPOCH`.
-fn source_date_epoch() -> Result<Option<i64>> {
+pub(super) fn source_date_epoch() -> Result<Option<i64>> {
     let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };

@@ -1,3 +1,5 @@
 //! Arguments turned into the libraries' options.
 
 pub(crate) mod copy;
+pub(crate) mod signing;
+pub(crate) mod sync;

@@ -70,5 +70,6 @@ pub(super) fn copy_step(source: Descriptor, kind: BlobKind) -> BlobStep {
         have: Have::Missing,
         target: None,
         made: None,
+        tried: None,
     }
 }

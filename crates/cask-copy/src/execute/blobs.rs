@@ -10,11 +10,11 @@ use cask_transport::{
 };
 use futures_util::StreamExt as _;
 
-use super::{Execution, threads};
+use super::Execution;
 use crate::plan::{BlobAction, BlobStep};
 use crate::rewrite::Written;
 use crate::transform::{
-    BytesBody, LayerBody, PlainBody, Progress, Target, diff_id_mismatch, layer_compression,
+    BytesBody, LayerBody, PlainBody, Progress, Target, diff_id_mismatch, layer_compression, threads,
 };
 
 impl Execution<'_> {
@@ -101,6 +101,9 @@ impl Execution<'_> {
             Have::Mountable { from } => transaction.mount(&step.spec(), from).await?,
             _ => false,
         };
+        if let Some(tried) = &step.tried {
+            return Ok(is_there.then(|| tried.clone()));
+        }
         let compression = step.target.map(|target| match target {
             Target::Plain => LayerCompression::None,
             Target::Compressed { compression, .. } => layer_compression(compression),

@@ -61,6 +61,9 @@ impl Execution<'_> {
         manifest: RawManifest,
     ) -> Result<RawManifest> {
         let locked = self.options.locks.lock(manifest.digest()).await;
+        if step.role == ManifestRole::Top && self.capabilities.visible_with_top {
+            self.begin_commit();
+        }
         let refused = match transaction.write_manifest(&manifest, &step.role).await {
             Ok(()) => return Ok(manifest),
             Err(error) if error.kind() == ErrorKind::ManifestRefused => error,

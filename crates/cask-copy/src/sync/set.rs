@@ -15,7 +15,8 @@ pub struct SyncSet {
     /// the colon and the name of an image: `docker://example.com/app`, `oci:layout`.
     pub place: String,
     /// What its images are called, before the colon and their name: `example.com/team/app`. With
-    /// [`Wanted::Itself`], the whole of it.
+    /// [`Wanted::Itself`], the whole of it. Empty where the target is the one place that they all
+    /// go to: they are called by their tags alone.
     pub name: String,
     /// Which of its images.
     pub wanted: Wanted,
@@ -79,6 +80,10 @@ impl SyncSet {
 
     async fn listed(&self, filter: &NameFilter) -> Result<Vec<SyncImage>> {
         let place = self.transports.parse(&self.place)?;
+        if place.name().is_some() && place.reference().is_none() {
+            return Err(Error::new(ErrorKind::InvalidLocation, "", &self.place)
+                .with_detail("a path cannot have a colon here"));
+        }
         if !place.capabilities().collection.list {
             return Err(Error::new(ErrorKind::Unsupported, "listing", place)
                 .with_detail("this transport has no list of its images"));
@@ -98,6 +103,11 @@ impl SyncSet {
 
     fn named(&self, name: &str) -> Result<SyncImage> {
         let place = format!("{}:{name}", self.place);
+        if self.name.is_empty() {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            let tag = last.split_once(':').map_or(last, |(_, tag)| tag);
+            return self.image(&place, format!(":{tag}"));
+        }
         // Layouts and archives may hold whole references for names.
         let is_whole = name.contains(['/', ':']);
         self.image(&place, if is_whole { name.to_owned() } else { format!("{}:{name}", self.name) })

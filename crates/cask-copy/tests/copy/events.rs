@@ -173,7 +173,8 @@ async fn milestones_come_in_order() {
     let pair = Pair::new(&content);
     pair.from.sign(crate::support::FROM, &content.top.digest, "signed");
     pair.copied(&with(|options| options.events = events.sink())).await;
-    let expected = ["reading signatures", "writing manifest", "storing signatures"];
+    let expected =
+        ["reading signatures", "writing manifest", "storing signatures", "Committing", "Committed"];
     assert_eq!(milestones(&events), expected);
 
     let events = Events::default();
@@ -182,7 +183,17 @@ async fn milestones_come_in_order() {
         options.attached.remove_signatures = true;
     }))
     .await;
-    assert_eq!(milestones(&events), ["writing manifest"]);
+    assert_eq!(milestones(&events), ["writing manifest", "Committing", "Committed"]);
+
+    // Where the top manifest is what makes an image visible, it is announced before that.
+    let events = Events::default();
+    let pair = Pair::to_place(&content, |place| place.visible_with_top = true);
+    pair.to.behave(|behaviour| behaviour.failure = Some(Failure::Manifest(0)));
+    pair.copy(&with(|options| options.events = events.sink())).await.expect_err("it fails");
+    assert_eq!(
+        milestones(&events),
+        ["reading signatures", "writing manifest", "Committing", "Committed"]
+    );
 }
 
 #[tokio::test]
@@ -218,6 +229,6 @@ async fn warnings_come_first_and_once() {
     });
     pair.copied(&with(|options| options.events = events.sink())).await;
     let told = milestones(&events);
-    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told.len(), 5, "{told:?}");
     assert!(told[1].starts_with("warning: application/vnd.docker"), "{told:?}");
 }

@@ -65,7 +65,7 @@ async fn whatever_is_wrong_at_the_source_leaves_what_was_there() {
         (Lie::Truncated(0), ErrorKind::SizeMismatch),
         (Lie::Longer, ErrorKind::SizeMismatch),
         (Lie::Endless, ErrorKind::SizeMismatch),
-        (Lie::Missing, ErrorKind::NotFound),
+        (Lie::Missing, ErrorKind::Missing),
         (Lie::Breaks, ErrorKind::Network),
     ] {
         for wish in wishes {

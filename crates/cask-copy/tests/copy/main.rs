@@ -1,6 +1,7 @@
 //! Copies between places in memory, which can do what a test says and notice what is wrong.
 
 mod attached;
+mod clobber;
 mod equivalents;
 mod events;
 mod explain;

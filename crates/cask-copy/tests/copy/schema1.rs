@@ -118,7 +118,7 @@ async fn hostile_schema_1_images_are_refused() {
 
     let mut missing = schema1(&layers);
     missing.blobs.remove(0);
-    assert_eq!(convert(&missing).refused(&options()).await.kind(), ErrorKind::NotFound);
+    assert_eq!(convert(&missing).refused(&options()).await.kind(), ErrorKind::Missing);
 
     let bomb = cask_testkit::generate::hostile::bomb(1, 1 << 20).layers[0].clone();
     let content = schema1(&[bomb, layers[1].clone()]);

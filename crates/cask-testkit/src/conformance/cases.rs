@@ -174,7 +174,7 @@ async fn expect_content(location: &dyn Location, content: &Content, case: &str) 
         Ok(reader) => reader.drain().await.expect_err("nothing is there").kind(),
         Err(error) => error.kind(),
     };
-    assert_eq!(kind, ErrorKind::NotFound, "{case}: a blob that is not there");
+    assert_eq!(kind, ErrorKind::Missing, "{case}: a blob that is not there");
 }
 
 async fn open(location: &dyn Location, case: &str) -> VerifiedSource {
