@@ -94,7 +94,7 @@ impl Store {
                 (Some(parent), Some(last)) if *parent == last.id => Some(last.files(self.driver())),
                 (Some(parent), _) => Some(self.inner.place_of_layer(parent)?.layer_files(parent)),
             };
-            if let Some(parent) = parent.as_deref().filter(|_| !staged.0.facts.has_root) {
+            if let Some(parent) = &parent {
                 copy_owner_and_mode(parent, &staged.files(), self.options().rootless)?;
             }
             let link = random::link_name();

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use cask_json::quoted;
 
+use crate::big_data::{self, MAX_BYTES};
 use crate::cache::not_found;
+use crate::place::Kind;
 use crate::record::ContainerRecord;
-use crate::{Container, Id, Result, Store};
+use crate::{Container, Id, Result, Store, file};
 
 impl Store {
     /// All containers, whoever made them.
@@ -46,6 +48,24 @@ impl Store {
         let mut containers = self.containers()?;
         containers.retain(|container| container.image.as_ref() == Some(image));
         Ok(containers)
+    }
+
+    /// The bytes of one of a container's files, which its maker keeps under a key. Up to 64 MiB.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is none;
+    /// [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded);
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Io`](crate::ErrorKind::Io).
+    pub fn container_data(&self, container: &Container, key: &str) -> Result<Vec<u8>> {
+        let missing =
+            || not_found("reading", format!("{} of container {}", quoted(key), container.id));
+        if !big_data::is_key(key) {
+            return Err(missing());
+        }
+        let place = &self.inner.places[container.place];
+        let directory = place.big_data_directory(Kind::Container, &container.id);
+        let found = file::read(&directory.join(big_data::file_name(key)), MAX_BYTES)?;
+        found.map(|(bytes, _)| bytes).ok_or_else(missing)
     }
 
     fn container_view(&self, place: usize, record: &Arc<ContainerRecord>) -> Container {

@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![expect(dead_code, reason = "staging and mounting, which use the rest, are being written")]
 
 mod big_data;
 mod book;
@@ -31,6 +30,7 @@ mod rebuild;
 mod record;
 mod reference;
 mod reserve;
+mod stage;
 mod staged;
 mod store;
 mod table;
@@ -48,11 +48,12 @@ pub use mount::MountOptions;
 pub use mount_points::Mounted;
 pub use new_container::NewContainer;
 pub use new_image::{NewImage, NewLayer};
-pub use options::{DriverKind, Durability, StoreOptions};
+pub use options::{DriverKind, Durability, ExtractionOptions, StoreOptions};
 pub use prune::{PruneOptions, Pruned};
 pub use read::LayerReader;
 pub use record::{ContainerRecord, Flags, IdMap, ImageRecord, LayerRecord};
 pub use reference::{ImageName, StorageReference, StoreSpecifier};
+pub use stage::StageOptions;
 pub use staged::StagedLayer;
 pub use store::Store;
 pub use view::{Container, Image, Layer};

@@ -63,6 +63,18 @@ pub enum Durability {
     None,
 }
 
+/// How the files of layers are written.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ExtractionOptions {
+    /// Whether owners that cannot be set are left as they come: `ignore_chown_errors` of
+    /// storage.conf.
+    pub ignore_chown_errors: bool,
+    /// The permissions that every file gets; what it should have is kept in an attribute:
+    /// `force_mask` of storage.conf.
+    pub force_mask: Option<u32>,
+}
+
 /// Where a store is and how it is used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -90,6 +102,8 @@ pub struct StoreOptions {
     pub lock_timeout: Option<Duration>,
     /// What survives a loss of power.
     pub durability: Durability,
+    /// How the files of layers are written.
+    pub extraction: ExtractionOptions,
 }
 
 impl StoreOptions {
@@ -108,6 +122,7 @@ impl StoreOptions {
             rootless: false,
             lock_timeout: Some(Duration::from_secs(600)),
             durability: Durability::default(),
+            extraction: ExtractionOptions::default(),
         }
     }
 }

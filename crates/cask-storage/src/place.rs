@@ -127,8 +127,6 @@ impl Kind {
 
 /// Records that a place keeps in a file of their own.
 pub(crate) trait Kept: Record {
-    /// What they are about.
-    const KIND: Kind;
     /// Their files: the stable one, and the one of volatile records, if there is one.
     fn files(place: &Place) -> Vec<&Cache<Self>>;
     /// What the records must have been, where their file makes no sense.
@@ -136,8 +134,6 @@ pub(crate) trait Kept: Record {
 }
 
 impl Kept for LayerRecord {
-    const KIND: Kind = Kind::Layer;
-
     fn files(place: &Place) -> Vec<&Cache<Self>> {
         vec![&place.layers, &place.volatile_layers]
     }
@@ -148,8 +144,6 @@ impl Kept for LayerRecord {
 }
 
 impl Kept for ImageRecord {
-    const KIND: Kind = Kind::Image;
-
     fn files(place: &Place) -> Vec<&Cache<Self>> {
         vec![&place.images]
     }
@@ -160,8 +154,6 @@ impl Kept for ImageRecord {
 }
 
 impl Kept for ContainerRecord {
-    const KIND: Kind = Kind::Container;
-
     fn files(place: &Place) -> Vec<&Cache<Self>> {
         vec![&place.containers, &place.volatile_containers]
     }

@@ -91,8 +91,11 @@ impl Store {
 
 /// The files of a layer, the newest first, each with the directory that was used last.
 struct LayerFiles {
-    roots: Vec<(Root, Option<(Vec<u8>, Directory)>)>,
+    roots: Vec<(Root, Recent)>,
 }
+
+/// The directory that was used last, and its path.
+type Recent = Option<(Vec<u8>, Directory)>;
 
 impl Files for LayerFiles {
     type File = File;
@@ -116,7 +119,7 @@ impl Files for LayerFiles {
 
 fn open_in(
     root: &Root,
-    recent: &mut Option<(Vec<u8>, Directory)>,
+    recent: &mut Recent,
     parent: &[u8],
     name: &[u8],
 ) -> Result<File, cask_rootfs::Error> {

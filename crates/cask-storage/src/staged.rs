@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cask_image::{Digest, Timestamp};
-use cask_layer::Compression;
+use cask_layer::{ApplyWarning, Compression};
 
 use crate::Id;
 use crate::record::LayerRecord;
@@ -19,8 +19,8 @@ pub(crate) struct Facts {
     pub(crate) compression: Compression,
     pub(crate) uids: Vec<u32>,
     pub(crate) gids: Vec<u32>,
-    /// Whether the stream says what the layer's uppermost directory is like.
-    pub(crate) has_root: bool,
+    /// What could not be extracted as it should be.
+    pub(crate) warnings: Vec<ApplyWarning>,
 }
 
 /// A layer that was read and is not in the store yet. Nobody else sees it; dropped, it is deleted,
@@ -66,6 +66,12 @@ impl StagedLayer {
     /// How the stream was compressed.
     pub fn compression(&self) -> Compression {
         self.0.facts.compression
+    }
+
+    /// What could not be extracted quite as the stream has it, and did not matter enough to fail: at
+    /// most 100 of them.
+    pub fn warnings(&self) -> &[ApplyWarning] {
+        &self.0.facts.warnings
     }
 
     pub(crate) fn files(&self) -> PathBuf {

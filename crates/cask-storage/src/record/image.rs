@@ -52,14 +52,6 @@ impl ImageRecord {
         self.digest.iter().chain(manifests.map(|(_, digest)| digest)).collect()
     }
 
-    /// Gives the image a name, if it does not have it, and remembers it.
-    pub(crate) fn add_name(&mut self, name: &str) {
-        if !self.names.iter().any(|own| own == name) {
-            self.names.push(name.to_owned());
-        }
-        self.remember_name(name);
-    }
-
     /// Puts a name in front of the names history.
     pub(crate) fn remember_name(&mut self, name: &str) {
         self.names_history.retain(|old| old != name);

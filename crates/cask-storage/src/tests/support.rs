@@ -63,7 +63,7 @@ pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
         compression: Compression::None,
         uids: vec![0],
         gids: vec![0],
-        has_root: false,
+        warnings: Vec::new(),
     };
     let parts = Staged {
         _driver_temp: driver_temp,

@@ -9,3 +9,4 @@
 mod checking;
 mod reading;
 mod support;
+mod writing;

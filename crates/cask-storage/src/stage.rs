@@ -1,0 +1,238 @@
+//! From a stream to a layer on the disk, in one pass.
+//!
+//! While the stream is read it is hashed, decompressed, hashed again, written down as tar-split and
+//! extracted; nothing is stored twice. No lock is held, so that several layers can be read at the
+//! same time and nobody waits for a slow stream.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use cask_image::Digest;
+use cask_layer::{
+    Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, DecompressLimits,
+    TarSplitRecorder, UnpackError, UnpackOptions, Whiteouts, apply, unpack,
+};
+use cask_rootfs::Root;
+
+use crate::cache::not_found;
+use crate::delete::TrashOf;
+use crate::names::IMAGE_PLACE;
+use crate::staged::{Facts, Staged};
+use crate::temp::TempDir;
+use crate::{Error, ErrorKind, Id, Result, StagedLayer, Store, file};
+
+/// The mode of the uppermost directory of a layer without a parent.
+const ROOT_MODE: u32 = 0o555;
+
+/// What is expected of a stream, and what it may cost.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StageOptions {
+    /// The digest of the stream as it comes.
+    pub blob_digest: Option<Digest>,
+    /// The size of the stream as it comes, in bytes.
+    pub blob_size_bytes: Option<u64>,
+    /// The digest of the uncompressed stream: the diff ID of an image's config.
+    pub diff_digest: Option<Digest>,
+    /// What decompressing may cost.
+    pub decompress_limits: DecompressLimits,
+    /// What extracting may cost.
+    pub apply_limits: ApplyLimits,
+}
+
+impl Store {
+    /// Reads a layer from a stream, compressed or not, and keeps it ready for
+    /// [`commit_image`](Self::commit_image).
+    ///
+    /// Nobody sees the layer until then, and it is deleted if it never comes to that. Streams that
+    /// are read at the same time by several threads do not wait for one another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] where the stream fails, ends early or is no layer;
+    /// [`ErrorKind::DigestMismatch`] where it is another than expected;
+    /// [`ErrorKind::LimitExceeded`]; [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`],
+    /// [`ErrorKind::Denied`], [`ErrorKind::Unsupported`] and [`ErrorKind::Io`].
+    pub fn stage_layer(
+        &self,
+        stream: impl Read + Send,
+        options: &StageOptions,
+    ) -> Result<StagedLayer> {
+        if self.options().read_only {
+            return Err(Error::new(ErrorKind::ReadOnly, "writing to", self.graph_root().display())
+                .with_detail("the store was opened for reading only"));
+        }
+        let inner = &self.inner;
+        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
+        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let directory = driver_temp.next_path("addition");
+        let files = directory.join("diff");
+        file::make_directories(&directory, 0o700)?;
+        file::make_directories(&files, 0o700)?;
+        let tar_split = records_temp.next_path("addition");
+        let root = Root::open(&files).map_err(|error| {
+            Error::new(ErrorKind::Io, "opening", files.display()).with_source(error)
+        })?;
+        let wanted = UnpackOptions::from(options);
+        let extraction = self.apply_options(options);
+        let unpacked =
+            unpack(stream, &wanted, |stream| extract(stream, &root, &tar_split, &extraction));
+        let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
+        let mode = self.options().extraction.force_mask.unwrap_or(ROOT_MODE);
+        fs::set_permissions(&files, fs::Permissions::from_mode(mode))
+            .map_err(|error| Error::io(error, "changing the mode of", &files))?;
+        let applied = unpacked.value;
+        let facts = Facts {
+            blob_digest: unpacked.blob_digest,
+            blob_size: unpacked.blob_size_bytes,
+            diff_digest: unpacked.diff_digest,
+            diff_size: unpacked.diff_size_bytes,
+            compression: unpacked.compression,
+            uids: applied.uids.into_iter().collect(),
+            gids: applied.gids.into_iter().collect(),
+            warnings: applied.warnings,
+        };
+        Ok(StagedLayer(Box::new(Staged {
+            _driver_temp: driver_temp,
+            directory,
+            _records_temp: records_temp,
+            tar_split,
+            facts,
+        })))
+    }
+
+    /// Reads a layer of the store once more, to be put upon another parent: an image may have a
+    /// layer that is there already, but with other layers below.
+    ///
+    /// # Errors
+    /// As [`read_layer`](Self::read_layer) and [`stage_layer`](Self::stage_layer).
+    pub fn stage_again(&self, id: &Id) -> Result<StagedLayer> {
+        let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
+        let options = StageOptions { diff_digest: layer.diff_digest.clone(), ..Default::default() };
+        let mut staged = self.stage_layer(self.read_layer(id)?, &options)?;
+        // It came as a blob once, and that is what others know it by.
+        if let Some(blob) = &layer.compressed_digest {
+            staged.0.facts.blob_digest = blob.clone();
+            staged.0.facts.blob_size = u64::try_from(layer.compressed_size_bytes).unwrap_or(0);
+            if let Some(compression) = layer.compression() {
+                staged.0.facts.compression = compression;
+            }
+        }
+        Ok(staged)
+    }
+
+    fn apply_options(&self, options: &StageOptions) -> ApplyOptions {
+        let own = self.options();
+        let mut extraction = ApplyOptions::default();
+        extraction.whiteouts = match own.rootless {
+            _ if self.has_mount_program() => Whiteouts::Keep,
+            true => Whiteouts::OverlayUser,
+            false => Whiteouts::Overlay,
+        };
+        extraction.ignore_chown_errors = own.extraction.ignore_chown_errors;
+        extraction.force_mask = own.extraction.force_mask;
+        extraction.user_namespace = own.rootless;
+        extraction.limits = options.apply_limits.clone();
+        extraction
+    }
+
+    /// Whether a program mounts the layers, which has whiteouts of its own kind.
+    fn has_mount_program(&self) -> bool {
+        let path = self.inner.places[IMAGE_PLACE].driver_directory().join(".has-mount-program");
+        matches!(file::read(&path, 16), Ok(Some((text, _))) if text == b"true")
+    }
+}
+
+impl From<&StageOptions> for UnpackOptions {
+    fn from(options: &StageOptions) -> Self {
+        let mut wanted = Self::default();
+        wanted.blob_digest.clone_from(&options.blob_digest);
+        wanted.blob_size_bytes = options.blob_size_bytes;
+        wanted.diff_digest.clone_from(&options.diff_digest);
+        wanted.limits = options.decompress_limits;
+        wanted
+    }
+}
+
+/// Extracts a tar stream, and writes down how it is put together again.
+fn extract(
+    stream: &mut dyn BufRead,
+    root: &Root,
+    tar_split: &Path,
+    options: &ApplyOptions,
+) -> Result<Applied> {
+    let failed = |error| Error::io(error, "writing", tar_split);
+    let output = scratch_file(tar_split).map_err(failed)?;
+    let unnamed = ScratchFiles { beside: tar_split.to_owned(), count: 0 };
+    let open = |name: &[u8]| root.open_file(OsStr::from_bytes(name)).map_err(io::Error::other);
+    let recorder = TarSplitRecorder::new(output, open, unnamed.into_source()).map_err(failed)?;
+    let (applied, _, recorder) = apply(stream, root, options, recorder).map_err(apply_error)?;
+    recorder.finish().map_err(failed)?;
+    Ok(applied)
+}
+
+/// Files that are gone when they are closed.
+struct ScratchFiles {
+    beside: PathBuf,
+    count: u32,
+}
+
+impl ScratchFiles {
+    fn into_source(mut self) -> impl FnMut() -> io::Result<File> + Send + 'static {
+        move || {
+            self.count += 1;
+            let path = self.beside.with_extension(format!("scratch-{}", self.count));
+            let file = scratch_file(&path)?;
+            fs::remove_file(&path)?;
+            Ok(file)
+        }
+    }
+}
+
+fn scratch_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn apply_error(error: ApplyError) -> Error {
+    let kind = match error.kind() {
+        ApplyErrorKind::LimitExceeded => ErrorKind::LimitExceeded,
+        ApplyErrorKind::NoSpace => ErrorKind::NoSpace,
+        ApplyErrorKind::Denied | ApplyErrorKind::UnmappedId => ErrorKind::Denied,
+        ApplyErrorKind::Unsupported => ErrorKind::Unsupported,
+        ApplyErrorKind::Io => ErrorKind::Io,
+        _ => ErrorKind::Input,
+    };
+    let hint = match kind {
+        ErrorKind::NoSpace => Some("remove images with rmi or prune, which work on a full disk"),
+        ErrorKind::Denied => Some("run as root, or in a user namespace with enough IDs"),
+        _ => None,
+    };
+    let error = Error::new(kind, "extracting", "the layer").with_source(error);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn unpack_error(error: UnpackError<Error>, options: &StageOptions) -> Error {
+    let named = options.blob_digest.as_ref().or(options.diff_digest.as_ref());
+    let subject = named.map_or_else(|| "the layer".to_owned(), Digest::to_string);
+    match error {
+        UnpackError::Consumer(error) => error,
+        UnpackError::Stream(source) => {
+            let kind = match cask_layer::Error::of(&source).map(cask_layer::Error::kind) {
+                Some(cask_layer::ErrorKind::LimitExceeded { .. }) => ErrorKind::LimitExceeded,
+                _ => ErrorKind::Input,
+            };
+            Error::new(kind, "reading", subject).with_source(source)
+        }
+        UnpackError::Blob(mismatch) | UnpackError::Diff(mismatch) => {
+            Error::new(ErrorKind::DigestMismatch, "checking", subject).with_source(mismatch)
+        }
+        other => Error::new(ErrorKind::Input, "reading", subject).with_source(other),
+    }
+}
