@@ -1,0 +1,40 @@
+//! What a backend does.
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::report::ExitReport;
+use crate::spec::RunSpec;
+
+/// Runs processes in root filesystems.
+///
+/// Implementations can be used from many threads at once.
+pub trait Executor: Send + Sync {
+    /// Runs one process to its end.
+    ///
+    /// When this returns, no process, mount or directory of the run is left, whatever happened; also where
+    /// this process is killed meanwhile, the kernel or the helper ends and removes everything.
+    ///
+    /// # Errors
+    ///
+    /// `CommandNotFound` and `CommandNotExecutable` where the command does not begin, `Cancelled`, and every
+    /// other kind where the process could not be given what the specification says. A process that fails
+    /// is a report, no error.
+    fn run(&self, spec: &RunSpec, cancel: &Cancel) -> Result<ExitReport>;
+
+    /// What this backend isolates and supports.
+    fn capabilities(&self) -> ExecutorCapabilities;
+}
+
+/// What an [`Executor`] can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExecutorCapabilities {
+    /// The process sees its own processes, mounts and devices only.
+    pub isolates: bool,
+    /// It can mount.
+    pub mounts: bool,
+    /// It can give the process a network of its own.
+    pub networks: bool,
+    /// It applies seccomp profiles.
+    pub seccomp: bool,
+}

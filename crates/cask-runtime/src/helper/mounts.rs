@@ -1,0 +1,389 @@
+//! The file systems that a process sees.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags,
+};
+
+use super::devices;
+use super::target::{Stub, Want, find_or_make};
+use crate::error::ErrorKind;
+use crate::in_root::open_place;
+use crate::mount::Propagation;
+use crate::plan::{Failure, MountKind, MountPlan, Plan};
+use crate::sys;
+
+/// A place of this machine that is to be mounted, as far as it could be taken hold of.
+pub(super) enum Source {
+    /// A mount of its own already, attached nowhere.
+    Detached(OwnedFd),
+    /// A place whose mount belongs to another namespace: found again by name, and compared.
+    ByName(OwnedFd),
+    /// The bytes of a file.
+    Bytes(OwnedFd),
+}
+
+impl Source {
+    /// Takes hold of what `place` refers to. Only root may before it has a namespace of its own.
+    pub(super) fn take(place: OwnedFd, recursive: bool) -> Self {
+        match clone_tree(place.as_fd(), recursive) {
+            Ok(tree) => Self::Detached(tree),
+            Err(_) => Self::ByName(place),
+        }
+    }
+
+    /// A mount that is attached nowhere, in the namespace of the caller.
+    fn detached(self, recursive: bool, shown: &str) -> Result<OwnedFd, Failure> {
+        match self {
+            Self::Detached(tree) => Ok(tree),
+            Self::Bytes(_) => Err(Failure::new(ErrorKind::InvalidSpec, "mount", shown)),
+            Self::ByName(place) => reopen(&place, shown).and_then(|again| {
+                clone_tree(again.as_fd(), recursive)
+                    .map_err(|error| Failure::io(error, "take hold of the source of", shown))
+            }),
+        }
+    }
+}
+
+/// A copy of a mount, attached nowhere.
+pub(super) fn clone_tree(place: BorrowedFd<'_>, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    rustix::mount::open_tree(place, "", flags)
+}
+
+/// Opens the same place in this mount namespace. A name that leads to another file by now is refused.
+fn reopen(place: &OwnedFd, shown: &str) -> Result<OwnedFd, Failure> {
+    let failed = |error: Errno| Failure::io(error, "open again the source of", shown);
+    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(place));
+    let name = rustix::fs::readlink(link, Vec::new()).map_err(failed)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let again = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).map_err(failed)?;
+    let wanted = rustix::fs::fstat(place).map_err(failed)?;
+    let found = rustix::fs::fstat(&again).map_err(failed)?;
+    if (wanted.st_dev, wanted.st_ino) == (found.st_dev, found.st_ino) {
+        Ok(again)
+    } else {
+        Err(Failure::new(ErrorKind::NotFound, "open again the source of", shown)
+            .with_detail("its name leads to another file by now"))
+    }
+}
+
+/// Mounts everything and makes the root the root. Returns the mount points that were made.
+///
+/// The caller has a mount namespace of its own and is number 1 of its processes.
+pub(super) fn set_up(
+    plan: &Plan,
+    root: Source,
+    sources: Vec<Source>,
+    stubs: &mut Vec<Stub>,
+) -> Result<(), Failure> {
+    let propagation = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", propagation)
+        .map_err(|error| Failure::io(error, "make private", "/"))?;
+    // Over the machine's root lies first what we make ourselves, then the new root. Names that begin with `/` lead
+    // to the machine's files until the end.
+    let scratch = Scratch::new()?;
+    let sources = prepare(plan, sources, &scratch)?;
+    let root = root.detached(true, "/")?;
+    sys::mount_setattr(root.as_fd(), true, 0, libc::MS_PRIVATE)
+        .map_err(|error| Failure::io(error, "make private", "the root filesystem"))?;
+    attach(root.as_fd(), CWD, "/").map_err(|error| Failure::io(error, "mount on", "/"))?;
+    if plan.standard_mounts {
+        standard(root.as_fd(), plan, stubs)?;
+    }
+    for (mount, tree) in plan.mounts.iter().zip(sources) {
+        user_mount(root.as_fd(), mount, &tree, stubs)?;
+    }
+    for path in &plan.masked {
+        mask(root.as_fd(), path, &scratch)?;
+    }
+    for path in &plan.read_only {
+        protect(root.as_fd(), path)?;
+    }
+    if plan.read_only_root {
+        sys::mount_setattr(root.as_fd(), false, u64::from(libc::MOUNT_ATTR_RDONLY as u32), 0)
+            .map_err(|error| Failure::io(error, "make read-only", "/"))?;
+    }
+    enter(root.as_fd())
+}
+
+/// Makes `root` the root of the namespace and leaves nothing else in it.
+fn enter(root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let failed = |error| Failure::io(error, "make the root filesystem", "the root");
+    rustix::process::fchdir(root).map_err(failed)?;
+    rustix::process::pivot_root(".", ".").map_err(|error| {
+        failed(error).with_hint(
+            "the root of this machine may be an initial ramdisk, which cannot be left: use another backend",
+        )
+    })?;
+    // The old root lies over the new one now, and the scratch over that: the name means the topmost.
+    for _ in 0..2 {
+        rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(failed)?;
+    }
+    rustix::process::chdir("/").map_err(failed)?;
+    // A mount left over the root is what `..` of the root would lead to.
+    let top = rustix::fs::stat("/..").map_err(failed)?;
+    let new = rustix::fs::fstat(root).map_err(failed)?;
+    if (top.st_dev, top.st_ino) == (new.st_dev, new.st_ino) {
+        Ok(())
+    } else {
+        Err(Failure::new(ErrorKind::Unsupported, "make the root filesystem", "the root")
+            .with_detail("this machine's root is still reachable"))
+    }
+}
+
+fn attach(tree: BorrowedFd<'_>, to: BorrowedFd<'_>, path: &str) -> rustix::io::Result<()> {
+    let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    if path.is_empty() {
+        flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    }
+    rustix::mount::move_mount(tree, "", to, path, flags)
+}
+
+/// A new file system, attached nowhere.
+pub(super) fn make_filesystem(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (name, value) in options {
+        if value.is_empty() {
+            rustix::mount::fsconfig_set_flag(&context, *name)?;
+        } else {
+            rustix::mount::fsconfig_set_string(&context, *name, *value)?;
+        }
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// A file system in memory that nothing inside can name: what hides files, and files with given bytes.
+struct Scratch {
+    memory: OwnedFd,
+    files: std::cell::Cell<usize>,
+}
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let failed = |error| Failure::io(error, "make", "a file system in memory");
+        let memory = make_filesystem("tmpfs", &[("mode", "0700")], MountAttrFlags::empty())
+            .map_err(failed)?;
+        attach(memory.as_fd(), CWD, "/").map_err(failed)?;
+        rustix::fs::mkdirat(&memory, "empty", Mode::from_raw_mode(0o555)).map_err(failed)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
+        rustix::fs::openat(&memory, "nothing", flags, Mode::from_raw_mode(0o444))
+            .map_err(failed)?;
+        Ok(Self { memory, files: std::cell::Cell::new(0) })
+    }
+
+    fn tree(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        rustix::mount::open_tree(&self.memory, name, flags)
+    }
+
+    /// A read-only mount of the empty directory or of the empty file.
+    fn mask(&self, directory: bool) -> std::io::Result<OwnedFd> {
+        let tree = self.tree(if directory { "empty" } else { "nothing" })?;
+        sys::mount_setattr(tree.as_fd(), false, u64::from(libc::MOUNT_ATTR_RDONLY as u32), 0)?;
+        Ok(tree)
+    }
+
+    /// A mount of a file with the bytes of `from`.
+    fn content(&self, from: OwnedFd, mount: &MountPlan) -> std::io::Result<OwnedFd> {
+        let number = self.files.get();
+        self.files.set(number + 1);
+        let name = format!("file{number}");
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
+        let mut file = File::from(rustix::fs::openat(&self.memory, &*name, flags, Mode::RUSR)?);
+        let mut from = File::from(from);
+        from.rewind()?;
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        file.write_all(&bytes)?;
+        let (uid, gid) = (Uid::from_raw(mount.uid), Gid::from_raw(mount.gid));
+        rustix::fs::fchown(&file, Some(uid), Some(gid))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mount.mode))?;
+        drop(file);
+        Ok(self.tree(&name)?)
+    }
+}
+
+/// Turns every source into a mount that is attached nowhere and has its attributes.
+fn prepare(plan: &Plan, sources: Vec<Source>, scratch: &Scratch) -> Result<Vec<OwnedFd>, Failure> {
+    let mut sources = sources.into_iter();
+    let mut trees = Vec::new();
+    for mount in &plan.mounts {
+        let shown = String::from_utf8_lossy(&mount.target);
+        let missing = || Failure::new(ErrorKind::InvalidSpec, "mount on", &shown);
+        let tree = match mount.kind {
+            MountKind::Memory => memory(mount)?,
+            MountKind::Bind => {
+                sources.next().ok_or_else(missing)?.detached(mount.recursive, &shown)?
+            }
+            MountKind::Content => match sources.next() {
+                Some(Source::Bytes(bytes)) => scratch
+                    .content(bytes, mount)
+                    .map_err(|error| Failure::io(error, "write the file for", &shown))?,
+                _ => return Err(missing()),
+            },
+        };
+        let propagation = match mount.propagation {
+            Propagation::Private => libc::MS_PRIVATE,
+            Propagation::Slave => libc::MS_SLAVE,
+            Propagation::DangerShared => libc::MS_SHARED,
+        };
+        sys::mount_setattr(tree.as_fd(), true, u64::from(mount.attributes), propagation)
+            .map_err(|error| Failure::io(error, "set the options of the mount on", &shown))?;
+        trees.push(tree);
+    }
+    Ok(trees)
+}
+
+fn memory(mount: &MountPlan) -> Result<OwnedFd, Failure> {
+    let mode = format!("{:o}", mount.mode);
+    let size = mount.size_bytes.map(|size| size.to_string());
+    let mut options = vec![("mode", &*mode)];
+    options.extend(size.as_deref().map(|size| ("size", size)));
+    make_filesystem("tmpfs", &options, MountAttrFlags::empty()).map_err(|error| {
+        Failure::io(
+            error,
+            "make a file system in memory for",
+            String::from_utf8_lossy(&mount.target),
+        )
+    })
+}
+
+fn user_mount(
+    root: BorrowedFd<'_>,
+    mount: &MountPlan,
+    tree: &OwnedFd,
+    stubs: &mut Vec<Stub>,
+) -> Result<(), Failure> {
+    let shown = String::from_utf8_lossy(&mount.target);
+    let failed = |error: Errno| Failure::io(error, "mount on", &shown);
+    let directory = is_directory(tree.as_fd()).map_err(failed)?;
+    let want = if directory { Want::Directory } else { Want::File };
+    let target = find_or_make(root, &mount.target, want, stubs)?;
+    let refused =
+        |why| Err(Failure::new(ErrorKind::InvalidSpec, "mount on", &shown).with_detail(why));
+    let (at, top) = (rustix::fs::fstat(&target), rustix::fs::fstat(root));
+    let (at, top) = (at.map_err(failed)?, top.map_err(failed)?);
+    if (at.st_dev, at.st_ino) == (top.st_dev, top.st_ino) {
+        return refused("nothing can be mounted over the root itself");
+    }
+    if rustix::fs::fstatfs(&target).map_err(failed)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
+        return refused("nothing can be mounted in /proc");
+    }
+    attach(tree.as_fd(), target.as_fd(), "").map_err(failed)
+}
+
+fn is_directory(place: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let found = rustix::fs::statat(place, "", AtFlags::EMPTY_PATH)?;
+    Ok(FileType::from_raw_mode(found.st_mode) == FileType::Directory)
+}
+
+/// `/proc`, `/sys` and `/dev`.
+fn standard(root: BorrowedFd<'_>, plan: &Plan, stubs: &mut Vec<Stub>) -> Result<(), Failure> {
+    let closed = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let processes = make_filesystem("proc", &[], closed).map_err(|error| {
+        Failure::io(error, "mount", "/proc").with_hint(
+            "where this machine's own /proc is partly covered, as in a container, the kernel gives no new one to \
+             a user namespace: run without covered paths in /proc, or use the chroot backend",
+        )
+    })?;
+    attach_standard(root, "proc", &processes, stubs)?;
+    let system = system_files(closed)?;
+    attach_standard(root, "sys", &system, stubs)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let options = [("mode", "0755"), ("size", "65536k")];
+    let devices = make_filesystem("tmpfs", &options, attributes)
+        .map_err(|error| Failure::io(error, "mount", "/dev"))?;
+    attach_standard(root, "dev", &devices, stubs)?;
+    devices::fill(devices.as_fd(), plan.shared_memory_bytes)
+}
+
+/// A new view of the kernel's devices; where the network is another's, the machine's own one, read-only.
+fn system_files(attributes: MountAttrFlags) -> Result<OwnedFd, Failure> {
+    let failed = |error: std::io::Error| Failure::io(error, "mount", "/sys");
+    let attributes = attributes | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    match make_filesystem("sysfs", &[], attributes) {
+        Err(Errno::PERM) => {}
+        other => return other.map_err(|error| failed(error.into())),
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let machine = rustix::fs::open("/sys", flags, Mode::empty());
+    let tree = machine
+        .and_then(|machine| clone_tree(machine.as_fd(), true))
+        .map_err(|error| failed(error.into()))?;
+    let propagation = libc::MS_PRIVATE;
+    sys::mount_setattr(tree.as_fd(), true, u64::from(attributes.bits()), propagation)
+        .map_err(failed)?;
+    Ok(tree)
+}
+
+/// Mounts on a directory of the root that is no link: what an image makes of `/proc` must not lead elsewhere.
+fn attach_standard(
+    root: BorrowedFd<'_>,
+    name: &str,
+    tree: &OwnedFd,
+    stubs: &mut Vec<Stub>,
+) -> Result<(), Failure> {
+    let failed = |error: Errno| Failure::io(error, "mount on", format_args!("/{name}"));
+    match rustix::fs::statat(root, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
+            return Err(Failure::new(ErrorKind::InvalidSpec, "mount on", format_args!("/{name}"))
+                .with_detail("the image has something other than a directory there"));
+        }
+        Ok(_) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let target = find_or_make(root, name.as_bytes(), Want::Directory, stubs)?;
+    attach(tree.as_fd(), target.as_fd(), "").map_err(failed)
+}
+
+/// What exists at a path of the root.
+fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>, Failure> {
+    match open_place(root, OsStr::from_bytes(path), OFlags::empty()) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(Failure::io(error, "protect", String::from_utf8_lossy(path))),
+    }
+}
+
+/// Hides a path behind an empty directory or file of ours.
+///
+/// Others hide files behind `/dev/null` of the container, and had to learn to check what that is
+/// (CVE-2025-31133): here nothing of the container is used.
+fn mask(root: BorrowedFd<'_>, path: &[u8], scratch: &Scratch) -> Result<(), Failure> {
+    let failed = |error| Failure::io(error, "mask", String::from_utf8_lossy(path));
+    let Some(target) = existing(root, path)? else { return Ok(()) };
+    let directory = is_directory(target.as_fd()).map_err(|error| failed(error.into()))?;
+    let cover = scratch.mask(directory).map_err(failed)?;
+    attach(cover.as_fd(), target.as_fd(), "").map_err(|error| failed(error.into()))
+}
+
+/// Makes a path read-only by mounting it on itself.
+fn protect(root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Failure> {
+    let failed = |error| Failure::io(error, "make read-only", String::from_utf8_lossy(path));
+    let Some(target) = existing(root, path)? else { return Ok(()) };
+    let tree = clone_tree(target.as_fd(), true).map_err(|error| failed(error.into()))?;
+    sys::mount_setattr(tree.as_fd(), true, u64::from(libc::MOUNT_ATTR_RDONLY as u32), 0)
+        .map_err(failed)?;
+    attach(tree.as_fd(), target.as_fd(), "").map_err(|error| failed(error.into()))
+}

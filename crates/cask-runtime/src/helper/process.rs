@@ -1,0 +1,364 @@
+//! From the fork to the command: number 1 of its processes.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Gid, Rlimit, Signal, Uid};
+use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets, UnshareFlags};
+
+use super::mounts::{self, Source};
+use super::target::Stub;
+use crate::capability::CapabilitySet;
+use crate::channel::Channel;
+use crate::error::ErrorKind;
+use crate::in_root::open_place;
+use crate::limit::{Limit, Resource};
+use crate::plan::{Failure, Isolation, Plan, message};
+use crate::report::Note;
+use crate::sys::{self, Instruction};
+use crate::wire::Wire;
+
+/// Becomes the process of the plan. What cannot be done is told over `helper`; the socket closes by itself when
+/// the command begins.
+pub(super) fn begin(
+    plan: &Plan,
+    root: Source,
+    sources: Vec<Source>,
+    io: [OwnedFd; 3],
+    helper: &Channel,
+) -> ! {
+    let failure = match prepare(plan, root, sources, io, helper) {
+        Ok(()) if plan.init => match become_init(helper) {
+            Ok(()) => execute(plan),
+            Err(failure) => failure,
+        },
+        Ok(()) => execute(plan),
+        Err(failure) => failure,
+    };
+    // Where nobody listens any more there is nobody to tell.
+    let _ = helper.send(message::FAILURE, &failure.to_bytes(), &[]);
+    sys::exit_now(125)
+}
+
+fn prepare(
+    plan: &Plan,
+    root: Source,
+    sources: Vec<Source>,
+    io: [OwnedFd; 3],
+    helper: &Channel,
+) -> Result<(), Failure> {
+    die_with_helper()?;
+    rustix::process::setsid().map_err(|error| Failure::io(error, "begin", "a session"))?;
+    let mut stubs = Vec::new();
+    let mounted = match plan.isolation {
+        Isolation::Namespaces => sys::unshare(UnshareFlags::NEWNS)
+            .map_err(|error| Failure::io(error, "make", "a mount namespace"))
+            .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs)),
+        Isolation::Chroot => change_root(root),
+    };
+    for Stub { parent, made } in stubs {
+        helper
+            .send(message::STUB, &made.to_bytes(), &[parent.as_fd()])
+            .map_err(|error| Failure::io(error, "hand over", "a mount point"))?;
+    }
+    mounted?;
+    connect(io)?;
+    limits(&plan.limits, helper)?;
+    out_of_memory(plan)?;
+    directory(&plan.directory)?;
+    privileges(plan, helper)?;
+    rustix::process::umask(Mode::from_raw_mode(plan.umask));
+    // After the change of user, which clears it.
+    die_with_helper()?;
+    sys::reset_signals();
+    sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
+}
+
+/// Has the kernel kill this process, and with it its namespace, when the helper ends.
+fn die_with_helper() -> Result<(), Failure> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Failure::io(error, "tie to the helper", "the process"))
+}
+
+fn change_root(root: Source) -> Result<(), Failure> {
+    let failed = |error| Failure::io(error, "change the root to", "the root filesystem");
+    let (Source::ByName(root) | Source::Detached(root) | Source::Bytes(root)) = root;
+    rustix::process::fchdir(&root).map_err(failed)?;
+    rustix::process::chroot(".")
+        .map_err(|error| failed(error).with_hint("only root may: it needs CAP_SYS_CHROOT"))?;
+    rustix::process::chdir("/").map_err(failed)
+}
+
+fn connect(io: [OwnedFd; 3]) -> Result<(), Failure> {
+    let [input, output, error] = io;
+    let connected = rustix::stdio::dup2_stdin(&input)
+        .and_then(|()| rustix::stdio::dup2_stdout(&output))
+        .and_then(|()| rustix::stdio::dup2_stderr(&error));
+    connected.map_err(|error| Failure::io(error, "connect", "input and output"))
+}
+
+fn note(helper: &Channel, note: &Note) -> Result<(), Failure> {
+    helper
+        .send(message::NOTE, &note.to_bytes(), &[])
+        .map_err(|error| Failure::io(error, "report", "a note"))
+}
+
+fn limits(limits: &[Limit], helper: &Channel) -> Result<(), Failure> {
+    for limit in limits {
+        let resource = limit.resource.kernel();
+        let finite = |value: u64| Some(value).filter(|value| *value != Limit::INFINITY);
+        let set = |soft, hard| {
+            let wanted = Rlimit { current: finite(soft), maximum: finite(hard) };
+            rustix::process::setrlimit(resource, wanted)
+        };
+        match set(limit.soft, limit.hard) {
+            Ok(()) => continue,
+            Err(rustix::io::Errno::PERM) => {}
+            Err(error) => return Err(limit_failure(error, limit.resource)),
+        }
+        // Only root of the machine may go above the hard limit: as far as this process may, then.
+        let most = rustix::process::getrlimit(resource).maximum.unwrap_or(Limit::INFINITY);
+        let hard = most.min(limit.hard);
+        set(limit.soft.min(hard), hard).map_err(|error| limit_failure(error, limit.resource))?;
+        let lowered =
+            Note::LimitLowered { resource: limit.resource, asked: limit.hard, given: hard };
+        note(helper, &lowered)?;
+    }
+    Ok(())
+}
+
+fn limit_failure(error: rustix::io::Errno, resource: Resource) -> Failure {
+    Failure::io(error, "set the limit", resource)
+}
+
+/// Source: proc(5), `oom_score_adj`. Written through a `/proc` that proved to be one (CVE-2025-52881).
+fn out_of_memory(plan: &Plan) -> Result<(), Failure> {
+    let Some(score) = plan.out_of_memory_score else { return Ok(()) };
+    let failed = |error| Failure::io(error, "write", "/proc/self/oom_score_adj");
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open("/proc/self/oom_score_adj", flags, Mode::empty());
+    let file = file.map_err(failed)?;
+    if rustix::fs::fstatfs(&file).map_err(failed)?.f_type != rustix::fs::PROC_SUPER_MAGIC {
+        return Err(failed(rustix::io::Errno::XDEV));
+    }
+    rustix::io::write(&file, score.to_string().as_bytes()).map(drop).map_err(failed)
+}
+
+/// Goes to the working directory, which must be one of the root (CVE-2024-21626).
+fn directory(path: &[u8]) -> Result<(), Failure> {
+    let shown = String::from_utf8_lossy(path);
+    let failed = |error| Failure::io(error, "go to the working directory", &shown);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty()).map_err(failed)?;
+    let found =
+        open_place(root.as_fd(), OsStr::from_bytes(path), OFlags::DIRECTORY).map_err(|error| {
+            match error {
+                rustix::io::Errno::LOOP => failed(error)
+                    .with_hint("a working directory cannot lead through the links of /proc"),
+                _ => failed(error),
+            }
+        })?;
+    rustix::process::fchdir(&found).map_err(failed)?;
+    let now = rustix::process::getcwd(Vec::new()).map_err(failed)?;
+    if now.as_bytes().first() == Some(&b'/') {
+        Ok(())
+    } else {
+        Err(Failure::new(ErrorKind::InvalidSpec, "go to the working directory", shown)
+            .with_detail("it is not within the root filesystem"))
+    }
+}
+
+/// Gives away everything but what the plan names.
+fn privileges(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+    let failed = |error| Failure::io(error, "set", "the user and the capabilities");
+    let mine = rustix::thread::capabilities(None).map_err(failed)?.permitted;
+    let wanted = KernelSet::from_bits_retain(plan.capabilities);
+    let missing = wanted.difference(mine);
+    if !missing.is_empty() && plan.uid == 0 {
+        note(helper, &Note::CapabilitiesMissing(CapabilitySet::from_bits(missing.bits())))?;
+    }
+    if plan.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).map_err(failed)?;
+    }
+    // Before the capability that it needs is gone; the profile allows what follows.
+    if !plan.seccomp.is_empty() {
+        seccomp(&plan.seccomp)?;
+    }
+    bound(wanted).map_err(failed)?;
+    groups(plan)?;
+    let (uid, gid) = (Uid::from_raw(plan.uid), Gid::from_raw(plan.gid));
+    rustix::thread::set_thread_res_gid(gid, gid, gid)
+        .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid))
+        .map_err(|error| {
+            let failure = Failure::io(error, "become the user", format_args!("{uid}:{gid}"));
+            if error != rustix::io::Errno::INVAL {
+                return failure;
+            }
+            failure.with_hint(
+                "the user namespace does not have this ID: give the user a range in /etc/subuid and /etc/subgid",
+            )
+        })?;
+    let effective = if plan.uid == 0 { wanted.intersection(mine) } else { KernelSet::empty() };
+    let sets = CapabilitySets { effective, permitted: effective, inheritable: KernelSet::empty() };
+    rustix::thread::clear_ambient_capability_set().map_err(failed)?;
+    rustix::thread::set_capabilities(None, sets).map_err(failed)
+}
+
+fn bound(wanted: KernelSet) -> rustix::io::Result<()> {
+    for number in 0..64 {
+        let capability = KernelSet::from_bits_retain(1 << number);
+        match rustix::thread::capability_is_in_bounding_set(capability) {
+            // Above the kernel's last one.
+            Err(rustix::io::Errno::INVAL) => break,
+            Ok(true) if !wanted.contains(capability) => {
+                rustix::thread::remove_capability_from_bounding_set(capability)?;
+            }
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
+fn groups(plan: &Plan) -> Result<(), Failure> {
+    let Some(groups) = &plan.groups else { return Ok(()) };
+    let list: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    rustix::thread::set_thread_groups(&list).map_err(|error| {
+        let failure = Failure::io(error, "set the groups", format_args!("{groups:?}"));
+        if error != rustix::io::Errno::INVAL {
+            return failure;
+        }
+        failure.with_hint("the user namespace does not have all of them: see /etc/subgid")
+    })
+}
+
+fn seccomp(packed: &[u64]) -> Result<(), Failure> {
+    let mut program: Vec<Instruction> = packed.iter().copied().map(unpack).collect();
+    sys::install_seccomp(&mut program)
+        .map_err(|error| Failure::io(error, "install", "the seccomp profile"))
+}
+
+/// An instruction as a number.
+pub(crate) fn pack(instruction: Instruction) -> u64 {
+    let Instruction { code, jt, jf, k } = instruction;
+    u64::from(code) << 48 | u64::from(jt) << 40 | u64::from(jf) << 32 | u64::from(k)
+}
+
+fn unpack(packed: u64) -> Instruction {
+    let [k0, k1, k2, k3, jf, jt, c0, c1] = packed.to_le_bytes();
+    Instruction {
+        code: u16::from_le_bytes([c0, c1]),
+        jt,
+        jf,
+        k: u32::from_le_bytes([k0, k1, k2, k3]),
+    }
+}
+
+/// Forks: the parent reaps whatever ends and leaves as the process does; the child goes on to the command.
+fn become_init(helper: &Channel) -> Result<(), Failure> {
+    let child = sys::fork().map_err(|error| Failure::io(error, "start", "the process"))?;
+    let Some(child) = child else { return Ok(()) };
+    // The socket closes when the command begins, which only the child does.
+    let _ = helper;
+    let _ = sys::close_from(0, false);
+    loop {
+        match sys::wait_any() {
+            Some((pid, status)) if pid == child.as_raw_nonzero().get() => leave_as(status),
+            Some(_) => {}
+            None => sys::exit_now(125),
+        }
+    }
+}
+
+/// Leaves with the status of another process. Number 1 cannot end by a signal of its own, so that becomes 128 and
+/// the signal.
+fn leave_as(status: i32) -> ! {
+    if libc::WIFSIGNALED(status) {
+        sys::exit_now(128 + libc::WTERMSIG(status));
+    }
+    sys::exit_now(libc::WEXITSTATUS(status))
+}
+
+/// Finds the command and becomes it. Returns only why it did not.
+fn execute(plan: &Plan) -> Failure {
+    let shown = String::from_utf8_lossy(&plan.arguments[0]).into_owned();
+    let strings = |list: &[Vec<u8>]| -> Result<Vec<CString>, Failure> {
+        let text = |bytes: &Vec<u8>| CString::new(bytes.clone());
+        list.iter().map(text).collect::<Result<_, _>>().map_err(|_| {
+            Failure::new(ErrorKind::InvalidSpec, "run", &shown).with_detail("a text has a NUL")
+        })
+    };
+    let both =
+        strings(&plan.arguments).and_then(|arguments| Ok((arguments, strings(&plan.environment)?)));
+    let (arguments, environment) = match both {
+        Ok(both) => both,
+        Err(failure) => return failure,
+    };
+    let candidates = if plan.arguments[0].contains(&b'/') {
+        vec![plan.arguments[0].clone()]
+    } else {
+        plan.search.iter().map(|directory| join(directory, &plan.arguments[0])).collect()
+    };
+    let mut refused = None;
+    for candidate in &candidates {
+        let Ok(path) = CString::new(candidate.clone()) else { continue };
+        let error = sys::execve(&path, &arguments, &environment);
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) if !exists(&path) => {}
+            Some(libc::EACCES) if is_directory(&path) && candidates.len() > 1 => {}
+            // Shells run what has no header by themselves, and say so in their own way.
+            _ if refused.is_none() => refused = Some((candidate.clone(), error)),
+            _ => {}
+        }
+    }
+    match refused {
+        Some((path, error)) => not_executable(&String::from_utf8_lossy(&path), error),
+        None => not_found(plan, &shown),
+    }
+}
+
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    let directory = if directory.is_empty() { b".".as_slice() } else { directory };
+    [directory, b"/", name].concat()
+}
+
+fn exists(path: &CString) -> bool {
+    rustix::fs::stat(path.as_c_str()).is_ok()
+}
+
+fn is_directory(path: &CString) -> bool {
+    rustix::fs::stat(path.as_c_str()).is_ok_and(|found| {
+        rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Directory
+    })
+}
+
+fn not_executable(path: &str, error: std::io::Error) -> Failure {
+    let hint = match error.raw_os_error() {
+        Some(libc::ENOENT) => Some(
+            "the file is there, but its interpreter is not: the first line of a script, or the loader of a program",
+        ),
+        Some(libc::ENOEXEC) => Some(
+            "it is neither a program for this machine nor a script with an interpreter in its first line",
+        ),
+        Some(libc::EACCES) => Some("it is not executable for this user: see its mode"),
+        _ => None,
+    };
+    let mut failure = Failure::io(error, "run", path);
+    let errno = failure.errno;
+    failure = Failure { errno, ..Failure::new(ErrorKind::CommandNotExecutable, "run", path) };
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+fn not_found(plan: &Plan, shown: &str) -> Failure {
+    let failure = Failure::new(ErrorKind::CommandNotFound, "run", format_args!("{shown:?}"));
+    if plan.arguments[0].contains(&b'/') {
+        return failure.with_detail("no such file in the root filesystem");
+    }
+    let tried: Vec<_> =
+        plan.search.iter().map(|directory| String::from_utf8_lossy(directory)).collect();
+    failure.with_detail(format!("not found in $PATH ({})", tried.join(":")))
+}

@@ -1,0 +1,162 @@
+//! Watching the process and whoever asked for it, until nothing is left.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use super::target::{Made, Stub};
+use crate::channel::Channel;
+use crate::plan::{Ended, Failure, message};
+use crate::sys::{self, Waited};
+use crate::wire::Wire;
+
+/// Waits until the process has ended, or kills it as soon as the executor is gone; then removes the mount points
+/// that were made, and tells how it ended.
+pub(super) fn until_end(
+    executor: &Channel,
+    init: Channel,
+    child: Pid,
+    started: Instant,
+    chroot: bool,
+) -> Result<(), Failure> {
+    let mut watch = Watch { executor, init: Some(init), stubs: Vec::new(), failed: false };
+    let watched =
+        pidfd_open(child, PidfdFlags::empty()).and_then(|process| watch.wait(child, &process));
+    let ended = match watched {
+        Ok(()) => sys::wait4(child),
+        Err(error) => {
+            // Without a way to watch it the process must not go on.
+            let _ = kill_process(child, Signal::KILL);
+            sys::wait4(child).and(Err(error.into()))
+        }
+    };
+    if chroot {
+        end_orphans();
+    }
+    let wall = started.elapsed();
+    // What the process said just before it ended.
+    while watch.init.is_some() && watch.hear().is_ok() {}
+    watch.stubs.iter().rev().for_each(Stub::remove);
+    let ended = ended.map_err(|error| Failure::io(error, "wait for", "the process"))?;
+    if !watch.failed {
+        let told = report(ended, u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX));
+        // Where the executor is gone nobody needs to know.
+        let _ = executor.send(message::ENDED, &told.to_bytes(), &[]);
+    }
+    Ok(())
+}
+
+struct Watch<'a> {
+    executor: &'a Channel,
+    /// The socket to the process, until it executes the command or ends.
+    init: Option<Channel>,
+    stubs: Vec<Stub>,
+    failed: bool,
+}
+
+impl Watch<'_> {
+    /// Waits until `child` has ended, but not for it.
+    fn wait(&mut self, child: Pid, process: &OwnedFd) -> rustix::io::Result<()> {
+        // Should something kill the helper alone, the executor can still kill the process.
+        let _ = self.executor.send(message::PROCESS, &[], &[process.as_fd()]);
+        let mut kill = false;
+        loop {
+            let nothing = PollFlags::empty();
+            let watched = if kill { nothing } else { PollFlags::IN };
+            let mut places = vec![
+                PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.executor.as_fd(), watched),
+            ];
+            places.extend(
+                self.init.iter().map(|init| PollFd::from_borrowed_fd(init.as_fd(), PollFlags::IN)),
+            );
+            if kill {
+                // A closed socket is always ready: it has nothing more to say.
+                places.remove(1);
+            }
+            match poll(&mut places, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let ready: Vec<bool> = places.iter().map(|place| !place.revents().is_empty()).collect();
+            drop(places);
+            if ready[0] {
+                return Ok(());
+            }
+            if self.init.is_some() && ready.last() == Some(&true) {
+                self.hear()?;
+            }
+            if !kill && ready[1] {
+                // The executor says nothing after its plan: it gave up, or was killed.
+                kill = true;
+                kill_process(child, Signal::KILL)?;
+            }
+        }
+    }
+
+    /// Takes one message of the process.
+    fn hear(&mut self) -> rustix::io::Result<()> {
+        let Some(init) = &self.init else { return Ok(()) };
+        let frame = init.receive().map_err(|error| {
+            rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)
+        })?;
+        let Some(mut frame) = frame else {
+            self.init = None;
+            if !self.failed {
+                // Where the executor is gone nobody needs to know.
+                let _ = self.executor.send(message::STARTED, &[], &[]);
+            }
+            return Ok(());
+        };
+        if frame.kind == message::STUB {
+            if let (Ok(made), Some(parent)) =
+                (Made::from_bytes(&frame.body), frame.descriptors.pop())
+            {
+                self.stubs.push(Stub { parent, made });
+            }
+        } else {
+            self.failed |= frame.kind == message::FAILURE;
+            let _ = self.executor.send(frame.kind, &frame.body, &[]);
+        }
+        Ok(())
+    }
+}
+
+/// Kills every process that the one in the chroot left behind; orphans are children of the helper.
+fn end_orphans() {
+    loop {
+        let orphans = super::children(rustix::process::getpid());
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            end_tree(orphan);
+            // One that has ended is still a child until it is waited for.
+            let _ = sys::wait4(orphan);
+        }
+    }
+}
+
+fn end_tree(top: Pid) {
+    // Stopped first, so that it does not fork while its children are listed.
+    let _ = kill_process(top, Signal::STOP);
+    super::children(top).into_iter().for_each(end_tree);
+    let _ = kill_process(top, Signal::KILL);
+}
+
+fn report(waited: Waited, wall_nanos: u64) -> Ended {
+    let usage = waited.usage;
+    let number = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
+    let micros = |time: libc::timeval| number(time.tv_sec) * 1_000_000 + number(time.tv_usec);
+    Ended {
+        status: waited.status,
+        user_micros: micros(usage.ru_utime),
+        system_micros: micros(usage.ru_stime),
+        max_resident_kib: number(usage.ru_maxrss),
+        blocks_read: number(usage.ru_inblock),
+        blocks_written: number(usage.ru_oublock),
+        wall_nanos,
+    }
+}

@@ -1,0 +1,146 @@
+//! What is mounted into the root filesystem.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cask_rootfs::Root;
+use rustix::fs::OFlags;
+
+use crate::error::{Error, Result};
+use crate::in_root::open_place;
+use crate::wire::wire_enum;
+
+/// One mount: what, where in the root, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// Where: a path in the root filesystem, absolute. Symbolic links on the way are followed within the
+    /// root. What is missing is made, and removed again after the process.
+    pub target: PathBuf,
+    /// How.
+    pub options: MountOptions,
+}
+
+/// What a [`Mount`] mounts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum MountSource {
+    /// A directory or a file of this machine, opened by the caller (`O_PATH` is enough). What the
+    /// descriptor refers to is mounted, whatever became of its name.
+    Bind(Arc<OwnedFd>),
+    /// A file with these bytes, in memory only.
+    Content {
+        /// What the file holds.
+        bytes: Arc<[u8]>,
+        /// Its permissions.
+        mode: u32,
+        /// Its owner, in the process's user namespace.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// An empty directory in memory.
+    Memory {
+        /// How much it may hold; `None` is half of the machine's memory.
+        size_bytes: Option<u64>,
+        /// Permissions of the directory.
+        mode: u32,
+    },
+}
+
+/// How a [`Mount`] is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MountOptions {
+    /// What may not be done through it.
+    pub access: MountAccess,
+    /// Whether what is mounted below the source comes along.
+    pub recursive: bool,
+    /// What later mounts on either side do to the other.
+    pub propagation: Propagation,
+}
+
+/// What a mount forbids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MountAccess {
+    /// Nothing can be written.
+    pub read_only: bool,
+    /// Programs get nothing from set-user-ID bits and file capabilities.
+    pub no_setuid: bool,
+    /// Device nodes do not work.
+    pub no_devices: bool,
+    /// Nothing can be executed.
+    pub no_execute: bool,
+}
+
+impl Default for MountOptions {
+    /// Writable, with what is mounted below, private.
+    fn default() -> Self {
+        Self { access: MountAccess::default(), recursive: true, propagation: Propagation::Private }
+    }
+}
+
+/// How mounts made later travel between a mount and its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Propagation {
+    /// They do not.
+    #[default]
+    Private,
+    /// From the source into the mount.
+    Slave,
+    /// Both ways. As root without a user namespace this lets the process mount on this machine.
+    DangerShared,
+}
+
+wire_enum!(Propagation { Private, Slave, DangerShared });
+
+impl Mount {
+    /// Mounts what `source` refers to.
+    pub fn bind(source: impl Into<Arc<OwnedFd>>, target: impl Into<PathBuf>) -> Self {
+        Self::new(MountSource::Bind(source.into()), target)
+    }
+
+    /// Mounts what `path` names below `root`, such as a path in another stage of a build.
+    ///
+    /// Symbolic links, absolute ones and `..` included, stay within `root`; the links of `/proc` that lead
+    /// elsewhere are refused.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such file, `Denied` where it cannot be opened.
+    pub fn bind_below(root: &Root, path: &Path, target: impl Into<PathBuf>) -> Result<Self> {
+        let source = open_place(root.as_fd(), path.as_os_str(), OFlags::empty())
+            .map_err(|error| Error::io(error, "open the source of the mount", path.display()))?;
+        Ok(Self::bind(source, target))
+    }
+
+    /// Mounts a read-only file with `bytes` that root owns and everybody may read.
+    pub fn content(bytes: impl Into<Arc<[u8]>>, target: impl Into<PathBuf>) -> Self {
+        let source = MountSource::Content { bytes: bytes.into(), mode: 0o444, uid: 0, gid: 0 };
+        Self::new(source, target).read_only()
+    }
+
+    /// Mounts an empty directory in memory, as `/tmp` is: anybody may write.
+    pub fn memory(size_bytes: Option<u64>, target: impl Into<PathBuf>) -> Self {
+        let mut mount = Self::new(MountSource::Memory { size_bytes, mode: 0o1777 }, target);
+        mount.options.access.no_setuid = true;
+        mount.options.access.no_devices = true;
+        mount
+    }
+
+    /// Mounts anything with the default options.
+    pub fn new(source: MountSource, target: impl Into<PathBuf>) -> Self {
+        Self { source, target: target.into(), options: MountOptions::default() }
+    }
+
+    /// The same mount, and nothing can be written through it.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.options.access.read_only = true;
+        self
+    }
+}

@@ -1,0 +1,284 @@
+//! What the executor tells its helper, and what the helper answers.
+
+use std::fmt;
+use std::io;
+
+use crate::error::{Error, ErrorKind, kind_of};
+use crate::limit::Limit;
+use crate::mount::Propagation;
+use crate::report::Note;
+use crate::wire::{Malformed, Reader, Wire, wire_enum, wire_struct};
+
+/// The kinds of messages. The executor speaks first.
+pub(crate) mod message {
+    /// Executor: the plan's memory file and the first descriptors; the body is their number.
+    pub(crate) const PLAN: u8 = 1;
+    /// Executor: more descriptors.
+    pub(crate) const MORE: u8 = 2;
+    /// Helper: write my ID maps. Executor: they are written.
+    pub(crate) const MAPS: u8 = 3;
+    /// Helper: the process began.
+    pub(crate) const STARTED: u8 = 4;
+    /// Helper: a note.
+    pub(crate) const NOTE: u8 = 5;
+    /// Helper: it failed.
+    pub(crate) const FAILURE: u8 = 6;
+    /// Helper: the process and all that it began have ended.
+    pub(crate) const ENDED: u8 = 7;
+    /// Init to helper: a mount point that was made; the descriptor is its parent.
+    pub(crate) const STUB: u8 = 8;
+    /// Helper: the descriptor refers to the process.
+    pub(crate) const PROCESS: u8 = 9;
+}
+
+/// Everything that the helper does, worked out beforehand.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) isolation: Isolation,
+    pub(crate) arguments: Vec<Vec<u8>>,
+    /// `NAME=value`.
+    pub(crate) environment: Vec<Vec<u8>>,
+    pub(crate) search: Vec<Vec<u8>>,
+    pub(crate) directory: Vec<u8>,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// `None` where the user namespace forbids setting them.
+    pub(crate) groups: Option<Vec<u32>>,
+    pub(crate) hostname: Option<Vec<u8>>,
+    pub(crate) new_users: bool,
+    pub(crate) new_network: bool,
+    pub(crate) standard_mounts: bool,
+    pub(crate) shared_memory_bytes: u64,
+    pub(crate) mounts: Vec<MountPlan>,
+    pub(crate) masked: Vec<Vec<u8>>,
+    pub(crate) read_only: Vec<Vec<u8>>,
+    pub(crate) read_only_root: bool,
+    pub(crate) capabilities: u64,
+    pub(crate) no_new_privileges: bool,
+    /// Instructions, packed.
+    pub(crate) seccomp: Vec<u64>,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) umask: u32,
+    pub(crate) init: bool,
+    pub(crate) out_of_memory_score: Option<i32>,
+}
+
+wire_struct!(Plan {
+    isolation,
+    arguments,
+    environment,
+    search,
+    directory,
+    uid,
+    gid,
+    groups,
+    hostname,
+    new_users,
+    new_network,
+    standard_mounts,
+    shared_memory_bytes,
+    mounts,
+    masked,
+    read_only,
+    read_only_root,
+    capabilities,
+    no_new_privileges,
+    seccomp,
+    limits,
+    umask,
+    init,
+    out_of_memory_score,
+});
+
+/// How much the helper sets apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Namespaces.
+    Namespaces,
+    /// Another root, and nothing else.
+    Chroot,
+}
+
+wire_enum!(Isolation { Namespaces, Chroot });
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MountPlan {
+    pub(crate) kind: MountKind,
+    pub(crate) target: Vec<u8>,
+    /// `MOUNT_ATTR_*`.
+    pub(crate) attributes: u32,
+    pub(crate) recursive: bool,
+    pub(crate) propagation: Propagation,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) size_bytes: Option<u64>,
+}
+
+wire_struct!(MountPlan {
+    kind,
+    target,
+    attributes,
+    recursive,
+    propagation,
+    mode,
+    uid,
+    gid,
+    size_bytes,
+});
+
+/// What is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MountKind {
+    /// The next descriptor of the plan.
+    Bind,
+    /// A file with the bytes of the next descriptor of the plan.
+    Content,
+    /// An empty directory in memory.
+    Memory,
+}
+
+wire_enum!(MountKind { Bind, Content, Memory });
+
+/// Descriptors that come before those of mounts: root, input, output, error.
+pub(crate) const FIXED_DESCRIPTORS: usize = 4;
+
+/// Why the helper failed, in a form that travels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) kind: u8,
+    pub(crate) operation: String,
+    pub(crate) subject: String,
+    pub(crate) errno: i32,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+wire_struct!(Failure { kind, operation, subject, errno, detail, hint });
+
+/// The kinds that a helper has, by their number in a [`Failure`].
+const KINDS: [ErrorKind; 7] = [
+    ErrorKind::Io,
+    ErrorKind::CommandNotFound,
+    ErrorKind::CommandNotExecutable,
+    ErrorKind::NotFound,
+    ErrorKind::InvalidSpec,
+    ErrorKind::Denied,
+    ErrorKind::Unsupported,
+];
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, operation: &str, subject: impl fmt::Display) -> Self {
+        let place = KINDS.iter().position(|known| *known == kind).unwrap_or(0);
+        Self {
+            kind: u8::try_from(place).expect("there are few kinds"),
+            operation: operation.to_owned(),
+            subject: subject.to_string(),
+            errno: 0,
+            detail: None,
+            hint: None,
+        }
+    }
+
+    pub(crate) fn io(
+        error: impl Into<io::Error>,
+        operation: &str,
+        subject: impl fmt::Display,
+    ) -> Self {
+        let error = error.into();
+        let errno = error.raw_os_error().unwrap_or(0);
+        let mut failure = Self::new(kind_of(&error), operation, subject);
+        failure.errno = errno;
+        if errno == 0 {
+            failure.detail = Some(error.to_string());
+        }
+        failure
+    }
+
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        let kind = KINDS.get(usize::from(self.kind)).copied().unwrap_or(ErrorKind::Io);
+        let mut error = Error::new(kind, self.operation, self.subject);
+        if self.errno != 0 {
+            error = error.with_source(io::Error::from_raw_os_error(self.errno));
+        }
+        if let Some(detail) = self.detail {
+            error = error.with_detail(detail);
+        }
+        match self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// How the process ended, as the kernel says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) user_micros: u64,
+    pub(crate) system_micros: u64,
+    pub(crate) max_resident_kib: u64,
+    pub(crate) blocks_read: u64,
+    pub(crate) blocks_written: u64,
+    pub(crate) wall_nanos: u64,
+}
+
+wire_struct!(Ended {
+    status,
+    user_micros,
+    system_micros,
+    max_resident_kib,
+    blocks_read,
+    blocks_written,
+    wall_nanos,
+});
+
+impl Wire for Note {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::LimitLowered { resource, asked, given } => {
+                1_u8.put(out);
+                Limit { resource: *resource, soft: *given, hard: *asked }.put(out);
+            }
+            Self::CapabilitiesMissing(missing) => {
+                2_u8.put(out);
+                missing.bits().put(out);
+            }
+            Self::GroupsNotSet => 3_u8.put(out),
+            Self::NotIsolated => 4_u8.put(out),
+            Self::Runtime(said) => {
+                5_u8.put(out);
+                said.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match u8::take(input)? {
+            1 => {
+                let limit = Limit::take(input)?;
+                Self::LimitLowered {
+                    resource: limit.resource,
+                    asked: limit.hard,
+                    given: limit.soft,
+                }
+            }
+            2 => Self::CapabilitiesMissing(crate::CapabilitySet::from_bits(u64::take(input)?)),
+            3 => Self::GroupsNotSet,
+            4 => Self::NotIsolated,
+            5 => Self::Runtime(String::take(input)?),
+            _ => return input.malformed(),
+        })
+    }
+}

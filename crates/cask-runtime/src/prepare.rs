@@ -1,0 +1,344 @@
+//! From what a caller asks for to what the helper does.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::capability::CapabilitySet;
+use crate::error::{Error, ErrorKind, Result};
+use crate::helper::pack;
+use crate::limit::deduplicate;
+use crate::mount::{Mount, MountAccess, MountSource};
+use crate::plan::{Isolation, MountKind, MountPlan, Plan};
+use crate::report::Note;
+use crate::seccomp::{self, Seccomp};
+use crate::spec::{DEFAULT_PATH, Input, Network, Output, RunSpec, UserNamespace};
+
+/// A plan with what it refers to.
+pub(crate) struct Prepared {
+    pub(crate) plan: Plan,
+    /// Root, input, output, error, then the source of each mount that has one.
+    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// The longest host name that the kernel takes.
+const LONGEST_HOST_NAME: usize = 64;
+
+/// Works out what the helper is told.
+///
+/// # Errors
+///
+/// `InvalidSpec` for what no process can have, `Unsupported` for what this machine cannot give.
+pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> {
+    check(spec)?;
+    let process = &spec.process;
+    let mut notes = Vec::new();
+    let mut descriptors = vec![duplicate(&spec.root)?, input(&spec.io.input)?];
+    descriptors.push(output(&spec.io.output, rustix::stdio::stdout())?);
+    descriptors.push(output(&spec.io.error, rustix::stdio::stderr())?);
+    for mount in &spec.files.mounts {
+        descriptors.extend(source(mount)?);
+    }
+    let environment = environment(spec);
+    let plan = Plan {
+        isolation,
+        arguments: process.arguments.iter().map(bytes).collect(),
+        search: search(spec),
+        environment,
+        directory: bytes(&process.directory),
+        uid: process.identity.uid,
+        gid: process.identity.gid,
+        groups: groups(spec, &mut notes),
+        hostname: spec.hostname.as_ref().map(bytes),
+        new_users: matches!(spec.users, UserNamespace::Map(_)),
+        new_network: spec.network == Network::None,
+        standard_mounts: spec.files.standard,
+        shared_memory_bytes: spec.files.shared_memory_bytes,
+        mounts: spec.files.mounts.iter().map(mount_plan).collect(),
+        masked: spec.files.masked.iter().map(bytes).collect(),
+        read_only: spec.files.read_only.iter().map(bytes).collect(),
+        read_only_root: spec.files.read_only_root,
+        capabilities: spec.privileges.capabilities.bits(),
+        no_new_privileges: spec.privileges.no_new_privileges,
+        seccomp: seccomp_program(spec.privileges.seccomp, spec.privileges.capabilities)?,
+        limits: deduplicate(&process.limits),
+        umask: process.umask,
+        init: process.init,
+        out_of_memory_score: process.out_of_memory_score.map(i32::from),
+    };
+    Ok(Prepared { plan, descriptors, notes })
+}
+
+fn bytes(text: impl AsRef<OsStr>) -> Vec<u8> {
+    text.as_ref().as_bytes().to_vec()
+}
+
+fn refused(subject: impl std::fmt::Display, why: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidSpec, "prepare", subject).with_detail(why)
+}
+
+fn check(spec: &RunSpec) -> Result<()> {
+    let process = &spec.process;
+    let Some(command) = process.arguments.first() else {
+        return Err(refused("the command", "there is none"));
+    };
+    if command.is_empty() {
+        return Err(Error::new(ErrorKind::CommandNotFound, "run", "\"\"").with_detail("no name"));
+    }
+    for text in &process.arguments {
+        check_text(text, "the arguments")?;
+    }
+    for (name, value) in &process.environment {
+        check_text(name, "the environment")?;
+        check_text(value, "the environment")?;
+        if name.is_empty() || name.as_bytes().contains(&b'=') {
+            return Err(refused(
+                format_args!("the environment variable {name:?}"),
+                "a name is neither empty nor has an equals sign",
+            ));
+        }
+    }
+    check_path(&process.directory, "the working directory")?;
+    for mount in &spec.files.mounts {
+        check_path(&mount.target, "the mount on")?;
+    }
+    for path in spec.files.masked.iter().chain(&spec.files.read_only) {
+        check_path(path, "the protected path")?;
+    }
+    check_numbers(spec)
+}
+
+fn check_numbers(spec: &RunSpec) -> Result<()> {
+    let process = &spec.process;
+    let identity = &process.identity;
+    let mut ids = [identity.uid, identity.gid].into_iter().chain(identity.groups.iter().copied());
+    if ids.any(|id| id == u32::MAX) {
+        return Err(refused("the user", "IDs end at 4294967294"));
+    }
+    if process.umask > 0o777 {
+        return Err(refused(format_args!("the umask {:o}", process.umask), "it ends at 777"));
+    }
+    if process.out_of_memory_score.is_some_and(|score| !(-1000..=1000).contains(&score)) {
+        return Err(refused("the out-of-memory score", "it is between -1000 and 1000"));
+    }
+    let too_long =
+        |name: &&OsString| name.len() > LONGEST_HOST_NAME || name.as_bytes().contains(&0);
+    if let Some(name) = spec.hostname.as_ref().filter(too_long) {
+        return Err(refused(format_args!("the host name {name:?}"), "it ends at 64 bytes"));
+    }
+    match &spec.users {
+        UserNamespace::Map(maps) => maps.check(),
+        UserNamespace::Inherit => Ok(()),
+    }
+}
+
+fn check_text(text: &OsStr, what: &str) -> Result<()> {
+    if text.as_bytes().contains(&0) {
+        return Err(refused(format_args!("{what}: {text:?}"), "no text can have a NUL"));
+    }
+    Ok(())
+}
+
+fn check_path(path: &Path, what: &str) -> Result<()> {
+    check_text(path.as_os_str(), what)?;
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(refused(format_args!("{what} {}", path.display()), "it must begin with /"))
+}
+
+fn duplicate(descriptor: &OwnedFd) -> Result<OwnedFd> {
+    descriptor.try_clone().map_err(|error| Error::io(error, "duplicate", "a descriptor"))
+}
+
+fn null() -> Result<OwnedFd> {
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| Error::io(error, "open", "/dev/null"))
+}
+
+fn inherited(own: impl AsFd, what: &'static str) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(own, 3).map_err(|error| Error::io(error, "pass on", what))
+}
+
+fn input(input: &Input) -> Result<OwnedFd> {
+    match input {
+        Input::Null => null(),
+        Input::Inherit => inherited(rustix::stdio::stdin(), "the standard input"),
+        Input::Descriptor(descriptor) => duplicate(descriptor),
+    }
+}
+
+fn output(output: &Output, own: impl AsFd) -> Result<OwnedFd> {
+    match output {
+        Output::Null => null(),
+        Output::Inherit => inherited(own, "the standard output"),
+        Output::Descriptor(descriptor) => duplicate(descriptor),
+    }
+}
+
+/// The descriptor of a mount that has one; bytes go into a file in memory.
+fn source(mount: &Mount) -> Result<Option<OwnedFd>> {
+    match &mount.source {
+        MountSource::Bind(source) => duplicate(source).map(Some),
+        MountSource::Content { bytes, .. } => memory_file(bytes).map(Some),
+        MountSource::Memory { .. } => Ok(None),
+    }
+}
+
+/// A file in memory with these bytes.
+pub(crate) fn memory_file(bytes: &[u8]) -> Result<OwnedFd> {
+    let failed = |error: std::io::Error| Error::io(error, "write", "a file in memory");
+    let file = rustix::fs::memfd_create("cask-run", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(|error| failed(error.into()))?;
+    let mut file = File::from(file);
+    file.write_all(bytes).map_err(failed)?;
+    Ok(file.into())
+}
+
+fn mount_plan(mount: &Mount) -> MountPlan {
+    let kind = match mount.source {
+        MountSource::Bind(_) => MountKind::Bind,
+        MountSource::Content { .. } => MountKind::Content,
+        MountSource::Memory { .. } => MountKind::Memory,
+    };
+    let (mode, uid, gid) = match mount.source {
+        MountSource::Content { mode, uid, gid, .. } => (mode, uid, gid),
+        MountSource::Memory { mode, .. } => (mode, 0, 0),
+        MountSource::Bind(_) => (0, 0, 0),
+    };
+    let size_bytes = match mount.source {
+        MountSource::Memory { size_bytes, .. } => size_bytes,
+        _ => None,
+    };
+    MountPlan {
+        kind,
+        target: bytes(&mount.target),
+        attributes: attributes(mount.options.access),
+        recursive: mount.options.recursive,
+        propagation: mount.options.propagation,
+        mode: mode & 0o7777,
+        uid,
+        gid,
+        size_bytes,
+    }
+}
+
+fn attributes(access: MountAccess) -> u32 {
+    use rustix::mount::MountAttrFlags as Kernel;
+    let mut flags = Kernel::empty();
+    flags.set(Kernel::MOUNT_ATTR_RDONLY, access.read_only);
+    flags.set(Kernel::MOUNT_ATTR_NOSUID, access.no_setuid);
+    flags.set(Kernel::MOUNT_ATTR_NODEV, access.no_devices);
+    flags.set(Kernel::MOUNT_ATTR_NOEXEC, access.no_execute);
+    flags.bits()
+}
+
+/// `NAME=value` for each name, where of equal names the last holds, in the place of the first.
+pub(crate) fn environment(spec: &RunSpec) -> Vec<Vec<u8>> {
+    let given = &spec.process.environment;
+    let mut last = std::collections::HashMap::new();
+    let mut order = Vec::new();
+    for (name, value) in given {
+        if last.insert(name, value).is_none() {
+            order.push(name);
+        }
+    }
+    let join = |name: &OsString| [name.as_bytes(), b"=", last[name].as_bytes()].concat();
+    order.into_iter().map(join).collect()
+}
+
+/// The directories that a command is looked for in.
+fn search(spec: &RunSpec) -> Vec<Vec<u8>> {
+    let given = spec.process.environment.iter().rev().find(|(name, _)| name == "PATH");
+    let path = given.map_or(DEFAULT_PATH.as_bytes(), |(_, value)| value.as_bytes());
+    path.split(|byte| *byte == b':').map(<[u8]>::to_vec).collect()
+}
+
+/// The groups to set, where the user namespace allows setting any.
+fn groups(spec: &RunSpec, notes: &mut Vec<Note>) -> Option<Vec<u32>> {
+    let allowed = match &spec.users {
+        UserNamespace::Map(maps) => !maps.is_single() || may_map_freely(),
+        UserNamespace::Inherit => {
+            std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"allow"))
+        }
+    };
+    let groups = spec.process.identity.all_groups();
+    if allowed {
+        return Some(groups);
+    }
+    if groups.len() > 1 {
+        notes.push(Note::GroupsNotSet);
+    }
+    None
+}
+
+/// Whether this process may map any IDs of its own user namespace.
+pub(crate) fn may_map_freely() -> bool {
+    use rustix::thread::CapabilitySet as Kernel;
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(Kernel::SETUID | Kernel::SETGID))
+}
+
+fn seccomp_program(profile: Seccomp, capabilities: CapabilitySet) -> Result<Vec<u64>> {
+    if profile == Seccomp::DangerUnconfined {
+        return Ok(Vec::new());
+    }
+    if !seccomp::is_supported() {
+        return Err(Error::new(ErrorKind::Unsupported, "make", "the default seccomp profile")
+            .with_detail("it is known for x86-64 and aarch64 only")
+            .with_hint("run without a profile"));
+    }
+    Ok(seccomp::default_program(capabilities).into_iter().map(pack).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(arguments: &[&str]) -> RunSpec {
+        RunSpec::new(OwnedFd::from(File::open("/").unwrap()), arguments)
+    }
+
+    fn check(change: impl Fn(&mut RunSpec), expected: Option<ErrorKind>) {
+        let mut spec = spec(&["true"]);
+        change(&mut spec);
+        let found = prepare(&spec, Isolation::Namespaces).err().map(|error| error.kind());
+        assert_eq!(found, expected, "{spec:?}");
+    }
+
+    #[test]
+    fn what_no_process_can_have_is_refused() {
+        let invalid = Some(ErrorKind::InvalidSpec);
+        check(|_| {}, None);
+        check(|spec| spec.process.arguments.clear(), invalid);
+        check(|spec| spec.process.arguments = vec!["".into()], Some(ErrorKind::CommandNotFound));
+        check(|spec| spec.process.arguments.push("a\0b".into()), invalid);
+        check(|spec| spec.process.environment.push(("".into(), "x".into())), invalid);
+        check(|spec| spec.process.environment.push(("A=B".into(), "x".into())), invalid);
+        check(|spec| spec.process.environment.push(("A".into(), "\0".into())), invalid);
+        check(|spec| spec.process.directory = "relative".into(), invalid);
+        check(|spec| spec.process.umask = 0o1000, invalid);
+        check(|spec| spec.process.identity.uid = u32::MAX, invalid);
+        check(|spec| spec.process.identity.groups = vec![u32::MAX], invalid);
+        check(|spec| spec.process.out_of_memory_score = Some(1001), invalid);
+        check(|spec| spec.hostname = Some("h".repeat(65).into()), invalid);
+        check(|spec| spec.files.mounts = vec![Mount::memory(None, "tmp")], invalid);
+        check(|spec| spec.files.masked = vec!["proc".into()], invalid);
+    }
+
+    #[test]
+    fn of_equal_variables_the_last_holds() {
+        let mut spec = spec(&["true"]);
+        for (name, value) in [("A", "1"), ("PATH", "/a:/b"), ("A", "2"), ("B", "=")] {
+            spec.process.environment.push((name.into(), value.into()));
+        }
+        assert_eq!(environment(&spec), [&b"A=2"[..], b"PATH=/a:/b", b"B=="]);
+        assert_eq!(search(&spec), [b"/a", b"/b"]);
+    }
+}

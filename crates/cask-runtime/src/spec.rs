@@ -1,0 +1,237 @@
+//! What shall run, and in what.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::capability::CapabilitySet;
+use crate::identity::Identity;
+use crate::limit::Limit;
+use crate::mount::Mount;
+use crate::seccomp::Seccomp;
+
+/// One process in one root filesystem: everything that an [`Executor`](crate::Executor) needs to know.
+///
+/// Nothing is inherited from the caller but what is said here: the environment is `process.environment`
+/// and the descriptors are those of `io`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunSpec {
+    /// The directory that is `/` for the process, opened by the caller (`O_PATH` is enough).
+    pub root: Arc<OwnedFd>,
+    /// The command and what it is given.
+    pub process: Process,
+    /// Its standard input, output and error.
+    pub io: Io,
+    /// What it sees of files besides the root.
+    pub files: Files,
+    /// What it may do.
+    pub privileges: Privileges,
+    /// The network that it has.
+    pub network: Network,
+    /// The users that it can be and see.
+    pub users: UserNamespace,
+    /// The name of the machine that it sees; `None` is this machine's.
+    pub hostname: Option<OsString>,
+}
+
+impl RunSpec {
+    /// Runs `arguments` in `root`, with every default: as root of the image, without input or environment,
+    /// output to this process's, the standard file systems, default capabilities and seccomp, no network.
+    pub fn new(
+        root: impl Into<Arc<OwnedFd>>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            root: root.into(),
+            process: Process {
+                arguments: arguments.into_iter().map(Into::into).collect(),
+                environment: Vec::new(),
+                directory: PathBuf::from("/"),
+                identity: Identity::ROOT,
+                umask: 0o022,
+                limits: Vec::new(),
+                init: false,
+                out_of_memory_score: None,
+            },
+            io: Io { input: Input::Null, output: Output::Inherit, error: Output::Inherit },
+            files: Files::default(),
+            privileges: Privileges::default(),
+            network: Network::None,
+            users: UserNamespace::Inherit,
+            hostname: None,
+        }
+    }
+}
+
+/// A command and what it is given.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Process {
+    /// The command and its arguments. A command without `/` is looked for in the directories of `PATH` in
+    /// `environment`, within the root, and in those of [`DEFAULT_PATH`] where there is no `PATH`.
+    pub arguments: Vec<OsString>,
+    /// Its environment. Of equal names the last holds.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where it begins: a directory of the root, absolute. It must exist.
+    pub directory: PathBuf,
+    /// Its user and groups.
+    pub identity: Identity,
+    /// Bits that new files do not get.
+    pub umask: u32,
+    /// Its limits. Of several for one resource the last holds; unnamed ones are this process's.
+    pub limits: Vec<Limit>,
+    /// Puts a small init before the process, which reaps orphans. The process is then number 2, not 1.
+    pub init: bool,
+    /// How early the kernel ends it when memory is short: -1000 to 1000; `None` is this process's.
+    pub out_of_memory_score: Option<i16>,
+}
+
+/// Where a command without `/` is looked for when the environment has no `PATH`.
+///
+/// Source: `DefaultPathEnv` of containers-common and moby.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Standard input, output and error of a process.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Io {
+    /// What it reads.
+    pub input: Input,
+    /// Where its output goes.
+    pub output: Output,
+    /// Where its errors go.
+    pub error: Output,
+}
+
+/// What a process reads as its standard input.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Nothing: it is at its end at once.
+    Null,
+    /// This process's own standard input.
+    Inherit,
+    /// This file, pipe or socket.
+    Descriptor(Arc<OwnedFd>),
+}
+
+/// Where a process writes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Nowhere.
+    Null,
+    /// Where this process writes.
+    Inherit,
+    /// To this file, pipe or socket.
+    Descriptor(Arc<OwnedFd>),
+}
+
+/// What a process sees of files besides its root.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Files {
+    /// Mounts of the caller, in their order, on top of the standard ones.
+    pub mounts: Vec<Mount>,
+    /// Mounts `/proc`, `/sys` and `/dev`, as every container has them.
+    pub standard: bool,
+    /// Bytes that `/dev/shm` may hold.
+    pub shared_memory_bytes: u64,
+    /// Nothing can be written but to mounts.
+    pub read_only_root: bool,
+    /// Paths that appear empty. One that does not exist is passed over.
+    pub masked: Vec<PathBuf>,
+    /// Paths that cannot be written. One that does not exist is passed over.
+    pub read_only: Vec<PathBuf>,
+}
+
+/// What peers mask.
+///
+/// Source: `MaskedPaths` of the default configuration of podman 4.3 and buildah 1.28, with what later ones added.
+const MASKED: [&str; 11] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// What peers make read-only.
+const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+impl Default for Files {
+    /// The standard mounts, 64 MiB of shared memory, the paths of the kernel hidden and protected that
+    /// buildah and podman hide and protect.
+    fn default() -> Self {
+        Self {
+            mounts: Vec::new(),
+            standard: true,
+            shared_memory_bytes: 64 << 20,
+            read_only_root: false,
+            masked: MASKED.map(PathBuf::from).to_vec(),
+            read_only: READ_ONLY.map(PathBuf::from).to_vec(),
+        }
+    }
+}
+
+/// What a process may do.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Privileges {
+    /// The most that it can ever have. Root has all of them from the beginning, other users none: inheritable
+    /// and ambient sets are always empty.
+    pub capabilities: CapabilitySet,
+    /// Which calls of the kernel it may make.
+    pub seccomp: Seccomp,
+    /// Set-user-ID bits and file capabilities give it nothing, for ever (`sudo` fails).
+    pub no_new_privileges: bool,
+}
+
+/// The network of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Network {
+    /// One of its own with a loopback interface only.
+    None,
+    /// This machine's, its loopback interface and abstract sockets included.
+    Host,
+}
+
+/// The users that a process can be and see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserNamespace {
+    /// This process's: it must be root, of the machine or of a user namespace.
+    Inherit,
+    /// One of its own.
+    Map(IdMaps),
+}
+
+/// Which IDs of a user namespace are which IDs outside of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdMaps {
+    /// Users.
+    pub uids: Vec<IdRange>,
+    /// Groups.
+    pub gids: Vec<IdRange>,
+}
+
+/// A range of IDs, inside and outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdRange {
+    /// The first ID in the namespace.
+    pub inside: u32,
+    /// The first ID outside.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}

@@ -1,0 +1,14 @@
+//! Real processes in a real root filesystem. Everything here needs root: without it the tests fail where `CI` is
+//! set, and say so otherwise.
+
+#![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
+#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+
+mod basics;
+mod boundary;
+mod concurrency;
+mod endings;
+mod mounts;
+mod rootless;
+mod support;
+mod users;

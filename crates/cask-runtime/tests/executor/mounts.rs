@@ -1,0 +1,145 @@
+//! Mounts of callers, and that nothing of them stays behind.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use cask_runtime::{ErrorKind, Mount, MountSource};
+
+use crate::support::{Image, is_root, run};
+
+#[test]
+fn directories_files_and_memory_are_mounted_with_their_options() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let source = image.beside("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "text\n").unwrap();
+    let open = |path| OwnedFd::from(File::open(path).unwrap());
+    let mut spec = image.shell(
+        "cat /data/file /one; echo more > /data/new; echo x > /data2/no; echo x > /one; \
+         stat -c '%a %u:%g' /run/secrets/key; cat /run/secrets/key; touch /memory/file; df -k /memory | grep -c 1024",
+    );
+    spec.files.mounts = vec![
+        Mount::bind(open(source.clone()), "/data"),
+        Mount::bind(open(source.clone()), "/data2").read_only(),
+        Mount::bind(open(source.join("file")), "/one").read_only(),
+        Mount::new(
+            MountSource::Content { bytes: (*b"key\n").into(), mode: 0o400, uid: 3, gid: 4 },
+            "/run/secrets/key",
+        ),
+        Mount::memory(Some(1 << 20), "/memory"),
+    ];
+    let (text, _) = run(spec).unwrap();
+    let expected = "text\ntext\n/bin/sh: can't create /data2/no: Read-only file system\n\
+        /bin/sh: can't create /one: Read-only file system\n400 3:4\nkey\n1\n";
+    assert_eq!(text, expected);
+    assert_eq!(fs::read_to_string(source.join("new")).unwrap(), "more\n");
+    for stub in ["data2", "one", "run", "memory"] {
+        assert!(!image.path(stub).exists(), "{stub}");
+    }
+}
+
+#[test]
+fn stubs_leave_no_trace_in_the_root() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    for name in ["proc", "sys", "dev"] {
+        fs::remove_dir(image.path(name)).unwrap();
+    }
+    let snapshot = || -> Vec<(String, i64, i64, u32)> {
+        let mut found: Vec<_> = walk(&image);
+        found.sort();
+        found
+    };
+    let before = snapshot();
+    let mut spec = image.spec(&["true"]);
+    spec.files.mounts.push(Mount::content(*b"", "/etc/resolv.conf"));
+    spec.files.mounts.push(Mount::content(*b"", "/a/b/c"));
+    assert!(run(spec).unwrap().1.status.success());
+    assert_eq!(snapshot(), before);
+}
+
+fn walk(image: &Image) -> Vec<(String, i64, i64, u32)> {
+    let mut left = vec![image.path("")];
+    let mut found = Vec::new();
+    while let Some(path) = left.pop() {
+        let data = fs::symlink_metadata(&path).unwrap();
+        if data.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        found.push((path.display().to_string(), data.mtime(), data.mtime_nsec(), data.mode()));
+    }
+    found
+}
+
+#[test]
+fn dangling_links_of_the_image_are_followed_within_it() {
+    if !is_root() {
+        return;
+    }
+    // As systemd-resolved leaves it in many images.
+    let image = Image::new();
+    let target = "../run/systemd/resolve/stub-resolv.conf";
+    std::os::unix::fs::symlink(target, image.path("etc/resolv.conf")).unwrap();
+    let mut spec = image.spec(&["cat", "/etc/resolv.conf"]);
+    spec.files.mounts.push(Mount::content(*b"nameserver 192.0.2.1\n", "/etc/resolv.conf"));
+    assert_eq!(run(spec).unwrap().0, "nameserver 192.0.2.1\n");
+    assert!(!image.path("run").exists());
+}
+
+#[test]
+fn a_read_only_root_can_be_written_through_mounts_only() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mut spec = image.shell("touch /work/x; touch /tmp/y && touch /dev/shm/z && echo fine");
+    spec.files.read_only_root = true;
+    spec.files.mounts.push(Mount::memory(None, "/tmp"));
+    let (text, _) = run(spec).unwrap();
+    assert_eq!(text, "touch: /work/x: Read-only file system\nfine\n");
+}
+
+#[test]
+fn without_standard_mounts_the_root_is_all_there_is() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mut spec = image.spec(&["ls", "/proc", "/dev", "/sys"]);
+    spec.files.standard = false;
+    assert_eq!(run(spec).unwrap().0, "/dev:\n\n/proc:\n\n/sys:\n");
+}
+
+#[test]
+fn kinds_of_sources_and_targets_must_agree() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mut spec = image.spec(&["true"]);
+    spec.files.mounts.push(Mount::content(*b"", "/work"));
+    let error = run(spec).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+    assert_eq!(error.to_string(), "mount on /work: a file is to be mounted on a directory");
+    let mut spec = image.spec(&["true"]);
+    spec.files.mounts.push(Mount::memory(None, "/etc/passwd"));
+    assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::InvalidSpec);
+}
+
+#[test]
+fn devices_of_the_machine_keep_their_modes() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode();
+    let before = mode("/dev/null");
+    image.prints("chmod 600 /dev/null && mv /dev/null /dev/nothing");
+    assert_eq!(mode("/dev/null"), before);
+}
