@@ -20,8 +20,9 @@ const LEAST_BYTES: u64 = 4 << 20;
 /// After how many bytes of a blob it is decided whether it is worth keeping: 2 MiB.
 const DECISION_BYTES: usize = 2 << 20;
 
-/// A blob that will be here sooner is not kept: reading it again costs no more than keeping it.
-const LEAST_TIME: Duration = Duration::from_millis(500);
+/// A blob that will be here sooner is not kept: on a fast network, keeping it costs more than
+/// reading it again now and then.
+const LEAST_TIME: Duration = Duration::from_secs(2);
 
 /// Nobody is believed to go on faster than this: 512 MiB a second.
 const MOST_PER_SECOND: f64 = (512 << 20) as f64;

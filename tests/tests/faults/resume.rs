@@ -9,14 +9,14 @@ use crate::stage::Stage;
 
 const MIB: u64 = 1 << 20;
 
-/// The image: layers of 24 MiB and 6 MiB that nothing compresses.
-const TOTAL: u64 = 30 * MIB;
+/// The image: layers of 24 MiB and 12 MiB that nothing compresses.
+const TOTAL: u64 = 36 * MIB;
 
 /// The pace of the run that is killed.
-const SLOW: u64 = 16 * MIB;
+const SLOW: u64 = 8 * MIB;
 
 /// When it is killed: the smaller layer is there, and a part of the larger.
-const KILLED_AT: u64 = 20 * MIB;
+const KILLED_AT: u64 = 26 * MIB;
 
 /// What may move twice: a piece of each layer, what was in the kernel's buffers, and manifests.
 const TWICE: u64 = 9 * MIB;
@@ -25,7 +25,7 @@ fn image() -> cask_testkit::generate::Image {
     let layer = |seed, mib: usize| {
         LayerSpec::new(seed).entry(TarEntry::file("random", random_bytes(seed, mib << 20)))
     };
-    ImageSpec::new(91).layer(layer(92, 24)).layer(layer(93, 6)).build()
+    ImageSpec::new(91).layer(layer(92, 24)).layer(layer(93, 12)).build()
 }
 
 /// A registry, reached by one who is slow and one who is not.
