@@ -3,28 +3,30 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use super::tree::clean;
 use super::{Crc64, TarSplitEntry, TarSplitError, TarSplitErrorKind, TarSplitReader};
 
-/// Opens the files of a layer by the names that their members had.
+/// Opens the files of a layer by their paths in it.
 ///
-/// A name is bytes from a stranger: `..`, a leading `/` and symbolic links in its way are the
-/// implementer's to resolve within the layer. Closures that return a reader are implementers.
+/// A path is a member's name, cleaned: relative to the layer's root, without `.` and `..`. Its
+/// bytes are a stranger's all the same: symbolic links in its way are the implementer's to resolve
+/// within the root. Closures that return a reader are implementers.
 pub trait Files {
     /// The contents of a file.
     type File: Read;
 
-    /// Opens the file of a member.
+    /// Opens a file.
     ///
     /// # Errors
     /// Any; it becomes the source of an error of kind [`File`](TarSplitErrorKind::File).
-    fn open(&mut self, name: &[u8]) -> io::Result<Self::File>;
+    fn open(&mut self, path: &[u8]) -> io::Result<Self::File>;
 }
 
 impl<F: FnMut(&[u8]) -> io::Result<R>, R: Read> Files for F {
     type File = R;
 
-    fn open(&mut self, name: &[u8]) -> io::Result<R> {
-        self(name)
+    fn open(&mut self, path: &[u8]) -> io::Result<R> {
+        self(path)
     }
 }
 
@@ -46,8 +48,8 @@ impl<F: FnMut(&[u8]) -> io::Result<R>, R: Read> Files for F {
 /// let split = writer.finish()?;
 ///
 /// let mut tar = String::new();
-/// assemble(&split[..], |name: &[u8]| {
-///     assert_eq!(name, b"etc/hostname");
+/// assemble(&split[..], |path: &[u8]| {
+///     assert_eq!(path, b"etc/hostname");
 ///     Ok(&b"web\n"[..])
 /// })?
 /// .read_to_string(&mut tar)?;
@@ -109,7 +111,7 @@ impl<R: Read, F: Files> Assemble<R, F> {
                     self.state = State::Segment { bytes: Vec::new(), position: 0 };
                     return Ok(());
                 }
-                let file = self.files.open(&name).map_err(|error| {
+                let file = self.files.open(&clean(&name).0.join(&b'/')).map_err(|error| {
                     TarSplitError::new(TarSplitErrorKind::File, number, "")
                         .about(&name)
                         .because(error)

@@ -83,7 +83,7 @@ impl Tree {
         let whiteout = last.is_some_and(|last| last.starts_with(b".wh."));
         let found = match last {
             Some(_) if !too_long && changes(member.kind) => {
-                self.resolve(&parts, &mut verdict.lost)?
+                self.resolve(&parts, Some(&mut verdict.lost))?
             }
             _ => None,
         };
@@ -96,8 +96,10 @@ impl Tree {
         verdict.listed = first && !verdict.inline;
         let (Some(found), Some(last)) = (found, last) else { return Ok(verdict) };
         if whiteout {
-            if last != b".wh..wh..opq" && self.child(found.directory, &last[4..]).is_some() {
-                self.replace(&found, &last[4..], Node::Other, &mut verdict.lost)?;
+            // What the layer brings itself stays.
+            let name = &last[4..];
+            if !name.starts_with(b".wh.") && self.child(found.directory, name).is_none() {
+                self.replace(&found, name, Node::Other, &mut verdict.lost)?;
             }
             return Ok(verdict);
         }
@@ -111,7 +113,11 @@ impl Tree {
             }
             MemberKind::File if has_payload && !verdict.inline => Node::File(entry),
             MemberKind::Symlink => Node::Symlink(member.link_name.as_slice().into()),
-            MemberKind::HardLink => self.linked(&member.link_name)?,
+            MemberKind::HardLink => match self.linked(&member.link_name)? {
+                Some(node) => node,
+                // Applying fails.
+                None => return Ok(verdict),
+            },
             _ => Node::Other,
         };
         self.replace(&found, last, node, &mut verdict.lost)?;
@@ -130,24 +136,25 @@ impl Tree {
         }
     }
 
-    /// What a hard link makes: another name of a symbolic link is one too.
-    fn linked(&mut self, target: &[u8]) -> io::Result<Node> {
+    /// What a hard link makes, if its target is there: another name of a symbolic link is one too.
+    fn linked(&mut self, target: &[u8]) -> io::Result<Option<Node>> {
         let (mut parts, _) = clean(target);
-        let Some(last) = parts.pop() else { return Ok(Node::Other) };
-        let Some(found) = self.resolve(&parts, &mut Vec::new())? else { return Ok(Node::Other) };
+        let Some(last) = parts.pop() else { return Ok(None) };
+        let Some(found) = self.resolve(&parts, None)? else { return Ok(None) };
         let node = self.child(found.directory, last).map(|node| &self.nodes[node]);
         Ok(match node {
-            Some(Node::Symlink(target)) => Node::Symlink(target.clone()),
-            _ => Node::Other,
+            Some(Node::Symlink(target)) => Some(Node::Symlink(target.clone())),
+            Some(Node::File(_) | Node::Other) => Some(Node::Other),
+            Some(Node::Directory(_)) | None => None,
         })
     }
 
-    /// Goes to a directory, making what is missing and replacing what is none. Nothing if there
-    /// are too many links.
+    /// Goes to a directory. What is missing is made and what is none replaced, if there is a list
+    /// for what gets lost. Nothing if there is none, or if there are too many links.
     fn resolve(
         &mut self,
         parts: &[&[u8]],
-        lost: &mut Vec<(Vec<u8>, u64)>,
+        mut lost: Option<&mut Vec<(Vec<u8>, u64)>>,
     ) -> io::Result<Option<Found>> {
         let mut found = Found { directory: ROOT, path: Vec::new(), through_link: false };
         let mut way: Vec<usize> = Vec::new();
@@ -180,7 +187,12 @@ impl Tree {
             }
             let next = match child {
                 Some(child) if matches!(self.nodes[child], Node::Directory(_)) => child,
-                _ => self.replace(&found, &part, Node::Directory(HashMap::new()), lost)?,
+                _ => match &mut lost {
+                    Some(lost) => {
+                        self.replace(&found, &part, Node::Directory(HashMap::new()), lost)?
+                    }
+                    None => return Ok(None),
+                },
             };
             way.push(found.directory);
             found.directory = next;
@@ -252,7 +264,7 @@ fn changes(kind: MemberKind) -> bool {
 }
 
 /// The parts of a name, without `.` and `..`, and whether it had `..` or a `/` in front.
-fn clean(name: &[u8]) -> (Vec<&[u8]>, bool) {
+pub(super) fn clean(name: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut parts = Vec::new();
     let mut unclean = name.starts_with(b"/");
     for part in name.split(|&byte| byte == b'/') {
@@ -337,7 +349,7 @@ mod tests {
     #[test]
     fn what_replaces_a_directory_loses_its_files() {
         check("0a/b 0a/c/d 2a>x", "fff", &[("a/b", 0), ("a/c/d", 1)]);
-        check("0a/b 5a 0a/.wh.b", "ffs", &[("a/b", 0)]);
+        check("0a/b 5a 0a/.wh.b 0.wh.a 5.wh..wh.a", "ffssf", &[]);
         check("0a 0a/b", "ff", &[("a", 0)]);
         check("0a 5a 0a/b", "f-f", &[("a", 0)]);
     }
