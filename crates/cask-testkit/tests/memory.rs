@@ -97,7 +97,7 @@ async fn every_lie_about_a_blob_is_found_by_who_reads_it() {
         (Some(Lie::Truncated(0)), Some(ErrorKind::SizeMismatch)),
         (Some(Lie::Longer), Some(ErrorKind::SizeMismatch)),
         (Some(Lie::Endless), Some(ErrorKind::SizeMismatch)),
-        (Some(Lie::Missing), Some(ErrorKind::NotFound)),
+        (Some(Lie::Missing), Some(ErrorKind::Missing)),
         (Some(Lie::Breaks), Some(ErrorKind::Network)),
     ] {
         for is_async in [false, true] {

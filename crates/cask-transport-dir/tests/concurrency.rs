@@ -75,7 +75,7 @@ async fn a_reader_sees_the_image_it_opened_to_the_end() {
     assert_eq!(committed.warnings, Vec::<String>::new());
     assert_eq!(files(&path), dir_files(&image(3)));
     let error = read_below(&source, &top).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error:?}");
     assert!(error.to_string().contains("replaced or removed while it was being read"));
     assert!(error.hint().is_some());
 

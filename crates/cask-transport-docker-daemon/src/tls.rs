@@ -39,7 +39,7 @@ fn identity(folder: &Path) -> Result<Option<ClientIdentity>> {
         (Some(certificate), Some(key)) => (certificate, key),
         (None, None) if folder.join("ca.pem").exists() => return Ok(None),
         (None, None) => {
-            return Err(Error::new(ErrorKind::NotFound, "reading", folder.display())
+            return Err(Error::new(ErrorKind::Missing, "reading", folder.display())
                 .with_detail("it has no ca.pem, and no cert.pem with key.pem"));
         }
         (Some(_), None) => return Err(missing(&key_path, "cert.pem")),
@@ -72,6 +72,6 @@ fn malformed(path: &Path, why: String) -> Error {
 }
 
 fn missing(path: &Path, other: &str) -> Error {
-    Error::new(ErrorKind::NotFound, "reading", path.display())
+    Error::new(ErrorKind::Missing, "reading", path.display())
         .with_detail(format!("there is no such file, but its other half, {other}"))
 }

@@ -72,7 +72,7 @@ async fn hostile_archives_are_refused() {
         let expected = match (case.fault, &*case.name) {
             // The other bytes are fewer.
             (Fault::Digest, _) => ErrorKind::SizeMismatch,
-            (_, "layer missing") => ErrorKind::NotFound,
+            (_, "layer missing") => ErrorKind::Missing,
             _ => ErrorKind::Corrupt,
         };
         assert_eq!(error.kind(), expected, "{}: {error:?}", case.name);

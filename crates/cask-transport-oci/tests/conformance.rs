@@ -43,7 +43,7 @@ async fn hostile_layouts_are_refused() {
             }
             Fault::Digest => &[ErrorKind::DigestMismatch],
             Fault::Limit => &[ErrorKind::LimitExceeded],
-            Fault::Missing => &[ErrorKind::NotFound],
+            Fault::Missing => &[ErrorKind::NotFound, ErrorKind::Missing],
             fault => panic!("{}: {fault:?} is new", case.name),
         };
         assert!(expected.contains(&error.kind()), "{}: {error:?}", case.name);

@@ -114,12 +114,12 @@ async fn certificates_that_are_none_are_named() {
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(whole(&error).contains(expected), "{}", whole(&error));
     };
-    check(ErrorKind::NotFound, "it has no ca.pem, and no cert.pem with key.pem").await;
+    check(ErrorKind::Missing, "it has no ca.pem, and no cert.pem with key.pem").await;
     let copy = |name: &str| {
         std::fs::copy(directory.path().join(name), folder.path().join(name)).unwrap();
     };
     copy("cert.pem");
-    check(ErrorKind::NotFound, "key.pem: there is no such file, but its other half, cert.pem")
+    check(ErrorKind::Missing, "key.pem: there is no such file, but its other half, cert.pem")
         .await;
     std::fs::write(folder.path().join("key.pem"), "no key").unwrap();
     check(ErrorKind::Corrupt, "key.pem").await;
