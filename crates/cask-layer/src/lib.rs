@@ -2,6 +2,7 @@
 
 mod apply;
 mod compression;
+mod diff;
 mod error;
 mod export;
 mod hash;
@@ -17,6 +18,9 @@ pub use apply::{
 pub use compression::{
     CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
     compress, decompress, detect_reader,
+};
+pub use diff::{
+    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
 };
 pub use error::{Error, ErrorKind, Limit, Operation};
 pub use export::{ExportError, ExportOptions, Exported, export};

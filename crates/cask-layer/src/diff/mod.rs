@@ -1,0 +1,13 @@
+//! From a tree of files to a tar stream.
+
+mod changes;
+mod error;
+mod header;
+mod options;
+mod tree;
+mod write;
+
+pub use changes::diff_changes;
+pub use error::{DiffError, DiffErrorKind};
+pub use options::{DiffOptions, Diffed, FileTimes};
+pub use tree::{diff_tree, diff_upper};
