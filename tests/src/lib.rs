@@ -8,14 +8,18 @@ mod registry;
 mod relay;
 mod scratch;
 mod served;
+mod store;
 mod tree;
 
 pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
 pub use peer::{has, is_root};
 pub use place::{Identity, Transport, digest, identity, layers};
-pub use program::{Outcome, cargo_built, command, dray, dray_with, run, skopeo, skopeo_with, tool};
+pub use program::{
+    Outcome, cargo_built, cellar_built, command, dray, dray_with, run, skopeo, skopeo_with, tool,
+};
 pub use registry::{Access, PASSWORD, Registry, USER};
 pub use relay::Relay;
 pub use scratch::{Scratch, scratch, session};
 pub use served::Served;
+pub use store::PeerStore;
 pub use tree::{Tree, tree};

@@ -82,31 +82,36 @@ impl std::fmt::Display for Outcome {
 /// # Panics
 /// If it cannot be built.
 pub fn cargo_built() -> &'static Path {
-    static DRAY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match DRAY.get_or_init(build) {
-        Ok(path) => path,
-        Err(message) => panic!("dray cannot be built:\n{message}"),
-    }
+    static DRAY: OnceLock<PathBuf> = OnceLock::new();
+    DRAY.get_or_init(|| built("dray"))
 }
 
-fn build() -> Result<PathBuf, String> {
+/// The built `cellar`.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn cellar_built() -> &'static Path {
+    static CELLAR: OnceLock<PathBuf> = OnceLock::new();
+    CELLAR.get_or_init(|| built("cellar"))
+}
+
+fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
     let target = profile.parent().expect("a profile is in a target directory");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "-q", "-p", "dray", "--target-dir"]).arg(target);
+    cargo.args(["build", "-q", "-p", program, "--target-dir"]).arg(target);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
     let built = cargo.output().expect("cargo runs");
-    if !built.status.success() {
-        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
-    }
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{program} cannot be built:\n{said}");
     // Whoever builds it anew while the tests run does not change what they test.
-    let here = session().join("dray");
-    std::fs::copy(profile.join("dray"), &here).expect("a program can be copied");
-    Ok(here)
+    let here = session().join(program);
+    std::fs::copy(profile.join(program), &here).expect("a program can be copied");
+    here
 }
 
 /// A program with a home and a temporary directory of ours, and without this process's settings.

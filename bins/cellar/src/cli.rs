@@ -78,16 +78,22 @@ pub(crate) enum ImageCommand {
     Inspect(commands::inspect::Arguments),
     #[command(name = "ls", visible_alias = "list")]
     List(commands::list::Arguments),
+    Mount(commands::mount::Arguments),
     Prune(commands::prune::Arguments),
     #[command(name = "rm")]
     Remove(commands::remove::Arguments),
     Tag(commands::tag::Arguments),
     Tree(commands::tree::Arguments),
+    #[command(visible_alias = "umount")]
+    Unmount(commands::unmount::Arguments),
     Untag(commands::untag::Arguments),
 }
 
 /// Manage the store
 #[derive(Debug, Subcommand)]
 pub(crate) enum SystemCommand {
+    Check(commands::check::Arguments),
     Df(commands::disk_usage::Arguments),
+    Info(commands::info::Arguments),
+    Prune(commands::system_prune::Arguments),
 }

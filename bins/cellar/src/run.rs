@@ -74,7 +74,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::System(SystemCommand::Df(arguments)) => {
             commands::disk_usage::run(&arguments, &context).map(done)
         }
-        Command::Info(arguments) => commands::info::run(&arguments, &context).map(done),
+        Command::Image(ImageCommand::Mount(arguments)) => {
+            commands::mount::run(&arguments, &context).map(done)
+        }
+        Command::Image(ImageCommand::Unmount(arguments)) => {
+            commands::unmount::run(&arguments, &context).map(done)
+        }
+        Command::System(SystemCommand::Check(arguments)) => {
+            commands::check::run(&arguments, &context)
+        }
+        Command::System(SystemCommand::Prune(arguments)) => {
+            commands::system_prune::run(&arguments, &context).map(done)
+        }
+        Command::Info(arguments) | Command::System(SystemCommand::Info(arguments)) => {
+            commands::info::run(&arguments, &context).map(done)
+        }
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),

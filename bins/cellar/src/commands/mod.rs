@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod disk_usage;
 pub(crate) mod exists;
@@ -8,9 +9,12 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod mount;
 pub(crate) mod prune;
 pub(crate) mod remove;
+pub(crate) mod system_prune;
 pub(crate) mod tag;
 pub(crate) mod tree;
+pub(crate) mod unmount;
 pub(crate) mod untag;
 pub(crate) mod version;

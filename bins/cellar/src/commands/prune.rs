@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let mut prune = Prune::default();
     prune.all = arguments.all;
     prune.filters = filters.collect::<Result<_, _>>()?;
-    if !arguments.force && !is_meant(arguments.all)? {
+    if !arguments.force && !is_meant(question(arguments.all))? {
         return Ok(());
     }
     let removed = context.images()?.prune(&prune)?;
@@ -39,15 +39,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     output::bytes(lines.as_bytes())
 }
 
-/// Asks.
-fn is_meant(all: bool) -> Result<bool> {
-    let what = match all {
-        true => "images without at least one container associated with them",
-        false => "dangling images",
-    };
-    let question = format!(
-        "WARNING! This command removes all {what}.\nAre you sure you want to continue? [y/N] "
-    );
+fn question(all: bool) -> &'static str {
+    match all {
+        true => {
+            "WARNING! This command removes all images without at least one container associated \
+             with them.\n"
+        }
+        false => "WARNING! This command removes all dangling images.\n",
+    }
+}
+
+/// Asks, after saying what would happen.
+pub(crate) fn is_meant(warning: &str) -> Result<bool> {
+    let question = format!("{warning}Are you sure you want to continue? [y/N] ");
     output::bytes(question.as_bytes())?;
     std::io::stdout().flush()?;
     let mut answer = String::new();

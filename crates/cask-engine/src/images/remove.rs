@@ -26,7 +26,7 @@ pub struct Removal {
 pub struct Removed {
     /// Names that are gone.
     pub untagged: Vec<String>,
-    /// Images that are gone, and on which nothing was built.
+    /// Images that are gone.
     pub deleted: Vec<Id>,
 }
 
@@ -62,12 +62,9 @@ impl Images {
         let mut next = Some((image.clone(), names));
         while let Some((image, names)) = next.take() {
             let parent = relations.parent(&image)?.cloned();
-            let has_children = !relations.children(&image)?.is_empty();
             self.delete(&image, name, removal)?;
             removed.untagged.extend(names);
-            if !has_children {
-                removed.deleted.push(image.id.clone());
-            }
+            removed.deleted.push(image.id.clone());
             relations.forget(&HashSet::from([image.id.clone()]));
             let dangling = |parent: &Image| relations.is_dangling(parent);
             if let Some(parent) = parent.filter(|_| !removal.keep_parents)

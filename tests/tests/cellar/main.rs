@@ -1,0 +1,7 @@
+//! `alias podman=cellar`: the same commands on the same store, side by side.
+
+mod change;
+mod show;
+
+/// What the tests need.
+const TOOLS: [&str; 3] = ["podman", "buildah", "busybox"];
