@@ -67,10 +67,11 @@ fn work(channel: &Channel) -> Result<(), Failure> {
     let Received { plan, root, io, sources } = received;
     // Only the descriptors that the plan came with may reach the process.
     rustix::process::umask(Mode::empty());
+    let isolated = plan.isolation == Isolation::Namespaces;
     let chroot = plan.isolation == Isolation::Chroot;
     let root = if chroot { Source::ByName(root) } else { Source::take(root, true) };
     let sources = take_sources(&plan, sources);
-    if !chroot {
+    if isolated {
         namespaces(channel, &plan)?;
     } else {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -85,7 +86,7 @@ fn work(channel: &Channel) -> Result<(), Failure> {
     };
     // What is held here would keep mounts and pipes alive that the process closes.
     drop((far, root, sources, io));
-    supervise::until_end(channel, near, child, started, chroot)
+    supervise::until_end(channel, near, child, started, &plan)
 }
 
 fn receive(channel: &Channel) -> Result<Received, Failure> {

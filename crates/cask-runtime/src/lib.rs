@@ -3,6 +3,7 @@
 mod cancel;
 mod capability;
 mod channel;
+mod chroot;
 mod error;
 mod executor;
 mod helper;
@@ -13,6 +14,7 @@ mod launch;
 mod limit;
 mod mount;
 mod native;
+mod oci;
 mod plan;
 mod prepare;
 mod report;
@@ -23,6 +25,7 @@ mod wire;
 
 pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
+pub use chroot::ChrootExecutor;
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
@@ -30,6 +33,7 @@ pub use identity::{Identity, LONGEST_USER_FILE_BYTES};
 pub use limit::{Limit, Resource};
 pub use mount::{Mount, MountAccess, MountOptions, MountSource, Propagation};
 pub use native::{NativeExecutor, NativeOptions};
+pub use oci::{OciExecutor, OciOptions};
 pub use report::{ExitReport, ExitStatus, Note, Usage};
 pub use seccomp::Seccomp;
 pub use spec::{

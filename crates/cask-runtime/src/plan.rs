@@ -61,7 +61,18 @@ pub(crate) struct Plan {
     pub(crate) umask: u32,
     pub(crate) init: bool,
     pub(crate) out_of_memory_score: Option<i32>,
+    /// What an external runtime is called with to end what it started, and the directory that is removed then.
+    pub(crate) cleanup: Option<Cleanup>,
 }
+
+/// What is done where an external runtime was killed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cleanup {
+    pub(crate) command: Vec<Vec<u8>>,
+    pub(crate) directory: Vec<u8>,
+}
+
+wire_struct!(Cleanup { command, directory });
 
 wire_struct!(Plan {
     isolation,
@@ -88,6 +99,7 @@ wire_struct!(Plan {
     umask,
     init,
     out_of_memory_score,
+    cleanup,
 });
 
 /// How much the helper sets apart.
@@ -97,9 +109,11 @@ pub(crate) enum Isolation {
     Namespaces,
     /// Another root, and nothing else.
     Chroot,
+    /// Nothing: the command is an external runtime, which sets the process apart by itself.
+    External,
 }
 
-wire_enum!(Isolation { Namespaces, Chroot });
+wire_enum!(Isolation { Namespaces, Chroot, External });
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq)]

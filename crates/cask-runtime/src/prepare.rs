@@ -38,7 +38,10 @@ const LONGEST_HOST_NAME: usize = 64;
 pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> {
     check(spec)?;
     let process = &spec.process;
-    let mut notes = Vec::new();
+    let mut notes = match isolation {
+        Isolation::Chroot => vec![Note::NotIsolated],
+        Isolation::Namespaces | Isolation::External => Vec::new(),
+    };
     let mut descriptors = vec![duplicate(&spec.root)?, input(&spec.io.input)?];
     descriptors.push(output(&spec.io.output, rustix::stdio::stdout())?);
     descriptors.push(output(&spec.io.error, rustix::stdio::stderr())?);
@@ -71,6 +74,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         umask: process.umask,
         init: process.init,
         out_of_memory_score: process.out_of_memory_score.map(i32::from),
+        cleanup: None,
     };
     Ok(Prepared { plan, descriptors, notes })
 }
@@ -79,11 +83,11 @@ fn bytes(text: impl AsRef<OsStr>) -> Vec<u8> {
     text.as_ref().as_bytes().to_vec()
 }
 
-fn refused(subject: impl std::fmt::Display, why: &'static str) -> Error {
+pub(crate) fn refused(subject: impl std::fmt::Display, why: &'static str) -> Error {
     Error::new(ErrorKind::InvalidSpec, "prepare", subject).with_detail(why)
 }
 
-fn check(spec: &RunSpec) -> Result<()> {
+pub(crate) fn check(spec: &RunSpec) -> Result<()> {
     let process = &spec.process;
     let Some(command) = process.arguments.first() else {
         return Err(refused("the command", "there is none"));

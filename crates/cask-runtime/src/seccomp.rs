@@ -83,7 +83,6 @@ pub(crate) fn default_program(capabilities: CapabilitySet) -> Vec<Instruction> {
 const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// The names of the calls that the default profile allows whatever their arguments are.
-#[expect(dead_code, reason = "external runtimes, which use it, are being written")]
 pub(crate) fn allowed_names(capabilities: CapabilitySet) -> impl Iterator<Item = &'static str> {
     let allowed = move |rule| match rule {
         Rule::Allow => true,
@@ -95,7 +94,6 @@ pub(crate) fn allowed_names(capabilities: CapabilitySet) -> impl Iterator<Item =
 }
 
 /// The names of the calls that the default profile refuses with `EPERM`.
-#[expect(dead_code, reason = "external runtimes, which use it, are being written")]
 pub(crate) fn refused_names(capabilities: CapabilitySet) -> impl Iterator<Item = &'static str> {
     let refused = move |rule| match rule {
         Rule::Refuse => true,
@@ -106,7 +104,6 @@ pub(crate) fn refused_names(capabilities: CapabilitySet) -> impl Iterator<Item =
 }
 
 /// The values of the first argument of `personality` that the default profile allows.
-#[expect(dead_code, reason = "external runtimes, which use it, are being written")]
 pub(crate) fn allowed_personalities() -> [u32; 5] {
     PERSONALITIES
 }

@@ -120,6 +120,34 @@ pub(super) fn set_up(
     enter(root.as_fd())
 }
 
+/// Mounts the root on the plan's directory and every source on its target: paths of this machine, made for it.
+pub(super) fn lay_out(plan: &Plan, root: Source, sources: Vec<Source>) -> Result<(), Failure> {
+    let propagation = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", propagation)
+        .map_err(|error| Failure::io(error, "make private", "/"))?;
+    let mounts =
+        plan.mounts.iter().map(|mount| (&mount.target, mount.recursive, mount.propagation));
+    let all = std::iter::once((&plan.directory, true, Propagation::Private)).chain(mounts);
+    for ((path, recursive, propagation), source) in all.zip(std::iter::once(root).chain(sources)) {
+        let shown = String::from_utf8_lossy(path);
+        let tree = source.detached(recursive, &shown)?;
+        sys::mount_setattr(tree.as_fd(), true, 0, kernel_propagation(propagation))
+            .map_err(|error| Failure::io(error, "make private", &shown))?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(tree, "", CWD, OsStr::from_bytes(path), flags)
+            .map_err(|error| Failure::io(error, "mount on", &shown))?;
+    }
+    Ok(())
+}
+
+fn kernel_propagation(propagation: Propagation) -> u64 {
+    match propagation {
+        Propagation::Private => libc::MS_PRIVATE,
+        Propagation::Slave => libc::MS_SLAVE,
+        Propagation::DangerShared => libc::MS_SHARED,
+    }
+}
+
 /// Makes `root` the root of the namespace and leaves nothing else in it.
 fn enter(root: BorrowedFd<'_>) -> Result<(), Failure> {
     let failed = |error| Failure::io(error, "make the root filesystem", "the root");
@@ -241,11 +269,7 @@ fn prepare(plan: &Plan, sources: Vec<Source>, scratch: &Scratch) -> Result<Vec<O
                 _ => return Err(missing()),
             },
         };
-        let propagation = match mount.propagation {
-            Propagation::Private => libc::MS_PRIVATE,
-            Propagation::Slave => libc::MS_SLAVE,
-            Propagation::DangerShared => libc::MS_SHARED,
-        };
+        let propagation = kernel_propagation(mount.propagation);
         sys::mount_setattr(tree.as_fd(), true, u64::from(mount.attributes), propagation)
             .map_err(|error| Failure::io(error, "set the options of the mount on", &shown))?;
         trees.push(tree);

@@ -56,7 +56,9 @@ fn prepare(
         Isolation::Namespaces => sys::unshare(UnshareFlags::NEWNS)
             .map_err(|error| Failure::io(error, "make", "a mount namespace"))
             .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs)),
-        Isolation::Chroot => change_root(root),
+        // Where nothing is mounted, this is only reachable before.
+        Isolation::Chroot => out_of_memory(plan).and_then(|()| change_root(root)),
+        Isolation::External => return external(plan, root, sources, io),
     };
     for Stub { parent, made } in stubs {
         helper
@@ -66,12 +68,31 @@ fn prepare(
     mounted?;
     connect(io)?;
     limits(&plan.limits, helper)?;
-    out_of_memory(plan)?;
+    if plan.isolation == Isolation::Namespaces {
+        out_of_memory(plan)?;
+    }
     directory(&plan.directory)?;
     privileges(plan, helper)?;
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
     // After the change of user, which clears it.
     die_with_helper()?;
+    sys::reset_signals();
+    sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
+}
+
+/// Puts what is open where the runtime is told that it is; it does everything else by itself.
+fn external(
+    plan: &Plan,
+    root: Source,
+    sources: Vec<Source>,
+    io: [OwnedFd; 3],
+) -> Result<(), Failure> {
+    sys::unshare(UnshareFlags::NEWNS).map_err(|error| {
+        Failure::io(error, "make", "a mount namespace")
+            .with_hint("external runtimes need root here, of the machine or of a user namespace")
+    })?;
+    mounts::lay_out(plan, root, sources)?;
+    connect(io)?;
     sys::reset_signals();
     sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
 }

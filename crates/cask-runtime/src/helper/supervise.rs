@@ -1,6 +1,9 @@
 //! Watching the process and whoever asked for it, until nothing is left.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -8,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::target::{Made, Stub};
 use crate::channel::Channel;
-use crate::plan::{Ended, Failure, message};
+use crate::plan::{Cleanup, Ended, Failure, Isolation, Plan, message};
 use crate::sys::{self, Waited};
 use crate::wire::Wire;
 
@@ -19,9 +22,10 @@ pub(super) fn until_end(
     init: Channel,
     child: Pid,
     started: Instant,
-    chroot: bool,
+    plan: &Plan,
 ) -> Result<(), Failure> {
-    let mut watch = Watch { executor, init: Some(init), stubs: Vec::new(), failed: false };
+    let mut watch =
+        Watch { executor, init: Some(init), stubs: Vec::new(), failed: false, killed: false };
     let watched =
         pidfd_open(child, PidfdFlags::empty()).and_then(|process| watch.wait(child, &process));
     let ended = match watched {
@@ -32,7 +36,10 @@ pub(super) fn until_end(
             sys::wait4(child).and(Err(error.into()))
         }
     };
-    if chroot {
+    if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed) {
+        clean_up(cleanup);
+    }
+    if plan.isolation != Isolation::Namespaces {
         end_orphans();
     }
     let wall = started.elapsed();
@@ -54,6 +61,8 @@ struct Watch<'a> {
     init: Option<Channel>,
     stubs: Vec<Stub>,
     failed: bool,
+    /// The executor gave up, or is gone.
+    killed: bool,
 }
 
 impl Watch<'_> {
@@ -61,10 +70,9 @@ impl Watch<'_> {
     fn wait(&mut self, child: Pid, process: &OwnedFd) -> rustix::io::Result<()> {
         // Should something kill the helper alone, the executor can still kill the process.
         let _ = self.executor.send(message::PROCESS, &[], &[process.as_fd()]);
-        let mut kill = false;
         loop {
             let nothing = PollFlags::empty();
-            let watched = if kill { nothing } else { PollFlags::IN };
+            let watched = if self.killed { nothing } else { PollFlags::IN };
             let mut places = vec![
                 PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(self.executor.as_fd(), watched),
@@ -72,7 +80,7 @@ impl Watch<'_> {
             places.extend(
                 self.init.iter().map(|init| PollFd::from_borrowed_fd(init.as_fd(), PollFlags::IN)),
             );
-            if kill {
+            if self.killed {
                 // A closed socket is always ready: it has nothing more to say.
                 places.remove(1);
             }
@@ -88,9 +96,9 @@ impl Watch<'_> {
             if self.init.is_some() && ready.last() == Some(&true) {
                 self.hear()?;
             }
-            if !kill && ready[1] {
+            if !self.killed && ready[1] {
                 // The executor says nothing after its plan: it gave up, or was killed.
-                kill = true;
+                self.killed = true;
                 kill_process(child, Signal::KILL)?;
             }
         }
@@ -124,7 +132,23 @@ impl Watch<'_> {
     }
 }
 
-/// Kills every process that the one in the chroot left behind; orphans are children of the helper.
+/// Has an external runtime end what it started, and removes what was written for it.
+fn clean_up(cleanup: &Cleanup) {
+    let words = cleanup.command.iter().map(|word| OsStr::from_bytes(word));
+    let mut words = words.collect::<Vec<_>>().into_iter();
+    let Some(program) = words.next() else { return };
+    // There is nobody left to tell what failed; the orphans are killed in any case.
+    let _ = Command::new(program)
+        .args(words)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let _ = std::fs::remove_dir_all(OsStr::from_bytes(&cleanup.directory));
+}
+
+/// Kills every process that was left behind; orphans are children of the helper.
 fn end_orphans() {
     loop {
         let orphans = super::children(rustix::process::getpid());

@@ -26,7 +26,6 @@ pub(crate) enum Rule {
 /// One call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
-    #[allow(dead_code, reason = "external runtimes, which use it, are being written")]
     pub(crate) name: &'static str,
     pub(crate) rule: Rule,
     /// On x86-64, i386, aarch64 and arm.

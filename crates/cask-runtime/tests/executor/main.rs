@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 #![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 
+mod backends;
 mod basics;
 mod boundary;
 mod concurrency;

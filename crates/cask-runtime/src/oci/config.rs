@@ -1,0 +1,253 @@
+//! `config.json`.
+//!
+//! Source: OCI runtime specification 1.0.2, config.md and config-linux.md.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::text;
+use crate::capability::{Capability, CapabilitySet};
+use crate::error::Result;
+use crate::limit::{Limit, deduplicate};
+use crate::mount::{Mount, MountSource, Propagation};
+use crate::report::Note;
+use crate::seccomp::{self, Seccomp};
+use crate::spec::{IdRange, Network, RunSpec, UserNamespace};
+
+/// The version to write: what the runtime's `features` allow, but not more than is needed.
+///
+/// Nothing that is written here is newer than `oldest`, so that is what every runtime gets which does not insist on
+/// more.
+pub(super) fn version(features: &str, oldest: &str) -> String {
+    let features: Value = serde_json::from_str(features).unwrap_or_default();
+    let least = features["ociVersionMin"].as_str().filter(|least| newer(least, oldest));
+    least.unwrap_or(oldest).to_owned()
+}
+
+fn newer(version: &str, than: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u32> {
+        let plain = version.split(['-', '+']).next().unwrap_or_default();
+        plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    numbers(version) > numbers(than)
+}
+
+/// The text of the configuration, and what differs from `spec`.
+pub(super) fn write(
+    spec: &RunSpec,
+    version: &str,
+    root: &Path,
+    files: &[PathBuf],
+) -> Result<(String, Vec<Note>)> {
+    let (limits, notes) = lowered(&spec.process.limits);
+    let mut mounts = if spec.files.standard { standard(spec) } else { Vec::new() };
+    for (mount, file) in spec.files.mounts.iter().zip(files) {
+        mounts.push(one_mount(mount, file)?);
+    }
+    let mut config = json!({
+        "ociVersion": version,
+        "process": process(spec, &limits)?,
+        "root": { "path": text(root, "the root")?, "readonly": spec.files.read_only_root },
+        "mounts": mounts,
+        "linux": linux(spec)?,
+    });
+    if let Some(name) = &spec.hostname {
+        config["hostname"] = text(name, "the host name")?.into();
+    }
+    Ok((format!("{config:#}"), notes))
+}
+
+/// Limits that this process may give. Unlike the native executor, runtimes fail at the first that is too high.
+fn lowered(limits: &[Limit]) -> (Vec<Limit>, Vec<Note>) {
+    let free = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE));
+    let mut notes = Vec::new();
+    let mut lower = |limit: Limit| {
+        let own = rustix::process::getrlimit(limit.resource.kernel()).maximum;
+        let most = own.unwrap_or(Limit::INFINITY);
+        if free || limit.hard <= most {
+            return limit;
+        }
+        let Limit { resource, hard: asked, .. } = limit;
+        notes.push(Note::LimitLowered { resource, asked, given: most });
+        Limit { resource, soft: limit.soft.min(most), hard: most }
+    };
+    let limits = deduplicate(limits).into_iter().map(&mut lower).collect();
+    (limits, notes)
+}
+
+fn process(spec: &RunSpec, limits: &[Limit]) -> Result<Value> {
+    let process = &spec.process;
+    let arguments = process.arguments.iter().map(|argument| text(argument, "the argument"));
+    let environment = crate::prepare::environment(spec)
+        .into_iter()
+        .map(|entry| text(OsStr::from_bytes(&entry), "the environment"));
+    let names = |set: CapabilitySet| set.iter().map(Capability::name).collect::<Vec<_>>();
+    let given = names(spec.privileges.capabilities);
+    let effective = if process.identity.uid == 0 { given.clone() } else { Vec::new() };
+    let limit = |limit: &Limit| json!({ "type": limit.resource.name(), "soft": limit.soft, "hard": limit.hard });
+    let mut value = json!({
+        "terminal": false,
+        "user": {
+            "uid": process.identity.uid,
+            "gid": process.identity.gid,
+            "umask": process.umask,
+        },
+        "args": arguments.collect::<Result<Vec<_>>>()?,
+        "env": environment.collect::<Result<Vec<_>>>()?,
+        "cwd": text(&process.directory, "the working directory")?,
+        "capabilities": {
+            "bounding": given,
+            "effective": effective,
+            "permitted": effective,
+        },
+        "rlimits": limits.iter().map(limit).collect::<Vec<_>>(),
+        "noNewPrivileges": spec.privileges.no_new_privileges,
+    });
+    let single = matches!(&spec.users, UserNamespace::Map(maps) if maps.is_single());
+    if !single {
+        value["user"]["additionalGids"] = process.identity.all_groups().into();
+    }
+    if let Some(score) = process.out_of_memory_score {
+        value["oomScoreAdj"] = score.into();
+    }
+    Ok(value)
+}
+
+fn standard(spec: &RunSpec) -> Vec<Value> {
+    let closed = ["nosuid", "noexec", "nodev"];
+    let mount = |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
+    let size = format!("size={}", spec.files.shared_memory_bytes);
+    let has_terminals = match &spec.users {
+        UserNamespace::Inherit => true,
+        UserNamespace::Map(maps) => {
+            maps.gids.iter().any(|range| (range.inside..range.inside + range.count).contains(&5))
+        }
+    };
+    let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    terminals.extend(has_terminals.then_some("gid=5"));
+    vec![
+        mount("proc", "/proc", &closed),
+        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
+        mount("devpts", "/dev/pts", &terminals),
+        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]),
+        mount("mqueue", "/dev/mqueue", &closed),
+    ]
+}
+
+fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
+    let access = mount.options.access;
+    let mut options: Vec<String> = Vec::new();
+    let mut option = |holds: bool, name: &str| options.extend(holds.then(|| name.to_owned()));
+    option(access.read_only, "ro");
+    option(access.no_setuid, "nosuid");
+    option(access.no_devices, "nodev");
+    option(access.no_execute, "noexec");
+    option(mount.options.propagation == Propagation::Private, "rprivate");
+    option(mount.options.propagation == Propagation::Slave, "rslave");
+    option(mount.options.propagation == Propagation::DangerShared, "rshared");
+    let (kind, source) = match &mount.source {
+        MountSource::Bind(_) => {
+            options.push(if mount.options.recursive { "rbind" } else { "bind" }.to_owned());
+            ("bind", text(file, "the directory of bundles")?)
+        }
+        MountSource::Content { .. } => {
+            options.push("bind".to_owned());
+            ("bind", text(file, "the directory of bundles")?)
+        }
+        MountSource::Memory { size_bytes, mode } => {
+            options.push(format!("mode={mode:o}"));
+            options.extend(size_bytes.map(|size| format!("size={size}")));
+            ("tmpfs", "tmpfs".to_owned())
+        }
+    };
+    let target = text(&mount.target, "the mount on")?;
+    Ok(json!({ "destination": target, "type": kind, "source": source, "options": options }))
+}
+
+fn linux(spec: &RunSpec) -> Result<Value> {
+    let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
+    namespaces.extend((spec.network == Network::None).then_some("network"));
+    let paths = |paths: &[PathBuf]| -> Result<Vec<String>> {
+        paths.iter().map(|path| text(path, "the path")).collect()
+    };
+    let mut linux = json!({
+        "maskedPaths": paths(&spec.files.masked)?,
+        "readonlyPaths": paths(&spec.files.read_only)?,
+    });
+    if let UserNamespace::Map(maps) = &spec.users {
+        namespaces.push("user");
+        let ranges = |ranges: &[IdRange]| -> Vec<Value> {
+            let range = |range: &IdRange| json!({ "containerID": range.inside, "hostID": range.outside, "size": range.count });
+            ranges.iter().map(range).collect()
+        };
+        linux["uidMappings"] = ranges(&maps.uids).into();
+        linux["gidMappings"] = ranges(&maps.gids).into();
+    }
+    let namespaces = namespaces.into_iter().map(|kind| json!({ "type": kind }));
+    linux["namespaces"] = namespaces.collect::<Vec<_>>().into();
+    if spec.privileges.seccomp == Seccomp::Default {
+        linux["seccomp"] = profile(spec.privileges.capabilities);
+    }
+    Ok(linux)
+}
+
+/// The default profile by the names of calls.
+fn profile(capabilities: CapabilitySet) -> Value {
+    let allowed: Vec<_> = seccomp::allowed_names(capabilities).collect();
+    let refused: Vec<_> = seccomp::refused_names(capabilities).collect();
+    let mut rules = vec![
+        json!({ "names": allowed, "action": "SCMP_ACT_ALLOW" }),
+        json!({ "names": refused, "action": "SCMP_ACT_ERRNO", "errnoRet": 1 }),
+    ];
+    let condition =
+        |index: u32, value: u32, how: &str| json!({ "index": index, "value": value, "op": how });
+    for personality in seccomp::allowed_personalities() {
+        rules.push(json!({
+            "names": ["personality"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [condition(0, personality, "SCMP_CMP_EQ")],
+        }));
+    }
+    if !capabilities.contains(Capability::AuditWrite) {
+        // Any domain but netlink, or any protocol but the audit one.
+        for (index, value) in [(0, 16), (2, 9)] {
+            rules.push(json!({
+                "names": ["socket"],
+                "action": "SCMP_ACT_ALLOW",
+                "args": [condition(index, value, "SCMP_CMP_NE")],
+            }));
+        }
+    }
+    let architectures = if cfg!(target_arch = "x86_64") {
+        ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    } else {
+        ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
+    };
+    json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": 38,
+        "architectures": architectures,
+        "syscalls": rules,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_oldest_that_the_runtime_takes() {
+        let check = |features: &str, expected: &str| {
+            assert_eq!(version(features, "1.0.2"), expected, "{features}");
+        };
+        check("", "1.0.2");
+        check("{}", "1.0.2");
+        check(r#"{"ociVersionMin":"1.0.0","ociVersionMax":"1.2.0"}"#, "1.0.2");
+        check(r#"{"ociVersionMin":"1.1.0-rc.1"}"#, "1.1.0-rc.1");
+    }
+}
