@@ -48,7 +48,9 @@ impl DockerTransaction {
     }
 
     async fn answer(&self, blob: &BlobSpec) -> Result<Have> {
-        let Some(Measured { digest, size }) = &blob.measured else { return Ok(Have::Missing) };
+        let Some(Measured { digest, size }) = &blob.measured else {
+            return self.compressed_before(&blob.kind).await;
+        };
         // Mounting answers whether the blob is here, too.
         if let Some(from) = self.uploads.places(digest).await.first() {
             return Ok(Have::Mountable { from: from.to_string() });
@@ -65,6 +67,18 @@ impl DockerTransaction {
             (None, Some(from)) => Ok(Have::Mountable { from: from.to_string() }),
             _ => self.kept_upload(digest, *size).await,
         }
+    }
+
+    /// A layer that is to be compressed, if the repository has what came of it another time.
+    async fn compressed_before(&self, kind: &BlobKind) -> Result<Have> {
+        let BlobKind::Layer { diff_id: Some(diff_id) } = kind else { return Ok(Have::Missing) };
+        for form in self.uploads.forms(diff_id).await {
+            let found = self.place.repository.blob_size(&form.digest).await.map_err(of_registry)?;
+            if found == Some(form.size) {
+                return Ok(Have::Equivalent(Box::new(form)));
+            }
+        }
+        Ok(Have::Missing)
     }
 
     /// What an earlier process has sent of a blob.
@@ -136,11 +150,17 @@ impl Transaction for DockerTransaction {
     async fn write_blob(&self, blob: &BlobSpec, body: BlobBody) -> Result<Measured> {
         let repository = &self.place.repository;
         let size = blob.measured.as_ref().map(|measured| measured.size);
-        let upload = Arc::new(Upload { body, size });
+        let upload = Arc::new(Upload::new(body, size));
         let mut options = UploadOptions::default();
         let Some(measured) = &blob.measured else {
-            let written = repository.upload_stream(upload, options).await.map_err(of_registry)?;
-            return Ok(Measured { digest: written.digest, size: written.size_bytes });
+            let sent = Arc::clone(&upload);
+            let written = repository.upload_stream(sent, options).await.map_err(of_registry)?;
+            let measured = Measured { digest: written.digest, size: written.size_bytes };
+            self.uploads.saw(&measured.digest, measured.size);
+            if let Some((diff_id, compression)) = upload.unpacked.get() {
+                self.uploads.compressed(diff_id, *compression, &measured);
+            }
+            return Ok(measured);
         };
         let Measured { digest, size } = measured;
         let kept = self.uploads.kept(digest, *size).await;

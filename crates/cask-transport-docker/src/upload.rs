@@ -1,7 +1,10 @@
 //! A blob's body as what a registry is sent.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use bytes::Bytes;
+use cask_image::{Digest, LayerCompression};
 use cask_registry::{BodyStream, BoxError, UploadBody};
 use cask_transport::{BlobBody, BlobReader};
 use futures_util::stream;
@@ -11,6 +14,14 @@ pub(crate) struct Upload {
     pub(crate) body: BlobBody,
     /// How many bytes there will be, where that is known.
     pub(crate) size: Option<u64>,
+    /// The plain layer that the bytes are, compressed; known once they were opened.
+    pub(crate) unpacked: OnceLock<(Digest, LayerCompression)>,
+}
+
+impl Upload {
+    pub(crate) fn new(body: BlobBody, size: Option<u64>) -> Self {
+        Self { body, size, unpacked: OnceLock::new() }
+    }
 }
 
 #[async_trait]
@@ -21,6 +32,10 @@ impl UploadBody for Upload {
 
     async fn open(&self, offset: u64) -> Result<BodyStream, BoxError> {
         let reader = self.body.open().await?;
+        if let Some(unpacked) = reader.unpacked() {
+            // Opening again finds the same.
+            let _ = self.unpacked.set(unpacked.clone());
+        }
         let state = Reading { reader, skip: offset, held: None };
         Ok(Box::pin(stream::try_unfold(state, Reading::next)))
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use cask_image::{Descriptor, LayerCompression, MediaType};
 use cask_reference::{Digest, Repository as RepositoryName};
 use cask_registry::{SessionSink, UploadSession};
-use cask_transfer::{Hint, KeptUpload, Transfers};
-use cask_transport::blocking;
+use cask_transfer::{Compressed, Hint, KeptUpload, Transfers};
+use cask_transport::{Measured, blocking};
 
 use crate::kept::UNREMEMBERED_BYTES;
 
@@ -14,6 +15,10 @@ const LEAST_BYTES: u64 = 4 << 20;
 
 /// The most repositories that are asked for a blob.
 const MOST_PLACES: usize = 3;
+
+/// What hints call the ways to compress.
+const COMPRESSIONS: [(LayerCompression, &str); 2] =
+    [(LayerCompression::Gzip, "gzip"), (LayerCompression::Zstd, "zstd")];
 
 /// What uploads to one repository leave behind, and find.
 pub(crate) struct Uploads {
@@ -40,6 +45,32 @@ impl Uploads {
         }
         found.truncate(MOST_PLACES);
         found
+    }
+
+    /// What a plain layer was before, compressed.
+    pub(crate) async fn forms(&self, diff_id: &Digest) -> Vec<Descriptor> {
+        let diff_id = diff_id.clone();
+        let known = self.ask(move |known| known.compressed(&diff_id)).await.unwrap_or_default();
+        let forms = known.into_iter().filter_map(|Compressed { digest, size, by }| {
+            let (compression, _) = COMPRESSIONS.iter().find(|(_, name)| *name == by)?;
+            Some(Descriptor::new(MediaType::OciLayer(*compression), digest, size))
+        });
+        forms.take(MOST_PLACES).collect()
+    }
+
+    /// Notes what a plain layer is, compressed.
+    pub(crate) fn compressed(
+        &self,
+        diff_id: &Digest,
+        compression: LayerCompression,
+        measured: &Measured,
+    ) {
+        let Some((_, by)) = COMPRESSIONS.iter().find(|(known, _)| *known == compression) else {
+            return;
+        };
+        let Measured { digest, size } = measured.clone();
+        let compressed = Compressed { digest, size, by: (*by).to_owned() };
+        self.note(Hint::Form { diff_id: diff_id.clone(), compressed });
     }
 
     /// The upload of a blob that an earlier process began, or that may be begun.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cask_image::{Descriptor, Hasher, MediaType};
+use cask_image::{Descriptor, Hasher, LayerCompression, MediaType};
 use cask_reference::{Algorithm, Digest};
 use cask_registry::{Client, ClientOptions, HostSettings};
 use cask_testkit::conformance::{self, Place};
@@ -46,7 +46,7 @@ impl Body for Whole {
 fn spec(bytes: &[u8]) -> BlobSpec {
     let digest = Hasher::digest(Algorithm::Sha256, bytes);
     let measured = Some(Measured { digest, size: bytes.len() as u64 });
-    let media_type = MediaType::OciLayer(cask_image::LayerCompression::Gzip);
+    let media_type = MediaType::OciLayer(LayerCompression::Gzip);
     BlobSpec { kind: BlobKind::Layer { diff_id: None }, media_type, measured }
 }
 
@@ -154,6 +154,49 @@ async fn a_wrong_hint_costs_a_question_and_is_forgotten() {
     let have = write(kept.path(), &registry, "d/next", &bytes).await;
     assert_eq!(have, Have::Mountable { from: format!("{}/c/true", registry.host()) });
     assert_eq!(asked(&registry), ["POST 201"]);
+}
+
+/// A layer that is compressed on the way.
+struct Compressed(Vec<u8>, Digest);
+
+#[async_trait]
+impl Body for Compressed {
+    async fn open(&self) -> Result<BlobReader> {
+        let reader = BlobReader::measured(Cursor::new(self.0.clone()), Algorithm::Sha256);
+        Ok(reader.with_unpacked(self.1.clone(), LayerCompression::Gzip))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_was_compressed_once_is_not_compressed_again() {
+    let registry = Registry::start().await;
+    let kept = tempfile::tempdir().unwrap();
+    let (bytes, diff_id) = (random_bytes(9, 100_000), digest(b"the plain layer"));
+    let kind = BlobKind::Layer { diff_id: Some(diff_id.clone()) };
+    let media_type = MediaType::OciLayer(LayerCompression::None);
+    let made = BlobSpec { kind, media_type, measured: None };
+    let ask = async |repository: &str| {
+        let transaction = begin(kept.path(), &registry, repository).await;
+        transaction.have(std::slice::from_ref(&made)).await.unwrap().remove(0)
+    };
+    assert_eq!(ask("a/one").await, Have::Missing);
+    let transaction = begin(kept.path(), &registry, "a/one").await;
+    let body: BlobBody = Arc::new(Compressed(bytes.clone(), diff_id));
+    let measured = transaction.write_blob(&made, body).await.unwrap();
+    drop(transaction);
+    let gzip = MediaType::OciLayer(LayerCompression::Gzip);
+    let form = Descriptor::new(gzip, measured.digest, measured.size);
+    assert_eq!(ask("a/one").await, Have::Equivalent(Box::new(form)));
+    // Elsewhere it is not, and nobody is told that it is.
+    assert_eq!(ask("b/two").await, Have::Missing);
+    // What nobody has compared is not remembered.
+    let mut other = made.clone();
+    other.kind = BlobKind::Layer { diff_id: Some(digest(b"another layer")) };
+    let transaction = begin(kept.path(), &registry, "a/one").await;
+    transaction.write_blob(&other, Arc::new(Whole(bytes))).await.unwrap();
+    drop(transaction);
+    let transaction = begin(kept.path(), &registry, "a/one").await;
+    assert_eq!(transaction.have(&[other]).await.unwrap(), [Have::Missing]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use cask_transport::{
 
 use super::compressing::compressing;
 use super::errors::{LayerErrors, layer_error};
-use super::{Progress, Target};
+use super::{Progress, Target, layer_compression};
 
 /// A blob of the source, unchanged.
 pub(crate) struct PlainBody {
@@ -143,7 +143,12 @@ impl Work {
                 let compressed =
                     compressing(plain, compression, level, self.threads).map_err(fail)?;
                 let read = LayerErrors { read: compressed, layer: layer.clone() };
-                Ok((BlobReader::measured(read, Algorithm::Sha256), compression))
+                let reader = BlobReader::measured(read, Algorithm::Sha256);
+                let reader = match self.diff_id {
+                    Some(diff_id) => reader.with_unpacked(diff_id, layer_compression(compression)),
+                    None => reader,
+                };
+                Ok((reader, compression))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use cask_image::{Algorithm, Hasher};
+use cask_image::{Algorithm, Digest, Hasher, LayerCompression};
 
 use super::check::Check;
 use super::read::{BlobRead, SyncSource};
@@ -19,18 +19,43 @@ pub struct BlobReader {
     check: Check,
     /// Passed the check and was not given away yet.
     pending: Bytes,
+    unpacks_to: Option<(Digest, LayerCompression)>,
 }
 
 impl BlobReader {
     pub(crate) fn verified(blob: UnverifiedBlob, expected: Measured, prefix: Hasher) -> Self {
-        Self { bytes: blob.0, check: Check::new(prefix, Some(expected)), pending: Bytes::new() }
+        Self {
+            bytes: blob.0,
+            check: Check::new(prefix, Some(expected)),
+            pending: Bytes::new(),
+            unpacks_to: None,
+        }
     }
 
     /// Wraps bytes that are made on the way, such as a layer that is being compressed. Their
     /// digest is computed.
     pub fn measured(read: impl Read + Send + 'static, algorithm: Algorithm) -> Self {
         let check = Check::new(Hasher::new(algorithm), None);
-        Self { bytes: Bytestream::Read(Box::new(read)), check, pending: Bytes::new() }
+        Self {
+            bytes: Bytestream::Read(Box::new(read)),
+            check,
+            pending: Bytes::new(),
+            unpacks_to: None,
+        }
+    }
+
+    /// Says that the bytes are a plain layer, compressed: whoever reads them to the end without an
+    /// error may rely on it. Only for who has compared the digest of the plain layer.
+    #[must_use]
+    pub fn with_unpacked(mut self, diff_id: Digest, compression: LayerCompression) -> Self {
+        self.unpacks_to = Some((diff_id, compression));
+        self
+    }
+
+    /// The digest of the plain layer that the bytes are, compressed, and how they are; where that
+    /// is known.
+    pub fn unpacked(&self) -> Option<&(Digest, LayerCompression)> {
+        self.unpacks_to.as_ref()
     }
 
     /// Has a function told of how many bytes were read, chunk by chunk; those that
