@@ -124,6 +124,11 @@ impl Error {
         self.0.detail.as_deref()
     }
 
+    /// The error beneath, for who says the same in other words.
+    pub fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        self.0.source
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()

@@ -52,6 +52,23 @@ impl ImageRecord {
         self.digest.iter().chain(manifests.map(|(_, digest)| digest)).collect()
     }
 
+    /// The sizes in bytes of the signatures of a manifest, one behind the other in its file.
+    ///
+    /// Source: containers/image, `storage_src.go`, `signature-sizes` and `signatures-sizes`.
+    pub fn signature_sizes(&self, manifest: &Digest) -> Vec<u64> {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Metadata {
+            #[serde(rename = "signature-sizes")]
+            of_image: Vec<u64>,
+            #[serde(rename = "signatures-sizes")]
+            of_manifests: BTreeMap<String, Vec<u64>>,
+        }
+        let metadata: Metadata = serde_json::from_str(&self.metadata).unwrap_or_default();
+        let own = metadata.of_manifests.get(manifest.as_str()).cloned();
+        own.unwrap_or(metadata.of_image)
+    }
+
     /// Puts a name in front of the names history.
     pub(crate) fn remember_name(&mut self, name: &str) {
         self.names_history.retain(|old| old != name);
