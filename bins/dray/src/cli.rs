@@ -1,5 +1,6 @@
 //! The arguments as typed.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use cask_program::duration::GoDuration;
@@ -60,6 +61,12 @@ pub(crate) struct GlobalArguments {
     /// Wait so long between two tries, such as 2s [default: 1s, then twice as long each time]
     #[arg(long, global = true, value_name = "DURATION")]
     pub(crate) retry_delay: Option<GoDuration>,
+    /// Let at most so many requests to a registry wait at once [default: 32]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) requests_at_once: Option<NonZeroUsize>,
+    /// Begin at most so many requests to a registry within a second [default: as many as there are]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) requests_per_second: Option<NonZeroU32>,
     /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub(crate) tmpdir: Option<PathBuf>,
@@ -84,6 +91,8 @@ impl GlobalArguments {
         settings.registries_conf.clone_from(&self.registries_conf);
         settings.retry.times = self.retry_times;
         settings.retry.delay = duration(self.retry_delay);
+        settings.limits.at_once = self.requests_at_once;
+        settings.limits.per_second = self.requests_per_second;
         settings.temporary_directory.clone_from(&self.tmpdir);
         settings
     }

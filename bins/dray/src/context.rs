@@ -10,6 +10,7 @@ use cask_program::settings::Settings;
 use cask_program::{policy, transports};
 
 use crate::cli::GlobalArguments;
+use crate::options::place::PlaceArguments;
 
 /// The arguments that every command has, and what follows from them.
 pub(crate) struct Context {
@@ -33,6 +34,15 @@ impl Context {
     pub(crate) async fn transports(&self, access: &OneArguments) -> Result<Transports> {
         let access = access.resolve(&self.settings).await?;
         Ok(transports::with_access(&access, &self.settings))
+    }
+
+    /// The transports, by what the arguments say of the one place.
+    pub(crate) async fn transports_of(&self, place: &PlaceArguments) -> Result<Transports> {
+        let mut options = transports::options(&self.settings, place.shared_blob_dir.as_deref());
+        transports::set_daemon(&mut options, "--daemon-host", place.daemon_host.as_deref())?;
+        let access = place.access.resolve(&self.settings).await?;
+        transports::set_access(&mut options, &access, &self.settings);
+        Ok(cask::transports(&options))
     }
 
     /// The signature policy.

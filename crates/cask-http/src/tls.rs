@@ -1,7 +1,7 @@
 //! Whom to trust, and as whom to appear.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -21,8 +21,8 @@ use crate::Origin;
 /// The certificate authorities that the system trusts, read when they are first needed and then
 /// shared by all clones.
 ///
-/// By default they are read where OpenSSL would read them, which `SSL_CERT_FILE` and `SSL_CERT_DIR`
-/// have a say in; [`at`](Self::at) is for programs that say it themselves.
+/// By default they are read where Linux distributions keep them. Environment variables such as
+/// `SSL_CERT_FILE` have no say in that: programs that want it read them, and use [`at`](Self::at).
 #[derive(Clone, Default)]
 pub struct SystemRoots(Arc<Roots>);
 
@@ -71,7 +71,13 @@ impl SystemRoots {
         let Roots { file, directory, certificates } = &*self.0;
         certificates.get_or_init(|| {
             let loaded = match (file.as_deref(), directory.as_deref()) {
-                (None, None) => rustls_native_certs::load_native_certs(),
+                (None, None) => {
+                    let (file, directory) = (first(&SYSTEM_FILES), first(&SYSTEM_DIRECTORIES));
+                    rustls_native_certs::load_certs_from_paths(
+                        file,
+                        directory.filter(|_| file.is_none()),
+                    )
+                }
                 (file, directory) => rustls_native_certs::load_certs_from_paths(file, directory),
             };
             for error in &loaded.errors {
@@ -80,6 +86,24 @@ impl SystemRoots {
             loaded.certs
         })
     }
+}
+
+/// Where distributions keep all authorities in one file: Debian, Fedora, SUSE, older Red Hat, newer
+/// Red Hat, Alpine.
+const SYSTEM_FILES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Where they keep them in a file each, if not in one.
+const SYSTEM_DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
+fn first(places: &[&'static str]) -> Option<&'static Path> {
+    places.iter().copied().map(Path::new).find(|place| place.exists())
 }
 
 impl fmt::Debug for SystemRoots {

@@ -1,12 +1,12 @@
 //! How registries are talked to.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use cask::docker::{DockerOptions, Registries};
 use cask_auth::{Credential, Fixed, Keychain};
 use cask_config::certs;
-use cask_http::{BoxError, ClientIdentity, Proxies};
+use cask_http::{BoxError, ClientIdentity, Proxies, SystemRoots};
 use cask_registry::{Client, ClientOptions, ErrorKind, Event, HostSettings};
 use cask_transfer::{TransferOptions, Transfers};
 
@@ -75,11 +75,17 @@ fn client(
     let mut options = ClientOptions::default();
     options.keychain = keychain;
     let tls = tls.clone();
-    options.hosts = Arc::new(move |host| host_settings(host, &tls, &registries));
+    let limits = settings.limits.of_host();
+    options.hosts = Arc::new(move |host| {
+        let mut settings = host_settings(host, &tls, &registries)?;
+        settings.limits = limits;
+        Ok(settings)
+    });
     options.client_id = settings.program.to_owned();
     options.events = Some(Arc::new(tell));
     options.http.user_agent = format!("{}/{}", settings.program, env!("CARGO_PKG_VERSION"));
     options.http.proxies = proxies();
+    options.http.tls.system_roots = system_roots();
     if let Some(times) = settings.retry.times {
         options.http.retry.attempts = times.saturating_add(1);
     }
@@ -120,6 +126,17 @@ fn host_settings(host: &str, tls: &Tls, registries: &Registries) -> Result<HostS
         settings.identities.push(identity.map_err(|error| format!("{path}: {error}"))?);
     }
     Ok(settings)
+}
+
+/// The authorities that the system trusts, read once: those that the environment names, or else the
+/// usual ones.
+///
+/// Source: OpenSSL and Go, `crypto/x509`.
+pub fn system_roots() -> SystemRoots {
+    static ROOTS: LazyLock<SystemRoots> = LazyLock::new(|| {
+        SystemRoots::at(variable_path("SSL_CERT_FILE"), variable_path("SSL_CERT_DIR"))
+    });
+    ROOTS.clone()
 }
 
 /// The proxies of the environment.

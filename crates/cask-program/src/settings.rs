@@ -1,7 +1,12 @@
 //! What the whole program was told, whatever its command.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use cask_http::Limits;
+
+use crate::storage::StoreArguments;
 
 /// What a program is, and what it was told for all that it does.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +24,10 @@ pub struct Settings {
     pub registries_conf: Option<PathBuf>,
     /// How requests to registries are tried again.
     pub retry: Retry,
+    /// What each registry is spared.
+    pub limits: RequestLimits,
+    /// Which store is used where a location does not say.
+    pub store: StoreArguments,
     /// Where large temporary files are put, instead of `$TMPDIR` or `/var/tmp`.
     pub temporary_directory: Option<PathBuf>,
 }
@@ -41,6 +50,28 @@ pub struct Retry {
     pub times: Option<u32>,
     /// How long to wait between two tries; a delay that is given does not grow, as in skopeo.
     pub delay: Option<Duration>,
+}
+
+/// What each registry is spared. What is `None` is as the client does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// How many requests wait for its answer at once.
+    pub at_once: Option<NonZeroUsize>,
+    /// How many requests begin within a second.
+    pub per_second: Option<NonZeroU32>,
+}
+
+impl RequestLimits {
+    /// What the client of registries is told; `None` if it needs not be told anything.
+    pub(crate) fn of_host(self) -> Option<Limits> {
+        if self == Self::default() {
+            return None;
+        }
+        let mut limits = Limits::default();
+        limits.at_once = self.at_once.unwrap_or(limits.at_once);
+        limits.per_second = self.per_second;
+        Some(limits)
+    }
 }
 
 impl Settings {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use cask::containers_storage::OpenStore;
 use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
-use cask_storage::{Store, StoreOptions};
+use cask_storage::{Store, StoreOptions, StoreSpecifier};
 use clap::Args;
 
 use crate::{registries, report};
@@ -39,6 +41,18 @@ impl StoreArguments {
         Ok(Store::open(self.options()?)?)
     }
 
+    /// Opens what a location names, with these flags for what it leaves open.
+    pub fn opener(&self) -> OpenStore {
+        let this = self.clone();
+        Arc::new(move |specifier| {
+            let mut options = this.options()?;
+            if let Some(specifier) = specifier {
+                specify(&mut options, specifier)?;
+            }
+            Ok(Store::open(options)?)
+        })
+    }
+
     /// What the store is opened with.
     ///
     /// # Errors
@@ -66,6 +80,21 @@ impl StoreArguments {
         }
         Ok(options)
     }
+}
+
+/// Sets what a location says of its store.
+fn specify(options: &mut StoreOptions, specifier: &StoreSpecifier) -> Result<()> {
+    options.graph_root.clone_from(&specifier.graph_root);
+    if let Some(run_root) = &specifier.run_root {
+        options.run_root.clone_from(run_root);
+    }
+    if let Some(driver) = &specifier.driver {
+        options.driver = Some(driver.parse()?);
+    }
+    if !specifier.options.is_empty() {
+        specifier.options.iter().try_for_each(|option| set(options, option))?;
+    }
+    Ok(())
 }
 
 /// The variables that storage.conf's places and paths may depend on. What is no text cannot be a

@@ -19,6 +19,7 @@ pub fn options(settings: &Settings, shared_blobs: Option<&Path>) -> TransportOpt
         options.temporary_directory = directory;
     }
     options.shared_blob_directory = shared_blobs.map(Path::to_owned);
+    options.containers_storage.store = settings.store.opener();
     options
 }
 
@@ -26,6 +27,7 @@ pub fn options(settings: &Settings, shared_blobs: Option<&Path>) -> TransportOpt
 pub fn set_access(options: &mut TransportOptions, access: &Access, settings: &Settings) {
     options.docker = registry::docker(access, settings);
     options.docker_daemon.certificates.clone_from(&access.tls.certificate_directory);
+    options.docker_daemon.system_roots = registry::system_roots();
     options.docker_daemon.danger_accept_any_certificate = access.tls.verify == Some(false);
 }
 

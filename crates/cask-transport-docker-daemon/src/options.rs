@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cask_archive::ReadOptions;
+use cask_http::SystemRoots;
 
 use crate::DaemonAddress;
 
@@ -18,6 +19,8 @@ pub struct DockerDaemonOptions {
     pub certificates: Option<PathBuf>,
     /// For TLS: takes any server for the daemon. Whoever is between can read and change all.
     pub danger_accept_any_certificate: bool,
+    /// The authorities that the system trusts.
+    pub system_roots: SystemRoots,
     /// Where an image that is read waits, and how large it may be.
     pub read: ReadOptions,
     /// The directory for layers whose size shows only at their end, such as those that are
@@ -36,6 +39,7 @@ impl Default for DockerDaemonOptions {
             address: DaemonAddress::default(),
             certificates: None,
             danger_accept_any_certificate: false,
+            system_roots: SystemRoots::default(),
             read: ReadOptions::default(),
             spool_directory: None,
             connect_timeout: Duration::from_secs(30),

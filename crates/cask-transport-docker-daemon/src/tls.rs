@@ -15,6 +15,7 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Reads the certificates that the options name.
 pub(crate) fn config(options: &DockerDaemonOptions) -> Result<ClientConfig> {
     let mut tls = TlsOptions::default();
+    tls.system_roots = options.system_roots.clone();
     tls.danger_accept_invalid_certificates = options.danger_accept_any_certificate;
     let folder = options.certificates.as_deref();
     if let Some(folder) = folder {

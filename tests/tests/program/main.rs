@@ -5,9 +5,11 @@ use std::process::{Command, Stdio};
 use cask_testkit::generate::{Format, ImageSpec, platforms_index, write_oci_layout};
 use tests::{Scratch, cargo_built, command, dray, run, scratch};
 
+mod flags;
 mod login;
 mod output;
 mod several;
+mod stopping;
 mod sync;
 mod verbs;
 

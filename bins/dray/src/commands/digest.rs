@@ -1,10 +1,10 @@
 //! `dray digest`
 
 use anyhow::Result;
-use cask_program::access::OneArguments;
 use clap::Args;
 
 use crate::context::Context;
+use crate::options::place::PlaceArguments;
 
 /// Print the digest of an image's manifest, or of its list
 #[derive(Args, Debug)]
@@ -12,12 +12,12 @@ pub(crate) struct Arguments {
     /// The image, as TRANSPORT:DETAILS
     image: String,
     #[command(flatten)]
-    access: OneArguments,
+    place: PlaceArguments,
 }
 
 /// Prints the digest.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
+    let image = context.image(&arguments.image, &context.transports_of(&arguments.place).await?)?;
     cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
     let descriptor = image.source().await?.look_up().await?;
     cask_program::output::line(descriptor.digest.as_str())?;

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use cask::transport::Location;
-use cask_program::access::OneArguments;
 use clap::Args;
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::options::place::PlaceArguments;
 
 /// List the names of the images in a place
 #[derive(Args, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// The place, as TRANSPORT:DETAILS
     source_image: String,
     #[command(flatten)]
-    access: OneArguments,
+    place: PlaceArguments,
 }
 
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ struct Listed {
 /// Lists.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let place =
-        context.image(&arguments.source_image, &context.transports(&arguments.access).await?)?;
+        context.image(&arguments.source_image, &context.transports_of(&arguments.place).await?)?;
     if !place.capabilities().collection.list {
         bail!(
             "Unsupported transport '{}' for tag listing. Only supported: docker, docker-archive, \

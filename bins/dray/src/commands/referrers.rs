@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use cask::image::Descriptor;
-use cask_program::access::OneArguments;
 use cask_program::output;
 use cask_terminal::table::{Layout, Table};
 use clap::Args;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::options::place::PlaceArguments;
 
 /// List what refers to an image: signatures, attestations and the like
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    access: OneArguments,
+    place: PlaceArguments,
 }
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ struct Referrer {
 
 /// Lists.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
+    let image = context.image(&arguments.image, &context.transports_of(&arguments.place).await?)?;
     cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
     let source = image.source().await?;
     let subject = source.look_up().await?.digest;

@@ -1,11 +1,11 @@
 //! `dray validate`
 
 use anyhow::{Result, bail};
-use cask_program::access::OneArguments;
 use cask_program::progress::ProgressChoice;
 use clap::Args;
 
 use crate::context::Context;
+use crate::options::place::PlaceArguments;
 
 /// Recompute every digest and size of an image, and the digests of its plain layers
 #[derive(Args, Debug)]
@@ -19,12 +19,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
     progress: ProgressChoice,
     #[command(flatten)]
-    access: OneArguments,
+    place: PlaceArguments,
 }
 
 /// Validates.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
-    let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
+    let image = context.image(&arguments.image, &context.transports_of(&arguments.place).await?)?;
     let progress = arguments.progress.start(arguments.quiet);
     let found = cask::copy::validate(&*image, progress.sink("Checking")).await?;
     progress.finish();

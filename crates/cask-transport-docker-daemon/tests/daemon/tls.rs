@@ -119,8 +119,7 @@ async fn certificates_that_are_none_are_named() {
         std::fs::copy(directory.path().join(name), folder.path().join(name)).unwrap();
     };
     copy("cert.pem");
-    check(ErrorKind::Missing, "key.pem: there is no such file, but its other half, cert.pem")
-        .await;
+    check(ErrorKind::Missing, "key.pem: there is no such file, but its other half, cert.pem").await;
     std::fs::write(folder.path().join("key.pem"), "no key").unwrap();
     check(ErrorKind::Corrupt, "key.pem").await;
     std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();

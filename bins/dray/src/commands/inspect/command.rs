@@ -3,15 +3,14 @@
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{Description, Inspected};
 use cask::transport::{ErrorKind, Location};
-use cask_program::access::OneArguments;
-use cask_program::platform;
-use cask_program::{output, report, transports};
+use cask_program::{output, platform, report};
 use clap::Args;
 use futures_util::TryStreamExt as _;
 
 use super::show::show;
 use super::{config, indent, index, manifest, summary};
 use crate::context::Context;
+use crate::options::place::PlaceArguments;
 
 /// Show what an image, an artifact or a list says of itself
 #[derive(Args, Debug)]
@@ -33,14 +32,8 @@ pub(crate) struct Arguments {
     /// Do not list the tags of the image's repository
     #[arg(short, long)]
     no_tags: bool,
-    /// Where layouts share their blobs
-    #[arg(long, value_name = "DIRECTORY")]
-    shared_blob_dir: Option<std::path::PathBuf>,
-    /// Use the Docker daemon here [default: unix:///var/run/docker.sock]
-    #[arg(long, value_name = "HOST")]
-    daemon_host: Option<String>,
     #[command(flatten)]
-    access: OneArguments,
+    place: PlaceArguments,
 }
 
 /// Shows.
@@ -48,13 +41,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.raw && arguments.format.is_some() {
         bail!("raw output does not support format option");
     }
-    let shared_blobs = arguments.shared_blob_dir.as_deref();
-    let mut place = transports::options(&context.settings, shared_blobs);
-    let host = arguments.daemon_host.as_deref();
-    transports::set_daemon(&mut place, "--daemon-host", host)?;
-    let access = arguments.access.resolve(&context.settings).await?;
-    transports::set_access(&mut place, &access, &context.settings);
-    let transports = cask::transports(&place);
+    let transports = context.transports_of(&arguments.place).await?;
     let image = context.image(&arguments.image_name, &transports)?;
     let inspected =
         cask::copy::inspect(&*image, &*context.policy()?, context.global.require_signed).await?;
