@@ -1,5 +1,6 @@
 //! Variables in words, quotes and escapes.
 
+mod buildah;
 mod error;
 mod glob;
 mod lexer;

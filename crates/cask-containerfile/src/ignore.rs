@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::span::Span;
 use pattern::Matcher;
+pub(crate) use pattern::PathPattern;
 
 /// A rule of an ignore file.
 #[derive(Clone, Debug)]

@@ -258,7 +258,6 @@ impl Reader<'_> {
     }
 }
 
-#[cfg(test)]
 /// Writes a text as a JSON string, with its quotes.
 pub(crate) fn quote(text: &str) -> String {
     let mut result = String::with_capacity(text.len() + 2);

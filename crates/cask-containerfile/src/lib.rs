@@ -4,6 +4,7 @@ mod diagnostic;
 mod dialect;
 mod edit;
 mod expand;
+mod format;
 mod graph;
 mod heredoc;
 mod ignore;
@@ -11,6 +12,7 @@ pub mod instruction;
 mod json;
 mod lint;
 mod parse;
+mod render;
 mod span;
 mod stages;
 mod statement;
@@ -20,18 +22,20 @@ mod tree;
 mod words;
 
 pub use diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Note, Severity};
-pub use dialect::Dialect;
+pub use dialect::{Behavior, Dialect};
 pub use edit::{Edit, apply};
 pub use expand::{
     BuildArguments, EXPANSION_MAX_BYTES, EXPANSION_MAX_DEPTH, Escape, ExpandError, ExpandErrorKind,
     ExpandOptions, Expansion, GlobalScope, PlatformArguments, StageScope, VariableUse, Variables,
     expand, expand_words, is_predefined,
 };
+pub use format::{format, format_edits};
 pub use graph::{Dependency, Graph, Link, Needed, Resolved};
 pub use heredoc::Heredoc;
 pub use ignore::{Decision, IgnoreError, IgnoreFile, IgnoreRule};
-pub use lint::Rule;
+pub use lint::{BaseImage, CheckError, Checks, LintOptions, LintReport, Rule, lint};
 pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
+pub use render::{RenderedFile, render_json, render_sarif, render_short, render_text};
 pub use span::{Lines, Position, Span};
 pub use stages::{Stage, Stages};
 pub use statement::{Arguments, Flag, Pair, Statement, Token, TokenKind, Word};

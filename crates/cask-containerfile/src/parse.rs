@@ -4,6 +4,8 @@ mod arguments;
 mod lines;
 mod scan;
 
+pub(crate) use scan::key_and_value;
+
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::Dialect;
 use crate::span::{Lines, Span};

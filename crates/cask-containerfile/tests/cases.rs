@@ -276,3 +276,30 @@ fn ignore_files_are_read_as_moby_does() {
         }
     }
 }
+
+#[test]
+fn words_are_expanded_as_imagebuilder_does_in_its_dialect() {
+    let Some(table) = table("env-substitution.json") else { return };
+    let rows = table["cases"].as_array().unwrap();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for row in rows {
+        let expected = match &row["imagebuilder"] {
+            Value::String(same) if same == "same" => &row["buildkit"],
+            Value::String(_) => continue,
+            own => own,
+        };
+        count += 1;
+        let found = expansion(row, Dialect::Buildah);
+        // The words of an error are its own, but for the prefix.
+        let both = found["error"].is_string() && expected["error"].is_string();
+        if !both && found != *expected {
+            wrong.push((
+                format!("{} {}", row["word"], row["env"]),
+                format!("{found}, not {expected}"),
+            ));
+        }
+    }
+    assert_eq!(count, 422);
+    assert_deviations(&wrong, &[]);
+}

@@ -177,3 +177,66 @@ fn hostile_texts_end() {
         let _ = expand(&word, &variables[..], &options);
     }
 }
+
+/// What a file means: everything but how it is written.
+fn meaning(tree: &Tree) -> Vec<String> {
+    let statements = tree.statements().map(|statement| {
+        let flags: Vec<&str> = statement.flags.iter().map(|flag| flag.text.as_str()).collect();
+        let mut words: Vec<String> = statement.words().iter().map(|w| w.text.clone()).collect();
+        if statement.is("FROM") && words.len() == 3 {
+            words[1] = words[1].to_uppercase();
+        }
+        let bodies: Vec<(&str, &str)> =
+            statement.heredocs.iter().map(|h| (h.name.as_str(), h.text.as_str())).collect();
+        let trigger = match &statement.arguments {
+            cask_containerfile::Arguments::Trigger(trigger) => trigger.text(),
+            _ => "",
+        };
+        let keyword = statement.keyword.text.to_ascii_uppercase();
+        let is_known = statement.instruction().is_some();
+        format!("{keyword} {flags:?} {words:?} {bodies:?} {trigger:?} {is_known}")
+    });
+    let directives = tree.directives().map(|d| format!("{:?} {:?}", d.key, d.value));
+    directives.chain(statements).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn formatting_keeps_the_meaning(source in file()) {
+        let before = parse(&source).tree;
+        let text = cask_containerfile::format(&before);
+        let after = parse(&text).tree;
+        prop_assert_eq!(meaning(&before), meaning(&after), "{:?} to {:?}", source, text);
+        prop_assert_eq!(cask_containerfile::format(&after), text);
+    }
+
+    #[test]
+    fn lints_and_renderers_take_every_text(source in file()) {
+        let parsed = parse(&source);
+        let options = cask_containerfile::LintOptions::default();
+        let report = cask_containerfile::lint(&parsed.tree, &options);
+        let mut all = parsed.diagnostics.clone();
+        all.extend(report.diagnostics);
+        for diagnostic in &all {
+            assert_within(&parsed.tree, diagnostic.span);
+        }
+        let file = cask_containerfile::RenderedFile { name: "x", source: &source, diagnostics: &all };
+        let _ = cask_containerfile::render_text(&file);
+        let json = cask_containerfile::render_json(&[file]);
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+        let sarif = cask_containerfile::render_sarif(&[file], "t", "1");
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&sarif).is_ok());
+        let graph = cask_containerfile::Graph::new(&parsed.tree.stages(), |s| s.from.image.text.clone());
+        let _ = (graph.to_dot(None), graph.to_mermaid(Some(0)));
+    }
+
+    #[test]
+    fn ignore_files_take_every_text(text in file(), path in file()) {
+        if let Ok(ignore) = cask_containerfile::IgnoreFile::parse(&text) {
+            let decision = ignore.decide(&path);
+            prop_assert!(decision.rule.is_none_or(|rule| rule < ignore.rules().len()));
+        }
+    }
+}

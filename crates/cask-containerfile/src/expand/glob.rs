@@ -12,13 +12,16 @@ enum One {
 pub(super) struct Pattern {
     /// At least one; the chunk before the first `*` may be empty.
     chunks: Vec<Vec<One>>,
-    /// `*` and `?` do not match `/`.
-    slash_is_special: bool,
+}
+
+/// Whether `*` and `?` match a character.
+fn is_wild(c: char) -> bool {
+    c != '\n'
 }
 
 impl Pattern {
     /// Reads a pattern; the error is the character behind a `\` that may not stand there.
-    pub(super) fn parse(text: &str, slash_is_special: bool) -> Result<Self, Option<char>> {
+    pub(super) fn parse(text: &str) -> Result<Self, Option<char>> {
         let mut chunks = vec![Vec::new()];
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -37,11 +40,7 @@ impl Pattern {
                 c => chunks[last].push(One::Literal(c)),
             }
         }
-        Ok(Self { chunks, slash_is_special })
-    }
-
-    fn is_wild(&self, c: char) -> bool {
-        c != '\n' && !(self.slash_is_special && c == '/')
+        Ok(Self { chunks })
     }
 
     /// Whether a chunk is at this place.
@@ -49,7 +48,7 @@ impl Pattern {
         text.len() - at >= chunk.len()
             && chunk.iter().zip(&text[at..]).all(|(one, c)| match one {
                 One::Literal(literal) => literal == c,
-                One::Any => self.is_wild(*c),
+                One::Any => is_wild(*c),
             })
     }
 
@@ -74,7 +73,7 @@ impl Pattern {
 
     /// The places where a star that begins at `at` can end.
     fn reach(&self, text: &[char], at: usize) -> usize {
-        at + text[at..].iter().take_while(|c| self.is_wild(**c)).count()
+        at + text[at..].iter().take_while(|c| is_wild(**c)).count()
     }
 
     fn earliest(&self, chunk: &[One], text: &[char], at: usize) -> Option<usize> {
@@ -83,7 +82,7 @@ impl Pattern {
             if self.is_at(chunk, text, place) {
                 return Some(place);
             }
-            if place >= text.len() || !self.is_wild(text[place]) {
+            if place >= text.len() || !is_wild(text[place]) {
                 return None;
             }
             place += 1;
@@ -110,7 +109,7 @@ impl Pattern {
         let mut chunks = self.chunks.clone();
         chunks.iter_mut().for_each(|chunk| chunk.reverse());
         chunks.reverse();
-        let reversed = Self { chunks, slash_is_special: self.slash_is_special };
+        let reversed = Self { chunks };
         match reversed.end(&text, 0, greedy) {
             Match::End(end) => {
                 let bytes: usize = text[..end].iter().map(|c| c.len_utf8()).sum();
@@ -184,7 +183,7 @@ mod tests {
     #[test]
     fn ends_are_shortest_or_longest() {
         fn check(pattern: &str, value: &str, expected: [&str; 4]) {
-            let p = Pattern::parse(pattern, false).unwrap();
+            let p = Pattern::parse(pattern).unwrap();
             let found = [
                 p.without_prefix(value, false),
                 p.without_prefix(value, true),
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn matches_are_replaced() {
         fn check(pattern: &str, value: &str, all: bool, expected: &str) {
-            let found = Pattern::parse(pattern, false).unwrap().replaced(value, "-", all, 100);
+            let found = Pattern::parse(pattern).unwrap().replaced(value, "-", all, 100);
             assert_eq!(found.as_deref(), Some(expected), "{pattern} on {value}");
         }
         check("b", "abcb", false, "a-cb");
@@ -220,7 +219,7 @@ mod tests {
 
     #[test]
     fn too_long_a_result_is_refused() {
-        let pattern = Pattern::parse("a", false).unwrap();
+        let pattern = Pattern::parse("a").unwrap();
         assert_eq!(pattern.replaced("aaaa", "bbbb", true, 10), None);
     }
 }

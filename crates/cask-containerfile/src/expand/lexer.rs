@@ -37,7 +37,7 @@ pub(crate) fn split(text: &str, modes: Modes) -> Result<Vec<Piece>, ExpandError>
 
 /// The words so far.
 #[derive(Default)]
-struct Words {
+pub(super) struct Words {
     done: Vec<Piece>,
     text: String,
     in_word: bool,
@@ -70,17 +70,17 @@ impl Words {
 }
 
 pub(super) struct Lexer<'a> {
-    source: &'a str,
-    at: usize,
+    pub(super) source: &'a str,
+    pub(super) at: usize,
     variables: &'a dyn Variables,
     escape: char,
     dialect: Dialect,
     modes: Modes,
-    depth: usize,
+    pub(super) depth: usize,
     uses: Vec<VariableUse>,
 }
 
-type Outcome<T> = Result<T, ExpandError>;
+pub(super) type Outcome<T> = Result<T, ExpandError>;
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(
@@ -110,21 +110,21 @@ impl<'a> Lexer<'a> {
         self.uses
     }
 
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.source[self.at..].chars().next()
     }
 
-    fn next(&mut self) -> Option<char> {
+    pub(super) fn next(&mut self) -> Option<char> {
         let c = self.peek()?;
         self.at += c.len_utf8();
         Some(c)
     }
 
-    fn error<T>(&self, kind: ExpandErrorKind, offset: usize) -> Outcome<T> {
+    pub(super) fn error<T>(&self, kind: ExpandErrorKind, offset: usize) -> Outcome<T> {
         Err(ExpandError { kind, word: self.source.to_owned(), offset })
     }
 
-    fn bounded(&self, text: String) -> Outcome<String> {
+    pub(super) fn bounded(&self, text: String) -> Outcome<String> {
         if text.len() > EXPANSION_MAX_BYTES {
             return self.error(ExpandErrorKind::TooLong, self.at);
         }
@@ -173,17 +173,17 @@ impl<'a> Lexer<'a> {
     }
 
     /// What begins with a special character; `None` if it is not one.
-    fn special(&mut self, c: char) -> Option<Outcome<String>> {
+    pub(super) fn special(&mut self, c: char) -> Option<Outcome<String>> {
         match c {
             '$' => Some(self.dollar()),
-            '<' => Some(Ok(self.redirection())),
+            '<' if self.dialect == Dialect::BuildKit => Some(Ok(self.redirection())),
             '\'' if !self.modes.literal_quotes => Some(self.single_quoted()),
             '"' if !self.modes.literal_quotes => Some(self.double_quoted()),
             _ => None,
         }
     }
 
-    fn plain(&mut self, result: &mut String, words: Option<&mut Words>) {
+    pub(super) fn plain(&mut self, result: &mut String, words: Option<&mut Words>) {
         let at = self.at;
         let Some(mut c) = self.next() else { return };
         if c != self.escape {
@@ -277,7 +277,7 @@ impl<'a> Lexer<'a> {
         self.source[start..self.at].to_owned()
     }
 
-    fn look_up(&mut self, name: Range<usize>) -> Option<&'a str> {
+    pub(super) fn look_up(&mut self, name: Range<usize>) -> Option<&'a str> {
         let text = &self.source[name.clone()];
         let value = self.variables.value(text);
         self.uses.push(VariableUse { name: text.to_owned(), range: name, is_set: value.is_some() });
@@ -288,13 +288,7 @@ impl<'a> Lexer<'a> {
     fn name(&mut self) -> Range<usize> {
         let rest = &self.source[self.at..];
         let length = match rest.chars().next() {
-            Some(c) if c.is_numeric() && (c != '0' || self.dialect == Dialect::BuildKit) => {
-                if self.dialect == Dialect::Buildah {
-                    c.len_utf8()
-                } else {
-                    rest.find(|c: char| !c.is_numeric()).unwrap_or(rest.len())
-                }
-            }
+            Some(c) if c.is_numeric() => rest.find(|c: char| !c.is_numeric()).unwrap_or(rest.len()),
             Some('@' | '*' | '#' | '?' | '-' | '$' | '!' | '0') => 1,
             _ => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()),
         };
@@ -304,6 +298,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn dollar(&mut self) -> Outcome<String> {
+        if self.dialect == Dialect::Buildah {
+            return self.dollar_of_buildah();
+        }
         let start = self.at;
         self.next();
         if self.peek() != Some('{') {
@@ -397,7 +394,6 @@ impl<'a> Lexer<'a> {
             '-' => Ok(if missing { word } else { value.to_owned() }),
             '+' => Ok(if missing { String::new() } else { word }),
             '?' if !missing => Ok(value.to_owned()),
-            '?' if self.dialect == Dialect::Buildah && !word.is_empty() => Ok(word),
             '?' => {
                 let state =
                     if self.uses.last().is_some_and(|u| u.is_set) { "empty" } else { "unset" };
@@ -415,14 +411,6 @@ impl<'a> Lexer<'a> {
             Some(pattern) => (true, pattern),
             None => (false, word),
         };
-        if self.dialect == Dialect::Buildah && pattern.is_empty() {
-            let (what, name) = match modifier {
-                '#' => ("prefix", '#'),
-                _ => ("suffix", '%'),
-            };
-            let message = format!("{name}: no {what} to remove");
-            return self.error(ExpandErrorKind::Buildah(message), start);
-        }
         let pattern = self.pattern(start, pattern)?;
         Ok(match modifier {
             '#' => pattern.without_prefix(value, greedy).to_owned(),
@@ -431,8 +419,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn pattern(&self, start: usize, text: &str) -> Outcome<Pattern> {
-        let slash = self.dialect == Dialect::Buildah;
-        Pattern::parse(text, slash).or_else(|escaped| {
+        Pattern::parse(text).or_else(|escaped| {
             let pattern = text.to_owned();
             self.error(ExpandErrorKind::InvalidPattern { pattern, escaped }, start)
         })

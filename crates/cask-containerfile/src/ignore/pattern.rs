@@ -124,13 +124,53 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Part> {
     }
 }
 
-/// Whether a path is made of the parts: in time of their product, with no going back.
+/// A pattern of Go's `path.Match`, in which `**` is nothing special.
+pub(crate) struct PathPattern(Vec<Part>);
+
+impl PathPattern {
+    /// Reads a pattern; `None` if a bracket or an escape in it is open.
+    pub(crate) fn parse(pattern: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut chars = pattern.chars().peekable();
+        while let Some(c) = chars.next() {
+            parts.push(match c {
+                '*' => Part::Star,
+                '?' => Part::Any,
+                '[' => class(&mut chars)?,
+                '\\' => Part::Literal(chars.next()?),
+                c => Part::Literal(c),
+            });
+        }
+        Some(Self(parts))
+    }
+
+    /// Where the beginnings of a text end that match, in bytes, in order.
+    pub(crate) fn ends(&self, text: &str) -> Vec<usize> {
+        let mut ends = Vec::new();
+        run(&self.0, text, |at| ends.push(at));
+        ends
+    }
+}
+
+/// Whether a path is made of the parts.
 fn matches(parts: &[Part], path: &str) -> bool {
+    let mut end = None;
+    run(parts, path, |at| end = Some(at));
+    end == Some(path.len())
+}
+
+/// Tells every place up to which a path is made of the parts: in time of their product, with no
+/// going back.
+fn run(parts: &[Part], path: &str, mut found: impl FnMut(usize)) {
     // Of each part, whether the path up to here leads to its beginning, and into it.
     let mut states = vec![(false, false); parts.len() + 1];
     states[0].0 = true;
     close(parts, &mut states);
-    for c in path.chars() {
+    if states[parts.len()].0 {
+        found(0);
+    }
+    for (at, c) in path.char_indices() {
+        let end = at + c.len_utf8();
         let mut next = vec![(false, false); parts.len() + 1];
         for (at, part) in parts.iter().enumerate().filter(|(at, _)| states[*at].0 || states[*at].1)
         {
@@ -151,8 +191,10 @@ fn matches(parts: &[Part], path: &str) -> bool {
         }
         states = next;
         close(parts, &mut states);
+        if states[parts.len()].0 {
+            found(end);
+        }
     }
-    states[parts.len()].0
 }
 
 /// Goes over the parts that may match nothing.

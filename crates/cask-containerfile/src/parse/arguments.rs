@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
-use crate::dialect::Dialect;
+use crate::dialect::{Behavior, Dialect};
 use crate::expand::Escape;
 use crate::json::{JsonError, strings};
 use crate::span::Span;
@@ -125,7 +125,7 @@ impl Reader<'_> {
 
     /// The arguments as an array of strings, if they are one.
     fn json(&mut self, rest: Range<usize>) -> Option<Arguments> {
-        let ignore_rest = self.dialect.json_ignores_trailing_text();
+        let ignore_rest = self.dialect.does(Behavior::JsonMayHaveTrailingText);
         match strings(&self.line.as_str()[rest.clone()], ignore_rest) {
             Ok(members) => {
                 let word = |range: Range<usize>| {

@@ -4,6 +4,7 @@ use super::ParseOptions;
 use super::arguments::{Reading, read};
 use super::lines::{Line, continuation, line};
 use crate::diagnostic::{Code, Collector, Diagnostic};
+use crate::dialect::Behavior;
 use crate::expand::Escape;
 use crate::heredoc::{Heredoc, Opening, openings};
 use crate::instruction;
@@ -205,7 +206,7 @@ impl<'a> Scanner<'a> {
     /// Adds a line from `start` on; whether the next line belongs to it.
     fn join_line(&self, joined: &mut Joined, line: Line, start: usize) -> bool {
         let text = &self.source[start..line.content_end];
-        let doubled = self.options.dialect.doubled_escape_continues();
+        let doubled = self.options.dialect.does(Behavior::DoubledEscapeContinues);
         let cut = continuation(text, self.escape.char(), doubled);
         let text = &text[..cut.unwrap_or(text.len())];
         joined.line.push(text, start);
@@ -297,7 +298,7 @@ fn may_have_heredoc(reading: &Reading) -> bool {
 
 /// A directive behind its `#`: `^\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$`, with a key that is
 /// known.
-fn key_and_value(text: &str) -> Option<(DirectiveKey, &str)> {
+pub(crate) fn key_and_value(text: &str) -> Option<(DirectiveKey, &str)> {
     let (key, value) = text.split_once('=')?;
     let key = key.trim_start().trim_end_matches(BLANKS).to_ascii_lowercase();
     let value = value.trim_matches(BLANKS);
