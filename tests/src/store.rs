@@ -64,6 +64,12 @@ impl PeerStore {
         run(self.at_store(&mut command(program)).args(arguments))
     }
 
+    /// An image of the store, as `containers-storage:` names it.
+    pub fn location(&self, image: &str) -> String {
+        let (root, run) = (self.0.at("root"), self.0.at("run"));
+        format!("containers-storage:[overlay@{root}+{run}]{image}")
+    }
+
     fn at_store<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let (root, run) = (self.0.at("root"), self.0.at("run"));
         command.args(["--root", &root, "--runroot", &run, "--storage-driver", "overlay"])

@@ -19,6 +19,7 @@ impl Context {
         let mut settings = Settings::new("cellar");
         settings.registries_conf.clone_from(&global.registries_conf);
         settings.temporary_directory.clone_from(&global.tmpdir);
+        settings.store.clone_from(&global.store);
         Self { global, settings }
     }
 

@@ -4,6 +4,7 @@ mod copy;
 mod decide;
 mod execute;
 mod graph;
+mod held;
 mod inspect;
 mod locks;
 mod nowhere;

@@ -15,6 +15,7 @@ use cask_transport::{
 };
 
 use crate::graph::{MAX_INDEX_DEPTH, MAX_MANIFESTS};
+use crate::held::as_held;
 use blobs::Expected;
 use facts::Facts;
 
@@ -130,7 +131,10 @@ impl Run {
         self.found.manifests += 1;
         match raw.parse() {
             Err(error) => self.problem(&descriptor.digest, chain(&error)),
-            Ok(Manifest::Image(image)) => self.image(&image).await,
+            Ok(Manifest::Image(image)) => match self.as_held(descriptor, image).await {
+                Ok(image) => self.image(&image).await,
+                Err(error) => self.problem(&descriptor.digest, error),
+            },
             Ok(Manifest::Index(index)) => {
                 for entry in &index.manifests {
                     if entry.media_type.is_manifest() {
@@ -142,6 +146,19 @@ impl Run {
             }
             Ok(Manifest::Schema1(schema1)) => self.schema1(&schema1).await,
             Ok(_) => self.problem(&descriptor.digest, "the kind of manifest is unknown"),
+        }
+    }
+
+    /// The image with the layers that its place has.
+    async fn as_held(
+        &self,
+        descriptor: &Descriptor,
+        image: ImageManifest,
+    ) -> Result<ImageManifest, String> {
+        match self.source.held_layers(descriptor).await {
+            Ok(Some(held)) => as_held(&image, &held).map_err(|error| chain(&error)),
+            Ok(None) => Ok(image),
+            Err(error) => Err(chain(&error)),
         }
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cask_image::{Descriptor, Digest, MediaType};
 
-use crate::{Error, ErrorKind, Result, UnverifiedBlob};
+use crate::{Error, ErrorKind, Measured, Result, UnverifiedBlob};
 
 /// Which image of a place is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,16 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// `NotFound` if there is no such blob.
     async fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<UnverifiedBlob>;
+
+    /// The layers of an image as this place has them, in the order of its manifest, where it keeps
+    /// them in another form than the one that the manifest names: a store keeps them unpacked, and
+    /// gives the plain tars. `None` where the manifest names what is there.
+    ///
+    /// # Errors
+    /// As for reading the manifest.
+    async fn held_layers(&self, _manifest: &Descriptor) -> Result<Option<Vec<Measured>>> {
+        Ok(None)
+    }
 
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///

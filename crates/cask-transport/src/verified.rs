@@ -139,6 +139,15 @@ impl VerifiedSource {
         self.blob(descriptor).await?.read_all(limit_bytes).await
     }
 
+    /// The plain layers of an image, in the order of its manifest, where the place has those instead
+    /// of what the manifest names.
+    ///
+    /// # Errors
+    /// As [`manifest`](Self::manifest).
+    pub async fn held_layers(&self, manifest: &Descriptor) -> Result<Option<Vec<Measured>>> {
+        self.0.held_layers(manifest).await
+    }
+
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors

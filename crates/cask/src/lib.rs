@@ -7,6 +7,8 @@ pub use cask_image as image;
 pub use cask_layer as layer;
 pub use cask_reference as reference;
 pub use cask_transport as transport;
+#[cfg(feature = "containers-storage")]
+pub use cask_transport_containers_storage as containers_storage;
 #[cfg(feature = "docker")]
 pub use cask_transport_docker as docker;
 #[cfg(feature = "docker-daemon")]

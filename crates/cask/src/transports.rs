@@ -17,6 +17,9 @@ pub struct TransportOptions {
     pub extend_archives: bool,
     /// A new Docker archive is an OCI layout too, which keeps manifests and compressed layers.
     pub hybrid_docker_archives: bool,
+    /// How stores are found.
+    #[cfg(feature = "containers-storage")]
+    pub containers_storage: cask_transport_containers_storage::ContainersStorageOptions,
     /// How registries are found and spoken to.
     #[cfg(feature = "docker")]
     pub docker: cask_transport_docker::DockerOptions,
@@ -34,6 +37,8 @@ impl Default for TransportOptions {
             shared_blob_directory: None,
             extend_archives: false,
             hybrid_docker_archives: false,
+            #[cfg(feature = "containers-storage")]
+            containers_storage: Default::default(),
             #[cfg(feature = "docker")]
             docker: cask_transport_docker::DockerOptions::default(),
             #[cfg(feature = "docker-daemon")]
@@ -45,6 +50,11 @@ impl Default for TransportOptions {
 /// Makes the set of all transports that this crate's features switch on.
 pub fn transports(options: &TransportOptions) -> Transports {
     let transports = Transports::new();
+    #[cfg(feature = "containers-storage")]
+    let transports =
+        transports.with(cask_transport_containers_storage::ContainersStorageTransport::new(
+            options.containers_storage.clone(),
+        ));
     #[cfg(feature = "dir")]
     let transports = transports.with(cask_transport_dir::DirTransport);
     #[cfg(feature = "docker")]

@@ -2,6 +2,7 @@
 
 mod change;
 mod show;
+mod storage;
 
 /// What the tests need.
 const TOOLS: [&str; 3] = ["podman", "buildah", "busybox"];

@@ -13,6 +13,7 @@ use super::fixed::Refusal;
 use super::format::{self, FormatQuestion};
 use super::layer::{self, LayerDecision, LayerQuestion};
 use crate::graph::Node;
+use crate::held::as_held;
 use crate::plan::{BlobAction, BlobStep, ImageWork, LayerWork, ManifestWork};
 use crate::transform::{Target, layer_compression};
 
@@ -38,7 +39,17 @@ impl Decider<'_> {
             return Err(Error::new(ErrorKind::Corrupt, "reading config", &image.config.digest)
                 .with_detail(detail));
         }
-        self.image_with_config(node, image, (config, diff_ids), Vec::new())
+        let (image, changes) = match self.source.held_layers(&node.descriptor).await? {
+            Some(held) => {
+                let plain = as_held(image, &held)
+                    .map_err(|error| conversion_error(&node.descriptor.digest, error))?;
+                let is_same = plain.layers == image.layers;
+                let reason = (!is_same).then(|| "the source keeps layers unpacked".to_owned());
+                (plain, reason.into_iter().collect())
+            }
+            None => (image.clone(), Vec::new()),
+        };
+        self.image_with_config(node, &image, (config, diff_ids), changes)
     }
 
     /// Reads a config, once.

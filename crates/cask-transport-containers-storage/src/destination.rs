@@ -1,0 +1,198 @@
+//! Writing an image.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cask_image::{Digest, ImageConfig, MAX_CONFIG_BYTES, Manifest, RawManifest};
+use cask_storage::{Id, NewImage, NewLayer, StageOptions, StagedLayer, Store};
+use cask_transport::{
+    BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
+    Result, Signature, Transaction, blocking,
+};
+
+use crate::error::of_storage;
+
+/// An image on its way into a store.
+pub(crate) struct StorageTransaction(Arc<State>);
+
+struct State {
+    store: Store,
+    names: Vec<String>,
+    /// The ID that the location says.
+    id: Option<Id>,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    /// Layers that were read, by the digest of the plain tar.
+    staged: HashMap<Digest, StagedLayer>,
+    /// Configs, by digest.
+    configs: HashMap<Digest, Vec<u8>>,
+    manifest: Option<RawManifest>,
+    signatures: Vec<Vec<u8>>,
+}
+
+impl StorageTransaction {
+    pub(crate) fn new(store: Store, names: Vec<String>, id: Option<Id>) -> Self {
+        Self(Arc::new(State { store, names, id, parts: Mutex::default() }))
+    }
+
+    /// Runs work on the blocking pool.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let state = Arc::clone(&self.0);
+        blocking(move || work(&state)).await
+    }
+}
+
+impl State {
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the content of a layer is in the store, on whatever layers.
+    fn has_layer(&self, diff_id: &Digest) -> Result<bool> {
+        Ok(!self.store.layers_by_diff_digest(diff_id).map_err(of_storage)?.is_empty())
+    }
+
+    fn have(&self, blob: &BlobSpec) -> Result<Have> {
+        match (&blob.kind, &blob.measured) {
+            (BlobKind::Layer { diff_id: Some(diff_id) }, Some(_)) if self.has_layer(diff_id)? => {
+                Ok(Have::Exact)
+            }
+            _ => Ok(Have::Missing),
+        }
+    }
+
+    fn stage(&self, blob: &BlobSpec, stream: impl std::io::Read + Send) -> Result<Measured> {
+        let mut options = StageOptions::default();
+        options.blob_digest = blob.measured.as_ref().map(|measured| measured.digest.clone());
+        options.blob_size_bytes = blob.measured.as_ref().map(|measured| measured.size);
+        if let BlobKind::Layer { diff_id } = &blob.kind {
+            options.diff_digest.clone_from(diff_id);
+        }
+        let staged = self.store.stage_layer(stream, &options).map_err(of_storage)?;
+        let measured =
+            Measured { digest: staged.blob_digest().clone(), size: staged.blob_size_bytes() };
+        self.parts().staged.insert(staged.diff_digest().clone(), staged);
+        Ok(measured)
+    }
+
+    fn commit(self) -> Result<Committed> {
+        let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Parts { mut staged, configs, manifest, signatures } = parts;
+        let wrong = |detail: &str| {
+            Error::new(ErrorKind::Corrupt, "committing", "").with_detail(detail.to_owned())
+        };
+        let raw = manifest.ok_or_else(|| wrong("no top manifest was written"))?;
+        let Ok(Manifest::Image(manifest)) = raw.parse() else {
+            return Err(wrong("the top manifest is not that of one image"));
+        };
+        let config = configs
+            .get(&manifest.config.digest)
+            .ok_or_else(|| wrong("the config of the image was not written"))?;
+        let parsed = ImageConfig::parse(config.clone()).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, "reading config", &manifest.config.digest)
+                .with_source(error)
+        })?;
+        let mut image = NewImage::of_manifest(&raw, config).map_err(of_storage)?;
+        if let Some(id) = self.id.filter(|id| *id != image.id) {
+            return Err(Error::new(ErrorKind::Unsupported, "writing image", &id).with_detail(
+                format!("the ID of an image follows from its config, and is {}", image.id),
+            ));
+        }
+        image.names.clone_from(&self.names);
+        image.add_signatures(raw.digest(), &signatures);
+        for (diff_id, id) in parsed.diff_ids.iter().zip(Id::of_layers(&parsed.diff_ids)) {
+            let layer = match (self.store.layer(&id).map_err(of_storage)?, staged.remove(diff_id)) {
+                (Some(_), _) => NewLayer::Present(id),
+                (None, Some(layer)) => NewLayer::Staged(layer),
+                (None, None) => NewLayer::Staged(again(&self.store, diff_id)?),
+            };
+            image.layers.push(layer);
+        }
+        self.store.commit_image(image).map_err(of_storage)?;
+        let warnings = self.store.take_warnings();
+        let mut committed = Committed::default();
+        committed.warnings = warnings.iter().map(ToString::to_string).collect();
+        Ok(committed)
+    }
+}
+
+/// Reads a layer once more that the store has on other layers, or that the image has twice.
+fn again(store: &Store, diff_id: &Digest) -> Result<StagedLayer> {
+    let others = store.layers_by_diff_digest(diff_id).map_err(of_storage)?;
+    let Some(other) = others.first() else {
+        return Err(Error::new(ErrorKind::Corrupt, "committing", diff_id)
+            .with_detail("the layer was not written, or was deleted meanwhile"));
+    };
+    store.stage_again(&other.id).map_err(of_storage)
+}
+
+#[async_trait]
+impl Transaction for StorageTransaction {
+    async fn have(&self, blobs: &[BlobSpec]) -> Result<Vec<Have>> {
+        let blobs = blobs.to_vec();
+        self.write(move |state| blobs.iter().map(|blob| state.have(blob)).collect()).await
+    }
+
+    async fn write_blob(&self, blob: &BlobSpec, body: BlobBody) -> Result<Measured> {
+        let reader = body.open().await?;
+        if !matches!(blob.kind, BlobKind::Layer { .. }) {
+            let bytes = reader.read_all(MAX_CONFIG_BYTES).await?;
+            let algorithm = blob.measured.as_ref().map(|measured| measured.digest.algorithm());
+            let algorithm = algorithm.unwrap_or(cask_image::Algorithm::Sha256);
+            let digest = cask_image::Hasher::digest(algorithm, &bytes);
+            let measured = Measured { digest: digest.clone(), size: bytes.len() as u64 };
+            measured.expect(blob.measured.as_ref())?;
+            self.0.parts().configs.insert(digest, bytes.to_vec());
+            return Ok(measured);
+        }
+        let blob = blob.clone();
+        self.write(move |state| state.stage(&blob, reader.into_read())).await
+    }
+
+    async fn write_manifest(&self, manifest: &RawManifest, role: &ManifestRole) -> Result<()> {
+        if manifest.media_type().is_index() {
+            return Err(Error::new(
+                ErrorKind::ManifestRefused,
+                "writing manifest",
+                manifest.digest(),
+            )
+            .with_detail("a store holds images, each by itself, and no lists of them"));
+        }
+        if *role == ManifestRole::Top {
+            self.0.parts().manifest = Some(manifest.clone());
+        }
+        Ok(())
+    }
+
+    async fn write_signatures(
+        &self,
+        manifest: &RawManifest,
+        signatures: &[Signature],
+    ) -> Result<()> {
+        let mut parts = self.0.parts();
+        if parts.manifest.as_ref().is_some_and(|top| top.digest() == manifest.digest()) {
+            parts.signatures = signatures.iter().map(|one| one.bytes.to_vec()).collect();
+        }
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<Committed> {
+        let state = self.0;
+        blocking(move || {
+            // A write that was given up may still be running on its thread.
+            let state = Arc::try_unwrap(state).map_err(|_| {
+                Error::new(ErrorKind::Io, "committing", "")
+                    .with_detail("a blob is still being written")
+            })?;
+            state.commit()
+        })
+        .await
+    }
+}

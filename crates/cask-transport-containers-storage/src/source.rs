@@ -1,0 +1,184 @@
+//! Reading images.
+
+use std::io::Read as _;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cask_image::{Descriptor, Digest, ImageConfig, Manifest, RawManifest};
+use cask_storage::{Image, ImageName, Layer, Store};
+use cask_transport::{
+    Error, ErrorKind, Measured, Result, Selector, Signature, Source, UnverifiedBlob,
+    UnverifiedManifest, blocking,
+};
+
+use crate::error::of_storage;
+
+/// An image of a store.
+#[derive(Clone)]
+pub(crate) struct StorageSource {
+    store: Store,
+    image: Image,
+    wanted: ImageName,
+}
+
+impl StorageSource {
+    pub(crate) fn new(store: Store, image: Image, wanted: ImageName) -> Self {
+        Self { store, image, wanted }
+    }
+
+    /// Runs work on the store on the blocking pool.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = self.clone();
+        blocking(move || work(&this)).await
+    }
+
+    fn data(&self, key: &str) -> Result<Vec<u8>> {
+        self.store.image_data(&self.image, key).map_err(of_storage)
+    }
+
+    /// The manifest of the image; if a digest was asked for that another of its manifests has, that
+    /// one.
+    fn chosen(&self) -> Result<RawManifest> {
+        let digest = self.wanted.name.as_ref().and_then(|name| name.digest());
+        let key = match digest {
+            Some(digest) if self.image.manifest_digest() != Some(digest) => {
+                format!("manifest-{digest}")
+            }
+            _ => "manifest".to_owned(),
+        };
+        self.parse(self.data(&key)?)
+    }
+
+    fn with_digest(&self, digest: &Digest) -> Result<RawManifest> {
+        let own = self.image.manifest_digest() == Some(digest);
+        let key = if own { "manifest".to_owned() } else { format!("manifest-{digest}") };
+        self.parse(self.data(&key)?)
+    }
+
+    fn parse(&self, bytes: Vec<u8>) -> Result<RawManifest> {
+        RawManifest::guess(bytes).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, "reading the manifest of image", &self.image.id)
+                .with_source(error)
+        })
+    }
+
+    /// The layers of the image, the base first.
+    fn layers(&self) -> Result<Vec<Layer>> {
+        let Some(top) = &self.image.top_layer else { return Ok(Vec::new()) };
+        let mut chain = self.store.layer_chain(top).map_err(of_storage)?;
+        chain.reverse();
+        Ok(chain)
+    }
+
+    fn open_blob(&self, digest: &Digest, offset: u64) -> Result<UnverifiedBlob> {
+        if self.image.big_data_names.iter().any(|name| *name == digest.as_str()) {
+            let bytes = self.data(digest.as_str())?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            return Ok(UnverifiedBlob::from_read(std::io::Cursor::new(
+                Bytes::from(bytes).slice(start..),
+            )));
+        }
+        let layers = self.layers()?;
+        let Some(layer) = layers.iter().find(|layer| layer.diff_digest.as_ref() == Some(digest))
+        else {
+            let mut missing = Error::new(ErrorKind::NotFound, "reading blob", digest)
+                .with_detail(format!("image {} has no such blob", self.image.id));
+            if layers.iter().any(|layer| layer.compressed_digest.as_ref() == Some(digest)) {
+                missing = missing.with_hint("the store keeps this layer unpacked");
+            }
+            return Err(missing);
+        };
+        let mut reader = self.store.read_layer(&layer.id).map_err(of_storage)?;
+        // A stream that is put together can only be read from its beginning.
+        std::io::copy(&mut reader.by_ref().take(offset), &mut std::io::sink())
+            .map_err(|error| Error::from_io(error, "reading layer", &layer.id))?;
+        Ok(UnverifiedBlob::from_read(reader))
+    }
+}
+
+#[async_trait]
+impl Source for StorageSource {
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor> {
+        let selector = selector.clone();
+        self.read(move |this| match &selector {
+            Selector::Chosen => this.chosen().map(|manifest| manifest.descriptor()),
+            Selector::Digest(digest) => {
+                this.with_digest(digest).map(|manifest| manifest.descriptor())
+            }
+            Selector::Name(name) => {
+                let wanted = this.store.resolve(name).map_err(of_storage)?;
+                let image = this.store.find(&wanted).map_err(of_storage)?;
+                let other = Self::new(this.store.clone(), image, wanted);
+                other.chosen().map(|manifest| manifest.descriptor())
+            }
+            other => Err(Error::new(ErrorKind::Unsupported, "choosing an image", "")
+                .with_detail(format!("a store has no images by {other:?}"))),
+        })
+        .await
+    }
+
+    async fn manifest(&self, descriptor: &Descriptor) -> Result<UnverifiedManifest> {
+        let digest = descriptor.digest.clone();
+        self.read(move |this| {
+            Ok(UnverifiedManifest::new(this.with_digest(&digest)?.bytes().clone()))
+        })
+        .await
+    }
+
+    async fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<UnverifiedBlob> {
+        let digest = descriptor.digest.clone();
+        self.read(move |this| this.open_blob(&digest, offset)).await
+    }
+
+    async fn held_layers(&self, manifest: &Descriptor) -> Result<Option<Vec<Measured>>> {
+        let digest = manifest.digest.clone();
+        self.read(move |this| {
+            if this.image.manifest_digest() != Some(&digest) {
+                return Ok(None);
+            }
+            let Ok(Manifest::Image(manifest)) = this.with_digest(&digest)?.parse() else {
+                return Ok(None);
+            };
+            let config = this.data(manifest.config.digest.as_str())?;
+            let Ok(config) = ImageConfig::parse(config) else { return Ok(None) };
+            let layers = this.layers()?;
+            if layers.len() != manifest.layers.len() || layers.len() != config.diff_ids.len() {
+                return Ok(None);
+            }
+            let measured = layers.iter().zip(config.diff_ids).map(|(layer, digest)| Measured {
+                digest,
+                size: u64::try_from(layer.diff_size_bytes).unwrap_or(0),
+            });
+            Ok(Some(measured.collect()))
+        })
+        .await
+    }
+
+    async fn signatures(&self, manifest: &Descriptor) -> Result<Vec<Signature>> {
+        let key = format!("signature-{}", manifest.digest.hex());
+        let digest = manifest.digest.clone();
+        self.read(move |this| {
+            if !this.image.big_data_names.contains(&key) {
+                return Ok(Vec::new());
+            }
+            let bytes = Bytes::from(this.data(&key)?);
+            let sizes = this.image.signature_sizes(&digest);
+            let mut signatures = Vec::new();
+            let mut start = 0_usize;
+            for size in sizes {
+                let end = usize::try_from(size).ok().and_then(|size| start.checked_add(size));
+                let Some(end) = end.filter(|end| *end <= bytes.len()) else {
+                    return Err(Error::new(ErrorKind::Corrupt, "reading signatures of", &digest)
+                        .with_detail("they are shorter than the image's record says"));
+                };
+                signatures.push(Signature { bytes: bytes.slice(start..end) });
+                start = end;
+            }
+            Ok(signatures)
+        })
+        .await
+    }
+}

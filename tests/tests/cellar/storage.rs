@@ -1,0 +1,64 @@
+//! Images that go into podman's store and come out of it.
+
+use tests::{PeerStore, dray_with, fixtures, has, scratch, skopeo_with};
+
+use crate::TOOLS;
+
+#[test]
+fn what_we_store_podman_runs_and_skopeo_reads() {
+    if !has(&TOOLS) || !has(&["skopeo", "runc"]) {
+        return;
+    }
+    let fixtures = fixtures();
+    let (store, scratch) = (PeerStore::new(), scratch());
+    let image = store.location("localhost/it:1");
+    let copy =
+        |from: &str, to: &str| dray_with(&["--insecure-policy", "copy", "-q", from, to]).ok();
+    copy(&fixtures.buildah_oci, &image);
+    // Once more: everything is there.
+    copy(&fixtures.buildah_oci, &image);
+    dray_with(&["--insecure-policy", "validate", &image]).ok();
+    let listed = store.cellar(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).ok();
+    assert_eq!(listed.text(), "localhost/it:1");
+    assert_eq!(store.podman(&["images", "-q"]).ok().text().lines().count(), 1);
+    let check = store.cellar(&["system", "check"]).ok();
+    assert_eq!((check.text(), check.stderr.as_str()), ("", ""));
+    // Both give the same layers.
+    let (ours, theirs) = (scratch.at("ours"), scratch.at("theirs"));
+    copy(&image, &format!("dir:{ours}"));
+    let line = ["--insecure-policy", "copy", "-q", &image, &format!("dir:{theirs}")];
+    skopeo_with(&line).ok();
+    let names = |at: &str| {
+        let files = std::fs::read_dir(at).expect("it is a directory");
+        let mut names: Vec<_> = files.map(|file| file.expect("it is there").file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&ours), names(&theirs));
+    // Compressed again on the way out, it is still the same image.
+    let layout = format!("oci:{}", scratch.at("layout:x"));
+    copy(&image, &layout);
+    dray_with(&["--insecure-policy", "validate", &layout]).ok();
+    store.cellar(&["rmi", "it:1"]).ok();
+    assert_eq!(store.podman(&["images", "-aq"]).ok().text(), "");
+}
+
+#[test]
+fn what_podman_stores_we_read() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, scratch) = (PeerStore::with_images(), scratch());
+    let image = store.location("localhost/child:1");
+    dray_with(&["--insecure-policy", "validate", &image]).ok();
+    let layout = format!("oci:{}", scratch.at("layout:x"));
+    dray_with(&["--insecure-policy", "copy", "-q", &image, &layout]).ok();
+    let id = |at: &str| {
+        let config = dray_with(&["--insecure-policy", "inspect", "--config", at]).ok();
+        config.json()["rootfs"]["diff_ids"].clone()
+    };
+    assert_eq!(id(&image), id(&layout));
+    dray_with(&["--insecure-policy", "delete", &image]).ok();
+    store.podman(&["image", "exists", "localhost/child:1"]).ends(1);
+    store.podman(&["image", "exists", "quay.io/x/child:v2"]).ok();
+}
