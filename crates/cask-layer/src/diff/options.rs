@@ -20,7 +20,7 @@ pub struct DiffOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileTimes {
-    /// Those of the files, rounded.
+    /// Those of the files, rounded down.
     #[default]
     Keep,
     /// Those of the files, but none later than this: what `SOURCE_DATE_EPOCH` asks for.
@@ -32,12 +32,11 @@ pub enum FileTimes {
 impl FileTimes {
     /// The seconds that a member gets.
     ///
-    /// Source: Go's `archive/tar`, which rounds to seconds, halves up.
+    /// Source: what buildah writes.
     pub(super) fn seconds(self, time: Timestamp) -> i64 {
-        let rounded = time.seconds.saturating_add(i64::from(time.nanoseconds >= 500_000_000));
         match self {
-            Self::Keep => rounded,
-            Self::Clamp(latest) => rounded.min(latest),
+            Self::Keep => time.seconds,
+            Self::Clamp(latest) => time.seconds.min(latest),
             Self::Set(seconds) => seconds,
         }
     }

@@ -133,7 +133,7 @@ fn times_can_be_clamped_and_set() {
         let found: Vec<_> = members(&tar).iter().map(|(m, _)| m.modified.seconds).collect();
         assert_eq!(found, expected, "{times:?}");
     };
-    check(FileTimes::Keep, [-7, 1000, 5001]);
+    check(FileTimes::Keep, [-7, 1000, 5000]);
     check(FileTimes::Clamp(2000), [-7, 1000, 2000]);
     check(FileTimes::Set(3), [3, 3, 3]);
 }
