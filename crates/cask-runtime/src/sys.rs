@@ -144,6 +144,15 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// Gives the process a keyring of its own in place of its session's.
+pub(crate) fn new_session_keyring() -> io::Result<()> {
+    let none: *const libc::c_char = ptr::null();
+    // SAFETY: without a name the call reads no memory of ours.
+    let result =
+        unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, none) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Brings up the loopback interface of the network namespace.
 pub(crate) fn loopback_up(socket: impl AsFd) -> io::Result<()> {
     // SAFETY: ifreq is plain data, for which zero is a value.

@@ -51,6 +51,7 @@ fn prepare(
 ) -> Result<(), Failure> {
     die_with_helper()?;
     rustix::process::setsid().map_err(|error| Failure::io(error, "begin", "a session"))?;
+    keyring()?;
     let mut stubs = Vec::new();
     let mounted = match plan.isolation {
         Isolation::Namespaces => sys::unshare(UnshareFlags::NEWNS)
@@ -78,6 +79,17 @@ fn prepare(
     die_with_helper()?;
     sys::reset_signals();
     sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
+}
+
+/// Leaves the keys of whoever started the run behind.
+fn keyring() -> Result<(), Failure> {
+    let Err(error) = sys::new_session_keyring() else { return Ok(()) };
+    match error.raw_os_error() {
+        // Without keyrings in the kernel, or with a filter around all of us, there is nothing to leave. A user whose
+        // quota is used up shares the keys with processes of the same user.
+        Some(libc::ENOSYS | libc::EPERM | libc::EDQUOT) => Ok(()),
+        _ => Err(Failure::io(error, "make", "a keyring")),
+    }
 }
 
 /// Puts what is open where the runtime is told that it is; it does everything else by itself.

@@ -117,6 +117,57 @@ fn cve_2024_9341_mount_targets_are_resolved_in_the_root() {
 }
 
 #[test]
+fn cve_2026_55686_a_working_directory_through_links_makes_nothing() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let outside = image.beside("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, image.path("first")).unwrap();
+    symlink("/first/new", image.path("second")).unwrap();
+    for directory in ["/first/new", "/second", "/second/below"] {
+        let mut spec = image.spec(&["true"]);
+        spec.process.directory = directory.into();
+        assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::NotFound, "{directory}");
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_target_swapped_again_and_again_never_leaves_the_root() {
+    if !is_root() {
+        return;
+    }
+    // Another run in the same root changes a directory of the target into a link to the outside and back.
+    let image = Image::new();
+    let outside = image.beside("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir_all(image.path("data/place")).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (place, aside) = (image.path("data/place"), image.path("data/aside"));
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                // Each may fail where the run has just made or removed something there.
+                let _ = fs::rename(&place, &aside);
+                let _ = symlink(&outside, &place);
+                let _ = fs::remove_file(&place);
+                let _ = fs::rename(&aside, &place);
+            }
+        });
+        for _ in 0..100 {
+            let mut spec = image.spec(&["true"]);
+            spec.files.mounts.push(Mount::content(*b"x", "/data/place/file"));
+            // Where the directory is missing for a moment the run may fail, and may make it.
+            let _ = run(spec);
+            assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn cve_2025_31133_masks_use_nothing_of_the_image() {
     if !is_root() {
         return;

@@ -11,6 +11,17 @@ const UID: u32 = 54_321;
 
 /// Runs the embedding program as a user who has a range of IDs, or none.
 fn as_user(image: &Image, ranges: &str, mode: &str, arguments: &[&str]) -> Output {
+    as_user_in(image, ranges, &[], mode, arguments)
+}
+
+/// As [`as_user`], with words before the program that run it in something.
+fn as_user_in(
+    image: &Image,
+    ranges: &str,
+    before: &[&str],
+    mode: &str,
+    arguments: &[&str],
+) -> Output {
     let write = |name: &str, text: &str| fs::write(image.beside(name), text).unwrap();
     write("passwd", &format!("root:x:0:0::/root:/bin/sh\ncask-tester:x:{UID}:{UID}::/:/bin/sh\n"));
     write("subuid", ranges);
@@ -27,6 +38,7 @@ fn as_user(image: &Image, ranges: &str, mode: &str, arguments: &[&str]) -> Outpu
     Command::new("unshare")
         .args(["-m", "sh", "-c", &script, "sh"])
         .arg(image.beside(""))
+        .args(before)
         .arg(program)
         .args([mode.as_ref(), image.path("").as_os_str()])
         .args(arguments)
@@ -70,6 +82,35 @@ fn with_a_range_of_ids_everything_works() {
     check(&output, 1, expected, "hostname");
     use std::os::unix::fs::MetadataExt;
     assert_eq!(fs::metadata(image.path("work/other")).unwrap().uid(), 200_032);
+}
+
+#[test]
+fn with_the_machines_network_the_kernels_files_are_read_only() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let script = "readlink /proc/self/ns/net; grep -c ' /sys/[^ ]* rw' /proc/self/mountinfo; \
+        grep -c ' /sys rw' /proc/self/mountinfo; mkdir /sys/fs/cgroup/x 2>/dev/null";
+    let output = as_user(&image, RANGE, "subordinate+host", &["sh", "-c", script]);
+    let network = fs::read_link("/proc/self/ns/net").unwrap();
+    check(&output, 1, &format!("{}\n0\n0\n", network.display()), "");
+}
+
+#[test]
+fn root_of_a_user_namespace_is_root_enough() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let script =
+        "id -u; id -G; ls /dev | wc -l; stat -c %t:%T /dev/null; grep -c . /proc/self/uid_map";
+    let within = ["unshare", "--user", "--map-root-user", "--mount"];
+    let output = as_user_in(&image, "", &within, "inherit", &["sh", "-c", script]);
+    check(&output, 0, "0\n0\n15\n1:3\n1\n", "note: supplementary groups not set");
+    let output =
+        as_user_in(&image, "", &within, "inherit+host", &["ls", "-d", "/sys/class/net/lo"]);
+    check(&output, 0, "/sys/class/net/lo\n", "");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use cask_runtime::{
-    Cancel, Executor, IdMaps, Identity, NativeExecutor, RunSpec, UserNamespace, run_helper,
+    Cancel, Executor, IdMaps, Identity, NativeExecutor, Network, RunSpec, UserNamespace, run_helper,
 };
 
 fn main() -> ExitCode {
@@ -28,17 +28,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// The mode is `inherit`, `single` or `subordinate`, with a user after a colon where it is not root.
+/// The mode is `inherit`, `single` or `subordinate`, with `+host` for the machine's network, and a user
+/// after a colon where it is not root.
 fn run(
     mode: &str,
     arguments: &mut dyn Iterator<Item = std::ffi::OsString>,
 ) -> Result<u8, Box<dyn Error>> {
     let (mode, user) = mode.split_once(':').unwrap_or((mode, ""));
+    let (mode, host) = mode.strip_suffix("+host").map_or((mode, false), |mode| (mode, true));
     let path = arguments.next().ok_or("a root is missing")?;
     let root = OwnedFd::from(File::open(&path)?);
     let identity = Identity::resolve(&cask_rootfs::Root::open(&path)?, user)?;
     let mut spec = RunSpec::new(root, arguments);
     spec.process.identity = identity;
+    if host {
+        spec.network = Network::Host;
+    }
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     spec.users = match mode {
         "single" => UserNamespace::Map(IdMaps::single(uid, gid)),
