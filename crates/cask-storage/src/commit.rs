@@ -75,7 +75,9 @@ impl Store {
         let record = self.put_image(&held, &image, &ids, names, &data, &mut trash)?;
         drop(held);
         trash.empty()?;
-        self.refill_reserve();
+        // What was staged and not needed goes without being swept.
+        drop((records, image));
+        self.tidy();
         Ok(self.image_view(IMAGE_PLACE, &record))
     }
 

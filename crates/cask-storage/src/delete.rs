@@ -16,7 +16,7 @@ use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
 use crate::temp::{TempDir, remove_tree};
-use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve};
+use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp};
 
 /// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Store {
         delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
         drop(held);
         trash.empty()?;
-        self.refill_reserve();
+        self.tidy();
         Ok(Deleted { images: vec![id.clone()], layers: doomed, ..Deleted::default() })
     }
 
@@ -140,6 +140,18 @@ impl Store {
         let containers = format!("{}-containers", self.driver());
         remove_tree(&self.run_root().join(containers).join(id.as_str()))?;
         Ok(Deleted { layers: doomed, containers: vec![id.clone()], ..Deleted::default() })
+    }
+
+    /// What whoever changed the store does last, without locks: deletes what the dead left where
+    /// layers come and go, and keeps back again what deleting on a full disk may have used. That
+    /// it fails is no reason for the change to fail.
+    pub(crate) fn tidy(&self) {
+        for place in self.inner.writable_places() {
+            for of in [TrashOf::Driver, TrashOf::Records] {
+                let _ = temp::sweep(&self.inner.temp_root(place, of));
+            }
+        }
+        self.refill_reserve();
     }
 
     /// Keeps back again what deleting on a full disk may have used.

@@ -40,6 +40,19 @@ pub(crate) fn copy_owner_and_mode(from: &Path, to: &Path, rootless: bool) -> Res
     fs::set_permissions(to, mode).map_err(|error| Error::io(error, "changing the mode of", to))
 }
 
+/// Refuses layers whose files do not lie as the kernel's overlay expects.
+pub(crate) fn check_plain(place: &Place, id: &Id, operation: &'static str) -> Result<()> {
+    let refuse =
+        |why: &'static str| Err(Error::new(ErrorKind::Unsupported, operation, id).with_detail(why));
+    if place.layer_directory(id).join("composefs-data").is_dir() {
+        return refuse("it is a composefs layer");
+    }
+    if place.layer_directory(id).join("additionallayer").is_file() {
+        return refuse("it is in an additional layer store");
+    }
+    Ok(())
+}
+
 impl Inner {
     /// The place whose driver has a layer's files.
     pub(crate) fn place_of_layer(&self, id: &Id) -> Result<&Place> {

@@ -5,8 +5,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::cache::not_found;
-use crate::driver::overlay;
 use crate::driver::overlay_mount::{OverlayMount, detach, keep_private};
+use crate::driver::{check_plain, overlay};
 use crate::mount_points::{MountPoint, MountPoints, Mounted, is_mounted};
 use crate::order::Reading;
 use crate::store::Inner;
@@ -61,7 +61,8 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] for it or one below it; [`ErrorKind::ReadOnly`] for writing to a
     /// layer of an additional store; [`ErrorKind::LimitExceeded`] for more than 500 layers;
-    /// [`ErrorKind::Denied`], [`ErrorKind::Locked`] and [`ErrorKind::Io`].
+    /// [`ErrorKind::Unsupported`] for layers of composefs or additional layer stores, and for stores
+    /// that a program mounts; [`ErrorKind::Denied`], [`ErrorKind::Locked`] and [`ErrorKind::Io`].
     pub fn mount_layer(&self, id: &Id, options: &MountOptions) -> Result<PathBuf> {
         let inner = &self.inner;
         let held = inner.hold().layers::<Reading>()?;
@@ -105,6 +106,14 @@ impl Store {
             return Ok(());
         }
         let [top, below @ ..] = chain else { return Ok(()) };
+        if self.has_mount_program() {
+            return Err(Error::new(ErrorKind::Unsupported, "mounting layer", &top.id).with_detail(
+                "the store was written for a program that mounts it, as fuse-overlayfs",
+            ));
+        }
+        for layer in chain {
+            check_plain(&self.inner.places[layer.place], &layer.id, "mounting layer")?;
+        }
         let place = &self.inner.places[top.place];
         keep_private(&self.inner.places[top.place].driver_directory())?;
         let lowers: Vec<Id> = below.iter().map(|layer| layer.id.clone()).collect();

@@ -10,7 +10,7 @@ use cask_layer::{Assemble, Files, assemble};
 use cask_rootfs::{Directory, Root};
 
 use crate::cache::not_found;
-use crate::{DriverKind, Error, ErrorKind, Id, Result, Store};
+use crate::{DriverKind, Error, ErrorKind, Id, Result, Store, driver};
 
 /// The exact tar stream that a layer came as.
 ///
@@ -42,6 +42,7 @@ impl Store {
     pub fn read_layer(&self, id: &Id) -> Result<LayerReader> {
         let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
         let place = &self.inner.places[layer.place];
+        driver::check_plain(place, id, "reading layer")?;
         let path = place.tar_split_path(id);
         let split = File::open(&path).map_err(|error| {
             let error = Error::io(error, "opening", &path);

@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// Whether a program mounts the layers, which has whiteouts of its own kind.
-    fn has_mount_program(&self) -> bool {
+    pub(crate) fn has_mount_program(&self) -> bool {
         let path = self.inner.places[IMAGE_PLACE].driver_directory().join(".has-mount-program");
         matches!(file::read(&path, 16), Ok(Some((text, _))) if text == b"true")
     }

@@ -107,6 +107,27 @@ fn two_who_store_the_same_store_it_once() {
 }
 
 #[test]
+fn whoever_changes_the_store_sweeps_up_after_the_dead() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a"], "x").unwrap();
+    for round in ["put", "delete"] {
+        for root in ["overlay/tempdirs", "overlay-layers/tmp"] {
+            let dead = temp.path().join("root").join(root).join("temp-dir-dead");
+            fs::create_dir_all(dead.join("0-addition/diff")).unwrap();
+        }
+        let staged = stage(&store, "living").unwrap();
+        match round {
+            "put" => drop(put(&store, &["b"], "y").unwrap()),
+            _ => drop(store.delete_image(&id).unwrap()),
+        }
+        assert!(staged.files().is_dir(), "what somebody works with stays");
+        drop(staged);
+        check_clean(temp.path(), round);
+    }
+}
+
+#[test]
 fn vfs_has_whole_trees() {
     let temp = tempfile::tempdir().unwrap();
     let mut options = options(temp.path());
