@@ -213,7 +213,8 @@ impl Directory {
     /// # Errors
     ///
     /// [`ErrorKind::Denied`] for devices in a user namespace (but for the character device 0:0);
-    /// `Exists` where the name is taken.
+    /// `Exists` where the name is taken; `Io` (invalid argument) for a major number of 4096 or a minor
+    /// number of 1048576 and more, which the kernel does not have.
     pub fn create_node(&self, name: impl AsRef<OsStr>, node: Node, mode: u32) -> Result<()> {
         let name = self.checked(Operation::CreateNode, name.as_ref())?;
         let (kind, major, minor) = match node {
@@ -221,6 +222,10 @@ impl Directory {
             Node::CharDevice { major, minor } => (FileType::CharacterDevice, major, minor),
             Node::BlockDevice { major, minor } => (FileType::BlockDevice, major, minor),
         };
+        // The kernel would cut larger numbers, and make another device.
+        if major >= 1 << 12 || minor >= 1 << 20 {
+            return Err(self.system(Operation::CreateNode, name, Errno::INVAL));
+        }
         let device = rustix::fs::makedev(major, minor);
         rustix::fs::mknodat(&self.fd, name, kind, permissions(mode), device)
             .map_err(|errno| self.system(Operation::CreateNode, name, errno))

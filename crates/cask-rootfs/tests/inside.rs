@@ -85,6 +85,10 @@ fn names_are_single_components_of_any_bytes() {
         assert_eq!(kind(top.rename(bad, &top, "x")), ErrorKind::InvalidName, "{bad:?}");
         assert_eq!(kind(top.hard_link("x", &top, bad)), ErrorKind::InvalidName, "{bad:?}");
     }
+    for (major, minor) in [(0x1000, 0), (0, 0x10_0000)] {
+        let node = Node::CharDevice { major, minor };
+        assert_eq!(kind(top.create_node("c", node, 0o600)), ErrorKind::Io);
+    }
     let latin = OsStr::from_bytes(b"caf\xe9\n");
     top.create_file(latin, 0o600).unwrap().write_all(b"x").unwrap();
     assert_eq!(root.metadata(latin).unwrap().size_bytes, 1);

@@ -49,6 +49,12 @@ fn mapped(
     options: &ApplyOptions,
     outcome: &mut Applied,
 ) -> Result<Option<(u32, u32)>, ApplyError> {
+    let nobody = |id: i64| id == -1 || id == i64::from(u32::MAX);
+    if nobody(member.uid) || nobody(member.gid) {
+        let detail = "its owner is -1, which is nobody's number, and left as it came";
+        outcome.warn(&member.name, detail.into());
+        return Ok(None);
+    }
     let number = |id: i64| u32::try_from(id).ok();
     let ids = number(member.uid).zip(number(member.gid));
     if let Some(owner) = ids.and_then(|(uid, gid)| options.id_maps.to_host(uid, gid)) {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
 
-use cask_rootfs::{Directory, ErrorKind, Kind, Node, Parents, Root};
+use cask_rootfs::{Directory, ErrorKind, Kind, Node, Order, Parents, Root};
 
 use super::attributes::{self, Wanted};
 use super::name::{self, Whiteout};
@@ -51,7 +51,7 @@ pub fn apply<R: BufRead, O: Observe>(
     observer: O,
 ) -> Result<(Applied, R, O), ApplyError> {
     let mut members = Members::observed(tar, options.limits.members, observer);
-    let mut extractor = Extractor::new(root, options);
+    let mut extractor = Extractor::new(root, options)?;
     while let Some(entry) = members.next_member()? {
         extractor.member(entry)?;
     }
@@ -79,11 +79,15 @@ struct State<'r> {
     /// Permissions of directories that would not let their owner extract into them.
     closed: BTreeMap<Box<[u8]>, u32>,
     name_bytes: usize,
+    /// What this layer made, where what older layers made is removed.
     made: whiteout::Made,
+    removes: bool,
 }
 
 impl<'r> Extractor<'r> {
-    fn new(root: &'r Root, options: &'r ApplyOptions) -> Self {
+    fn new(root: &'r Root, options: &'r ApplyOptions) -> Result<Self, ApplyError> {
+        let top = root.directory("").and_then(|top| top.entries(Order::Any));
+        let is_empty = top.map_err(|error| ApplyError::root(b"./", error))?.is_empty();
         let state = State {
             options,
             outcome: Applied::default(),
@@ -93,8 +97,10 @@ impl<'r> Extractor<'r> {
             closed: BTreeMap::new(),
             name_bytes: 0,
             made: whiteout::Made::default(),
+            // Of nothing older, nothing can be removed.
+            removes: options.whiteouts == Whiteouts::Remove && !is_empty,
         };
-        Self { root, parents: Parents::new(root), path: Vec::new(), state }
+        Ok(Self { root, parents: Parents::new(root), path: Vec::new(), state })
     }
 
     fn member<R: BufRead, O: Observe>(
@@ -144,7 +150,7 @@ impl<'r> Extractor<'r> {
         let member = entry.member;
         let directory = parent_directory(&mut self.parents, self.state.options, member, parent)?;
         let forget = self.state.create(directory, name, entry, path)?;
-        if self.state.options.whiteouts == Whiteouts::Remove {
+        if self.state.removes {
             let made = self.state.made.insert(directory, name);
             made.map_err(|error| ApplyError::root(&member.name, error))?;
         }
@@ -200,7 +206,7 @@ impl<'r> Extractor<'r> {
             }
         };
         self.state.settle_hard_link(directory, name, member)?;
-        if self.state.options.whiteouts == Whiteouts::Remove {
+        if self.state.removes {
             self.state.made.insert(directory, name).map_err(fail)?;
         }
         if forget {
@@ -250,6 +256,7 @@ impl<'r> Extractor<'r> {
                 self.state.outcome.warn(&member.name, message.into());
                 Ok(())
             }
+            (_, Whiteouts::Remove) if !self.state.removes => Ok(()),
             (_, Whiteouts::Remove) => {
                 let removed = ignore_absence(self.remove(parent, meaning));
                 self.parents.forget();

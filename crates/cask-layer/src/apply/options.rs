@@ -38,6 +38,9 @@ pub struct ApplyOptions {
 #[non_exhaustive]
 pub enum Whiteouts {
     /// The tree has the older layers in it: what they say is gone is removed.
+    ///
+    /// Unless the tree is empty, the names of the layer's members are held in memory for this, at
+    /// about 100 bytes each.
     #[default]
     Remove,
     /// The tree is one layer of an overlay mount: character devices 0:0, and the attribute

@@ -142,6 +142,19 @@ fn owners_outside_the_maps_fail_or_are_ignored() {
 }
 
 #[test]
+fn owner_of_nobody_is_left_as_it_comes() {
+    for uid in ["-1", "4294967295"] {
+        let host = Host::new();
+        let tar = Tar::default().pax(&[("uid", uid.as_bytes())]).file("f", "x").end();
+        let applied = extract(&tar, &host).unwrap();
+        assert_eq!((applied.warnings.len(), host.text("f").as_str()), (1, "x"), "{uid}");
+    }
+    let tar = Tar::default().pax(&[("uid", b"-2")]).file("f", "x").end();
+    let error = extract(&tar, &Host::new()).unwrap_err();
+    assert_eq!(error.kind(), ApplyErrorKind::UnmappedId);
+}
+
+#[test]
 fn forced_permissions_keep_the_original_ones_aside() {
     let mut forced = options(Whiteouts::Keep);
     forced.force_mask = Some(0o700);

@@ -51,3 +51,20 @@ fn it_reads_what_we_write() {
     let expected = describe(&host.root(), false);
     assert_same(&describe(&theirs, false), &expected, "extracted by GNU tar");
 }
+
+#[test]
+fn full_disk_is_told_as_such() {
+    if !is_there("mount") {
+        return;
+    }
+    let host = Host::new();
+    fill(&host.at("root"));
+    let (_, tar) = diff_tree(&host.root(), Vec::new(), &DiffOptions::default()).unwrap();
+    let small = Host::new();
+    let mut command = Command::new("mount");
+    run(command.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(small.at("root")));
+    let error = extract_with(&tar, &small, &options(Whiteouts::Remove)).unwrap_err();
+    rustix::mount::unmount(small.at("root"), rustix::mount::UnmountFlags::DETACH).unwrap();
+    assert_eq!(error.kind(), cask_layer::ApplyErrorKind::NoSpace, "{error}");
+    assert!(error.member().is_some());
+}
