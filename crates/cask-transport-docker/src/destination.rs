@@ -51,20 +51,25 @@ impl DockerTransaction {
         let Some(Measured { digest, size }) = &blob.measured else {
             return self.compressed_before(&blob.kind).await;
         };
+        let places = self.uploads.places(digest).await;
+        let from = places.others.first().or(self.mountable_from.as_ref());
+        let mountable = from.map(|from| Have::Mountable { from: from.to_string() });
         // Mounting answers whether the blob is here, too.
-        if let Some(from) = self.uploads.places(digest).await.first() {
-            return Ok(Have::Mountable { from: from.to_string() });
+        if let (Some(mountable), false, false) =
+            (&mountable, places.is_here, places.others.is_empty())
+        {
+            return Ok(mountable.clone());
         }
         let found = match blob.kind {
             BlobKind::Config if *size <= UNASKED_CONFIG_BYTES => None,
             _ => self.place.repository.blob_size(digest).await.map_err(of_registry)?,
         };
-        match (found, &self.mountable_from) {
+        match (found, mountable) {
             (Some(found), _) if found == *size => {
                 self.uploads.saw(digest, *size);
                 Ok(Have::Exact)
             }
-            (None, Some(from)) => Ok(Have::Mountable { from: from.to_string() }),
+            (None, Some(mountable)) => Ok(mountable),
             _ => self.kept_upload(digest, *size).await,
         }
     }
@@ -181,7 +186,7 @@ impl Transaction for DockerTransaction {
                 Error::new(ErrorKind::InvalidLocation, "mounting from", from).with_source(error)
             })?;
         let is_hint = self.mountable_from.as_ref() != Some(&from);
-        let mut places = self.uploads.places(digest).await;
+        let mut places = self.uploads.places(digest).await.others;
         places.retain(|place| *place != from);
         places.insert(0, from);
         let mut is_there = self.mount_from(digest, &places).await?;

@@ -32,19 +32,16 @@ impl Uploads {
         Self { transfers, repository, seen: std::sync::Mutex::default() }
     }
 
-    /// Other repositories of the registry that may have a blob; none if this one may.
-    pub(crate) async fn places(&self, digest: &Digest) -> Vec<RepositoryName> {
+    /// Repositories of the registry that may have a blob.
+    pub(crate) async fn places(&self, digest: &Digest) -> Places {
         let registry = self.repository.domain().to_owned();
         let digest = digest.clone();
-        let mut found = self
-            .ask(move |known| known.repositories_with(&digest, &registry))
-            .await
-            .unwrap_or_default();
-        if found.contains(&self.repository) {
-            return Vec::new();
-        }
-        found.truncate(MOST_PLACES);
-        found
+        let found = self.ask(move |known| known.repositories_with(&digest, &registry)).await;
+        let mut others = found.unwrap_or_default();
+        let is_here = others.contains(&self.repository);
+        others.retain(|repository| *repository != self.repository);
+        others.truncate(MOST_PLACES);
+        Places { is_here, others }
     }
 
     /// What a plain layer was before, compressed.
@@ -106,6 +103,14 @@ impl Uploads {
         let transfers = self.transfers.clone()?;
         blocking(move || Ok(ask(&transfers))).await.ok()
     }
+}
+
+/// Where a blob was seen.
+pub(crate) struct Places {
+    /// In the repository itself.
+    pub(crate) is_here: bool,
+    /// In others of the registry.
+    pub(crate) others: Vec<RepositoryName>,
 }
 
 /// Also what was done before a copy failed may be of use to the next one.

@@ -127,6 +127,14 @@ async fn a_blob_that_was_pushed_or_pulled_is_mounted_by_the_next_process() {
     assert_eq!(write(kept.path(), &registry, "b/two", &bytes).await, Have::Exact);
     assert_eq!(asked(&registry), ["HEAD 200"]);
 
+    // And if it is not any more, it is known where else it is.
+    let path = registry.root().join("b/two/blobs/sha256").join(digest(&bytes).hex());
+    std::fs::remove_file(path).unwrap();
+    let from = format!("{}/a/one", registry.host());
+    let have = write(kept.path(), &registry, "b/two", &bytes).await;
+    assert_eq!(have, Have::Mountable { from });
+    assert_eq!(asked(&registry), ["HEAD 404", "POST 201"]);
+
     let other = tempfile::tempdir().unwrap();
     tag(other.path(), &registry, "b/two").await;
     assert_eq!(read(other.path(), &registry, "b/two", &bytes).await.unwrap(), bytes.len());
