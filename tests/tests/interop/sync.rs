@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tests::{
-    Access, Outcome, PASSWORD, Registry, Scratch, USER, dray, dray_with, fixtures, has, scratch,
-    skopeo, skopeo_with,
+    Access, Outcome, PASSWORD, Registry, Scratch, USER, cargo_built, command, dray, dray_with,
+    fixtures, has, run, scratch, skopeo, skopeo_with,
 };
 
 const TOOLS: [&str; 6] = ["skopeo", "buildah", "podman", "busybox", "docker-registry", "openssl"];
@@ -295,12 +295,12 @@ fn a_list_has_passwords_and_certificates_of_its_own() {
         tls.address()
     );
     std::fs::write(&list, &text).expect("it is writable");
-    for (name, run) in [
+    for (name, sync) in [
         ("theirs", skopeo_with as fn(&[&str]) -> Outcome),
         ("ours", dray_with as fn(&[&str]) -> Outcome),
     ] {
         let tree = scratch.at(name);
-        run(&["sync", "--src", "yaml", "--dest", "dir", &list, &tree]).ok();
+        sync(&["sync", "--src", "yaml", "--dest", "dir", &list, &tree]).ok();
         assert_eq!(directories(Path::new(&tree)), ["it:1", "other:1"]);
     }
     let wrong = text.replace(PASSWORD, "wrong");
@@ -311,4 +311,67 @@ fn a_list_has_passwords_and_certificates_of_its_own() {
     let kept = dray_with(&kept).ends(1).says("Sync failed due to previous reported error(s)");
     assert!(kept.text().contains("1 sources not listed"), "{kept}");
     assert_eq!(directories(Path::new(&out)), ["other:1"]);
+}
+
+#[test]
+fn all_tags_of_a_repository_go_to_another_and_to_files() {
+    let Some(setup) = setup() else { return };
+    let Setup { scratch, from, to, digest, .. } = &setup;
+    let (source, host) = (format!("docker://{}/team/app", from.address()), to.address());
+    let signature = digest.replace(':', "-") + ".sig";
+    let flags = "--src-tls-verify=false --dest-tls-verify=false";
+    dray(&format!("copy -q {flags} --all-tags {source} docker://{host}/all")).ok();
+    let expected = ["1", "2"].map(|tag| format!("all:{tag} {digest}"));
+    assert_eq!(images(to), expected);
+    dray(&format!("copy {flags} --all-tags {source}:1 docker://{host}/all"))
+        .ends(1)
+        .says("no tag or digest is allowed");
+    dray(&format!("copy {flags} --all-tags docker://{host}/none dir:/nowhere/it")).ends(2);
+
+    put(&fixtures().buildah_oci, from, &format!("team/app:{signature}"));
+    dray(&format!("copy -q {flags} --digest-tags {source}:2 docker://{host}/signed:2")).ok();
+    let found = images(to);
+    assert!(found.contains(&format!("signed:{signature} {digest}")), "{found:?}");
+
+    let second = fixtures().buildah_dir.clone();
+    dray(&format!("copy -q -n {flags} {source}:1 docker://{host}/all:1")).ok();
+    dray(&format!("copy -q -n {flags} {second} docker://{host}/all:1"))
+        .ends(1)
+        .says(&format!("refusing to clobber existing tag docker://{host}/all:1@{digest}"));
+
+    let layout = scratch.at("layout");
+    dray(&format!("copy -q {flags} --all-tags {source} oci:{layout}")).ok();
+    skopeo(&format!("inspect oci:{layout}:2")).ok();
+    dray(&format!("sync -q {flags} --src docker --dest oci {} {layout}s", &source[9..])).ok();
+    skopeo(&format!("inspect oci:{layout}s/app:2")).ok();
+    // The port of a registry is none of a layout's path.
+    dray(&format!("sync -q {flags} --scoped --src docker --dest oci {} {layout}x", &source[9..]))
+        .ends(1)
+        .says("a path of oci: cannot have a colon")
+        .says("hint: without --scoped");
+    assert!(!scratch.join("layoutx").exists());
+}
+
+#[test]
+fn what_is_precomputed_and_there_is_not_sent() {
+    let Some(setup) = setup() else { return };
+    let to = &setup.to;
+    let (host, plain) = (to.address(), &fixtures().podman_docker_archive);
+    let flags = "-q --dest-tls-verify=false";
+    dray(&format!("copy {flags} {plain} docker://{host}/one:1")).ok();
+    // What an earlier process remembers of the layers would spare them as well.
+    let again = |more: &str| {
+        let before = to.requests().len();
+        let line = format!("copy {flags} {more} {plain} docker://{host}/one:2");
+        let mut dray = command(cargo_built());
+        dray.args(line.split_whitespace());
+        dray.env("XDG_CACHE_HOME", setup.scratch.join(format!("cache{}", more.len())));
+        run(&mut dray).ok();
+        let requests = to.requests().split_off(before);
+        requests.iter().filter(|it| it.starts_with("PUT ") && it.contains("/blobs/")).count()
+    };
+    let (sent, known) = (again(""), again("--dest-precompute-digests"));
+    assert!(sent >= 3 && known <= 1, "{sent} and then {known}");
+    let digest = |tag| dray(&format!("digest --tls-verify=false docker://{host}/one:{tag}")).ok();
+    assert_eq!(digest(1).text(), digest(2).text());
 }
