@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 
-use cask_layer::{MemberLimits, Members, TarSplitEntry, TarSplitErrorKind, assemble};
+use cask_layer::{
+    Crc64, MemberLimits, Members, TarSplitEntry, TarSplitErrorKind, assemble, verified,
+};
 
 use crate::support::{cases, entries, gunzip, join, split};
 
@@ -51,6 +53,9 @@ fn iter(mut next: impl FnMut() -> io::Result<Option<()>>) -> io::Result<()> {
     Ok(())
 }
 
+/// The recorded layer's digest.
+const LAYER: &str = "602f0cb0373e4df98a5a9ad880a1fb881e10229a6ccd0ecfa48aeb695e7ad93b";
+
 #[test]
 fn recorded_files_are_read_and_their_lines_are_ours() {
     let Some(folder) = cases().map(|cases| cases.join("../store-dumps")) else { return };
@@ -76,6 +81,19 @@ fn recorded_files_are_read_and_their_lines_are_ours() {
         let (theirs, ours) = (gunzip(&file), gunzip(&writer.finish().unwrap()));
         let empty = b"{\"type\":2,\"payload\":\"\",\"position\":5}\n";
         assert!(theirs.strip_suffix(empty).unwrap_or(&theirs) == ours);
+
+        // With the program that was in it, the recorded layer comes back.
+        let program = fs::read("/bin/busybox").unwrap_or_default();
+        let mut of_program = Crc64::default();
+        of_program.update(&program);
+        if Some(of_program.value()) == crc {
+            let digest = format!("sha256:{LAYER}").parse().unwrap();
+            let files = |_: &[u8]| Ok(&program[..]);
+            let mut joined = verified(assemble(&file[..], files).unwrap(), digest, Some(1_984_512));
+            io::copy(&mut joined, &mut io::sink()).unwrap();
+        } else {
+            eprintln!("another busybox or none is installed: the recorded layer is not compared");
+        }
 
         // All but the contents is there: with other contents the whole stream comes, and then
         // the error.
