@@ -37,3 +37,8 @@ pub const NAMES: [&str; 18] = [
     "VOLUME",
     "WORKDIR",
 ];
+
+/// The instruction that a word begins, in upper case.
+pub(crate) fn canonical(word: &str) -> Option<&'static str> {
+    NAMES.iter().copied().find(|name| name.eq_ignore_ascii_case(word))
+}

@@ -169,14 +169,14 @@ pub struct Statement {
     pub(crate) escape: Escape,
     pub(crate) line: Text,
     pub(crate) pieces: Vec<Token>,
-    pub(crate) instruction: Option<Instruction>,
+    pub(crate) instruction: Option<Box<Instruction>>,
 }
 
 impl Statement {
     /// What it means; `None` where there is an error in it.
     #[must_use]
     pub fn instruction(&self) -> Option<&Instruction> {
-        self.instruction.as_ref()
+        self.instruction.as_deref()
     }
 
     /// The text with its lines joined, without comments, from the keyword on; without heredocs.

@@ -197,6 +197,35 @@ fn loses_words(row: &Value) -> bool {
 }
 
 #[test]
+fn files_of_the_field_are_formatted_without_another_meaning() {
+    let Some(table) = table("dockerfile-parse.json") else { return };
+    let rows = table["cases"].as_array().unwrap();
+    let mut changed = 0;
+    for row in rows {
+        let before = parse(text(row, "dockerfile"));
+        let formatted = cask_containerfile::format(&before.tree);
+        let after = parse(&formatted);
+        let messages = |parsed: &cask_containerfile::Parsed| -> Vec<String> {
+            parsed.diagnostics.iter().map(|d| d.message.clone()).collect()
+        };
+        assert_eq!(messages(&before), messages(&after), "{row}");
+        let instructions = |stages: Value| {
+            let mut text = stages.to_string();
+            text.make_ascii_uppercase();
+            text
+        };
+        assert_eq!(
+            instructions(typed::stages(&before.tree)),
+            instructions(typed::stages(&after.tree)),
+            "{row}"
+        );
+        assert_eq!(cask_containerfile::format(&after.tree), formatted, "{row}");
+        changed += usize::from(formatted != before.tree.source());
+    }
+    assert!(changed > 100, "{changed} of {} files are changed", rows.len());
+}
+
+#[test]
 fn words_are_expanded_as_buildkit_does() {
     let Some(table) = table("env-substitution.json") else { return };
     let rows = table["cases"].as_array().unwrap();

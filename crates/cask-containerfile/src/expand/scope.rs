@@ -1,6 +1,6 @@
 //! What ARG and ENV define, and where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ExpandError, ExpandOptions, Variables, expand};
 use crate::dialect::Dialect;
@@ -61,7 +61,7 @@ impl PlatformArguments {
 #[derive(Clone, Debug)]
 pub struct GlobalScope {
     values: BTreeMap<String, String>,
-    declared: Vec<String>,
+    declared: BTreeSet<String>,
     arguments: BuildArguments,
 }
 
@@ -76,7 +76,7 @@ impl GlobalScope {
                 value.clone_from(given);
             }
         }
-        Self { values, declared: Vec::new(), arguments }
+        Self { values, declared: BTreeSet::new(), arguments }
     }
 
     /// Takes an ARG before the first FROM: a name and its default, as they are in the file.
@@ -99,13 +99,13 @@ impl GlobalScope {
         if let Some(value) = value {
             self.values.insert(name.to_owned(), value);
         }
-        self.declared.push(name.to_owned());
+        self.declared.insert(name.to_owned());
         Ok(())
     }
 
-    /// The names of the ARGs before the first FROM, in order.
+    /// The names of the ARGs before the first FROM.
     #[must_use]
-    pub fn declared(&self) -> &[String] {
+    pub fn declared(&self) -> &BTreeSet<String> {
         &self.declared
     }
 }
@@ -124,7 +124,9 @@ impl Variables for GlobalScope {
 pub struct StageScope {
     dialect: Dialect,
     environment: Vec<(String, String)>,
-    arguments: Vec<(String, Option<String>)>,
+    /// Where a name is in the environment.
+    places: BTreeMap<String, usize>,
+    arguments: BTreeMap<String, Option<String>>,
     visible: BTreeMap<String, String>,
 }
 
@@ -135,7 +137,8 @@ impl StageScope {
         let mut scope = Self {
             dialect,
             environment: Vec::new(),
-            arguments: Vec::new(),
+            places: BTreeMap::new(),
+            arguments: BTreeMap::new(),
             visible: BTreeMap::new(),
         };
         for (name, value) in environment {
@@ -176,21 +179,23 @@ impl StageScope {
             (None, None) => global.value(name).map(str::to_owned),
         };
         if let Some(value) = &value {
-            let is_environment = self.environment.iter().any(|(key, _)| key == name);
+            let is_environment = self.places.contains_key(name);
             if self.dialect == Dialect::BuildKit || !is_environment {
                 self.visible.insert(name.to_owned(), value.clone());
             }
         }
-        self.arguments.retain(|(known, _)| known != name);
-        self.arguments.push((name.to_owned(), value));
+        self.arguments.insert(name.to_owned(), value);
         Ok(())
     }
 
     /// Takes a pair of ENV, whose value is expanded already.
     pub fn set_environment(&mut self, name: &str, value: &str) {
-        match self.environment.iter_mut().find(|(key, _)| key == name) {
-            Some((_, known)) => value.clone_into(known),
-            None => self.environment.push((name.to_owned(), value.to_owned())),
+        match self.places.get(name) {
+            Some(place) => value.clone_into(&mut self.environment[*place].1),
+            None => {
+                self.places.insert(name.to_owned(), self.environment.len());
+                self.environment.push((name.to_owned(), value.to_owned()));
+            }
         }
         self.visible.insert(name.to_owned(), value.to_owned());
     }
@@ -201,10 +206,15 @@ impl StageScope {
         &self.environment
     }
 
-    /// The arguments that are declared, and their values.
+    /// The arguments that are declared, in alphabetical order, and their values.
+    pub fn arguments(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.arguments.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
+    /// Whether an argument is declared, with a value or without.
     #[must_use]
-    pub fn arguments(&self) -> &[(String, Option<String>)] {
-        &self.arguments
+    pub fn declares(&self, name: &str) -> bool {
+        self.arguments.contains_key(name)
     }
 
     /// What a RUN sees, ENV and ARG together, in alphabetical order.
@@ -257,7 +267,8 @@ mod tests {
         stage.declare("C", None, &global, &options()).unwrap();
         assert_eq!((stage.value("A"), stage.value("B")), (Some("given"), Some("own")));
         assert_eq!(stage.value("C"), None);
-        assert_eq!(stage.arguments().len(), 3);
+        assert_eq!(stage.arguments().count(), 3);
+        assert!(stage.declares("C") && !stage.declares("D"));
     }
 
     #[test]

@@ -57,13 +57,19 @@ pub(super) struct Flags<'a> {
 
 impl<'a> Flags<'a> {
     /// Checks the flags; `None` if there is an error among them.
-    pub(super) fn check(statement: &'a Statement, diagnostics: &mut Collector) -> Option<Self> {
-        let keyword = statement.keyword.text.to_ascii_uppercase();
-        let known = known_flags(&keyword);
+    pub(super) fn check(
+        statement: &'a Statement,
+        keyword: &str,
+        diagnostics: &mut Collector,
+    ) -> Option<Self> {
+        let known = known_flags(keyword);
         let mut used: Vec<&Flag> = Vec::new();
         let mut ok = true;
         for flag in &statement.flags {
-            match check_flag(flag, known, &used, &keyword) {
+            if diagnostics.is_full() {
+                return None;
+            }
+            match check_flag(flag, known, &used, keyword) {
                 Ok(()) => used.push(flag),
                 Err(diagnostic) => {
                     diagnostics.push(diagnostic);

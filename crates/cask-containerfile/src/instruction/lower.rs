@@ -16,13 +16,12 @@ use crate::suggest::{did_you_mean, nearest};
 
 /// What a statement means; `None` where it has an error, which is pushed.
 pub(crate) fn lower(statement: &Statement, diagnostics: &mut Collector) -> Option<Instruction> {
-    let keyword = statement.keyword.text.to_ascii_uppercase();
-    if !super::NAMES.contains(&keyword.as_str()) {
+    let Some(keyword) = super::canonical(&statement.keyword.text) else {
         unknown(statement, diagnostics);
         return None;
-    }
-    let flags = Flags::check(statement, diagnostics);
-    let mut lowering = Lowering { statement, keyword: &keyword, diagnostics };
+    };
+    let flags = Flags::check(statement, keyword, diagnostics);
+    let mut lowering = Lowering { statement, keyword, diagnostics };
     let instruction = lowering.instruction(flags.as_ref());
     flags.and(instruction)
 }
@@ -451,7 +450,7 @@ impl Lowering<'_> {
         // What is wrong in it stops the builds of other images, not this one.
         let mut found = Collector::default();
         let mut trigger = trigger.clone();
-        trigger.instruction = lower(&trigger, &mut found);
+        trigger.instruction = lower(&trigger, &mut found).map(Box::new);
         for diagnostic in found.finish() {
             self.diagnostics.push(Diagnostic { severity: Severity::Warning, ..diagnostic });
         }

@@ -11,6 +11,12 @@ use crate::stages::Stage;
 use crate::statement::{Statement, Word};
 use crate::suggest::nearest;
 
+/// Of how many names the nearest one is looked for.
+const CANDIDATES: usize = 1000;
+
+/// How many variables are copied from stage to stage, until it is enough.
+const COPIES: usize = 1_000_000;
+
 /// What is known at a place in a stage.
 #[derive(Clone)]
 struct Known {
@@ -24,8 +30,13 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     let options = linter.expand_options();
     let global = super::from::globals(linter, &stages, linter.options.arguments.clone());
     let mut ends: BTreeMap<String, Known> = BTreeMap::new();
+    let mut copies = 0;
     for stage in &stages.stages {
         let mut known = begin(linter, stage, &global, &ends, &options);
+        copies += known.scope.visible().count();
+        if copies > COPIES {
+            return;
+        }
         for (statement, instruction) in &stage.steps {
             step(linter, statement, instruction, &mut known, &global, &options);
             if linter.found.is_full() {
@@ -174,14 +185,18 @@ fn expanded(
         }
     };
     for variable in uses.iter().filter(|found| !found.is_set) {
+        if linter.found.is_full() {
+            return;
+        }
         let name = &variable.name;
-        let is_declared = known.scope.arguments().iter().any(|(known, _)| known == name);
+        let is_declared = known.scope.declares(name);
         let is_special =
             matches!(name.as_str(), "BUILDKIT_SBOM_SCAN_CONTEXT" | "BUILDKIT_SBOM_SCAN_STAGE");
         if is_declared || is_special || !told.insert(name.clone()) {
             continue;
         }
-        let near = nearest(name, known.scope.visible().map(|(name, _)| name), false);
+        let near =
+            nearest(name, known.scope.visible().map(|(name, _)| name).take(CANDIDATES), false);
         if near.is_none() && !known.is_complete {
             continue;
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::{Behavior, Dialect};
 use crate::expand::Escape;
+use crate::instruction::canonical;
 use crate::json::{JsonError, strings};
 use crate::span::Span;
 use crate::statement::{Arguments, Flag, Pair, Statement, Word};
@@ -83,18 +84,18 @@ impl Reader<'_> {
     }
 
     fn arguments(&mut self, keyword: &Word, rest: Range<usize>, depth: usize) -> Arguments {
-        let upper = keyword.text.to_ascii_uppercase();
+        let upper = canonical(&keyword.text).unwrap_or_default();
         if rest.is_empty() {
             return Arguments::None;
         }
-        match upper.as_str() {
+        match upper {
             "RUN" | "CMD" | "ENTRYPOINT" | "SHELL" => self.json_or_text(rest),
             "ADD" | "COPY" | "VOLUME" => match self.json(rest.clone()) {
                 Some(array) => array,
                 None => self.blank_separated(rest),
             },
             "EXPOSE" | "FROM" => self.blank_separated(rest),
-            "ENV" | "LABEL" => self.pairs(&upper, rest),
+            "ENV" | "LABEL" => self.pairs(upper, rest),
             "ARG" => {
                 let words = quoted(self.line.as_str(), rest, self.escape.char());
                 Arguments::Words(words.into_iter().map(|cut| self.word(cut)).collect())

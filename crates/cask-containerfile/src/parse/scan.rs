@@ -158,7 +158,7 @@ impl<'a> Scanner<'a> {
         let takes_heredocs = may_have_heredoc(&reading);
         statement.flags = reading.flags;
         statement.arguments = reading.arguments;
-        if takes_heredocs {
+        if takes_heredocs && statement.line.as_str().contains("<<") {
             self.heredocs(&mut statement);
         }
         if let Arguments::Trigger(trigger) = &mut statement.arguments {
@@ -166,7 +166,8 @@ impl<'a> Scanner<'a> {
         }
         statement.span.end = self.at;
         if !is_broken {
-            statement.instruction = instruction::lower(&statement, &mut self.diagnostics);
+            statement.instruction =
+                instruction::lower(&statement, &mut self.diagnostics).map(Box::new);
         }
         self.items.push(Item::Statement(Box::new(statement)));
     }
@@ -289,7 +290,7 @@ impl Joined {
 
 /// Whether heredocs are read: for RUN, COPY and ADD, and for ONBUILD of these, not in JSON.
 fn may_have_heredoc(reading: &Reading) -> bool {
-    let is = |keyword: &str| ["RUN", "COPY", "ADD"].iter().any(|k| k.eq_ignore_ascii_case(keyword));
+    let is = |word: &str| ["RUN", "COPY", "ADD"].iter().any(|name| name.eq_ignore_ascii_case(word));
     match &reading.arguments {
         Arguments::Trigger(trigger) => is(&trigger.keyword.text) && !trigger.is_json(),
         arguments => is(&reading.keyword.text) && !matches!(arguments, Arguments::Json(_)),
