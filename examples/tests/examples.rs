@@ -6,10 +6,16 @@
 mod copy_image;
 #[path = "../inspect_image.rs"]
 mod inspect_image;
+#[path = "../lint_file.rs"]
+mod lint_file;
 #[path = "../list_images.rs"]
 mod list_images;
 #[path = "../own_transport.rs"]
 mod own_transport;
+#[path = "../pin_bases.rs"]
+mod pin_bases;
+#[path = "../print_stages.rs"]
+mod print_stages;
 #[path = "../render_progress.rs"]
 mod render_progress;
 
@@ -80,4 +86,29 @@ async fn render_progress_has_a_line_for_each_blob() {
     let lines = render_progress::render_progress(&from, &to).await.unwrap();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines.iter().all(|line| line.contains("Copied")), "{lines:?}");
+}
+
+#[test]
+fn print_stages_marks_what_is_not_needed() {
+    let text = print_stages::print_stages(
+        "FROM a AS one\nFROM b\nFROM scratch\nCOPY --from=one x y\nCOPY --from=c x y\n",
+    );
+    assert_eq!(text, "one: a\n1: b (not needed)\n2: scratch, one, c\n");
+}
+
+#[test]
+fn lint_file_shows_errors_and_lints() {
+    let text = lint_file::lint_file("Containerfile", "FROM a:1 AS B\nCPOY x y\n");
+    assert!(text.contains("error[unknown-instruction]"), "{text}");
+    assert!(text.contains("warning[StageNameCasing]"), "{text}");
+    assert!(text.contains(" --> Containerfile:1:13"), "{text}");
+}
+
+#[test]
+fn pin_bases_changes_the_names_alone() {
+    let source = "from  alpine  as a\n# alpine\nFROM a\nCOPY --from=alpine x y";
+    let digests = [("alpine".to_owned(), "sha256:0".to_owned())].into();
+    let pinned = pin_bases::pin_bases(source, &digests).unwrap();
+    assert_eq!(pinned, source.replacen("alpine", "alpine@sha256:0", 1));
+    assert!(pin_bases::pin_bases("FROM", &digests).is_err());
 }
