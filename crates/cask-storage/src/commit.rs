@@ -67,7 +67,8 @@ impl Store {
         let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
         let data = stage_data(&mut records, &image)?;
         if inner.options.durability == Durability::Full {
-            file::sync_file_system(inner.places[IMAGE_PLACE].root())?;
+            let place = &inner.places[IMAGE_PLACE];
+            file::sync_file_systems(place.root(), &place.driver_directory())?;
         }
         let mut trash = Trash::default();
         let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;

@@ -132,6 +132,13 @@ pub(crate) fn sync_file_system(path: &Path) -> Result<()> {
     rustix::fs::syncfs(&directory).map_err(|error| Error::io(error, "syncing", path))
 }
 
+/// Puts the file systems of two directories on the disk: mostly they are one.
+pub(crate) fn sync_file_systems(one: &Path, other: &Path) -> Result<()> {
+    sync_file_system(one)?;
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    if device(one) == device(other) { Ok(()) } else { sync_file_system(other) }
+}
+
 /// Makes a directory and those above it, with a mode for the new ones.
 pub(crate) fn make_directories(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;

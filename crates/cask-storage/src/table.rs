@@ -3,8 +3,10 @@
 //! Entries that nobody changes are written back byte for byte, whatever they hold; an entry that
 //! makes no sense is kept and left out of what is listed.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
@@ -18,7 +20,14 @@ use crate::record::Record;
 pub(crate) struct Table<R> {
     text: Arc<String>,
     entries: OnceLock<Result<Vec<Entry<R>>, String>>,
+    /// How often an ID was looked for.
+    questions: AtomicU32,
+    /// Which entry has which ID, once that was often.
+    by_id: OnceLock<HashMap<Id, usize>>,
 }
+
+/// How many questions are answered by looking at the text: an index takes as long as these.
+const QUESTIONS_WITHOUT_INDEX: u32 = 4;
 
 #[derive(Clone, Debug)]
 struct Entry<R> {
@@ -30,7 +39,12 @@ struct Entry<R> {
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self { text: Arc::default(), entries: OnceLock::from(Ok(Vec::new())) }
+        Self {
+            text: Arc::default(),
+            entries: OnceLock::from(Ok(Vec::new())),
+            questions: AtomicU32::new(0),
+            by_id: OnceLock::new(),
+        }
     }
 }
 
@@ -39,14 +53,24 @@ where
     Entry<R>: Clone,
 {
     fn clone(&self) -> Self {
-        Self { text: Arc::clone(&self.text), entries: self.entries.clone() }
+        Self {
+            text: Arc::clone(&self.text),
+            entries: self.entries.clone(),
+            questions: AtomicU32::new(self.questions.load(Ordering::Relaxed)),
+            by_id: self.by_id.clone(),
+        }
     }
 }
 
 impl<R: Record> Table<R> {
     /// Takes the text of a file. It is not looked at yet.
     pub(crate) fn new(text: String) -> Self {
-        Self { text: Arc::new(text), entries: OnceLock::new() }
+        Self {
+            text: Arc::new(text),
+            entries: OnceLock::new(),
+            questions: AtomicU32::new(0),
+            by_id: OnceLock::new(),
+        }
     }
 
     /// A table of these records.
@@ -137,7 +161,27 @@ impl<R: Record> Table<R> {
 
     /// The record with an ID.
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<R>> {
-        self.mentioning(id).find(|record| record.id().as_str() == id)
+        match self.index() {
+            Some(index) => self.record(&self.entries()[*index.get(id)?]).ok(),
+            None => self.mentioning(id).find(|record| record.id().as_str() == id),
+        }
+    }
+
+    /// Which entry has which ID, where that was asked often. Of several with one ID, the first.
+    fn index(&self) -> Option<&HashMap<Id, usize>> {
+        if self.questions.fetch_add(1, Ordering::Relaxed) < QUESTIONS_WITHOUT_INDEX {
+            return None;
+        }
+        Some(self.by_id.get_or_init(|| {
+            let entries = self.entries();
+            let mut index = HashMap::with_capacity(entries.len());
+            for (position, entry) in entries.iter().enumerate().rev() {
+                if let Ok(record) = self.record(entry) {
+                    index.insert(record.id().clone(), position);
+                }
+            }
+            index
+        }))
     }
 
     /// The record with a name.
@@ -156,7 +200,13 @@ impl<R: Record> Table<R> {
         let entry = Entry { place: None, record: OnceLock::from(Ok(Arc::new(record))) };
         match self.position(&id) {
             Some(position) => self.entries_mut()[position] = entry,
-            None => self.entries_mut().push(entry),
+            None => {
+                let position = self.len();
+                self.entries_mut().push(entry);
+                if let Some(index) = self.by_id.get_mut() {
+                    index.insert(id, position);
+                }
+            }
         }
     }
 
@@ -174,10 +224,15 @@ impl<R: Record> Table<R> {
     pub(crate) fn remove(&mut self, id: &Id) -> Option<Arc<R>> {
         let position = self.position(id)?;
         let entry = self.entries_mut().remove(position);
+        // All behind it have another place now.
+        self.by_id.take();
         entry.record.into_inner()?.ok()
     }
 
     fn position(&self, id: &Id) -> Option<usize> {
+        if let Some(index) = self.index() {
+            return index.get(id).copied();
+        }
         let mentions = |entry: &Entry<R>| match (&entry.place, entry.record.get()) {
             (_, Some(_)) | (None, _) => true,
             (Some(place), None) => self.text[place.clone()].contains(id.as_str()),

@@ -58,6 +58,24 @@ fn an_entry_that_makes_no_sense_is_kept_and_not_listed() {
 }
 
 #[test]
+fn ids_are_found_however_often_one_asks() {
+    let id = |number: usize| crate::Id::parse(&format!("layer{number}")).unwrap();
+    let mut table = Table::of((0..50).map(|number| LayerRecord::new(id(number))));
+    table = Table::new(table.print());
+    for number in (0..50).chain(0..50) {
+        assert_eq!(table.by_id(id(number).as_str()).unwrap().id, id(number));
+    }
+    assert!(table.remove(&id(7)).is_some());
+    table.put(LayerRecord::new(id(50)));
+    for number in 0..60 {
+        let found = table.by_id(id(number).as_str()).map(|record| record.id.clone());
+        assert_eq!(found, (number != 7 && number < 51).then(|| id(number)));
+        assert_eq!(table.change(&id(number), |_| {}), found.is_some());
+    }
+    assert_eq!(table.len(), 50);
+}
+
+#[test]
 fn null_is_an_empty_list() {
     assert!(Table::<ImageRecord>::new(String::new()).check().is_err());
     for text in ["null", "[]"] {
