@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use cask::containers_storage::OpenStore;
+use cask::containers_storage::{OpenStore, StoreUse};
 use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
 use cask_storage::{Store, StoreOptions, StoreSpecifier};
 use clap::Args;
@@ -44,8 +44,9 @@ impl StoreArguments {
     /// Opens what a location names, with these flags for what it leaves open.
     pub fn opener(&self) -> OpenStore {
         let this = self.clone();
-        Arc::new(move |specifier| {
+        Arc::new(move |specifier, used| {
             let mut options = this.options()?;
+            options.read_only = used == StoreUse::Read;
             if let Some(specifier) = specifier {
                 specify(&mut options, specifier)?;
             }

@@ -6,4 +6,4 @@ mod error;
 mod location;
 mod source;
 
-pub use location::{ContainersStorageOptions, ContainersStorageTransport, OpenStore};
+pub use location::{ContainersStorageOptions, ContainersStorageTransport, OpenStore, StoreUse};

@@ -23,8 +23,19 @@ pub(crate) const SCHEME: &str = "containers-storage";
 
 /// Opens the store that a location names; without a name, the one that the program means.
 pub type OpenStore = Arc<
-    dyn Fn(Option<&StoreSpecifier>) -> Result<Store, Box<dyn StdError + Send + Sync>> + Send + Sync,
+    dyn Fn(Option<&StoreSpecifier>, StoreUse) -> Result<Store, Box<dyn StdError + Send + Sync>>
+        + Send
+        + Sync,
 >;
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreUse {
+    /// Reading: nothing is made where there is no store.
+    Read,
+    /// Changing it.
+    Change,
+}
 
 /// How stores are found.
 #[derive(Clone)]
@@ -37,7 +48,13 @@ pub struct ContainersStorageOptions {
 
 impl Default for ContainersStorageOptions {
     fn default() -> Self {
-        Self { store: Arc::new(|specifier| Ok(Store::open(options(specifier)?)?)) }
+        Self {
+            store: Arc::new(|specifier, used| {
+                let mut options = options(specifier)?;
+                options.read_only = used == StoreUse::Read;
+                Ok(Store::open(options)?)
+            }),
+        }
     }
 }
 
@@ -136,21 +153,21 @@ struct StorageLocation {
 }
 
 impl StorageLocation {
-    fn open_store(&self) -> Result<Store> {
-        (self.options.store)(self.reference.specifier()).map_err(|error| match error
-            .downcast::<cask_storage::Error>(
-        ) {
-            Ok(error) => of_storage(*error),
-            Err(error) => {
-                Error::new(ErrorKind::Io, "opening the store of", self).with_source(error)
+    fn open_store(&self, used: StoreUse) -> Result<Store> {
+        (self.options.store)(self.reference.specifier(), used).map_err(|error| {
+            match error.downcast::<cask_storage::Error>() {
+                Ok(error) => of_storage(*error),
+                Err(error) => {
+                    Error::new(ErrorKind::Io, "opening the store of", self).with_source(error)
+                }
             }
         })
     }
 
-    async fn open(&self) -> Result<(Store, ImageName)> {
+    async fn open(&self, used: StoreUse) -> Result<(Store, ImageName)> {
         let this = self.clone();
         blocking(move || {
-            let store = this.open_store()?;
+            let store = this.open_store(used)?;
             let image = store.resolve(this.reference.image()).map_err(of_storage)?;
             Ok((store, image))
         })
@@ -193,7 +210,7 @@ impl Location for StorageLocation {
     }
 
     fn policy_identity(&self) -> Result<PolicyIdentity> {
-        let store = self.open_store()?;
+        let store = self.open_store(StoreUse::Read)?;
         let root = store.graph_root().display();
         let place = format!("[{}@{root}]", store.driver());
         let image = store.resolve(self.reference.image()).map_err(of_storage)?;
@@ -211,7 +228,7 @@ impl Location for StorageLocation {
     }
 
     async fn source(&self) -> Result<VerifiedSource> {
-        let (store, wanted) = self.open().await?;
+        let (store, wanted) = self.open(StoreUse::Read).await?;
         blocking(move || {
             let image = store.find(&wanted).map_err(of_storage)?;
             Ok(VerifiedSource::new(StorageSource::new(store, image, wanted)))
@@ -220,14 +237,18 @@ impl Location for StorageLocation {
     }
 
     async fn begin(&self, options: &WriteOptions) -> Result<Box<dyn Transaction>> {
-        let (store, image) = self.open().await?;
+        let (store, image) = self.open(StoreUse::Change).await?;
         let mut names: Vec<String> = image.name.iter().map(ToString::to_string).collect();
         names.extend(options.additional_names.iter().map(ToString::to_string));
         Ok(Box::new(StorageTransaction::new(store, names, image.id)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {
-        let (store, image) = self.open().await?;
+        let (store, image) = self.open(StoreUse::Read).await?;
+        let (store, image) = match store.graph_root().exists() {
+            true => self.open(StoreUse::Change).await?,
+            false => (store, image),
+        };
         Ok(Box::new(StorageCollection::new(store, image)))
     }
 }
