@@ -17,8 +17,8 @@ use crate::commands;
     disable_version_flag = true,
     args_override_self = true,
     arg_required_else_help = false,
-    after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are dir, docker, docker-archive, \
-                  docker-daemon, oci and oci-archive."
+    after_help = "An IMAGE is TRANSPORT:DETAILS; the transports are containers-storage, dir, docker, \
+                  docker-archive, docker-daemon, oci and oci-archive."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
