@@ -56,7 +56,9 @@ fn inspect_of_a_list_is_a_table() {
 fn wrong_words_are_corrected() {
     dray("inspct x").ends(1).says("Did you mean this?");
     dray("copy --al a b").ends(1).says("did you mean --all?");
-    dray("inspect nonsense:x").ends(1).says("hint: the transports are containers-storage, dir, docker, docker-archive");
+    dray("inspect nonsense:x")
+        .ends(1)
+        .says("hint: the transports are containers-storage, dir, docker, docker-archive");
     dray("frobnicate").ends(1).says("Try 'dray --help' for more information");
 }
 
