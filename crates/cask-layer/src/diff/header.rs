@@ -232,12 +232,12 @@ mod tests {
             assert_eq!(text.split(' ').next(), Some(expected));
             assert_eq!(text.len().to_string(), expected);
         };
-        check(1, "10");
         check(0, "8");
-        check(88, "98");
-        check(89, "99");
-        check(90, "101");
-        check(91, "102");
+        check(1, "9");
+        check(2, "11");
+        check(90, "99");
+        check(91, "101");
+        check(92, "102");
     }
 
     #[test]
