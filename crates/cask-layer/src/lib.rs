@@ -20,7 +20,8 @@ pub use compression::{
     compress, decompress, detect_reader,
 };
 pub use diff::{
-    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
+    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, MemberWriter, NewMember,
+    diff_changes, diff_tree, diff_upper,
 };
 pub use error::{Error, ErrorKind, Limit, Operation};
 pub use export::{ExportError, ExportOptions, Exported, export};
