@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use cask_image::{Digest, Hasher};
-use cask_layer::{Assemble, Files, assemble};
+use cask_layer::{Assemble, Files, TarSplitReader, assemble};
 use cask_rootfs::{Directory, Root};
 
 use crate::cache::not_found;
@@ -67,6 +67,44 @@ impl Store {
         let stream = assemble(BufReader::new(split), LayerFiles { roots });
         let stream = stream.map_err(|error| Error::io(error, "reading", &path))?;
         Ok(LayerReader(stream))
+    }
+
+    /// Opens the directory of the files that a layer adds: with vfs, of all files up to it.
+    ///
+    /// Deletions lie in it as the driver has them. No lock is held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the layer or its files; [`ErrorKind::Unsupported`] for layers of
+    /// composefs or additional layer stores; [`ErrorKind::Io`].
+    pub fn layer_files(&self, id: &Id) -> Result<Root> {
+        let layer = self.layer(id)?.ok_or_else(|| not_found("opening layer", id))?;
+        let place = &self.inner.places[layer.place];
+        driver::check_plain(place, id, "opening layer")?;
+        let path = place.layer_files(id);
+        Root::open(&path).map_err(|error| {
+            let kind = match error.kind() {
+                cask_rootfs::ErrorKind::NotFound => ErrorKind::NotFound,
+                cask_rootfs::ErrorKind::Denied => ErrorKind::Denied,
+                _ => ErrorKind::Io,
+            };
+            Error::new(kind, "opening", path.display()).with_source(error)
+        })
+    }
+
+    /// Opens the recipe for a layer's tar stream: all its headers, without the files' contents;
+    /// `None` where there is none, as for layers of containers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the layer; [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn layer_recipe(&self, id: &Id) -> Result<Option<TarSplitReader<BufReader<File>>>> {
+        let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
+        let path = self.inner.places[layer.place].tar_split_path(id);
+        let split = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| Error::io(error, "opening", &path))?,
+        };
+        let reader = TarSplitReader::new(BufReader::new(split));
+        reader.map(Some).map_err(|error| Error::io(error, "reading", &path))
     }
 
     /// Reads a layer back and compares its digest; the error says in words what is wrong.
