@@ -95,6 +95,15 @@ pub fn cellar_built() -> &'static Path {
     CELLAR.get_or_init(|| built("cellar"))
 }
 
+/// The built `cooper`.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn cooper_built() -> &'static Path {
+    static COOPER: OnceLock<PathBuf> = OnceLock::new();
+    COOPER.get_or_init(|| built("cooper"))
+}
+
 fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");

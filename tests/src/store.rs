@@ -70,7 +70,8 @@ impl PeerStore {
         format!("containers-storage:[overlay@{root}+{run}]{image}")
     }
 
-    fn at_store<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+    /// Lets a command of podman's, of buildah's or of ours work on the store.
+    pub fn at_store<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let (root, run) = (self.0.at("root"), self.0.at("run"));
         command.args(["--root", &root, "--runroot", &run, "--storage-driver", "overlay"])
     }
