@@ -101,10 +101,12 @@ pub(crate) async fn plan_at(
     }
     let place = (&capabilities, to.scheme());
     let decided = decide(&source, &graph, place, options, fixed).await?;
-    check_name(named_digest.as_ref(), &graph.top().raw)?;
+    let kept = graph.chosen_from().filter(|_| capabilities.keeps_chosen_from);
+    check_name(named_digest.as_ref(), &graph.top().raw, kept)?;
     let Decided { manifests, blobs, warnings } = decided;
     let mut write_options = options.write.clone();
     write_options.copied_from = from.reference().cloned();
+    write_options.chosen_from = kept.cloned();
     let (from, to_text) = (from.to_string(), to.to_string());
     let mut plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
     let transaction = match existence {
@@ -185,10 +187,15 @@ fn fixed(
 }
 
 /// Fails if the destination's name has another digest than what will be written there: a name with
-/// a digest fixes the manifest, so that is known beforehand.
-fn check_name(named: Option<&Digest>, top: &RawManifest) -> Result<()> {
+/// a digest fixes the manifest, so that is known beforehand. It may be that of the index that is
+/// `kept` with the image.
+fn check_name(
+    named: Option<&Digest>,
+    top: &RawManifest,
+    kept: Option<&RawManifest>,
+) -> Result<()> {
     match named {
-        Some(named) if !top.matches(named) => {
+        Some(named) if !top.matches(named) && !kept.is_some_and(|kept| kept.matches(named)) => {
             // The words of containers/image, which scripts search for.
             let words = "Digest of source image's manifest would not match destination reference";
             Err(Error::new(ErrorKind::DigestMismatch, "", "")
@@ -292,6 +299,9 @@ async fn read_signatures(
         return Ok(all);
     }
     options.events.send(Event::ReadingSignatures);
+    if !source.may_be_signed().await? {
+        return Ok(all);
+    }
     for (node, signatures) in graph.nodes().iter().zip(&mut all) {
         *signatures = source.signatures(&node.descriptor).await?;
     }

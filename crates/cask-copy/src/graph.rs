@@ -24,6 +24,7 @@ pub const MAX_TOTAL_MANIFEST_BYTES: u64 = 32 << 20;
 pub struct Graph {
     nodes: Vec<Node>,
     top: usize,
+    chosen_from: Option<RawManifest>,
 }
 
 /// One manifest of a [`Graph`].
@@ -99,15 +100,17 @@ impl Graph {
     ) -> Result<Self> {
         let mut walk = Walk::new(source);
         let mut top = source.resolve(selector).await?;
+        let mut chosen_from = None;
         if let (Instances::One(wanted), true) = (instances, top.media_type.is_index()) {
             let raw = walk.read_manifest(&top).await?;
             top = walk.choose(&raw, wanted).await?;
+            chosen_from = Some(raw);
         }
         let top = walk.visit_top(&top, instances).await?;
         if with_referrers {
             walk.visit_referrers().await?;
         }
-        Ok(Self { nodes: walk.into_nodes(), top })
+        Ok(Self { nodes: walk.into_nodes(), top, chosen_from })
     }
 
     /// The manifests, children before their parents.
@@ -120,7 +123,12 @@ impl Graph {
         self.top
     }
 
-    /// The manifest that the location names.
+    /// The index that the location names, where one image of it was asked for.
+    pub fn chosen_from(&self) -> Option<&RawManifest> {
+        self.chosen_from.as_ref()
+    }
+
+    /// The manifest that is copied: what the location names, or what was chosen of it.
     pub fn top(&self) -> &Node {
         &self.nodes[self.top]
     }

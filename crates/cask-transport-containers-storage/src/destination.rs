@@ -21,6 +21,8 @@ struct State {
     names: Vec<String>,
     /// The ID that the location says.
     id: Option<Id>,
+    /// The list that the image was chosen from.
+    chosen_from: Option<RawManifest>,
     parts: Mutex<Parts>,
 }
 
@@ -35,8 +37,13 @@ struct Parts {
 }
 
 impl StorageTransaction {
-    pub(crate) fn new(store: Store, names: Vec<String>, id: Option<Id>) -> Self {
-        Self(Arc::new(State { store, names, id, parts: Mutex::default() }))
+    pub(crate) fn new(
+        store: Store,
+        names: Vec<String>,
+        id: Option<Id>,
+        chosen_from: Option<RawManifest>,
+    ) -> Self {
+        Self(Arc::new(State { store, names, id, chosen_from, parts: Mutex::default() }))
     }
 
     /// Runs work on the blocking pool.
@@ -106,6 +113,9 @@ impl State {
             ));
         }
         image.names.clone_from(&self.names);
+        if let Some(list) = &self.chosen_from {
+            image.add_index(list);
+        }
         image.add_signatures(raw.digest(), &signatures);
         for (diff_id, id) in parsed.diff_ids.iter().zip(Id::of_layers(&parsed.diff_ids)) {
             let layer = match (self.store.layer(&id).map_err(of_storage)?, staged.remove(diff_id)) {

@@ -197,6 +197,7 @@ impl Location for StorageLocation {
         capabilities.layer_form = LayerForm::AsGiven;
         capabilities.concurrent_blobs = NonZeroUsize::MAX;
         capabilities.additional_names = true;
+        capabilities.keeps_chosen_from = true;
         capabilities.deletes_by_name = true;
         capabilities
     }
@@ -240,7 +241,8 @@ impl Location for StorageLocation {
         let (store, image) = self.open(StoreUse::Change).await?;
         let mut names: Vec<String> = image.name.iter().map(ToString::to_string).collect();
         names.extend(options.additional_names.iter().map(ToString::to_string));
-        Ok(Box::new(StorageTransaction::new(store, names, image.id)))
+        let chosen_from = options.chosen_from.clone();
+        Ok(Box::new(StorageTransaction::new(store, names, image.id, chosen_from)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {

@@ -62,6 +62,9 @@ pub struct Capabilities {
     pub concurrent_blobs: NonZeroUsize,
     /// More names than the location's own can be given to what is written.
     pub additional_names: bool,
+    /// The index that an image was chosen from is kept beside it, so that the digest of either is a
+    /// digest of the image.
+    pub keeps_chosen_from: bool,
     /// Deleting an image by a name leaves its other names, and everything that other images need.
     pub deletes_by_name: bool,
 }
@@ -85,6 +88,7 @@ impl Capabilities {
             layer_form: LayerForm::AsGiven,
             concurrent_blobs: NonZeroUsize::MIN,
             additional_names: false,
+            keeps_chosen_from: false,
             deletes_by_name: false,
         }
     }

@@ -22,6 +22,9 @@ pub struct WriteOptions {
     /// The image that is copied, where it has a reference: a place that has its blobs too may take
     /// them from there.
     pub copied_from: Option<Reference>,
+    /// The index that what is written was chosen from: a place that
+    /// [keeps it](crate::Capabilities::keeps_chosen_from) knows the image by its digest too.
+    pub chosen_from: Option<RawManifest>,
 }
 
 /// What a blob is in its image.
