@@ -25,7 +25,9 @@ use crate::record::{ImageRecord, LayerRecord};
 use crate::staged::{StagedLayer, now};
 use crate::store::Inner;
 use crate::temp::TempDir;
-use crate::{DriverKind, Durability, Error, ErrorKind, Id, Image, Result, Store, file, random};
+use crate::{
+    DriverKind, Durability, Error, ErrorKind, Id, Image, Layer, Result, Store, file, random,
+};
 
 /// A staged layer that is ready to get its place.
 #[derive(Debug)]
@@ -66,10 +68,7 @@ impl Store {
         let ready = self.make_ready(&ids, &image.layers)?;
         let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
         let data = stage_data(&mut records, &image)?;
-        if inner.options.durability == Durability::Full {
-            let place = &inner.places[IMAGE_PLACE];
-            file::sync_file_systems(place.root(), &place.driver_directory())?;
-        }
+        self.sync_staged()?;
         let mut trash = Trash::default();
         let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
         self.put_layers(&held, &ids, ready, &mut trash)?;
@@ -80,6 +79,50 @@ impl Store {
         drop((records, image));
         self.tidy();
         Ok(self.image_view(IMAGE_PLACE, &record))
+    }
+
+    /// Takes one layer into the store, upon another or as a base.
+    ///
+    /// What the store has already is not stored again: the layer that is there is given. A layer
+    /// that no image has is taken away when the store is pruned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where the layer below is not there, or no longer; otherwise as
+    /// [`commit_image`](Self::commit_image).
+    pub fn commit_layer(&self, parent: Option<&Id>, staged: StagedLayer) -> Result<Layer> {
+        let inner = &self.inner;
+        let below = match parent {
+            Some(parent) => self.layer_chain(parent)?,
+            None => Vec::new(),
+        };
+        if below.len() >= MAX_CHAIN {
+            return Err(Error::new(ErrorKind::LimitExceeded, "storing a layer upon", &below[0].id)
+                .with_detail(format!("it is upon {MAX_CHAIN} layers, more are not allowed")));
+        }
+        let id = Id::of_layer(parent, staged.diff_digest());
+        let mut ids: Vec<Id> = below.iter().rev().map(|layer| layer.id.clone()).collect();
+        let mut layers: Vec<NewLayer> = ids.iter().cloned().map(NewLayer::Present).collect();
+        ids.push(id.clone());
+        layers.push(NewLayer::Staged(staged));
+        let ready = self.make_ready(&ids, &layers)?;
+        self.sync_staged()?;
+        let mut trash = Trash::default();
+        let held = inner.hold().layers::<Writing>()?;
+        self.put_layers(&held, &ids, ready, &mut trash)?;
+        drop(held);
+        trash.empty()?;
+        drop(layers);
+        self.tidy();
+        self.layer(&id)?.ok_or_else(|| not_found("storing the layer", &id))
+    }
+
+    /// Puts on the disk what is about to get its place.
+    fn sync_staged(&self) -> Result<()> {
+        if self.options().durability == Durability::None {
+            return Ok(());
+        }
+        let place = &self.inner.places[IMAGE_PLACE];
+        file::sync_file_systems(place.root(), &place.driver_directory())
     }
 
     /// Prepares the directories of all layers that are not in the store.
@@ -98,7 +141,8 @@ impl Store {
                 (Some(parent), _) => Some(self.inner.place_of_layer(parent)?.layer_files(parent)),
             };
             if let Some(parent) = &parent {
-                copy_owner_and_mode(parent, &staged.files(), self.options().rootless)?;
+                let files = staged.0.tree.clone().unwrap_or_else(|| staged.files());
+                copy_owner_and_mode(parent, &files, self.options().rootless)?;
             }
             let link = random::link_name();
             let (directory, found_by) = match self.driver() {
@@ -118,6 +162,9 @@ impl Store {
 
     /// Puts a layer's files over a copy of its parent's.
     fn whole_tree(&self, staged: &StagedLayer, parent: Option<&Path>) -> Result<PathBuf> {
+        if let Some(tree) = &staged.0.tree {
+            return Ok(tree.clone());
+        }
         let rootless = self.options().rootless;
         let tree = staged.0.directory.join("tree");
         match parent {
@@ -130,9 +177,9 @@ impl Store {
     }
 
     /// Gives the layers their places and their records.
-    fn put_layers(
+    fn put_layers<I>(
         &self,
-        held: &LayersAndImages<'_>,
+        held: &Held<'_, Writing, I>,
         ids: &[Id],
         ready: Vec<Ready<'_>>,
         trash: &mut Trash,
@@ -289,9 +336,9 @@ fn stage_data(records: &mut TempDir, image: &NewImage) -> Result<PathBuf> {
 
 /// Takes away what the dead left half made or half deleted. Whoever holds the write lock knows
 /// that nobody works on it.
-fn discard_incomplete(
+fn discard_incomplete<I>(
     store: &Inner,
-    held: &LayersAndImages<'_>,
+    held: &Held<'_, Writing, I>,
     book: &mut Book<LayerRecord>,
     trash: &mut Trash,
 ) -> Result<()> {

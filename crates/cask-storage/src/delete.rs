@@ -16,7 +16,7 @@ use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
 use crate::temp::{TempDir, remove_tree};
-use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp};
+use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, working};
 
 /// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,6 +146,7 @@ impl Store {
     /// layers come and go, and keeps back again what deleting on a full disk may have used. That
     /// it fails is no reason for the change to fail.
     pub(crate) fn tidy(&self) {
+        let _ = working::sweep(&self.inner);
         for place in self.inner.writable_places() {
             for of in [TrashOf::Driver, TrashOf::Records] {
                 let _ = temp::sweep(&self.inner.temp_root(place, of));

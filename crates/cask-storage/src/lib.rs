@@ -39,6 +39,7 @@ mod temp;
 mod tests;
 mod view;
 mod warning;
+mod working;
 
 pub use check::{CheckOptions, Problem, ProblemKind};
 pub use delete::Deleted;
@@ -58,3 +59,4 @@ pub use staged::StagedLayer;
 pub use store::Store;
 pub use view::{Container, Image, Layer};
 pub use warning::Warning;
+pub use working::WorkingLayer;

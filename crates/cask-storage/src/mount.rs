@@ -106,14 +106,7 @@ impl Store {
             return Ok(());
         }
         let [top, below @ ..] = chain else { return Ok(()) };
-        if self.has_mount_program() {
-            return Err(Error::new(ErrorKind::Unsupported, "mounting layer", &top.id).with_detail(
-                "the store was written for a program that mounts it, as fuse-overlayfs",
-            ));
-        }
-        for layer in chain {
-            check_plain(&self.inner.places[layer.place], &layer.id, "mounting layer")?;
-        }
+        self.check_mountable(chain)?;
         let place = &self.inner.places[top.place];
         keep_private(&self.inner.places[top.place].driver_directory())?;
         let lowers: Vec<Id> = below.iter().map(|layer| layer.id.clone()).collect();
@@ -140,6 +133,20 @@ impl Store {
             rootless: self.options().rootless,
         };
         mount.mount(target)
+    }
+
+    /// Refuses layers that the kernel cannot put together.
+    pub(crate) fn check_mountable(&self, chain: &[Layer]) -> Result<()> {
+        let [top, ..] = chain else { return Ok(()) };
+        if self.has_mount_program() {
+            return Err(Error::new(ErrorKind::Unsupported, "mounting layer", &top.id).with_detail(
+                "the store was written for a program that mounts it, as fuse-overlayfs",
+            ));
+        }
+        let mut layers = chain.iter();
+        layers.try_for_each(|layer| {
+            check_plain(&self.inner.places[layer.place], &layer.id, "mounting layer")
+        })
     }
 
     /// Takes back one mount of a layer, or with `force` all of them; says whether it is still

@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// Makes the uppermost directory of a layer, like that of its parent.
-    fn empty_files(&self, path: &Path, parent: Option<&Path>) -> Result<()> {
+    pub(crate) fn empty_files(&self, path: &Path, parent: Option<&Path>) -> Result<()> {
         file::make_directories(path, 0o700)?;
         match parent {
             Some(parent) => copy_owner_and_mode(parent, path, self.options().rootless),

@@ -61,10 +61,7 @@ impl Store {
         stream: impl Read + Send,
         options: &StageOptions,
     ) -> Result<StagedLayer> {
-        if self.options().read_only {
-            return Err(Error::new(ErrorKind::ReadOnly, "writing to", self.graph_root().display())
-                .with_detail("the store was opened for reading only"));
-        }
+        self.check_writable()?;
         let inner = &self.inner;
         let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
         let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
@@ -98,6 +95,7 @@ impl Store {
         Ok(StagedLayer(Box::new(Staged {
             _driver_temp: driver_temp,
             directory,
+            tree: None,
             _records_temp: records_temp,
             tar_split,
             facts,
@@ -122,6 +120,14 @@ impl Store {
             }
         }
         Ok(staged)
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if !self.options().read_only {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::ReadOnly, "writing to", self.graph_root().display())
+            .with_detail("the store was opened for reading only"))
     }
 
     fn apply_options(&self, options: &StageOptions) -> ApplyOptions {
@@ -166,7 +172,7 @@ fn extract(
 ) -> Result<Applied> {
     let failed = |error| Error::io(error, "writing", tar_split);
     let output = scratch_file(tar_split).map_err(failed)?;
-    let unnamed = ScratchFiles { beside: tar_split.to_owned(), count: 0 };
+    let unnamed = ScratchFiles::beside(tar_split);
     let open = |name: &[u8]| root.open_file(OsStr::from_bytes(name)).map_err(io::Error::other);
     let recorder = TarSplitRecorder::new(output, open, unnamed.into_source()).map_err(failed)?;
     let (applied, _, recorder) = apply(stream, root, options, recorder).map_err(apply_error)?;
@@ -175,13 +181,17 @@ fn extract(
 }
 
 /// Files that are gone when they are closed.
-struct ScratchFiles {
+pub(crate) struct ScratchFiles {
     beside: PathBuf,
     count: u32,
 }
 
 impl ScratchFiles {
-    fn into_source(mut self) -> impl FnMut() -> io::Result<File> + Send + 'static {
+    pub(crate) fn beside(path: &Path) -> Self {
+        Self { beside: path.to_owned(), count: 0 }
+    }
+
+    pub(crate) fn into_source(mut self) -> impl FnMut() -> io::Result<File> + Send + 'static {
         move || {
             self.count += 1;
             let path = self.beside.with_extension(format!("scratch-{}", self.count));
@@ -192,7 +202,7 @@ impl ScratchFiles {
     }
 }
 
-fn scratch_file(path: &Path) -> io::Result<File> {
+pub(crate) fn scratch_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600).open(path)
 }

@@ -35,6 +35,8 @@ pub(crate) struct Staged {
     pub(crate) _driver_temp: TempDir,
     /// What becomes the layer's directory; the files are in `diff`.
     pub(crate) directory: PathBuf,
+    /// With vfs: all files, where they are put together already.
+    pub(crate) tree: Option<PathBuf>,
     /// Holds `tar_split`.
     pub(crate) _records_temp: TempDir,
     /// What becomes the recipe for the layer's tar stream.

@@ -30,10 +30,10 @@ pub enum FileTimes {
 }
 
 impl FileTimes {
-    /// The seconds that a member gets.
+    /// The seconds that a member gets whose file was last modified then.
     ///
     /// Source: what buildah writes.
-    pub(super) fn seconds(self, time: Timestamp) -> i64 {
+    pub fn seconds(self, time: Timestamp) -> i64 {
         match self {
             Self::Keep => time.seconds,
             Self::Clamp(latest) => time.seconds.min(latest),

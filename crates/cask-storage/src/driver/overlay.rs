@@ -153,18 +153,25 @@ fn generations(place: &Place, id: &Id) -> impl Iterator<Item = PathBuf> {
 
 /// What the kernel puts below a layer's own files, the uppermost first.
 pub(crate) fn lower_directories(store: &Inner, id: &Id, lowers: &[Id]) -> Result<Vec<PathBuf>> {
-    if lowers.len() > MAX_LOWERS {
-        return Err(Error::new(ErrorKind::LimitExceeded, "mounting layer", id).with_detail(
-            format!("{} layers are below it, the kernel takes {MAX_LOWERS}", lowers.len()),
-        ));
-    }
     let own = store.place_of_layer(id)?;
     let mut directories: Vec<PathBuf> = generations(own, id).skip(1).collect();
-    for lower in lowers {
-        directories.extend(generations(store.place_of_layer(lower)?, lower));
-    }
+    directories.extend(self::directories(store, lowers)?);
     if directories.is_empty() {
         directories.push(own.layer_directory(id).join("empty"));
+    }
+    Ok(directories)
+}
+
+/// The directories of layers that are put on one another, the uppermost first.
+pub(crate) fn directories(store: &Inner, layers: &[Id]) -> Result<Vec<PathBuf>> {
+    if let Some(top) = layers.first().filter(|_| layers.len() > MAX_LOWERS) {
+        return Err(Error::new(ErrorKind::LimitExceeded, "mounting upon layer", top).with_detail(
+            format!("it is one of {} layers, the kernel takes {MAX_LOWERS}", layers.len()),
+        ));
+    }
+    let mut directories = Vec::with_capacity(layers.len());
+    for layer in layers {
+        directories.extend(generations(store.place_of_layer(layer)?, layer));
     }
     Ok(directories)
 }

@@ -14,7 +14,7 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 5] = ["put", "put-again", "tag", "delete", "prune"];
+const JOBS: [&str; 6] = ["put", "put-again", "tag", "delete", "prune", "write"];
 
 fn work(job: &str, directory: &Path) -> Result<()> {
     let store = Store::open(options(directory))?;
@@ -24,8 +24,21 @@ fn work(job: &str, directory: &Path) -> Result<()> {
         "put-again" => put(&store, &["base", "top"], "new").map(drop),
         "tag" => store.add_names(&old()?, &["new".to_owned()]),
         "delete" => store.delete_image(&old()?).map(drop),
+        "write" => write(&store),
         _ => prune(&store),
     }
+}
+
+/// A layer upon the image's; where mounting is allowed, through a mount.
+fn write(store: &Store) -> Result<()> {
+    let parent = store.image_named("old")?.top_layer.clone();
+    let mut working = store.begin_working_layer(parent.as_ref())?;
+    if rustix::process::geteuid().is_root() {
+        std::fs::write(working.mount()?.join("x"), "x").unwrap();
+    }
+    let mut options = cask_layer::DiffOptions::default();
+    options.times = cask_layer::FileTimes::Set(0);
+    working.commit(&options).map(drop)
 }
 
 fn prune(store: &Store) -> Result<()> {
@@ -50,7 +63,7 @@ fn prepare(job: &str, directory: &Path) {
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
         "delete" => [&["old"], &[]],
-        "prune" => [&["old"], &["old"]],
+        "prune" | "write" => [&["old"], &["old"]],
         _ => [&["old"], &["new", "old"]],
     }
 }
@@ -95,8 +108,9 @@ fn count_steps(job: &str) -> u64 {
     prepare(job, temp.path());
     arm(None);
     work(job, temp.path()).unwrap();
-    check_clean(temp.path(), job);
-    steps()
+    let steps = steps();
+    check_after(job, temp.path(), job);
+    steps
 }
 
 /// Asserts that the store opens, what is listed is whole, a retry succeeds, and nothing is left.

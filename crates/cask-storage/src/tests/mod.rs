@@ -4,4 +4,5 @@ mod crash;
 mod full;
 mod golden;
 mod support;
+mod working;
 mod writing;

@@ -68,6 +68,7 @@ pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
     let parts = Staged {
         _driver_temp: driver_temp,
         directory,
+        tree: None,
         _records_temp: records_temp,
         tar_split,
         facts,

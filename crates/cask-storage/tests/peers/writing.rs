@@ -110,6 +110,55 @@ fn podman_uses_what_we_wrote_with_vfs() {
     }
 }
 
+/// A base by a peer, a layer that is written to by us, an image of both for the peers.
+fn check_working_layers(driver: DriverKind) {
+    let peers = TestStore::new(driver);
+    let layers = usual_layers();
+    let layout = TestImage::new(&layers).write_layout(&peers.directory().join("layout"));
+    skopeo(&["copy", "-q", &layout, &peers.name("localhost/theirs:1")]);
+    let store = peers.open();
+    let parent = store.image_named("localhost/theirs:1").unwrap().top_layer.clone().unwrap();
+    let mut working = store.begin_working_layer(Some(&parent)).unwrap();
+    let root = working.mount().unwrap().to_owned();
+    std::fs::remove_file(root.join("etc/new")).unwrap();
+    std::fs::remove_dir_all(root.join("opaque")).unwrap();
+    std::fs::create_dir(root.join("opaque")).unwrap();
+    std::fs::write(root.join("opaque/last"), "last\n").unwrap();
+    let layer = working.commit(&cask_layer::DiffOptions::default()).unwrap();
+    let mut written = Vec::new();
+    store.read_layer(&layer.id).unwrap().read_to_end(&mut written).unwrap();
+
+    let image = TestImage::new(&[layers, vec![written]].concat());
+    let mut new = NewImage::of_manifest(&image.manifest, &image.config).unwrap();
+    new.names = vec!["localhost/ours:1".to_owned()];
+    let chain = store.layer_chain(&layer.id).unwrap();
+    new.layers = chain.iter().rev().map(|layer| NewLayer::Present(layer.id.clone())).collect();
+    store.commit_image(new).unwrap();
+    check_clean(&store);
+
+    let shown = run(&peers, "localhost/ours:1", &["/bin/sh", "-c", "cat /opaque/*; ls /etc"]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.starts_with("last\n"), "{shown:?}");
+    assert!(!text.contains("new"), "{shown:?}");
+    let out = peers.directory().join("out");
+    skopeo(&["copy", "-q", &peers.name("localhost/ours:1"), &format!("dir:{}", out.display())]);
+    for diff_id in &image.diff_ids {
+        let bytes = std::fs::read(out.join(diff_id.hex())).unwrap();
+        assert_eq!(&Hasher::digest(Algorithm::Sha256, &bytes), diff_id);
+    }
+    peers.podman(&["rmi", "-a", "-f"]);
+    assert!(peers.driver_entries().is_empty(), "{:?}", peers.driver_entries());
+    check_clean(&store);
+}
+
+#[test]
+fn podman_runs_what_was_written_to_a_working_layer() {
+    if peers_are_there() {
+        check_working_layers(DriverKind::Overlay);
+        check_working_layers(DriverKind::Vfs);
+    }
+}
+
 #[test]
 fn layers_that_peers_refuse_are_kept_and_given_back() {
     if !peers_are_there() {

@@ -1,0 +1,269 @@
+//! Layers that are written to.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use cask_layer::{DiffOptions, FileTimes};
+
+use super::support::*;
+use crate::{CheckOptions, DriverKind, ErrorKind, Id, StageOptions, Store, StoreOptions};
+
+/// Says to a child process where it is to die.
+const PLACE: &str = "CASK_STORAGE_TEST_WORKING";
+
+const DRIVERS: [DriverKind; 2] = [DriverKind::Overlay, DriverKind::Vfs];
+
+/// Whether this process may mount; fails where it must.
+fn may_mount() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "root is needed");
+    root
+}
+
+fn options_of(directory: &Path, driver: DriverKind) -> StoreOptions {
+    let mut options = options(directory);
+    options.driver = Some(driver);
+    options
+}
+
+/// A base layer with some files.
+fn base(store: &Store) -> Id {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in [
+        ("a/one", "one"),
+        ("a/two", "two"),
+        ("gone/x", "x"),
+        ("opaque/below", "below"),
+        ("file", "file"),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_mtime(1_600_000_000);
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    let tar = builder.into_inner().unwrap();
+    let staged = store.stage_layer(&tar[..], &StageOptions::default()).unwrap();
+    store.commit_layer(None, staged).unwrap().id.clone()
+}
+
+/// The names in a layer's stream, and what a file holds.
+fn members(store: &Store, id: &Id) -> Vec<(String, String, u64)> {
+    let mut archive = tar::Archive::new(store.read_layer(id).unwrap());
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        (name, text, entry.header().mtime().unwrap())
+    });
+    entries.collect()
+}
+
+fn verify(store: &Store) {
+    let options = CheckOptions { verify_layers: true, ..CheckOptions::default() };
+    let waste = |problem: &crate::Problem| problem.kind.is_waste();
+    let problems = store.check(&options).unwrap();
+    assert!(problems.iter().all(waste), "{problems:?}");
+}
+
+/// Asserts that nothing is left where layers come and go.
+fn check_nothing_left(directory: &Path) {
+    for driver in DRIVERS {
+        for path in [format!("root/{driver}/tempdirs"), format!("root/{driver}-layers/tmp")] {
+            let left: Vec<_> = fs::read_dir(directory.join(&path)).into_iter().flatten().collect();
+            assert!(left.is_empty(), "{path}: {left:?}");
+        }
+    }
+    let mounts: Vec<_> =
+        fs::read_dir(directory.join("run/cask/mounts")).into_iter().flatten().collect();
+    assert!(mounts.is_empty(), "{mounts:?}");
+    let mounted = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounted.contains(directory.to_str().unwrap()));
+}
+
+fn change(root: &Path) {
+    fs::write(root.join("new"), "new").unwrap();
+    fs::write(root.join("file"), "changed").unwrap();
+    fs::remove_dir_all(root.join("gone")).unwrap();
+    fs::remove_dir_all(root.join("opaque")).unwrap();
+    fs::create_dir(root.join("opaque")).unwrap();
+    fs::write(root.join("opaque/above"), "above").unwrap();
+    fs::set_permissions(root.join("a/one"), fs::Permissions::from_mode(0o4755)).unwrap();
+    fs::hard_link(root.join("new"), root.join("newer")).unwrap();
+    symlink("/new", root.join("link")).unwrap();
+    UnixListener::bind(root.join("socket")).unwrap();
+    // The root is in no layer.
+    fs::set_permissions(root, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn what_was_written_becomes_a_layer() {
+    if !may_mount() {
+        return;
+    }
+    for driver in DRIVERS {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(options_of(temp.path(), driver)).unwrap();
+        let parent = base(&store);
+        let mut working = store.begin_working_layer(Some(&parent)).unwrap();
+        let root = working.mount().unwrap().to_owned();
+        assert_eq!(working.mount().unwrap(), root, "once more is the same");
+        assert_eq!(fs::read_to_string(root.join("a/two")).unwrap(), "two");
+        change(&root);
+        working.unmount().unwrap();
+        assert_eq!(fs::read(working.mount().unwrap().join("new")).unwrap(), b"new");
+        let layer = working.commit(&DiffOptions::default()).unwrap();
+
+        let found = members(&store, &layer.id);
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        let common = ["a/", "a/one", "file", "link", "new", "newer", "opaque/"];
+        let mut expected: Vec<&str> = common.to_vec();
+        expected.extend(match driver {
+            DriverKind::Overlay => [".wh.gone", "opaque/.wh..wh..opq", "opaque/above"],
+            DriverKind::Vfs => [".wh.gone", "opaque/.wh.below", "opaque/above"],
+        });
+        if driver == DriverKind::Vfs {
+            // That something in it changed is no change of a directory.
+            assert!(names.contains(&"a/"));
+        }
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(sorted, expected, "{driver}");
+        assert!(found.iter().any(|(name, text, _)| name == "file" && text == "changed"));
+        assert_eq!(layer.parent.as_ref(), Some(&parent));
+        assert_eq!(layer.uids, [0]);
+        verify(&store);
+
+        let mut above = store.begin_working_layer(Some(&layer.id)).unwrap();
+        let root = above.mount().unwrap();
+        let list = |path: &Path| {
+            let entries = fs::read_dir(path).unwrap();
+            let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(list(root), ["a", "file", "link", "new", "newer", "opaque"]);
+        assert_eq!(list(&root.join("opaque")), ["above"]);
+        assert_eq!(root.join("a/one").metadata().unwrap().mode() & 0o7777, 0o4755);
+        assert_eq!(root.metadata().unwrap().mode() & 0o7777, 0o555);
+        assert_eq!(root.join("new").metadata().unwrap().ino(), {
+            root.join("newer").metadata().unwrap().ino()
+        });
+        above.discard().unwrap();
+        check_nothing_left(temp.path());
+        store.delete_layer(&layer.id).unwrap();
+        store.delete_layer(&parent).unwrap();
+        check_clean(temp.path(), driver.as_str());
+    }
+}
+
+#[test]
+fn a_base_can_be_written() {
+    if !may_mount() {
+        return;
+    }
+    for driver in DRIVERS {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(options_of(temp.path(), driver)).unwrap();
+        let mut working = store.begin_working_layer(None).unwrap();
+        fs::write(working.mount().unwrap().join("x"), "x").unwrap();
+        let layer = working.commit(&DiffOptions::default()).unwrap();
+        assert_eq!(members(&store, &layer.id)[0].0, "x");
+        assert_eq!(layer.parent, None);
+        assert_eq!(layer.id.as_str(), layer.diff_digest.as_ref().unwrap().hex());
+        verify(&store);
+        check_nothing_left(temp.path());
+    }
+}
+
+#[test]
+fn equal_layers_are_stored_once_and_times_are_those_asked_for() {
+    if !may_mount() {
+        return;
+    }
+    for driver in DRIVERS {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(options_of(temp.path(), driver)).unwrap();
+        let parent = base(&store);
+        let mut diff = DiffOptions::default();
+        diff.times = FileTimes::Set(1_000_000_000);
+        let write = |text: &str| {
+            let mut working = store.begin_working_layer(Some(&parent)).unwrap();
+            let root = working.mount().unwrap().to_owned();
+            fs::create_dir(root.join("d")).unwrap();
+            fs::write(root.join("d/x"), text).unwrap();
+            working.commit(&diff).unwrap().id.clone()
+        };
+        let (one, again, other) = (write("x"), write("x"), write("y"));
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+        assert!(members(&store, &one).iter().all(|(.., time)| *time == 1_000_000_000));
+        let files = store.inner.places[0].layer_files(&one);
+        for path in ["d", "d/x"] {
+            let found = files.join(path).metadata().unwrap();
+            assert_eq!((found.mtime(), found.mtime_nsec()), (1_000_000_000, 0), "{path}");
+        }
+        assert_eq!(store.layers().unwrap().len(), 3);
+        verify(&store);
+        check_nothing_left(temp.path());
+    }
+}
+
+#[test]
+fn whoever_deletes_the_parent_makes_the_commit_fail() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let parent = base(&store);
+    let working = store.begin_working_layer(Some(&parent)).unwrap();
+    store.delete_layer(&parent).unwrap();
+    let error = working.commit(&DiffOptions::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Io), "{error:?}");
+    check_clean(temp.path(), "the parent is gone");
+    let error = store.begin_working_layer(Some(&parent)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    check_nothing_left(temp.path());
+}
+
+/// Not a test of its own: mounts and dies.
+#[test]
+fn child() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let store = open(Path::new(&place));
+    let parent = store.layers().unwrap()[0].id.clone();
+    let mut working = store.begin_working_layer(Some(&parent)).unwrap();
+    fs::write(working.mount().unwrap().join("x"), "x").unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
+}
+
+#[test]
+fn the_mount_of_the_dead_is_taken_back_by_the_next_one() {
+    if !may_mount() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let parent = base(&store);
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tests::working::child"])
+        .env(PLACE, temp.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!status.success());
+    assert_eq!(fs::read_dir(temp.path().join("run/cask/mounts")).unwrap().count(), 2);
+    // One that is in use stays.
+    let mut working = store.begin_working_layer(Some(&parent)).unwrap();
+    fs::write(working.mount().unwrap().join("y"), "y").unwrap();
+    put(&store, &["other"], "other").unwrap();
+    assert_eq!(fs::read(working.mount().unwrap().join("y")).unwrap(), b"y");
+    drop(working);
+    check_nothing_left(temp.path());
+}
