@@ -55,6 +55,9 @@ pub(crate) struct GlobalArguments {
     /// Read the configuration of registries from this file alone
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) registries_conf: Option<PathBuf>,
+    /// Read where signatures are from the files in this directory
+    #[arg(long = "registries.d", global = true, value_name = "DIRECTORY")]
+    pub(crate) registries_d: Option<PathBuf>,
     /// Try a request to a registry again so often [default: 4]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) retry_times: Option<u32>,
@@ -89,6 +92,7 @@ impl GlobalArguments {
         settings.platform.architecture.clone_from(&self.override_arch);
         settings.platform.variant.clone_from(&self.override_variant);
         settings.registries_conf.clone_from(&self.registries_conf);
+        settings.registries_d.clone_from(&self.registries_d);
         settings.retry.times = self.retry_times;
         settings.retry.delay = duration(self.retry_delay);
         settings.limits.at_once = self.requests_at_once;

@@ -5,6 +5,7 @@ mod document;
 mod environment;
 mod error;
 mod file;
+pub mod lookaside;
 pub mod registries;
 pub mod storage;
 

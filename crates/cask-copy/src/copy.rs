@@ -189,11 +189,7 @@ fn fixed(
 /// Fails if the destination's name has another digest than what will be written there: a name with
 /// a digest fixes the manifest, so that is known beforehand. It may be that of the index that is
 /// `kept` with the image.
-fn check_name(
-    named: Option<&Digest>,
-    top: &RawManifest,
-    kept: Option<&RawManifest>,
-) -> Result<()> {
+fn check_name(named: Option<&Digest>, top: &RawManifest, kept: Option<&RawManifest>) -> Result<()> {
     match named {
         Some(named) if !top.matches(named) && !kept.is_some_and(|kept| kept.matches(named)) => {
             // The words of containers/image, which scripts search for.

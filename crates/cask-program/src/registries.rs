@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cask::docker::Registries;
+use cask::docker::{Lookasides, Registries};
+use cask_config::lookaside::{self, LookasideConf};
 use cask_config::registries::{Paths, RegistriesConf};
 use cask_config::{Environment, Error};
 
@@ -28,6 +29,33 @@ pub fn lazily(settings: &Settings) -> Registries {
         Some(known) => Ok(Arc::clone(known)),
         None => {
             let conf = Arc::new(read(&settings)?);
+            Ok(Arc::clone(known.get_or_init(|| conf)))
+        }
+    })
+}
+
+/// What the directory that a flag names says of signatures, or the user's or the system's one.
+pub fn read_lookasides(settings: &Settings) -> Result<LookasideConf, Error> {
+    let environment = environment();
+    let directory = match &settings.registries_d {
+        Some(directory) => directory.clone(),
+        None => lookaside::directory(&environment),
+    };
+    let conf = LookasideConf::load(&directory)?;
+    conf.warnings().iter().for_each(|warning| report::note(warning));
+    Ok(match lookaside::default_directory(&environment) {
+        Some(directory) => conf.with_default_directory(directory),
+        None => conf,
+    })
+}
+
+/// The same, read when it is first wanted.
+pub fn lookasides_lazily(settings: &Settings) -> Lookasides {
+    let (settings, known) = (settings.clone(), OnceLock::new());
+    Arc::new(move || match known.get() {
+        Some(known) => Ok(Arc::clone(known)),
+        None => {
+            let conf = Arc::new(read_lookasides(&settings)?);
             Ok(Arc::clone(known.get_or_init(|| conf)))
         }
     })

@@ -52,6 +52,7 @@ pub fn docker(access: &Access, settings: &Settings) -> DockerOptions {
         client: client(Arc::clone(&access.keychain)),
         client_elsewhere: client(Arc::clone(&access.keychain_elsewhere)),
         registries: Arc::clone(&registries),
+        lookasides: registries::lookasides_lazily(settings),
         transfers: transfers(),
     }
 }

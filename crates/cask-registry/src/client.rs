@@ -37,7 +37,7 @@ impl Client {
         Repository::new(self.host(name.domain()), name.clone())
     }
 
-    fn host(&self, name: &str) -> Arc<Host> {
+    pub(crate) fn host(&self, name: &str) -> Arc<Host> {
         let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts
             .entry(name.to_owned())

@@ -29,6 +29,8 @@ pub(crate) struct Host {
     name: String,
     options: Arc<ClientOptions>,
     connected: OnceCell<Connected>,
+    /// For what is on the same host and no registry.
+    web: OnceCell<HttpClient>,
     auth: Auth,
     warned: Mutex<HashSet<String>>,
 }
@@ -91,6 +93,7 @@ impl Host {
             name: name.to_owned(),
             options,
             connected: OnceCell::new(),
+            web: OnceCell::new(),
             auth: Auth::default(),
             warned: Mutex::default(),
         }
@@ -109,6 +112,11 @@ impl Host {
     /// any other finds out with its first real request.
     pub(crate) async fn connected(&self) -> Result<&Connected, Error> {
         self.connected.get_or_try_init(|| self.connect()).await
+    }
+
+    /// For what lies on the same host and is no registry: a URL of it is all that is known.
+    pub(crate) async fn web(&self, url: &Url) -> Result<&HttpClient, Error> {
+        self.web.get_or_try_init(async || self.http(&self.settings().await?, url)).await
     }
 
     async fn connect(&self) -> Result<Connected, Error> {

@@ -6,6 +6,7 @@ mod blob;
 mod challenge;
 mod client;
 mod content_range;
+mod document;
 mod error;
 mod hashing_body;
 mod host;

@@ -10,13 +10,14 @@ use cask_registry::{Mount, Selector as Which, UploadOptions, UploadSession};
 use cask_transfer::Transfers;
 use cask_transport::{
     BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
-    Result, Transaction,
+    Result, Signature, Transaction,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
 
 use crate::error::of_registry;
 use crate::location::Place;
+use crate::signatures::Signatures;
 use crate::upload::Upload;
 use crate::uploads::{Kept, Uploads};
 
@@ -32,6 +33,7 @@ pub(crate) struct DockerTransaction {
     place: Place,
     /// A repository of the same registry that has the image's blobs.
     mountable_from: Option<RepositoryName>,
+    signatures: Signatures,
     uploads: Uploads,
     /// Uploads that a registry began when it could not mount.
     begun: Mutex<HashMap<Digest, UploadSession>>,
@@ -41,10 +43,11 @@ impl DockerTransaction {
     pub(crate) fn new(
         place: Place,
         mountable_from: Option<RepositoryName>,
+        signatures: Signatures,
         transfers: Option<Transfers>,
     ) -> Self {
         let uploads = Uploads::new(transfers, place.reference.repository().clone());
-        Self { place, mountable_from, uploads, begun: Mutex::default() }
+        Self { place, mountable_from, signatures, uploads, begun: Mutex::default() }
     }
 
     async fn answer(&self, blob: &BlobSpec) -> Result<Have> {
@@ -205,6 +208,14 @@ impl Transaction for DockerTransaction {
         let target = self.target(manifest.digest(), role);
         self.place.repository.put_manifest(&target, manifest).await.map_err(of_registry)?;
         Ok(())
+    }
+
+    async fn write_signatures(
+        &self,
+        manifest: &RawManifest,
+        signatures: &[Signature],
+    ) -> Result<()> {
+        self.signatures.write(&self.place, manifest.digest(), signatures).await
     }
 
     async fn commit(self: Box<Self>) -> Result<Committed> {

@@ -7,8 +7,9 @@ mod kept;
 mod location;
 mod mirrors;
 mod name;
+mod signatures;
 mod source;
 mod upload;
 mod uploads;
 
-pub use location::{DockerOptions, DockerTransport, Registries};
+pub use location::{DockerOptions, DockerTransport, Lookasides, Registries};

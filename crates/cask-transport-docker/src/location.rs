@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cask_config::lookaside::LookasideConf;
 use cask_config::registries::{Access, RegistriesConf};
 use cask_image::MediaType;
 use cask_reference::{Reference, Repository as RepositoryName};
@@ -19,6 +20,7 @@ use crate::destination::DockerTransaction;
 use crate::error::of_config;
 use crate::mirrors::SilentMirrors;
 use crate::name::Name;
+use crate::signatures::Signatures;
 use crate::source::DockerSource;
 
 pub(crate) const SCHEME: &str = "docker";
@@ -33,6 +35,8 @@ pub struct DockerOptions {
     pub client_elsewhere: Client,
     /// Says which registry a name means.
     pub registries: Registries,
+    /// Says where the signatures of an image are.
+    pub lookasides: Lookasides,
     /// Where transfers leave what the next process can go on with, and hints at where blobs are;
     /// with `None` they leave nothing.
     pub transfers: Option<Transfers>,
@@ -43,15 +47,20 @@ pub struct DockerOptions {
 pub type Registries =
     Arc<dyn Fn() -> Result<Arc<RegistriesConf>, cask_config::Error> + Send + Sync>;
 
+/// Gives the configuration of signatures. Asked whenever a place is opened, never before.
+pub type Lookasides = Arc<dyn Fn() -> Result<Arc<LookasideConf>, cask_config::Error> + Send + Sync>;
+
 impl Default for DockerOptions {
-    /// Everybody is anonymous, and every name means what it says.
+    /// Everybody is anonymous, every name means what it says, and there are no signatures.
     fn default() -> Self {
         let registries = Arc::new(RegistriesConf::default());
+        let lookasides = Arc::new(LookasideConf::default());
         let client = Client::new(ClientOptions::default());
         Self {
             client_elsewhere: client.clone(),
             client,
             registries: Arc::new(move || Ok(Arc::clone(&registries))),
+            lookasides: Arc::new(move || Ok(Arc::clone(&lookasides))),
             transfers: None,
         }
     }
@@ -147,6 +156,21 @@ impl DockerLocation {
         Ok(Place { reference, repository: repository.for_writing() })
     }
 
+    /// Where signatures are.
+    fn signatures(&self) -> Result<Signatures> {
+        let conf = (self.options.lookasides)().map_err(of_config)?;
+        Ok(Signatures { conf, client: self.options.client_elsewhere.clone() })
+    }
+
+    /// Whether signatures can be written. What keeps that from being known shows when the place is
+    /// opened.
+    fn takes_signatures(&self) -> bool {
+        match (self.signatures(), self.place()) {
+            (Ok(signatures), Ok(place)) => signatures.can_write(&place),
+            _ => true,
+        }
+    }
+
     fn is_nameless(&self) -> bool {
         self.reference().is_name_only()
     }
@@ -183,6 +207,7 @@ impl Location for DockerLocation {
         capabilities.artifacts = true;
         capabilities.referrers = true;
         capabilities.visible_with_top = true;
+        capabilities.signatures = self.takes_signatures();
         capabilities.foreign_layers = true;
         capabilities.layer_form = LayerForm::Compressed;
         capabilities.concurrent_blobs = std::num::NonZeroUsize::MAX;
@@ -207,7 +232,8 @@ impl Location for DockerLocation {
                 .with_detail("an unknown digest can only be written"));
         }
         let transfers = self.options.transfers.clone();
-        Ok(VerifiedSource::new(DockerSource::new(self.places(Access::Read)?, transfers)))
+        let source = DockerSource::new(self.places(Access::Read)?, self.signatures()?, transfers);
+        Ok(VerifiedSource::new(source))
     }
 
     async fn begin(&self, options: &WriteOptions) -> Result<Box<dyn Transaction>> {
@@ -218,7 +244,8 @@ impl Location for DockerLocation {
         let from = options.copied_from.as_ref();
         let from = self.mountable_from(from);
         let transfers = self.options.transfers.clone();
-        Ok(Box::new(DockerTransaction::new(self.place()?, from, transfers)))
+        let signatures = self.signatures()?;
+        Ok(Box::new(DockerTransaction::new(self.place()?, from, signatures, transfers)))
     }
 
     async fn collection(&self) -> Result<Box<dyn Collection>> {

@@ -8,7 +8,8 @@ use cask_reference::Tag;
 use cask_registry::Selector as Which;
 use cask_transfer::Transfers;
 use cask_transport::{
-    Error, ErrorKind, Result, Selector, Source, UnverifiedBlob, UnverifiedManifest,
+    Error, ErrorKind, Result, Selector, Signature, Source, UnverifiedBlob, UnverifiedManifest,
+    blocking,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::Mutex;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use crate::error::of_registry;
 use crate::kept::{Keeping, KeptBlob};
 use crate::location::{Place, Places};
+use crate::signatures::Signatures;
 
 /// An image in a registry or in one of its mirrors.
 pub(crate) struct DockerSource {
@@ -23,6 +25,7 @@ pub(crate) struct DockerSource {
     places: Places,
     /// The place that had it, once that is known.
     found: Mutex<Option<Found>>,
+    signatures: Signatures,
     /// Keeps blobs as far as they have come.
     keeping: Option<Arc<Keeping>>,
 }
@@ -35,8 +38,12 @@ struct Found {
 }
 
 impl DockerSource {
-    pub(crate) fn new(places: Places, transfers: Option<Transfers>) -> Self {
-        Self { places, found: Mutex::default(), keeping: transfers.map(Keeping::new) }
+    pub(crate) fn new(
+        places: Places,
+        signatures: Signatures,
+        transfers: Option<Transfers>,
+    ) -> Self {
+        Self { places, found: Mutex::default(), signatures, keeping: transfers.map(Keeping::new) }
     }
 
     /// The manifest that the name stands for, and the place that has it.
@@ -163,6 +170,15 @@ impl Source for DockerSource {
         let blob = place.repository.blob(&descriptor.digest, Some(descriptor.size), offset);
         let stream = blob.await.map_err(of_registry)?.into_stream();
         Ok(UnverifiedBlob::from_stream(stream.map(|chunk| chunk.map_err(of_registry)).boxed()))
+    }
+
+    async fn may_be_signed(&self) -> Result<bool> {
+        let (signatures, places) = (self.signatures.clone(), self.places.all.clone());
+        blocking(move || Ok(signatures.may_exist(&places))).await
+    }
+
+    async fn signatures(&self, manifest: &Descriptor) -> Result<Vec<Signature>> {
+        self.signatures.read(&self.place().await?, &manifest.digest).await
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<u64> {

@@ -28,7 +28,7 @@ fn transports(conf: &str) -> Transports {
         client: client(),
         client_elsewhere: client(),
         registries: Arc::new(move || Ok(Arc::clone(&conf))),
-        transfers: None,
+        ..Default::default()
     };
     Transports::new().with(DockerTransport::new(options))
 }

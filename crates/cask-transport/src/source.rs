@@ -106,6 +106,15 @@ pub trait Source: Send + Sync {
             .with_detail("this transport does not hold schema 1 images"))
     }
 
+    /// Whether a manifest may have signatures. `false` where the place knows, without being asked
+    /// for each manifest, that none of its image has.
+    ///
+    /// # Errors
+    /// As for reading anything else.
+    async fn may_be_signed(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Reads the signatures of a manifest; none where the place stores none.
     ///
     /// # Errors

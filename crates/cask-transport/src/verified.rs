@@ -156,6 +156,14 @@ impl VerifiedSource {
         self.0.blob_size(digest).await.map_err(Error::not_found_is_missing)
     }
 
+    /// Whether a manifest may have signatures; `false` where the place knows that none has.
+    ///
+    /// # Errors
+    /// As for reading anything else.
+    pub async fn may_be_signed(&self) -> Result<bool> {
+        self.0.may_be_signed().await
+    }
+
     /// Reads the signatures of a manifest; none where the place stores none.
     ///
     /// # Errors

@@ -23,7 +23,8 @@ pub(super) async fn glance(pair: &SyncPair, options: &CopyOptions) -> Result<Gla
     let source = from.source().await?;
     let top = source.look_up().await?;
     let unknown = |digest| Ok(Glance { digest, is_there: false });
-    if !keeps_everything(options) || may_be_signed(&**from, options) {
+    let may_be_signed = may_be_signed(&**from, options) && source.may_be_signed().await?;
+    if !keeps_everything(options) || may_be_signed {
         return unknown(top.digest);
     }
     let wanted = match &options.instances {
