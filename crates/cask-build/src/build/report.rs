@@ -1,0 +1,51 @@
+//! What came of a build.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cask_image::{ImageConfig, Platform, RawManifest};
+use cask_storage::Id;
+
+use super::event::{Step, StepOutcome};
+
+/// What came of a build.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BuildReport {
+    /// The images, one for each platform, in the order of the request.
+    pub images: Vec<BuiltImage>,
+    /// The steps in the order in which they ended.
+    pub steps: Vec<StepReport>,
+    /// What was warned of, in order.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub wall: Duration,
+}
+
+/// An image that was built, and is in the store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BuiltImage {
+    /// What it is for.
+    pub platform: Platform,
+    /// Its ID in the store: the digest of its config.
+    pub id: Id,
+    /// Its manifest.
+    pub manifest: RawManifest,
+    /// Its config.
+    pub config: ImageConfig,
+    /// The names that it got.
+    pub names: Vec<String>,
+    /// Its layers in the store, the base first.
+    pub layers: Vec<Id>,
+}
+
+/// A step that ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The step.
+    pub step: Arc<Step>,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}

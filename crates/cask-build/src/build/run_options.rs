@@ -1,0 +1,152 @@
+//! What the commands of a build get, and what they may do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cask_runtime::{Capability, Limit, Network, Seccomp};
+
+/// The name that commands see the machine have: the same everywhere, so that it changes nothing.
+///
+/// Source: BuildKit, `BUILDKIT_SANDBOX_HOSTNAME`.
+pub const BUILD_HOST_NAME: &str = "buildkitsandbox";
+
+/// What the commands of a build get, and what they may do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// The network of commands that ask for none.
+    pub network: Network,
+    /// What names stand for.
+    pub names: HostNames,
+    /// What commands may do.
+    pub privileges: RunPrivileges,
+    /// Bytes that `/dev/shm` may hold.
+    pub shared_memory_bytes: u64,
+    /// `--ulimit`.
+    pub limits: Vec<Limit>,
+    /// `-v`: directories of the machine, in every command.
+    pub volumes: Vec<Volume>,
+    /// `--secret`, by its ID.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`: the sockets of agents, by their ID; `default` is the one that is meant where a
+    /// mount names none.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// Proxies of the machine that commands use: `http_proxy` and its like.
+    pub proxies: BTreeMap<String, String>,
+}
+
+impl Default for RunOptions {
+    /// The network of the machine, 64 MiB of shared memory, and nothing else of it.
+    fn default() -> Self {
+        Self {
+            network: Network::Host,
+            names: HostNames::default(),
+            privileges: RunPrivileges::default(),
+            shared_memory_bytes: 64 << 20,
+            limits: Vec::new(),
+            volumes: Vec::new(),
+            secrets: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            proxies: BTreeMap::new(),
+        }
+    }
+}
+
+/// What names stand for in commands: the files `/etc/hosts` and `/etc/resolv.conf`, and the name of
+/// the machine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostNames {
+    /// The name that commands see the machine have.
+    pub host_name: String,
+    /// `--add-host`: names and their addresses.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Leaves the image's own `/etc/hosts`: `--no-hosts`.
+    pub keep_hosts_file: bool,
+    /// The text of the machine's resolv.conf, from which the network `host` has its servers.
+    pub resolv_conf: String,
+    /// `--dns`: servers instead of those.
+    pub servers: Vec<IpAddr>,
+    /// `--dns-search`: domains instead of those.
+    pub search: Vec<String>,
+    /// `--dns-option`: options instead of those.
+    pub options: Vec<String>,
+}
+
+impl Default for HostNames {
+    fn default() -> Self {
+        Self {
+            host_name: BUILD_HOST_NAME.to_owned(),
+            hosts: Vec::new(),
+            keep_hosts_file: false,
+            resolv_conf: String::new(),
+            servers: Vec::new(),
+            search: Vec::new(),
+            options: Vec::new(),
+        }
+    }
+}
+
+/// What the commands of a build may do.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RunPrivileges {
+    /// `--cap-add`.
+    pub add: Vec<Capability>,
+    /// `--cap-drop`; what is in both is not given.
+    pub drop: Vec<Capability>,
+    /// `--security-opt seccomp=unconfined`.
+    pub seccomp: Seccomp,
+    /// `--security-opt no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// `--allow security.insecure`: lets `RUN --security=insecure` have every capability.
+    pub danger_allow_insecure: bool,
+}
+
+/// A directory or a file of the machine in every command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Volume {
+    /// Where it is on the machine.
+    pub source: PathBuf,
+    /// Where commands see it.
+    pub target: PathBuf,
+    /// Whether they cannot write to it.
+    pub read_only: bool,
+}
+
+impl Volume {
+    /// A writable volume.
+    pub fn new(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Self { source: source.into(), target: target.into(), read_only: false }
+    }
+}
+
+/// Bytes that nobody but the command that asks for them sees: never in a key, a layer, the history
+/// or a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// The longest secret, in bytes. Source: BuildKit, `MaxSecretSize`.
+    pub const MAX_BYTES: usize = 500 << 10;
+
+    /// Takes the bytes of a secret.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    pub(crate) fn danger_bytes(&self) -> &Arc<[u8]> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}

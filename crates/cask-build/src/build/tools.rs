@@ -1,0 +1,124 @@
+//! What does the work of a build: handles, not data.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cask_image::{Digest, PlatformWanted};
+use cask_runtime::{Cancel, Executor};
+use cask_storage::{Id, Store};
+
+use super::event::BuildEvent;
+use super::request::PullPolicy;
+use crate::{Error, ErrorKind, Result};
+
+/// What does the work of a build.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct BuildTools {
+    /// Where layers and images are, and come to.
+    pub store: Store,
+    /// Where base images come from.
+    pub bases: Arc<dyn Bases>,
+    /// What runs commands. Without it a file with RUN is refused, and every other is built.
+    pub executor: Option<Arc<dyn Executor>>,
+    /// What is told of what happens; called from any thread, one call after the other.
+    pub events: Arc<dyn Fn(BuildEvent) + Send + Sync>,
+    /// What ends the build early.
+    pub cancel: Cancel,
+    /// Where the records of earlier builds and cache mounts are kept.
+    pub state_directory: PathBuf,
+}
+
+impl BuildTools {
+    /// Tools that tell nobody, pull nothing and run nothing; records are kept in the store's
+    /// directory, in `cask/build`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Runtime`] where the process has no descriptor left.
+    pub fn new(store: Store) -> Result<Self> {
+        let cancel = Cancel::new().map_err(|error| Error::runtime(error, "the build"))?;
+        Ok(Self {
+            bases: Arc::new(StoreBases::new(store.clone())),
+            executor: None,
+            events: Arc::new(|_| {}),
+            cancel,
+            state_directory: store.graph_root().join("cask/build"),
+            store,
+        })
+    }
+}
+
+impl fmt::Debug for BuildTools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildTools").field("state_directory", &self.state_directory).finish()
+    }
+}
+
+/// A base image that is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BaseImage {
+    /// Its ID.
+    pub id: Id,
+    /// Its full name, with registry and tag.
+    pub name: String,
+    /// The digest of its manifest, for the platform.
+    pub digest: Option<Digest>,
+}
+
+impl BaseImage {
+    /// An image of the store, and the name that it was found by.
+    pub fn new(id: Id, name: impl Into<String>, digest: Option<Digest>) -> Self {
+        Self { id, name: name.into(), digest }
+    }
+}
+
+/// Where base images come from.
+#[async_trait]
+pub trait Bases: Send + Sync {
+    /// Finds an image by what is written in FROM or `--from`, or pulls it into the store.
+    ///
+    /// Called once for every reference and platform, at the beginning of the build, and for several
+    /// of them at the same time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] for an image that is nowhere, [`ErrorKind::Invalid`] for a name that
+    /// is none, [`ErrorKind::Fetch`] for one that cannot be had.
+    async fn base(
+        &self,
+        reference: &str,
+        platform: &PlatformWanted,
+        pull: PullPolicy,
+    ) -> Result<BaseImage>;
+}
+
+/// The images of a store alone: nothing is pulled.
+#[derive(Clone, Debug)]
+pub struct StoreBases {
+    store: Store,
+}
+
+impl StoreBases {
+    /// The images of a store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl Bases for StoreBases {
+    async fn base(&self, reference: &str, _: &PlatformWanted, _: PullPolicy) -> Result<BaseImage> {
+        let storage = |error| Error::storage(error, reference);
+        let wanted = self.store.resolve(reference).map_err(storage)?;
+        let image = self.store.find(&wanted).map_err(|error| match error.kind() {
+            cask_storage::ErrorKind::NotFound => {
+                Error::new(ErrorKind::Missing, reference, "image not known").with_source(error)
+            }
+            _ => storage(error),
+        })?;
+        let name = image.names.first().cloned().unwrap_or_else(|| reference.to_owned());
+        Ok(BaseImage::new(image.id.clone(), name, image.manifest_digest().cloned()))
+    }
+}
