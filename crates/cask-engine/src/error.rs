@@ -31,8 +31,10 @@ pub enum ErrorKind {
     Invalid,
     /// The store failed, or is damaged.
     Storage,
-    /// The configuration of registries cannot be read.
+    /// The configuration of registries cannot be read, or says nothing of a short name.
     Configuration,
+    /// An image cannot be read where it is, or not be written where it should go.
+    Transfer,
 }
 
 impl Error {
@@ -76,11 +78,34 @@ impl Error {
 
     /// What a user can do about it.
     pub fn hint(&self) -> Option<&str> {
-        let of_store = || {
+        let of_source = || {
             let source = self.source.as_deref()?;
-            source.downcast_ref::<cask_storage::Error>()?.hint()
+            let of_transfer = || source.downcast_ref::<cask_transport::Error>()?.hint();
+            let of_store = source.downcast_ref::<cask_storage::Error>().and_then(|it| it.hint());
+            of_store.or_else(of_transfer)
         };
-        self.hint.or_else(of_store)
+        self.hint.or_else(of_source)
+    }
+
+    /// What the place of an image said, if it was that.
+    pub fn transfer(&self) -> Option<&cask_transport::Error> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
+    /// Whether there is nothing to say but what the source says.
+    fn is_transparent(&self) -> bool {
+        self.kind == ErrorKind::Transfer && self.subject.is_empty() && self.detail.is_empty()
+    }
+
+    /// The whole of it in one line: the causes behind what they caused.
+    pub(crate) fn whole(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = StdError::source(self);
+        while let Some(error) = next {
+            text = format!("{text}: {error}");
+            next = error.source();
+        }
+        text
     }
 }
 
@@ -97,8 +122,18 @@ impl From<cask_storage::Error> for Error {
     }
 }
 
+impl From<cask_transport::Error> for Error {
+    /// The place's own words.
+    fn from(error: cask_transport::Error) -> Self {
+        Self::new(ErrorKind::Transfer, "", "").with_source(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (true, Some(source)) = (self.is_transparent(), &self.source) {
+            return source.fmt(f);
+        }
         match (self.subject.as_str(), self.detail.as_str()) {
             ("", "") => f.write_str("using the store"),
             ("", detail) => f.write_str(detail),
@@ -120,6 +155,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        let source: &(dyn StdError + 'static) = self.source.as_deref()?;
+        if self.is_transparent() { source.source() } else { Some(source) }
     }
 }

@@ -1,14 +1,21 @@
 //! Images as their user sees them.
 
+mod changes;
 mod details;
 mod disk_usage;
 mod filter;
 mod find;
 mod history;
+mod import;
 mod list;
+mod load;
+mod moving;
 mod names;
+mod pull;
+mod push;
 mod relations;
 mod remove;
+mod save;
 mod tree;
 
 use std::fmt;
@@ -20,14 +27,20 @@ use cask_storage::{Image, Store};
 
 use crate::{Error, ErrorKind, Result};
 
+pub use changes::config_of_changes;
 pub use details::ImageDetails;
 pub use disk_usage::{DiskUsage, ImageUsage};
 pub use filter::Filter;
 pub use find::Found;
 pub use history::HistoryEntry;
+pub use import::ImportOptions;
 pub use list::ImageSummary;
+pub use load::{LoadInput, LoadOptions};
+pub use moving::Arrived;
+pub use pull::{AskShortName, PullEvent, PullOptions, PullPolicy};
 pub use relations::Relations;
 pub use remove::{Prune, Removal, Removed};
+pub use save::{SaveFormat, SaveOptions};
 pub use tree::{ImageTree, TreeLayer};
 
 /// Gives the configuration of registries, which says what short names mean. Asked when it is first

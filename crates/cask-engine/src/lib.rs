@@ -5,6 +5,8 @@ mod images;
 
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
-    DiskUsage, Filter, Found, HistoryEntry, ImageDetails, ImageSummary, ImageTree, ImageUsage,
-    Images, Prune, Registries, Relations, Removal, Removed, TreeLayer, no_registries,
+    Arrived, AskShortName, DiskUsage, Filter, Found, HistoryEntry, ImageDetails, ImageSummary,
+    ImageTree, ImageUsage, Images, ImportOptions, LoadInput, LoadOptions, Prune, PullEvent,
+    PullOptions, PullPolicy, Registries, Relations, Removal, Removed, SaveFormat, SaveOptions,
+    TreeLayer, config_of_changes, no_registries,
 };

@@ -1,6 +1,8 @@
 //! Which image a user means.
 
-use cask_config::registries::{RecordedAliases, ShortNameOptions};
+use std::sync::Arc;
+
+use cask_config::registries::{RecordedAliases, RegistriesConf, ShortNameOptions};
 use cask_image::Digest;
 use cask_reference::{AnyReference, Reference};
 use cask_storage::{Id, Image};
@@ -76,14 +78,19 @@ impl Images {
             (Some(_), Some(_)) => text.replacen(&format!(":{}", tag(&written)), "", 1),
             _ => text.to_owned(),
         };
-        let conf = (self.registries)().map_err(|error| {
-            Error::new(ErrorKind::Configuration, "", "reading the configuration of registries")
-                .with_source(error)
-        })?;
+        let conf = self.registries()?;
         let options = ShortNameOptions::default();
         conf.resolve_locally(&text, &RecordedAliases::default(), options)
             .map(|names| names.into_iter().map(Reference::with_default_tag).collect())
             .map_err(|error| Error::new(ErrorKind::Invalid, &text, "").with_source(error))
+    }
+
+    /// What the configuration says of short names.
+    pub(super) fn registries(&self) -> Result<Arc<RegistriesConf>> {
+        (self.registries)().map_err(|error| {
+            Error::new(ErrorKind::Configuration, "", "reading the configuration of registries")
+                .with_source(error)
+        })
     }
 
     /// The image of a whole name: of exactly that one; or of its digest, in its repository.

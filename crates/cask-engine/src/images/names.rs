@@ -59,7 +59,7 @@ impl Images {
 /// The name that a user means for something new.
 ///
 /// Source: containers/common, `libimage/normalize.go`, `NormalizeName`.
-fn whole_name(text: &str) -> Result<Reference> {
+pub(super) fn whole_name(text: &str) -> Result<Reference> {
     let invalid = |error| {
         Error::new(ErrorKind::Invalid, "", format!("normalizing name {text:?}")).with_source(error)
     };
