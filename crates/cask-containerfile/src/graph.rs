@@ -5,6 +5,7 @@ mod draw;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::expand::{ExpandOptions, GlobalScope, expand};
 use crate::instruction::Instruction;
 use crate::span::Span;
 use crate::stages::{Stage, Stages};
@@ -142,6 +143,16 @@ impl Graph {
             graph.stages.push(needed);
         }
         graph
+    }
+
+    /// Makes the graph with the variables of FROM replaced. What cannot be replaced stays as it is
+    /// written.
+    #[must_use]
+    pub fn expanded(stages: &Stages<'_>, scope: &GlobalScope, options: &ExpandOptions) -> Self {
+        Self::new(stages, |stage| {
+            let image = &stage.from.image.text;
+            expand(image, scope, options).map_or_else(|_| image.clone(), |found| found.text)
+        })
     }
 
     fn step(&mut self, needed: &mut Needed, last: &Last, index: usize, instruction: &Instruction) {

@@ -2,6 +2,7 @@
 
 mod diagnostic;
 mod dialect;
+mod diff;
 mod edit;
 mod expand;
 mod format;
@@ -23,6 +24,7 @@ mod words;
 
 pub use diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Note, Severity};
 pub use dialect::{Behavior, Dialect};
+pub use diff::unified_diff;
 pub use edit::{Edit, apply};
 pub use expand::{
     BuildArguments, EXPANSION_MAX_BYTES, EXPANSION_MAX_DEPTH, Escape, ExpandError, ExpandErrorKind,
@@ -33,7 +35,7 @@ pub use format::{format, format_edits};
 pub use graph::{Dependency, Graph, Link, Needed, Resolved};
 pub use heredoc::Heredoc;
 pub use ignore::{Decision, IgnoreError, IgnoreFile, IgnoreRule};
-pub use lint::{BaseImage, CheckError, Checks, LintOptions, LintReport, Rule, lint};
+pub use lint::{BaseImage, CheckError, Checks, LintOptions, LintReport, Rule, UnknownRule, lint};
 pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
 pub use render::{RenderedFile, render_json, render_sarif, render_short, render_text};
 pub use span::{Lines, Position, Span};

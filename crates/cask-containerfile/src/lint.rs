@@ -4,6 +4,7 @@ mod checks;
 mod copies;
 mod file;
 mod from;
+mod graph;
 mod image_name;
 mod rule;
 mod steps;
@@ -12,7 +13,7 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use checks::{CheckError, Checks};
-pub use rule::Rule;
+pub use rule::{Rule, UnknownRule};
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::expand::{BuildArguments, ExpandOptions, PlatformArguments};
@@ -47,6 +48,9 @@ pub struct LintOptions<'a> {
     pub build_platform: Option<String>,
     /// The platform that is built for; that which is built on where there is none.
     pub target_platform: Option<String>,
+    /// The stage that is built, by name or index: of stages that it does not need, nothing is
+    /// told. `None` looks at all of them.
+    pub target: Option<String>,
     /// The base images by the names that FROM has for them, variables replaced. Of one that is not
     /// here nothing is known: a variable that it may define is undefined only if another name is
     /// near it, and [`Rule::InvalidBaseImagePlatform`] finds nothing.
@@ -69,8 +73,10 @@ pub struct LintReport {
 /// Its instructions with errors in them, which [`parse`](crate::parse) told, are left out.
 #[must_use]
 pub fn lint(tree: &Tree, options: &LintOptions<'_>) -> LintReport {
+    let checks = options.checks.clone();
     let mut linter =
-        Linter { tree, options, checks: options.checks.clone(), found: Collector::default() };
+        Linter { tree, options, checks, left_out: Vec::new(), found: Collector::default() };
+    graph::check(&mut linter);
     if let Some(directive) = tree.directives().find(|d| d.key == DirectiveKey::Check) {
         match Checks::parse(&directive.value) {
             Ok(checks) => linter.checks.merge(&checks),
@@ -98,6 +104,8 @@ struct Linter<'a> {
     tree: &'a Tree,
     options: &'a LintOptions<'a>,
     checks: Checks,
+    /// Where the stages are that the target does not need, in order.
+    left_out: Vec<Span>,
     found: Collector,
 }
 
@@ -115,7 +123,7 @@ impl Linter<'_> {
     }
 
     fn report_with(&mut self, rule: Rule, statement: &Statement, diagnostic: Diagnostic) {
-        if self.found.is_full() {
+        if self.found.is_full() || self.is_left_out(statement) {
             return;
         }
         let own =
@@ -133,6 +141,12 @@ impl Linter<'_> {
         }
     }
 
+    fn is_left_out(&self, statement: &Statement) -> bool {
+        let at = statement.keyword.span.start;
+        let after = self.left_out.partition_point(|span| span.start <= at);
+        after > 0 && self.left_out[after - 1].contains(at)
+    }
+
     fn expand_options(&self) -> ExpandOptions {
         ExpandOptions { escape: self.tree.escape(), ..ExpandOptions::default() }
     }
@@ -140,7 +154,7 @@ impl Linter<'_> {
     fn platforms(&self) -> PlatformArguments {
         let build = self.options.build_platform.as_deref().unwrap_or("linux/amd64");
         let target = self.options.target_platform.as_deref().unwrap_or(build);
-        PlatformArguments::new(build, target, "default")
+        PlatformArguments::new(build, target, self.options.target.as_deref().unwrap_or("default"))
     }
 }
 

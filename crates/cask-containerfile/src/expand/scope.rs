@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ExpandError, ExpandOptions, Variables, expand};
 use crate::dialect::Dialect;
+use crate::stages::Stages;
+use crate::statement::Word;
 
 /// The arguments of the caller, `--build-arg`: they replace the defaults of the file.
 pub type BuildArguments = BTreeMap<String, String>;
@@ -77,6 +79,26 @@ impl GlobalScope {
             }
         }
         Self { values, declared: BTreeSet::new(), arguments }
+    }
+
+    /// The scope at the first FROM of a file. A default that cannot be expanded is left out: this
+    /// is for tools that look at files; a builder declares one by one, and tells.
+    #[must_use]
+    pub fn of_stages(
+        stages: &Stages<'_>,
+        platforms: &PlatformArguments,
+        arguments: BuildArguments,
+        options: &ExpandOptions,
+    ) -> Self {
+        let mut scope = Self::new(platforms, arguments);
+        for item in stages.globals.iter().flat_map(|(_, arg)| &arg.items) {
+            let default = item.default.as_ref().map(Word::as_str);
+            if scope.declare(&item.name.text, default, options).is_err() {
+                // Without a default, there is nothing to expand.
+                let _ = scope.declare(&item.name.text, None, options);
+            }
+        }
+        scope
     }
 
     /// Takes an ARG before the first FROM: a name and its default, as they are in the file.

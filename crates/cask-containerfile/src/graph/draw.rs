@@ -53,6 +53,32 @@ impl Graph {
         text
     }
 
+    /// Lists the stages and what each of them needs, for people: one line each for a stage and for
+    /// what it needs besides its base.
+    #[must_use]
+    pub fn to_text(&self, target: Option<usize>) -> String {
+        let labels = self.stages.iter().enumerate().map(|(index, stage)| stage.label(index));
+        let labels: Vec<String> = labels.collect();
+        let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or_default();
+        let needed = self.kept(target);
+        let mut text = String::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            for dependency in &stage.dependencies {
+                let on = match &dependency.on {
+                    Resolved::Stage(on) => format!("stage {}", labels[*on]),
+                    Resolved::Scratch => "scratch".to_owned(),
+                    Resolved::Image(name) => name.clone(),
+                };
+                let link = dependency.link.as_str();
+                let label = if dependency.link == Link::From { labels[index].as_str() } else { "" };
+                let unused = dependency.link == Link::From && !needed[index];
+                let note = if unused { "  (not needed)" } else { "" };
+                let _ = writeln!(text, "{label:width$}  {link:5} {on}{note}");
+            }
+        }
+        text
+    }
+
     fn kept(&self, target: Option<usize>) -> Vec<bool> {
         let Some(target) = target else { return vec![true; self.stages.len()] };
         let needed = self.needed_for(target);
@@ -123,6 +149,17 @@ mod tests {
         ] {
             assert!(dot.lines().any(|found| found == line), "{line} in\n{dot}");
         }
+        let expected = "\
+base    FROM  alpine
+build   FROM  stage base
+        mount tools
+2       FROM  scratch
+        COPY  stage build
+        COPY  stage base
+        COPY  busybox
+unused  FROM  stage base  (not needed)
+";
+        assert_eq!(graph.to_text(Some(2)), expected);
         let mermaid = graph.to_mermaid(Some(2));
         for line in
             ["  s0([\"base\"])", "  s0 -- \"FROM\" --> s1", "  style s3 stroke-dasharray: 5 5"]

@@ -34,15 +34,7 @@ pub(super) fn globals(
     stages: &Stages<'_>,
     arguments: BuildArguments,
 ) -> GlobalScope {
-    let options = linter.expand_options();
-    let mut scope = GlobalScope::new(&linter.platforms(), arguments);
-    for item in stages.globals.iter().flat_map(|(_, arg)| &arg.items) {
-        let default = item.default.as_ref().map(Word::as_str);
-        if scope.declare(&item.name.text, default, &options).is_err() {
-            let _ = scope.declare(&item.name.text, None, &options);
-        }
-    }
-    scope
+    GlobalScope::of_stages(stages, &linter.platforms(), arguments, &linter.expand_options())
 }
 
 fn names_of_stage(linter: &mut Linter<'_>, stage: &Stage<'_>, earlier: &BTreeSet<String>) {

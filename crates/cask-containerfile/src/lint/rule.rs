@@ -1,5 +1,10 @@
 //! The rules by name.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::suggest::{did_you_mean, nearest};
+
 macro_rules! rules {
     ($($name:ident $summary:literal,)*) => {
         /// A lint.
@@ -73,6 +78,30 @@ rules! {
     CopyBeforeInstall "Packages should be installed before the whole context is copied.",
     ArgInvalidatesBelow "An ARG above a RUN that does not need it makes that RUN run again.",
     SecretCopiedIntoLayer "Private keys and credentials should not be copied into a layer.",
+}
+
+/// A name that no rule has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownRule {
+    name: String,
+}
+
+impl fmt::Display for UnknownRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let near = nearest(&self.name, Rule::ALL.iter().map(|rule| rule.name()), true);
+        write!(f, "there is no rule {:?}{}", self.name, did_you_mean(near))
+    }
+}
+
+impl std::error::Error for UnknownRule {}
+
+/// Takes names in upper or lower case, as [`Rule::from_name`].
+impl FromStr for Rule {
+    type Err = UnknownRule;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRule> {
+        Self::from_name(name).ok_or_else(|| UnknownRule { name: name.to_owned() })
+    }
 }
 
 impl Rule {
