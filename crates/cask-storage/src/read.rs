@@ -107,6 +107,12 @@ impl Store {
         reader.map(Some).map_err(|error| Error::io(error, "reading", &path))
     }
 
+    /// Whether layers say what they delete by files whose names begin with `.wh.`, because a program
+    /// mounts them.
+    pub fn whiteouts_are_files(&self) -> bool {
+        self.has_mount_program()
+    }
+
     /// Reads a layer back and compares its digest; the error says in words what is wrong.
     pub(crate) fn verify_layer(&self, id: &Id, digest: &Digest) -> Result<(), String> {
         let mut reader = self.read_layer(id).map_err(|error| error.to_string())?;
