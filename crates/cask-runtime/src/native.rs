@@ -79,7 +79,7 @@ impl Executor for NativeExecutor {
 }
 
 /// Writes the ID maps of a process that is in a new user namespace and waits for them.
-fn write_maps(programs: &[PathBuf], maps: &IdMaps, pid: u32) -> Result<()> {
+pub(crate) fn write_maps(programs: &[PathBuf], maps: &IdMaps, pid: u32) -> Result<()> {
     if !may_map_freely() && !maps.is_single() {
         map_with(programs, "newuidmap", pid, &maps.uids, "/etc/subuid")?;
         return map_with(programs, "newgidmap", pid, &maps.gids, "/etc/subgid");

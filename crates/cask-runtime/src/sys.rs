@@ -19,7 +19,7 @@ pub(crate) struct Waited {
     pub(crate) usage: libc::rusage,
 }
 
-/// Duplicates the process. The caller must be single-threaded: the helper is, and nobody else calls this.
+/// Duplicates the process. The caller must be single-threaded: the helper is, and who enters a user namespace asks.
 ///
 /// `None` in the child.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
