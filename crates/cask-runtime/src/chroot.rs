@@ -62,10 +62,13 @@ fn refuse(spec: &RunSpec) -> Result<()> {
     let wanted = [
         (!spec.files.mounts.is_empty(), "mounts"),
         (spec.files.read_only_root, "a read-only root"),
-        (spec.network != Network::Host, "a network of its own"),
+        (!matches!(spec.network, Network::Host), "a network of its own"),
         (spec.users != UserNamespace::Inherit, "a user namespace"),
         (spec.hostname.is_some(), "a host name"),
         (spec.process.init, "an init"),
+        (!spec.sysctls.is_empty(), "settings of the kernel"),
+        (!spec.files.devices.is_empty(), "devices"),
+        (spec.io.terminal.is_some(), "a terminal"),
     ];
     match wanted.iter().find(|(wanted, _)| *wanted) {
         None => Ok(()),

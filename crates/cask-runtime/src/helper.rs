@@ -6,16 +6,17 @@
 mod devices;
 mod mounts;
 mod process;
+mod spaces;
 mod supervise;
 mod target;
+mod terminal;
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::process::{Gid, Pid, Uid};
-use rustix::thread::UnshareFlags;
+use rustix::process::Pid;
 
 use crate::channel::{Channel, Frame};
 use crate::error::ErrorKind;
@@ -24,6 +25,7 @@ use crate::sys;
 use crate::wire::Wire;
 use mounts::Source;
 pub(crate) use process::pack;
+use spaces::Joins;
 
 /// What [`run_helper`] returns where it was not started by an executor.
 pub const NOT_STARTED_BY_EXECUTOR: u8 = 125;
@@ -60,32 +62,47 @@ struct Received {
     root: OwnedFd,
     io: [OwnedFd; 3],
     sources: Vec<OwnedFd>,
+    joins: Joins,
+    members: Vec<OwnedFd>,
+}
+
+/// What the process is given hold of besides its mounts.
+struct Given {
+    io: [OwnedFd; 3],
+    joins: Joins,
+    /// Files of the control group that take processes.
+    members: Vec<OwnedFd>,
 }
 
 fn work(channel: &Channel) -> Result<(), Failure> {
     let received = receive(channel)?;
-    let Received { plan, root, io, sources } = received;
+    let Received { plan, root, io, sources, joins, members } = received;
     // Only the descriptors that the plan came with may reach the process.
     rustix::process::umask(Mode::empty());
-    let isolated = plan.isolation == Isolation::Namespaces;
-    let chroot = plan.isolation == Isolation::Chroot;
-    let root = if chroot { Source::ByName(root) } else { Source::take(root, true) };
+    let root = match plan.isolation {
+        Isolation::Chroot | Isolation::Join => Source::ByName(root),
+        Isolation::Namespaces | Isolation::External => Source::take(root, true),
+    };
     let sources = take_sources(&plan, sources);
-    if isolated {
-        namespaces(channel, &plan)?;
-    } else {
+    match plan.isolation {
+        Isolation::Namespaces => spaces::make(channel, &plan, &joins)?,
+        Isolation::Join => spaces::join_processes(&root)?,
+        Isolation::Chroot | Isolation::External => {}
+    }
+    if plan.leaves_orphans() {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| Failure::io(error, "adopt", "orphaned processes"))?;
     }
     let (near, far) = Channel::pair().map_err(|error| Failure::io(error, "make", "a socket"))?;
     let started = std::time::Instant::now();
     let child = sys::fork().map_err(|error| Failure::io(error, "start", "a process"))?;
+    let given = Given { io, joins, members };
     let Some(child) = child else {
         drop(near);
-        process::begin(&plan, root, sources, io, &far);
+        process::begin(&plan, root, sources, given, &far);
     };
     // What is held here would keep mounts and pipes alive that the process closes.
-    drop((far, root, sources, io));
+    drop((far, root, sources, given));
     supervise::until_end(channel, near, child, started, &plan)
 }
 
@@ -123,9 +140,15 @@ fn receive(channel: &Channel) -> Result<Received, Failure> {
     })?;
     let root = take()?;
     let io = [take()?, take()?, take()?];
-    let sources: Vec<OwnedFd> = descriptors.collect();
+    let mut sources: Vec<OwnedFd> = descriptors.collect();
     debug_assert_eq!(sources.len() + FIXED_DESCRIPTORS + 1, count);
-    Ok(Received { plan, root, io, sources })
+    let with_source = plan.mounts.iter().filter(|mount| mount.kind != MountKind::Memory).count();
+    if sources.len() < with_source {
+        return Err(malformed());
+    }
+    let mut rest = sources.split_off(with_source).into_iter();
+    let joins = Joins::take(&plan, &mut rest).ok_or_else(malformed)?;
+    Ok(Received { plan, root, io, sources, joins, members: rest.collect() })
 }
 
 /// Takes hold of every source while this is still the machine's mount namespace.
@@ -138,77 +161,6 @@ fn take_sources(plan: &Plan, descriptors: Vec<OwnedFd>) -> Vec<Source> {
             MountKind::Content | MountKind::Memory => Source::Bytes(descriptor),
         })
         .collect()
-}
-
-/// Makes the namespaces; the next process is number 1 in them.
-fn namespaces(channel: &Channel, plan: &Plan) -> Result<(), Failure> {
-    if plan.new_users {
-        user_namespace(channel)?;
-    }
-    let mut flags = UnshareFlags::NEWPID
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWCGROUP;
-    if plan.new_network {
-        flags |= UnshareFlags::NEWNET;
-    }
-    sys::unshare(flags).map_err(|error| {
-        let hint = match error.raw_os_error() {
-            Some(libc::EPERM) => {
-                "only root may: give the run ID maps of its own, or start inside of a user namespace"
-            }
-            Some(libc::ENOSPC) => "raise the limits in /proc/sys/user",
-            _ => "the kernel must be built with pid, ipc, uts, cgroup and net namespaces",
-        };
-        Failure::io(error, "make", "namespaces").with_hint(hint)
-    })?;
-    if plan.new_network {
-        loopback()?;
-    }
-    if let Some(name) = &plan.hostname {
-        rustix::system::sethostname(name).map_err(|error| {
-            Failure::io(error, "set the host name", String::from_utf8_lossy(name))
-        })?;
-    }
-    Ok(())
-}
-
-fn user_namespace(channel: &Channel) -> Result<(), Failure> {
-    sys::unshare(UnshareFlags::NEWUSER).map_err(|error| {
-        Failure::io(error, "make", "a user namespace").with_hint(
-            "user namespaces may be turned off for users: see kernel.unprivileged_userns_clone, \
-             user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns",
-        )
-    })?;
-    let failed = |error: std::io::Error| Failure::io(error, "wait for", "the ID maps");
-    channel.send(message::MAPS, &[], &[]).map_err(failed)?;
-    // The executor says itself why it could not write them, and leaves.
-    match channel.receive().map_err(failed)? {
-        Some(frame) if frame.kind == message::MAPS => {}
-        _ => sys::exit_now(1),
-    }
-    let become_root = || -> rustix::io::Result<()> {
-        let (user, group) = (Uid::ROOT, Gid::ROOT);
-        rustix::thread::set_thread_res_gid(group, group, group)?;
-        rustix::thread::set_thread_res_uid(user, user, user)
-    };
-    become_root().map_err(|error| {
-        Failure::io(error, "become", "root of the user namespace")
-            .with_hint("the ID maps must have user 0 and group 0 inside")
-    })
-}
-
-fn loopback() -> Result<(), Failure> {
-    let socket = rustix::net::socket_with(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        rustix::net::SocketFlags::CLOEXEC,
-        None,
-    );
-    socket
-        .map_err(std::io::Error::from)
-        .and_then(|socket| sys::loopback_up(socket.as_fd()))
-        .map_err(|error| Failure::io(error, "bring up", "the loopback interface"))
 }
 
 /// Children of a process, as the kernel lists them.

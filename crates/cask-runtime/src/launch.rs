@@ -29,7 +29,7 @@ pub(crate) struct Program(Mutex<Option<std::sync::Arc<OwnedFd>>>);
 
 impl Program {
     /// The copy of the program at `path`.
-    fn sealed(&self, path: &Path) -> Result<std::sync::Arc<OwnedFd>> {
+    pub(crate) fn sealed(&self, path: &Path) -> Result<std::sync::Arc<OwnedFd>> {
         let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(program) = &*kept {
             return Ok(program.clone());
@@ -44,6 +44,11 @@ fn copy(path: &Path) -> Result<OwnedFd> {
     let failed =
         |error: std::io::Error| Error::io(error, "copy into memory the helper", path.display());
     let mut from = File::open(path).map_err(failed)?;
+    // Whoever runs from such a copy needs no other.
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    if rustix::fs::fcntl_get_seals(&from).is_ok_and(|found| found.contains(seals)) {
+        return Ok(from.into());
+    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Kernels before 6.3 do not know the flag; their files in memory can be executed without it.
     let memory = match rustix::fs::memfd_create("cask-run", flags | MemfdFlags::EXEC) {
@@ -56,7 +61,6 @@ fn copy(path: &Path) -> Result<OwnedFd> {
     })?;
     let mut to = File::from(memory);
     std::io::copy(&mut from, &mut to).map_err(failed)?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(&to, seals).map_err(|error| failed(error.into()))?;
     // A program that is open for writing cannot be executed.
     let reopened = File::open(format!("/proc/self/fd/{}", to.as_raw_fd())).map_err(failed)?;
@@ -75,22 +79,20 @@ pub(crate) fn launch(
     cancel: &Cancel,
     write_maps: WriteMaps<'_>,
 ) -> Result<ExitReport> {
-    let Prepared { plan, descriptors, notes } = prepared;
     if cancel.is_cancelled() {
         return Err(cancelled());
     }
-    let bytes = memory_file(&plan.to_bytes())?;
-    let mut helper = Helper::start(&*program.sealed(path)?, path, argument)?;
-    let descriptors: Vec<OwnedFd> = std::iter::once(bytes).chain(descriptors).collect();
-    let sent = helper.send(&descriptors);
-    drop(descriptors);
-    match sent {
-        Ok(()) => helper.follow(notes, cancel, write_maps),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            Err(helper.ended_unasked(false))
+    let mut helper = Helper::with_plan(program, path, argument, prepared)?;
+    let outcome = loop {
+        if helper.wait(cancel)? {
+            break Err(cancelled());
         }
-        Err(error) => Err(Error::io(error, "tell", "the helper")),
-    }
+        if let Event::Ended(ended) = helper.next(write_maps)? {
+            break Ok(ended);
+        }
+    };
+    helper.leave();
+    outcome
 }
 
 fn cancelled() -> Error {
@@ -98,12 +100,30 @@ fn cancelled() -> Error {
 }
 
 /// A helper that runs. Dropped, it ends the process and waits until everything is removed.
-struct Helper {
+#[derive(Debug)]
+pub(crate) struct Helper {
     child: Child,
     channel: Option<Channel>,
-    /// The process itself, should the helper be killed alone.
-    process: Option<OwnedFd>,
+    /// The process itself and its number. Should the helper be killed alone, it is killed by it.
+    pub(crate) process: Option<(u32, OwnedFd)>,
+    /// The other end of its terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) notes: Vec<Note>,
+    /// Whether the helper has said anything.
+    heard: bool,
     argument: String,
+}
+
+/// What a helper says.
+pub(crate) enum Event {
+    /// Something that is kept, or needs nobody.
+    Noted,
+    /// The process is as it shall be, and waits.
+    Ready,
+    /// The command began.
+    Started,
+    /// All is over.
+    Ended(ExitReport),
 }
 
 impl Drop for Helper {
@@ -116,6 +136,27 @@ impl Drop for Helper {
 }
 
 impl Helper {
+    /// Starts a helper and tells it everything.
+    pub(crate) fn with_plan(
+        program: &Program,
+        path: &Path,
+        argument: &OsStr,
+        prepared: Prepared,
+    ) -> Result<Self> {
+        let Prepared { plan, descriptors, notes } = prepared;
+        let bytes = memory_file(&plan.to_bytes())?;
+        let mut helper = Self::start(&*program.sealed(path)?, path, argument)?;
+        helper.notes = notes;
+        let descriptors: Vec<OwnedFd> = std::iter::once(bytes).chain(descriptors).collect();
+        match helper.send(&descriptors) {
+            Ok(()) => Ok(helper),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(helper.ended_unasked())
+            }
+            Err(error) => Err(Error::io(error, "tell", "the helper")),
+        }
+    }
+
     fn start(program: &OwnedFd, path: &Path, argument: &OsStr) -> Result<Self> {
         let failed = |error| Error::io(error, "start the helper", path.display());
         let (near, far) = Channel::pair().map_err(failed)?;
@@ -129,7 +170,48 @@ impl Helper {
             .spawn()
             .map_err(failed)?;
         let argument = argument.to_string_lossy().into_owned();
-        Ok(Self { child, channel: Some(near), process: None, argument })
+        Ok(Self {
+            child,
+            channel: Some(near),
+            process: None,
+            terminal: None,
+            notes: Vec::new(),
+            heard: false,
+            argument,
+        })
+    }
+
+    /// Tells the process to begin.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        let Some(channel) = &self.channel else { return Err(self.ended_unasked()) };
+        match channel.send(message::BEGIN, &[], &[]) {
+            // What became of it is heard next.
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Error::io(error, "tell", "the helper")),
+        }
+    }
+
+    /// Where there is something to hear.
+    pub(crate) fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
+    /// Lets the helper go when all is over.
+    pub(crate) fn leave(&mut self) {
+        self.channel = None;
+        let _ = self.child.wait();
+    }
+
+    /// Hears what comes next, and waits for it.
+    pub(crate) fn next(&mut self, write_maps: WriteMaps<'_>) -> Result<Event> {
+        match self.receive()? {
+            Some(frame) => {
+                self.heard = true;
+                self.answer(frame, write_maps)
+            }
+            None => Err(self.ended_unasked()),
+        }
     }
 
     fn send(&self, descriptors: &[OwnedFd]) -> std::io::Result<()> {
@@ -141,33 +223,6 @@ impl Helper {
             channel.send(kind, &count, &part)?;
         }
         Ok(())
-    }
-
-    /// Hears the helper until it ends, or until the caller gives up.
-    fn follow(
-        &mut self,
-        mut notes: Vec<Note>,
-        cancel: &Cancel,
-        write_maps: WriteMaps<'_>,
-    ) -> Result<ExitReport> {
-        let mut heard = false;
-        let outcome = loop {
-            if self.wait(cancel)? {
-                break Err(cancelled());
-            }
-            let Some(frame) = self.receive()? else {
-                break Err(self.ended_unasked(heard));
-            };
-            heard = true;
-            match self.answer(frame, &mut notes, write_maps)? {
-                None => {}
-                Some(Ok(ended)) => break Ok(report(&ended, notes)),
-                Some(Err(failure)) => break Err(failure.into_error()),
-            }
-        };
-        self.channel = None;
-        let _ = self.child.wait();
-        outcome
     }
 
     /// Waits for a message or for the end of patience, which is `true`.
@@ -193,12 +248,7 @@ impl Helper {
         }
     }
 
-    fn answer(
-        &mut self,
-        mut frame: Frame,
-        notes: &mut Vec<Note>,
-        write_maps: WriteMaps<'_>,
-    ) -> Result<Option<Result<Ended, Failure>>> {
+    fn answer(&mut self, mut frame: Frame, write_maps: WriteMaps<'_>) -> Result<Event> {
         let malformed = |_| Error::new(ErrorKind::Io, "read", "what the helper said");
         match frame.kind {
             message::MAPS => {
@@ -207,22 +257,30 @@ impl Helper {
                 let sent = channel.map(|channel| channel.send(message::MAPS, &[], &[]));
                 sent.transpose().map_err(|error| Error::io(error, "tell", "the helper"))?;
             }
-            message::PROCESS => self.process = frame.descriptors.pop(),
-            message::NOTE => notes.push(Note::from_bytes(&frame.body).map_err(malformed)?),
+            message::PROCESS => {
+                let number = u32::from_bytes(&frame.body).map_err(malformed)?;
+                self.process = frame.descriptors.pop().map(|process| (number, process));
+            }
+            message::TERMINAL => self.terminal = frame.descriptors.pop(),
+            message::NOTE => self.notes.push(Note::from_bytes(&frame.body).map_err(malformed)?),
+            message::BEGIN => return Ok(Event::Ready),
+            message::STARTED => return Ok(Event::Started),
             message::FAILURE => {
-                return Ok(Some(Err(Failure::from_bytes(&frame.body).map_err(malformed)?)));
+                let failure = Failure::from_bytes(&frame.body).map_err(malformed)?;
+                return Err(failure.into_error());
             }
             message::ENDED => {
-                return Ok(Some(Ok(Ended::from_bytes(&frame.body).map_err(malformed)?)));
+                let ended = Ended::from_bytes(&frame.body).map_err(malformed)?;
+                return Ok(Event::Ended(report(&ended, std::mem::take(&mut self.notes))));
             }
             _ => {}
         }
-        Ok(None)
+        Ok(Event::Noted)
     }
 
     /// The helper is gone without a word about the process.
-    fn ended_unasked(&mut self, heard: bool) -> Error {
-        if let Some(process) = &self.process {
+    fn ended_unasked(&mut self) -> Error {
+        if let Some((_, process)) = &self.process {
             // Usually the kernel has killed it with the helper.
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
@@ -230,7 +288,7 @@ impl Helper {
         let status = self.child.wait().map_or_else(|error| error.to_string(), |s| s.to_string());
         let error = Error::new(ErrorKind::Io, "run", "the helper")
             .with_detail(format!("it ended without a word ({status})"));
-        if heard {
+        if self.heard {
             return error.with_hint("something killed it: see the kernel's log for lack of memory");
         }
         error.with_hint(format!(

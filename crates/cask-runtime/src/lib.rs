@@ -2,11 +2,13 @@
 
 mod cancel;
 mod capability;
+mod cgroup;
 mod channel;
 mod chroot;
 mod enter;
 mod error;
 mod executor;
+mod handle;
 mod helper;
 mod identity;
 mod ids;
@@ -19,17 +21,21 @@ mod oci;
 mod plan;
 mod prepare;
 mod report;
+mod running;
 mod seccomp;
+mod signal;
 mod spec;
 mod sys;
 mod wire;
 
 pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
+pub use cgroup::{Cgroup, CgroupLimits, CgroupStats};
 pub use chroot::ChrootExecutor;
 pub use enter::enter_user_namespace;
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
+pub use handle::ProcessHandle;
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
 pub use identity::{Identity, LONGEST_USER_FILE_BYTES};
 pub use limit::{Limit, Resource};
@@ -37,8 +43,10 @@ pub use mount::{Mount, MountAccess, MountOptions, MountSource, Propagation};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
 pub use report::{ExitReport, ExitStatus, Note, Usage};
+pub use running::{Created, Running};
 pub use seccomp::Seccomp;
+pub use signal::Signal;
 pub use spec::{
-    DEFAULT_PATH, Files, IdMaps, IdRange, Input, Io, Network, Output, Privileges, Process, RunSpec,
-    UserNamespace,
+    DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace, Namespaces, Network,
+    Output, Privileges, Process, RunSpec, TerminalSize, UserNamespace,
 };

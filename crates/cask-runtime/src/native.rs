@@ -1,16 +1,20 @@
 //! The executor that needs nothing but the kernel.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, ExecutorCapabilities};
-use crate::launch::{Program, launch};
+use crate::handle::ProcessHandle;
+use crate::launch::{Helper, Program, launch};
 use crate::plan::Isolation;
-use crate::prepare::{may_map_freely, prepare};
+use crate::prepare::{Prepared, may_map_freely, prepare};
 use crate::report::ExitReport;
+use crate::running::Created;
 use crate::seccomp;
 use crate::spec::{IdMaps, IdRange, RunSpec, UserNamespace};
 
@@ -57,8 +61,75 @@ impl NativeExecutor {
     }
 }
 
+impl NativeExecutor {
+    /// Makes a process with everything that it has, and has it wait before its command.
+    ///
+    /// Meanwhile its network can be set up, and its number be written down. Dropped, it is ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::run`]. Whether there is such a command is found when it [begins](Created::start).
+    pub fn create(&self, spec: &RunSpec) -> Result<Created> {
+        let mut prepared = prepare(spec, Isolation::Namespaces)?;
+        prepared.plan.wait = true;
+        self.created(prepared, &|pid| match &spec.users {
+            UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),
+            UserNamespace::Inherit => Ok(()),
+        })
+    }
+
+    /// Makes one more process in everything that `target` has: its files, processes, network, users.
+    ///
+    /// Of the specification only `process`, `io`, `privileges` and `cgroup` are looked at. The process ends when
+    /// it ends by itself, or the container; what it started goes on in the container. Its working directory is
+    /// looked for in the container, and where it leads outside, as the links of `/proc` can, it is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); `NotFound` where the target has ended; `Unsupported` for an init.
+    pub fn exec(&self, target: &ProcessHandle, spec: &RunSpec) -> Result<Created> {
+        if spec.process.init {
+            return Err(Error::new(ErrorKind::Unsupported, "give the process", "an init")
+                .with_detail("a container has one, or none"));
+        }
+        let mut only = RunSpec::new(target.descriptor()?, ["-"]);
+        only.process = spec.process.clone();
+        only.io = spec.io.clone();
+        only.privileges = spec.privileges.clone();
+        only.cgroup.clone_from(&spec.cgroup);
+        let mut prepared = prepare(&only, Isolation::Join)?;
+        prepared.plan.wait = true;
+        self.created(prepared, &|_| Ok(()))
+    }
+
+    fn created(
+        &self,
+        prepared: Prepared,
+        write_maps: &dyn Fn(u32) -> Result<()>,
+    ) -> Result<Created> {
+        let NativeOptions { program, argument, .. } = &self.options;
+        let helper = Helper::with_plan(&self.program, program, argument, prepared)?;
+        Created::wait(helper, write_maps)
+    }
+
+    /// The copy in memory of the program that helpers run, which nobody can write to. For other processes that
+    /// containers could reach.
+    ///
+    /// # Errors
+    ///
+    /// `Io` where it cannot be made.
+    pub fn program(&self) -> Result<Arc<OwnedFd>> {
+        self.program.sealed(&self.options.program)
+    }
+}
+
 impl Executor for NativeExecutor {
     fn run(&self, spec: &RunSpec, cancel: &Cancel) -> Result<ExitReport> {
+        if spec.io.terminal.is_some() {
+            return Err(Error::new(ErrorKind::InvalidSpec, "give the process", "a terminal")
+                .with_detail("nobody would have its other end")
+                .with_hint("create the process, and start it"));
+        }
         let prepared = prepare(spec, Isolation::Namespaces)?;
         let write_maps = |pid| match &spec.users {
             UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),

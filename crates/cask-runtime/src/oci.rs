@@ -24,7 +24,9 @@ use crate::native::NativeOptions;
 use crate::plan::{Cleanup, Isolation};
 use crate::prepare::{Prepared, check, prepare};
 use crate::report::ExitReport;
-use crate::spec::{DEFAULT_PATH, Network, Privileges, RunSpec, UserNamespace};
+use crate::spec::{
+    DEFAULT_PATH, Namespace, Namespaces, Network, Privileges, RunSpec, UserNamespace,
+};
 
 /// The longest `features` or log of a runtime that is read, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
@@ -270,6 +272,24 @@ fn refuse(spec: &RunSpec) -> Result<()> {
     };
     if spec.process.init {
         return refused("an init", "use the native executor, or an init of the image");
+    }
+    if spec.io.terminal.is_some() {
+        return refused("a terminal", "use the native executor");
+    }
+    let Namespaces { processes, communication, names, control_groups } = &spec.namespaces;
+    let own = |space: &&Namespace| matches!(space, Namespace::New);
+    let all = [processes, communication, names, control_groups];
+    if !all.iter().all(own) || matches!(spec.network, Network::Join(_)) {
+        return refused("namespaces of others", "use the native executor");
+    }
+    if !spec.sysctls.is_empty() || spec.domainname.is_some() {
+        return refused("settings of the kernel or a domain name", "use the native executor");
+    }
+    if spec.cgroup.is_some() {
+        return refused("a control group that exists", "use the native executor");
+    }
+    if !spec.files.devices.is_empty() {
+        return refused("more devices", "use the native executor");
     }
     let shared = |mount: &Mount| mount.options.propagation == Propagation::DangerShared;
     if spec.files.mounts.iter().any(shared) {

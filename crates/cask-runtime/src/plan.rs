@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 
+use rustix::thread::UnshareFlags;
+
 use crate::error::{Error, ErrorKind, kind_of};
 use crate::limit::Limit;
 use crate::mount::Propagation;
 use crate::report::Note;
+use crate::spec::TerminalSize;
 use crate::wire::{Malformed, Reader, Wire, wire_enum, wire_struct};
 
 /// The kinds of messages. The executor speaks first.
@@ -27,8 +30,12 @@ pub(crate) mod message {
     pub(crate) const ENDED: u8 = 7;
     /// Init to helper: a mount point that was made; the descriptor is its parent.
     pub(crate) const STUB: u8 = 8;
-    /// Helper: the descriptor refers to the process.
+    /// Helper: the descriptor refers to the process, the body is its number.
     pub(crate) const PROCESS: u8 = 9;
+    /// Process: the descriptor is the other end of its terminal.
+    pub(crate) const TERMINAL: u8 = 10;
+    /// Process: everything is as it shall be, and it waits. Executor: it shall begin.
+    pub(crate) const BEGIN: u8 = 11;
 }
 
 /// Everything that the helper does, worked out beforehand.
@@ -45,8 +52,20 @@ pub(crate) struct Plan {
     /// `None` where the user namespace forbids setting them.
     pub(crate) groups: Option<Vec<u32>>,
     pub(crate) hostname: Option<Vec<u8>>,
+    pub(crate) domainname: Option<Vec<u8>>,
     pub(crate) new_users: bool,
-    pub(crate) new_network: bool,
+    /// Each of [`SPACES`], in their order. Those that are joined have a descriptor each, after those of mounts.
+    pub(crate) spaces: Vec<Space>,
+    /// How many files take the numbers of processes of the control group; they come last.
+    pub(crate) cgroup_files: u32,
+    pub(crate) sysctls: Vec<Setting>,
+    pub(crate) devices: Vec<DevicePlan>,
+    pub(crate) root_devices: bool,
+    pub(crate) writable_system: bool,
+    /// Rows and columns.
+    pub(crate) terminal: Option<TerminalSize>,
+    /// The process waits for the word before it begins.
+    pub(crate) wait: bool,
     pub(crate) standard_mounts: bool,
     pub(crate) shared_memory_bytes: u64,
     pub(crate) mounts: Vec<MountPlan>,
@@ -63,6 +82,18 @@ pub(crate) struct Plan {
     pub(crate) out_of_memory_score: Option<i32>,
     /// What an external runtime is called with to end what it started, and the directory that is removed then.
     pub(crate) cleanup: Option<Cleanup>,
+}
+
+impl Plan {
+    /// Whether what the process started may outlive it: otherwise the kernel ends it with its namespace, or it
+    /// belongs to a container that goes on.
+    pub(crate) fn leaves_orphans(&self) -> bool {
+        match self.isolation {
+            Isolation::Namespaces => self.spaces.first() != Some(&Space::New),
+            Isolation::Join => false,
+            Isolation::Chroot | Isolation::External => true,
+        }
+    }
 }
 
 /// What is done where an external runtime was killed.
@@ -84,8 +115,16 @@ wire_struct!(Plan {
     gid,
     groups,
     hostname,
+    domainname,
     new_users,
-    new_network,
+    spaces,
+    cgroup_files,
+    sysctls,
+    devices,
+    root_devices,
+    writable_system,
+    terminal,
+    wait,
     standard_mounts,
     shared_memory_bytes,
     mounts,
@@ -102,6 +141,59 @@ wire_struct!(Plan {
     cleanup,
 });
 
+/// The namespaces that a process may share, in the order of [`Plan::spaces`].
+pub(crate) const SPACES: [UnshareFlags; 5] = [
+    UnshareFlags::NEWPID,
+    UnshareFlags::NEWIPC,
+    UnshareFlags::NEWUTS,
+    UnshareFlags::NEWNET,
+    UnshareFlags::NEWCGROUP,
+];
+
+/// What becomes of one of [`SPACES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    New,
+    Keep,
+    Join,
+}
+
+wire_enum!(Space { New, Keep, Join });
+
+/// A setting of the kernel: a path below `/proc/sys`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setting {
+    pub(crate) path: String,
+    pub(crate) value: String,
+}
+
+wire_struct!(Setting { path, value });
+
+/// A device to be made: the path is one below `/dev`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DevicePlan {
+    pub(crate) path: Vec<u8>,
+    pub(crate) block: bool,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+wire_struct!(DevicePlan { path, block, major, minor, mode, uid, gid });
+
+impl Wire for TerminalSize {
+    fn put(&self, out: &mut Vec<u8>) {
+        (u32::from(self.rows) << 16 | u32::from(self.columns)).put(out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let [c0, c1, r0, r1] = u32::take(input)?.to_le_bytes();
+        Ok(Self { rows: u16::from_le_bytes([r0, r1]), columns: u16::from_le_bytes([c0, c1]) })
+    }
+}
+
 /// How much the helper sets apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
@@ -111,9 +203,11 @@ pub(crate) enum Isolation {
     Chroot,
     /// Nothing: the command is an external runtime, which sets the process apart by itself.
     External,
+    /// What a process has that runs: the first descriptor is none of a root but of that process.
+    Join,
 }
 
-wire_enum!(Isolation { Namespaces, Chroot, External });
+wire_enum!(Isolation { Namespaces, Chroot, External, Join });
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -14,10 +14,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::helper::pack;
 use crate::limit::deduplicate;
 use crate::mount::{Mount, MountAccess, MountSource};
-use crate::plan::{Isolation, MountKind, MountPlan, Plan};
+use crate::plan::{DevicePlan, Isolation, MountKind, MountPlan, Plan, Setting, Space};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
-use crate::spec::{DEFAULT_PATH, Input, Network, Output, RunSpec, UserNamespace};
+use crate::spec::{
+    DEFAULT_PATH, Device, Input, Namespace, Namespaces, Network, Output, RunSpec, UserNamespace,
+};
 
 /// A plan with what it refers to.
 pub(crate) struct Prepared {
@@ -40,7 +42,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
     let process = &spec.process;
     let mut notes = match isolation {
         Isolation::Chroot => vec![Note::NotIsolated],
-        Isolation::Namespaces | Isolation::External => Vec::new(),
+        Isolation::Namespaces | Isolation::External | Isolation::Join => Vec::new(),
     };
     let mut descriptors = vec![duplicate(&spec.root)?, input(&spec.io.input)?];
     descriptors.push(output(&spec.io.output, rustix::stdio::stdout())?);
@@ -48,6 +50,13 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
     for mount in &spec.files.mounts {
         descriptors.extend(source(mount)?);
     }
+    let spaces = spaces(spec, &mut descriptors)?;
+    let cgroup_files = match &spec.cgroup {
+        Some(cgroup) if isolation != Isolation::External => cgroup.open_members()?,
+        _ => Vec::new(),
+    };
+    let cgroup_count = u32::try_from(cgroup_files.len()).unwrap_or(u32::MAX);
+    descriptors.extend(cgroup_files);
     let environment = environment(spec);
     let plan = Plan {
         isolation,
@@ -59,8 +68,16 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         gid: process.identity.gid,
         groups: groups(spec, &mut notes),
         hostname: spec.hostname.as_ref().map(bytes),
+        domainname: spec.domainname.as_ref().map(bytes),
         new_users: matches!(spec.users, UserNamespace::Map(_)),
-        new_network: spec.network == Network::None,
+        spaces,
+        cgroup_files: cgroup_count,
+        sysctls: spec.sysctls.iter().map(setting).collect::<Result<_>>()?,
+        devices: spec.files.devices.iter().map(device_plan).collect::<Result<_>>()?,
+        root_devices: spec.files.danger_root_devices,
+        writable_system: spec.files.danger_writable_system,
+        terminal: spec.io.terminal,
+        wait: false,
         standard_mounts: spec.files.standard,
         shared_memory_bytes: spec.files.shared_memory_bytes,
         mounts: spec.files.mounts.iter().map(mount_plan).collect(),
@@ -77,6 +94,66 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         cleanup: None,
     };
     Ok(Prepared { plan, descriptors, notes })
+}
+
+/// What becomes of each namespace; those that are joined are handed over.
+fn spaces(spec: &RunSpec, descriptors: &mut Vec<OwnedFd>) -> Result<Vec<Space>> {
+    let Namespaces { processes, communication, names, control_groups } = &spec.namespaces;
+    let network = match &spec.network {
+        Network::None => Namespace::New,
+        Network::Host => Namespace::Host,
+        Network::Join(space) => Namespace::Join(space.clone()),
+    };
+    let mut spaces = Vec::new();
+    for space in [processes, communication, names, &network, control_groups] {
+        spaces.push(match space {
+            Namespace::New => Space::New,
+            Namespace::Host => Space::Keep,
+            Namespace::Join(space) => {
+                descriptors.push(duplicate(space)?);
+                Space::Join
+            }
+        });
+    }
+    if spec.hostname.is_some() && matches!(names, Namespace::Host) {
+        return Err(refused("the host name", "the process shares this machine's"));
+    }
+    Ok(spaces)
+}
+
+/// A setting by its path. Names have dots, or slashes where a part of them has a dot.
+///
+/// Source: sysctl(8).
+fn setting((name, value): &(String, String)) -> Result<Setting> {
+    let path = if name.contains('/') { name.clone() } else { name.replace('.', "/") };
+    let part = |part: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(known)
+    };
+    if !path.split('/').all(part) {
+        return Err(refused(format_args!("the setting {name:?}"), "it is no name of a sysctl"));
+    }
+    Ok(Setting { path, value: value.clone() })
+}
+
+fn device_plan(device: &Device) -> Result<DevicePlan> {
+    let below = device.path.strip_prefix("/dev").ok();
+    let plain = below.filter(|path| {
+        let mut parts = path.components();
+        parts.clone().next().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    });
+    let path = plain.ok_or_else(|| {
+        refused(format_args!("the device {}", device.path.display()), "it is not below /dev")
+    })?;
+    Ok(DevicePlan {
+        path: bytes(path),
+        block: device.block,
+        major: device.major,
+        minor: device.minor,
+        mode: device.mode & 0o777,
+        uid: device.uid,
+        gid: device.gid,
+    })
 }
 
 fn bytes(text: impl AsRef<OsStr>) -> Vec<u8> {
@@ -133,7 +210,7 @@ fn check_numbers(spec: &RunSpec) -> Result<()> {
     }
     let too_long =
         |name: &&OsString| name.len() > LONGEST_HOST_NAME || name.as_bytes().contains(&0);
-    if let Some(name) = spec.hostname.as_ref().filter(too_long) {
+    if let Some(name) = [&spec.hostname, &spec.domainname].into_iter().flatten().find(too_long) {
         return Err(refused(format_args!("the host name {name:?}"), "it ends at 64 bytes"));
     }
     match &spec.users {

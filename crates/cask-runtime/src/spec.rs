@@ -2,10 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FileType;
+
 use crate::capability::CapabilitySet;
+use crate::cgroup::Cgroup;
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::limit::Limit;
 use crate::mount::Mount;
@@ -34,6 +38,15 @@ pub struct RunSpec {
     pub users: UserNamespace,
     /// The name of the machine that it sees; `None` is this machine's.
     pub hostname: Option<OsString>,
+    /// The domain (of NIS) that it sees; `None` is this machine's.
+    pub domainname: Option<OsString>,
+    /// What else it has for itself, shares with this machine, or with other processes.
+    pub namespaces: Namespaces,
+    /// Settings of the kernel, by their names in `/proc/sys` with dots or slashes, such as
+    /// `net.ipv4.ip_forward`; those of namespaces that the process has for itself.
+    pub sysctls: Vec<(String, String)>,
+    /// The control group that it and all that it starts are in; `None` is this process's.
+    pub cgroup: Option<Arc<Cgroup>>,
 }
 
 impl RunSpec {
@@ -55,14 +68,51 @@ impl RunSpec {
                 init: false,
                 out_of_memory_score: None,
             },
-            io: Io { input: Input::Null, output: Output::Inherit, error: Output::Inherit },
+            io: Io {
+                input: Input::Null,
+                output: Output::Inherit,
+                error: Output::Inherit,
+                terminal: None,
+            },
             files: Files::default(),
             privileges: Privileges::default(),
             network: Network::None,
             users: UserNamespace::Inherit,
             hostname: None,
+            domainname: None,
+            namespaces: Namespaces::default(),
+            sysctls: Vec::new(),
+            cgroup: None,
         }
     }
+}
+
+/// What a process has for itself besides its mounts, its network and its users.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Namespaces {
+    /// The processes that it sees. Where it shares them, it ends with all that it started and did not leave to
+    /// another parent; only its control group knows all of them.
+    pub processes: Namespace,
+    /// Shared memory and queues of System V, and message queues. `/dev/shm` is a mount, and its own.
+    pub communication: Namespace,
+    /// Host and domain name.
+    pub names: Namespace,
+    /// The control group that it takes for the topmost.
+    pub control_groups: Namespace,
+}
+
+/// Where a process has something: for itself, or together with others.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// For itself.
+    #[default]
+    New,
+    /// What this machine's processes have.
+    Host,
+    /// What the namespace has that this descriptor refers to, such as of a file in `/proc/PID/ns`.
+    Join(Arc<OwnedFd>),
 }
 
 /// A command and what it is given.
@@ -103,6 +153,18 @@ pub struct Io {
     pub output: Output,
     /// Where its errors go.
     pub error: Output,
+    /// A new terminal of this size for all three, which the process has control of. It is only given to
+    /// processes that are [created](crate::NativeExecutor::create), whose maker gets its other end.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// Characters that a terminal shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }
 
 /// What a process reads as its standard input.
@@ -145,6 +207,58 @@ pub struct Files {
     pub masked: Vec<PathBuf>,
     /// Paths that cannot be written. One that does not exist is passed over.
     pub read_only: Vec<PathBuf>,
+    /// Devices besides those that every process has.
+    pub devices: Vec<Device>,
+    /// Device nodes of the root filesystem work. A node of an image may be this machine's disk.
+    pub danger_root_devices: bool,
+    /// `/sys` can be written, and `/proc` is nowhere protected by mounts but at `masked` and `read_only`.
+    pub danger_writable_system: bool,
+}
+
+/// A device that a process gets in its `/dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Device {
+    /// Where: a path below `/dev`.
+    pub path: PathBuf,
+    /// A block device; otherwise one of characters.
+    pub block: bool,
+    /// Its major number.
+    pub major: u32,
+    /// Its minor number.
+    pub minor: u32,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+impl Device {
+    /// The device that `path` of this machine is, at `inside`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Denied`, and `InvalidSpec` where it is no device.
+    pub fn of(path: &Path, inside: impl Into<PathBuf>) -> Result<Self> {
+        let failed = |error| Error::io(error, "look at the device", path.display());
+        let found = rustix::fs::stat(path).map_err(failed)?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if !matches!(kind, FileType::BlockDevice | FileType::CharacterDevice) {
+            return Err(Error::new(ErrorKind::InvalidSpec, "look at the device", path.display())
+                .with_detail("not a device node"));
+        }
+        Ok(Self {
+            path: inside.into(),
+            block: kind == FileType::BlockDevice,
+            major: rustix::fs::major(found.st_rdev),
+            minor: rustix::fs::minor(found.st_rdev),
+            mode: found.st_mode & 0o777,
+            uid: found.st_uid,
+            gid: found.st_gid,
+        })
+    }
 }
 
 /// What peers mask.
@@ -179,6 +293,9 @@ impl Default for Files {
             read_only_root: false,
             masked: MASKED.map(PathBuf::from).to_vec(),
             read_only: READ_ONLY.map(PathBuf::from).to_vec(),
+            devices: Vec::new(),
+            danger_root_devices: false,
+            danger_writable_system: false,
         }
     }
 }
@@ -197,13 +314,16 @@ pub struct Privileges {
 }
 
 /// The network of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Network {
-    /// One of its own with a loopback interface only.
+    /// One of its own with a loopback interface only; whoever [creates](crate::NativeExecutor::create) it may add
+    /// others before it begins.
     None,
     /// This machine's, its loopback interface and abstract sockets included.
     Host,
+    /// The namespace that this descriptor refers to.
+    Join(Arc<OwnedFd>),
 }
 
 /// The users that a process can be and see.

@@ -168,3 +168,12 @@ pub(crate) fn loopback_up(socket: impl AsFd) -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Sends a signal of any number to the process that a descriptor refers to.
+pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let none: *const libc::siginfo_t = ptr::null();
+    // SAFETY: without information about the signal the call reads no memory of ours.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, none, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,14 +1,16 @@
 //! The devices that every container has, and no other.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, makedev};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, makedev};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags};
 
 use super::mounts::{clone_tree, make_filesystem};
 use crate::error::ErrorKind;
-use crate::plan::Failure;
+use crate::plan::{DevicePlan, Failure, Plan, Space};
 
 /// Name, major and minor number. Source: OCI runtime specification, "Default Devices".
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -33,10 +35,18 @@ const LINKS: [(&str, &str); 6] = [
 /// The group of terminals in Debian and elsewhere.
 const TERMINALS: &str = "5";
 
-/// Fills an attached and empty `/dev`.
-pub(super) fn fill(devices: BorrowedFd<'_>, shared_memory_bytes: u64) -> Result<(), Failure> {
+/// Fills an attached and empty `/dev`. Returns the file system of its terminals.
+pub(super) fn fill(devices: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Failure> {
     for (name, major, minor) in DEVICES {
-        device(devices, name, major, minor)?;
+        let (path, mode) = (name.as_bytes().to_vec(), 0o666);
+        device(devices, &DevicePlan { path, block: false, major, minor, mode, uid: 0, gid: 0 })?;
+    }
+    for wanted in &plan.devices {
+        // One that every process has already is the same, or refused by its numbers.
+        let own = DEVICES.iter().any(|(name, ..)| name.as_bytes() == wanted.path);
+        if !own {
+            device(devices, wanted)?;
+        }
     }
     for (name, target) in LINKS {
         rustix::fs::symlinkat(target, devices, name).map_err(|error| failed(error, name))?;
@@ -45,16 +55,18 @@ pub(super) fn fill(devices: BorrowedFd<'_>, shared_memory_bytes: u64) -> Result<
     let closed = attributes | MountAttrFlags::MOUNT_ATTR_NODEV;
     let terminals = terminals(attributes).map_err(|error| failed(error, "pts"))?;
     directory(devices, "pts", &terminals)?;
-    let size = shared_memory_bytes.to_string();
+    let size = plan.shared_memory_bytes.to_string();
     let memory = make_filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], closed)
         .map_err(|error| failed(error, "shm"))?;
     directory(devices, "shm", &memory)?;
     match make_filesystem("mqueue", &[], closed) {
-        Ok(queues) => directory(devices, "mqueue", &queues),
-        // Kernels can be built without message queues.
-        Err(Errno::NODEV) => Ok(()),
-        Err(error) => Err(failed(error, "mqueue")),
+        Ok(queues) => directory(devices, "mqueue", &queues)?,
+        // Kernels can be built without message queues. Those of another user namespace cannot be mounted.
+        Err(Errno::NODEV) => {}
+        Err(Errno::PERM) if plan.spaces.get(1) != Some(&Space::New) => {}
+        Err(error) => return Err(failed(error, "mqueue")),
     }
+    Ok(terminals)
 }
 
 fn failed(error: Errno, name: &str) -> Failure {
@@ -79,25 +91,60 @@ fn terminals(attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Makes a device, or, in a user namespace, mounts the machine's own one once it proved to be that device.
-fn device(devices: BorrowedFd<'_>, name: &str, major: u32, minor: u32) -> Result<(), Failure> {
-    let failed = |error| failed(error, name);
-    let (mode, number) = (Mode::from_raw_mode(0o666), makedev(major, minor));
-    match rustix::fs::mknodat(devices, name, FileType::CharacterDevice, mode, number) {
+fn device(devices: BorrowedFd<'_>, wanted: &DevicePlan) -> Result<(), Failure> {
+    let name = OsStr::from_bytes(&wanted.path);
+    let failed = |error| failed(error, &name.to_string_lossy());
+    let (parent, last) = place(devices, &wanted.path).map_err(failed)?;
+    let kind = if wanted.block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    let (mode, number) = (Mode::from_raw_mode(wanted.mode), makedev(wanted.major, wanted.minor));
+    let (uid, gid) = (Uid::from_raw(wanted.uid), Gid::from_raw(wanted.gid));
+    match rustix::fs::mknodat(&parent, last, kind, mode, number) {
         Err(Errno::PERM) => {}
-        other => return other.map_err(failed),
+        Err(error) => return Err(failed(error)),
+        Ok(()) => {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            return match rustix::fs::chownat(&parent, last, Some(uid), Some(gid), flags) {
+                // A user namespace does not have every owner.
+                Ok(()) | Err(Errno::INVAL) => Ok(()),
+                Err(error) => Err(failed(error)),
+            };
+        }
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let machine =
-        rustix::fs::openat(CWD, format!("/dev/{name}"), flags, Mode::empty()).map_err(failed)?;
+    let path = std::path::Path::new("/dev").join(name);
+    let machine = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
     let found = rustix::fs::fstat(&machine).map_err(failed)?;
-    let kind = FileType::from_raw_mode(found.st_mode);
-    if kind != FileType::CharacterDevice || found.st_rdev != number {
-        return Err(Failure::new(ErrorKind::Unsupported, "mount", format_args!("/dev/{name}"))
-            .with_detail(format!("this machine's is not the device {major}:{minor}")));
+    if FileType::from_raw_mode(found.st_mode) != kind || found.st_rdev != number {
+        let subject = format!("/dev/{}", name.to_string_lossy());
+        return Err(Failure::new(ErrorKind::Unsupported, "mount", subject).with_detail(format!(
+            "this machine's is not the device {}:{}",
+            wanted.major, wanted.minor
+        )));
     }
     let tree = clone_tree(machine.as_fd(), false).map_err(failed)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
-    rustix::fs::openat(devices, name, flags, mode).map_err(failed)?;
+    rustix::fs::openat(&parent, last, flags, mode).map_err(failed)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(&tree, "", devices, name, flags).map_err(failed)
+    rustix::mount::move_mount(&tree, "", &parent, last, flags).map_err(failed)
+}
+
+/// The directory that a path of plain names is in, made where it is missing, and the last of the names.
+fn place<'p>(devices: BorrowedFd<'_>, path: &'p [u8]) -> rustix::io::Result<(OwnedFd, &'p OsStr)> {
+    let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
+    let open = |at: BorrowedFd<'_>, name: &OsStr| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(at, name, flags, Mode::empty())
+    };
+    let mut here = open(devices, OsStr::new("."))?;
+    while let Some(name) = names.next() {
+        let name = OsStr::from_bytes(name);
+        if names.peek().is_none() {
+            return Ok((here, name));
+        }
+        match rustix::fs::mkdirat(&here, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => here = open(here.as_fd(), name)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::INVAL)
 }

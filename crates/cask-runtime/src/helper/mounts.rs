@@ -6,7 +6,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -15,10 +15,11 @@ use rustix::mount::{
 
 use super::devices;
 use super::target::{Stub, Want, find_or_make};
+use super::terminal::Terminal;
 use crate::error::ErrorKind;
 use crate::in_root::open_place;
 use crate::mount::Propagation;
-use crate::plan::{Failure, MountKind, MountPlan, Plan};
+use crate::plan::{Failure, MountKind, MountPlan, Plan, Setting};
 use crate::sys;
 
 /// A place of this machine that is to be mounted, as far as it could be taken hold of.
@@ -89,7 +90,7 @@ pub(super) fn set_up(
     root: Source,
     sources: Vec<Source>,
     stubs: &mut Vec<Stub>,
-) -> Result<(), Failure> {
+) -> Result<Option<Terminal>, Failure> {
     let propagation = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", propagation)
         .map_err(|error| Failure::io(error, "make private", "/"))?;
@@ -98,12 +99,23 @@ pub(super) fn set_up(
     let scratch = Scratch::new()?;
     let sources = prepare(plan, sources, &scratch)?;
     let root = root.detached(true, "/")?;
-    sys::mount_setattr(root.as_fd(), true, 0, libc::MS_PRIVATE)
+    // A node that an image has may be this machine's disk.
+    let devices = if plan.root_devices { 0 } else { u64::from(libc::MOUNT_ATTR_NODEV as u32) };
+    sys::mount_setattr(root.as_fd(), true, devices, libc::MS_PRIVATE)
         .map_err(|error| Failure::io(error, "make private", "the root filesystem"))?;
     attach(root.as_fd(), CWD, "/").map_err(|error| Failure::io(error, "mount on", "/"))?;
-    if plan.standard_mounts {
-        standard(root.as_fd(), plan, stubs)?;
-    }
+    let terminal = if plan.standard_mounts {
+        standard(root.as_fd(), plan, stubs)?
+    } else if plan.terminal.is_some() || !plan.devices.is_empty() || !plan.sysctls.is_empty() {
+        return Err(Failure::new(
+            ErrorKind::InvalidSpec,
+            "give the process",
+            "a terminal, devices or settings",
+        )
+        .with_detail("they need the standard mounts"));
+    } else {
+        None
+    };
     for (mount, tree) in plan.mounts.iter().zip(sources) {
         user_mount(root.as_fd(), mount, &tree, stubs)?;
     }
@@ -117,7 +129,8 @@ pub(super) fn set_up(
         sys::mount_setattr(root.as_fd(), false, u64::from(libc::MOUNT_ATTR_RDONLY as u32), 0)
             .map_err(|error| Failure::io(error, "make read-only", "/"))?;
     }
-    enter(root.as_fd())
+    enter(root.as_fd())?;
+    Ok(terminal)
 }
 
 /// Mounts the root on the plan's directory and every source on its target: paths of this machine, made for it.
@@ -320,8 +333,12 @@ fn is_directory(place: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(found.st_mode) == FileType::Directory)
 }
 
-/// `/proc`, `/sys` and `/dev`.
-fn standard(root: BorrowedFd<'_>, plan: &Plan, stubs: &mut Vec<Stub>) -> Result<(), Failure> {
+/// `/proc`, `/sys` and `/dev`, with the terminal where there is one.
+fn standard(
+    root: BorrowedFd<'_>,
+    plan: &Plan,
+    stubs: &mut Vec<Stub>,
+) -> Result<Option<Terminal>, Failure> {
     let closed = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -332,20 +349,47 @@ fn standard(root: BorrowedFd<'_>, plan: &Plan, stubs: &mut Vec<Stub>) -> Result<
         )
     })?;
     attach_standard(root, "proc", &processes, stubs)?;
-    let system = system_files(closed)?;
+    plan.sysctls.iter().try_for_each(|setting| set(processes.as_fd(), setting))?;
+    let system = system_files(closed, plan.writable_system)?;
     attach_standard(root, "sys", &system, stubs)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let options = [("mode", "0755"), ("size", "65536k")];
     let devices = make_filesystem("tmpfs", &options, attributes)
         .map_err(|error| Failure::io(error, "mount", "/dev"))?;
     attach_standard(root, "dev", &devices, stubs)?;
-    devices::fill(devices.as_fd(), plan.shared_memory_bytes)
+    let terminals = devices::fill(devices.as_fd(), plan)?;
+    let Some(size) = plan.terminal else { return Ok(None) };
+    let terminal = Terminal::make(terminals.as_fd(), size, plan.uid)?;
+    terminal.show_as_console(devices.as_fd())?;
+    Ok(Some(terminal))
+}
+
+/// Writes a setting through the `/proc` that was just mounted: nothing lies over it yet (CVE-2025-52881).
+fn set(processes: BorrowedFd<'_>, setting: &Setting) -> Result<(), Failure> {
+    let failed =
+        |error: Errno| {
+            let failure =
+                Failure::io(error, "set", format_args!("{} to {}", setting.path, setting.value));
+            match error {
+                Errno::NOENT => failure
+                    .with_hint("the kernel does not know this setting, or not in a namespace"),
+                Errno::ACCESS | Errno::PERM | Errno::ROFS => failure
+                    .with_hint("only settings of the process's own namespaces can be changed"),
+                _ => failure,
+            }
+        };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let path = format!("sys/{}", setting.path);
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file =
+        rustix::fs::openat2(processes, path, flags, Mode::empty(), resolve).map_err(failed)?;
+    rustix::io::write(&file, setting.value.as_bytes()).map(drop).map_err(failed)
 }
 
 /// A new view of the kernel's devices; where the network is another's, the machine's own one, read-only.
-fn system_files(attributes: MountAttrFlags) -> Result<OwnedFd, Failure> {
+fn system_files(mut attributes: MountAttrFlags, writable: bool) -> Result<OwnedFd, Failure> {
     let failed = |error: std::io::Error| Failure::io(error, "mount", "/sys");
-    let attributes = attributes | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, !writable);
     match make_filesystem("sysfs", &[], attributes) {
         Err(Errno::PERM) => {}
         other => return other.map_err(|error| failed(error.into())),

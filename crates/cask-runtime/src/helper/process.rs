@@ -10,6 +10,8 @@ use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets, UnshareFlags};
 
 use super::mounts::{self, Source};
 use super::target::Stub;
+use super::terminal::Terminal;
+use super::{Given, spaces};
 use crate::capability::CapabilitySet;
 use crate::channel::Channel;
 use crate::error::ErrorKind;
@@ -26,10 +28,11 @@ pub(super) fn begin(
     plan: &Plan,
     root: Source,
     sources: Vec<Source>,
-    io: [OwnedFd; 3],
+    given: Given,
     helper: &Channel,
 ) -> ! {
-    let failure = match prepare(plan, root, sources, io, helper) {
+    let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper));
+    let failure = match ready {
         Ok(()) if plan.init => match become_init(helper) {
             Ok(()) => execute(plan),
             Err(failure) => failure,
@@ -46,28 +49,44 @@ fn prepare(
     plan: &Plan,
     root: Source,
     sources: Vec<Source>,
-    io: [OwnedFd; 3],
+    given: Given,
     helper: &Channel,
 ) -> Result<(), Failure> {
+    let Given { io, joins, members } = given;
     die_with_helper()?;
     rustix::process::setsid().map_err(|error| Failure::io(error, "begin", "a session"))?;
     keyring()?;
-    let mut stubs = Vec::new();
-    let mounted = match plan.isolation {
-        Isolation::Namespaces => sys::unshare(UnshareFlags::NEWNS)
-            .map_err(|error| Failure::io(error, "make", "a mount namespace"))
-            .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs)),
-        // Where nothing is mounted, this is only reachable before.
-        Isolation::Chroot => out_of_memory(plan).and_then(|()| change_root(root)),
-        Isolation::External => return external(plan, root, sources, io),
-    };
-    for Stub { parent, made } in stubs {
-        helper
-            .send(message::STUB, &made.to_bytes(), &[parent.as_fd()])
-            .map_err(|error| Failure::io(error, "hand over", "a mount point"))?;
+    // Through the file that was opened outside: what the process is in counts for all that it starts.
+    for file in members {
+        rustix::io::write(&file, b"0")
+            .map_err(|error| Failure::io(error, "enter", "the control group"))?;
     }
-    mounted?;
-    connect(io)?;
+    let terminal = match plan.isolation {
+        Isolation::Namespaces => {
+            joins.control_groups(plan)?;
+            drop(joins);
+            isolate(plan, root, sources, helper)?
+        }
+        // Where nothing is mounted, this is only reachable before.
+        Isolation::Chroot => out_of_memory(plan).and_then(|()| change_root(root)).map(|()| None)?,
+        Isolation::External => return external(plan, root, sources, io),
+        Isolation::Join => {
+            // While `/proc` is surely one: what the container has at this place may be anything.
+            out_of_memory(plan)?;
+            spaces::join_all(&root)?;
+            drop(root);
+            let make = |size| Terminal::make_inside(size, plan.uid);
+            plan.terminal.map(make).transpose()?
+        }
+    };
+    match terminal {
+        Some(terminal) => {
+            let inner = terminal.take(helper)?;
+            connect([&inner, &inner, &inner])?;
+        }
+        None => connect(io.each_ref())?,
+    }
+    drop(io);
     limits(&plan.limits, helper)?;
     if plan.isolation == Isolation::Namespaces {
         out_of_memory(plan)?;
@@ -79,6 +98,39 @@ fn prepare(
     die_with_helper()?;
     sys::reset_signals();
     sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
+}
+
+/// Mounts everything in a namespace of its own, and hands over what must be removed afterwards.
+fn isolate(
+    plan: &Plan,
+    root: Source,
+    sources: Vec<Source>,
+    helper: &Channel,
+) -> Result<Option<Terminal>, Failure> {
+    let mut stubs = Vec::new();
+    let mounted = sys::unshare(UnshareFlags::NEWNS)
+        .map_err(|error| Failure::io(error, "make", "a mount namespace"))
+        .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs));
+    for Stub { parent, made } in stubs {
+        helper
+            .send(message::STUB, &made.to_bytes(), &[parent.as_fd()])
+            .map_err(|error| Failure::io(error, "hand over", "a mount point"))?;
+    }
+    mounted
+}
+
+/// Waits for the word to begin, where the plan says so.
+fn wait(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+    if !plan.wait {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| Failure::io(error, "wait for", "the word to begin");
+    helper.send(message::BEGIN, &[], &[]).map_err(failed)?;
+    match helper.receive().map_err(failed)? {
+        Some(frame) if frame.kind == message::BEGIN => Ok(()),
+        // Whoever asked for it is gone.
+        _ => sys::exit_now(125),
+    }
 }
 
 /// Leaves the keys of whoever started the run behind.
@@ -104,7 +156,8 @@ fn external(
             .with_hint("external runtimes need root here, of the machine or of a user namespace")
     })?;
     mounts::lay_out(plan, root, sources)?;
-    connect(io)?;
+    connect(io.each_ref())?;
+    drop(io);
     sys::reset_signals();
     sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
 }
@@ -124,11 +177,10 @@ fn change_root(root: Source) -> Result<(), Failure> {
     rustix::process::chdir("/").map_err(failed)
 }
 
-fn connect(io: [OwnedFd; 3]) -> Result<(), Failure> {
-    let [input, output, error] = io;
-    let connected = rustix::stdio::dup2_stdin(&input)
-        .and_then(|()| rustix::stdio::dup2_stdout(&output))
-        .and_then(|()| rustix::stdio::dup2_stderr(&error));
+fn connect([input, output, error]: [&OwnedFd; 3]) -> Result<(), Failure> {
+    let connected = rustix::stdio::dup2_stdin(input)
+        .and_then(|()| rustix::stdio::dup2_stdout(output))
+        .and_then(|()| rustix::stdio::dup2_stderr(error));
     connected.map_err(|error| Failure::io(error, "connect", "input and output"))
 }
 

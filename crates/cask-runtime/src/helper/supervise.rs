@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::target::{Made, Stub};
 use crate::channel::Channel;
-use crate::plan::{Cleanup, Ended, Failure, Isolation, Plan, message};
+use crate::plan::{Cleanup, Ended, Failure, Plan, message};
 use crate::sys::{self, Waited};
 use crate::wire::Wire;
 
@@ -39,7 +39,7 @@ pub(super) fn until_end(
     if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed) {
         clean_up(cleanup);
     }
-    if plan.isolation != Isolation::Namespaces {
+    if plan.leaves_orphans() {
         end_orphans();
     }
     let wall = started.elapsed();
@@ -69,7 +69,8 @@ impl Watch<'_> {
     /// Waits until `child` has ended, but not for it.
     fn wait(&mut self, child: Pid, process: &OwnedFd) -> rustix::io::Result<()> {
         // Should something kill the helper alone, the executor can still kill the process.
-        let _ = self.executor.send(message::PROCESS, &[], &[process.as_fd()]);
+        let number = child.as_raw_nonzero().get().unsigned_abs();
+        let _ = self.executor.send(message::PROCESS, &number.to_bytes(), &[process.as_fd()]);
         loop {
             let nothing = PollFlags::empty();
             let watched = if self.killed { nothing } else { PollFlags::IN };
@@ -96,11 +97,25 @@ impl Watch<'_> {
             if self.init.is_some() && ready.last() == Some(&true) {
                 self.hear()?;
             }
-            if !self.killed && ready[1] {
-                // The executor says nothing after its plan: it gave up, or was killed.
+            if !self.killed && ready[1] && !self.pass_on_begin() {
+                // It gave up, or was killed.
                 self.killed = true;
                 kill_process(child, Signal::KILL)?;
             }
+        }
+    }
+
+    /// Takes the word to begin, the only one that the executor says after its plan. `false` where it is gone.
+    fn pass_on_begin(&mut self) -> bool {
+        match self.executor.receive() {
+            Ok(Some(frame)) if frame.kind == message::BEGIN => {
+                // A process that has failed meanwhile says so itself.
+                if let Some(init) = &self.init {
+                    let _ = init.send(message::BEGIN, &[], &[]);
+                }
+                true
+            }
+            _ => false,
         }
     }
 
@@ -126,7 +141,8 @@ impl Watch<'_> {
             }
         } else {
             self.failed |= frame.kind == message::FAILURE;
-            let _ = self.executor.send(frame.kind, &frame.body, &[]);
+            let descriptors: Vec<_> = frame.descriptors.iter().map(AsFd::as_fd).collect();
+            let _ = self.executor.send(frame.kind, &frame.body, &descriptors);
         }
         Ok(())
     }

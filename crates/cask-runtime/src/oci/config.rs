@@ -171,7 +171,7 @@ fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
 
 fn linux(spec: &RunSpec) -> Result<Value> {
     let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
-    namespaces.extend((spec.network == Network::None).then_some("network"));
+    namespaces.extend(matches!(spec.network, Network::None).then_some("network"));
     let paths = |paths: &[PathBuf]| -> Result<Vec<String>> {
         paths.iter().map(|path| text(path, "the path")).collect()
     };

@@ -9,6 +9,8 @@ mod basics;
 mod boundary;
 mod concurrency;
 mod endings;
+mod groups;
+mod lifecycle;
 mod mounts;
 mod rootless;
 mod support;

@@ -1,0 +1,271 @@
+//! Control groups: limits of memory, processors and processes; freezing; what was used.
+
+mod files;
+mod stats;
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use files::Layout;
+
+pub use stats::CgroupStats;
+
+/// A group of processes that the kernel limits, freezes, counts and kills together.
+///
+/// Both versions are supported: of version 2, one directory in the tree that this process may change; of
+/// version 1, one for each controller. Where a machine has both, the controllers of version 1 are used.
+#[derive(Clone, Debug)]
+pub struct Cgroup {
+    layout: Layout,
+    name: String,
+}
+
+/// What the processes of a [`Cgroup`] may use together. `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CgroupLimits {
+    /// Memory.
+    pub memory_bytes: Option<u64>,
+    /// Memory and swap together; `u64::MAX` is no limit.
+    pub memory_and_swap_bytes: Option<u64>,
+    /// Memory above which it is taken back first.
+    pub memory_reservation_bytes: Option<u64>,
+    /// Processor time in each period.
+    pub processor_quota_micros: Option<u64>,
+    /// The period; 100 000 where there is a quota only.
+    pub processor_period_micros: Option<u64>,
+    /// The share of processor time where it is short: 2 to 262 144, of which 1024 is usual.
+    pub processor_shares: Option<u64>,
+    /// The processors that may be used: `0-3,6`.
+    pub processors: Option<String>,
+    /// The memory nodes that may be used.
+    pub memory_nodes: Option<String>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+}
+
+/// How long a group may take to become empty after everything in it was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Cgroup {
+    /// Makes the group `name`, a path of plain names such as `cask/3f1c…`, with `limits`.
+    ///
+    /// One that exists already is used again, with the new limits.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the machine has no control groups, or not the controller that a limit needs;
+    /// `Denied` where this process may not make groups; `InvalidSpec` for a name with other parts, and for limits
+    /// that the kernel does not take; `Io`.
+    pub fn create(name: &str, limits: &CgroupLimits) -> Result<Self> {
+        let group = Self { layout: Layout::find()?, name: checked(name)? };
+        group.layout.make(&group.name, limits)?;
+        let set = group.layout.limit(&group.name, limits);
+        if set.is_err() {
+            // What is half made would be taken for a group with limits.
+            let _ = group.remove();
+        }
+        set.map(|()| group)
+    }
+
+    /// The group `name`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidSpec` for a name that is none.
+    pub fn open(name: &str) -> Result<Option<Self>> {
+        let name = checked(name)?;
+        let Ok(layout) = Layout::find() else { return Ok(None) };
+        let group = Self { layout, name };
+        let exists = group.directories().next().is_some();
+        Ok(exists.then_some(group))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Changes the limits that are given, and leaves the others.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn limit(&self, limits: &CgroupLimits) -> Result<()> {
+        self.layout.limit(&self.name, limits)
+    }
+
+    /// The processes in it, and in groups that they made below.
+    ///
+    /// # Errors
+    ///
+    /// `Io`.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        // Of version 1 any directory has all of them.
+        if let Some(directory) = self.directories().next() {
+            collect(&directory, &mut found)?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Stops every process in it, until [`thaw`](Self::thaw). Comes back when all of them stand.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the kernel cannot; `Denied`, `Io`.
+    pub fn freeze(&self) -> Result<()> {
+        self.layout.freeze(&self.name, true)
+    }
+
+    /// Lets every process in it go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`freeze`](Self::freeze).
+    pub fn thaw(&self) -> Result<()> {
+        self.layout.freeze(&self.name, false)
+    }
+
+    /// Whether it is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.layout.is_frozen(&self.name)
+    }
+
+    /// Kills every process in it, those included that are started meanwhile, and waits until none is left.
+    ///
+    /// # Errors
+    ///
+    /// `Io` where processes do not end within ten seconds: they wait for a device.
+    pub fn kill(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(500);
+        loop {
+            let processes = self.processes()?;
+            if processes.is_empty() {
+                return Ok(());
+            }
+            self.layout.kill(&self.name, &processes);
+            if Instant::now() > deadline {
+                return Err(Error::new(ErrorKind::Io, "end the processes of", &self.name)
+                    .with_detail(format!("{processes:?} do not end")));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// What its processes use and used. Numbers that the kernel does not count are `None`.
+    pub fn stats(&self) -> CgroupStats {
+        stats::read(&self.layout, &self.name)
+    }
+
+    /// How often the kernel killed one of its processes for lack of memory.
+    pub fn out_of_memory_kills(&self) -> u64 {
+        stats::out_of_memory_kills(&self.layout, &self.name)
+    }
+
+    /// Removes it, with the groups that its processes made below. One that is gone already is no error.
+    ///
+    /// # Errors
+    ///
+    /// `Io` where it has processes.
+    pub fn remove(&self) -> Result<()> {
+        let mut failed = None;
+        for directory in self.directories() {
+            if let Err(error) = remove_tree(&directory) {
+                failed = Some(Error::io(error, "remove the control group", directory.display()));
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The files that take processes in, open for writing.
+    pub(crate) fn open_members(&self) -> Result<Vec<OwnedFd>> {
+        let open = |directory: PathBuf| {
+            let path = directory.join("cgroup.procs");
+            let file = fs::OpenOptions::new().write(true).open(&path);
+            file.map(OwnedFd::from).map_err(|error| Error::io(error, "open", path.display()))
+        };
+        self.directories().map(open).collect()
+    }
+
+    fn directories(&self) -> impl Iterator<Item = PathBuf> {
+        self.layout.directories(&self.name).into_iter().filter(|path| path.is_dir())
+    }
+}
+
+/// A name of plain parts: nothing in it leads elsewhere.
+fn checked(name: &str) -> Result<String> {
+    let plain = |part: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@:".contains(&byte);
+        !part.is_empty() && part.bytes().all(known) && !part.starts_with('.')
+    };
+    if name.split('/').all(plain) {
+        return Ok(name.to_owned());
+    }
+    Err(Error::new(ErrorKind::InvalidSpec, "name a control group", format_args!("{name:?}"))
+        .with_detail("its parts have letters, digits, _, -, . and @, and do not begin with a dot"))
+}
+
+fn below(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn collect(directory: &Path, into: &mut Vec<u32>) -> Result<()> {
+    let path = directory.join("cgroup.procs");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        // Removed meanwhile, or threaded: then the processes are in a group above.
+        Err(_) => return Ok(()),
+    };
+    into.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+    let failed = |error| Error::io(error, "list", directory.display());
+    below(directory).map_err(failed)?.iter().try_for_each(|path| collect(path, into))
+}
+
+fn remove_tree(directory: &Path) -> std::io::Result<()> {
+    if let Ok(below) = below(directory) {
+        below.iter().try_for_each(|path| remove_tree(path))?;
+    }
+    // The kernel takes a moment to forget processes that have ended.
+    let mut pause = Duration::from_micros(200);
+    for attempt in 0.. {
+        match fs::remove_dir(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy && attempt < 12 => {
+                std::thread::sleep(pause);
+                pause *= 2;
+            }
+            other => return other,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        for name in ["cask/a1", "a", "a.slice/b@1.service"] {
+            assert_eq!(checked(name).unwrap(), name);
+        }
+        for name in ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".", "a/.b", "a b", "a\0"] {
+            assert_eq!(checked(name).unwrap_err().kind(), ErrorKind::InvalidSpec, "{name:?}");
+        }
+    }
+}
