@@ -119,6 +119,7 @@ pub(crate) enum Command {
     Validate(commands::validate::Arguments),
     Login(cask_program::login::Arguments),
     Logout(cask_program::logout::Arguments),
+    Auth(commands::auth::Arguments),
     Serve(commands::serve::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use cask_program::duration::GoDuration;
-use cask_program::{command_line, login, logout, report, stop};
+use cask_program::{command_line, login, logout, report, rootless, stop};
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -31,8 +31,23 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     error.downcast_ref::<cask_registry_server::Error>().and_then(|error| error.hint())
 }
 
+/// Whether layers of a store are touched, which may have files of anybody: then a user has to be root of a user
+/// namespace.
+///
+/// Source: skopeo, `reexecIfNecessaryForImages`.
+fn names_store() -> bool {
+    std::env::args_os().any(|argument| {
+        let argument = argument.as_encoded_bytes();
+        argument.starts_with(b"containers-storage:") || argument == b"containers-storage"
+    })
+}
+
 /// Runs the command; those that do not wait for anything need no runtime.
 fn run(cli: Cli) -> Result<()> {
+    // Before anything has threads.
+    if names_store() {
+        rootless::enter()?;
+    }
     if cli.global.debug {
         // Lines on standard error; the display itself shows nothing.
         let display = Progress::stderr(Mode::None);
@@ -41,6 +56,7 @@ fn run(cli: Cli) -> Result<()> {
     let context = Context::new(cli.global);
     match cli.command {
         Command::ManifestDigest(arguments) => commands::manifest_digest::run(&arguments),
+        Command::Auth(arguments) => commands::auth::run(&arguments, &context),
         Command::Completion(arguments) => commands::completion::run(&arguments),
         Command::Man(arguments) => commands::man::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments, &context),
@@ -68,6 +84,7 @@ async fn run_command(command: Command, context: &Context) -> Result<()> {
         Command::Login(arguments) => login::run(arguments, &context.settings).await,
         Command::Logout(arguments) => logout::run(arguments, &context.settings).await,
         Command::ManifestDigest(_)
+        | Command::Auth(_)
         | Command::Completion(_)
         | Command::Man(_)
         | Command::Serve(_) => {

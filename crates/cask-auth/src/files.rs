@@ -4,6 +4,7 @@ use std::io::{ErrorKind as IoErrorKind, Read as _};
 use std::path::Path;
 
 use crate::document::{Answer, AuthDocument, MAX_FILE_BYTES, RULES};
+use crate::explain::{LookedAt, Seen, Tell, chain, seen_at};
 use crate::helper::Helper;
 use crate::key::{normalized_file_key, normalized_registry};
 use crate::options::AUTH_FILES_HELPER;
@@ -34,24 +35,48 @@ impl AuthFiles {
     /// Nothing was found, and something could not be asked: the kind is that of the first error,
     /// and the message holds them all.
     pub fn find(&self, key: &Key) -> Result<Option<Found>, Error> {
-        let mut errors = Vec::new();
+        self.find_telling(key, &mut |_, _| {})
+    }
+
+    /// [`find`](Self::find), and tells what it looks at.
+    pub(crate) fn find_telling(
+        &self,
+        key: &Key,
+        tell: &mut Tell<'_>,
+    ) -> Result<Option<Found>, Error> {
+        let (mut found, mut errors) = (None, Vec::new());
         for name in &self.options.helpers {
-            let answer = if name == AUTH_FILES_HELPER {
-                self.find_in_files(key)
-            } else {
+            let is_files = name == AUTH_FILES_HELPER;
+            if found.is_some() {
+                self.tell_rest(name, 0, tell);
+                continue;
+            }
+            let answer = match is_files {
+                true => self.find_in_files(key, tell),
                 // Helpers know registries only.
-                self.ask(name, key.registry(), None)
+                false => self.ask(name, key.registry(), None, tell),
             };
             match answer {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => {}
+                Ok(answer) => found = answer,
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() {
-            return Ok(None);
+        if found.is_some() || errors.is_empty() {
+            return Ok(found);
         }
         Err(Error::several("errors looking up credentials", &errors))
+    }
+
+    /// Tells of what is not looked at: a helper, or the files after the first so many.
+    fn tell_rest(&self, helper: &str, files: usize, tell: &mut Tell<'_>) {
+        if helper == AUTH_FILES_HELPER {
+            for file in self.options.files.iter().skip(files) {
+                tell(LookedAt::File(file.path.clone()), Seen::NotAsked);
+            }
+        } else {
+            let (name, server) = (helper.to_owned(), String::new());
+            tell(LookedAt::Helper { name, server }, Seen::NotAsked);
+        }
     }
 
     /// All credentials that there are, sorted by key. One for Docker's own registry has the key
@@ -96,17 +121,27 @@ impl AuthFiles {
         Ok(keys)
     }
 
-    fn find_in_files(&self, key: &Key) -> Result<Option<Found>, Error> {
-        for file in &self.options.files {
-            if let Some(found) = self.find_in_file(key, file)? {
+    fn find_in_files(&self, key: &Key, tell: &mut Tell<'_>) -> Result<Option<Found>, Error> {
+        for (place, file) in self.options.files.iter().enumerate() {
+            if let Some(found) = self.find_in_file(key, file, tell)? {
+                self.tell_rest(AUTH_FILES_HELPER, place + 1, tell);
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn find_in_file(&self, key: &Key, file: &AuthFile) -> Result<Option<Found>, Error> {
-        let Some(bytes) = read(&file.path)? else {
+    fn find_in_file(
+        &self,
+        key: &Key,
+        file: &AuthFile,
+        tell: &mut Tell<'_>,
+    ) -> Result<Option<Found>, Error> {
+        let place = || LookedAt::File(file.path.clone());
+        let bytes = read(&file.path);
+        let Some(bytes) = bytes.inspect_err(|error| tell(place(), Seen::Failed(chain(error))))?
+        else {
+            tell(place(), Seen::NoFile);
             return Ok(None);
         };
         let mut helper = None;
@@ -122,18 +157,37 @@ impl AuthFiles {
                 }
                 None => None,
             })
-        })?;
-        match helper {
-            Some((name, server)) => self.ask(&name, &server, Some(&file.path)),
-            None => Ok(found),
+        })
+        .inspect_err(|error| tell(place(), Seen::Failed(chain(error))))?;
+        if let Some((name, server)) = helper {
+            tell(place(), Seen::NamesHelper(name.clone()));
+            return self.ask(&name, &server, Some(&file.path), tell);
         }
+        match &found {
+            Some(found) => tell(place(), seen_at(&found.origin)),
+            None => {
+                tell(place(), Seen::NoEntry(key.lookup_order().map(str::to_owned).collect()));
+            }
+        }
+        Ok(found)
     }
 
-    fn ask(&self, name: &str, server: &str, file: Option<&Path>) -> Result<Option<Found>, Error> {
-        let helper = Helper::new(name, &self.options)?;
-        let credential = helper.find(server)?;
+    fn ask(
+        &self,
+        name: &str,
+        server: &str,
+        file: Option<&Path>,
+        tell: &mut Tell<'_>,
+    ) -> Result<Option<Found>, Error> {
+        let place = LookedAt::Helper { name: name.to_owned(), server: server.to_owned() };
+        let asked = Helper::new(name, &self.options).and_then(|helper| helper.find(server));
+        match &asked {
+            Ok(Some(_)) => tell(place, Seen::Answer),
+            Ok(None) => tell(place, Seen::NoAnswer),
+            Err(error) => tell(place, Seen::Failed(chain(error))),
+        }
         let origin = helper_origin(name, server, file);
-        Ok(credential.map(|credential| Found { credential, origin }))
+        Ok(asked?.map(|credential| Found { credential, origin }))
     }
 }
 

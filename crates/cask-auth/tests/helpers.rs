@@ -189,3 +189,61 @@ fn a_helper_that_does_not_end_is_killed() {
     }
     assert!(start.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn an_explanation_tells_every_place_and_no_secret() {
+    let home = TempDir::new().unwrap();
+    let config =
+        r#"{"credHelpers":{"h.example":"store"},"auths":{"a.example/ns":{"auth":"dTpzZWNyZXQ="}}}"#;
+    let mut options = with(home.path(), config, Format::Docker);
+    fs::write(home.path().join("kept-h.example"), r#"{"Username":"v","Secret":"secret"}"#).unwrap();
+    let missing = home.path().join("auth.json");
+    options.files.insert(0, cask_auth::AuthFile::new(&missing, Format::Containers));
+    options.files.push(cask_auth::AuthFile::new(home.path().join("last"), Format::Legacy));
+    options.helpers.push("store".to_owned());
+    let files = AuthFiles::new(options);
+    let check = |text: &str, expected: &[&str]| {
+        let explained = files.explain(&key(text));
+        let steps = explained.steps.iter().map(|step| format!("{step}"));
+        let steps: Vec<_> =
+            steps.map(|step| step.replace(&format!("{}/", home.path().display()), "")).collect();
+        assert_eq!(steps, expected, "{text}");
+        assert!(!format!("{explained:?}").contains("secret"), "{explained:?}");
+        assert_eq!(explained.found, files.find(&key(text)).unwrap());
+        explained
+    };
+    let none = "auth.json: there is no such file";
+    check(
+        "a.example/ns/repo",
+        &[
+            none,
+            "config.json: the key \"a.example/ns\" fits",
+            "last: not looked at",
+            "the credential helper store: not looked at",
+        ],
+    );
+    check(
+        "h.example",
+        &[
+            none,
+            "config.json: it says that the helper store knows",
+            "the credential helper store, asked for \"h.example\": it has one",
+            "last: not looked at",
+            "the credential helper store: not looked at",
+        ],
+    );
+    let anonymous = check(
+        "x.example/n",
+        &[
+            none,
+            "config.json: no entry for x.example/n, x.example",
+            "last: there is no such file",
+            "the credential helper store, asked for \"x.example\": it has none",
+        ],
+    );
+    assert_eq!((anonymous.found, anonymous.error), (None, None));
+    fs::write(&missing, "").unwrap();
+    let explained = files.explain(&key("a.example/ns/repo"));
+    assert!(explained.error.unwrap().contains("unexpected end of JSON input"));
+    assert!(explained.steps[0].to_string().contains("unexpected end of JSON input"));
+}

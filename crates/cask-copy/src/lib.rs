@@ -33,6 +33,6 @@ pub use sync::{
     DocumentError, MAX_SYNC_DOCUMENT_BYTES, NameFilter, NamePattern, OnFailure, PatternError,
     PatternErrorKind, SyncCredentials, SyncDocument, SyncEvent, SyncOptions, SyncOutcome, SyncPair,
     SyncRegistry, SyncReport, SyncRepository, SyncSet, SyncTarget, Synced, VersionConstraint,
-    Wanted, digest_tags, directories_with, place_of, surplus, sync, sync_sets,
+    Wanted, digest_tags, directories_with, name_within, place_of, surplus, sync, sync_sets,
 };
 pub use validate::{Problem, Validation, validate};

@@ -32,7 +32,7 @@ pub use document::{
 pub use prune::surplus;
 pub use run::{SyncEvent, SyncReport, sync_sets};
 pub use select::{NameFilter, NamePattern, PatternError, PatternErrorKind};
-pub use set::{SyncSet, Wanted};
+pub use set::{SyncSet, Wanted, name_within};
 pub use target::SyncTarget;
 pub use tree::directories_with;
 pub use version::VersionConstraint;

@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 use cask_auth::{
-    AUTH_FILES_HELPER, AuthFile, AuthFiles, Choice, Environment, Format, Found, Keychain,
+    AUTH_FILES_HELPER, AuthFile, AuthFiles, Choice, Environment, Explanation, Format, Found, Key,
+    Keychain,
 };
 use cask_config::registries::{CredentialHelper, RegistriesConf};
 use clap::Args;
 
-use crate::registries;
 use crate::settings::Settings;
+use crate::{registries, rootless};
 
 /// The files that `login` and `logout` change.
 #[derive(Args, Clone, Debug, Default)]
@@ -73,6 +74,11 @@ impl UserFiles {
         }
     }
 
+    /// Finds the credential for a registry, a namespace or a repository, and tells how.
+    pub fn explain(&self, key: &Key) -> Explanation {
+        self.open().explain(key)
+    }
+
     fn open(&self) -> AuthFiles {
         let choice = match &self.authfile {
             Some(path) => Choice::File(AuthFile::new(path, Format::Containers)),
@@ -118,7 +124,7 @@ pub fn variable_path(name: &str) -> Option<PathBuf> {
 
 fn environment() -> Environment {
     let mut environment = Environment::default();
-    environment.uid = rustix::process::getuid().as_raw();
+    environment.uid = rootless::user_id();
     environment.home = variable_path("HOME");
     environment.xdg_runtime_dir = variable_path("XDG_RUNTIME_DIR");
     environment.xdg_config_home = variable_path("XDG_CONFIG_HOME");

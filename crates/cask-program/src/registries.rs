@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use cask::docker::{Lookasides, Registries};
+use cask::reference::Reference;
 use cask_config::lookaside::{self, LookasideConf};
-use cask_config::registries::{Paths, RegistriesConf};
+use cask_config::registries::{Access, Endpoint, Paths, RegistriesConf};
 use cask_config::{Environment, Error};
 
 use crate::credentials::variable_path;
-use crate::report;
 use crate::settings::Settings;
+use crate::{report, rootless};
 
 /// What the file that a flag names says, or the user's and the system's files.
 pub fn read(settings: &Settings) -> Result<RegistriesConf, Error> {
@@ -32,6 +33,28 @@ pub fn lazily(settings: &Settings) -> Registries {
             Ok(Arc::clone(known.get_or_init(|| conf)))
         }
     })
+}
+
+/// A place that an image is read from.
+#[derive(Clone, Debug)]
+pub struct ReadPlace {
+    /// What the image is called there.
+    pub reference: Reference,
+    /// Whether it is a mirror.
+    pub is_mirror: bool,
+}
+
+/// The places that an image is read from, in the order in which they are tried.
+///
+/// # Errors
+/// Those of the configuration; what it forbids.
+pub fn read_places(reference: &Reference, settings: &Settings) -> Result<Vec<ReadPlace>, Error> {
+    let resolved = read(settings)?.resolve(reference, Access::Read)?;
+    let place = |endpoint: &Endpoint| ReadPlace {
+        reference: endpoint.reference().clone(),
+        is_mirror: endpoint.is_mirror(),
+    };
+    Ok(resolved.endpoints().iter().map(place).collect())
 }
 
 /// What the directory that a flag names says of signatures, or the user's or the system's one.
@@ -70,6 +93,6 @@ pub fn environment() -> Environment {
     environment.containers_registries_conf = variable_path("CONTAINERS_REGISTRIES_CONF");
     environment.containers_registries_conf_override =
         variable_path("CONTAINERS_REGISTRIES_CONF_OVERRIDE");
-    environment.user_id = rustix::process::getuid().as_raw();
+    environment.user_id = rootless::user_id();
     environment
 }

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cask_image::Hasher;
 use cask_reference::{Algorithm, Digest, Repository};
@@ -12,6 +12,13 @@ use cask_reference::{Algorithm, Digest, Repository};
 use crate::hints::{Compressed, Hint, Hints};
 use crate::locked::{Absent, Locked, make_directory};
 use crate::{KeptUpload, Partial, TransferOptions};
+
+/// How long it is remembered that a host did not answer: 10 minutes. Who asks decides whether that
+/// is too long ago.
+const SILENCE: Duration = Duration::from_secs(600);
+
+/// The most hosts of which that is remembered.
+const MOST_SILENT: usize = 256;
 
 /// A directory of what transfers leave behind. Clones are cheap and share what they know.
 ///
@@ -92,6 +99,40 @@ impl Transfers {
     /// Compressed forms that a plain layer had, the last one first.
     pub fn compressed(&self, diff_id: &Digest) -> Vec<Compressed> {
         self.hints(|known| known.compressed(diff_id))
+    }
+
+    /// Remembers that a host did not answer.
+    pub fn note_silence(&self, host: &str) {
+        let directory = self.0.root.join("silent");
+        logged(make_directory(&directory));
+        if self.sweep_silent(&directory) < MOST_SILENT {
+            logged(std::fs::write(self.silent_path(host), b""));
+        }
+    }
+
+    /// How long ago a host did not answer; `None` if nobody has told so lately.
+    pub fn silent_for(&self, host: &str) -> Option<Duration> {
+        let noted = std::fs::symlink_metadata(self.silent_path(host)).ok()?.modified().ok()?;
+        // What is of the future says nothing.
+        SystemTime::now().duration_since(noted).ok().filter(|since| *since <= SILENCE)
+    }
+
+    fn silent_path(&self, host: &str) -> PathBuf {
+        let name = Hasher::digest(Algorithm::Sha256, host.as_bytes());
+        self.0.root.join("silent").join(name.hex())
+    }
+
+    /// Removes what is too old to be of use, and tells how much is left.
+    fn sweep_silent(&self, directory: &Path) -> usize {
+        let now = SystemTime::now();
+        let entries = logged(std::fs::read_dir(directory)).into_iter().flatten().flatten();
+        let is_left = |path: &PathBuf| {
+            let noted = std::fs::symlink_metadata(path).and_then(|found| found.modified());
+            let is_fresh = noted
+                .is_ok_and(|noted| now.duration_since(noted).is_ok_and(|since| since <= SILENCE));
+            is_fresh || logged(std::fs::remove_file(path)).is_none()
+        };
+        entries.map(|entry| entry.path()).filter(is_left).count()
     }
 
     fn hints<T>(&self, ask: impl FnOnce(&mut Hints) -> T) -> T {

@@ -255,3 +255,32 @@ proptest! {
         prop_assert!(junk.starts_with(&found) && found.len() as u64 <= size);
     }
 }
+
+#[test]
+fn a_host_that_did_not_answer_is_remembered_for_a_while() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = transfers(directory.path());
+    assert_eq!(one.silent_for("mirror.example"), None);
+    one.note_silence("mirror.example");
+    let other = transfers(directory.path());
+    assert!(other.silent_for("mirror.example").unwrap() < std::time::Duration::from_secs(60));
+    assert_eq!(other.silent_for("mirror.example:5000"), None);
+    let files: Vec<_> = std::fs::read_dir(directory.path().join("kept/silent")).unwrap().collect();
+    let note = files[0].as_ref().unwrap().path();
+    let at = |seconds: i64| {
+        let now = std::time::SystemTime::now();
+        let moved = std::time::Duration::from_secs(seconds.unsigned_abs());
+        let time = if seconds < 0 { now - moved } else { now + moved };
+        std::fs::File::open(&note).unwrap().set_modified(time).unwrap();
+    };
+    // Long ago, and at a time that has not come.
+    for seconds in [-3600, 3600] {
+        at(seconds);
+        assert_eq!(other.silent_for("mirror.example"), None, "{seconds}");
+    }
+    at(-3600);
+    (0..300).for_each(|host| other.note_silence(&format!("host{host}.example")));
+    let left = std::fs::read_dir(directory.path().join("kept/silent")).unwrap().count();
+    assert_eq!(left, 256, "neither what is old nor too much is kept");
+    assert!(!note.exists());
+}

@@ -1,18 +1,19 @@
 //! Blobs that are read, and kept as far as they have come, for when the process dies.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cask_image::Descriptor;
+use cask_image::{Descriptor, LayerCompression};
 use cask_reference::Digest;
 use cask_registry::{BlobStream, Repository};
-use cask_transfer::{Hint, PIECE_BYTES, Partial, Transfers};
+use cask_transfer::{Compressed, Hint, PIECE_BYTES, Partial, Transfers};
 use cask_transport::{Result, blocking};
 use tokio::task::JoinHandle;
 
 use crate::error::of_registry;
+use crate::uploads::COMPRESSIONS;
 
 /// Blobs below this size are not kept: 4 MiB.
 const LEAST_BYTES: u64 = 4 << 20;
@@ -44,6 +45,8 @@ struct State {
     unfinished: HashSet<Digest>,
     whole: Vec<Partial>,
     seen: Vec<Hint>,
+    /// How blobs are compressed, as their first bytes tell.
+    compressions: HashMap<Digest, LayerCompression>,
 }
 
 impl Keeping {
@@ -87,6 +90,16 @@ impl Keeping {
         Ok(blob)
     }
 
+    /// Remembers a compressed layer as a form of the plain one that it was found to be.
+    pub(crate) fn learn_unpacked(&self, layer: &Descriptor, diff_id: &Digest) {
+        let mut state = self.state();
+        let Some(found) = state.compressions.get(&layer.digest) else { return };
+        let Some((_, by)) = COMPRESSIONS.iter().find(|(known, _)| known == found) else { return };
+        let Descriptor { digest, size, .. } = layer.clone();
+        let compressed = Compressed { digest, size, by: (*by).to_owned() };
+        state.seen.push(Hint::Form { diff_id: diff_id.clone(), compressed });
+    }
+
     fn finish(&self, blob: &KeptBlob, whole: Option<Partial>) {
         let mut state = self.state();
         state.unfinished.remove(&blob.digest);
@@ -100,7 +113,7 @@ impl Keeping {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        let State { unfinished, whole, seen } = std::mem::take(&mut *self.state());
+        let State { unfinished, whole, seen, .. } = std::mem::take(&mut *self.state());
         if unfinished.is_empty() {
             whole.iter().for_each(Partial::remove);
         }
@@ -142,6 +155,7 @@ impl KeptBlob {
         if let Some(mut kept) = self.kept.take() {
             let (piece, kept) = blocking(move || Ok((kept.next(), kept))).await?;
             if let Some(piece) = piece {
+                self.detect(&piece);
                 self.position += piece.len() as u64;
                 self.kept = Some(kept);
                 return Ok(Some((piece, self)));
@@ -157,9 +171,23 @@ impl KeptBlob {
             self.keeping.finish(&self, whole);
             return Ok(None);
         };
+        self.detect(&chunk);
         self.position += chunk.len() as u64;
         self.take(&chunk).await;
         Ok(Some((chunk, self)))
+    }
+
+    /// Looks at the first bytes: what a media type says of them may not be so.
+    fn detect(&self, chunk: &[u8]) {
+        if self.position > 0 {
+            return;
+        }
+        let found = match chunk {
+            [0x1f, 0x8b, 0x08, ..] => LayerCompression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => LayerCompression::Zstd,
+            _ => return,
+        };
+        self.keeping.state().compressions.insert(self.digest.clone(), found);
     }
 
     async fn ask(&mut self) -> Result<&mut BlobStream> {

@@ -84,7 +84,8 @@ pub struct DockerTransport {
 impl DockerTransport {
     /// Makes a transport whose locations have the options.
     pub fn new(options: DockerOptions) -> Self {
-        Self { options, silent: Arc::default() }
+        let silent = Arc::new(SilentMirrors::new(options.transfers.clone()));
+        Self { options, silent }
     }
 }
 

@@ -172,6 +172,12 @@ impl Source for DockerSource {
         Ok(UnverifiedBlob::from_stream(stream.map(|chunk| chunk.map_err(of_registry)).boxed()))
     }
 
+    fn learn_unpacked(&self, layer: &Descriptor, diff_id: &Digest) {
+        if let Some(keeping) = &self.keeping {
+            keeping.learn_unpacked(layer, diff_id);
+        }
+    }
+
     async fn may_be_signed(&self) -> Result<bool> {
         let (signatures, places) = (self.signatures.clone(), self.places.all.clone());
         blocking(move || Ok(signatures.may_exist(&places))).await

@@ -17,7 +17,7 @@ const LEAST_BYTES: u64 = 4 << 20;
 const MOST_PLACES: usize = 3;
 
 /// What hints call the ways to compress.
-const COMPRESSIONS: [(LayerCompression, &str); 2] =
+pub(crate) const COMPRESSIONS: [(LayerCompression, &str); 2] =
     [(LayerCompression::Gzip, "gzip"), (LayerCompression::Zstd, "zstd")];
 
 /// What uploads to one repository leave behind, and find.

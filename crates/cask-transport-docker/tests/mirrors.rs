@@ -8,6 +8,7 @@ use cask_config::registries::RegistriesConf;
 use cask_image::{Algorithm, Descriptor, Hasher, ImageFormat, ImageManifest, MediaType};
 use cask_registry::{Client, ClientOptions, HostSettings, Selector};
 use cask_testkit::registry::{Failure, Fault, Registry};
+use cask_transfer::{TransferOptions, Transfers};
 use cask_transport::{ErrorKind, ManifestRole, Transports, WriteOptions};
 use cask_transport_docker::{DockerOptions, DockerTransport};
 
@@ -23,11 +24,16 @@ fn client() -> Client {
 }
 
 fn transports(conf: &str) -> Transports {
+    process(conf, None)
+}
+
+fn process(conf: &str, transfers: Option<Transfers>) -> Transports {
     let conf = Arc::new(RegistriesConf::parse(conf, "r.conf").unwrap());
     let options = DockerOptions {
         client: client(),
         client_elsewhere: client(),
         registries: Arc::new(move || Ok(Arc::clone(&conf))),
+        transfers,
         ..Default::default()
     };
     Transports::new().with(DockerTransport::new(options))
@@ -86,6 +92,34 @@ async fn a_mirror_that_does_not_answer_is_not_asked_for_a_while() {
         assert!(error.to_string().contains("not asked again"), "{error}");
     }
     read().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_did_not_answer_one_process_is_not_asked_by_the_next() {
+    let (mirror, main) = (Registry::start().await, Registry::start().await);
+    put(&main, "a/b").await;
+    put(&mirror, "m/a/b").await;
+    let (host, mirrored) = (main.host(), mirror.host());
+    let conf = format!(
+        "[[registry]]\nlocation = '{host}'\n[[registry.mirror]]\nlocation = '{mirrored}/m'"
+    );
+    let kept = tempfile::tempdir().unwrap();
+    let read = async || {
+        let transfers = Transfers::new(kept.path(), TransferOptions::default());
+        let transports = process(&conf, Some(transfers));
+        let location = transports.parse(&format!("docker://{}/a/b:1", main.host())).unwrap();
+        location.source().await.unwrap().resolve(&cask_transport::Selector::Chosen).await.unwrap();
+        (manifests_asked(&mirror), manifests_asked(&main))
+    };
+    assert_eq!(read().await, (1, 0));
+    mirror.fail(Fault::new(Failure::Status(503)).path("/manifests/").once());
+    assert_eq!(read().await, (1, 1));
+    assert_eq!(read().await, (0, 1), "another process");
+    // After a minute it is asked again.
+    let note = std::fs::read_dir(kept.path().join("silent")).unwrap().next().unwrap().unwrap();
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(61);
+    std::fs::File::open(note.path()).unwrap().set_modified(past).unwrap();
+    assert_eq!(read().await, (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -269,6 +269,32 @@ async fn what_was_kept_is_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_was_pulled_and_unpacked_need_not_be_compressed_to_be_pushed() {
+    let registry = Registry::start().await;
+    for (magic, is_known) in [(&[0x1f_u8, 0x8b, 8][..], true), (b"plain", false)] {
+        let kept = tempfile::tempdir().unwrap();
+        let bytes = [magic, &random_bytes(9, 70_000)].concat();
+        let diff_id = digest(&[magic, b"the plain layer"].concat());
+        let pushed = tempfile::tempdir().unwrap();
+        write(pushed.path(), &registry, "a/one", &bytes).await;
+        tag(pushed.path(), &registry, "a/one").await;
+        let location = process(kept.path()).parse(&format!("docker://{}/a/one:1", registry.host()));
+        let source = location.unwrap().source().await.unwrap();
+        let media_type = MediaType::OciLayer(LayerCompression::Gzip);
+        let layer = Descriptor::new(media_type, digest(&bytes), bytes.len() as u64);
+        source.blob_bytes(&layer, 1 << 30).await.unwrap();
+        source.learn_unpacked(&layer, &diff_id);
+        drop(source);
+        let kind = BlobKind::Layer { diff_id: Some(diff_id) };
+        let spec = BlobSpec { kind, media_type: layer.media_type.clone(), measured: None };
+        let transaction = begin(kept.path(), &registry, "a/one").await;
+        let have = transaction.have(&[spec]).await.unwrap().remove(0);
+        let expected = if is_known { Have::Equivalent(Box::new(layer)) } else { Have::Missing };
+        assert_eq!(have, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_fails_keeps_what_came_and_what_was_whole() {
     let registry = Registry::start().await;
     let kept = tempfile::tempdir().unwrap();

@@ -57,6 +57,9 @@ pub struct Capabilities {
     pub foreign_layers: bool,
     /// In which form layers are wanted.
     pub layer_form: LayerForm,
+    /// A layer is unpacked while it is written, and refused if it is not the plain layer that it is
+    /// said to be.
+    pub compares_layers: bool,
     /// How many blobs may be written at once. With one, they come in the order of
     /// [`Transaction::have`](crate::Transaction::have).
     pub concurrent_blobs: NonZeroUsize,
@@ -86,6 +89,7 @@ impl Capabilities {
             signatures: false,
             foreign_layers: false,
             layer_form: LayerForm::AsGiven,
+            compares_layers: false,
             concurrent_blobs: NonZeroUsize::MIN,
             additional_names: false,
             keeps_chosen_from: false,

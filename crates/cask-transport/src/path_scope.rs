@@ -31,15 +31,23 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     let fail = |error| Error::from_io(error, "resolving", path.display());
     // A slash at the end would have a link followed that leads nowhere.
     let bare: PathBuf = path.components().collect();
+    let in_its_directory = |error| {
+        let absolute = std::path::absolute(&bare).map_err(fail)?;
+        let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+            return Err(fail(error));
+        };
+        Ok(parent.canonicalize().map_err(fail)?.join(name))
+    };
+    let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     match bare.symlink_metadata() {
-        Ok(_) => path.canonicalize().map_err(fail),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let absolute = std::path::absolute(&bare).map_err(fail)?;
-            let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-                return Err(fail(error));
-            };
-            Ok(parent.canonicalize().map_err(fail)?.join(name))
-        }
+        Ok(_) => path.canonicalize().or_else(|error| {
+            // A link of /proc leads to a file that has no name.
+            match is_missing(&error) && path.metadata().is_ok() {
+                true => in_its_directory(error),
+                false => Err(fail(error)),
+            }
+        }),
+        Err(error) if is_missing(&error) => in_its_directory(error),
         Err(error) => Err(fail(error)),
     }
 }

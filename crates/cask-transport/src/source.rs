@@ -97,6 +97,11 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
+    /// Takes note that a layer that was read to its end is the plain layer of this digest,
+    /// compressed: whoever copied it has unpacked it and compared. A place may know the one for
+    /// the other when it is written to.
+    fn learn_unpacked(&self, _layer: &Descriptor, _diff_id: &Digest) {}
+
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors

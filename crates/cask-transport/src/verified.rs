@@ -148,6 +148,12 @@ impl VerifiedSource {
         self.0.held_layers(manifest).await
     }
 
+    /// Tells the place that a layer that was read to its end is the plain layer of this digest,
+    /// compressed. Only for who has unpacked it and compared.
+    pub fn learn_unpacked(&self, layer: &Descriptor, diff_id: &Digest) {
+        self.0.learn_unpacked(layer, diff_id);
+    }
+
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors

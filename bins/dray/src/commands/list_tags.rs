@@ -1,6 +1,7 @@
 //! `dray list-tags`
 
 use anyhow::{Result, bail};
+use cask::copy::name_within;
 use cask::transport::Location;
 use clap::Args;
 use futures_util::TryStreamExt as _;
@@ -33,7 +34,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if !place.capabilities().collection.list {
         bail!(
             "Unsupported transport '{}' for tag listing. Only supported: docker, docker-archive, \
-             oci, oci-archive",
+             oci, oci-archive, containers-storage",
             place.scheme()
         );
     }
@@ -45,18 +46,20 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         match entry.position {
             // An image without a name is shown by the place it can be had at.
             Some(position) if entry.names.is_empty() => tags.push(format!("@{position}")),
-            _ => tags.extend(entry.names),
+            _ => {
+                let within = entry.names.iter().filter_map(|name| name_within(&*place, name));
+                tags.extend(within.map(str::to_owned));
+            }
         }
     }
     cask_program::output::json(&Listed { repository, tags })?;
     Ok(())
 }
 
-/// The repository of a registry whose tags are listed; the words are skopeo's.
+/// The repository whose tags are listed, where the place is one; the words are skopeo's.
 fn repository(text: &str, place: &dyn Location) -> Result<Option<String>> {
-    let Some(reference) = place.reference().filter(|_| place.scheme() == "docker") else {
-        return Ok(None);
-    };
+    let is_repository = matches!(place.scheme(), "docker" | "containers-storage");
+    let Some(reference) = place.reference().filter(|_| is_repository) else { return Ok(None) };
     let bare = reference.repository().familiar();
     let last = text.rsplit('/').next().unwrap_or(text);
     if last.contains([':', '@']) && !text.ends_with(bare) {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod auth;
 pub(crate) mod catalog;
 pub(crate) mod completion;
 pub(crate) mod copy;

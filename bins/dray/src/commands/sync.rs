@@ -18,18 +18,19 @@ use crate::synced::{self, ReportChoice};
 /// Bring many images up to date: a repository, a tree, a layout, an archive or a list in YAML
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The transport of the source: docker, dir, oci, oci-archive, docker-archive, docker-daemon or
-    /// yaml
+    /// The transport of the source: docker, dir, oci, oci-archive, docker-archive, docker-daemon,
+    /// containers-storage or yaml
     #[arg(short, long, value_name = "TRANSPORT", default_value = "", hide_default_value = true)]
     pub(crate) src: String,
-    /// The transport of the destination: docker, dir, oci, oci-archive, docker-archive or
-    /// docker-daemon
+    /// The transport of the destination: docker, dir, oci, oci-archive, docker-archive,
+    /// docker-daemon or containers-storage
     #[arg(short, long, value_name = "TRANSPORT", default_value = "", hide_default_value = true)]
     pub(crate) dest: String,
     /// Where the images are, without the transport: a repository or an image, a directory of
     /// images or of layouts, an archive, a YAML file
     pub(crate) source: String,
-    /// Where they go, without the transport: the beginning of their names, a directory, an archive
+    /// Where they go, without the transport: the beginning of their names, a directory, an archive,
+    /// a store in brackets
     pub(crate) destination: String,
     /// Keep the whole of the images' names
     #[arg(long)]

@@ -18,8 +18,15 @@ use crate::commands::sync::Arguments;
 use crate::context::Context;
 
 /// Where images can come from and go to; a list of images can only be read.
-const SCHEMES: [&str; 6] =
-    ["docker", "dir", "oci", "oci-archive", "docker-archive", "docker-daemon"];
+const SCHEMES: [&str; 7] = [
+    "docker",
+    "dir",
+    "oci",
+    "oci-archive",
+    "docker-archive",
+    "docker-daemon",
+    "containers-storage",
+];
 
 /// Fails for arguments that mean nothing together. The words are skopeo's.
 pub(crate) fn check(arguments: &Arguments) -> Result<()> {
@@ -88,6 +95,9 @@ pub(crate) fn target(arguments: &Arguments, transports: Transports) -> SyncTarge
     let prefix = match scheme {
         "docker" => format!("docker://{place}/"),
         "docker-daemon" if place.is_empty() => "docker-daemon:".to_owned(),
+        "containers-storage" if place.is_empty() || place.ends_with(']') => {
+            format!("{scheme}:{place}")
+        }
         _ if is_archive => format!("{scheme}:{place}:"),
         _ => format!("{scheme}:{place}/"),
     };
@@ -127,6 +137,13 @@ pub(crate) async fn sets(
         "docker-daemon" => {
             let reference = reference(source, scheme)?.with_default_tag();
             vec![set(format!("{scheme}:{reference}"), reference.to_string(), Wanted::Itself)]
+        }
+        "containers-storage" => {
+            // What is in brackets names the store.
+            let (store, name) = source.split_at(source.rfind(']').map_or(0, |end| end + 1));
+            let reference = reference(name, scheme)?;
+            let wanted = if reference.is_name_only() { all() } else { Wanted::Itself };
+            vec![set(format!("{scheme}:{store}{reference}"), reference.to_string(), wanted)]
         }
         "dir" | "oci" => {
             let (marker, wanted) = match scheme {

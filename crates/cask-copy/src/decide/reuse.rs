@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use cask_image::{Descriptor, Index, LayerCompression};
+use cask_layer::Level;
 use cask_transport::{Capabilities, Have, LayerForm};
 
 use crate::graph::{Content, Graph, Taken};
 use crate::plan::{BlobStep, ManifestStep, ManifestWork};
-use crate::transform::layer_compression;
+use crate::transform::{Target, layer_compression};
 use crate::{CopyOptions, LayersWanted, Plan};
 
 /// Takes layers in another compression for those that were asked for, where no manifest is harmed
@@ -138,6 +139,10 @@ fn is_wanted(
     capabilities: &Capabilities,
     options: &CopyOptions,
 ) -> bool {
+    // At which level what is there was compressed, nobody knows.
+    if matches!(step.target, Some(Target::Compressed { level: Level::Exact(_), .. })) {
+        return false;
+    }
     let is_plain = found == LayerCompression::None;
     let fits_place = match capabilities.layer_form {
         LayerForm::Uncompressed => is_plain,

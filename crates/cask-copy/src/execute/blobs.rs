@@ -82,8 +82,21 @@ impl Execution<'_> {
         let measured = transaction.write_blob(&step.spec(), body).await?;
         self.progress.moved.fetch_add(measured.size, Ordering::Relaxed);
         check_written(step, &measured)?;
+        self.learn(step);
         let compression = layer.and_then(|layer| layer.result()).map(layer_compression);
         Ok((Some(Written { measured, compression }), Outcome::Copied))
+    }
+
+    /// Tells the source of a layer that turned out to be what its image's config says.
+    fn learn(&self, step: &BlobStep) {
+        let is_compared = match step.target {
+            Some(Target::Plain) => true,
+            Some(Target::Compressed { .. }) => false,
+            None => self.capabilities.compares_layers,
+        };
+        if let (true, BlobKind::Layer { diff_id: Some(diff_id) }) = (is_compared, &step.kind) {
+            self.source.learn_unpacked(&step.source, diff_id);
+        }
     }
 
     /// What the destination has of a blob, where nothing has to move.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use cask_transport::{Collection, Entry, Error, ErrorKind, Location, Result, Selector};
 use futures_util::stream::{self, TryStreamExt as _};
 
-use super::{NameFilter, SyncSet, SyncTarget};
+use super::{NameFilter, SyncSet, SyncTarget, name_within};
 
 /// The names of a collection that are not among those to keep, in its order.
 ///
@@ -58,7 +58,8 @@ pub(super) async fn prune(
             Err(error) => return Err(error),
         };
         for name in names(&*collection).await? {
-            let whole = format!("{text}:{name}");
+            let Some(within) = name_within(&*place, &name) else { continue };
+            let whole = format!("{text}:{within}");
             let is_ours = |(listing, before): &(&Listing<'_>, String)| {
                 let tag = whole.strip_prefix(before.as_str());
                 let tag = tag.and_then(|tag| tag.strip_suffix(target.suffix.as_str()));

@@ -98,6 +98,7 @@ impl SyncSet {
             return Ok(vec![self.image(&self.place, self.name.clone())?]);
         }
         let names = entries.into_iter().flat_map(|entry| entry.names);
+        let names = names.filter_map(|name| name_within(&*place, &name).map(str::to_owned));
         names.filter(|name| filter.accepts(name)).map(|name| self.named(&name)).collect()
     }
 
@@ -112,6 +113,16 @@ impl SyncSet {
         let is_whole = name.contains(['/', ':']);
         self.image(&place, if is_whole { name.to_owned() } else { format!("{}:{name}", self.name) })
     }
+}
+
+/// What an image of a place is called behind the place's own name: its tag, where the place is a
+/// repository. `None` if it is of another repository: a store has many, and gives whole names.
+pub fn name_within<'n>(place: &dyn Location, name: &'n str) -> Option<&'n str> {
+    // Tags have neither.
+    let (Some(reference), true) = (place.reference(), name.contains(['/', ':', '@'])) else {
+        return Some(name);
+    };
+    name.strip_prefix(reference.name())?.strip_prefix(':').filter(|tag| !tag.contains(['/', '@']))
 }
 
 async fn entries(place: &dyn Location) -> Result<Vec<Entry>> {

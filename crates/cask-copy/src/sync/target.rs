@@ -110,7 +110,8 @@ impl SyncTarget {
             );
             Error::new(error.kind(), "", "").with_detail(detail).with_source(error)
         })?;
-        if self.is_one_place {
+        // Who names images by references has no paths that a colon could be part of.
+        if self.is_one_place || location.reference().is_some() {
             return Ok(location);
         }
         let path = shown.split('@').next().unwrap_or(shown);

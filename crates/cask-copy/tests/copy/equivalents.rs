@@ -2,7 +2,7 @@
 
 use cask_copy::LayersWanted;
 use cask_image::{Descriptor, LayerCompression, MediaType};
-use cask_layer::Compression;
+use cask_layer::{Compression, Level};
 use cask_testkit::generate::{
     ArtifactSpec, Blob, Compression as Made, Image, ImageSpec, IndexSpec, LayerSpec,
 };
@@ -74,6 +74,20 @@ async fn a_layer_in_another_compression_is_named_instead() {
         if is_taken {
             assert_eq!((&now.media_type, now.size), (&other.media_type, other.size), "{row}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_level_that_is_asked_for_is_not_answered_by_a_layer_of_another() {
+    for (level, is_taken) in [(Level::Default, true), (Level::Exact(9), false)] {
+        let original = in_form(Made::None);
+        let (pair, other) = pair(&original, Made::Gzip).await;
+        let options = with(|options| {
+            options.layers.wanted = LayersWanted::Compress(Compression::Gzip);
+            options.layers.level = level;
+        });
+        let copied = pair.copied(&options).await;
+        assert_eq!(image(&copied).layers[0].digest == other.digest, is_taken, "{level:?}");
     }
 }
 
