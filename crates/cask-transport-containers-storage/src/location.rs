@@ -195,6 +195,7 @@ impl Location for StorageLocation {
         capabilities.manifest_types = &[MediaType::OciManifest, MediaType::DockerManifest];
         capabilities.signatures = true;
         capabilities.layer_form = LayerForm::AsGiven;
+        capabilities.compares_layers = true;
         capabilities.concurrent_blobs = NonZeroUsize::MAX;
         capabilities.additional_names = true;
         capabilities.keeps_chosen_from = true;
