@@ -60,6 +60,16 @@ impl Error {
         self
     }
 
+    /// Adds what lies beneath, where another error of this crate says it in the words of a place.
+    #[must_use]
+    pub(crate) fn with_cause(mut self, cause: Self) -> Self {
+        match cause.is_transparent() {
+            true => self.source = cause.source,
+            false => self.source = Some(Box::new(cause)),
+        }
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);

@@ -13,6 +13,7 @@ use cask_copy::{CopyOptions, plan};
 use cask_reference::Reference;
 use cask_transport::{Location, ManifestRole, Selector, Transports};
 use futures_util::TryStreamExt as _;
+use futures_util::future::BoxFuture;
 
 use super::find::Found;
 use super::moving::{Arrived, arrived, destination, on_thread};
@@ -58,7 +59,7 @@ impl FromStr for PullPolicy {
 }
 
 /// Asks the user which of several images a short name means: the position of the answer, or nothing.
-pub type AskShortName = Arc<dyn Fn(&Question) -> Option<usize> + Send + Sync>;
+pub type AskShortName = Arc<dyn Fn(Question) -> BoxFuture<'static, Option<usize>> + Send + Sync>;
 
 /// What happens while an image is pulled, besides what the copy tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +178,7 @@ impl Images {
         if !options.all_tags {
             return Ok(vec![self.pull_one(name, transports, options).await?]);
         }
-        let Candidates { images, .. } = self.resolve_to_pull(name, options)?;
+        let Candidates { images, .. } = self.resolve_to_pull(name, options).await?;
         let repository = images.first().map(|image| image.name().to_owned()).unwrap_or_default();
         let place = transports.parse(&format!("{REGISTRY}://{repository}"))?;
         let collection = place.collection().await?;
@@ -215,7 +216,7 @@ impl Images {
             (_, Some(found)) if !options.platform_asked => found.name.clone(),
             _ => name.to_owned(),
         };
-        let candidates = self.resolve_to_pull(&name, options)?;
+        let candidates = self.resolve_to_pull(&name, options).await?;
         let there = there.filter(|_| policy == PullPolicy::Newer);
         self.pull_first(&candidates, there, transports, options).await
     }
@@ -243,7 +244,7 @@ impl Images {
                     return Ok(arrived);
                 }
                 Ok(None) => break,
-                Err(error) => failures.push(error),
+                Err(error) => failures.push(of_source(error, image)),
             }
         }
         match (there, failures.len()) {
@@ -260,7 +261,7 @@ impl Images {
     }
 
     /// The images of registries that a name stands for.
-    fn resolve_to_pull(&self, name: &str, options: &PullOptions) -> Result<Candidates> {
+    async fn resolve_to_pull(&self, name: &str, options: &PullOptions) -> Result<Candidates> {
         let unclear = |error: cask_config::Error| {
             let kind = match error.kind() {
                 cask_config::ErrorKind::InvalidName => ErrorKind::Invalid,
@@ -278,7 +279,10 @@ impl Images {
         match conf.resolve_short_name(name, &recorded, short).map_err(unclear)? {
             ShortNameResolution::Resolved(resolved) => Ok(Candidates::resolved(&resolved)),
             ShortNameResolution::Ask(question) => {
-                let answer = options.ask.as_ref().and_then(|ask| ask(&question));
+                let answer = match &options.ask {
+                    Some(ask) => ask(question.clone()).await,
+                    None => None,
+                };
                 let choice = answer.and_then(|index| question.choose(index));
                 let Some(choice) = choice else {
                     let detail = format!("nobody said which image {:?} is", question.short_name());
@@ -338,6 +342,18 @@ async fn pull_candidate(
     }
     tell();
     arrived(&planned.execute().await?, names).map(Some)
+}
+
+/// Says what was to be read, where it could not even be found: in the words of containers/image.
+fn of_source(error: Error, image: &Reference) -> Error {
+    let operation = error.transfer().map_or("", cask_transport::Error::operation);
+    match operation.starts_with("pinging") || operation.starts_with("reading manifest") {
+        true => {
+            let detail = format!("initializing source {REGISTRY}://{image}");
+            Error::new(ErrorKind::Transfer, "", detail).with_cause(error)
+        }
+        false => error,
+    }
 }
 
 /// Remembers what the user chose.
