@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+pub(crate) use cask_files::LockKind as Mode;
+use cask_files::{Held, lock, lock_now};
 use rustix::io::Errno;
 
 use crate::directory::Directory;
@@ -14,18 +15,9 @@ use crate::{Error, ErrorKind, LayoutOptions, Result};
 /// How long to sleep between two attempts, at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Whom a lock keeps out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Those who want it exclusively.
-    Shared,
-    /// Everybody.
-    Exclusive,
-}
-
 /// A lock, held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(Directory);
+pub(crate) struct Lock(Held<Directory>);
 
 impl Lock {
     /// Locks a directory.
@@ -44,47 +36,30 @@ impl Lock {
                 if error.kind() == ErrorKind::Unsupported && options.danger_without_locks => {}
             result => result?,
         }
-        Ok(Self(own))
+        Ok(Self(Held::new(own)))
     }
 
     /// The directory that is locked.
     pub(crate) fn directory(&self) -> &Directory {
-        &self.0
+        self.0.get()
     }
 
     /// Makes a shared lock exclusive, if nobody else has it. If not, the lock may be lost.
     pub(crate) fn try_upgrade(&self) -> bool {
-        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
+        lock_now(&self.0, Mode::Exclusive).is_ok_and(|locked| locked)
     }
 }
 
 fn wait(directory: &Directory, mode: Mode) -> Result<()> {
-    let operation = match mode {
-        Mode::Shared => FlockOperation::LockShared,
-        Mode::Exclusive => FlockOperation::LockExclusive,
-    };
-    loop {
-        match rustix::fs::flock(directory, operation) {
-            Ok(()) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(failed(directory, error)),
-        }
-    }
+    lock(directory, mode).map_err(|error| failed(directory, error))
 }
 
 fn poll(directory: &Directory, mode: Mode, timeout: Duration) -> Result<()> {
-    let operation = match mode {
-        Mode::Shared => FlockOperation::NonBlockingLockShared,
-        Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-    };
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        match rustix::fs::flock(directory, operation) {
-            Ok(()) => return Ok(()),
-            Err(Errno::INTR) => continue,
-            Err(Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(failed(directory, error)),
+        if lock_now(directory, mode).map_err(|error| failed(directory, error))? {
+            return Ok(());
         }
         let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {

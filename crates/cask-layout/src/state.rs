@@ -6,10 +6,11 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cask_files::is_same;
 use cask_image::{Algorithm, Descriptor, Digest};
 use rustix::fs::{AtFlags, FileType, Stat};
 
-use crate::directory::{Directory, identity};
+use crate::directory::Directory;
 use crate::graph::walk;
 use crate::layout::BLOBS;
 use crate::lock::Lock;
@@ -300,7 +301,7 @@ pub(crate) fn remove_if_same(root: &Directory) -> Result<()> {
     let fail = |error| Error::io(error, "removing", root.path().display());
     let own = rustix::fs::fstat(root).map_err(fail)?;
     let named = rustix::fs::lstat(root.path()).map_err(fail)?;
-    if identity(&own) == identity(&named) {
+    if is_same(&own, &named) {
         rustix::fs::rmdir(root.path()).map_err(fail)?;
     }
     Ok(())

@@ -11,12 +11,13 @@ use std::num::NonZeroU64;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use cask_files::fault::step;
+use cask_files::{LockKind, Locked, is_same, lock_now, try_lock, unlock};
+use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, identity, os};
-use crate::fault::{nameless_files_allowed, step};
-use crate::{Error, Result};
+use crate::directory::{Directory, os};
+use crate::{Error, Result, nameless};
 
 /// With what the names of unfinished files begin.
 pub(crate) const PREFIX: &str = ".cask-unfinished-";
@@ -146,7 +147,7 @@ impl TempFile {
     /// Gives a nameless file an unfinished name. It is locked first, as all of them are.
     fn name_nameless(&self) -> Result<String> {
         let fail = |error| Error::io(error, "naming", self.describe());
-        flock(&self.file).map_err(|error| fail(os(error)))?;
+        lock_now(&self.file, LockKind::Exclusive).map_err(|error| fail(os(error)))?;
         loop {
             let name = unfinished_name();
             step().map_err(fail)?;
@@ -188,13 +189,15 @@ impl Drop for TempFile {
             // What cannot be removed now is swept by the next writer.
             let _ = self.home.unlink(name);
         }
+        // A child process may have inherited the handle, and the next writer shall sweep now.
+        unlock(&self.file);
     }
 }
 
 /// `None` where the file system cannot, or the file could not be given a name later.
 fn create_nameless(home: &Directory) -> Result<Option<File>> {
     let fail = |error| Error::io(error, "creating a file in", home.path().display());
-    if !nameless_files_allowed() {
+    if !nameless::are_allowed() {
         return Ok(None);
     }
     step().map_err(fail)?;
@@ -222,7 +225,7 @@ fn create_named(home: &Directory) -> Result<(File, String)> {
         };
         // Somebody who sweeps may have been quicker to lock it, and removes it then. Where files
         // cannot be locked at all, nobody sweeps.
-        let lost = flock(&file) == Err(Errno::WOULDBLOCK)
+        let lost = try_lock(&file, LockKind::Exclusive) == Locked::No
             || rustix::fs::fstat(&file).map_err(|error| fail(os(error)))?.st_nlink == 0;
         if !lost {
             return Ok((file, name));
@@ -232,10 +235,6 @@ fn create_named(home: &Directory) -> Result<(File, String)> {
 
 fn rename_new(from: &Directory, old: &str, to: &Directory, new: &str) -> rustix::io::Result<()> {
     rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)
-}
-
-fn flock(file: &File) -> rustix::io::Result<()> {
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 fn unfinished_name() -> String {
@@ -257,10 +256,10 @@ pub(crate) fn sweep(home: &Directory) -> Result<()> {
         let file = File::from(fd);
         // The lock is kept until after the removal: a writer that has just made the file sees
         // that it lost it.
-        if flock(&file).is_err() {
+        if try_lock(&file, LockKind::Exclusive) != Locked::Yes {
             continue;
         }
-        let same = rustix::fs::fstat(&file).is_ok_and(|own| identity(&own) == identity(&found));
+        let same = rustix::fs::fstat(&file).is_ok_and(|own| is_same(&own, &found));
         if same {
             let _ = home.unlink(name);
         }

@@ -9,11 +9,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use cask_files::fault::step;
+use cask_files::{Held, LockKind, Locked, describe, is_same, try_lock};
 use cask_transport::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-
-use crate::fault::step;
 
 /// How long to wait for a lock that is held for moments only.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
@@ -26,19 +26,8 @@ pub(crate) struct Directory {
     path: PathBuf,
 }
 
-/// A lock, held until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "the lock is the open handle")] OwnedFd);
-
-/// What became of the attempt to lock something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Locked {
-    Yes,
-    /// Somebody else has it.
-    No,
-    /// The file system has no such locks.
-    Unsupported,
-}
+/// A lock on the directory, held until it is dropped.
+pub(crate) type Lock = Held<OwnedFd>;
 
 impl Directory {
     /// Opens the directory at a path that the user gave; links in it are the user's own.
@@ -108,15 +97,11 @@ impl Directory {
     }
 
     fn expect_regular(&self, name: &str, found: &Stat) -> Result<()> {
-        let what = match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => return Ok(()),
-            FileType::Symlink => "a symbolic link",
-            FileType::Directory => "a directory",
-            FileType::Fifo => "a fifo",
-            FileType::Socket => "a socket",
-            FileType::CharacterDevice | FileType::BlockDevice => "a device",
-            _ => "something else",
-        };
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if kind == FileType::RegularFile {
+            return Ok(());
+        }
+        let what = describe(kind);
         Err(Error::new(ErrorKind::Corrupt, "opening", self.path.join(name).display())
             .with_detail(format!("it is {what}, and a regular file is expected"))
             .with_hint("an image in a directory holds its own files; put the content itself there"))
@@ -223,14 +208,14 @@ impl Directory {
     pub(crate) fn is_still(&self, name: &str, opened: impl AsFd) -> bool {
         let own = rustix::fs::fstat(opened).ok();
         let found = self.stat(name).ok().flatten();
-        own.zip(found).is_some_and(|(own, found)| same(&own, &found))
+        own.zip(found).is_some_and(|(own, found)| is_same(&own, &found))
     }
 
     /// Whether a path leads to this directory.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         let own = rustix::fs::fstat(&self.fd).ok();
         let found = rustix::fs::stat(path).ok();
-        own.zip(found).is_some_and(|(own, found)| same(&own, &found))
+        own.zip(found).is_some_and(|(own, found)| is_same(&own, &found))
     }
 
     /// Whether the directory belongs to who we are.
@@ -252,8 +237,8 @@ impl Directory {
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
-            match try_lock(&own) {
-                Locked::Yes => return Ok(Some(Lock(own))),
+            match try_lock(&own, LockKind::Exclusive) {
+                Locked::Yes => return Ok(Some(Held::new(own))),
                 Locked::Unsupported => return Ok(None),
                 Locked::No if start.elapsed() < LOCK_PATIENCE => {}
                 Locked::No => {
@@ -275,30 +260,4 @@ impl AsFd for Directory {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// Locks something that was opened, against everybody, without waiting.
-pub(crate) fn try_lock(opened: impl AsFd) -> Locked {
-    flock(opened, FlockOperation::NonBlockingLockExclusive)
-}
-
-/// Locks something that was opened, against those who want it for themselves, without waiting.
-pub(crate) fn try_lock_shared(opened: impl AsFd) -> Locked {
-    flock(opened, FlockOperation::NonBlockingLockShared)
-}
-
-fn flock(opened: impl AsFd, operation: FlockOperation) -> Locked {
-    loop {
-        match rustix::fs::flock(&opened, operation) {
-            Ok(()) => return Locked::Yes,
-            Err(Errno::WOULDBLOCK) => return Locked::No,
-            Err(Errno::INTR) => {}
-            Err(_) => return Locked::Unsupported,
-        }
-    }
-}
-
-/// Whether two looks found the same file.
-fn same(one: &Stat, other: &Stat) -> bool {
-    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }

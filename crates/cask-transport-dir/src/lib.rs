@@ -2,7 +2,6 @@
 
 mod destination;
 mod directory;
-mod fault;
 mod limits;
 mod location;
 mod names;

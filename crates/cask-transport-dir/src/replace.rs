@@ -13,10 +13,11 @@ use std::error::Error as _;
 use std::fs::File;
 use std::io::Write as _;
 
+use cask_files::{LockKind, Locked, try_lock};
 use cask_transport::{Error, ErrorKind, Result};
 use rustix::fs::FileType;
 
-use crate::directory::{Directory, Locked, try_lock};
+use crate::directory::Directory;
 use crate::limits::MAX_SIGNATURE_BYTES;
 use crate::names::{self, MANIFEST, VERSION, Version, VersionFault};
 use crate::staging;
@@ -247,8 +248,8 @@ impl Replacement<'_> {
         if old_ones.is_empty() {
             return Ok(None);
         }
-        let being_read =
-            self.old_manifest.as_ref().is_some_and(|file| try_lock(file) == Locked::No);
+        let is_locked = |file: &File| try_lock(file, LockKind::Exclusive) == Locked::No;
+        let being_read = self.old_manifest.as_ref().is_some_and(is_locked);
         if being_read {
             return Ok(Some(format!(
                 "files of the image that {} held before are still being read; they stay there \

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use cask_files::{Held, LockKind, try_lock};
 use cask_image::{Algorithm, Descriptor, Digest, Hasher, MAX_MANIFEST_BYTES, RawManifest};
 use cask_transport::{
     Error, ErrorKind, Result, Selector, Signature, Source, UnverifiedBlob, UnverifiedManifest,
@@ -13,7 +14,7 @@ use cask_transport::{
 };
 
 use crate::destination::too_many_signatures;
-use crate::directory::{Directory, try_lock_shared};
+use crate::directory::Directory;
 use crate::limits::{MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_SIGNATURES_BYTES};
 use crate::names::{self, MANIFEST};
 use crate::replace;
@@ -32,7 +33,7 @@ struct Opened {
     /// The top's other digests, once somebody asks by one.
     top_digests: OnceLock<[Digest; 2]>,
     /// Where the top was read from. Its lock tells writers that the image is being read.
-    manifest: File,
+    manifest: Held<File>,
 }
 
 impl DirSource {
@@ -48,11 +49,12 @@ impl DirSource {
                     .with_detail("no such file: the directory holds no image"));
             };
             // The lock is a courtesy; it counts only if taken before a writer looked for it.
-            try_lock_shared(&manifest);
+            let manifest = Held::new(manifest);
+            try_lock(&manifest, LockKind::Shared);
             if !directory.is_still(MANIFEST, &manifest) {
                 continue;
             }
-            let bytes = directory.read_opened(&manifest, MANIFEST, MAX_MANIFEST_BYTES)?;
+            let bytes = directory.read_opened(manifest.get(), MANIFEST, MAX_MANIFEST_BYTES)?;
             let top = RawManifest::guess(bytes).map_err(|error| {
                 let subject = path.join(MANIFEST);
                 Error::new(ErrorKind::Corrupt, "reading", subject.display()).with_source(error)

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cask_files::fault::step;
+use cask_files::{LockKind, Locked, try_lock, unlock};
 use cask_image::{Algorithm, Hasher};
 use cask_transport::{CHUNK_BYTES, Error, ErrorKind, Measured, Result};
 use rustix::io::Errno;
 
-use crate::directory::{Directory, Locked, try_lock};
-use crate::fault::step;
+use crate::directory::Directory;
 use crate::names;
 use crate::replace::{self, Contents};
 
@@ -63,6 +64,12 @@ impl Staging {
 
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// The hidden directory, for tests that lock it.
+    #[cfg(test)]
+    pub(crate) fn handle(&self) -> &Directory {
+        &self.own
     }
 
     /// An error about a file that is being written.
@@ -198,6 +205,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         self.abandon();
+        // The next writer sweeps what could not be removed now. A child process that was started
+        // meanwhile may have the handle for a moment longer, and the lock must not live as long.
+        unlock(&self.own);
     }
 }
 
@@ -288,7 +298,7 @@ fn hide(home: &Directory, name: Option<&str>, target: &Path) -> Result<(Director
         }
         match home.subdirectory(&hidden, target.to_owned()) {
             // Whoever sweeps may have been quicker than the lock: then it is lost.
-            Ok(own) => match try_lock(&own) {
+            Ok(own) => match try_lock(&own, LockKind::Exclusive) {
                 Locked::Yes | Locked::Unsupported if home.is_still(&hidden, &own) => {
                     return Ok((own, hidden));
                 }
@@ -323,9 +333,13 @@ pub(crate) fn is_hidden(name: &str) -> bool {
 fn sweep(home: &Directory, hidden: &str) {
     let Ok(found) = home.subdirectory(hidden, home.path().join(hidden)) else { return };
     // Its writer may have published it, and let go of it, since it was opened.
-    if found.is_own() && try_lock(&found) == Locked::Yes && home.is_still(hidden, &found) {
+    if !found.is_own() || try_lock(&found, LockKind::Exclusive) != Locked::Yes {
+        return;
+    }
+    if home.is_still(hidden, &found) {
         remove_hidden(home, &found, hidden);
     }
+    unlock(&found);
 }
 
 /// Removes a hidden directory with the files that a writer makes, and nothing else. What cannot

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cask_files::fault::{Fault, arm, steps};
+
 use super::support::*;
-use crate::fault::injected::{Fault, allow_nameless_files, arm, steps};
-use crate::{Layout, LayoutOptions, Result, Selector};
+use crate::{Layout, LayoutOptions, Result, Selector, nameless};
 
 /// Says to a child process what it is to do, and where.
 const JOB: &str = "CASK_LAYOUT_TEST_JOB";
@@ -30,7 +31,7 @@ fn work(job: &str, path: &Path, options: LayoutOptions) -> Result<()> {
 fn child() {
     let Ok(job) = std::env::var(JOB) else { return };
     let path = std::env::var(PLACE).unwrap();
-    allow_nameless_files(job != "write-named");
+    nameless::allow(job != "write-named");
     if let Ok(step) = std::env::var(STEP) {
         arm(Some(Fault::Die(step.parse().unwrap())));
         work(&job, Path::new(&path), LayoutOptions::default()).unwrap();
@@ -151,7 +152,7 @@ fn a_process_can_die_at_every_step() {
 #[test]
 fn the_file_system_can_fail_at_every_step() {
     for job in JOBS {
-        allow_nameless_files(job != "write-named");
+        nameless::allow(job != "write-named");
         let mut step = 0;
         loop {
             let temp = tempfile::tempdir().unwrap();
@@ -176,13 +177,13 @@ fn the_file_system_can_fail_at_every_step() {
             step += 1;
         }
     }
-    allow_nameless_files(true);
+    nameless::allow(true);
 }
 
 #[test]
 fn a_failed_write_leaves_nothing_behind() {
     for nameless in [true, false] {
-        allow_nameless_files(nameless);
+        nameless::allow(nameless);
         let count = {
             let temp = tempfile::tempdir().unwrap();
             arm(None);
@@ -202,7 +203,7 @@ fn a_failed_write_leaves_nothing_behind() {
             }
         }
     }
-    allow_nameless_files(true);
+    nameless::allow(true);
 }
 
 #[test]

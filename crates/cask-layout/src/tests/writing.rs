@@ -7,7 +7,7 @@ use std::time::Duration;
 use cask_image::{Algorithm, Hasher, MediaType};
 
 use super::support::*;
-use crate::fault::injected::allow_nameless_files;
+use crate::nameless;
 use crate::{Durability, ErrorKind, Layout, LayoutTransaction};
 
 #[test]
@@ -31,7 +31,7 @@ fn a_commit_makes_a_layout() {
 #[test]
 fn a_dropped_transaction_leaves_nothing() {
     for nameless in [true, false] {
-        allow_nameless_files(nameless);
+        nameless::allow(nameless);
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("layout");
         let layout = Layout::create_or_open(&path, quick()).unwrap();
@@ -51,7 +51,7 @@ fn a_dropped_transaction_leaves_nothing() {
         assert_eq!(files(&path), before);
         check_clean(&path);
     }
-    allow_nameless_files(true);
+    nameless::allow(true);
 }
 
 #[test]

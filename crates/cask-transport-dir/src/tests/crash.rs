@@ -4,8 +4,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cask_files::fault::{Fault, arm, steps};
+
 use super::image::{Signed, files};
-use crate::fault::injected::{Fault, arm, steps};
 use crate::staging::is_hidden;
 
 /// Tells the child which writer it is.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use cask_files::fault::{Fault, arm};
 use cask_image::{Algorithm, Hasher};
 use cask_transport::{ErrorKind, Measured};
 
@@ -44,6 +45,22 @@ async fn a_writer_does_not_sweep_up_after_the_living() {
         assert_eq!(files(&target), one.files());
         assert_eq!(files(temp.path()).len(), 1);
     }
+}
+
+#[test]
+fn what_a_writer_left_is_swept_though_a_child_process_has_its_handle_yet() {
+    let temp = tempfile::tempdir().unwrap();
+    let target = temp.path().join("image");
+    let staging = begin(&target);
+    // What `fork` does, until `exec`.
+    let inherited = rustix::io::dup(staging.handle()).unwrap();
+    arm(Some(Fault::Fail(0)));
+    drop(staging);
+    arm(None);
+    assert_eq!(hidden(temp.path()).len(), 1, "it could not be removed");
+    drop(begin(&target));
+    assert_eq!(hidden(temp.path()).len(), 0, "the next writer has swept it");
+    drop(inherited);
 }
 
 #[test]

@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+pub mod fault;
+mod lock;
+mod open;
+
+pub use lock::{Held, LockKind, Locked, lock, lock_now, try_lock, unlock};
+pub use open::{Identity, describe, identity, is_same, open_beneath};
