@@ -202,8 +202,10 @@ impl Formatting<'_> {
         let (Some(item), false) = (last, source.ends_with('\n')) else { return };
         if let Item::Statement(statement) = item {
             // An open heredoc would become longer.
-            let is_open =
-                statement.tokens().last().is_some_and(|t| t.kind == TokenKind::HeredocBody);
+            // An empty line goes, and a line end is before it.
+            let is_open = statement.tokens().last().is_some_and(|token| {
+                matches!(token.kind, TokenKind::HeredocBody | TokenKind::EmptyLine)
+            });
             if statement.instruction().is_none() || is_open {
                 return;
             }
@@ -275,6 +277,7 @@ mod tests {
         check("FROM a", "FROM a\n");
         check("FROM a\n#  b  ", "FROM a\n#  b\n");
         check("FROM a\nRUN b \\  ", "FROM a\nRUN b \\\n");
+        check("FROM a\nRUN b \\\n# c\n ", "FROM a\nRUN b \\\n# c\n");
     }
 
     #[test]

@@ -68,6 +68,12 @@ pub(crate) fn opening(word: &str, range: Range<usize>) -> Result<Option<Opening>
     if rest.is_empty() || rest.contains('<') {
         return Ok(None);
     }
+    if rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        // Nothing in it could be special.
+        let descriptor = word[..digits].parse().unwrap_or(0);
+        let name = rest.to_owned();
+        return Ok(Some(Opening { name, descriptor, expands: true, strips_tabs, range }));
+    }
     let plain = Modes { keep_unset: true, ..Modes::default() };
     let Ok([name]) = <[_; 1]>::try_from(split(rest, plain)?) else { return Ok(None) };
     let name = name.text;

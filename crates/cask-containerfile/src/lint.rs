@@ -74,8 +74,14 @@ pub struct LintReport {
 #[must_use]
 pub fn lint(tree: &Tree, options: &LintOptions<'_>) -> LintReport {
     let checks = options.checks.clone();
-    let mut linter =
-        Linter { tree, options, checks, left_out: Vec::new(), found: Collector::default() };
+    let mut linter = Linter {
+        tree,
+        options,
+        checks,
+        left_out: Vec::new(),
+        compared: 0,
+        found: Collector::default(),
+    };
     graph::check(&mut linter);
     if let Some(directive) = tree.directives().find(|d| d.key == DirectiveKey::Check) {
         match Checks::parse(&directive.value) {
@@ -104,6 +110,8 @@ struct Linter<'a> {
     tree: &'a Tree,
     options: &'a LintOptions<'a>,
     checks: Checks,
+    /// How many names were compared to find the nearest to an unknown one.
+    compared: usize,
     /// Where the stages are that the target does not need, in order.
     left_out: Vec<Span>,
     found: Collector,

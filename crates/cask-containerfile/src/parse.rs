@@ -6,6 +6,8 @@ mod scan;
 
 pub(crate) use scan::key_and_value;
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::Dialect;
 use crate::span::{Lines, Span};
@@ -59,11 +61,12 @@ pub fn parse(source: &str) -> Parsed {
 /// or with an error.
 #[must_use]
 pub fn parse_with(source: &str, options: &ParseOptions) -> Parsed {
-    let mut scanner = scan::Scanner::new(source, options);
+    let lines = Lines::new(source);
+    let source: Arc<str> = Arc::from(source);
+    let mut scanner = scan::Scanner::new(&source, lines.count(), options);
     scanner.file();
     let (items, escape, mut diagnostics) = scanner.finish();
-    let lines = Lines::new(source);
-    let tree = Tree { source: source.to_owned(), items, escape, lines };
+    let tree = Tree { source, items, escape, lines };
     check_file(&tree, options, &mut diagnostics);
     Parsed { tree, diagnostics: diagnostics.finish() }
 }

@@ -72,6 +72,11 @@ impl Lines {
         Self { starts: std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect() }
     }
 
+    /// How many there are: the text behind the last line end is one too.
+    pub(crate) fn count(&self) -> usize {
+        self.starts.len()
+    }
+
     /// The line of an offset, counted from 1. An offset behind the text is on its last line.
     #[must_use]
     pub fn line(&self, offset: usize) -> usize {

@@ -18,12 +18,32 @@ pub struct Word {
     /// Where it is.
     pub span: Span,
     /// Where it is in [`Statement::text`], unless it is a JSON string.
-    pub(crate) range: Option<Range<usize>>,
+    pub(crate) place: Place,
+}
+
+/// A range of a joined line, in few bytes: there may be as many words as bytes. There is none for
+/// what is behind the first four gigabytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u32, u32);
+
+impl Place {
+    pub(crate) const NONE: Self = Self(u32::MAX, u32::MAX);
+
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        match (u32::try_from(range.start), u32::try_from(range.end)) {
+            (Ok(start), Ok(end)) if end < u32::MAX => Self(start, end),
+            _ => Self::NONE,
+        }
+    }
+
+    pub(crate) fn range(self) -> Option<Range<usize>> {
+        (self != Self::NONE).then_some(self.0 as usize..self.1 as usize)
+    }
 }
 
 impl Word {
     pub(crate) fn new(text: impl Into<String>, span: Span) -> Self {
-        Self { text: text.into(), span, range: None }
+        Self { text: text.into(), span, place: Place::NONE }
     }
 
     /// The text.
@@ -143,6 +163,48 @@ pub struct Token {
     pub span: Span,
 }
 
+/// What an instruction is made of, without a gap; the text of its words counts as blank.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pieces {
+    /// That is not known: it is in an ONBUILD.
+    #[default]
+    None,
+    /// One line, whose end begins here.
+    Line(usize),
+    /// Several lines.
+    Many(Vec<Token>),
+}
+
+impl Pieces {
+    /// All of them, where the instruction is at `span` and its keyword at `head`.
+    fn list(&self, span: Span, head: Span) -> Vec<Token> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Many(pieces) => pieces.clone(),
+            Self::Line(end) => {
+                let all = [
+                    (TokenKind::Blank, Span::new(span.start, head.start)),
+                    (TokenKind::Blank, Span::new(head.start, *end)),
+                    (TokenKind::LineEnd, Span::new(*end, span.end)),
+                ];
+                let all = all.into_iter().filter(|(_, span)| !span.is_empty());
+                all.map(|(kind, span)| Token { kind, span }).collect()
+            }
+        }
+    }
+
+    /// The list, to add to it, of what is at `span` so far.
+    pub(crate) fn many(&mut self, span: Span, head: Span) -> &mut Vec<Token> {
+        if !matches!(self, Self::Many(_)) {
+            *self = Self::Many(self.list(span, head));
+        }
+        match self {
+            Self::Many(pieces) => pieces,
+            Self::None | Self::Line(_) => unreachable!("it was just made"),
+        }
+    }
+}
+
 /// An instruction as it is written: a node of the [`Tree`](crate::Tree).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -168,7 +230,7 @@ pub struct Statement {
     pub json_error: Option<Span>,
     pub(crate) escape: Escape,
     pub(crate) line: Text,
-    pub(crate) pieces: Vec<Token>,
+    pub(crate) pieces: Pieces,
     pub(crate) instruction: Option<Box<Instruction>>,
 }
 
@@ -226,7 +288,7 @@ impl Statement {
     /// Where a part of a word is in the source; the whole word, where that cannot be told.
     #[must_use]
     pub fn span_in(&self, word: &Word, part: Range<usize>) -> Span {
-        let Some(range) = &word.range else { return word.span };
+        let Some(range) = word.place.range() else { return word.span };
         let end = range.start + part.end;
         if end > self.line.as_str().len() || part.start > part.end || end > range.end {
             return word.span;
@@ -244,7 +306,7 @@ impl Statement {
         marks.sort_by_key(|mark| (mark.span.start, mark.span.end));
         let mut tokens = Vec::new();
         let mut next = 0;
-        for piece in &self.pieces {
+        for piece in &self.pieces.list(self.span, self.head) {
             if piece.kind != TokenKind::Blank {
                 tokens.push(*piece);
                 continue;
@@ -270,8 +332,8 @@ impl Statement {
     /// Makes the ranges of the words count from `start` of the line that they were cut from.
     pub(crate) fn rebase(&mut self, start: usize) {
         fn shift(word: &mut Word, start: usize) {
-            if let Some(range) = &mut word.range {
-                *range = range.start - start..range.end - start;
+            if let Some(range) = word.place.range() {
+                word.place = Place::new(range.start - start..range.end - start);
             }
         }
         fn shift_all(arguments: &mut Arguments, start: usize) {

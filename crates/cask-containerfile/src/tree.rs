@@ -1,5 +1,7 @@
 //! A whole file, without losing a byte of it.
 
+use std::sync::Arc;
+
 use crate::expand::Escape;
 use crate::span::{Lines, Span};
 use crate::statement::{Statement, Token, TokenKind};
@@ -37,7 +39,7 @@ pub enum Item {
     /// The byte order mark at the very beginning.
     ByteOrderMark(Span),
     /// A parser directive.
-    Directive(Directive),
+    Directive(Box<Directive>),
     /// A comment line, with its indentation and its end.
     Comment(Span),
     /// An empty line, with its blanks and its end.
@@ -64,7 +66,7 @@ impl Item {
 /// of each, whatever the text is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    pub(crate) source: String,
+    pub(crate) source: Arc<str>,
     pub(crate) items: Vec<Item>,
     pub(crate) escape: Escape,
     pub(crate) lines: Lines,
@@ -94,7 +96,7 @@ impl Tree {
     /// The parser directives, in order.
     pub fn directives(&self) -> impl Iterator<Item = &Directive> {
         self.items.iter().filter_map(|item| match item {
-            Item::Directive(directive) => Some(directive),
+            Item::Directive(directive) => Some(&**directive),
             _ => None,
         })
     }

@@ -45,36 +45,39 @@ pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut> {
 /// Source: BuildKit, `parseWords`.
 pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut> {
     let mut words = Vec::new();
-    let mut word: Option<Cut> = None;
+    let mut word: Option<Range<usize>> = None;
     let mut quote = None;
     let end = range.end;
     let mut chars = text[range.clone()].char_indices().map(|(at, c)| (range.start + at, c));
     while let Some((at, c)) = chars.next() {
         if quote.is_none() && c.is_whitespace() {
-            words.extend(word.take());
+            words.extend(word.take().map(|range| cut(text, range)));
             continue;
         }
-        let cut = word.get_or_insert_with(|| Cut { text: String::new(), range: at..at });
-        cut.range.end = at + c.len_utf8();
+        let range = word.get_or_insert(at..at);
+        range.end = at + c.len_utf8();
         if quote == Some(c) {
             quote = None;
         } else if quote.is_none() && (c == '\'' || c == '"') {
             quote = Some(c);
         } else if c == escape && quote != Some('\'') {
-            if cut.range.end == end {
-                break;
+            if range.end == end {
+                // The escape is a part of the word's place, and not of its text.
+                let text = text[range.start..at].to_owned();
+                words.extend(word.filter(|_| !text.is_empty()).map(|range| Cut { text, range }));
+                return words;
             }
-            cut.text.push(c);
             if let Some((at, c)) = chars.next() {
-                cut.text.push(c);
-                cut.range.end = at + c.len_utf8();
+                range.end = at + c.len_utf8();
             }
-            continue;
         }
-        cut.text.push(c);
     }
-    words.extend(word.filter(|word| !word.text.is_empty()));
+    words.extend(word.map(|range| cut(text, range)));
     words
+}
+
+fn cut(text: &str, range: Range<usize>) -> Cut {
+    Cut { text: text[range.clone()].to_owned(), range }
 }
 
 /// The leading words that begin with `--`, without their quotes and escapes, and what is behind

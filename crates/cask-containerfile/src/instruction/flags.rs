@@ -1,7 +1,7 @@
 //! The flags that each instruction has.
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
-use crate::statement::{Flag, Statement, Word};
+use crate::statement::{Flag, Place, Statement, Word};
 use crate::suggest::{did_you_mean, nearest};
 
 /// What a flag takes.
@@ -96,9 +96,9 @@ impl<'a> Flags<'a> {
         // Where quotes or escapes are written, places within the value cannot be told.
         if flag.span.len() == flag.text.len() {
             let line = self.statement.line.as_str();
-            word.range = line.find(&flag.text).map(|at| {
+            word.place = line.find(&flag.text).map_or(Place::NONE, |at| {
                 let end = at + flag.text.len();
-                end - value.len()..end
+                Place::new(end - value.len()..end)
             });
         }
         word

@@ -1,5 +1,7 @@
 //! From what is written to what it means.
 
+use std::borrow::Cow;
+
 use super::flags::Flags;
 use super::model::{
     Add, Arg, ArgItem, CommandLine, Copy, CopySource, Device, Env, Expose, From, Healthcheck,
@@ -11,7 +13,7 @@ use super::values::{boolean, comma_separated, duration, is_stage_name};
 use crate::diagnostic::{Code, Collector, Diagnostic, Severity};
 use crate::heredoc::opening;
 use crate::span::Span;
-use crate::statement::{Arguments, Pair, Statement, Word};
+use crate::statement::{Arguments, Pair, Place, Statement, Word};
 use crate::suggest::{did_you_mean, nearest};
 
 /// What a statement means; `None` where it has an error, which is pushed.
@@ -59,14 +61,14 @@ impl Lowering<'_> {
     /// An instruction whose flags are wrong is looked at too: more than one thing may be.
     fn instruction(&mut self, flags: Option<&Flags<'_>>) -> Option<Instruction> {
         Some(match self.keyword {
-            "ADD" => Instruction::Add(self.add(flags)?),
+            "ADD" => Instruction::Add(Box::new(self.add(flags)?)),
             "ARG" => Instruction::Arg(self.arg()?),
             "CMD" => Instruction::Cmd(self.command(&self.statement.arguments)),
-            "COPY" => Instruction::Copy(self.copy(flags)?),
+            "COPY" => Instruction::Copy(Box::new(self.copy(flags)?)),
             "ENTRYPOINT" => Instruction::Entrypoint(self.command(&self.statement.arguments)),
             "ENV" => Instruction::Env(Env { pairs: self.pairs()? }),
             "EXPOSE" => Instruction::Expose(Expose { ports: self.at_least_one()? }),
-            "FROM" => Instruction::From(self.from(flags)?),
+            "FROM" => Instruction::From(Box::new(self.from(flags)?)),
             "HEALTHCHECK" => Instruction::Healthcheck(self.healthcheck(flags)?),
             "LABEL" => Instruction::Label(Label { pairs: self.pairs()? }),
             "MAINTAINER" => Instruction::Maintainer(Maintainer { name: self.exactly_one()? }),
@@ -80,8 +82,12 @@ impl Lowering<'_> {
         })
     }
 
-    fn words(&self) -> Vec<Word> {
-        self.statement.words().into_iter().cloned().collect()
+    fn words(&self) -> Cow<'_, [Word]> {
+        match &self.statement.arguments {
+            Arguments::None => Cow::Borrowed(&[]),
+            Arguments::Words(words) | Arguments::Json(words) => Cow::Borrowed(words),
+            _ => Cow::Owned(self.statement.words().into_iter().cloned().collect()),
+        }
     }
 
     fn at_least_one(&mut self) -> Option<Vec<Word>> {
@@ -90,15 +96,15 @@ impl Lowering<'_> {
             let message = format!("{} requires at least one argument", self.keyword);
             return self.refuse(Code::MissingArguments, self.statement.head, message);
         }
-        Some(words)
+        Some(words.into_owned())
     }
 
     fn exactly_one(&mut self) -> Option<Word> {
-        let message = format!("{} requires exactly one argument", self.keyword);
-        match &self.statement.arguments {
-            Arguments::Text(word) => Some(word.clone()),
-            _ => self.refuse(Code::MissingArguments, self.statement.head, message),
+        if let Arguments::Text(word) = &self.statement.arguments {
+            return Some(word.clone());
         }
+        let message = format!("{} requires exactly one argument", self.keyword);
+        self.refuse(Code::MissingArguments, self.statement.head, message)
     }
 
     fn command(&self, arguments: &Arguments) -> CommandLine {
@@ -138,8 +144,11 @@ impl Lowering<'_> {
             }
             let part = |from: usize, to: usize| {
                 let span = statement.span_in(&word, from..to);
-                let range = word.range.as_ref().map(|range| range.start + from..range.start + to);
-                Word { text: word.text[from..to].to_owned(), span, range }
+                let place = word
+                    .place
+                    .range()
+                    .map_or(Place::NONE, |range| Place::new(range.start + from..range.start + to));
+                Word { text: word.text[from..to].to_owned(), span, place }
             };
             let default = Some(part(at + 1, word.text.len()));
             items.push(ArgItem { name: part(0, at), default });
@@ -148,8 +157,11 @@ impl Lowering<'_> {
     }
 
     fn from(&mut self, flags: Option<&Flags<'_>>) -> Option<From> {
-        let words = self.words();
-        let (image, name) = match words.as_slice() {
+        let words = match &self.statement.arguments {
+            Arguments::Words(words) => words.as_slice(),
+            _ => &[],
+        };
+        let (image, name) = match words {
             [image] => (image, None),
             [image, keyword, name] if keyword.text.eq_ignore_ascii_case("as") => {
                 (image, Some(name))
@@ -269,7 +281,7 @@ impl Lowering<'_> {
     }
 
     fn sources(&mut self) -> Option<(Vec<CopySource>, Word)> {
-        let mut words = self.words();
+        let mut words = self.words().into_owned();
         let destination = words.pop().filter(|_| !words.is_empty());
         let Some(destination) = destination else {
             let message = format!(
@@ -278,7 +290,9 @@ impl Lowering<'_> {
             );
             return self.refuse(Code::MissingArguments, self.statement.head, message);
         };
-        let is_heredoc = |word: &Word| matches!(opening(&word.text, 0..0), Ok(Some(_)));
+        let is_heredoc = |word: &Word| {
+            word.text.contains("<<") && matches!(opening(&word.text, 0..0), Ok(Some(_)))
+        };
         if is_heredoc(&destination) {
             let message = format!("{} cannot accept a heredoc as a destination", self.keyword);
             return self.refuse(Code::MisplacedHeredoc, destination.span, message);
@@ -286,7 +300,8 @@ impl Lowering<'_> {
         let json = self.statement.is_json();
         let mut sources = Vec::new();
         for word in words {
-            let opening = if json { None } else { opening(&word.text, 0..0).ok().flatten() };
+            let may_be = !json && word.text.contains("<<");
+            let opening = if may_be { opening(&word.text, 0..0).ok().flatten() } else { None };
             let heredocs = &self.statement.heredocs;
             // Of heredocs with one name, the last is taken.
             let found = opening.and_then(|o| heredocs.iter().rev().find(|h| h.name == o.name));

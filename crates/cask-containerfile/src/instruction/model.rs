@@ -12,13 +12,13 @@ use crate::statement::{Pair, Statement, Word};
 #[non_exhaustive]
 pub enum Instruction {
     /// ADD.
-    Add(Add),
+    Add(Box<Add>),
     /// ARG.
     Arg(Arg),
     /// CMD.
     Cmd(CommandLine),
     /// COPY.
-    Copy(Copy),
+    Copy(Box<Copy>),
     /// ENTRYPOINT.
     Entrypoint(CommandLine),
     /// ENV.
@@ -26,7 +26,7 @@ pub enum Instruction {
     /// EXPOSE.
     Expose(Expose),
     /// FROM.
-    From(From),
+    From(Box<From>),
     /// HEALTHCHECK.
     Healthcheck(Healthcheck),
     /// LABEL.

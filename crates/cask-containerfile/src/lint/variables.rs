@@ -14,6 +14,9 @@ use crate::suggest::nearest;
 /// Of how many names the nearest one is looked for.
 const CANDIDATES: usize = 1000;
 
+/// How often a name is compared with another, until it is enough.
+const COMPARISONS: usize = 1_000_000;
+
 /// How many variables are copied from stage to stage, until it is enough.
 const COPIES: usize = 1_000_000;
 
@@ -195,8 +198,10 @@ fn expanded(
         if is_declared || is_special || !told.insert(name.clone()) {
             continue;
         }
-        let near =
-            nearest(name, known.scope.visible().map(|(name, _)| name).take(CANDIDATES), false);
+        let all = if linter.compared < COMPARISONS { CANDIDATES } else { 0 };
+        let names = known.scope.visible().map(|(name, _)| name).take(all);
+        linter.compared += names.size_hint().1.unwrap_or(all);
+        let near = nearest(name, names, false);
         if near.is_none() && !known.is_complete {
             continue;
         }

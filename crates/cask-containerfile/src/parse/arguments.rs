@@ -8,7 +8,7 @@ use crate::expand::Escape;
 use crate::instruction::canonical;
 use crate::json::{JsonError, strings};
 use crate::span::Span;
-use crate::statement::{Arguments, Flag, Pair, Statement, Word};
+use crate::statement::{Arguments, Flag, Pair, Pieces, Place, Statement, Word};
 use crate::text::Text;
 use crate::words::{Cut, blank_separated, first_word, flags, quoted, trim};
 
@@ -48,7 +48,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn word(&self, cut: Cut) -> Word {
-        Word { text: cut.text, span: self.line.span(cut.range.clone()), range: Some(cut.range) }
+        let span = self.line.span(cut.range.clone());
+        Word { text: cut.text, span, place: Place::new(cut.range) }
     }
 
     fn raw(&self, range: Range<usize>) -> Word {
@@ -198,8 +199,7 @@ impl Reader<'_> {
     fn trigger(&mut self, rest: Range<usize>, depth: usize) -> Arguments {
         let reading = self.instruction(rest.clone(), depth + 1);
         self.is_broken |= reading.is_broken;
-        let mut line = Text::default();
-        line.extend(self.line, rest.clone());
+        let line = self.line.part(rest.clone());
         let head = self.line.span(rest.clone());
         let mut trigger = Statement {
             span: head,
@@ -213,7 +213,7 @@ impl Reader<'_> {
             json_error: reading.json_error,
             escape: self.escape,
             line,
-            pieces: Vec::new(),
+            pieces: Pieces::None,
             instruction: None,
         };
         trigger.rebase(rest.start);

@@ -1,5 +1,7 @@
 //! Lines become items.
 
+use std::sync::Arc;
+
 use super::ParseOptions;
 use super::arguments::{Reading, read};
 use super::lines::{Line, continuation, line};
@@ -9,7 +11,7 @@ use crate::expand::Escape;
 use crate::heredoc::{Heredoc, Opening, openings};
 use crate::instruction;
 use crate::span::Span;
-use crate::statement::{Arguments, Statement, Token, TokenKind};
+use crate::statement::{Arguments, Pieces, Statement, Token, TokenKind};
 use crate::text::Text;
 use crate::tree::{Directive, DirectiveKey, Item};
 
@@ -17,7 +19,7 @@ use crate::tree::{Directive, DirectiveKey, Item};
 const BLANKS: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
 
 pub(super) struct Scanner<'a> {
-    source: &'a str,
+    source: &'a Arc<str>,
     options: &'a ParseOptions,
     at: usize,
     escape: Escape,
@@ -30,13 +32,14 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(source: &'a str, options: &'a ParseOptions) -> Self {
+    pub(super) fn new(source: &'a Arc<str>, lines: usize, options: &'a ParseOptions) -> Self {
         Self {
             source,
             options,
             at: 0,
             escape: Escape::default(),
-            items: Vec::new(),
+            // An item has a line at least, but for the byte order mark.
+            items: Vec::with_capacity(lines + 1),
             diagnostics: Collector::default(),
             comments: Vec::new(),
             directives: true,
@@ -85,7 +88,7 @@ impl<'a> Scanner<'a> {
     /// A comment, or a directive; `start` is where its `#` is.
     fn comment(&mut self, line: Line, start: usize) {
         if let Some(directive) = self.directive(line, start) {
-            self.items.push(Item::Directive(directive));
+            self.items.push(Item::Directive(Box::new(directive)));
             return;
         }
         let span = Span::new(start, line.content_end);
@@ -139,12 +142,13 @@ impl<'a> Scanner<'a> {
         let reading = read(&line, self.escape, self.options.dialect, &mut self.diagnostics);
         let end = line.as_str().trim_end().len();
         let head = line.span(0..end);
+        let takes_heredocs = line.as_str().contains("<<") && may_have_heredoc(&reading);
         let mut statement = Statement {
             span: first.span,
             head,
-            keyword: reading.keyword.clone(),
-            flags: Vec::new(),
-            arguments: Arguments::None,
+            keyword: reading.keyword,
+            flags: reading.flags,
+            arguments: reading.arguments,
             heredocs: Vec::new(),
             comments: std::mem::take(&mut self.comments),
             empty_lines: joined.empty_lines,
@@ -154,18 +158,14 @@ impl<'a> Scanner<'a> {
             pieces: joined.pieces,
             instruction: None,
         };
-        let is_broken = reading.is_broken;
-        let takes_heredocs = may_have_heredoc(&reading);
-        statement.flags = reading.flags;
-        statement.arguments = reading.arguments;
-        if takes_heredocs && statement.line.as_str().contains("<<") {
+        if takes_heredocs {
             self.heredocs(&mut statement);
         }
         if let Arguments::Trigger(trigger) = &mut statement.arguments {
             trigger.heredocs.clone_from(&statement.heredocs);
         }
         statement.span.end = self.at;
-        if !is_broken {
+        if !reading.is_broken {
             statement.instruction =
                 instruction::lower(&statement, &mut self.diagnostics).map(Box::new);
         }
@@ -175,6 +175,12 @@ impl<'a> Scanner<'a> {
     /// Joins the lines of an instruction.
     fn join(&mut self, first: Line, start: usize) -> Joined {
         let mut joined = Joined::default();
+        if self.cut(first, start).is_none() {
+            joined.line.push(self.source, start..first.content_end);
+            joined.pieces = Pieces::Line(first.content_end);
+            return joined;
+        }
+        joined.pieces = Pieces::Many(Vec::new());
         joined.piece(TokenKind::Blank, first.span.start, start);
         let mut line = first;
         let mut start = start;
@@ -206,16 +212,20 @@ impl<'a> Scanner<'a> {
 
     /// Adds a line from `start` on; whether the next line belongs to it.
     fn join_line(&self, joined: &mut Joined, line: Line, start: usize) -> bool {
-        let text = &self.source[start..line.content_end];
-        let doubled = self.options.dialect.does(Behavior::DoubledEscapeContinues);
-        let cut = continuation(text, self.escape.char(), doubled);
-        let text = &text[..cut.unwrap_or(text.len())];
-        joined.line.push(text, start);
-        let end = start + text.len();
+        let cut = self.cut(line, start);
+        let end = cut.unwrap_or(line.content_end);
+        joined.line.push(self.source, start..end);
         joined.piece(TokenKind::Blank, start, end);
         let kind = if cut.is_some() { TokenKind::Continuation } else { TokenKind::LineEnd };
         joined.piece(kind, end, line.span.end);
         cut.is_some()
+    }
+
+    /// Where the escape is that continues a line, from `start` on.
+    fn cut(&self, line: Line, start: usize) -> Option<usize> {
+        let text = &self.source[start..line.content_end];
+        let doubled = self.options.dialect.does(Behavior::DoubledEscapeContinues);
+        Some(start + continuation(text, self.escape.char(), doubled)?)
     }
 
     /// Reads the bodies of the heredocs of an instruction.
@@ -228,9 +238,12 @@ impl<'a> Scanner<'a> {
                 return;
             }
         };
+        // Only what is on its lines is known so far.
+        let read = Span::new(statement.span.start, self.at);
+        let pieces = statement.pieces.many(read, statement.head);
         for opening in openings {
             let span = statement.line.span(opening.range.clone());
-            let heredoc = self.heredoc(opening, span, &mut statement.pieces);
+            let heredoc = self.heredoc(opening, span, pieces);
             statement.heredocs.push(heredoc);
         }
     }
@@ -276,14 +289,14 @@ impl<'a> Scanner<'a> {
 #[derive(Default)]
 struct Joined {
     line: Text,
-    pieces: Vec<Token>,
+    pieces: Pieces,
     empty_lines: Vec<Span>,
 }
 
 impl Joined {
     fn piece(&mut self, kind: TokenKind, start: usize, end: usize) {
-        if start < end {
-            self.pieces.push(Token { kind, span: Span::new(start, end) });
+        if let (Pieces::Many(pieces), true) = (&mut self.pieces, start < end) {
+            pieces.push(Token { kind, span: Span::new(start, end) });
         }
     }
 }
