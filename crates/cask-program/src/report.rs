@@ -1,6 +1,6 @@
 //! Errors, warnings and exit codes.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use cask::transport::{Error, ErrorKind};
 use cask_terminal::progress::Handle;
@@ -73,6 +73,13 @@ pub fn engine_usage(message: &str) {
 pub fn usage(message: &str, hints: &[&str]) -> Exit {
     reporter().failure(message, hints);
     Exit::Failure
+}
+
+/// Tells people something that is neither a warning nor an error.
+///
+/// Standard error that cannot be written is ignored: there is nobody to tell.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Warns of something that is no error.

@@ -1,0 +1,26 @@
+//! The arguments as typed.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Builds container images from Containerfiles; lints, formats and draws these.
+#[derive(Debug, Parser)]
+#[command(name = "cooper", version, args_override_self = true, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(visible_alias = "check")]
+    Lint(commands::lint::Arguments),
+    Fmt(commands::fmt::Arguments),
+    Graph(commands::graph::Arguments),
+    Version(commands::version::Arguments),
+    Completion(commands::completion::Arguments),
+    #[command(hide = true)]
+    Man(commands::man::Arguments),
+}

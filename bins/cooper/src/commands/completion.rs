@@ -1,0 +1,23 @@
+//! `cooper completion`
+
+use anyhow::Result;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+
+/// Print a script that completes cooper's arguments in a shell
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "cooper", &mut script);
+    cask_program::output::bytes(&script)?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The commands, one file each.
+
+pub(crate) mod completion;
+pub(crate) mod fmt;
+pub(crate) mod graph;
+pub(crate) mod lint;
+pub(crate) mod man;
+pub(crate) mod version;

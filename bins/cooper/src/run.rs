@@ -1,0 +1,44 @@
+//! From the arguments to the exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use cask_program::{command_line, report};
+use cask_terminal::report::Exit;
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::commands;
+
+/// Parses, runs, reports.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | success; a reader that closed the pipe early counts as that |
+/// | 1 | `lint` found what fails the check, `fmt` a file that is not formatted or has errors, `graph` errors in the file |
+/// | 125 | the command could not be carried out |
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return command_line::engine_usage("cooper", &error).into(),
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report::engine_failure(&error, |_| None);
+            Exit::EngineFailure.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match cli.command {
+        Command::Lint(arguments) => commands::lint::run(&arguments),
+        Command::Fmt(arguments) => commands::fmt::run(&arguments),
+        Command::Graph(arguments) => commands::graph::run(&arguments),
+        Command::Version(arguments) => commands::version::run(&arguments).map(done),
+        Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
+        Command::Man(arguments) => commands::man::run(&arguments).map(done),
+    }
+}
