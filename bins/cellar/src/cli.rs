@@ -63,11 +63,52 @@ pub(crate) enum Command {
     Logout(cask_program::logout::Arguments),
     #[command(subcommand)]
     System(SystemCommand),
+    Unshare(cask_program::rootless::UnshareArguments),
     Info(commands::info::Arguments),
     Version(commands::version::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]
     Man(commands::man::Arguments),
+}
+
+impl Command {
+    /// Whether the command touches the files of layers, which may be anybody's: then a user has to be root of a
+    /// user namespace.
+    pub(crate) fn touches_layers(&self) -> bool {
+        match self {
+            Self::Images(_)
+            | Self::Inspect(_)
+            | Self::History(_)
+            | Self::Tag(_)
+            | Self::Untag(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Info(_)
+            | Self::Version(_)
+            | Self::Completion(_)
+            | Self::Man(_)
+            | Self::Unshare(_)
+            | Self::System(SystemCommand::Info(_)) => false,
+            Self::Image(command) => !matches!(
+                command,
+                ImageCommand::Exists(_)
+                    | ImageCommand::History(_)
+                    | ImageCommand::Inspect(_)
+                    | ImageCommand::List(_)
+                    | ImageCommand::Tag(_)
+                    | ImageCommand::Tree(_)
+                    | ImageCommand::Untag(_)
+            ),
+            _ => true,
+        }
+    }
+
+    /// Whether what the command does ends with its mount namespace: a user gives it in one that lasts.
+    ///
+    /// Source: podman, `ParentNSRequired`'s opposite, `UnshareNSRequired`.
+    pub(crate) fn mounts_to_stay(&self) -> bool {
+        matches!(self, Self::Image(ImageCommand::Mount(_) | ImageCommand::Unmount(_)))
+    }
 }
 
 /// Manage images

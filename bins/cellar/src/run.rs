@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_engine::ErrorKind;
-use cask_program::{command_line, login, logout, report, stop};
+use cask_program::{command_line, login, logout, report, rootless, stop};
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -36,6 +36,13 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
 
 /// Runs the command; only those that wait for others need a runtime.
 fn run(cli: Cli) -> Result<ExitCode> {
+    if cli.command.mounts_to_stay() && !rustix::process::getuid().is_root() {
+        bail!("mounts of a user last as long as a namespace: must execute `cellar unshare` first");
+    }
+    // Before anything has threads.
+    if cli.command.touches_layers() {
+        rootless::enter()?;
+    }
     if cli.global.log_level <= LogLevel::Debug {
         // Lines on standard error; the display itself shows nothing.
         let display = Progress::stderr(Mode::None);
@@ -89,6 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Info(arguments) | Command::System(SystemCommand::Info(arguments)) => {
             commands::info::run(&arguments, &context).map(done)
         }
+        Command::Unshare(arguments) => rootless::unshare(&arguments),
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),

@@ -15,6 +15,7 @@ pub mod prompt;
 pub mod registries;
 pub mod registry;
 pub mod report;
+pub mod rootless;
 pub mod settings;
 pub mod stop;
 pub mod storage;

@@ -10,7 +10,7 @@ use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
 use cask_storage::{Store, StoreOptions, StoreSpecifier};
 use clap::Args;
 
-use crate::{registries, report};
+use crate::{registries, report, rootless};
 
 /// The flags that say where the store is.
 #[derive(Args, Clone, Debug, Default)]
@@ -64,8 +64,9 @@ impl StoreArguments {
         let location = conf.resolve(&user);
         let graph_root = self.root.clone().unwrap_or(location.graph_root);
         let run_root = self.runroot.clone().unwrap_or(location.run_root);
+        check_own(&run_root)?;
         let mut options = StoreOptions::new(graph_root, run_root);
-        options.rootless = user.environment.user_id != 0;
+        options.rootless = rootless::is_rootless();
         options.transient = conf.transient_store.unwrap_or_default();
         options.image_store = self.imagestore.clone().or_else(|| conf.image_store.clone());
         if let Some(driver) = self.storage_driver.as_ref().or(location.driver.as_ref()) {
@@ -81,6 +82,27 @@ impl StoreArguments {
         }
         Ok(options)
     }
+}
+
+/// Refuses a directory of a user's in `/tmp` that is somebody else's: anybody could have made it first.
+///
+/// Source: containers/storage, `types/utils.go`, `isRootlessRuntimeDirOwner`.
+fn check_own(run_root: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let usual = format!("/tmp/storage-run-{}", rootless::user_id());
+    let top = std::path::Path::new(&usual);
+    if !run_root.starts_with(top) {
+        return Ok(());
+    }
+    let Ok(found) = std::fs::symlink_metadata(top) else { return Ok(()) };
+    let own = found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
+    if !rootless::is_rootless() || (own && found.mode() & 0o022 == 0) {
+        return Ok(());
+    }
+    bail!(
+        "{} is not the user's alone, and what is in it decides what is mounted: name another with --runroot, or set XDG_RUNTIME_DIR",
+        top.display()
+    )
 }
 
 /// Sets what a location says of its store.

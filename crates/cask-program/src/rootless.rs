@@ -1,0 +1,143 @@
+//! What users without privileges need: to be root of a user namespace, where layers can have files of many owners.
+//!
+//! A program that is about to write layers calls [`enter`] first of all. Who is root already, of the machine or of
+//! such a namespace, stays where they are.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, bail};
+use cask_runtime::{ErrorKind, IdMaps, enter_user_namespace};
+use clap::Args;
+use rustix::process::{getgid, getuid};
+
+use crate::report;
+
+/// The variable by which the field's tools tell one another who the user of a namespace is.
+///
+/// Source: containers/storage, `pkg/unshare`.
+const USER: &str = "_CONTAINERS_ROOTLESS_UID";
+const GROUP: &str = "_CONTAINERS_ROOTLESS_GID";
+/// The variable that says that the namespace is ready.
+const CONFIGURED: &str = "_CONTAINERS_USERNS_CONFIGURED";
+
+/// The user that this process was before it entered a namespace.
+static ENTERED: OnceLock<(u32, u32)> = OnceLock::new();
+
+/// The ID of the user who called: outside of the user namespace, where that is known. 0 is the machine's root.
+pub fn user_id() -> u32 {
+    if let Some((user, _)) = ENTERED.get() {
+        return *user;
+    }
+    let own = getuid().as_raw();
+    let named = || std::env::var(USER).ok()?.parse().ok();
+    match own == 0 && is_in_user_namespace() {
+        // Nobody outside of a namespace believes what a variable says.
+        true => named().unwrap_or(own),
+        false => own,
+    }
+}
+
+/// Whether this is not the machine's own user namespace.
+pub fn is_in_user_namespace() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let first: Vec<&str> = maps.split_whitespace().collect();
+    !first.is_empty() && first != ["0", "0", "4294967295"]
+}
+
+/// Whether layers must be written as users have to: without devices, marked with attributes of users.
+pub fn is_rootless() -> bool {
+    user_id() != 0 || is_in_user_namespace()
+}
+
+/// Moves the process into a user namespace where it is root, with the IDs that the system gives the user, and into
+/// a mount namespace. Nothing happens for who is root already.
+///
+/// To be called before anything else that could start a thread. Where the user has no range of IDs, that is said:
+/// then only one user and one group exist.
+///
+/// # Errors
+/// Those of the namespace and of its maps.
+pub fn enter() -> Result<()> {
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    if user == 0 {
+        return Ok(());
+    }
+    let maps = maps(user, group)?;
+    enter_user_namespace(&maps)?;
+    // Who is here twice has been root since the first time.
+    let _ = ENTERED.set((user, group));
+    Ok(())
+}
+
+fn maps(user: u32, group: u32) -> Result<IdMaps> {
+    let name = name_of(user);
+    let subuid = ranges("/etc/subuid")?;
+    let subgid = ranges("/etc/subgid")?;
+    match IdMaps::subordinate(&name, user, group, &subuid, &subgid) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            report::note(&format!(
+                "user {name} has no range of IDs in /etc/subuid and /etc/subgid: all files will have one owner"
+            ));
+            if let Some(hint) = error.hint() {
+                report::note(hint);
+            }
+            Ok(IdMaps::single(user, group))
+        }
+        maps => Ok(maps?),
+    }
+}
+
+fn ranges(path: &str) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("reading {path}")),
+    }
+}
+
+/// The name of a user, as the lines of these files have it; the number for who has none.
+fn name_of(user: u32) -> String {
+    let found = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(user));
+    found.ok().flatten().map_or_else(|| user.to_string(), |found| found.name)
+}
+
+/// Run a command as root of a user namespace, as the store sees it
+#[derive(Args, Clone, Debug)]
+pub struct UnshareArguments {
+    /// The command [default: $SHELL, else /bin/sh]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<std::ffi::OsString>,
+}
+
+/// Runs the command in place of this program; the result is why that failed.
+///
+/// # Errors
+/// For who is root; those of [`enter`].
+///
+/// Source: podman, `cmd/podman/system/unshare.go`.
+pub fn unshare(arguments: &UnshareArguments) -> Result<ExitCode> {
+    if user_id() == 0 {
+        bail!("please use unshare with rootless");
+    }
+    enter()?;
+    let shell = || std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+    let (program, rest) = match arguments.command.split_first() {
+        Some((program, rest)) => (program.clone(), rest),
+        None => (shell().unwrap_or_else(|| "/bin/sh".into()), &[][..]),
+    };
+    let mut command = Command::new(&program);
+    command.args(rest).env(CONFIGURED, "done");
+    if let Some((user, group)) = ENTERED.get() {
+        command.env(USER, user.to_string()).env(GROUP, group.to_string());
+    }
+    let error = command.exec();
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => 127,
+        std::io::ErrorKind::PermissionDenied => 126,
+        _ => 125,
+    };
+    let error = anyhow::Error::new(error).context(format!("running {}", program.display()));
+    report::engine_failure(&error, |_| None);
+    Ok(ExitCode::from(code))
+}
