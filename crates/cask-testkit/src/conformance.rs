@@ -6,6 +6,7 @@
 mod body;
 mod cases;
 mod collection;
+mod held;
 mod place;
 mod write;
 

@@ -1,6 +1,8 @@
 //! Writing an image.
 
 use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,7 +16,15 @@ use cask_transport::{
 use crate::error::of_storage;
 
 /// An image on its way into a store.
+///
+/// What was given up may still be running on its thread: it ends at its next read, and what it wrote goes with it.
 pub(crate) struct StorageTransaction(Arc<State>);
+
+impl Drop for StorageTransaction {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::Relaxed);
+    }
+}
 
 struct State {
     store: Store,
@@ -24,6 +34,23 @@ struct State {
     /// The list that the image was chosen from.
     chosen_from: Option<RawManifest>,
     parts: Mutex<Parts>,
+    /// Whether nobody waits any more.
+    given_up: AtomicBool,
+}
+
+/// A stream that ends with an error once nobody waits for what it becomes.
+struct WhileWanted<'s, R> {
+    stream: R,
+    given_up: &'s AtomicBool,
+}
+
+impl<R: Read> Read for WhileWanted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.given_up.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("the copy was given up")),
+            false => self.stream.read(buffer),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -43,7 +70,8 @@ impl StorageTransaction {
         id: Option<Id>,
         chosen_from: Option<RawManifest>,
     ) -> Self {
-        Self(Arc::new(State { store, names, id, chosen_from, parts: Mutex::default() }))
+        let (parts, given_up) = (Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(State { store, names, id, chosen_from, parts, given_up }))
     }
 
     /// Runs work on the blocking pool.
@@ -75,14 +103,28 @@ impl State {
         }
     }
 
-    fn stage(&self, blob: &BlobSpec, stream: impl std::io::Read + Send) -> Result<Measured> {
+    fn stage(&self, blob: &BlobSpec, stream: impl Read + Send) -> Result<Measured> {
         let mut options = StageOptions::default();
         options.blob_digest = blob.measured.as_ref().map(|measured| measured.digest.clone());
         options.blob_size_bytes = blob.measured.as_ref().map(|measured| measured.size);
         if let BlobKind::Layer { diff_id } = &blob.kind {
             options.diff_digest.clone_from(diff_id);
         }
-        let staged = self.store.stage_layer(stream, &options).map_err(of_storage)?;
+        let stream = WhileWanted { stream, given_up: &self.given_up };
+        let staged = self.store.stage_layer(stream, &options).map_err(|error| {
+            let error = of_storage(error);
+            // Attestations and artifacts have layers that are none.
+            match error.kind() == ErrorKind::Corrupt
+                && blob.media_type.layer_compression().is_none()
+            {
+                true => {
+                    Error::new(ErrorKind::Unsupported, "writing blob of type", &blob.media_type)
+                        .with_detail("a store holds layers of files, and this is none")
+                        .with_source(error)
+                }
+                false => error,
+            }
+        })?;
         let measured =
             Measured { digest: staged.blob_digest().clone(), size: staged.blob_size_bytes() };
         self.parts().staged.insert(staged.diff_digest().clone(), staged);
@@ -167,13 +209,15 @@ impl Transaction for StorageTransaction {
     }
 
     async fn write_manifest(&self, manifest: &RawManifest, role: &ManifestRole) -> Result<()> {
+        let unsupported = |detail: &'static str| {
+            Err(Error::new(ErrorKind::Unsupported, "writing manifest", manifest.digest())
+                .with_detail(detail))
+        };
         if manifest.media_type().is_index() {
-            return Err(Error::new(
-                ErrorKind::ManifestRefused,
-                "writing manifest",
-                manifest.digest(),
-            )
-            .with_detail("a store holds images, each by itself, and no lists of them"));
+            return unsupported("a store holds images, each by itself, and no lists of them");
+        }
+        if matches!(manifest.parse(), Ok(Manifest::Image(image)) if image.is_artifact()) {
+            return unsupported("a store holds images, and this is an artifact");
         }
         if *role == ManifestRole::Top {
             self.0.parts().manifest = Some(manifest.clone());
@@ -194,7 +238,8 @@ impl Transaction for StorageTransaction {
     }
 
     async fn commit(self: Box<Self>) -> Result<Committed> {
-        let state = self.0;
+        let state = Arc::clone(&self.0);
+        drop(self);
         blocking(move || {
             // A write that was given up may still be running on its thread.
             let state = Arc::try_unwrap(state).map_err(|_| {

@@ -3,6 +3,7 @@
 use cask_image::{Descriptor, Digest, Hasher, Manifest, MediaType};
 use cask_transport::{Capabilities, ErrorKind, LayerForm, Location, Selector, VerifiedSource};
 
+use super::held::held;
 use super::place::Place;
 use super::write::{Interrupted, write, write_until};
 use crate::generate::{
@@ -163,7 +164,7 @@ async fn expect_content(location: &dyn Location, content: &Content, case: &str) 
             assert!(content.blob(&descriptor.digest).is_some(), "{case}: {descriptor:?} is known");
         }
     }
-    for blob in &content.blobs {
+    for blob in &held(&source, content, case).await {
         let read = source.blob_bytes(&blob.descriptor, 1 << 30).await;
         let read = read.unwrap_or_else(|error| panic!("{case}: {error:?}"));
         assert_eq!(read, blob.bytes, "{case}: a blob");
@@ -237,7 +238,8 @@ async fn a_blob_is_read_from_an_offset(place: &Place, capabilities: &Capabilitie
     let content = image(15, capabilities);
     write(&*location, &content).await.expect("the image can be written");
     let source = open(&*location, "offset").await;
-    let blob = content.blobs.iter().max_by_key(|blob| blob.bytes.len()).expect("there are blobs");
+    let blobs = held(&source, &content, "offset").await;
+    let blob = blobs.iter().max_by_key(|blob| blob.bytes.len()).expect("there are blobs");
     for offset in [0, 1, blob.bytes.len() / 2, blob.bytes.len()] {
         let mut prefix = Hasher::new(blob.digest().algorithm());
         prefix.update(&blob.bytes[..offset]);
@@ -257,7 +259,8 @@ async fn readers_do_not_disturb_each_other(place: &Place, capabilities: &Capabil
     let content = image(16, capabilities);
     write(&*location, &content).await.expect("the image can be written");
     let source = open(&*location, "readers").await;
-    let reads = content.blobs.iter().chain(&content.blobs).map(|blob| async {
+    let blobs = held(&source, &content, "readers").await;
+    let reads = blobs.iter().chain(&blobs).map(|blob| async {
         let mut reader = source.blob(&blob.descriptor).await.expect("it is there");
         let mut read = Vec::new();
         while let Some(chunk) = reader.next().await.expect("it is whole") {

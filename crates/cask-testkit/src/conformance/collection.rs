@@ -3,6 +3,7 @@
 use cask_transport::{Collection, ErrorKind, Location, Selector};
 use futures_util::TryStreamExt as _;
 
+use super::held::held;
 use super::place::Place;
 use super::write::write;
 use crate::generate::{Compression, Content, Format, ImageSpec, LayerSpec};
@@ -94,7 +95,7 @@ async fn deleting_spares_what_others_need(place: &Place) {
     let left = names(&*two).await;
     assert_eq!(left.len(), 1, "{left:?}");
     let source = two.source().await.expect("the second stays");
-    for blob in &kept.blobs {
+    for blob in &held(&source, &kept, "deleted").await {
         let reader = source.blob(&blob.descriptor).await.expect("its blobs stay");
         reader.drain().await.expect("its blobs are whole");
     }
