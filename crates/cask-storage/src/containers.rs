@@ -6,9 +6,11 @@ use cask_json::quoted;
 
 use crate::big_data::{self, MAX_BYTES};
 use crate::cache::not_found;
+use crate::delete::Books;
+use crate::names::deduplicated;
 use crate::place::Kind;
 use crate::record::ContainerRecord;
-use crate::{Container, Id, Result, Store, file};
+use crate::{Container, Error, ErrorKind, Id, Result, Store, file};
 
 impl Store {
     /// All containers, whoever made them.
@@ -66,6 +68,30 @@ impl Store {
         let directory = place.big_data_directory(Kind::Container, &container.id);
         let found = file::read(&directory.join(big_data::file_name(key)), MAX_BYTES)?;
         found.map(|(bytes, _)| bytes).ok_or_else(missing)
+    }
+
+    /// Gives a container these names and no others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the container; [`ErrorKind::Exists`] where another one has one of
+    /// the names; [`ErrorKind::InvalidName`] for an empty one; [`ErrorKind::ReadOnly`],
+    /// [`ErrorKind::Locked`], [`ErrorKind::NoSpace`] and [`ErrorKind::Io`].
+    pub fn set_container_names(&self, id: &Id, names: &[String]) -> Result<()> {
+        let names = deduplicated(names.to_vec())?;
+        let held = self.inner.hold_all()?;
+        let mut books = Books::load(&held)?;
+        if books.containers.by_id(id.as_str()).is_none() {
+            return Err(not_found("naming the container", id));
+        }
+        let other = |name: &&String| {
+            books.containers.by_name(name).is_some_and(|container| container.id != *id)
+        };
+        if let Some(taken) = names.iter().find(other) {
+            return Err(Error::new(ErrorKind::Exists, "naming the container", quoted(taken))
+                .with_detail("another one has this name"));
+        }
+        books.containers.change(id, |record| record.names = names);
+        held.save_containers(&mut books.containers)
     }
 
     fn container_view(&self, place: usize, record: &Arc<ContainerRecord>) -> Container {
