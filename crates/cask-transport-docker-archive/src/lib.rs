@@ -2,7 +2,7 @@
 
 mod collection;
 mod location;
-mod streams;
 
+pub use cask_archive::ExistingArchive;
 pub use cask_docker_tar::Layout;
-pub use location::{DockerArchiveOptions, DockerArchiveTransport, ExistingArchive};
+pub use location::{DockerArchiveOptions, DockerArchiveTransport};

@@ -5,9 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use cask_archive::{Durability, Existing, ReadOptions};
+use cask_archive::{
+    Durability, ExistingArchive, ReadOptions, STANDARD_STREAM, StandardInput, standard_output,
+};
 use cask_docker_tar::{DockerArchive, DockerArchiveWriter, Layout, Selector};
-use cask_docker_tar_seam::{DockerTarSource, DockerTarTransaction, of_docker_tar};
+use cask_docker_tar_seam::{DockerTarSource, DockerTarTransaction, of_archive, of_docker_tar};
 use cask_image::MediaType;
 use cask_reference::Reference;
 use cask_transport::{
@@ -17,39 +19,35 @@ use cask_transport::{
 
 use crate::collection::DockerArchiveCollection;
 
-use crate::streams::{STANDARD, StandardInput, standard_output};
-
 pub(crate) const SCHEME: &str = "docker-archive";
 
-/// What writing does where an archive is already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExistingArchive {
-    /// It fails, unless the file is empty: what skopeo does.
-    #[default]
-    Refused,
-    /// The new archive replaces the old one when it is complete.
-    Replaced,
-    /// The image is added to the archive, in the archive's own layout. The archive is replaced
-    /// by the larger one when that is complete; nobody else can add to it meanwhile.
-    Extended,
-}
-
 /// How archives are read and written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DockerArchiveOptions {
     /// How archives are opened: temporary files and limits.
     pub read: ReadOptions,
     /// The layout of new archives. The hybrid one keeps OCI manifests and compressed layers.
     pub layout: Layout,
-    /// What happens where an archive is already.
+    /// What happens where an archive is already. Default: it is refused, as skopeo does.
     pub existing: ExistingArchive,
     /// What is certain when a commit returns.
     pub durability: Durability,
     /// The directory for data that has to wait for its place. Default: that of the archive, and
     /// `/var/tmp` for the standard output and pipes.
     pub spool_directory: Option<PathBuf>,
+}
+
+impl Default for DockerArchiveOptions {
+    fn default() -> Self {
+        Self {
+            read: ReadOptions::default(),
+            layout: Layout::default(),
+            existing: ExistingArchive::Refused,
+            durability: Durability::default(),
+            spool_directory: None,
+        }
+    }
 }
 
 /// The `docker-archive:` transport.
@@ -132,19 +130,21 @@ struct DockerArchiveLocation {
     path: Box<str>,
     image: Selector,
     options: DockerArchiveOptions,
-    input: StandardInput,
+    input: StandardInput<DockerArchive>,
 }
 
 impl DockerArchiveLocation {
     fn is_standard(&self) -> bool {
-        &*self.path == STANDARD
+        &*self.path == STANDARD_STREAM
     }
 
     async fn open(&self) -> Result<DockerArchive> {
         let this = self.clone();
         blocking(move || {
             if this.is_standard() {
-                return this.input.open(&this.options.read);
+                return this.input.open(&this.options.read, |archive| {
+                    DockerArchive::from_archive(archive.map_err(of_archive)?).map_err(of_docker_tar)
+                });
             }
             DockerArchive::open(&*this.path, &this.options.read).map_err(of_docker_tar)
         })
@@ -168,10 +168,7 @@ impl DockerArchiveLocation {
     fn write_options(&self, options: &WriteOptions) -> Result<cask_docker_tar::WriteOptions> {
         let mut write = cask_docker_tar::WriteOptions::default();
         write.layout = self.options.layout;
-        write.existing = match self.options.existing {
-            ExistingArchive::Replaced => Existing::Replaced,
-            _ => Existing::Refused,
-        };
+        write.existing = self.options.existing.of_file();
         write.spool_directory.clone_from(&self.options.spool_directory);
         let seconds = options.timestamp_seconds.unwrap_or_default();
         write.modified_seconds = u64::try_from(seconds).map_err(|_| {
@@ -185,13 +182,11 @@ impl DockerArchiveLocation {
     fn writer(&self, options: &cask_docker_tar::WriteOptions) -> Result<DockerArchiveWriter> {
         let path = Path::new(&*self.path);
         if self.is_standard() {
-            let stream = standard_output()?;
+            let stream = standard_output().map_err(of_archive)?;
             let writer = DockerArchiveWriter::to_stream(stream, "(standard output)", options);
             return writer.map_err(of_docker_tar);
         }
-        let is_extended = self.options.existing == ExistingArchive::Extended
-            && path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
-        let writer = if is_extended {
+        let writer = if self.options.existing.extends(path) {
             DockerArchiveWriter::append_to(path, options, &self.options.read)
         } else {
             DockerArchiveWriter::create(path, options)

@@ -7,6 +7,6 @@ mod edit;
 mod error;
 mod location;
 mod source;
-mod streams;
 
-pub use location::{ExistingArchive, OciArchiveOptions, OciArchiveTransport};
+pub use cask_archive::ExistingArchive;
+pub use location::{OciArchiveOptions, OciArchiveTransport};

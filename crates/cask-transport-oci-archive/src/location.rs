@@ -5,7 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use cask_archive::{ArchiveWriter, Durability, Existing, ReadOptions};
+use cask_archive::{
+    ArchiveWriter, Durability, ExistingArchive, ReadOptions, STANDARD_STREAM, StandardInput,
+    standard_output,
+};
 use cask_image::MediaType;
 use cask_layout::{ImageChoice, LayoutReference, ReferenceName};
 use cask_layout_seam::of_name;
@@ -21,31 +24,17 @@ use crate::destination::OciArchiveTransaction;
 use crate::edit::Place;
 use crate::error::of_tar;
 use crate::source::OciArchiveSource;
-use crate::streams::{STANDARD, StandardInput, standard_output};
 
 pub(crate) const SCHEME: &str = "oci-archive";
 
-/// What writing does where an archive is already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExistingArchive {
-    /// The new archive replaces the old one when it is complete: what skopeo does, but at once.
-    #[default]
-    Replaced,
-    /// It fails, unless the file is empty.
-    Refused,
-    /// The image is added to the archive. The archive is replaced by the larger one when that is
-    /// complete; nobody else can change it meanwhile.
-    Extended,
-}
-
 /// How archives are read and written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OciArchiveOptions {
     /// How archives are opened: temporary files and limits.
     pub read: ReadOptions,
-    /// What happens where an archive is already.
+    /// What happens where an archive is already. Default: it is replaced, as skopeo does, but at
+    /// once.
     pub existing: ExistingArchive,
     /// Whether plain layers are written as they are. Otherwise they are to be compressed.
     pub accept_uncompressed_layers: bool,
@@ -54,6 +43,18 @@ pub struct OciArchiveOptions {
     /// The directory for data that has to wait for its place. Default: that of the archive, and
     /// `/var/tmp` for the standard output and pipes.
     pub spool_directory: Option<PathBuf>,
+}
+
+impl Default for OciArchiveOptions {
+    fn default() -> Self {
+        Self {
+            read: ReadOptions::default(),
+            existing: ExistingArchive::Replaced,
+            accept_uncompressed_layers: false,
+            durability: Durability::default(),
+            spool_directory: None,
+        }
+    }
 }
 
 /// The `oci-archive:` transport.
@@ -90,19 +91,21 @@ impl Transport for OciArchiveTransport {
 struct OciArchiveLocation {
     reference: LayoutReference,
     options: OciArchiveOptions,
-    input: StandardInput,
+    input: StandardInput<OciArchive>,
 }
 
 impl OciArchiveLocation {
     fn is_standard(&self) -> bool {
-        self.reference.path() == STANDARD
+        self.reference.path() == STANDARD_STREAM
     }
 
     async fn open(&self) -> Result<OciArchive> {
         let this = self.clone();
         blocking(move || {
             if this.is_standard() {
-                return this.input.open(&this.options.read);
+                return this
+                    .input
+                    .open(&this.options.read, |archive| OciArchive::new(archive.map_err(of_tar)?));
             }
             OciArchive::open(Path::new(this.reference.path()), &this.options.read)
         })
@@ -113,10 +116,7 @@ impl OciArchiveLocation {
     fn place(&self, modified_seconds: u64) -> Place {
         let mut write = cask_archive::WriteOptions::default();
         write.modified_seconds = modified_seconds;
-        write.existing = match self.options.existing {
-            ExistingArchive::Refused => Existing::Refused,
-            _ => Existing::Replaced,
-        };
+        write.existing = self.options.existing.of_file();
         write.spool_directory.clone_from(&self.options.spool_directory);
         Place {
             path: self.reference.path().into(),
@@ -150,13 +150,11 @@ impl OciArchiveLocation {
         let place = self.place(modified_seconds);
         let durability = place.durability;
         if self.is_standard() {
-            let stream = standard_output()?;
+            let stream = standard_output().map_err(of_tar)?;
             let writer = ArchiveWriter::to_stream(stream, "(standard output)", place.write);
             return Ok(OciArchiveTransaction::new(writer, name, durability));
         }
-        let is_extended = self.options.existing == ExistingArchive::Extended
-            && place.path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
-        if is_extended {
+        if self.options.existing.extends(&place.path) {
             return OciArchiveTransaction::extend(&place, name);
         }
         let writer = ArchiveWriter::create(&place.path, place.write).map_err(of_tar)?;
