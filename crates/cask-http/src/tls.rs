@@ -45,7 +45,8 @@ pub struct ClientIdentity {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TlsOptions {
-    /// The authorities that the system trusts.
+    /// The authorities that the system trusts. A certificate of a server that stands there itself is
+    /// trusted as well.
     pub system_roots: SystemRoots,
     /// More authorities, each text one or several certificates in PEM. A certificate of a server
     /// that stands here itself is trusted as well.
@@ -185,7 +186,8 @@ impl TlsOptions {
         let schemes = provider.signature_verification_algorithms.supported_schemes();
         if self.danger_accept_invalid_certificates || !secure {
             // A client of this kind without TLS never gets to verify anything.
-            return Ok(Arc::new(Verifier { inner: None, pinned: Vec::new(), schemes, secure }));
+            let (inner, pinned, system) = (None, Vec::new(), SystemRoots::default());
+            return Ok(Arc::new(Verifier { inner, pinned, system, schemes, secure }));
         }
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.system_roots.load().iter().cloned());
@@ -207,7 +209,8 @@ impl TlsOptions {
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
                 .build()
                 .map_err(|error| error.to_string())?;
-        Ok(Arc::new(Verifier { inner: Some(inner), pinned, schemes, secure }))
+        let system = self.system_roots.clone();
+        Ok(Arc::new(Verifier { inner: Some(inner), pinned, system, schemes, secure }))
     }
 }
 
@@ -251,13 +254,15 @@ impl ResolvesClientCert for Identities {
     }
 }
 
-/// Trusts what the usual verifier trusts, and the very certificates that the user added.
+/// Trusts what the usual verifier trusts, and the very certificates that the user or the system
+/// added.
 ///
 /// Self-signed certificates as everybody makes them are authorities of themselves. The usual
 /// verifier refuses authorities in a server's place; OpenSSL and Go accept them.
 struct Verifier {
     inner: Option<Arc<WebPkiServerVerifier>>,
     pinned: Vec<CertificateDer<'static>>,
+    system: SystemRoots,
     schemes: Vec<SignatureScheme>,
     secure: bool,
 }
@@ -289,7 +294,7 @@ impl ServerCertVerifier for Verifier {
         match verified {
             // Names and times that do not fit have kinds of their own, and stay errors.
             Err(TlsError::InvalidCertificate(CertificateError::Other(_)))
-                if self.pinned.iter().any(|pinned| pinned == end_entity) =>
+                if self.pinned.iter().chain(self.system.load()).any(|own| own == end_entity) =>
             {
                 let parsed = ParsedCertificate::try_from(end_entity)?;
                 rustls::client::verify_server_name(&parsed, server_name)?;
