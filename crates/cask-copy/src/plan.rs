@@ -88,8 +88,13 @@ impl BlobStep {
     /// Whether bytes will move. Those that the destination can mount will not, unless it turns out
     /// that it cannot.
     pub fn is_moved(&self) -> bool {
-        let is_there =
-            matches!(self.have, Have::Exact | Have::Equivalent(_) | Have::Mountable { .. });
+        let is_there = matches!(
+            self.have,
+            Have::Exact
+                | Have::Equivalent(_)
+                | Have::Mountable { .. }
+                | Have::MountableEquivalent { .. }
+        );
         self.action != BlobAction::Leave && !is_there
     }
 

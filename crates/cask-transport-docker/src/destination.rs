@@ -80,13 +80,21 @@ impl DockerTransaction {
     /// A layer that is to be compressed, if the repository has what came of it another time.
     async fn compressed_before(&self, kind: &BlobKind) -> Result<Have> {
         let BlobKind::Layer { diff_id: Some(diff_id) } = kind else { return Ok(Have::Missing) };
+        let mut elsewhere = None;
         for form in self.uploads.forms(diff_id).await {
             let found = self.place.repository.blob_size(&form.digest).await.map_err(of_registry)?;
             if found == Some(form.size) {
                 return Ok(Have::Equivalent(Box::new(form)));
             }
+            if elsewhere.is_none() {
+                let places = self.uploads.places(&form.digest).await;
+                elsewhere = places.others.first().map(|from| (from.to_string(), form));
+            }
         }
-        Ok(Have::Missing)
+        Ok(match elsewhere {
+            Some((from, other)) => Have::MountableEquivalent { other: Box::new(other), from },
+            None => Have::Missing,
+        })
     }
 
     /// What an earlier process has sent of a blob.

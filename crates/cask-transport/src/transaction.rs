@@ -64,6 +64,14 @@ pub enum Have {
     Exact,
     /// The same layer in another compression: the manifest can name this instead.
     Equivalent(Box<Descriptor>),
+    /// The same layer in another compression is elsewhere in the same place: if
+    /// [`Transaction::mount`] makes it available, the manifest can name it instead.
+    MountableEquivalent {
+        /// The layer that is there.
+        other: Box<Descriptor>,
+        /// Where, in the place's own words.
+        from: String,
+    },
     /// The bytes are elsewhere in the same place: [`Transaction::mount`] may save moving them.
     Mountable {
         /// Where, in the place's own words.

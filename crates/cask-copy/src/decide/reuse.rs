@@ -24,7 +24,10 @@ pub(crate) fn accept_equivalents(
     let refers = graph.nodes().iter().any(|node| node.is_referrer);
     let mut is_any_taken = false;
     for blob in 0..plan.blobs.len() {
-        let Have::Equivalent(other) = plan.blobs[blob].have.clone() else { continue };
+        let other = match plan.blobs[blob].have.clone() {
+            Have::Equivalent(other) | Have::MountableEquivalent { other, .. } => other,
+            _ => continue,
+        };
         let is_taken = !is_fixed
             && !refers
             && other.media_type.layer_compression().is_some_and(|found| {

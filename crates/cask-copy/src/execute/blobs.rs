@@ -110,6 +110,15 @@ impl Execution<'_> {
                 let compression = other.media_type.layer_compression();
                 return Ok(Some(Written { measured: Measured::from(&**other), compression }));
             }
+            Have::MountableEquivalent { other, from } => {
+                let measured = Measured::from(&**other);
+                let mut spec = step.spec();
+                spec.media_type.clone_from(&other.media_type);
+                spec.measured = Some(measured.clone());
+                let compression = other.media_type.layer_compression();
+                let is_there = transaction.mount(&spec, from).await?;
+                return Ok(is_there.then_some(Written { measured, compression }));
+            }
             Have::Exact => true,
             Have::Mountable { from } => transaction.mount(&step.spec(), from).await?,
             _ => false,

@@ -34,6 +34,9 @@ impl fmt::Display for BlobStep {
                 let (digest, media_type) = (&other.digest, &other.media_type);
                 return write!(f, "reuse: the destination has it as {digest} ({media_type})");
             }
+            Have::MountableEquivalent { other, from } => {
+                return write!(f, "mount from {from}, where it is as {}", other.digest);
+            }
             Have::Mountable { from } => return write!(f, "mount from {from}"),
             Have::Partial { bytes } => write!(f, "{action} from byte {bytes} on")?,
             _ => write!(f, "{action}")?,
