@@ -8,6 +8,8 @@ mod oci_client;
 mod pairs;
 mod peers;
 mod registry;
+mod signatures;
+mod storage;
 mod streams;
 mod sync;
 

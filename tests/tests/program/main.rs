@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 use cask_testkit::generate::{Format, ImageSpec, platforms_index, write_oci_layout};
 use tests::{Scratch, cargo_built, command, dray, run, scratch};
 
+mod auth;
 mod flags;
 mod login;
+mod network;
 mod output;
 mod several;
 mod stopping;
@@ -49,6 +51,7 @@ fn every_command_has_help_and_a_man_page() {
         "validate",
         "login",
         "logout",
+        "auth",
         "completion",
     ];
     for verb in verbs {
