@@ -71,7 +71,7 @@ fn changes(source: &str, before: &[&str], edits: &[Edit]) -> Option<Vec<Change>>
         let is_whole = edit.text.ends_with('\n') || edit.text.is_empty();
         let at_start = start_of(last) == edit.span.end && is_whole && last > first;
         let end = if at_start { last } else { (last + 1).min(before.len()) };
-        match changes.last_mut().filter(|(lines, _)| first < lines.end || lines.is_empty()) {
+        match changes.last_mut().filter(|(lines, _)| first <= lines.end) {
             Some((lines, of_lines)) => {
                 lines.end = lines.end.max(end);
                 of_lines.push(edit.clone());
