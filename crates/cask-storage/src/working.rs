@@ -33,6 +33,8 @@ pub struct WorkingLayer {
     parent: Option<Id>,
     /// The files of the layers below, the nearest first.
     lowers: Vec<PathBuf>,
+    /// What is seen between those and this layer, and belongs to none of them.
+    beneath: Option<PathBuf>,
     // Before the directory that it is a view of, so that it ends first.
     mount: Option<Mount>,
     temp: TempDir,
@@ -79,6 +81,7 @@ impl Store {
             store: self.clone(),
             parent: parent.cloned(),
             lowers,
+            beneath: None,
             mount: None,
             temp,
             directory,
@@ -109,9 +112,35 @@ impl WorkingLayer {
         }
         let mount = match self.mount.take() {
             Some(mount) => mount,
-            None => Mount::new(&self.store, &self.lowers, &self.files, &mut self.temp)?,
+            None => {
+                let lowers: Vec<PathBuf> =
+                    self.beneath.iter().chain(&self.lowers).cloned().collect();
+                Mount::new(&self.store, &lowers, &self.files, &mut self.temp)?
+            }
         };
         Ok(self.mount.insert(mount).path())
+    }
+
+    /// A directory that is mounted between this layer and those below it: what is made in it before
+    /// [`mount`](Self::mount) is seen there, and never is among what was written. A directory of
+    /// those below that is in here, too, is seen with the owner, the mode and the times that it has
+    /// in here. `None` with vfs, where nothing is mounted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn beneath(&mut self) -> Result<Option<Root>> {
+        if self.store.driver() == DriverKind::Vfs {
+            return Ok(None);
+        }
+        let path = match self.beneath.take() {
+            Some(path) => path,
+            None => {
+                let path = self.temp.next_path("beneath");
+                file::make_directories(&path, 0o755)?;
+                path
+            }
+        };
+        open(self.beneath.insert(path)).map(Some)
     }
 
     /// Takes the mount back. A layer that is not mounted is no error.

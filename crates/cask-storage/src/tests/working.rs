@@ -267,3 +267,24 @@ fn the_mount_of_the_dead_is_taken_back_by_the_next_one() {
     drop(working);
     check_nothing_left(temp.path());
 }
+
+#[test]
+fn what_lies_beneath_is_seen_and_never_is_a_change() {
+    if !may_mount() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(options_of(directory.path(), DriverKind::Overlay)).unwrap();
+    let base = base(&store);
+    let mut layer = store.begin_working_layer(Some(&base)).unwrap();
+    let beneath = layer.beneath().unwrap().unwrap();
+    beneath.create_dir_all("run/secrets", 0o755, None).unwrap();
+    assert!(layer.beneath().unwrap().unwrap().metadata("run/secrets").is_ok());
+    let path = layer.mount().unwrap().to_owned();
+    assert!(path.join("run/secrets").is_dir() && path.join("a/one").is_file());
+    fs::write(path.join("new"), "x").unwrap();
+    let id = layer.commit(&DiffOptions::default()).unwrap().id.clone();
+    let names: Vec<String> = members(&store, &id).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["new"]);
+    check_nothing_left(directory.path());
+}
