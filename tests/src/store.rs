@@ -58,6 +58,13 @@ impl PeerStore {
         run(self.at_store(&mut command(cellar_built())).args(arguments))
     }
 
+    /// Cellar on the store, ready to be run.
+    pub fn cellar_command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(cellar_built());
+        self.at_store(&mut command).args(arguments);
+        command
+    }
+
     /// Runs podman or buildah on the store.
     #[track_caller]
     pub fn run(&self, program: &str, arguments: &[&str]) -> Outcome {

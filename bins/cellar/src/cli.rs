@@ -26,6 +26,9 @@ pub(crate) struct GlobalArguments {
     /// Log messages at this level and above
     #[arg(long, global = true, value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) log_level: LogLevel,
+    /// Use this signature policy
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) signature_policy: Option<PathBuf>,
     /// Read the configuration of registries from this file alone
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) registries_conf: Option<PathBuf>,
@@ -54,9 +57,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
     Images(commands::list::Arguments),
+    Import(commands::import::Arguments),
     Inspect(commands::inspect::Arguments),
     History(commands::history::Arguments),
+    Load(commands::load::Arguments),
+    Pull(commands::pull::Arguments),
+    Push(commands::push::Arguments),
     Rmi(commands::remove::Arguments),
+    Save(commands::save::Arguments),
     Tag(commands::tag::Arguments),
     Untag(commands::untag::Arguments),
     Login(cask_program::login::Arguments),
@@ -116,13 +124,18 @@ impl Command {
 pub(crate) enum ImageCommand {
     Exists(commands::exists::Arguments),
     History(commands::history::Arguments),
+    Import(commands::import::Arguments),
     Inspect(commands::inspect::Arguments),
     #[command(name = "ls", visible_alias = "list")]
     List(commands::list::Arguments),
+    Load(commands::load::Arguments),
     Mount(commands::mount::Arguments),
     Prune(commands::prune::Arguments),
+    Pull(commands::pull::Arguments),
+    Push(commands::push::Arguments),
     #[command(name = "rm")]
     Remove(commands::remove::Arguments),
+    Save(commands::save::Arguments),
     Tag(commands::tag::Arguments),
     Tree(commands::tree::Arguments),
     #[command(visible_alias = "umount")]

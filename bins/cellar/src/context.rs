@@ -17,6 +17,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: GlobalArguments) -> Self {
         let mut settings = Settings::new("cellar");
+        settings.policy.clone_from(&global.signature_policy);
         settings.registries_conf.clone_from(&global.registries_conf);
         settings.temporary_directory.clone_from(&global.tmpdir);
         settings.store.clone_from(&global.store);

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod context;
 mod moment;
+mod moving;
 mod run;
 mod show;
 

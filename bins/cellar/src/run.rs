@@ -30,7 +30,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// What the user can do about an error of the images or the store.
-fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint())
 }
 
@@ -56,6 +56,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Inspect(arguments) | Command::Image(ImageCommand::Inspect(arguments)) => {
             commands::inspect::run(&arguments, &context).map(done)
+        }
+        Command::Pull(arguments) | Command::Image(ImageCommand::Pull(arguments)) => {
+            wait(commands::pull::run(arguments, &context)).map(done)
+        }
+        Command::Push(arguments) | Command::Image(ImageCommand::Push(arguments)) => {
+            wait(commands::push::run(arguments, &context)).map(done)
+        }
+        Command::Save(arguments) | Command::Image(ImageCommand::Save(arguments)) => {
+            wait(commands::save::run(arguments, &context)).map(done)
+        }
+        Command::Load(arguments) | Command::Image(ImageCommand::Load(arguments)) => {
+            wait(commands::load::run(arguments, &context)).map(done)
+        }
+        Command::Import(arguments) | Command::Image(ImageCommand::Import(arguments)) => {
+            wait(commands::import::run(arguments, &context)).map(done)
         }
         Command::History(arguments) | Command::Image(ImageCommand::History(arguments)) => {
             commands::history::run(&arguments, &context).map(done)

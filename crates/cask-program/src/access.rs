@@ -195,18 +195,24 @@ pub fn tls(
     certificate_directory: Option<&PathBuf>,
     prefix: &str,
 ) -> Result<Tls> {
-    let verify = verify.map(|text| match text {
-        // Source: Go, `strconv.ParseBool`.
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => bail!(
-            "invalid argument {text:?} for \"--{prefix}tls-verify\" flag: \
-             strconv.ParseBool: parsing {text:?}: invalid syntax"
-        ),
-    });
+    let verify = boolean(&format!("{prefix}tls-verify"), verify)?;
     let certificate_directory =
         certificate_directory.filter(|path| !path.as_os_str().is_empty()).cloned();
-    Ok(Tls { verify: verify.transpose()?, certificate_directory })
+    Ok(Tls { verify, certificate_directory })
+}
+
+/// What a flag says that takes `true` or `false`; the words are those of Go's tools.
+pub fn boolean(flag: &str, text: Option<&str>) -> Result<Option<bool>> {
+    let Some(text) = text else { return Ok(None) };
+    match text {
+        // Source: Go, `strconv.ParseBool`.
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
+        _ => bail!(
+            "invalid argument {text:?} for \"--{flag}\" flag: \
+             strconv.ParseBool: parsing {text:?}: invalid syntax"
+        ),
+    }
 }
 
 /// The credential that was typed. The words are skopeo's.

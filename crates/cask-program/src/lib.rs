@@ -4,6 +4,7 @@ pub mod access;
 pub mod background;
 pub mod command_line;
 pub mod credentials;
+pub mod download;
 pub mod duration;
 pub mod login;
 pub mod logout;

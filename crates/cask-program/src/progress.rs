@@ -62,6 +62,16 @@ impl Progress {
         text.lines().for_each(|line| handle.log(line));
     }
 
+    /// Shows a line where the display shows lines.
+    pub fn message(&self, text: &str) {
+        self.display.handle().event(progress::Event::message(text));
+    }
+
+    /// Warns, whatever the display shows.
+    pub fn warn(&self, message: &str) {
+        report::warning(&self.display.handle(), message);
+    }
+
     /// Ends the display.
     pub fn finish(self) {
         self.display.finish();

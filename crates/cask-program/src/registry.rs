@@ -143,7 +143,7 @@ pub fn system_roots() -> SystemRoots {
 /// The proxies of the environment.
 ///
 /// Source: Go, `httpproxy.FromEnvironment`: upper case first.
-fn proxies() -> Proxies {
+pub fn proxies() -> Proxies {
     let variable = |upper: &str| {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         set(upper).or_else(|| set(&upper.to_lowercase()))

@@ -157,6 +157,8 @@ impl State {
         image.names.clone_from(&self.names);
         if let Some(list) = &self.chosen_from {
             image.add_index(list);
+            // That is what it was asked for by.
+            image.digest = Some(list.digest().clone());
         }
         image.add_signatures(raw.digest(), &signatures);
         for (diff_id, id) in parsed.diff_ids.iter().zip(Id::of_layers(&parsed.diff_ids)) {

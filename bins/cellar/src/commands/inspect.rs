@@ -186,7 +186,7 @@ fn data(images: &Images, details: &ImageDetails) -> Data {
     let labels = config.config.labels.clone();
     Data {
         id: image.id.to_string(),
-        digest: image.manifest_digest().map(ToString::to_string).unwrap_or_default(),
+        digest: details.digest().map(ToString::to_string).unwrap_or_default(),
         repo_tags: image.names.clone(),
         repo_digests: details.repository_digests.clone(),
         parent: details.parent.as_ref().map(ToString::to_string).unwrap_or_default(),

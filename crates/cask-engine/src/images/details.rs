@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cask_image::{ImageConfig, Manifest, MediaType};
+use cask_image::{Digest, ImageConfig, Manifest, MediaType};
 use cask_storage::{Id, Image};
 
-use super::list::repository_digests;
+use super::list::{digest, repository_digests};
 use crate::{Images, Result};
 
 /// Everything about one image.
@@ -28,6 +28,13 @@ pub struct ImageDetails {
     pub repository_digests: Vec<String>,
     /// Its layers, the top first.
     pub layers: Vec<Id>,
+}
+
+impl ImageDetails {
+    /// The digest by which it came: of its manifest, or of the list that it was chosen from.
+    pub fn digest(&self) -> Option<&Digest> {
+        digest(&self.image)
+    }
 }
 
 impl Images {

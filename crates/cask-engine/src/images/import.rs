@@ -55,7 +55,8 @@ impl Images {
     /// read once, to its end, and nothing of it is kept besides.
     ///
     /// The config and its history are podman's, so the ID is the same if it was made from the same
-    /// tar at the same time. Tarballs by bzip2 and xz are named by the tar that is in them.
+    /// tar at the same time. Tarballs that are compressed by anything but gzip are
+    /// named by the tar that is in them.
     ///
     /// Source: containers/common, `libimage/import.go`; containers/image, `tarball`.
     ///
@@ -94,21 +95,13 @@ fn config(staged: &StagedLayer, options: &ImportOptions) -> ImageConfig {
     config
 }
 
-/// The layer as it came, where manifests have a word for its compression; else as it is unpacked.
+/// The layer as it came by gzip, or else as it is unpacked: what reads Docker's manifests knows no other compression.
 fn layer(staged: &StagedLayer) -> Descriptor {
-    let as_it_came = |media_type: MediaType| {
-        Descriptor::new(media_type, staged.blob_digest().clone(), staged.blob_size_bytes())
-    };
-    match staged.compression() {
-        Compression::Gzip => as_it_came(MediaType::OciLayer(LayerCompression::Gzip)),
-        Compression::Zstd => as_it_came(MediaType::OciLayer(LayerCompression::Zstd)),
-        _ => {
-            let digest = staged.diff_digest().clone();
-            Descriptor::new(
-                MediaType::OciLayer(LayerCompression::None),
-                digest,
-                staged.diff_size_bytes(),
-            )
+    let (compression, digest, size) = match staged.compression() {
+        Compression::Gzip => {
+            (LayerCompression::Gzip, staged.blob_digest(), staged.blob_size_bytes())
         }
-    }
+        _ => (LayerCompression::None, staged.diff_digest(), staged.diff_size_bytes()),
+    };
+    Descriptor::new(MediaType::OciLayer(compression), digest.clone(), size)
 }

@@ -29,10 +29,17 @@ impl ImageSummary {
         repository_digests(&self.image)
     }
 
-    /// The digest of its manifest.
+    /// The digest by which it came: of its manifest, or of the list that it was chosen from.
     pub fn digest(&self) -> Option<&Digest> {
-        self.image.manifest_digest()
+        digest(&self.image)
     }
+}
+
+/// The digest by which an image came. Of a list that a peer made, the record says that of an empty
+/// one, which nothing has.
+pub(super) fn digest(image: &Image) -> Option<&Digest> {
+    let is_there = |digest: &&Digest| image.big_data_digests.values().any(|held| held == *digest);
+    image.digest.as_ref().filter(is_there).or(image.manifest_digest())
 }
 
 /// Each repository in which an image has a name, with each digest of its manifests.

@@ -1,0 +1,65 @@
+//! `cellar load`
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use cask_engine::{LoadInput, LoadOptions};
+use cask_program::progress::ProgressChoice;
+use cask_program::{output, platform};
+use clap::Args;
+
+use crate::context::Context;
+use crate::moving;
+
+/// Load images from an archive or a directory
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Read from here instead of from standard input
+    #[arg(short, long, value_name = "PATH")]
+    input: Option<PathBuf>,
+    /// Print nothing but the names
+    #[arg(short, long)]
+    quiet: bool,
+    #[arg(hide = true)]
+    rest: Vec<String>,
+}
+
+/// Loads.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    if !arguments.rest.is_empty() {
+        bail!("`cellar load` takes no arguments");
+    }
+    let input = match arguments.input.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => LoadInput::Path(path),
+        None => standard_input()?,
+    };
+    let images = context.images()?;
+    let transports = moving::transport_options(&images, &context.settings);
+    let progress = ProgressChoice::Auto.start(arguments.quiet);
+    let wanted = platform::wanted(&context.settings);
+    let copy = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    let mut options = LoadOptions::new(copy);
+    options.read.spool_directory = moving::temporary_directory(&transports);
+    let loaded = images.load(input, &cask::transports(&transports), &options).await?;
+    progress.finish();
+    let lines = loaded.iter().flat_map(|image| match image.names.as_slice() {
+        [] => vec![format!("Loaded image: sha256:{}\n", image.id)],
+        names => names.iter().map(|name| format!("Loaded image: {name}\n")).collect(),
+    });
+    output::bytes(lines.collect::<String>().as_bytes())?;
+    Context::warn(images.store());
+    Ok(())
+}
+
+fn standard_input() -> Result<LoadInput> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        bail!("cannot read from terminal, use command-line redirection or the --input flag");
+    }
+    let file = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let file = file.context("reading standard input")?;
+    Ok(LoadInput::File { file, name: "(standard input)".into() })
+}

@@ -1,0 +1,113 @@
+//! `cellar push`
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use cask::copy::{CopyOptions, LayersWanted};
+use cask::image::ImageFormat;
+use cask::layer::{Compression, Level};
+use cask_program::access;
+use cask_program::platform;
+use cask_program::progress::ProgressChoice;
+use clap::Args;
+
+use crate::context::Context;
+use crate::moving::{self, RegistryArguments};
+
+/// Push an image to a registry, or to anywhere else
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, and where to: a name, or TRANSPORT:DETAILS [default: as the image is called]
+    #[arg(value_names = ["IMAGE", "DESTINATION"])]
+    image: Vec<String>,
+    /// Write the digest of the pushed image to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Write manifests in this format: oci or v2s2
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Do not push signatures
+    #[arg(long)]
+    remove_signatures: bool,
+    /// Compress layers in a directory (dir only)
+    #[arg(long)]
+    compress: bool,
+    /// Compress layers by gzip or zstd
+    #[arg(long, value_name = "FORMAT")]
+    compression_format: Option<String>,
+    /// The level of compression: gzip 1 to 9, zstd 1 to 20
+    #[arg(long, value_name = "LEVEL")]
+    compression_level: Option<i32>,
+    /// Take no layer in another compression for the one that was asked for
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    force_compression: Option<String>,
+    /// Say nothing
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+/// Pushes.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let (image, destination) = match arguments.image.as_slice() {
+        [image] => (image, image),
+        [image, destination] => (image, destination),
+        other => bail!("accepts between 1 and 2 arg(s), received {}", other.len()),
+    };
+    let images = context.images()?;
+    let transports = arguments.registry.transports(&images, &context.settings).await?;
+    let progress = ProgressChoice::Auto.start(arguments.quiet);
+    let wanted = platform::wanted(&context.settings);
+    let mut options = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    set(&mut options, &arguments, destination)?;
+    let report = images.push(image, destination, &transports, &options).await?;
+    progress.finish();
+    if let Some(file) = &arguments.digestfile {
+        std::fs::write(file, report.manifest.digest().as_str())
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Sets what was asked for.
+fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> Result<()> {
+    options.format = arguments.format.as_deref().map(format).transpose()?;
+    options.attached.remove_signatures = arguments.remove_signatures;
+    let compression = arguments.compression_format.as_deref().map(moving::compression);
+    let compression = compression.transpose()?;
+    let forced = access::boolean("force-compression", arguments.force_compression.as_deref())?;
+    options.layers.wanted = match (compression, forced) {
+        (Some(compression), Some(false)) => LayersWanted::CompressPlain(compression),
+        (Some(compression), _) => LayersWanted::Compress(compression),
+        (None, Some(true)) => LayersWanted::Compress(Compression::Gzip),
+        (None, _) if arguments.compression_level.is_some() => {
+            LayersWanted::CompressPlain(Compression::Gzip)
+        }
+        (None, _) if arguments.compress => {
+            if !destination.starts_with("dir:") {
+                bail!("--compress is for dir: only");
+            }
+            LayersWanted::CompressPlain(Compression::Gzip)
+        }
+        (None, _) => LayersWanted::AsDestinationWants,
+    };
+    if let Some(level) = arguments.compression_level {
+        let level = Level::Exact(level);
+        level.number(compression.unwrap_or(Compression::Gzip))?;
+        options.layers.level = level;
+    }
+    Ok(())
+}
+
+/// The words are podman's.
+fn format(text: &str) -> Result<ImageFormat> {
+    match text {
+        "oci" => Ok(ImageFormat::Oci),
+        "v2s2" | "docker" => Ok(ImageFormat::Docker),
+        "v2s1" => bail!("format v2s1 can only be read: choose 'oci' or 'v2s2'"),
+        _ => {
+            bail!("unknown format {text:?}. Choose one of the supported formats: 'oci', or 'v2s2'")
+        }
+    }
+}

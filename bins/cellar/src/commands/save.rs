@@ -1,0 +1,100 @@
+//! `cellar save`
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+
+use anyhow::{Context as _, Result, bail};
+use cask_engine::{SaveFormat, SaveOptions};
+use cask_program::platform;
+use cask_program::progress::ProgressChoice;
+use clap::Args;
+
+use crate::context::Context;
+use crate::moving;
+
+/// Save images to an archive or a directory
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, and more names for it; with --multi-image-archive, images
+    images: Vec<String>,
+    /// What to write: docker-archive, oci-archive, oci-dir or docker-dir
+    #[arg(long, value_name = "FORMAT", default_value = "docker-archive")]
+    format: String,
+    /// Write here instead of to standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<String>,
+    /// Save several images, instead of one under several names (archives only)
+    #[arg(short, long)]
+    multi_image_archive: bool,
+    /// Compress layers (docker-dir only)
+    #[arg(long)]
+    compress: bool,
+    /// Leave layers plain (oci-archive and oci-dir only)
+    #[arg(long)]
+    uncompressed: bool,
+    /// Say nothing
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Saves.
+pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<()> {
+    if arguments.images.is_empty() {
+        bail!("need at least 1 argument");
+    }
+    let format: SaveFormat = arguments.format.parse()?;
+    let output = arguments.output.as_deref().filter(|path| !path.is_empty());
+    if output.is_none() {
+        check_stdout(format, &arguments)?;
+    }
+    let more = match arguments.multi_image_archive {
+        true => Vec::new(),
+        false => arguments.images.split_off(1),
+    };
+    let images = context.images()?;
+    let mut transports = moving::transport_options(&images, &context.settings);
+    let first = cask::transports(&transports);
+    transports.extend_archives = true;
+    let is_quiet = arguments.quiet || output.is_none();
+    let progress = ProgressChoice::Auto.start(is_quiet);
+    let wanted = platform::wanted(&context.settings);
+    let copy = moving::copy_options(context, wanted, &progress, is_quiet)?;
+    let mut options = SaveOptions::new(copy, cask::transports(&transports));
+    options.format = format;
+    options.additional_names = more;
+    options.compress = arguments.compress;
+    options.uncompressed = arguments.uncompressed;
+    match (output, arguments.images.len()) {
+        (Some(path), _) => images.save(&arguments.images, path, &first, &options).await?,
+        (None, 1) => images.save(&arguments.images, "-", &first, &options).await?,
+        (None, _) => {
+            // Nothing can be added to what has gone.
+            let directory = moving::temporary_directory(&transports);
+            let file = tempfile::NamedTempFile::new_in(&directory)
+                .with_context(|| format!("writing to {}", directory.display()))?;
+            let path = file.path().to_str().context("the temporary directory is no text")?;
+            images.save(&arguments.images, path, &first, &options).await?;
+            print(path)?;
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+fn check_stdout(format: SaveFormat, arguments: &Arguments) -> Result<()> {
+    if io::stdout().is_terminal() {
+        bail!("refusing to save to terminal. Use -o flag or redirect");
+    }
+    if !format.is_archive() {
+        bail!("{} is a directory: use -o flag to say where", arguments.format);
+    }
+    Ok(())
+}
+
+fn print(path: &str) -> Result<()> {
+    let mut file = File::open(path).with_context(|| format!("reading {path}"))?;
+    match io::copy(&mut file, &mut io::stdout().lock()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        copied => copied.map(drop).context("writing to standard output"),
+    }
+}
