@@ -1,10 +1,27 @@
 //! From a Containerfile to an image in a store.
 
+mod commit;
+mod copy_step;
+mod engine;
 mod event;
+mod headers;
+mod metadata;
+mod plan;
 mod report;
 mod request;
 mod run_options;
+mod schedule;
+mod scratch;
+mod sources;
+mod squash;
+mod stage;
+mod state;
 mod tools;
+mod workdir;
+
+pub(crate) use copy_step::From;
+pub(crate) use engine::Engine;
+pub(crate) use stage::{Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
 pub use report::{BuildReport, BuiltImage, StepReport};
@@ -12,5 +29,9 @@ pub use request::{
     BuildFile, BuildRequest, CacheOptions, ConfigEdits, Dates, ImageOptions, InheritLabels,
     LayerMode, Platforms, PullPolicy,
 };
-pub use run_options::{BUILD_HOST_NAME, HostNames, RunOptions, RunPrivileges, Secret, Volume};
+pub use run_options::{
+    BUILD_HOST_NAME, BuildNetwork, HostNames, RunOptions, RunPrivileges, Secret, Volume,
+};
+pub use schedule::build;
+pub use sources::{BuildSources, NamedContext};
 pub use tools::{BaseImage, Bases, BuildTools, StoreBases};

@@ -170,10 +170,7 @@ mod tests {
         assert_eq!(buildkit_run(&[], &run), "RUN /bin/sh -c make # buildkit");
         assert_eq!(buildah_run(&arguments[..1], "make"), "|1 A=1 /bin/sh -c make");
         assert_eq!(buildah("USER x"), "/bin/sh -c #(nop) USER x");
-        assert_eq!(
-            buildah_copy("COPY", "file:ab", "/x"),
-            "/bin/sh -c #(nop) COPY file:ab in /x "
-        );
+        assert_eq!(buildah_copy("COPY", "file:ab", "/x"), "/bin/sh -c #(nop) COPY file:ab in /x ");
         let check = Healthcheck {
             test: words(&["CMD-SHELL", "curl x"]),
             interval: Duration::from_secs(30),

@@ -20,11 +20,11 @@ const MAX_SHOWN_BYTES: usize = 4096;
 
 /// The name of a step's result: the digest of all that decides it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Key(String);
+pub(crate) struct Key(String);
 
 impl Key {
     /// 64 hexadecimal digits.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 

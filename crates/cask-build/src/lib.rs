@@ -2,18 +2,23 @@
 
 mod build;
 mod cache;
+mod config;
 mod context;
 mod copy;
 mod error;
+mod history;
 mod key;
+mod run;
 mod stat_cache;
 mod view;
+mod working;
 
 pub use build::{
-    BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildReport, BuildRequest,
-    BuildTools, BuiltImage, CacheOptions, CacheOutcome, ConfigEdits, Dates, HostNames,
-    ImageOptions, InheritLabels, LayerMode, OutputStream, Platforms, PullPolicy, RunOptions,
-    RunPrivileges, Secret, Step, StepOutcome, StepReport, StoreBases, Volume,
+    BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildNetwork, BuildReport,
+    BuildRequest, BuildSources, BuildTools, BuiltImage, CacheOptions, CacheOutcome, ConfigEdits,
+    Dates, HostNames, ImageOptions, InheritLabels, LayerMode, NamedContext, OutputStream,
+    Platforms, PullPolicy, RunOptions, RunPrivileges, Secret, Step, StepOutcome, StepReport,
+    StoreBases, Volume, build,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{
@@ -27,3 +32,8 @@ pub use copy::{
 pub use error::{Error, ErrorKind, Location, Result};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
+pub use working::{
+    CommitOptions, CommittedImage, ConfigChange, HealthcheckChange, NewWorkingContainer,
+    WorkingContainer, WorkingContainers, WorkingDates, WorkingDetails, WorkingIsolation,
+    WorkingNetwork, WorkingRun, WorkingRunOptions, image_details, volume,
+};

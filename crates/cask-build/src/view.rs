@@ -17,11 +17,12 @@ use cask_storage::{DriverKind, Id, Store};
 
 use crate::{Error, ErrorKind, Result};
 pub use accounts::Account;
+pub(crate) use accounts::is_numeric;
 pub(crate) use links::{Node, Resolution, join, parent_and_name, resolve};
 use recorded::Recorded;
 #[cfg(test)]
 pub(crate) use walker::swap;
-pub(crate) use walker::{Walker, failed};
+pub(crate) use walker::{Walker, failed, is_content};
 
 /// The most layers of one view: those of a store.
 const MAX_LAYERS: usize = 4096;
@@ -341,6 +342,14 @@ impl View {
             return Err(Error::new(ErrorKind::Limit, shown(path), detail));
         }
         Ok(Some(bytes))
+    }
+
+    /// The one directory that it is a view of, as it lies there; `None` for layers.
+    pub(crate) fn one_root(&self) -> Option<&Root> {
+        match self.0.layers.as_slice() {
+            [only] if self.0.marks == Marks::None && only.recorded.is_none() => Some(&only.root),
+            _ => None,
+        }
     }
 
     pub(crate) fn walker(&self) -> Walker {

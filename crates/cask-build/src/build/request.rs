@@ -1,6 +1,5 @@
 //! What is to be built: plain data.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -214,6 +213,6 @@ pub struct CacheOptions {
     pub none: bool,
     /// None of them for these stages, by name or number: `--no-cache-filter`.
     pub none_for: Vec<String>,
-    /// Names that the keys of commands count with, to part caches from one another.
-    pub namespace: BTreeMap<String, String>,
+    /// What the names of cache mounts count with, to part them from those of other builds.
+    pub namespace: String,
 }

@@ -18,7 +18,7 @@ pub const BUILD_HOST_NAME: &str = "buildkitsandbox";
 #[non_exhaustive]
 pub struct RunOptions {
     /// The network of commands that ask for none.
-    pub network: Network,
+    pub network: BuildNetwork,
     /// What names stand for.
     pub names: HostNames,
     /// What commands may do.
@@ -36,13 +36,15 @@ pub struct RunOptions {
     pub agents: BTreeMap<String, PathBuf>,
     /// Proxies of the machine that commands use: `http_proxy` and its like.
     pub proxies: BTreeMap<String, String>,
+    /// A shell to run where a command failed, as that left it, with the terminal of this process.
+    pub debug_shell: Option<Vec<String>>,
 }
 
 impl Default for RunOptions {
     /// The network of the machine, 64 MiB of shared memory, and nothing else of it.
     fn default() -> Self {
         Self {
-            network: Network::Host,
+            network: BuildNetwork::Host,
             names: HostNames::default(),
             privileges: RunPrivileges::default(),
             shared_memory_bytes: 64 << 20,
@@ -51,6 +53,36 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             agents: BTreeMap::new(),
             proxies: BTreeMap::new(),
+            debug_shell: None,
+        }
+    }
+}
+
+/// The network that commands have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BuildNetwork {
+    /// One of their own, with a loopback interface alone.
+    None,
+    /// The machine's, its loopback interface and abstract sockets included.
+    #[default]
+    Host,
+}
+
+impl BuildNetwork {
+    /// The word for it in `--network`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Host => "host",
+        }
+    }
+
+    pub(crate) fn of_process(self) -> Network {
+        match self {
+            Self::None => Network::None,
+            Self::Host => Network::Host,
         }
     }
 }

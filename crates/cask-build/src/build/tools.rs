@@ -11,6 +11,8 @@ use cask_storage::{Id, Store};
 
 use super::event::BuildEvent;
 use super::request::PullPolicy;
+use super::sources::BuildSources;
+use crate::stat_cache::StatCache;
 use crate::{Error, ErrorKind, Result};
 
 /// What does the work of a build.
@@ -21,6 +23,10 @@ pub struct BuildTools {
     pub store: Store,
     /// Where base images come from.
     pub bases: Arc<dyn Bases>,
+    /// Where the files of the build come from.
+    pub sources: BuildSources,
+    /// Remembers the digests of files of contexts; without it every file is read every time.
+    pub stat_cache: Option<Arc<StatCache>>,
     /// What runs commands. Without it a file with RUN is refused, and every other is built.
     pub executor: Option<Arc<dyn Executor>>,
     /// What is told of what happens; called from any thread, one call after the other.
@@ -41,6 +47,8 @@ impl BuildTools {
         let cancel = Cancel::new().map_err(|error| Error::runtime(error, "the build"))?;
         Ok(Self {
             bases: Arc::new(StoreBases::new(store.clone())),
+            sources: BuildSources::default(),
+            stat_cache: None,
             executor: None,
             events: Arc::new(|_| {}),
             cancel,

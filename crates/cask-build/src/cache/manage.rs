@@ -123,14 +123,15 @@ impl Cache {
         match entry.kind {
             CacheEntryKind::Step => {
                 let path = self.directory().join("records").join(&entry.id[..2]).join(&entry.id);
-                fs::remove_file(&path).map_err(|error| Error::io(error, "deleting", &path))?;
+                fs::remove_file(&path)
+                    .map_err(|error| Error::io(error, "cannot be deleted", &path))?;
             }
             CacheEntryKind::Mount => {
                 let path = self.directory().join("mounts").join(&entry.id);
                 let Some(_lock) = lock_exclusively(&path) else { return Ok(false) };
                 let away = self.directory().join("mounts").join(format!(".{}", entry.id));
                 let gone = fs::rename(&path, &away).and_then(|()| fs::remove_dir_all(&away));
-                gone.map_err(|error| Error::io(error, "deleting", &path))?;
+                gone.map_err(|error| Error::io(error, "cannot be deleted", &path))?;
             }
         }
         Ok(true)
@@ -148,7 +149,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
             Ok(paths.filter(|path| !is_hidden(path)).collect())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::io(error, "listing", path)),
+        Err(error) => Err(Error::io(error, "cannot be listed", path)),
     }
 }
 

@@ -100,19 +100,6 @@ impl Cache {
         Miss::compared(parts, &candidates)
     }
 
-    /// Remembers which layer has some contents upon a parent.
-    pub(crate) fn put_contents(&self, contents: &Key, record: &Record) -> Result<()> {
-        self.write("contents", contents, &record.encode())
-    }
-
-    /// The step that gave these contents upon a parent.
-    pub(crate) fn find_contents(&self, contents: &Key) -> Option<Record> {
-        let path = self.path("contents", contents);
-        let record = Record::decode(&read(&path).ok()??)?;
-        touch(&path);
-        Some(record)
-    }
-
     /// Writes a file whole, and renames it into its place.
     pub(super) fn write(&self, kind: &str, key: &Key, bytes: &[u8]) -> Result<()> {
         let path = self.path(kind, key);
@@ -136,7 +123,7 @@ impl Cache {
             .and_then(|()| fs::rename(&scratch, &path));
         written.map_err(|error| {
             let _ = fs::remove_file(&scratch);
-            Error::io(error, "writing", &path)
+            Error::io(error, "cannot be written", &path)
         })
     }
 }
@@ -171,7 +158,7 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
         return Ok(());
     }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| Error::io(error, "making the directory", path))
+    made.map_err(|error| Error::io(error, "cannot be made", path))
 }
 
 /// Deletes what was used least lately where a directory is full.

@@ -1,0 +1,179 @@
+//! From what a stage has become to an image of the store.
+
+use std::collections::{BTreeMap, HashSet};
+
+use cask_containerfile::Behavior;
+use cask_image::{
+    Algorithm, Descriptor, Hasher, ImageConfig, ImageFormat, ImageManifest, LayerCompression,
+    MediaType, RawManifest, Timestamp,
+};
+use cask_storage::{Id, NewImage, NewLayer};
+
+use super::engine::{Engine, lock};
+use super::report::BuiltImage;
+use super::request::LayerMode;
+use super::state::StageState;
+use crate::{Error, ErrorKind, Result, config};
+
+/// The annotations that name the base image.
+///
+/// Source: OCI image specification, `annotations.md`.
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
+impl Engine {
+    /// Makes the image of the target of a platform, and gives it its names.
+    pub(crate) fn commit_target(&self, platform: usize) -> Result<BuiltImage> {
+        let id = (platform, self.plan.platforms[platform].target);
+        let state = self.stage(id).ok_or_else(|| super::stage::unbuilt(id.1))?;
+        let state = match self.request.image.layers {
+            LayerMode::Each => state.clone(),
+            mode => self.squash(state, mode)?,
+        };
+        let names = match self.plan.platforms.len() {
+            1 => self.request.image.names.clone(),
+            _ => Vec::new(),
+        };
+        let config = self.target_config(&state);
+        let annotations = self.annotations(&state);
+        self.commit(&state, config, annotations, names)
+    }
+
+    fn target_config(&self, state: &StageState) -> ImageConfig {
+        let options = &self.request.image;
+        let mut config = state.config.clone();
+        config.created = Timestamp::from_unix(state.date, 0);
+        if let Some(date) = self.pinned_date() {
+            let created = Timestamp::from_unix(date, 0);
+            let base = state.base_history.min(config.history.len());
+            config.history[base..].iter_mut().for_each(|entry| entry.created = created);
+        }
+        if options.omit_history {
+            config.history.clear();
+        }
+        let keeps = self.request.dialect.does(Behavior::OciKeepsDockerFields);
+        if options.format == ImageFormat::Oci && !keeps {
+            for name in config::docker_only(&config) {
+                let message = format!(
+                    "{name} is not supported for OCI image format and will be ignored. Must use `docker` format"
+                );
+                self.warn(None, message);
+            }
+            config::remove_docker_only(&mut config);
+        }
+        config
+    }
+
+    fn annotations(&self, state: &StageState) -> BTreeMap<String, String> {
+        let options = &self.request.image;
+        if options.format == ImageFormat::Docker {
+            if !options.edits.annotations.is_empty() {
+                self.warn(None, "annotations are left out: images in Docker's format have none");
+            }
+            return BTreeMap::new();
+        }
+        let mut annotations = BTreeMap::new();
+        if let Some(base) = &state.base {
+            annotations.insert(BASE_NAME.to_owned(), base.name.clone());
+            let digest = base.digest.as_ref();
+            annotations.extend(digest.map(|digest| (BASE_DIGEST.to_owned(), digest.to_string())));
+        }
+        for name in &options.edits.remove_annotations {
+            annotations.remove(name);
+        }
+        annotations.extend(options.edits.annotations.iter().cloned());
+        annotations
+    }
+
+    /// Takes an image into the store whose layers are there.
+    fn commit(
+        &self,
+        state: &StageState,
+        config: ImageConfig,
+        annotations: BTreeMap<String, String>,
+        names: Vec<String>,
+    ) -> Result<BuiltImage> {
+        let store = &self.tools.store;
+        let storage = |error| Error::storage(error, "the image");
+        let bytes = config.encode();
+        let manifest = self.manifest(state, &bytes, annotations)?;
+        let id = Id::of_config(&Hasher::digest(Algorithm::Sha256, &bytes));
+        let built = BuiltImage {
+            platform: config.platform(),
+            id: id.clone(),
+            manifest: manifest.clone(),
+            config,
+            names: names.clone(),
+            layers: state.layers.iter().map(|(id, _)| id.clone()).collect(),
+        };
+        if let Some(known) = store.image(&id).map_err(storage)?
+            && known.manifest_digest() == Some(manifest.digest())
+            && !known.is_read_only()
+        {
+            // A build that changes nothing writes nothing.
+            let new: Vec<String> =
+                names.into_iter().filter(|name| !known.names.contains(name)).collect();
+            if !new.is_empty() {
+                store.add_names(&id, &new).map_err(storage)?;
+            }
+            return Ok(built);
+        }
+        let mut image = NewImage::of_manifest(&manifest, &bytes).map_err(storage)?;
+        image.names = names;
+        image.layers = state.layers.iter().map(|(id, _)| NewLayer::Present(id.clone())).collect();
+        store.commit_image(image).map_err(storage)?;
+        Ok(built)
+    }
+
+    fn manifest(
+        &self,
+        state: &StageState,
+        config: &[u8],
+        annotations: BTreeMap<String, String>,
+    ) -> Result<RawManifest> {
+        let format = self.request.image.format;
+        let digest = Hasher::digest(Algorithm::Sha256, config);
+        let config = Descriptor::new(format.config_type(), digest, config.len() as u64);
+        let layer_type = match format {
+            ImageFormat::Oci => MediaType::OciLayer(LayerCompression::None),
+            ImageFormat::Docker => MediaType::DockerLayer(LayerCompression::None),
+        };
+        let (sizes, digests) = (&state.layers, &state.config.diff_ids);
+        if sizes.len() != digests.len() {
+            let detail = format!("{} layers, and {} digests of them", sizes.len(), digests.len());
+            return Err(Error::new(ErrorKind::Storage, "the image", detail));
+        }
+        let layers = sizes.iter().zip(digests);
+        let layers = layers
+            .map(|((_, size), digest)| Descriptor::new(layer_type.clone(), digest.clone(), *size));
+        let mut manifest = ImageManifest::new(format, config, layers.collect());
+        manifest.annotations = annotations;
+        Ok(manifest.encode())
+    }
+
+    /// Keeps what no image has of the layers of this build: the tips become images without a name,
+    /// as peers do, so that the store knows them and prunes them in its own time.
+    pub(crate) fn keep_tips(&self, built: &[BuiltImage]) {
+        let mut kept: HashSet<Id> =
+            built.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+        let mut tips: Vec<StageState> =
+            self.done.values().filter_map(|done| done.get().cloned()).collect();
+        tips.append(&mut lock(&self.partial));
+        // The longest first: it has the layers of those that it is built on.
+        tips.sort_by_key(|state| std::cmp::Reverse(state.layers.len()));
+        for state in tips {
+            let Some(top) = state.top() else { continue };
+            if state.layers.len() == state.base_layers || kept.contains(top) {
+                continue;
+            }
+            let mut config = state.config.clone();
+            config.created = Timestamp::from_unix(state.date, 0);
+            match self.commit(&state, config, BTreeMap::new(), Vec::new()) {
+                Ok(image) => kept.extend(image.layers),
+                Err(error) => {
+                    self.warn(None, format!("layers cannot be kept for later builds: {error}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Building stages side by side, each when those that it needs are done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use cask_containerfile::Resolved;
+use cask_containerfile::instruction::Instruction;
+use cask_runtime::Cancel;
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::engine::{Engine, StageId, lock};
+use super::plan::{Plan, PlatformPlan, StepPlan};
+use super::report::BuildReport;
+use super::request::BuildRequest;
+use super::state::read_config;
+use super::tools::{BaseImage, BuildTools};
+use crate::{Error, ErrorKind, Result};
+
+/// The most stages that are built at the same time where the caller does not say.
+const MAX_JOBS: usize = 4;
+
+/// Stages that a stage needs beyond what the file says: those that triggers of its base name.
+type More = BTreeMap<usize, BTreeSet<usize>>;
+
+/// Builds an image for every platform of the request.
+///
+/// What the file does not need for its target is not built. Stages that need nothing of each other
+/// are built at the same time, platforms too; a step that several of them have is done once. What
+/// earlier builds did is taken from their records. Needs a tokio runtime with I/O, if the bases
+/// need one; steps run on its blocking threads.
+///
+/// Dropped before it ends, what runs is stopped and leaves nothing but whole layers.
+///
+/// # Errors
+/// [`ErrorKind::Command`] with the status of a command that failed; [`ErrorKind::Cancelled`]; and
+/// every other kind. An error that is about an instruction has its [`Location`](crate::Location).
+/// Nothing gets a name then; the layers of the steps that were done are kept for later builds.
+pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildReport> {
+    let begun = Instant::now();
+    let plan = Plan::new(request, &tools.sources.names())?;
+    let mut bases = BTreeMap::new();
+    let mut more = Vec::new();
+    for platform in &plan.platforms {
+        more.push(fetch_bases(request, tools, &plan, platform, &mut bases).await?);
+    }
+    let stages = stages(&plan, &more);
+    let stop = Stop::new(&tools.cancel)?;
+    let engine = Engine::new(request, tools, plan, Handle::current(), stop.cancel.clone(), bases);
+    let engine = Arc::new(engine.with_stages(stages.keys().copied()));
+    let unused = &engine.plan.unused_arguments;
+    if !unused.is_empty() {
+        let message = format!("one or more build args were not consumed: [{}]", unused.join(" "));
+        engine.warn(None, message);
+    }
+    let outcome = run_stages(&engine, stages, request.jobs, &stop).await;
+    let (ended, stopped) = (Arc::clone(&engine), tools.cancel.is_cancelled());
+    let finished = tokio::task::spawn_blocking(move || {
+        let images = match outcome {
+            Ok(()) if stopped => Err(stopped_error()),
+            Ok(()) => {
+                let platforms = 0..ended.plan.platforms.len();
+                platforms.map(|platform| ended.commit_target(platform)).collect()
+            }
+            Err(error) => Err(error),
+        };
+        ended.keep_tips(images.as_deref().unwrap_or_default());
+        images
+    });
+    let images = finished.await.unwrap_or_else(|panic| {
+        std::panic::resume_unwind(panic.into_panic());
+    })?;
+    let steps = std::mem::take(&mut *lock(&engine.steps));
+    let warnings = std::mem::take(&mut *lock(&engine.warnings));
+    Ok(BuildReport { images, steps, warnings, wall: begun.elapsed() })
+}
+
+fn stopped_error() -> Error {
+    Error::new(ErrorKind::Cancelled, "the build", "it was stopped")
+}
+
+/// Every base image that a platform needs, all at the same time; gives what their triggers need.
+async fn fetch_bases(
+    request: &BuildRequest,
+    tools: &BuildTools,
+    plan: &Plan,
+    platform: &PlatformPlan,
+    bases: &mut BTreeMap<(String, String), BaseImage>,
+) -> Result<More> {
+    let mut more = More::new();
+    let mut seen = BTreeSet::new();
+    loop {
+        let needed = platform.needed(&more);
+        let new: Vec<usize> = needed.into_iter().filter(|stage| seen.insert(*stage)).collect();
+        if new.is_empty() {
+            return Ok(more);
+        }
+        let mut fetching = JoinSet::new();
+        for stage in new {
+            let base = &platform.bases[stage];
+            let Resolved::Image(name) = &base.on else { continue };
+            let head = plan.stages[stage].head.clone();
+            let reference = tools.sources.image_of(name).map_err(|e| head.locate(e))?;
+            let key = (reference.clone(), super::plan::platform_text(&base.platform));
+            let known = bases.get(&key).cloned();
+            let (source, pull) = (Arc::clone(&tools.bases), request.pull);
+            let platform = base.platform.clone();
+            fetching.spawn(async move {
+                let found = match known {
+                    Some(known) => Ok(known),
+                    None => source.base(&reference, &platform, pull).await,
+                };
+                found.map(|found| (stage, key, found)).map_err(|error| head.locate(error))
+            });
+        }
+        while let Some(joined) = fetching.join_next().await {
+            let fetched = joined.unwrap_or_else(|panic| {
+                std::panic::resume_unwind(panic.into_panic());
+            });
+            let (stage, key, image) = fetched?;
+            let head = &plan.stages[stage].head;
+            let config = read_config(&tools.store, &image).map_err(|e| head.locate(e))?;
+            let triggers = head.triggers(&config.config.on_build, request.dialect)?;
+            more.insert(stage, named_stages(platform, stage, &triggers));
+            bases.insert(key, image);
+        }
+    }
+}
+
+/// The stages that instructions name in `--from` and in mounts.
+fn named_stages(platform: &PlatformPlan, stage: usize, steps: &[StepPlan]) -> BTreeSet<usize> {
+    let mut stages = BTreeSet::new();
+    for step in steps {
+        match step.statement.instruction() {
+            Some(Instruction::Copy(copy)) => {
+                let from = copy.from.as_ref();
+                stages.extend(from.and_then(|from| platform.stage_named(&from.text, stage)));
+            }
+            Some(Instruction::Run(run)) => {
+                let names = run.mounts.iter().filter_map(|mount| mount.field(&["from"]));
+                stages.extend(names.filter_map(|name| platform.stage_named(name, stage)));
+            }
+            _ => {}
+        }
+    }
+    stages
+}
+
+/// The stages that are to be built, and those that each waits for.
+fn stages(plan: &Plan, more: &[More]) -> BTreeMap<StageId, BTreeSet<StageId>> {
+    let mut all = BTreeMap::new();
+    for (index, (platform, more)) in plan.platforms.iter().zip(more).enumerate() {
+        for stage in platform.needed(more) {
+            let waits_for = platform.dependencies(stage, more);
+            let waits_for = waits_for.into_iter().map(|stage| (index, stage)).collect();
+            all.insert((index, stage), waits_for);
+        }
+    }
+    all
+}
+
+async fn run_stages(
+    engine: &Arc<Engine>,
+    mut waiting: BTreeMap<StageId, BTreeSet<StageId>>,
+    jobs: Option<NonZeroUsize>,
+    stop: &Stop,
+) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = jobs.map_or(processors.min(MAX_JOBS), NonZeroUsize::get);
+    let mut running = JoinSet::new();
+    let mut failure: Option<Error> = None;
+    loop {
+        while failure.is_none() && running.len() < jobs {
+            let ready = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(id, _)| *id);
+            let Some(id) = ready else { break };
+            waiting.remove(&id);
+            let engine = Arc::clone(engine);
+            running.spawn_blocking(move || (id, engine.run_stage(id)));
+        }
+        let Some(joined) = running.join_next().await else { break };
+        let (id, outcome) = joined.unwrap_or_else(|panic| {
+            std::panic::resume_unwind(panic.into_panic());
+        });
+        match outcome {
+            Ok(()) => {
+                for needs in waiting.values_mut() {
+                    needs.remove(&id);
+                }
+            }
+            Err(error) => {
+                stop.cancel.cancel();
+                // What ends because something else failed says nothing.
+                if failure.as_ref().is_none_or(|first| {
+                    first.kind() == ErrorKind::Cancelled && error.kind() != ErrorKind::Cancelled
+                }) {
+                    failure = Some(error);
+                }
+            }
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// What ends this build: the caller, an error, or that nobody waits for it any more.
+struct Stop {
+    cancel: Cancel,
+}
+
+impl Stop {
+    /// Follows the caller's, which may be shared by builds that have nothing to do with this one.
+    fn new(caller: &Cancel) -> Result<Self> {
+        let cancel = Cancel::new().map_err(|error| Error::runtime(error, "the build"))?;
+        let (caller, own) = (caller.clone(), cancel.clone());
+        let watch = move || {
+            while !own.is_cancelled() {
+                let mut both =
+                    [PollFd::new(&caller, PollFlags::IN), PollFd::new(&own, PollFlags::IN)];
+                let _ = poll(&mut both, None);
+                if caller.is_cancelled() {
+                    own.cancel();
+                }
+            }
+        };
+        let started = thread::Builder::new().name("cask-build-cancel".into()).spawn(watch);
+        started.map_err(|error| {
+            Error::new(ErrorKind::Runtime, "the build", "no thread can be made").with_source(error)
+        })?;
+        Ok(Self { cancel })
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}

@@ -1,0 +1,156 @@
+//! What a stage has become so far.
+
+use cask_containerfile::{Dialect, StageScope};
+use cask_image::{Digest, HistoryEntry, ImageConfig, PlatformWanted, Timestamp};
+use cask_storage::{Id, Store};
+
+use super::tools::BaseImage;
+use crate::cache::LayerFact;
+use crate::{Error, ErrorKind, Result, config};
+
+/// What a stage has become so far: a config, layers, and the variables that hold.
+#[derive(Clone, Debug)]
+pub(crate) struct StageState {
+    pub(crate) config: ImageConfig,
+    pub(crate) scope: StageScope,
+    /// The layers in the store, the base first, and the sizes of their tar streams.
+    pub(crate) layers: Vec<(Id, u64)>,
+    /// The date, in seconds since 1970, by what it is made of.
+    pub(crate) date: i64,
+    /// How many of the layers and of the entries of the history are the base image's.
+    pub(crate) base_layers: usize,
+    pub(crate) base_history: usize,
+    /// The base image, for annotations; none for scratch.
+    pub(crate) base: Option<BaseImage>,
+    /// Whether this stage has a CMD of its own.
+    pub(crate) has_cmd: bool,
+    /// The labels of the base image, to tell them from those of the file.
+    pub(crate) inherited_labels: Vec<String>,
+}
+
+impl StageState {
+    /// A stage that begins with nothing.
+    pub(crate) fn scratch(platform: &PlatformWanted, dialect: Dialect) -> Self {
+        let mut config = ImageConfig::new(&platform.os, &platform.architecture);
+        config.variant = platform.variant.clone().filter(|variant| !variant.is_empty());
+        config::default_path(&mut config.config);
+        let scope = StageScope::new(&config::environment(&config.config), dialect);
+        Self {
+            config,
+            scope,
+            layers: Vec::new(),
+            date: 0,
+            base_layers: 0,
+            base_history: 0,
+            base: None,
+            has_cmd: false,
+            inherited_labels: Vec::new(),
+        }
+    }
+
+    /// A stage that begins with an image of the store.
+    pub(crate) fn of_image(store: &Store, base: &BaseImage, dialect: Dialect) -> Result<Self> {
+        let config = read_config(store, base)?;
+        let storage = |error| Error::storage(error, &base.name);
+        let image = store.image(&base.id).map_err(storage)?.ok_or_else(|| {
+            Error::new(ErrorKind::Missing, &base.name, "the image is no longer in the store")
+        })?;
+        let mut layers = Vec::new();
+        if let Some(top) = &image.top_layer {
+            for layer in store.layer_chain(top).map_err(storage)?.into_iter().rev() {
+                let size = match u64::try_from(layer.diff_size_bytes) {
+                    Ok(size) => size,
+                    // Peers may not have written it down.
+                    Err(_) => stream_size(store, &layer.id)?,
+                };
+                layers.push((layer.id.clone(), size));
+            }
+        }
+        if layers.len() != config.diff_ids.len() {
+            let (named, found) = (config.diff_ids.len(), layers.len());
+            return Err(Error::new(
+                ErrorKind::Storage,
+                &base.name,
+                format!("the config names {named} layers, and the store has {found}"),
+            )
+            .with_hint("remove the image and fetch it again"));
+        }
+        let mut config = config;
+        config::default_path(&mut config.config);
+        let scope = StageScope::new(&config::environment(&config.config), dialect);
+        let created = config.created.map_or(0, Timestamp::unix_seconds);
+        Ok(Self {
+            scope,
+            date: created.max(0),
+            base_layers: layers.len(),
+            base_history: config.history.len(),
+            layers,
+            base: Some(base.clone()),
+            has_cmd: false,
+            inherited_labels: config.config.labels.keys().cloned().collect(),
+            config,
+        })
+    }
+
+    /// A stage that begins with another one.
+    pub(crate) fn of_stage(base: &Self) -> Self {
+        Self { scope: StageScope::inherit(&base.scope), has_cmd: false, ..base.clone() }
+    }
+
+    /// The uppermost layer.
+    pub(crate) fn top(&self) -> Option<&Id> {
+        self.layers.last().map(|(id, _)| id)
+    }
+
+    /// What keys name the files by: the uppermost layer, whose ID says what all layers are.
+    pub(crate) fn files_key(&self) -> &str {
+        self.top().map_or("scratch", Id::as_str)
+    }
+
+    /// Puts a layer on top.
+    pub(crate) fn push_layer(&mut self, layer: &LayerFact) -> Id {
+        let id = Id::of_layer(self.top(), &layer.diff_id);
+        self.config.diff_ids.push(layer.diff_id.clone());
+        self.layers.push((id.clone(), layer.size_bytes));
+        id
+    }
+
+    /// Adds an entry to the history; its date is set when the image is made.
+    pub(crate) fn push_history(&mut self, created_by: String, comment: String, empty_layer: bool) {
+        let created = Timestamp::from_unix(self.date, 0);
+        let author = String::new();
+        let entry = HistoryEntry { created, created_by, author, comment, empty_layer };
+        self.config.history.push(entry);
+    }
+}
+
+/// The config of an image of the store.
+pub(crate) fn read_config(store: &Store, base: &BaseImage) -> Result<ImageConfig> {
+    let storage = |error| Error::storage(error, &base.name);
+    let image = store.image(&base.id).map_err(storage)?.ok_or_else(|| {
+        Error::new(ErrorKind::Missing, &base.name, "the image is no longer in the store")
+    })?;
+    let keys = image.big_data_names.iter();
+    let key = keys.filter(|key| key.parse::<Digest>().is_ok()).find(|key| {
+        let digest: Option<Digest> = key.parse().ok();
+        digest.is_some_and(|digest| digest.hex() == image.id.as_str())
+    });
+    let key = key.or_else(|| image.big_data_names.iter().find(|key| key.parse::<Digest>().is_ok()));
+    let Some(key) = key else {
+        return Err(Error::new(ErrorKind::Invalid, &base.name, "it has no config")
+            .with_hint("a base is an image, not a list or an artifact"));
+    };
+    let bytes = store.image_data(&image, key).map_err(storage)?;
+    ImageConfig::parse(bytes).map_err(|error| {
+        Error::new(ErrorKind::Storage, &base.name, "its config makes no sense").with_source(error)
+    })
+}
+
+/// The size of a layer's tar stream, by reading it.
+fn stream_size(store: &Store, id: &Id) -> Result<u64> {
+    let mut reader = store.read_layer(id).map_err(|error| Error::storage(error, id))?;
+    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|error| {
+        Error::new(ErrorKind::Storage, format!("layer {id}"), "it cannot be read")
+            .with_source(error)
+    })
+}

@@ -1,0 +1,12 @@
+//! RUN: a command in the image, and the layer that its changes make.
+
+mod agent;
+mod cache_mount;
+mod command;
+mod execute;
+mod materialize;
+mod mounts;
+mod names;
+mod output;
+mod step;
+mod stubs;

@@ -1,0 +1,253 @@
+//! Running a command upon the layers of a stage.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use cask_layer::{DiffOptions, FileTimes};
+use cask_rootfs::Root;
+use cask_runtime::{
+    Executor, ExitReport, ExitStatus, Identity, Input, Mount, MountSource, Output, Privileges,
+    RunSpec,
+};
+use cask_storage::WorkingLayer;
+use rustix::fs::{Mode, OFlags};
+
+use super::command::Command;
+use super::mounts::{Opened, Plans};
+use super::names;
+use super::output::pipe;
+use super::stubs::{self, Place};
+use crate::build::{BuildEvent, BuildNetwork, Made, OutputStream, StageRun};
+use crate::view::View;
+use crate::{Error, ErrorKind, Result};
+
+/// Devices that commands need, and their numbers, where nothing can be mounted.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+/// What runs, and with what.
+pub(super) struct Execution<'a> {
+    pub(super) command: &'a Command,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) network: BuildNetwork,
+    pub(super) privileges: Privileges,
+    /// Whether parts of `/proc` and `/sys` are hidden.
+    pub(super) masks_kernel: bool,
+    pub(super) plans: &'a Plans,
+}
+
+/// Runs a command, and makes a layer of what it changed.
+pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Result<Made> {
+    let engine = stage.engine;
+    let Some(executor) = engine.tools.executor.clone() else {
+        return Err(Error::new(ErrorKind::Runtime, "RUN", "there is nothing to run commands with"));
+    };
+    let store = &engine.tools.store;
+    let storage = |error| Error::storage(error, "the layer that the command writes to");
+    let mut layer = store.begin_working_layer(stage.state.top()).map_err(storage)?;
+    let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
+    let mut running = Running { stage, execution, opened, executor: &*executor };
+    running.add_files();
+    running.make_places(&mut layer)?;
+    let spec = running.spec(&mut layer)?;
+    let report = running.run(spec)?;
+    let Running { opened, .. } = running;
+    // Mounts that this command alone had end before its changes are read.
+    drop(opened);
+    let mut options = DiffOptions::default();
+    let dates = &engine.request.image.dates;
+    options.times = match dates.timestamp {
+        Some(time) => FileTimes::Set(time),
+        None => FileTimes::Clamp(stage.state.date),
+    };
+    let staged = layer.stage(&options).map_err(storage)?;
+    let cpu = report.usage.user + report.usage.system;
+    Ok(Made { staged: Some(staged), date: stage.state.date, cpu })
+}
+
+struct Running<'a, 'e> {
+    stage: &'a StageRun<'e>,
+    execution: &'a Execution<'a>,
+    opened: Opened,
+    executor: &'a dyn Executor,
+}
+
+impl Running<'_, '_> {
+    /// The files that every command sees: names of machines, and the script that it may be.
+    fn add_files(&mut self) {
+        let options = &self.stage.engine.request.run;
+        let mut files = Vec::new();
+        if !options.names.keep_hosts_file {
+            files.push((
+                "/etc/hosts".to_owned(),
+                names::hosts(&options.names, self.execution.network),
+                0o644,
+            ));
+        }
+        let resolv_conf = names::resolv_conf(&options.names);
+        if !resolv_conf.is_empty() {
+            files.push(("/etc/resolv.conf".to_owned(), resolv_conf, 0o644));
+        }
+        if let Some((path, script)) = &self.execution.command.script {
+            files.push((path.clone(), script.clone(), 0o755));
+        }
+        for (path, text, mode) in files {
+            if self.executor.capabilities().mounts {
+                let bytes = text.into_bytes().into();
+                let source = MountSource::Content { bytes, mode, uid: 0, gid: 0 };
+                let empty = Place::File { bytes: Vec::new(), mode };
+                self.opened.push(Mount::new(source, path), empty);
+            } else {
+                self.opened.places.push((path, Place::File { bytes: text.into_bytes(), mode }));
+            }
+        }
+    }
+
+    /// Makes places for what is mounted, beneath the layer that is written to.
+    fn make_places(&mut self, layer: &mut WorkingLayer) -> Result<()> {
+        let storage = |error| Error::storage(error, "the layer that the command writes to");
+        let store = &self.stage.engine.tools.store;
+        let view = View::of_store(store, self.stage.state.top())?;
+        let mut places = Vec::new();
+        let working_directory = &self.stage.state.config.config.working_dir;
+        if !working_directory.is_empty() {
+            places.push((working_directory.clone(), Place::Directory));
+        }
+        let mounts = self.executor.capabilities().mounts;
+        if mounts {
+            places
+                .extend(["/proc", "/sys", "/dev"].map(|path| (path.to_owned(), Place::Directory)));
+        } else {
+            places.extend(
+                DEVICES
+                    .map(|(path, major, minor)| (path.to_owned(), Place::Device { major, minor })),
+            );
+        }
+        // What is below a file system of the kernel is made in there.
+        let is_ours = |path: &str| {
+            !mounts || !["/proc/", "/sys/", "/dev/"].iter().any(|above| path.starts_with(above))
+        };
+        places.extend(self.opened.places.iter().filter(|(path, _)| is_ours(path)).cloned());
+        match layer.beneath().map_err(storage)? {
+            Some(beneath) => stubs::make(&view, &beneath, &places),
+            None => Ok(()),
+        }
+    }
+
+    fn spec(&self, layer: &mut WorkingLayer) -> Result<RunSpec> {
+        let (execution, options) = (self.execution, &self.stage.engine.request.run);
+        let storage = |error| Error::storage(error, "the layer that the command writes to");
+        let path = layer.mount().map_err(storage)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| Error::io(error, "cannot be opened", path))?;
+        let files = Root::open(path).map_err(crate::view::failed)?;
+        let config = &self.stage.state.config.config;
+        let identity = Identity::resolve(&files, &config.user)
+            .map_err(|error| Error::runtime(error, format!("USER {}", config.user)))?;
+        let mut spec = RunSpec::new(root, &execution.command.arguments);
+        spec.process.environment.clone_from(&execution.environment);
+        if !execution.environment.iter().any(|(name, _)| name == "HOME") {
+            let home = match (&identity.home, identity.uid) {
+                (Some(home), _) => home.clone(),
+                (None, 0) => PathBuf::from("/root"),
+                (None, _) => PathBuf::from("/"),
+            };
+            spec.process.environment.push(("HOME".into(), home.into()));
+        }
+        if !config.working_dir.is_empty() {
+            spec.process.directory = PathBuf::from(&config.working_dir);
+        }
+        spec.process.identity = identity;
+        spec.process.limits.clone_from(&options.limits);
+        spec.privileges = execution.privileges.clone();
+        spec.files.shared_memory_bytes = options.shared_memory_bytes;
+        if !execution.masks_kernel {
+            spec.files.masked.clear();
+            spec.files.read_only.clear();
+        }
+        let can = self.executor.capabilities();
+        spec.files.mounts.clone_from(&self.opened.mounts);
+        if can.mounts {
+            spec.hostname = Some(options.names.host_name.clone().into());
+        }
+        // What has no networks of its own refuses what needs one, and is not asked otherwise.
+        spec.network = execution.network.of_process();
+        Ok(spec)
+    }
+
+    fn run(&self, mut spec: RunSpec) -> Result<ExitReport> {
+        let engine = self.stage.engine;
+        let mut threads = Vec::new();
+        // The output of several stages comes at the same time: every line knows where it is from.
+        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+            let (writer, thread) = self.output(stream)?;
+            threads.push(thread);
+            let writer = Output::Descriptor(Arc::new(writer));
+            match stream {
+                OutputStream::Stdout => spec.io.output = writer,
+                OutputStream::Stderr => spec.io.error = writer,
+            }
+        }
+        let again = engine.request.run.debug_shell.as_ref().map(|_| spec.clone());
+        let ran = self.executor.run(&spec, &engine.cancel);
+        drop(spec);
+        let report = self.judge(ran);
+        if let (Err(_), Some(spec), Some(shell)) = (&report, again, &engine.request.run.debug_shell)
+        {
+            self.debug(spec, shell);
+        }
+        // Everything of the command has ended, and so does what it wrote.
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        report
+    }
+
+    fn output(&self, stream: OutputStream) -> Result<(OwnedFd, JoinHandle<()>)> {
+        let step = Arc::clone(&self.stage.step);
+        let tell = self.stage.engine.teller();
+        pipe(stream, move |stream, bytes| {
+            tell(BuildEvent::Output { step: Arc::clone(&step), stream, bytes });
+        })
+    }
+
+    fn judge(&self, ran: cask_runtime::Result<ExitReport>) -> Result<ExitReport> {
+        let shown = format!("process \"{}\"", self.execution.command.shown());
+        let report = ran.map_err(|error| Error::runtime(error, &shown))?;
+        for note in &report.notes {
+            self.stage.engine.warn(Some(&self.stage.step), note.to_string());
+        }
+        match report.status {
+            status if status.success() => Ok(report),
+            ExitStatus::Code(code) => {
+                let detail = format!("did not complete successfully: exit code: {code}");
+                Err(Error::new(ErrorKind::Command(code), shown, detail))
+            }
+            ExitStatus::Signal(signal) => {
+                let detail =
+                    format!("did not complete successfully: it was ended by signal {signal}");
+                Err(Error::new(ErrorKind::Command(report.status.shell_status()), shown, detail))
+            }
+        }
+    }
+
+    /// Runs a shell where a command failed, as that left it. How the shell ends says nothing.
+    fn debug(&self, mut spec: RunSpec, shell: &[String]) {
+        spec.process.arguments = shell.iter().map(OsString::from).collect();
+        spec.io.input = Input::Inherit;
+        spec.io.output = Output::Inherit;
+        spec.io.error = Output::Inherit;
+        if let Err(error) = self.executor.run(&spec, &self.stage.engine.cancel) {
+            let error = Error::runtime(error, "the shell in the failed step");
+            self.stage.engine.warn(Some(&self.stage.step), error.to_string());
+        }
+    }
+}
