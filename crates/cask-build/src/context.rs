@@ -18,14 +18,14 @@ use tempfile::TempDir;
 use crate::view::{Status, View};
 use crate::{Error, ErrorKind, Result};
 pub use fetch::{ContextTools, Fetch, Fetched};
-pub(crate) use fetch::{Downloaded, MAX_DOWNLOAD_BYTES, download, file_name};
-pub(crate) use git::CheckedOut;
+pub(crate) use fetch::{download, file_name};
 pub use git::Git;
 pub(crate) use ignore::Ignore;
 pub use ignore::{IgnoreChoice, Ignored};
 pub use location::{ContextLocation, GitLocation, redacted};
 pub use stream::StreamContext;
-pub(crate) use stream::{begins_tar, scratch_directory};
+pub(crate) use stream::begins_tar;
+use stream::scratch_directory;
 
 /// A tree that COPY and ADD take files from, and the rules for that.
 ///
@@ -42,7 +42,7 @@ pub struct Context {
     ignore: Option<Ignore>,
     /// The commit, of a repository.
     commit: Option<String>,
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
 }
 
 /// What the files were, which decides what of them is kept.
@@ -86,7 +86,7 @@ impl Context {
             origin: Origin::Local,
             ignore: None,
             commit: None,
-            _temporary: None,
+            temporary: None,
         }
     }
 
@@ -98,7 +98,7 @@ impl Context {
             origin: Origin::Image,
             ignore: None,
             commit: None,
-            _temporary: None,
+            temporary: None,
         }
     }
 
@@ -145,7 +145,7 @@ impl Context {
     pub(crate) fn local(name: String, root: Root, temporary: Option<TempDir>) -> Self {
         let view = View::of_root(root).named(name.clone());
         let (origin, ignore, commit) = (Origin::Local, None, None);
-        Self { name, view, origin, ignore, commit, _temporary: temporary }
+        Self { name, view, origin, ignore, commit, temporary }
     }
 
     /// Chooses the ignore file: see [`IgnoreChoice`].
@@ -180,6 +180,11 @@ impl Context {
     /// Whether an ignore file hides a path, and which line of it.
     pub fn ignored(&self, path: &str) -> Option<Ignored> {
         self.ignore.as_ref()?.decide(path)
+    }
+
+    /// The directory that must stay for as long as the view is read.
+    pub(crate) fn into_temporary(self) -> Option<TempDir> {
+        self.temporary
     }
 
     pub(crate) fn ignore(&self) -> Option<&Ignore> {

@@ -157,7 +157,7 @@ impl StatCache {
 }
 
 /// Whether a change right after the reading might have left the times as they are.
-fn is_racy(status: &Status, began: SystemTime) -> bool {
+pub(crate) fn is_racy(status: &Status, began: SystemTime) -> bool {
     let is_coarse = status.modified.nanoseconds == 0 && status.changed.nanoseconds == 0;
     let step = if is_coarse { COARSE_STEP } else { STEP };
     let Some(limit) = began.checked_sub(step) else { return true };

@@ -91,7 +91,7 @@ impl View {
             None if account.name.is_empty() => {}
             None => {
                 let groups = self.groups()?.into_iter();
-                let of = groups.filter(|group| group.members.iter().any(|m| *m == account.name));
+                let of = groups.filter(|group| group.members.contains(&account.name));
                 account.groups = of.map(|group| group.gid).collect();
                 account.groups.sort_unstable();
                 account.groups.dedup();
@@ -156,8 +156,8 @@ struct Group {
 
 /// Whether what `--chown` says is numbers alone, so that no file of the image is asked.
 pub(crate) fn is_numeric(text: &str) -> bool {
-    let parts = text.splitn(2, ':').filter(|part| !part.is_empty());
-    parts.into_iter().all(|part| number(part).is_some())
+    let mut parts = text.splitn(2, ':').filter(|part| !part.is_empty());
+    parts.all(|part| number(part).is_some())
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>)> {

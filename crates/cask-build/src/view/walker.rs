@@ -141,11 +141,6 @@ impl Walker {
         Ok(Some(names))
     }
 
-    /// Forgets everything remembered, which closes it.
-    pub(crate) fn forget(&mut self) {
-        self.recent.clear();
-    }
-
     fn with_child<T>(
         &mut self,
         path: &[u8],

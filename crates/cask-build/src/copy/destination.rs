@@ -1,0 +1,107 @@
+//! Where copies go.
+
+use super::CopyRequest;
+use super::plan::Plan;
+use super::prepared::Source;
+use super::remote;
+use crate::view::{Resolution, join, shown};
+use crate::{Error, ErrorKind, Result};
+
+/// Where copies go, without links in it.
+pub(super) enum Target {
+    /// Into this directory.
+    Directory(Vec<u8>),
+    /// To this path: one file.
+    File(Vec<u8>),
+}
+
+impl Target {
+    pub(super) fn path(&self) -> &[u8] {
+        match self {
+            Self::Directory(path) | Self::File(path) => path,
+        }
+    }
+
+    /// The path of a file with a name.
+    pub(super) fn of(&self, name: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Directory(path) => join(path, name),
+            Self::File(path) => path.clone(),
+        }
+    }
+}
+
+/// Follows the destination through links, which stay in the image, and makes its directories.
+pub(super) fn target(plan: &mut Plan, request: &CopyRequest, sources: &[Source]) -> Result<Target> {
+    let text = request.destination.as_str();
+    if text.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, request.verb(), "the destination is empty")
+            .with_hint("a variable in it may have no value"));
+    }
+    let says_directory = text.ends_with('/')
+        || text == "."
+        || text == ".."
+        || text.ends_with("/.")
+        || text.ends_with("/..");
+    let absolute = match text.starts_with('/') {
+        true => text.to_owned(),
+        false => format!("{}/{text}", request.working_directory),
+    };
+    let path = super::select::clean(&absolute).into_bytes();
+    let wants_directory =
+        says_directory || request.parents || sources.len() != 1 || sources.iter().any(is_directory);
+    let found = match plan.resolve(&path)? {
+        Resolution::Blocked(at) => return Err(super::plan::cannot_copy_to(&at)),
+        Resolution::Missing(found) if wants_directory => {
+            let target = plan.directory(&found).map(Target::Directory)?;
+            return named(sources, target, request);
+        }
+        Resolution::Missing(found) => return named(sources, Target::File(found), request),
+        Resolution::Found(found) => found,
+    };
+    let is_directory =
+        plan.lookup(&found)?.is_some_and(|node| node.kind == cask_rootfs::Kind::Directory);
+    match (is_directory, wants_directory) {
+        (true, _) => {
+            let target = plan.directory(&found).map(Target::Directory)?;
+            named(sources, target, request)
+        }
+        (false, true) => {
+            let subject = format!("destination {}", shown(&path));
+            let detail = "already exists but is not a directory: cannot copy to non-directory";
+            Err(Error::new(ErrorKind::Invalid, subject, detail))
+        }
+        (false, false) => named(sources, Target::File(found), request),
+    }
+}
+
+/// Refuses a file without a name where it needs one.
+fn named(sources: &[Source], target: Target, request: &CopyRequest) -> Result<Target> {
+    if let Target::Directory(_) = target {
+        for source in sources {
+            if let Source::Remote(remote) = source {
+                let remote = remote::locked(remote);
+                if remote.name.is_none() && !remote.unpack {
+                    let detail = format!(
+                        "cannot determine filename from URL, and the destination {:?} is a \
+                         directory",
+                        request.destination
+                    );
+                    return Err(Error::new(ErrorKind::Invalid, remote.shown_url(), detail)
+                        .with_hint("end the destination with the name that the file shall have"));
+                }
+            }
+        }
+    }
+    Ok(target)
+}
+
+/// Whether a source goes into a directory whatever the destination looks like.
+fn is_directory(source: &Source) -> bool {
+    match source {
+        Source::Selection(found) => found.is_directory,
+        Source::Archive(_) | Source::Repository { .. } => true,
+        Source::Remote(remote) => remote::locked(remote).unpack,
+        Source::File { .. } => false,
+    }
+}

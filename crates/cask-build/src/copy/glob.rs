@@ -1,0 +1,209 @@
+//! Patterns of sources: Go's `filepath.Match` and `filepath.Glob`.
+
+use std::os::unix::ffi::OsStrExt;
+
+use crate::view::{Resolution, Walker, join};
+use crate::{Error, ErrorKind, Result};
+
+/// The most paths that one pattern may match.
+const MAX_MATCHES: usize = 1_000_000;
+
+/// A pattern of one name.
+#[derive(Debug, PartialEq, Eq)]
+struct Pattern(Vec<Part>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Literal(char),
+    Any,
+    Class { ranges: Vec<(char, char)>, is_negated: bool },
+    Star,
+}
+
+/// Whether a text is a pattern, and not just a name.
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[', '\\'])
+}
+
+/// The paths that a cleaned pattern matches, sorted. They are not resolved.
+pub(super) fn expand(walker: &mut Walker, pattern: &str) -> Result<Vec<Vec<u8>>> {
+    let mut found: Vec<Vec<u8>> = vec![Vec::new()];
+    for component in pattern.split('/').filter(|component| !component.is_empty()) {
+        let mut next = Vec::new();
+        let compiled = match is_pattern(component) {
+            true => Some(Pattern::parse(component).ok_or_else(|| {
+                Error::new(ErrorKind::Invalid, format!("{pattern:?}"), "syntax error in pattern")
+            })?),
+            false => None,
+        };
+        for path in found {
+            let Some(compiled) = &compiled else {
+                let path = join(&path, component.as_bytes());
+                if lead(walker, &path, false)?.is_some() {
+                    next.push(path);
+                }
+                continue;
+            };
+            let Some(directory) = lead(walker, &path, true)? else { continue };
+            for name in walker.names(&directory)?.unwrap_or_default() {
+                if compiled.matches(&String::from_utf8_lossy(name.as_bytes())) {
+                    next.push(join(&path, name.as_bytes()));
+                }
+            }
+            if next.len() > MAX_MATCHES {
+                let detail = format!("matches more than {MAX_MATCHES} files");
+                return Err(Error::new(ErrorKind::Limit, format!("{pattern:?}"), detail));
+            }
+        }
+        found = next;
+    }
+    Ok(found)
+}
+
+/// Where a path leads; nowhere also for links in a circle, which a pattern does not match.
+fn lead(walker: &mut Walker, path: &[u8], follow_last: bool) -> Result<Option<Vec<u8>>> {
+    match walker.resolve(path, follow_last) {
+        Ok(Resolution::Found(found)) => Ok(Some(found)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Invalid => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern; `None` where a bracket or an escape is open.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            parts.push(match c {
+                '*' => Part::Star,
+                '?' => Part::Any,
+                '\\' => Part::Literal(chars.next()?),
+                '[' => class(&mut chars)?,
+                c => Part::Literal(c),
+            });
+        }
+        Some(Self(parts))
+    }
+
+    /// In time of the product of both lengths.
+    fn matches(&self, name: &str) -> bool {
+        let name: Vec<char> = name.chars().collect();
+        let (mut part, mut at) = (0, 0);
+        // The last star, and where what it matches ends.
+        let mut star: Option<(usize, usize)> = None;
+        while at < name.len() {
+            match self.0.get(part) {
+                Some(Part::Star) => {
+                    star = Some((part, at));
+                    part += 1;
+                }
+                Some(one) if one.matches(name[at]) => {
+                    part += 1;
+                    at += 1;
+                }
+                _ => {
+                    let Some((last, end)) = star else { return false };
+                    star = Some((last, end + 1));
+                    (part, at) = (last + 1, end + 1);
+                }
+            }
+        }
+        self.0[part..].iter().all(|part| *part == Part::Star)
+    }
+}
+
+impl Part {
+    fn matches(&self, c: char) -> bool {
+        match self {
+            Self::Literal(literal) => *literal == c,
+            Self::Any => true,
+            Self::Class { ranges, is_negated } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *is_negated
+            }
+            Self::Star => false,
+        }
+    }
+}
+
+/// The rest of `[…]`: at least one range; `-` and `]` are escaped.
+fn class(chars: &mut std::str::Chars<'_>) -> Option<Part> {
+    let mut peek = chars.clone();
+    let is_negated = peek.next() == Some('^');
+    if is_negated {
+        *chars = peek;
+    }
+    let mut ranges = Vec::new();
+    loop {
+        let first = chars.next()?;
+        if first == ']' && !ranges.is_empty() {
+            return Some(Part::Class { ranges, is_negated });
+        }
+        let low = member(first, chars)?;
+        let mut high = low;
+        let mut peek = chars.clone();
+        if peek.next() == Some('-') {
+            *chars = peek;
+            let last = chars.next()?;
+            high = member(last, chars)?;
+        }
+        ranges.push((low, high));
+    }
+}
+
+fn member(first: char, chars: &mut std::str::Chars<'_>) -> Option<char> {
+    match first {
+        '-' | ']' => None,
+        '\\' => chars.next(),
+        c => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of Go's `path/filepath/match_test.go`.
+    #[test]
+    fn names_match_as_in_go() {
+        fn check(pattern: &str, name: &str, expected: Option<bool>) {
+            let found = Pattern::parse(pattern).map(|pattern| pattern.matches(name));
+            assert_eq!(found, expected, "{pattern} {name}");
+        }
+        check("abc", "abc", Some(true));
+        check("*", "abc", Some(true));
+        check("*c", "abc", Some(true));
+        check("a*", "a", Some(true));
+        check("a*", "abc", Some(true));
+        check("a*b*c*d*e*", "axbxcxdxe", Some(true));
+        check("a*b*c*d*e*", "axbxcxdxexxx", Some(true));
+        check("a*b?c*x", "abxbbxdbxebxczzx", Some(true));
+        check("a*b?c*x", "abxbbxdbxebxczzy", Some(false));
+        check("ab[c]", "abc", Some(true));
+        check("ab[b-d]", "abc", Some(true));
+        check("ab[e-g]", "abc", Some(false));
+        check("ab[^c]", "abc", Some(false));
+        check("ab[^e-g]", "abc", Some(true));
+        check("a\\*b", "a*b", Some(true));
+        check("a\\*b", "ab", Some(false));
+        check("a?b", "a☺b", Some(true));
+        check("a[^a]b", "a☺b", Some(true));
+        check("[\\]a]", "]", Some(true));
+        check("[\\-]", "-", Some(true));
+        check("[x\\-]", "z", Some(false));
+        check("[[]", "[", Some(true));
+        check("[]a]", "]", None);
+        check("[-]", "-", None);
+        check("[x-]", "x", None);
+        check("[-x]", "x", None);
+        check("\\", "a", None);
+        check("[a-b-c]", "a", None);
+        check("[", "a", None);
+        check("[^", "a", None);
+        check("a[", "ab", None);
+        check("*x", "xxx", Some(true));
+        check(".*", "x", Some(false));
+        check("*", ".x", Some(true));
+    }
+}

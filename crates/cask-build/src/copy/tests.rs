@@ -1,0 +1,9 @@
+//! COPY and ADD, row by row. What buildah 1.28.2 makes of the same is said where it differs.
+
+mod adding;
+mod copying;
+mod destinations;
+mod hostile;
+mod keys;
+mod repositories;
+mod support;
