@@ -1,0 +1,621 @@
+//! Commands in working containers.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+
+use cask_rootfs::Root;
+use cask_runtime::{
+    Cancel, Capability, CapabilitySet, DEFAULT_PATH, Device, Executor, ExitReport, Identity, Io,
+    Limit, Mount, Network, RunSpec, Seccomp,
+};
+use serde_json::{Value, json};
+
+use super::WorkingContainer;
+use super::state::{Kind, State, texts};
+use crate::{Error, ErrorKind, Result};
+
+/// What is remembered for the commands that run in a working container. The texts are as buildah
+/// has them in its state.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkingRunOptions {
+    /// What sets the commands apart.
+    pub isolation: WorkingIsolation,
+    /// The network that commands have, if nothing else is said.
+    pub network: WorkingNetwork,
+    /// What commands may do.
+    pub capabilities: Vec<Capability>,
+    /// Names and their addresses, for `/etc/hosts`: `NAME:ADDRESS`.
+    pub hosts: Vec<String>,
+    /// Servers of names instead of the machine's; `none` leaves the image's own file.
+    pub name_servers: Vec<String>,
+    /// Domains that names are looked for in, instead of the machine's.
+    pub name_search: Vec<String>,
+    /// Options for looking for names, instead of the machine's.
+    pub name_options: Vec<String>,
+    /// Whether commands get the machine's proxies.
+    pub proxies: bool,
+    /// What `/dev/shm` may hold: a number with `b`, `k`, `m` or `g`.
+    pub shared_memory: String,
+    /// Limits: `NAME=SOFT[:HARD]`.
+    pub limits: Vec<String>,
+    /// Directories of the machine that commands see: `SOURCE:TARGET[:OPTIONS]`.
+    pub volumes: Vec<String>,
+}
+
+impl Default for WorkingRunOptions {
+    fn default() -> Self {
+        Self {
+            isolation: WorkingIsolation::default(),
+            network: WorkingNetwork::default(),
+            capabilities: CapabilitySet::default().iter().collect(),
+            hosts: Vec::new(),
+            name_servers: Vec::new(),
+            name_search: Vec::new(),
+            name_options: Vec::new(),
+            proxies: true,
+            shared_memory: "65536k".to_owned(),
+            limits: Vec::new(),
+            volumes: Vec::new(),
+        }
+    }
+}
+
+/// What sets commands apart from the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkingIsolation {
+    /// Namespaces.
+    #[default]
+    Default,
+    /// An OCI runtime.
+    Oci,
+    /// Another root and nothing else.
+    Chroot,
+    /// An OCI runtime of a user's.
+    Rootless,
+}
+
+impl WorkingIsolation {
+    const fn number(self) -> i64 {
+        match self {
+            // Others have no such thing, and mean this where nothing is said.
+            Self::Default | Self::Oci => 1,
+            Self::Chroot => 2,
+            Self::Rootless => 3,
+        }
+    }
+}
+
+/// The network of commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkingNetwork {
+    /// The machine's, as long as there is no other.
+    #[default]
+    Default,
+    /// None but a loopback interface.
+    None,
+    /// The machine's.
+    Host,
+}
+
+impl WorkingRunOptions {
+    /// Checks the texts: what makes no sense would keep every command from running.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] by text; as [`volume`].
+    pub fn check(&self) -> Result<()> {
+        limits(&self.limits)?;
+        shared_memory(&self.shared_memory)?;
+        volumes(&self.volumes)?;
+        self.hosts.iter().try_for_each(|entry| host(entry).map(drop))
+    }
+
+    /// Writes down what is to be remembered.
+    pub(super) fn remember(&self, state: &mut State) {
+        state.set("Isolation", json!(self.isolation.number()));
+        let is_host = self.network == WorkingNetwork::Host;
+        let namespaces = [
+            ("cgroup", true),
+            ("ipc", false),
+            ("mount", false),
+            ("network", is_host),
+            ("pid", false),
+            ("user", true),
+            ("uts", false),
+        ];
+        let namespaces =
+            namespaces.map(|(name, host)| json!({"Name": name, "Host": host, "Path": ""}));
+        state.set("NamespaceOptions", json!(namespaces));
+        let network = i64::from(self.network == WorkingNetwork::None);
+        state.set("ConfigureNetwork", json!(network));
+        state.set("CNIPluginPath", json!(""));
+        state.set("CNIConfigDir", json!(""));
+        state.set(
+            "IDMappingOptions",
+            json!({
+                "HostUIDMapping": true, "HostGIDMapping": true, "UIDMap": [], "GIDMap": [],
+                "AutoUserNs": false,
+                "AutoUserNsOpts": {
+                    "Size": 0, "InitialSize": 0, "PasswdFile": "", "GroupFile": "",
+                    "AdditionalUIDMappings": null, "AdditionalGIDMappings": null,
+                },
+            }),
+        );
+        let mut names: Vec<&str> = self.capabilities.iter().map(|one| one.name()).collect();
+        names.sort_unstable();
+        state.set("Capabilities", json!(names));
+        state.set("PrependedEmptyLayers", Value::Null);
+        state.set("AppendedEmptyLayers", Value::Null);
+        state.set("CommonBuildOpts", self.common());
+        state.set("TempVolumes", json!({}));
+        state.set("ContentDigester", json!({}));
+        state.set("Devices", json!([]));
+    }
+
+    /// Source: buildah, `define/types.go`, `CommonBuildOptions`.
+    fn common(&self) -> Value {
+        json!({
+            "AddHost": self.hosts, "OmitHistory": false, "CgroupParent": "", "CPUPeriod": 0,
+            "CPUQuota": 0, "CPUShares": 0, "CPUSetCPUs": "", "CPUSetMems": "",
+            "HTTPProxy": self.proxies, "IdentityLabel": 2, "Memory": 0,
+            "DNSSearch": self.name_search, "DNSServers": self.name_servers,
+            "DNSOptions": self.name_options, "LabelOpts": null, "MemorySwap": 0,
+            "NoHosts": false, "OmitTimestamp": false, "SeccompProfilePath": "",
+            "ApparmorProfile": "", "ShmSize": self.shared_memory, "Ulimit": self.limits,
+            "Volumes": self.volumes, "Secrets": [], "SSHSources": [], "OCIHooksDir": [],
+        })
+    }
+}
+
+/// A command that is to run in a working container, and what is said for it alone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkingRun {
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+    /// Its user, instead of the image's.
+    pub user: Option<String>,
+    /// Where it begins, instead of where the image says.
+    pub directory: Option<String>,
+    /// Variables beside those of the image.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Proxies of the machine: the variables that are passed on where the container has them.
+    pub proxies: Vec<(OsString, OsString)>,
+    /// The name that it sees the machine have, instead of the image's or one after the container.
+    pub host_name: Option<String>,
+    /// Its network, instead of the container's.
+    pub network: Option<WorkingNetwork>,
+    /// Mounts beside those of the container.
+    pub mounts: Vec<Mount>,
+    /// Devices.
+    pub devices: Vec<Device>,
+    /// Capabilities beside those of the container.
+    pub add: Vec<Capability>,
+    /// Capabilities that it does not get.
+    pub remove: Vec<Capability>,
+    /// Whether the image's own `/etc/hosts` stays.
+    pub keep_hosts_file: bool,
+    /// The text of the machine's `/etc/resolv.conf`.
+    pub resolv_conf: String,
+    /// Standard input, output and error.
+    pub io: Option<Io>,
+    /// Which calls of the kernel it may make.
+    pub seccomp: Seccomp,
+}
+
+impl WorkingRun {
+    /// A command, and everything as the container has it.
+    pub fn new(command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self {
+            command: command.into_iter().map(Into::into).collect(),
+            user: None,
+            directory: None,
+            environment: Vec::new(),
+            proxies: Vec::new(),
+            host_name: None,
+            network: None,
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            add: Vec::new(),
+            remove: Vec::new(),
+            keep_hosts_file: false,
+            resolv_conf: String::new(),
+            io: None,
+            seccomp: Seccomp::default(),
+        }
+    }
+}
+
+impl WorkingContainer {
+    /// What sets commands apart, as it was remembered.
+    pub fn isolation(&self) -> WorkingIsolation {
+        match self.state.value("Isolation").and_then(Value::as_i64) {
+            Some(2) => WorkingIsolation::Chroot,
+            // Others mean a runtime where nothing was said; what was meant cannot be told apart.
+            _ => WorkingIsolation::Default,
+        }
+    }
+
+    /// Runs a command in the container to its end. What it changes is kept; what it is given, the
+    /// files about names included, is not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Command`] where the command cannot begin; [`ErrorKind::Invalid`] for a user who
+    /// does not exist, and for remembered texts that make no sense; [`ErrorKind::Runtime`],
+    /// [`ErrorKind::Cancelled`], [`ErrorKind::Storage`] and [`ErrorKind::Io`].
+    pub fn run(
+        &self,
+        run: &WorkingRun,
+        executor: &dyn Executor,
+        cancel: &Cancel,
+    ) -> Result<ExitReport> {
+        let files = self.files()?;
+        let spec = self.run_spec(run, &files.root()?, executor)?;
+        let shown = run.command.first().map(|word| word.display().to_string()).unwrap_or_default();
+        executor.run(&spec, cancel).map_err(|error| Error::runtime(error, shown))
+    }
+
+    fn run_spec(&self, run: &WorkingRun, root: &Root, executor: &dyn Executor) -> Result<RunSpec> {
+        let state = &self.state;
+        let failed = |error: cask_rootfs::Error| {
+            Error::new(ErrorKind::Io, format!("container {}", self.name()), "cannot be opened")
+                .with_source(error)
+        };
+        let opened = root.directory("").map_err(failed)?;
+        let descriptor = std::os::fd::AsFd::as_fd(&opened)
+            .try_clone_to_owned()
+            .map_err(|error| Error::io(error, "cannot be opened", root.name()))?;
+        let mut spec = RunSpec::new(OwnedFd::from(descriptor), &run.command);
+        let user = run.user.as_deref().unwrap_or_else(|| state.execution_text(Kind::Oci, "User"));
+        let identity = Identity::resolve(root, user)
+            .map_err(|error| Error::new(ErrorKind::Invalid, user, "").with_source(error))?;
+        let directory = match run.directory.as_deref() {
+            Some(directory) => directory,
+            None => state.execution_text(Kind::Oci, "WorkingDir"),
+        };
+        let directory = cleaned(directory);
+        let owner = Some((identity.uid, identity.gid));
+        root.create_dir_all(OsStr::new(&directory), 0o755, owner).map_err(failed)?;
+        spec.process.directory = directory.into();
+        let host_name = self.host_name(run);
+        spec.process.environment = self.environment(run, &identity, &host_name);
+        spec.process.identity = identity;
+        spec.process.limits = limits(&texts(state.common("Ulimit")))?;
+        spec.privileges.capabilities = self.capabilities(run)?;
+        spec.privileges.seccomp = run.seccomp;
+        let network = run.network.unwrap_or_else(|| self.network());
+        spec.network = match network {
+            WorkingNetwork::None => Network::None,
+            WorkingNetwork::Default | WorkingNetwork::Host => Network::Host,
+        };
+        if let Some(io) = &run.io {
+            spec.io = io.clone();
+        }
+        spec.files.devices.clone_from(&run.devices);
+        if let Some(size) = state.common("ShmSize").and_then(Value::as_str) {
+            spec.files.shared_memory_bytes = shared_memory(size)?;
+        }
+        if executor.capabilities().mounts {
+            spec.hostname = Some(host_name.clone().into());
+            spec.files.mounts = self.own_mounts(run, network, &host_name)?;
+            spec.files.mounts.extend(volumes(&texts(state.common("Volumes")))?);
+        }
+        spec.files.mounts.extend(run.mounts.iter().cloned());
+        Ok(spec)
+    }
+
+    fn network(&self) -> WorkingNetwork {
+        match self.state.value("ConfigureNetwork").and_then(Value::as_i64) {
+            Some(1) => WorkingNetwork::None,
+            _ => WorkingNetwork::Default,
+        }
+    }
+
+    fn host_name(&self, run: &WorkingRun) -> String {
+        let own = self.state.execution_text(Kind::Docker, "Hostname");
+        match &run.host_name {
+            Some(name) => name.clone(),
+            None if !own.is_empty() => own.to_owned(),
+            None => self.id().short().to_owned(),
+        }
+    }
+
+    /// Source: buildah, `run_common.go`, `configureEnvironment`.
+    fn environment(
+        &self,
+        run: &WorkingRun,
+        identity: &Identity,
+        host_name: &str,
+    ) -> Vec<(OsString, OsString)> {
+        let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+        let mut all = vec![pair("PATH", DEFAULT_PATH)];
+        if self.state.common("HTTPProxy").and_then(Value::as_bool) == Some(true) {
+            all.extend(run.proxies.iter().cloned());
+        }
+        for entry in self.state.execution_list(Kind::Oci, "Env") {
+            all.extend(entry.split_once('=').map(|(name, value)| pair(name, value)));
+        }
+        all.extend(run.environment.iter().cloned());
+        let mut merged: Vec<(OsString, OsString)> = Vec::with_capacity(all.len() + 2);
+        for (name, value) in all {
+            match merged.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, old)) => *old = value,
+                None => merged.push((name, value)),
+            }
+        }
+        if merged.iter().all(|(name, _)| name != "HOSTNAME") {
+            merged.push(pair("HOSTNAME", host_name));
+        }
+        if merged.iter().all(|(name, _)| name != "HOME") {
+            let home = identity.home.as_ref().map_or_else(|| OsString::from("/"), Into::into);
+            merged.push((OsString::from("HOME"), home));
+        }
+        merged
+    }
+
+    fn capabilities(&self, run: &WorkingRun) -> Result<CapabilitySet> {
+        let mut set = CapabilitySet::NONE;
+        for name in texts(self.state.value("Capabilities")) {
+            let one = name.parse::<Capability>().map_err(|error| Error::runtime(error, &name))?;
+            set = set.with(one);
+        }
+        let added = run.add.iter().fold(set, |set, one| set.with(*one));
+        Ok(run.remove.iter().fold(added, |set, one| set.without(*one)))
+    }
+
+    /// What every command sees of names and of itself.
+    fn own_mounts(
+        &self,
+        run: &WorkingRun,
+        network: WorkingNetwork,
+        host_name: &str,
+    ) -> Result<Vec<Mount>> {
+        let mut mounts = Vec::new();
+        let volumes = self.state.execution_keys(Kind::Oci, "Volumes");
+        let mut put = |path: &str, text: String| {
+            if volumes.iter().all(|volume| volume != path) {
+                mounts.push(Mount::content(text.into_bytes(), path));
+            }
+        };
+        let has_network = network != WorkingNetwork::None;
+        let servers = texts(self.state.common("DNSServers"));
+        let keep_hosts = self.state.common("NoHosts").and_then(Value::as_bool) == Some(true);
+        if !run.keep_hosts_file && !keep_hosts && has_network {
+            put("/etc/hosts", self.hosts(host_name)?);
+        }
+        put("/etc/hostname", format!("{host_name}\n"));
+        let keep_servers = matches!(servers.as_slice(), [one] if one.eq_ignore_ascii_case("none"));
+        if has_network && !keep_servers {
+            put("/etc/resolv.conf", self.resolv_conf(&run.resolv_conf, &servers));
+        }
+        put("/run/.containerenv", self.about());
+        Ok(mounts)
+    }
+
+    fn hosts(&self, host_name: &str) -> Result<String> {
+        let mut text =
+            String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        let _ = writeln!(text, "127.0.1.1\t{host_name} {}", self.name());
+        text.push_str("127.0.0.1\thost.containers.internal host.docker.internal\n");
+        for entry in texts(self.state.common("AddHost")) {
+            let (name, address) = host(&entry)?;
+            let _ = writeln!(text, "{address}\t{name}");
+        }
+        Ok(text)
+    }
+
+    fn resolv_conf(&self, machine: &str, servers: &[String]) -> String {
+        let search = texts(self.state.common("DNSSearch"));
+        let options = texts(self.state.common("DNSOptions"));
+        let mut text = String::new();
+        for line in machine.lines() {
+            let is_replaced = match line.split_whitespace().next() {
+                Some("nameserver") => !servers.is_empty(),
+                Some("search" | "domain") => !search.is_empty(),
+                Some("options") => !options.is_empty(),
+                _ => false,
+            };
+            if !is_replaced {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+        // A lone dot means that there are none.
+        if !search.is_empty() && search != ["."] {
+            let _ = writeln!(text, "search {}", search.join(" "));
+        }
+        for server in servers {
+            let _ = writeln!(text, "nameserver {server}");
+        }
+        if !options.is_empty() {
+            let _ = writeln!(text, "options {}", options.join(" "));
+        }
+        text
+    }
+
+    /// The text of `/run/.containerenv`.
+    ///
+    /// Source: buildah, `run_linux.go`, `Run`.
+    fn about(&self) -> String {
+        let about: BTreeMap<&str, &str> = [
+            ("name", self.name()),
+            ("id", self.id().as_str()),
+            ("image", self.image_name()),
+            ("imageid", self.image_id()),
+        ]
+        .into();
+        let mut text = String::from("\nengine=\"cask\"\n");
+        for (key, value) in about {
+            let _ = writeln!(text, "{key}={value:?}");
+        }
+        text
+    }
+}
+
+/// A name and its address.
+fn host(entry: &str) -> Result<(&str, std::net::IpAddr)> {
+    let wrong = || Error::new(ErrorKind::Invalid, format!("host {entry:?}"), "is not NAME:ADDRESS");
+    let (name, address) = entry.split_once([':', '=']).ok_or_else(wrong)?;
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = bare.unwrap_or(address).parse().map_err(|_| wrong())?;
+    Ok((name, address))
+}
+
+/// A path from the root, without `.` and `..`.
+fn cleaned(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Reads limits: `nofile=1024:2048`.
+fn limits(given: &[String]) -> Result<Vec<Limit>> {
+    let wrong = |text: &str| {
+        Error::new(ErrorKind::Invalid, format!("limit {text:?}"), "is not NAME=SOFT[:HARD]")
+    };
+    let number = |text: &str, whole: &str| match text {
+        "-1" | "unlimited" => Ok(Limit::INFINITY),
+        text => text.parse::<u64>().map_err(|_| wrong(whole)),
+    };
+    given
+        .iter()
+        .map(|text| {
+            let (name, values) = text.split_once('=').ok_or_else(|| wrong(text))?;
+            let resource = name.parse().map_err(|error| Error::runtime(error, text))?;
+            let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+            Ok(Limit { resource, soft: number(soft, text)?, hard: number(hard, text)? })
+        })
+        .collect()
+}
+
+/// Reads the size of `/dev/shm`.
+fn shared_memory(text: &str) -> Result<u64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let wrong = || {
+        Error::new(
+            ErrorKind::Invalid,
+            format!("size {text:?}"),
+            "is not a number with b, k, m or g",
+        )
+    };
+    let (digits, factor) = match lower.strip_suffix(['b', 'k', 'm', 'g']) {
+        Some(digits) if lower.ends_with('k') => (digits, 1 << 10),
+        Some(digits) if lower.ends_with('m') => (digits, 1 << 20),
+        Some(digits) if lower.ends_with('g') => (digits, 1 << 30),
+        Some(digits) => (digits, 1),
+        None => (lower.as_str(), 1_u64),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// Opens the volumes that a container remembers.
+fn volumes(given: &[String]) -> Result<Vec<Mount>> {
+    given.iter().map(|text| volume(text)).collect()
+}
+
+/// Reads a volume, `SOURCE:TARGET[:OPTIONS]`, and opens what it mounts.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for a text that is none, and for options that are not known;
+/// [`ErrorKind::Missing`] where there is no source.
+pub fn volume(text: &str) -> Result<Mount> {
+    let wrong = |detail: &str| Error::new(ErrorKind::Invalid, format!("volume {text:?}"), detail);
+    let mut parts = text.splitn(3, ':');
+    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+        return Err(wrong("is not SOURCE:TARGET[:OPTIONS]"));
+    };
+    if !target.starts_with('/') {
+        return Err(wrong("its target is no absolute path"));
+    }
+    let opened = rustix::fs::open(
+        source,
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
+    let opened = opened.map_err(|error| {
+        let wrapped = wrong("its source cannot be opened").with_source(std::io::Error::from(error));
+        match error {
+            rustix::io::Errno::NOENT => {
+                Error::new(ErrorKind::Missing, source, "no such file or directory")
+                    .with_source(wrapped)
+            }
+            _ => wrapped,
+        }
+    })?;
+    let mut mount = Mount::bind(opened, target);
+    for option in parts.next().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
+        let options = &mut mount.options;
+        match option {
+            "rw" | "rbind" | "private" | "rprivate" | "suid" | "dev" | "exec" => {}
+            "ro" => options.access.read_only = true,
+            "bind" => options.recursive = false,
+            "slave" | "rslave" => options.propagation = cask_runtime::Propagation::Slave,
+            "nosuid" => options.access.no_setuid = true,
+            "nodev" => options.access.no_devices = true,
+            "noexec" => options.access.no_execute = true,
+            "z" | "Z" => {
+                return Err(wrong("labels of SELinux are not supported: leave the option out"));
+            }
+            other => return Err(wrong(&format!("the option {other:?} is not known"))),
+        }
+    }
+    Ok(mount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        fn check(text: &str, expected: Option<u64>) {
+            assert_eq!(shared_memory(text).ok(), expected, "{text}");
+        }
+        check("65536k", Some(64 << 20));
+        check("1G", Some(1 << 30));
+        check("5", Some(5));
+        check("7b", Some(7));
+        check("x", None);
+        check("", None);
+        check("99999999999999999999g", None);
+    }
+
+    #[test]
+    fn limits_have_two_values_or_one() {
+        fn check(text: &str, expected: Option<(u64, u64)>) {
+            let found = limits(&[text.to_owned()]).ok();
+            assert_eq!(found.map(|found| (found[0].soft, found[0].hard)), expected, "{text}");
+        }
+        check("nofile=10:20", Some((10, 20)));
+        check("nproc=5", Some((5, 5)));
+        check("core=-1", Some((u64::MAX, u64::MAX)));
+        check("nofile", None);
+        check("nofile=x", None);
+        check("nosuch=1", None);
+    }
+
+    #[test]
+    fn volumes_name_a_source_and_a_target() {
+        fn check(text: &str, expected: Option<bool>) {
+            let found = volume(text).ok();
+            assert_eq!(found.map(|mount| mount.options.access.read_only), expected, "{text}");
+        }
+        check("/:/x", Some(false));
+        check("/:/x:ro,nosuid", Some(true));
+        check("/", None);
+        check("/:x", None);
+        check("/nowhere/at/all:/x", None);
+        check("/:/x:bind-propagation=rshared", None);
+        check("/:/x:z", None);
+    }
+}
