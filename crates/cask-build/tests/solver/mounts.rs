@@ -66,10 +66,12 @@ fn cve_2024_1753_mount_source_symlink_stays_in_its_root() {
         for from in ["", "from=s,"] {
             let text = format!(
                 "FROM {BASE} AS s\nCOPY . /\nFROM {BASE}\n\
-                 RUN --mount={from}source=/{name},target=/m cat /m{host} || echo safe\n"
+                 RUN --mount={from}source=/{name},target=/m cat /m{host} 2>/dev/null || echo safe\n"
             );
-            match bench.run(&bench.request(&text)) {
-                Ok(_) => assert!(bench.output().ends_with("safe\n"), "{name} {from}"),
+            let mut request = bench.request(&text);
+            request.cache.none = true;
+            match bench.run(&request) {
+                Ok(_) => assert_eq!(bench.output(), "safe\n", "{name} {from}"),
                 // A link to the root of the context is a circle to those who copy it.
                 Err(error) => assert!(
                     matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Missing),
@@ -78,10 +80,11 @@ fn cve_2024_1753_mount_source_symlink_stays_in_its_root() {
             }
         }
     }
-    let text =
-        format!("FROM {BASE}\nRUN --mount=source=/proc,target=/m cat /m{host} || echo safe\n");
+    let text = format!(
+        "FROM {BASE}\nRUN --mount=source=/proc,target=/m cat /m{host} 2>/dev/null || echo safe\n"
+    );
     if bench.run(&bench.request(&text)).is_ok() {
-        assert!(bench.output().ends_with("safe\n"));
+        assert_eq!(bench.output(), "safe\n");
     }
     bench.check_nothing_left();
 }
@@ -95,12 +98,8 @@ fn cve_2024_9407_options_are_words_of_a_list() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{option}");
         assert_eq!(error.location().unwrap().column, 13, "{option}");
     }
-    let parsed = cask_containerfile::parse(
-        "FROM x\nRUN --mount=type=bind,target=/m,bind-propagation=rprivate\\,src=/ true\n",
-    );
     let wrong = "FROM x\nRUN --mount=type=bind,target=/m,bind-propagation=exec true\n";
     assert!(cask_containerfile::parse(wrong).has_errors());
-    drop(parsed);
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn caches_last_and_belong_to_their_owner() {
 fn memory_is_gone_and_may_begin_with_what_is_there() {
     let Some(bench) = Bench::with_shell() else { return };
     let report = bench.build(&format!(
-        "FROM {BASE}\nRUN --mount=type=tmpfs,target=/etc/x,size=1m echo x >/etc/x/y; df /etc/x | tail -1 | cut -d' ' -f1\n\
+        "FROM {BASE}\nRUN --mount=type=tmpfs,target=/etc/x,size=1m echo x >/etc/x/y; grep ' /etc/x ' /proc/mounts | cut -d' ' -f3\n\
          RUN --mount=type=tmpfs,target=/etc,tmpcopyup wc -l </etc/group; rm /etc/group\n"
     ));
     assert_eq!(bench.output(), "tmpfs\n3\n");
@@ -181,15 +180,14 @@ fn agents_are_passed_on() {
         }
     });
     let text = format!(
-        "FROM {BASE}\nRUN --mount=type=ssh ls -l $SSH_AUTH_SOCK | cut -c1-10; echo $SSH_AUTH_SOCK; nc local:$SSH_AUTH_SOCK </dev/null\n\
+        "FROM {BASE}\nRUN --mount=type=ssh ls -l $SSH_AUTH_SOCK | cut -c1-10; echo $SSH_AUTH_SOCK; test -S $SSH_AUTH_SOCK && echo socket\n\
          RUN echo [$SSH_AUTH_SOCK]\n"
     );
     let mut request = bench.request(&text);
     request.run.agents.insert("default".to_owned(), socket);
     bench.run(&request).unwrap();
     let output = bench.output();
-    assert!(output.starts_with("srw-------\n/run/buildkit/ssh_agent.0\n"), "{output}");
-    assert!(output.ends_with("[]\n"), "{output}");
+    assert_eq!(output, "srw-------\n/run/buildkit/ssh_agent.0\nsocket\n[]\n");
     let missing = format!("FROM {BASE}\nRUN --mount=type=ssh,required true\n");
     let error = bench.run(&bench.request(&missing)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Missing);
