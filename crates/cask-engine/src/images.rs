@@ -37,6 +37,7 @@ pub use import::ImportOptions;
 pub use list::ImageSummary;
 pub use load::{LoadInput, LoadOptions};
 pub use moving::Arrived;
+pub use names::whole_name;
 pub use pull::{AskShortName, PullEvent, PullOptions, PullPolicy};
 pub use relations::Relations;
 pub use remove::{Prune, Removal, Removed};

@@ -59,7 +59,10 @@ impl Images {
 /// The name that a user means for something new.
 ///
 /// Source: containers/common, `libimage/normalize.go`, `NormalizeName`.
-pub(super) fn whole_name(text: &str) -> Result<Reference> {
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for an ID, and for what is no name.
+pub fn whole_name(text: &str) -> Result<Reference> {
     let invalid = |error| {
         Error::new(ErrorKind::Invalid, "", format!("normalizing name {text:?}")).with_source(error)
     };
