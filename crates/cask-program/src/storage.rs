@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use cask::containers_storage::{OpenStore, StoreUse};
 use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
 use cask_storage::{Store, StoreOptions, StoreSpecifier};
@@ -136,6 +136,12 @@ fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
     match name {
         "mountopt" => value.clone_into(&mut options.mount_options),
         "imagestore" => options.image_store = Some(value.into()),
+        // Ours, for the flag: the field's tools do not know it in storage.conf.
+        "kept_blobs" => {
+            let bytes =
+                value.parse().with_context(|| format!("{value:?} is no number of bytes"))?;
+            options.kept_blobs.budget_bytes = bytes;
+        }
         "additionalimagestore" => options.additional_image_stores.push(value.into()),
         _ => bail!("the storage option {option:?} is not known"),
     }

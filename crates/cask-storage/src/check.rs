@@ -14,7 +14,7 @@ use crate::delete::TrashOf;
 use crate::file::TEMPORARY_PREFIX;
 use crate::place::{Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
-use crate::{DriverKind, Id, Result, Store, big_data, temp};
+use crate::{DriverKind, Id, Result, Store, big_data, kept, temp};
 
 /// How thoroughly to look.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,8 @@ pub enum ProblemKind {
     LayerWithoutLink,
     /// A layer cannot be read back as the tar stream that it came as.
     LayerChanged,
+    /// A blob that is kept beside the layer that came as it is not what its name says.
+    KeptBlobChanged,
     /// A container names a layer that is not there.
     ContainerWithoutLayer,
     /// A layer that was being made or deleted when somebody died.
@@ -407,6 +409,13 @@ impl<'a> Checker<'a> {
             if let Err(detail) = self.store.verify_layer(&id, &digest) {
                 let path = self.place(place).layer_directory(&id);
                 self.found_of(&id, ProblemKind::LayerChanged, place, path, detail);
+            }
+        }
+        for place in self.store.inner.writable_places() {
+            for blob in kept::list(self.place(place)) {
+                if let Some(detail) = kept::wrong(&blob) {
+                    self.found(ProblemKind::KeptBlobChanged, place, blob.path, detail);
+                }
             }
         }
     }

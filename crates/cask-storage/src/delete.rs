@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
+use cask_image::Digest;
+
 use crate::book::Book;
 use crate::cache::not_found;
 use crate::mount_points::MountPoints;
@@ -69,9 +71,11 @@ impl Store {
         held.save_images(&mut books.images)?;
         let directory = self.inner.places[place].big_data_directory(Kind::Image, id);
         trash.take(&self.inner, place, TrashOf::Records, &directory)?;
+        let blobs = blobs_of(&books, &doomed);
         delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
         drop(held);
         trash.empty()?;
+        self.forget_kept_blobs(&blobs);
         self.tidy();
         Ok(Deleted { images: vec![id.clone()], layers: doomed, ..Deleted::default() })
     }
@@ -110,10 +114,12 @@ impl Store {
                 .with_detail(format!("{user} needs it")));
         }
         let doomed = vec![id.clone()];
+        let blobs = blobs_of(&books, &doomed);
         let mut trash = Trash::default();
         delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
         drop(held);
         trash.empty()?;
+        self.forget_kept_blobs(&blobs);
         Ok(Deleted { layers: doomed, ..Deleted::default() })
     }
 
@@ -152,6 +158,7 @@ impl Store {
                 let _ = temp::sweep(&self.inner.temp_root(place, of));
             }
         }
+        self.trim_kept_blobs();
         self.refill_reserve();
     }
 
@@ -171,6 +178,12 @@ impl Inner {
     pub(crate) fn hold_all(&self) -> Result<AllHeld<'_>> {
         self.hold().layers::<Writing>()?.images::<Writing>()?.containers::<Writing>()
     }
+}
+
+/// The blobs that layers came as.
+pub(crate) fn blobs_of(books: &Books, layers: &[Id]) -> Vec<Digest> {
+    let records = layers.iter().filter_map(|id| books.layers.by_id(id.as_str()));
+    records.filter_map(|layer| layer.compressed_digest.clone()).collect()
 }
 
 /// Who needs a layer.

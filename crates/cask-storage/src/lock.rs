@@ -83,6 +83,15 @@ impl Lock {
         written.map_err(|error| Error::io(error, "writing", &self.path))
     }
 
+    /// Says that the holder is at work.
+    pub(crate) fn touch(&self) -> std::io::Result<()> {
+        self.set_modified(SystemTime::now())
+    }
+
+    pub(crate) fn set_modified(&self, time: SystemTime) -> std::io::Result<()> {
+        self.file.set_modified(time)
+    }
+
     /// Whether somebody wrote a token.
     pub(crate) fn has_token(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.len() >= TOKEN_BYTES as u64)

@@ -40,6 +40,14 @@ impl Store {
         self.change_names(image, |old| names.iter().chain(old).cloned().collect())
     }
 
+    /// Gives an image more names, which come behind those that it has.
+    ///
+    /// # Errors
+    /// As [`set_names`](Self::set_names).
+    pub fn append_names(&self, image: &Id, names: &[String]) -> Result<()> {
+        self.change_names(image, |old| old.iter().chain(names).cloned().collect())
+    }
+
     /// Takes names away from an image; those that it does not have are no error.
     ///
     /// # Errors

@@ -75,6 +75,23 @@ pub struct ExtractionOptions {
     pub force_mask: Option<u32>,
 }
 
+/// How many of the blobs that layers came as are kept beside the store, so that they can be given
+/// away byte for byte and at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptBlobOptions {
+    /// The most bytes that they take together; those that were not used for longest go first. Zero
+    /// keeps none. A tenth of the file system stays free, whatever is said here.
+    pub budget_bytes: u64,
+}
+
+impl Default for KeptBlobOptions {
+    /// Four GiB.
+    fn default() -> Self {
+        Self { budget_bytes: 4 << 30 }
+    }
+}
+
 /// Where a store is and how it is used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -104,6 +121,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// How the files of layers are written.
     pub extraction: ExtractionOptions,
+    /// Which blobs are kept beside the layers that came as them.
+    pub kept_blobs: KeptBlobOptions,
 }
 
 impl StoreOptions {
@@ -123,6 +142,7 @@ impl StoreOptions {
             lock_timeout: Some(Duration::from_secs(600)),
             durability: Durability::default(),
             extraction: ExtractionOptions::default(),
+            kept_blobs: KeptBlobOptions::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::check::{CheckOptions, Problem, ProblemKind};
-use crate::delete::{Books, Deleted, Trash, TrashOf, delete_layers};
+use crate::delete::{Books, Deleted, Trash, TrashOf, blobs_of, delete_layers};
 use crate::{Id, Result, Store, reserve, temp};
 
 /// What is taken away.
@@ -64,6 +64,7 @@ impl Store {
             (ProblemKind::UnusedLayer, Some(id)) => doomed.contains(id),
             _ => true,
         });
+        let blobs = blobs_of(&books, &doomed);
         let mut trash = Trash::default();
         delete_layers(inner, &held, &mut books.layers, &doomed, &mut trash)?;
         for problem in waste.iter().filter(|problem| problem.kind == ProblemKind::Orphan) {
@@ -81,7 +82,8 @@ impl Store {
                 inner.with_reserve(|| temp::sweep(&inner.temp_root(place, of)))?;
             }
         }
-        self.refill_reserve();
+        self.forget_kept_blobs(&blobs);
+        self.tidy();
         Ok(Pruned { removed: waste })
     }
 

@@ -20,6 +20,7 @@ use cask_rootfs::Root;
 
 use crate::cache::not_found;
 use crate::delete::TrashOf;
+use crate::kept::Keeper;
 use crate::names::IMAGE_PLACE;
 use crate::staged::{Facts, Staged};
 use crate::temp::TempDir;
@@ -75,9 +76,17 @@ impl Store {
         })?;
         let wanted = UnpackOptions::from(options);
         let extraction = self.apply_options(options);
+        let blob = records_temp.next_path("blob");
+        let mut keeper = Keeper::new(
+            inner,
+            stream,
+            blob,
+            (options.blob_digest.as_ref(), options.blob_size_bytes),
+        );
         let unpacked =
-            unpack(stream, &wanted, |stream| extract(stream, &root, &tar_split, &extraction));
+            unpack(&mut keeper, &wanted, |stream| extract(stream, &root, &tar_split, &extraction));
         let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
+        keeper.keep(inner, &unpacked.blob_digest);
         let mode = self.options().extraction.force_mask.unwrap_or(ROOT_MODE);
         fs::set_permissions(&files, fs::Permissions::from_mode(mode))
             .map_err(|error| Error::io(error, "changing the mode of", &files))?;

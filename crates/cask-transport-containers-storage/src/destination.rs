@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cask_image::{Digest, ImageConfig, MAX_CONFIG_BYTES, Manifest, RawManifest};
-use cask_storage::{Id, NewImage, NewLayer, StageOptions, StagedLayer, Store};
+use cask_storage::{BlobTurn, Id, NewImage, NewLayer, StageOptions, StagedLayer, Store};
 use cask_transport::{
     BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
     Result, Signature, Transaction, blocking,
@@ -42,13 +42,18 @@ struct State {
 struct WhileWanted<'s, R> {
     stream: R,
     given_up: &'s AtomicBool,
+    /// Others wait for the same.
+    turn: Option<&'s BlobTurn>,
 }
 
 impl<R: Read> Read for WhileWanted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.given_up.load(Ordering::Relaxed) {
             true => Err(io::Error::other("the copy was given up")),
-            false => self.stream.read(buffer),
+            false => {
+                self.turn.iter().for_each(|turn| turn.progress());
+                self.stream.read(buffer)
+            }
         }
     }
 }
@@ -72,6 +77,24 @@ impl StorageTransaction {
     ) -> Self {
         let (parts, given_up) = (Mutex::default(), AtomicBool::new(false));
         Self(Arc::new(State { store, names, id, chosen_from, parts, given_up }))
+    }
+
+    /// Of several processes that want a layer, one reads it; the others take what it kept.
+    async fn write_layer(&self, blob: &BlobSpec, body: BlobBody) -> Result<Measured> {
+        let wanted = blob.clone();
+        let (turn, present) = self
+            .write(move |state| {
+                let turn = state.wait_for_turn(&wanted);
+                let present = state.take_present(&wanted, turn.as_ref())?;
+                Ok((turn, present))
+            })
+            .await?;
+        if let Some(measured) = present {
+            return Ok(measured);
+        }
+        let reader = body.open().await?;
+        let blob = blob.clone();
+        self.write(move |state| state.stage(&blob, reader.into_read(), turn.as_ref())).await
     }
 
     /// Runs work on the blocking pool.
@@ -103,14 +126,62 @@ impl State {
         }
     }
 
-    fn stage(&self, blob: &BlobSpec, stream: impl Read + Send) -> Result<Measured> {
+    /// Fails where what is missing cannot fit, before anything is read.
+    ///
+    /// Layers take at least what their blobs do: how much more is not known.
+    fn check_room(&self, blobs: &[BlobSpec], have: &[Have]) -> Result<()> {
+        let missing = blobs.iter().zip(have).filter(|(_, have)| matches!(have, Have::Missing));
+        let needed: u64 = missing.filter_map(|(blob, _)| Some(blob.measured.as_ref()?.size)).sum();
+        let Ok(available) = self.store.available_bytes() else { return Ok(()) };
+        if needed <= available {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Io, "writing to", self.store.graph_root().display())
+            .with_detail(format!(
+                "no space left on device: the layers take at least {needed} bytes, {available} are available"
+            ))
+            .with_hint("remove images with rmi or prune, which work on a full disk"))
+    }
+
+    /// Waits until nobody else reads the blob. Where nobody can take turns everybody reads.
+    fn wait_for_turn(&self, blob: &BlobSpec) -> Option<BlobTurn> {
+        let digest = &blob.measured.as_ref()?.digest;
+        let is_wanted = || !self.given_up.load(Ordering::Relaxed);
+        self.store.wait_for_turn(digest, is_wanted).ok()
+    }
+
+    /// Takes what is there already: the layer, since others stored it meanwhile, or its blob, which
+    /// they kept.
+    fn take_present(&self, blob: &BlobSpec, turn: Option<&BlobTurn>) -> Result<Option<Measured>> {
+        let Some(measured) = &blob.measured else { return Ok(None) };
+        if self.have(blob)? == Have::Exact {
+            return Ok(Some(measured.clone()));
+        }
+        let Ok(Some(kept)) = self.store.open_kept_blob(&measured.digest) else { return Ok(None) };
+        match self.stage(blob, kept, turn) {
+            Ok(measured) => Ok(Some(measured)),
+            Err(_) if self.given_up.load(Ordering::Relaxed) => Ok(None),
+            Err(_) => {
+                // It is read from where it comes from, then.
+                let _ = self.store.delete_kept_blob(&measured.digest);
+                Ok(None)
+            }
+        }
+    }
+
+    fn stage(
+        &self,
+        blob: &BlobSpec,
+        stream: impl Read + Send,
+        turn: Option<&BlobTurn>,
+    ) -> Result<Measured> {
         let mut options = StageOptions::default();
         options.blob_digest = blob.measured.as_ref().map(|measured| measured.digest.clone());
         options.blob_size_bytes = blob.measured.as_ref().map(|measured| measured.size);
         if let BlobKind::Layer { diff_id } = &blob.kind {
             options.diff_digest.clone_from(diff_id);
         }
-        let stream = WhileWanted { stream, given_up: &self.given_up };
+        let stream = WhileWanted { stream, given_up: &self.given_up, turn };
         let staged = self.store.stage_layer(stream, &options).map_err(|error| {
             let error = of_storage(error);
             // Attestations and artifacts have layers that are none.
@@ -191,23 +262,27 @@ fn again(store: &Store, diff_id: &Digest) -> Result<StagedLayer> {
 impl Transaction for StorageTransaction {
     async fn have(&self, blobs: &[BlobSpec]) -> Result<Vec<Have>> {
         let blobs = blobs.to_vec();
-        self.write(move |state| blobs.iter().map(|blob| state.have(blob)).collect()).await
+        self.write(move |state| {
+            let have = blobs.iter().map(|blob| state.have(blob)).collect::<Result<Vec<_>>>()?;
+            state.check_room(&blobs, &have)?;
+            Ok(have)
+        })
+        .await
     }
 
     async fn write_blob(&self, blob: &BlobSpec, body: BlobBody) -> Result<Measured> {
-        let reader = body.open().await?;
-        if !matches!(blob.kind, BlobKind::Layer { .. }) {
-            let bytes = reader.read_all(MAX_CONFIG_BYTES).await?;
-            let algorithm = blob.measured.as_ref().map(|measured| measured.digest.algorithm());
-            let algorithm = algorithm.unwrap_or(cask_image::Algorithm::Sha256);
-            let digest = cask_image::Hasher::digest(algorithm, &bytes);
-            let measured = Measured { digest: digest.clone(), size: bytes.len() as u64 };
-            measured.expect(blob.measured.as_ref())?;
-            self.0.parts().configs.insert(digest, bytes.to_vec());
-            return Ok(measured);
+        if matches!(blob.kind, BlobKind::Layer { .. }) {
+            return self.write_layer(blob, body).await;
         }
-        let blob = blob.clone();
-        self.write(move |state| state.stage(&blob, reader.into_read())).await
+        let reader = body.open().await?;
+        let bytes = reader.read_all(MAX_CONFIG_BYTES).await?;
+        let algorithm = blob.measured.as_ref().map(|measured| measured.digest.algorithm());
+        let algorithm = algorithm.unwrap_or(cask_image::Algorithm::Sha256);
+        let digest = cask_image::Hasher::digest(algorithm, &bytes);
+        let measured = Measured { digest: digest.clone(), size: bytes.len() as u64 };
+        measured.expect(blob.measured.as_ref())?;
+        self.0.parts().configs.insert(digest, bytes.to_vec());
+        Ok(measured)
     }
 
     async fn write_manifest(&self, manifest: &RawManifest, role: &ManifestRole) -> Result<()> {

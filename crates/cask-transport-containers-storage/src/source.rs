@@ -1,6 +1,10 @@
 //! Reading images.
 
-use std::io::Read as _;
+use std::collections::HashMap;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsRawFd as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,11 +23,18 @@ pub(crate) struct StorageSource {
     store: Store,
     image: Image,
     wanted: ImageName,
+    /// Blobs that are kept and were opened.
+    kept: Arc<Mutex<HashMap<Digest, Arc<fs::File>>>>,
 }
+
+type File = Arc<fs::File>;
+
+/// How many blobs that are kept are held open, so that nobody deletes them: fewer than any limit of open files.
+const MAX_OPEN: usize = 200;
 
 impl StorageSource {
     pub(crate) fn new(store: Store, image: Image, wanted: ImageName) -> Self {
-        Self { store, image, wanted }
+        Self { store, image, wanted, kept: Arc::default() }
     }
 
     /// Runs work on the store on the blocking pool.
@@ -73,6 +84,31 @@ impl StorageSource {
         Ok(chain)
     }
 
+    /// The blob that a layer came as, where it is kept. Whoever plans with it can read it also if it is deleted
+    /// meanwhile.
+    fn kept(&self, digest: &Digest) -> Result<Option<File>> {
+        let mut opened = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = opened.get(digest) {
+            return Ok(Some(Arc::clone(file)));
+        }
+        let Some(file) = self.store.open_kept_blob(digest).map_err(of_storage)? else {
+            return Ok(None);
+        };
+        let file = Arc::new(file);
+        if opened.len() < MAX_OPEN {
+            opened.insert(digest.clone(), Arc::clone(&file));
+        }
+        Ok(Some(file))
+    }
+
+    /// The size of the blob that a layer came as, where it is kept and as long as the manifest says.
+    fn kept_size(&self, layer: &Descriptor) -> Result<Option<u64>> {
+        let Some(file) = self.kept(&layer.digest)? else { return Ok(None) };
+        let found =
+            file.metadata().map_err(|e| Error::from_io(e, "reading blob", &layer.digest))?;
+        Ok(Some(found.len()).filter(|size| *size == layer.size))
+    }
+
     fn open_blob(&self, digest: &Digest, offset: u64) -> Result<UnverifiedBlob> {
         if self.image.big_data_names.iter().any(|name| *name == digest.as_str()) {
             let bytes = self.data(digest.as_str())?;
@@ -80,6 +116,9 @@ impl StorageSource {
             return Ok(UnverifiedBlob::from_read(std::io::Cursor::new(
                 Bytes::from(bytes).slice(start..),
             )));
+        }
+        if let Some(kept) = self.kept(digest)? {
+            return read_from(kept, offset, digest);
         }
         let layers = self.layers()?;
         let Some(layer) = layers.iter().find(|layer| layer.diff_digest.as_ref() == Some(digest))
@@ -97,6 +136,16 @@ impl StorageSource {
             .map_err(|error| Error::from_io(error, "reading layer", &layer.id))?;
         Ok(UnverifiedBlob::from_read(reader))
     }
+}
+
+/// Reads a file from an offset on; several may read it at the same time.
+fn read_from(file: File, offset: u64, digest: &Digest) -> Result<UnverifiedBlob> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let failed = |error| Error::from_io(error, "reading blob", digest);
+    // With a position of its own.
+    let mut own = fs::File::open(path).map_err(failed)?;
+    own.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    Ok(UnverifiedBlob::from_read(own))
 }
 
 #[async_trait]
@@ -148,11 +197,19 @@ impl Source for StorageSource {
             if layers.len() != manifest.layers.len() || layers.len() != config.diff_ids.len() {
                 return Ok(None);
             }
-            let measured = layers.iter().zip(config.diff_ids).map(|(layer, digest)| Measured {
-                digest,
-                size: u64::try_from(layer.diff_size_bytes).unwrap_or(0),
-            });
-            Ok(Some(measured.collect()))
+            let mut measured = Vec::with_capacity(layers.len());
+            let mut as_named = true;
+            for ((layer, digest), named) in layers.iter().zip(config.diff_ids).zip(&manifest.layers)
+            {
+                if let Some(size) = this.kept_size(named)? {
+                    measured.push(Measured { digest: named.digest.clone(), size });
+                    continue;
+                }
+                as_named &= digest == named.digest;
+                let size = u64::try_from(layer.diff_size_bytes).unwrap_or(0);
+                measured.push(Measured { digest, size });
+            }
+            Ok((!as_named).then_some(measured))
         })
         .await
     }

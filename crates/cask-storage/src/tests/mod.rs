@@ -3,6 +3,7 @@
 mod crash;
 mod full;
 mod golden;
+mod kept;
 mod support;
 mod working;
 mod writing;

@@ -1,0 +1,155 @@
+//! Taking turns: of several processes that want the same blob, one reads it, and the others wait for
+//! what it keeps.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use cask_image::Digest;
+
+use crate::lock::Lock;
+use crate::{Result, Store, file};
+
+/// How long to sleep between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Who has made no progress for so long is waited for no longer: it may have been stopped.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// The right to be the one that reads a blob; it ends when this is dropped, or with the process.
+///
+/// It is a courtesy: whoever goes on without it does the same work once more.
+#[derive(Debug)]
+pub struct BlobTurn {
+    lock: Option<(Lock, PathBuf)>,
+    told: Mutex<Instant>,
+}
+
+impl Store {
+    /// Waits until nobody else reads a blob, or until who does has made no progress for half a minute,
+    /// or until `is_wanted` says no.
+    ///
+    /// Afterwards the blob may be kept ([`open_kept_blob`](Self::open_kept_blob)) or its layer be
+    /// there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Io`](crate::ErrorKind::Io) for
+    /// the directory of locks in the run root.
+    pub fn wait_for_turn(&self, blob: &Digest, is_wanted: impl Fn() -> bool) -> Result<BlobTurn> {
+        let directory = self.run_root().join(format!("{}-locks", self.driver()));
+        file::make_directories(&directory, 0o700)?;
+        let path = directory.join(blob.to_string());
+        let begun = Instant::now();
+        loop {
+            if let Some(lock) = Lock::try_acquire(&path)? {
+                // Who had it before has deleted its file.
+                if !lock.is_current() {
+                    continue;
+                }
+                let turn = BlobTurn { lock: Some((lock, path)), told: Mutex::new(begun) };
+                turn.touch();
+                return Ok(turn);
+            }
+            if !is_wanted() || (begun.elapsed() > PATIENCE && is_still(&path)) {
+                return Ok(BlobTurn { lock: None, told: Mutex::new(begun) });
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Whether nobody has told of progress for long.
+fn is_still(path: &std::path::Path) -> bool {
+    let Ok(found) = std::fs::metadata(path) else { return false };
+    let told = SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(found.mtime()).unwrap_or(0), 0);
+    told.elapsed().is_ok_and(|age| age > PATIENCE)
+}
+
+impl BlobTurn {
+    /// Tells those who wait that it goes on; to be called for every part of the blob.
+    pub fn progress(&self) {
+        let Ok(mut told) = self.told.try_lock() else { return };
+        if told.elapsed() >= TELL_EVERY {
+            *told = Instant::now();
+            self.touch();
+        }
+    }
+
+    fn touch(&self) {
+        if let Some((lock, _)) = &self.lock {
+            // Who waits goes on without, at worst.
+            let _ = lock.touch();
+        }
+    }
+}
+
+impl Drop for BlobTurn {
+    fn drop(&mut self) {
+        if let Some((lock, path)) = &self.lock
+            && lock.is_current()
+        {
+            // While it is locked: whoever opened it before sees that it is not current.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+
+    fn digest() -> Digest {
+        "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae".parse().unwrap()
+    }
+
+    #[test]
+    fn turns_are_taken_one_after_the_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let options = StoreOptions::new(temp.path().join("root"), temp.path().join("run"));
+        let store = Store::open(options).unwrap();
+        let busy = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let turn = store.wait_for_turn(&digest(), || true).unwrap();
+                    let others = busy.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    assert_eq!(others, 0);
+                    turn.progress();
+                    std::thread::sleep(Duration::from_millis(20));
+                    busy.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                });
+            }
+        });
+        let left = std::fs::read_dir(temp.path().join("run/overlay-locks")).unwrap().count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn who_gives_up_waits_no_longer() {
+        let temp = tempfile::tempdir().unwrap();
+        let options = StoreOptions::new(temp.path().join("root"), temp.path().join("run"));
+        let store = Store::open(options).unwrap();
+        let first = store.wait_for_turn(&digest(), || true).unwrap();
+        let second = store.wait_for_turn(&digest(), || false).unwrap();
+        assert!(first.lock.is_some() && second.lock.is_none());
+        drop(second);
+        assert!(temp.path().join("run/overlay-locks").join(digest().to_string()).exists());
+    }
+
+    #[test]
+    fn whoever_has_stopped_is_not_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let lock = Lock::try_acquire(&path).unwrap().unwrap();
+        assert!(!is_still(&path));
+        lock.set_modified(SystemTime::now() - PATIENCE - Duration::from_secs(2)).unwrap();
+        assert!(is_still(&path));
+        lock.touch().unwrap();
+        assert!(!is_still(&path));
+    }
+}
