@@ -1,5 +1,6 @@
 //! The one error of the crate.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub struct Error {
     kind: ErrorKind,
     subject: String,
     detail: String,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -29,6 +30,24 @@ pub enum ErrorKind {
     Ambiguous,
     /// A name, a filter or another argument makes no sense.
     Invalid,
+    /// No container is known by that name.
+    ContainerNotKnown,
+    /// No volume is known by that name.
+    VolumeNotKnown,
+    /// A container or a volume has the name already.
+    NameInUse,
+    /// It cannot be done to a container that is where this one is in its life.
+    StateImproper,
+    /// The command of a container is not in it: shells exit with 127.
+    CommandNotFound,
+    /// The command of a container cannot be executed: shells exit with 126.
+    CommandNotExecutable,
+    /// A container could not be started.
+    NotStarted,
+    /// This machine, or what a container was made with, does not allow it.
+    Unsupported,
+    /// The operating system refused.
+    Io,
     /// The store failed, or is damaged.
     Storage,
     /// The configuration of registries cannot be read, or says nothing of a short name.
@@ -49,6 +68,12 @@ impl Error {
     /// No image is known by a name.
     pub(crate) fn not_known(name: &str) -> Self {
         Self::new(ErrorKind::ImageNotKnown, name, "image not known")
+    }
+
+    /// No container is known by a name. The words are podman's.
+    pub(crate) fn no_container(name: &str) -> Self {
+        let words = format!("no container with name or ID \"{name}\" found");
+        Self::new(ErrorKind::ContainerNotKnown, words, "no such container")
     }
 
     #[must_use]
@@ -72,7 +97,13 @@ impl Error {
 
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+        self.hint = Some(Cow::Borrowed(hint));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_own_hint(mut self, hint: String) -> Self {
+        self.hint = Some(Cow::Owned(hint));
         self
     }
 
@@ -92,9 +123,10 @@ impl Error {
             let source = self.source.as_deref()?;
             let of_transfer = || source.downcast_ref::<cask_transport::Error>()?.hint();
             let of_store = source.downcast_ref::<cask_storage::Error>().and_then(|it| it.hint());
-            of_store.or_else(of_transfer)
+            let of_runtime = || source.downcast_ref::<cask_runtime::Error>()?.hint();
+            of_store.or_else(of_transfer).or_else(of_runtime)
         };
-        self.hint.or_else(of_source)
+        self.hint.as_deref().or_else(of_source)
     }
 
     /// What the place of an image said, if it was that.
@@ -104,7 +136,8 @@ impl Error {
 
     /// Whether there is nothing to say but what the source says.
     fn is_transparent(&self) -> bool {
-        self.kind == ErrorKind::Transfer && self.subject.is_empty() && self.detail.is_empty()
+        let of_store = || self.source.as_ref().is_some_and(|it| it.is::<cask_storage::Error>());
+        self.subject.is_empty() && self.detail.is_empty() && !of_store()
     }
 
     /// The whole of it in one line: the causes behind what they caused.
@@ -129,6 +162,26 @@ impl From<cask_storage::Error> for Error {
         };
         Self { kind, subject: String::new(), detail: String::new(), hint: None, source: None }
             .with_source(error)
+    }
+}
+
+impl From<cask_runtime::Error> for Error {
+    fn from(error: cask_runtime::Error) -> Self {
+        use cask_runtime::ErrorKind as Runtime;
+        let kind = match error.kind() {
+            Runtime::CommandNotFound => ErrorKind::CommandNotFound,
+            Runtime::CommandNotExecutable => ErrorKind::CommandNotExecutable,
+            Runtime::InvalidSpec | Runtime::NotFound => ErrorKind::Invalid,
+            Runtime::Unsupported => ErrorKind::Unsupported,
+            _ => ErrorKind::NotStarted,
+        };
+        Self::new(kind, "", "").with_source(error)
+    }
+}
+
+impl From<cask_rootfs::Error> for Error {
+    fn from(error: cask_rootfs::Error) -> Self {
+        Self::new(ErrorKind::Io, "", "").with_source(error)
     }
 }
 

@@ -31,6 +31,7 @@ pub use changes::config_of_changes;
 pub use details::ImageDetails;
 pub use disk_usage::{DiskUsage, ImageUsage};
 pub use filter::Filter;
+pub(crate) use filter::moment;
 pub use find::Found;
 pub use history::HistoryEntry;
 pub use import::ImportOptions;

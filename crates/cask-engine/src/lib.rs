@@ -1,8 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod containers;
 mod error;
 mod images;
 
+pub use containers::{
+    Attached, Container, ContainerConfig, ContainerFilter, ContainerState, Containers,
+    CreateOptions, DETACH_KEYS, ExecOptions, FilesConfig, LifecycleConfig, LogConfig, LogLine,
+    LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig,
+    NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions,
+    ResourcesConfig, RestartPolicy, SecurityConfig, SpaceMode, Status, Terminal, Volume,
+    VolumeOptions, Volumes, parse_bytes, parse_detach_keys, parse_port, run_monitor,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
     Arrived, AskShortName, DiskUsage, Filter, Found, HistoryEntry, ImageDetails, ImageSummary,

@@ -105,7 +105,7 @@ impl Filter {
 }
 
 /// A moment: RFC 3339, seconds since 1970, or how long ago.
-fn moment(text: &str, now: i64) -> Result<i64> {
+pub(crate) fn moment(text: &str, now: i64) -> Result<i64> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.unix_seconds());
     }

@@ -18,13 +18,7 @@ impl Images {
             return Err(Error::new(ErrorKind::Invalid, &name, "tag by digest not supported"));
         }
         let name = name.to_string();
-        let names = &found.image.names;
-        if !names.contains(&name) {
-            self.store().set_names(
-                &found.image.id,
-                &[names.as_slice(), std::slice::from_ref(&name)].concat(),
-            )?;
-        }
+        self.store().append_names(&found.image.id, std::slice::from_ref(&name))?;
         Ok(name)
     }
 

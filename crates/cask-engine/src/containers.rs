@@ -1,0 +1,134 @@
+//! Containers: made, started, watched, joined, stopped and removed, without a daemon.
+
+mod attach;
+mod config;
+mod create;
+mod etc;
+mod exec;
+mod find;
+mod list;
+mod logs;
+mod monitor;
+mod mounts;
+mod names;
+mod record;
+mod remove;
+mod resources;
+mod spec;
+mod start;
+mod stop;
+mod volumes;
+mod wire;
+
+use std::path::{Path, PathBuf};
+
+use cask_storage::{Id, Store};
+
+use crate::{Images, Result};
+use record::Place;
+
+pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys};
+pub use config::{
+    ContainerConfig, FilesConfig, LifecycleConfig, LogConfig, NamespacesConfig, NetworkConfig,
+    NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, SecurityConfig,
+    SpaceMode,
+};
+pub use create::{CreateOptions, parse_port};
+pub use exec::ExecOptions;
+pub use list::ContainerFilter;
+pub use logs::{LogLine, LogOptions, LogStream};
+pub use monitor::{MONITOR_ARGUMENT, run_monitor};
+pub use mounts::{MountConfig, MountType, parse_bytes};
+pub use record::{ContainerState, Status};
+pub use remove::RemoveOptions;
+pub use start::Terminal;
+pub use volumes::{Volume, VolumeOptions, Volumes};
+
+/// The containers of a store. Cheap to clone.
+///
+/// Nothing watches them but their own monitors: one small process for each that runs, which is the embedding
+/// program started again (see [`run_monitor`]).
+#[derive(Clone, Debug)]
+pub struct Containers {
+    images: Images,
+}
+
+/// One container, as it was when it was looked at.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Container {
+    /// What it was made with.
+    pub config: ContainerConfig,
+    /// What became of it.
+    pub state: ContainerState,
+    place: Place,
+}
+
+impl Container {
+    /// Its ID.
+    pub fn id(&self) -> &str {
+        &self.config.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The file that its output is kept in.
+    pub fn log_path(&self) -> PathBuf {
+        self.config.log.path.clone().unwrap_or_else(|| self.place.log())
+    }
+
+    /// The directory of what is kept with it.
+    pub fn directory(&self) -> &Path {
+        &self.place.kept
+    }
+
+    /// The directory of what it has while it runs.
+    pub fn run_directory(&self) -> &Path {
+        &self.place.run
+    }
+}
+
+impl Containers {
+    /// Looks at the containers of a store.
+    pub fn new(images: Images) -> Self {
+        Self { images }
+    }
+
+    /// The images that containers are made from.
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// The volumes beside them.
+    pub fn volumes(&self) -> Volumes {
+        Volumes::new(self.store().graph_root())
+    }
+
+    fn store(&self) -> &Store {
+        self.images.store()
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.store().graph_root().join("cask/containers")
+    }
+
+    fn place(&self, id: &Id) -> Place {
+        Place {
+            kept: self.directory().join(id.as_str()),
+            run: self.store().run_root().join("cask/containers").join(id.as_str()),
+        }
+    }
+
+    /// Looks at a container again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ContainerNotKnown`](crate::ErrorKind::ContainerNotKnown) where it was removed;
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage).
+    pub fn reload(&self, container: &Container) -> Result<Container> {
+        let (config, state) = container.place.load()?;
+        Ok(Container { config, state, place: container.place.clone() })
+    }
+}

@@ -1,0 +1,470 @@
+//! What a container is made of: said once when it is made, and kept with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::mounts::MountConfig;
+use crate::{Error, ErrorKind};
+
+/// Everything that a container was made with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ContainerConfig {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made, in RFC 3339.
+    pub created: String,
+    /// The image that it was made from; empty for one that has a root of its own.
+    pub image_id: String,
+    /// What the image was called then.
+    pub image_name: String,
+    /// The digest of the image's manifest.
+    pub image_digest: String,
+    /// The layer that it writes to.
+    pub layer: String,
+    /// A directory that is its root instead of a layer.
+    pub rootfs: Option<PathBuf>,
+    /// What runs.
+    pub process: ProcessConfig,
+    /// What it may do.
+    pub security: SecurityConfig,
+    /// What it sees of files besides its root.
+    pub files: FilesConfig,
+    /// What it reaches.
+    pub network: NetworkConfig,
+    /// What it shares with others.
+    pub namespaces: NamespacesConfig,
+    /// How much it may use.
+    pub resources: ResourcesConfig,
+    /// How it ends and begins again.
+    pub lifecycle: LifecycleConfig,
+    /// Where its output goes.
+    pub log: LogConfig,
+    /// Labels: the image's, and its own.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The command line that made it.
+    pub create_command: Vec<String>,
+}
+
+/// What runs in a container.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ProcessConfig {
+    /// The entry point; `None` is the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// The command; empty is the image's, where the entry point is the image's too.
+    pub command: Vec<String>,
+    /// The environment: `NAME=value`.
+    pub environment: Vec<String>,
+    /// Names that are taken out of the image's environment; `*` is all of them.
+    pub unset_environment: Vec<String>,
+    /// Where it begins; `None` is the image's.
+    pub directory: Option<String>,
+    /// Its user; `None` is the image's.
+    pub user: Option<String>,
+    /// More groups.
+    pub groups: Vec<String>,
+    /// It has a terminal.
+    pub terminal: bool,
+    /// Its input stays open.
+    pub interactive: bool,
+    /// A small init is its number 1.
+    pub init: bool,
+    /// Bits that new files do not get.
+    pub umask: Option<u32>,
+    /// Limits: `nofile=1024:2048`.
+    pub limits: Vec<String>,
+    /// How early the kernel ends it when memory is short.
+    pub oom_score: Option<i16>,
+    /// The time zone: a file below `/usr/share/zoneinfo`, or `local`.
+    pub time_zone: Option<String>,
+}
+
+/// What a container may do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SecurityConfig {
+    /// All capabilities, all devices, nothing masked.
+    pub privileged: bool,
+    /// Capabilities besides the usual ones.
+    pub add: Vec<String>,
+    /// Usual capabilities that it does not get.
+    pub drop: Vec<String>,
+    /// Every call of the kernel is allowed.
+    pub seccomp_unconfined: bool,
+    /// Set-user-ID programs give nothing.
+    pub no_new_privileges: bool,
+    /// More paths that appear empty.
+    pub mask: Vec<String>,
+    /// Paths that are not masked; `ALL` is every one.
+    pub unmask: Vec<String>,
+    /// What was written as `--security-opt`.
+    pub options: Vec<String>,
+}
+
+/// What a container sees of files.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct FilesConfig {
+    /// Mounts.
+    pub mounts: Vec<MountConfig>,
+    /// Devices: `HOST[:CONTAINER[:rwm]]`.
+    pub devices: Vec<String>,
+    /// Bytes of `/dev/shm`.
+    pub shm_bytes: Option<u64>,
+    /// The root cannot be written.
+    pub read_only: bool,
+    /// With a root that cannot be written, `/run`, `/tmp` and `/var/tmp` can.
+    pub read_only_tmpfs: bool,
+    /// What becomes of the image's volumes: `anonymous`, `tmpfs` or `ignore`.
+    pub image_volumes: String,
+    /// Settings of the kernel: `NAME=VALUE`.
+    pub sysctls: Vec<String>,
+    /// Whether `/etc/hosts` is left as the image has it.
+    pub no_hosts: bool,
+}
+
+/// What a container reaches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct NetworkConfig {
+    /// Which network.
+    pub mode: NetworkMode,
+    /// Ports of this machine that lead to its own.
+    pub ports: Vec<PortMapping>,
+    /// Ports that it says it listens on: `80/tcp`.
+    pub exposed: Vec<String>,
+    /// Host name; `None` is the beginning of the ID.
+    pub hostname: Option<String>,
+    /// Domain name.
+    pub domainname: Option<String>,
+    /// Lines for `/etc/hosts`: `NAME:ADDRESS`.
+    pub add_hosts: Vec<String>,
+    /// Servers for `/etc/resolv.conf`.
+    pub dns: Vec<String>,
+    /// Domains for it.
+    pub dns_search: Vec<String>,
+    /// Options for it.
+    pub dns_options: Vec<String>,
+    /// More names on its networks.
+    pub aliases: Vec<String>,
+    /// The address that it gets.
+    pub address: Option<String>,
+    /// The hardware address that it gets.
+    pub mac: Option<String>,
+}
+
+/// A port of this machine that leads to one of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// The address of this machine; empty is every one.
+    pub host_ip: String,
+    /// The port of the container.
+    pub container_port: u16,
+    /// The port of this machine; 0 is any.
+    pub host_port: u16,
+    /// How many ports in a row.
+    pub range: u16,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+}
+
+/// What a container shares with others.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct NamespacesConfig {
+    /// Processes.
+    pub pid: SpaceMode,
+    /// Shared memory and queues.
+    pub ipc: SpaceMode,
+    /// Host name.
+    pub uts: SpaceMode,
+    /// Control groups.
+    pub cgroup: SpaceMode,
+}
+
+/// How much a container may use.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ResourcesConfig {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Memory and swap, in bytes; -1 is no limit.
+    pub memory_swap: Option<i64>,
+    /// Memory above which it is taken back, in bytes.
+    pub memory_reservation: Option<u64>,
+    /// Processors, in billionths.
+    pub nano_cpus: Option<u64>,
+    /// The period of its quota, in microseconds.
+    pub cpu_period: Option<u64>,
+    /// Its processor time in each period, in microseconds.
+    pub cpu_quota: Option<u64>,
+    /// Its share of processor time.
+    pub cpu_shares: Option<u64>,
+    /// The processors that it may use.
+    pub cpuset_cpus: Option<String>,
+    /// The memory nodes that it may use.
+    pub cpuset_mems: Option<String>,
+    /// How many processes; -1 is no limit.
+    pub pids: Option<i64>,
+    /// `enabled`, or `disabled`: it has no control group.
+    pub cgroups: String,
+    /// The control group above its own.
+    pub cgroup_parent: Option<String>,
+}
+
+/// How a container ends and begins again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LifecycleConfig {
+    /// It is removed when it ends.
+    pub auto_remove: bool,
+    /// Whether it begins again.
+    pub restart: RestartPolicy,
+    /// The signal that asks it to end; `None` is the image's.
+    pub stop_signal: Option<i32>,
+    /// Seconds from this signal to its end.
+    pub stop_timeout: Option<u32>,
+    /// Seconds that it may run; 0 is for ever.
+    pub timeout: u64,
+}
+
+/// Whether a container that ended begins again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum RestartPolicy {
+    /// It does not.
+    #[default]
+    No,
+    /// If it failed, as often at most; 0 is always.
+    OnFailure(u32),
+    /// It does, until somebody stops it.
+    Always,
+    /// As `Always`.
+    UnlessStopped,
+}
+
+/// Where the output of a container goes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// `k8s-file`, `json-file` (which is the same), `none`, or `passthrough`.
+    pub driver: String,
+    /// The file; `None` is one with the container.
+    pub path: Option<PathBuf>,
+    /// The log begins anew above so many bytes; one old one is kept.
+    pub max_size_bytes: Option<u64>,
+    /// A word for every line.
+    pub tag: Option<String>,
+}
+
+/// Where a container has something: for itself, or together with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+#[non_exhaustive]
+pub enum SpaceMode {
+    /// For itself.
+    #[default]
+    Private,
+    /// What this machine has.
+    Host,
+    /// What another container has: its ID.
+    Container(String),
+    /// What the namespace of a file has.
+    Path(PathBuf),
+}
+
+/// Which network a container has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+#[non_exhaustive]
+pub enum NetworkMode {
+    /// Those of these names; none is the default one.
+    Bridge(Vec<String>),
+    /// A loopback interface only.
+    #[default]
+    None,
+    /// This machine's.
+    Host,
+    /// Another container's: its ID.
+    Container(String),
+    /// That of the namespace of a file.
+    Path(PathBuf),
+}
+
+fn invalid(what: &str, text: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format_args!("invalid {what} {text:?}"), why)
+}
+
+impl FromStr for SpaceMode {
+    type Err = Error;
+
+    /// Reads `private`, `shareable`, `host`, `container:NAME` or `ns:PATH`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match (text, text.split_once(':')) {
+            ("" | "private" | "shareable", _) => Self::Private,
+            ("host", _) => Self::Host,
+            (_, Some(("container", name))) if !name.is_empty() => Self::Container(name.to_owned()),
+            (_, Some(("ns", path))) if path.starts_with('/') => Self::Path(path.into()),
+            _ => {
+                let why = "it is private, host, container:NAME or ns:PATH";
+                return Err(invalid("namespace mode", text, why));
+            }
+        })
+    }
+}
+
+impl fmt::Display for SpaceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Private => f.write_str("private"),
+            Self::Host => f.write_str("host"),
+            Self::Container(id) => write!(f, "container:{id}"),
+            Self::Path(path) => write!(f, "ns:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for NetworkMode {
+    type Err = Error;
+
+    /// Reads `none`, `host`, `bridge`, `private`, `container:NAME`, `ns:PATH`, or names of networks.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match (text, text.split_once(':')) {
+            ("none", _) => Self::None,
+            ("host", _) => Self::Host,
+            ("" | "bridge" | "default" | "private", _) => Self::Bridge(Vec::new()),
+            (_, Some(("container", name))) if !name.is_empty() => Self::Container(name.to_owned()),
+            (_, Some(("ns", path))) if path.starts_with('/') => Self::Path(path.into()),
+            (_, Some(("pasta" | "slirp4netns", _))) | ("pasta" | "slirp4netns", _) => {
+                let why =
+                    "user-mode networks are not supported yet: choose none, host, or a network";
+                return Err(invalid("network", text, why));
+            }
+            (_, Some(_)) => {
+                let why = "it is none, host, bridge, container:NAME, ns:PATH, or names of networks";
+                return Err(invalid("network", text, why));
+            }
+            (names, None) => Self::Bridge(names.split(',').map(ToOwned::to_owned).collect()),
+        })
+    }
+}
+
+impl fmt::Display for NetworkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge(names) if names.is_empty() => f.write_str("bridge"),
+            Self::Bridge(names) => f.write_str(&names.join(",")),
+            Self::None => f.write_str("none"),
+            Self::Host => f.write_str("host"),
+            Self::Container(id) => write!(f, "container:{id}"),
+            Self::Path(path) => write!(f, "ns:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for RestartPolicy {
+    type Err = Error;
+
+    /// Reads `no`, `always`, `unless-stopped`, or `on-failure` with `:N` or without.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text.split_once(':') {
+            None => match text {
+                "" | "no" | "never" => Self::No,
+                "always" => Self::Always,
+                "unless-stopped" => Self::UnlessStopped,
+                "on-failure" => Self::OnFailure(0),
+                _ => return Err(invalid("restart policy", text, "no such policy")),
+            },
+            Some(("on-failure", count)) => match count.parse() {
+                Ok(count) => Self::OnFailure(count),
+                Err(_) => return Err(invalid("restart policy", text, "the number is none")),
+            },
+            Some(_) => {
+                let why = "only on-failure has a number of tries";
+                return Err(invalid("restart policy", text, why));
+            }
+        })
+    }
+}
+
+impl RestartPolicy {
+    /// Its name, without the number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::OnFailure(_) => "on-failure",
+            Self::Always => "always",
+            Self::UnlessStopped => "unless-stopped",
+        }
+    }
+}
+
+impl fmt::Display for RestartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnFailure(count @ 1..) => write!(f, "on-failure:{count}"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+macro_rules! as_text {
+    ($($type:ty),*) => {$(
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+    )*};
+}
+as_text!(SpaceMode, NetworkMode, RestartPolicy);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_read() {
+        for text in ["no", "always", "unless-stopped", "on-failure", "on-failure:3"] {
+            assert_eq!(text.parse::<RestartPolicy>().unwrap().to_string(), text);
+        }
+        for text in ["private", "host", "container:a", "ns:/proc/1/ns/net"] {
+            assert_eq!(text.parse::<SpaceMode>().unwrap().to_string(), text);
+        }
+        for text in ["none", "host", "bridge", "a,b", "container:a", "ns:/run/netns/x"] {
+            assert_eq!(text.parse::<NetworkMode>().unwrap().to_string(), text);
+        }
+        for text in ["sometimes", "on-failure:x", "always:3"] {
+            assert!(text.parse::<RestartPolicy>().is_err(), "{text}");
+        }
+        for text in ["container:", "ns:relative", "other"] {
+            assert!(text.parse::<SpaceMode>().is_err(), "{text}");
+        }
+    }
+}

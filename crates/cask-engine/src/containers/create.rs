@@ -1,0 +1,390 @@
+//! Making containers.
+
+use std::collections::BTreeMap;
+
+use cask_image::ExecutionConfig;
+use cask_storage::{Id, NewContainer};
+
+use super::config::{ContainerConfig, NetworkMode, PortMapping, SpaceMode};
+use super::mounts::{MountConfig, MountType, check_name, target};
+use super::{Container, ContainerState, Containers, names, record};
+use crate::{Error, ErrorKind, Found, Result};
+
+/// What a container is made with besides its [`ContainerConfig`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CreateOptions {
+    /// What is wanted of it. Who it is, what it is made from and when is filled in.
+    pub config: ContainerConfig,
+    /// A container that has its name is removed.
+    pub replace: bool,
+    /// Every port that it exposes is given one of this machine.
+    pub publish_all: bool,
+}
+
+/// The search path of an image that names none. Source: containers/common, `DefaultPathEnv`.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Names that are tried before giving up.
+const MOST_NAMES: usize = 20;
+
+impl Containers {
+    /// Makes a container from an image, or from a root of its own. It does not run yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NameInUse`] for a name that another container has; [`ErrorKind::Invalid`] for what makes no
+    /// sense; [`ErrorKind::ContainerNotKnown`] for a container whose namespace it shall share;
+    /// [`ErrorKind::Storage`].
+    pub fn create(&self, image: Option<&Found>, options: CreateOptions) -> Result<Container> {
+        let CreateOptions { mut config, replace, publish_all } = options;
+        let run = match image {
+            Some(found) => self.take_image(&mut config, found)?,
+            None => ExecutionConfig::default(),
+        };
+        fill_process(&mut config, &run)?;
+        fill_volumes(&mut config, &run)?;
+        config.network.exposed.extend(run.exposed_ports.iter().cloned());
+        config.network.exposed.sort();
+        config.network.exposed.dedup();
+        if publish_all {
+            publish_exposed(&mut config);
+        }
+        self.resolve_others(&mut config)?;
+        super::spec::check(&config)?;
+        if !config.name.is_empty() {
+            check_name(&config.name)?;
+            if replace && let Some(old) = self.named(&config.name)? {
+                let options = super::RemoveOptions { force: true, ..Default::default() };
+                self.remove(&old, &options)?;
+            }
+        }
+        config.created = record::now();
+        self.name_volumes(&mut config)?;
+        self.register(config)
+    }
+
+    fn take_image(&self, config: &mut ContainerConfig, found: &Found) -> Result<ExecutionConfig> {
+        config.image_id = found.image.id.to_string();
+        let is_id = config.image_id.starts_with(found.name.trim_start_matches("sha256:"));
+        config.image_name = match found.image.names.first() {
+            Some(name) if is_id => name.clone(),
+            _ if is_id => config.image_id.clone(),
+            _ => found.name.clone(),
+        };
+        config.image_digest =
+            found.image.manifest_digest().map(ToString::to_string).unwrap_or_default();
+        let image = self.images().config(&found.image)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Invalid,
+                &found.name,
+                "it is a list or an artifact, and cannot be run",
+            )
+        })?;
+        Ok(image.config)
+    }
+
+    /// Has names of other containers become their IDs.
+    fn resolve_others(&self, config: &mut ContainerConfig) -> Result<()> {
+        let spaces = &mut config.namespaces;
+        for mode in [&mut spaces.pid, &mut spaces.ipc, &mut spaces.uts, &mut spaces.cgroup] {
+            if let SpaceMode::Container(name) = mode {
+                *name = self.find(name)?.config.id;
+            }
+        }
+        if let NetworkMode::Container(name) = &mut config.network.mode {
+            *name = self.find(name)?.config.id;
+        }
+        Ok(())
+    }
+
+    /// Makes its layer and its record, under its name or one that is free.
+    fn register(&self, mut config: ContainerConfig) -> Result<Container> {
+        let named = !config.name.is_empty();
+        for attempt in 0..MOST_NAMES {
+            if !named {
+                config.name = names::choose(attempt);
+            }
+            match self.register_as(&mut config) {
+                Err(error) if error.kind() == ErrorKind::NameInUse && !named => {}
+                other => return other,
+            }
+        }
+        Err(Error::new(ErrorKind::NameInUse, &config.name, "no free name was found"))
+    }
+
+    fn register_as(&self, config: &mut ContainerConfig) -> Result<Container> {
+        let image = match config.image_id.as_str() {
+            "" => None,
+            id => Some(Id::parse(id)?),
+        };
+        let mut new = NewContainer::new(image);
+        new.names = vec![config.name.clone()];
+        new.layer_names = vec![format!("{}-layer", config.name)];
+        new.volatile = config.lifecycle.auto_remove;
+        new.metadata = metadata(config);
+        config.id = new.id.to_string();
+        let place = self.place(&new.id);
+        // Before the store knows it: who finds a container in the store that has no file here takes it for another
+        // program's.
+        place.make()?;
+        let made = self.store().create_container(&new).map_err(|error| self.taken(config, error));
+        let state = ContainerState::default();
+        let written = made.and_then(|made| {
+            config.layer = made.layer.as_ref().map(ToString::to_string).unwrap_or_default();
+            place.save(config, &state).inspect_err(|_| {
+                // Half a container is none.
+                let _ = self.store().delete_container(&new.id);
+            })
+        });
+        match written {
+            Ok(()) => Ok(Container { config: config.clone(), state, place }),
+            Err(error) => {
+                place.remove()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Says who has the name. The words are podman's.
+    fn taken(&self, config: &ContainerConfig, error: cask_storage::Error) -> Error {
+        if error.kind() != cask_storage::ErrorKind::Exists {
+            return error.into();
+        }
+        let name = &config.name;
+        let owner = self.store().container_named(name).map(|found| found.id.to_string());
+        let owner = owner.unwrap_or_default();
+        Error::new(
+            ErrorKind::NameInUse,
+            format_args!(
+                "the container name \"{name}\" is already in use by {owner}. You have to remove that container to be able to reuse that name"
+            ),
+            "that name is already in use",
+        )
+    }
+}
+
+/// What podman and buildah find in the store about a container. Source: podman, `libpod/storage.go`.
+fn metadata(config: &ContainerConfig) -> String {
+    let created: Option<cask_image::Timestamp> = config.created.parse().ok();
+    serde_json::json!({
+        "image-name": config.image_name,
+        "image-id": config.image_id,
+        "name": config.name,
+        "created-at": created.map_or(0, cask_image::Timestamp::unix_seconds),
+    })
+    .to_string()
+}
+
+fn fill_process(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<()> {
+    let process = &mut config.process;
+    let replaced = process.entrypoint.is_some();
+    if !replaced {
+        process.entrypoint.clone_from(&run.entrypoint);
+        if process.command.is_empty() {
+            process.command = run.cmd.clone().unwrap_or_default();
+        }
+    }
+    let entrypoint = process.entrypoint.as_ref().map_or(0, Vec::len);
+    if entrypoint + process.command.len() == 0 {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
+            "",
+        ));
+    }
+    process.user = process.user.take().or_else(|| Some(run.user.clone()));
+    process.environment = environment(process, run);
+    if config.lifecycle.stop_signal.is_none() && !run.stop_signal.is_empty() {
+        let signal: cask_runtime::Signal = run.stop_signal.parse()?;
+        config.lifecycle.stop_signal = Some(signal.number());
+    }
+    if process.directory.is_none() {
+        let given = Some(run.working_dir.as_str()).filter(|path| !path.is_empty());
+        process.directory = Some(given.unwrap_or("/").to_owned());
+    }
+    for (name, value) in &run.labels {
+        config.labels.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Ok(())
+}
+
+/// The image's environment, then the container's own; of equal names the last holds, in the place of the first.
+fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<String> {
+    let unset = &process.unset_environment;
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let all = unset.iter().any(|name| name == "*");
+    let kept = run.env.iter().filter(|entry| !all && !unset.contains(&name(entry)));
+    let mut usual = vec![PATH.to_owned()];
+    usual.extend(process.terminal.then(|| "TERM=xterm".to_owned()));
+    usual.push("container=podman".to_owned());
+    usual.retain(|entry| !unset.contains(&name(entry)));
+    let mut order = Vec::new();
+    let mut last = BTreeMap::new();
+    for entry in usual.iter().chain(kept).chain(&process.environment) {
+        if last.insert(name(entry), entry.clone()).is_none() {
+            order.push(name(entry));
+        }
+    }
+    order.iter().filter_map(|name| last.remove(name)).collect()
+}
+
+/// The image's volumes, where nothing else is mounted.
+fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<()> {
+    let kind = match config.files.image_volumes.as_str() {
+        "ignore" => return Ok(()),
+        "tmpfs" => MountType::Tmpfs,
+        "" | "bind" | "anonymous" => MountType::Volume,
+        other => {
+            let why = "image volumes are anonymous, tmpfs or ignore";
+            return Err(Error::new(ErrorKind::Invalid, format_args!("{other:?}"), why));
+        }
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for mount in &config.files.mounts {
+        if !seen.insert(mount.target.clone()) {
+            let why = "duplicate mount destination";
+            return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
+        }
+    }
+    for path in &run.volumes {
+        let to = target(path, path)?;
+        if seen.insert(to.clone()) {
+            let source = if kind == MountType::Tmpfs { "tmpfs" } else { "" };
+            let mut mount = MountConfig::new(kind, source, to);
+            mount.anonymous = kind == MountType::Volume;
+            config.files.mounts.push(mount);
+        }
+    }
+    Ok(())
+}
+
+/// Gives every exposed port one of this machine's, whichever is free.
+fn publish_exposed(config: &mut ContainerConfig) {
+    for exposed in config.network.exposed.clone() {
+        let (port, protocol) = exposed.split_once('/').unwrap_or((&exposed, "tcp"));
+        let Ok(port) = port.parse::<u16>() else { continue };
+        let known =
+            |mapping: &PortMapping| mapping.container_port == port && mapping.protocol == protocol;
+        if !config.network.ports.iter().any(known) {
+            config.network.ports.push(PortMapping {
+                host_ip: String::new(),
+                container_port: port,
+                host_port: 0,
+                range: 1,
+                protocol: protocol.to_owned(),
+            });
+        }
+    }
+}
+
+/// Reads the value of `--publish`: `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, each of both a port or a range.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`].
+pub fn parse_port(text: &str) -> Result<PortMapping> {
+    let refused = |why: &str| {
+        Error::new(ErrorKind::Invalid, format_args!("cannot parse {text:?} as a port mapping"), why)
+    };
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    if !matches!(protocol, "tcp" | "udp" | "sctp") {
+        return Err(refused("the protocol is tcp, udp or sctp"));
+    }
+    let range = |text: &str| -> Result<(u16, u16)> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => Ok((first, last - first + 1)),
+            _ => Err(refused("ports are from 1 to 65535, and ranges grow")),
+        }
+    };
+    let (rest, container) = match ports.rsplit_once(':') {
+        Some((rest, container)) => (Some(rest), container),
+        None => (None, ports),
+    };
+    let (container_port, count) = range(container)?;
+    let (host_ip, host) = match rest {
+        None => ("", ""),
+        // An address of version 6 has colons of its own, and stands in brackets.
+        Some(rest) => match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((ip, host)) => (ip, host.strip_prefix(':').unwrap_or(host)),
+            None => rest.rsplit_once(':').unwrap_or(("", rest)),
+        },
+    };
+    if !host_ip.is_empty() && host_ip.parse::<std::net::IpAddr>().is_err() {
+        return Err(refused("the address is none"));
+    }
+    let (host_port, host_count) = if host.is_empty() { (0, count) } else { range(host)? };
+    if host_count != count {
+        return Err(refused("both ranges have the same length"));
+    }
+    Ok(PortMapping {
+        host_ip: host_ip.to_owned(),
+        container_port,
+        host_port,
+        range: count,
+        protocol: protocol.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_read() {
+        let check = |text: &str, expected: &str| {
+            let shown = parse_port(text).map_or(String::new(), |one| {
+                let PortMapping { host_ip, container_port, host_port, range, protocol } = one;
+                format!("{host_ip}:{host_port}->{container_port}+{range}/{protocol}")
+            });
+            assert_eq!(shown, expected, "{text}");
+        };
+        check("80", ":0->80+1/tcp");
+        check("8080:80", ":8080->80+1/tcp");
+        check("127.0.0.1:8080:80/udp", "127.0.0.1:8080->80+1/udp");
+        check("127.0.0.1::80", "127.0.0.1:0->80+1/tcp");
+        check("[::1]:8080:80", "::1:8080->80+1/tcp");
+        check("8000-8002:80-82", ":8000->80+3/tcp");
+        for wrong in
+            ["", "a", "0", "70000", "80/x", "1:2:3:4", "8000-8001:80-82", "82-80", "x:80:80"]
+        {
+            check(wrong, "");
+        }
+    }
+
+    #[test]
+    fn the_command_is_the_images_unless_the_entry_point_is_replaced() {
+        let check = |entrypoint: Option<&[&str]>,
+                     command: &[&str],
+                     expected: (&[&str], &[&str])| {
+            let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let mut run = ExecutionConfig::default();
+            run.entrypoint = Some(words(&["/entry"]));
+            run.cmd = Some(words(&["image"]));
+            let mut config = ContainerConfig::default();
+            config.process.entrypoint = entrypoint.map(words);
+            config.process.command = words(command);
+            fill_process(&mut config, &run).unwrap();
+            assert_eq!(config.process.entrypoint.unwrap(), words(expected.0));
+            assert_eq!(config.process.command, words(expected.1));
+        };
+        check(None, &[], (&["/entry"], &["image"]));
+        check(None, &["own"], (&["/entry"], &["own"]));
+        check(Some(&["sh"]), &[], (&["sh"], &[]));
+        check(Some(&[]), &["own"], (&[], &["own"]));
+        let mut empty = ContainerConfig::default();
+        let error = fill_process(&mut empty, &ExecutionConfig::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn of_equal_variables_the_last_holds() {
+        let mut run = ExecutionConfig::default();
+        run.env = vec!["PATH=/bin".to_owned(), "A=image".to_owned(), "B=image".to_owned()];
+        let process = super::super::ProcessConfig {
+            environment: vec!["A=own".to_owned(), "C=".to_owned()],
+            unset_environment: vec!["B".to_owned()],
+            ..Default::default()
+        };
+        assert_eq!(environment(&process, &run), ["PATH=/bin", "container=podman", "A=own", "C="]);
+    }
+}

@@ -1,0 +1,187 @@
+//! The files of `/etc` that say who a container is and whom it reaches.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Containers;
+use super::config::{ContainerConfig, NetworkMode};
+use super::record::{Place, io};
+use crate::Result;
+
+/// Name servers that only a machine itself reaches, where its own are such.
+const LOCAL_RESOLVERS: [&str; 2] = ["127.", "::1"];
+/// What is asked where there is no other server. Source: containers/common, `libnetwork/resolvconf`.
+const DEFAULT_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+
+/// A file, and where it is mounted.
+pub(super) struct EtcFile {
+    pub(super) path: PathBuf,
+    pub(super) target: &'static str,
+}
+
+impl Containers {
+    /// Writes the files of a container that is about to run.
+    pub(super) fn write_etc(
+        &self,
+        config: &ContainerConfig,
+        place: &Place,
+    ) -> Result<Vec<EtcFile>> {
+        let mut files = Vec::new();
+        let mut write = |name: &str, target, text: String| {
+            let path = place.run.join(name);
+            fs::write(&path, text).map_err(|error| io(error, "writing", &path))?;
+            readable(&path)?;
+            files.push(EtcFile { path, target });
+            Ok::<(), crate::Error>(())
+        };
+        write("containerenv", "/run/.containerenv", container_env(config))?;
+        if let NetworkMode::Container(id) = &config.network.mode {
+            // Whoever shares a network is the same machine.
+            let other = self.find(id)?;
+            for (name, target) in [
+                ("hosts", "/etc/hosts"),
+                ("hostname", "/etc/hostname"),
+                ("resolv.conf", "/etc/resolv.conf"),
+            ] {
+                let text = fs::read_to_string(other.place.run.join(name)).unwrap_or_default();
+                if !text.is_empty() {
+                    write(name, target, text)?;
+                }
+            }
+            return Ok(files);
+        }
+        write("hostname", "/etc/hostname", format!("{}\n", hostname(config)))?;
+        if !config.files.no_hosts {
+            write("hosts", "/etc/hosts", hosts(config))?;
+        }
+        let no_dns = config.network.dns.iter().any(|server| server == "none");
+        if !no_dns {
+            write("resolv.conf", "/etc/resolv.conf", resolv_conf(config))?;
+        }
+        Ok(files)
+    }
+}
+
+fn readable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+        .map_err(|error| io(error, "changing the mode of", path))
+}
+
+/// The name that a container sees of its machine.
+pub(super) fn hostname(config: &ContainerConfig) -> String {
+    let own = config.network.hostname.clone();
+    own.unwrap_or_else(|| match (&config.network.mode, &config.namespaces.uts) {
+        (NetworkMode::Host, _) | (_, super::SpaceMode::Host) => {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        }
+        _ => config.id.chars().take(12).collect(),
+    })
+}
+
+/// Source: podman, `libpod/container_internal_linux.go`, `generateHosts`; containers/common, `libnetwork/etchosts`.
+fn hosts(config: &ContainerConfig) -> String {
+    let mut text = String::new();
+    for entry in &config.network.add_hosts {
+        if let Some((name, address)) = entry.split_once(':') {
+            let address = if address == "host-gateway" { "127.0.0.1" } else { address };
+            let _ = writeln!(text, "{address}\t{name}");
+        }
+    }
+    text.push_str(&fs::read_to_string("/etc/hosts").unwrap_or_default());
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    if !text.contains("localhost") {
+        text.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost\n");
+    }
+    let address = match &config.network.mode {
+        NetworkMode::Host => "127.0.1.1",
+        _ => config.network.address.as_deref().unwrap_or("127.0.1.1"),
+    };
+    let _ = writeln!(text, "{address}\t{} {}", hostname(config), config.name);
+    text
+}
+
+/// This machine's servers, but those that only it can reach; or those that were given.
+fn resolv_conf(config: &ContainerConfig) -> String {
+    let network = &config.network;
+    let machine = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    // What systemd-resolved asks itself.
+    let upstream = || fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
+    let local = |text: &str| {
+        let mut servers = values(text, "nameserver").peekable();
+        servers.peek().is_some()
+            && servers.all(|server| LOCAL_RESOLVERS.iter().any(|local| server.starts_with(local)))
+    };
+    let shared = network.mode == NetworkMode::Host;
+    let machine = if !shared && local(&machine) { upstream().unwrap_or(machine) } else { machine };
+    let reachable =
+        |server: &&str| shared || !LOCAL_RESOLVERS.iter().any(|local| server.starts_with(local));
+    let mut servers: Vec<&str> = network.dns.iter().map(String::as_str).collect();
+    if servers.is_empty() {
+        servers = values(&machine, "nameserver").filter(reachable).collect();
+    }
+    if servers.is_empty() {
+        servers = DEFAULT_SERVERS.to_vec();
+    }
+    let mut text = String::new();
+    let own: Vec<&str> = network.dns_search.iter().map(String::as_str).collect();
+    let search = if own.is_empty() { values(&machine, "search").collect() } else { own };
+    if !search.is_empty() && search != ["."] {
+        let _ = writeln!(text, "search {}", search.join(" "));
+    }
+    for server in servers {
+        let _ = writeln!(text, "nameserver {server}");
+    }
+    let own: Vec<&str> = network.dns_options.iter().map(String::as_str).collect();
+    let options = if own.is_empty() { values(&machine, "options").collect() } else { own };
+    if !options.is_empty() {
+        let _ = writeln!(text, "options {}", options.join(" "));
+    }
+    text
+}
+
+/// The words after a keyword, on every line that begins with it.
+fn values<'t>(text: &'t str, keyword: &'t str) -> impl Iterator<Item = &'t str> {
+    let lines = text.lines().filter_map(move |line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(keyword)).then_some(words)
+    });
+    lines.flatten()
+}
+
+/// Source: podman, `libpod/container_internal_linux.go`: what is in `/run/.containerenv`.
+fn container_env(config: &ContainerConfig) -> String {
+    if !config.security.privileged {
+        return String::new();
+    }
+    let rootless = u8::from(!rustix::process::geteuid().is_root());
+    format!(
+        "engine=\"cask\"\nname={:?}\nid={:?}\nimage={:?}\nimageid={:?}\nrootless={rootless}\n",
+        config.name, config.id, config.image_name, config.image_id
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_names_and_servers_are_written() {
+        let mut config = ContainerConfig {
+            id: "0123456789abcdef".to_owned(),
+            name: "web".to_owned(),
+            ..ContainerConfig::default()
+        };
+        config.network.add_hosts = vec!["db:10.0.0.1".to_owned()];
+        config.network.dns = vec!["1.1.1.1".to_owned()];
+        config.network.dns_search = vec!["example".to_owned()];
+        config.network.dns_options = vec!["ndots:2".to_owned()];
+        let text = hosts(&config);
+        assert!(text.starts_with("10.0.0.1\tdb\n"), "{text}");
+        assert!(text.ends_with("127.0.1.1\t0123456789ab web\n"), "{text}");
+        assert_eq!(resolv_conf(&config), "search example\nnameserver 1.1.1.1\noptions ndots:2\n");
+    }
+}

@@ -1,0 +1,103 @@
+//! A second process in a container.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cask_runtime::{
+    CapabilitySet, Cgroup, Created, Input, NativeExecutor, Output, RunSpec, Seccomp, TerminalSize,
+};
+
+use super::start::Terminal;
+use super::{Container, Containers, Status, spec};
+use crate::{Error, ErrorKind, Result};
+
+/// What runs besides, and how.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ExecOptions {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// More of the environment: `NAME=value`.
+    pub environment: Vec<String>,
+    /// Its user; `None` is the container's.
+    pub user: Option<String>,
+    /// Where it begins; `None` is where the container does.
+    pub directory: Option<String>,
+    /// All capabilities.
+    pub privileged: bool,
+    /// A terminal of this size.
+    pub terminal: Option<Terminal>,
+    /// It reads this process's standard input.
+    pub interactive: bool,
+    /// It reads nothing and prints nowhere.
+    pub detached: bool,
+}
+
+impl Containers {
+    /// Makes one more process in a container, which waits for the word to begin.
+    ///
+    /// Without a terminal it has this process's standard input (where asked for), output and error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] where the container does not run, or is paused; [`ErrorKind::Invalid`] for a
+    /// user that it does not have; [`ErrorKind::NotStarted`].
+    pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<Created> {
+        if container.state.status != Status::Running {
+            return Err(Error::new(
+                ErrorKind::StateImproper,
+                "can only create exec sessions on running containers",
+                "container state improper",
+            ));
+        }
+        let target = container.process()?;
+        let root = target.root()?;
+        let config = &container.config;
+        let user = options.user.as_deref().or(config.process.user.as_deref()).unwrap_or_default();
+        let mut run = RunSpec::new(no_root()?, options.command.iter());
+        run.process.identity = spec::identity(&root, user, &config.process.groups)?;
+        let mut environment = spec::environment(config, &run.process.identity);
+        let home = run.process.identity.home.clone();
+        if options.user.is_some() {
+            environment.retain(|(name, _)| name != "HOME");
+            environment.push(("HOME".into(), home.unwrap_or_else(|| PathBuf::from("/")).into()));
+        }
+        if options.terminal.is_some() && !environment.iter().any(|(name, _)| name == "TERM") {
+            environment.push(("TERM".into(), "xterm".into()));
+        }
+        for entry in &options.environment {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            environment.push((OsString::from(name), OsString::from(value)));
+        }
+        run.process.environment = environment;
+        let directory = options.directory.as_deref().or(config.process.directory.as_deref());
+        run.process.directory = PathBuf::from(directory.unwrap_or("/"));
+        run.process.umask = config.process.umask.unwrap_or(0o022);
+        run.process.limits = spec::limits(&config.process.limits)?;
+        run.privileges.capabilities = match options.privileged {
+            true => CapabilitySet::all(),
+            false => spec::capabilities(config)?,
+        };
+        run.privileges.no_new_privileges = config.security.no_new_privileges;
+        if options.privileged || config.security.privileged || config.security.seccomp_unconfined {
+            run.privileges.seccomp = Seccomp::DangerUnconfined;
+        }
+        run.io.terminal =
+            options.terminal.map(|size| TerminalSize { rows: size.rows, columns: size.columns });
+        run.io.input = if options.interactive { Input::Inherit } else { Input::Null };
+        if options.detached {
+            run.io.output = Output::Null;
+            run.io.error = Output::Null;
+        }
+        if let Some(name) = &container.state.cgroup {
+            run.cgroup = Cgroup::open(name)?.map(Arc::new);
+        }
+        Ok(NativeExecutor::default().exec(&target, &run)?)
+    }
+}
+
+/// A specification has a root; that of a process which joins others is theirs.
+fn no_root() -> Result<std::os::fd::OwnedFd> {
+    let opened = std::fs::File::open("/");
+    Ok(opened.map_err(|error| super::record::io(error, "opening", "/".as_ref()))?.into())
+}

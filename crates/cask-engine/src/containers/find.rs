@@ -1,0 +1,81 @@
+//! Which container a user means.
+
+use cask_storage::Id;
+
+use super::{Container, Containers, record};
+use crate::{Error, ErrorKind, Result};
+
+impl Containers {
+    /// Finds a container by its name, its ID, or the beginning of its ID.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ContainerNotKnown`]; [`ErrorKind::Ambiguous`] where the IDs of several begin so;
+    /// [`ErrorKind::Storage`].
+    pub fn find(&self, text: &str) -> Result<Container> {
+        if let Ok(id) = Id::parse(text) {
+            return match self.at(&id) {
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
+                    Err(Error::no_container(text))
+                }
+                found => found,
+            };
+        }
+        if text.is_empty() {
+            return Err(Error::no_container(text));
+        }
+        if let Some(found) = self.named(text)? {
+            return Ok(found);
+        }
+        let mut ids = record::ids(&self.directory())?;
+        ids.retain(|id| id.as_str().starts_with(text));
+        match ids.as_slice() {
+            [] => Err(Error::no_container(text)),
+            [id] => self.at(id),
+            _ => Err(Error::new(
+                ErrorKind::Ambiguous,
+                format_args!("more than one result for container name or ID {text}"),
+                "container already exists",
+            )),
+        }
+    }
+
+    /// The container of a name. The store knows names without one file for each container.
+    pub(super) fn named(&self, name: &str) -> Result<Option<Container>> {
+        if super::mounts::check_name(name).is_err() {
+            return Ok(None);
+        }
+        let in_store = match self.store().container_named(name) {
+            Ok(found) => found,
+            Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match self.at(&in_store.id) {
+            // Another program's.
+            Err(error) if error.kind() == ErrorKind::ContainerNotKnown => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    pub(super) fn at(&self, id: &Id) -> Result<Container> {
+        let place = self.place(id);
+        let (config, state) = place.load()?;
+        Ok(Container { config, state, place })
+    }
+
+    /// All containers, in no order. What is damaged is left out, and told to `damaged`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn all(&self, mut damaged: impl FnMut(Error)) -> Result<Vec<Container>> {
+        let mut found = Vec::new();
+        for id in record::ids(&self.directory())? {
+            match self.at(&id) {
+                Ok(container) => found.push(container),
+                // Being made, or removed meanwhile.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {}
+                Err(error) => damaged(error),
+            }
+        }
+        Ok(found)
+    }
+}

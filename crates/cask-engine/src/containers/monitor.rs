@@ -1,0 +1,103 @@
+//! The monitor of a container: it starts it, keeps its output, relays, and tidies up when it has ended.
+
+mod life;
+mod log;
+mod relay;
+
+use std::os::fd::OwnedFd;
+
+use cask_storage::{Id, Store};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::start::{Failure, Order};
+use super::{Container, Containers, Status, wire};
+use crate::{Error, ErrorKind, Images, Result, no_registries};
+use relay::Client;
+
+/// The first argument that makes the embedding program call [`run_monitor`].
+pub const MONITOR_ARGUMENT: &str = "__monitor";
+
+/// What [`run_monitor`] returns where nobody started it as one.
+const NOT_A_MONITOR: u8 = 125;
+
+/// Is the monitor of one container, until that has ended. The embedding program calls this first of all in `main`
+/// where its first argument is [`MONITOR_ARGUMENT`].
+///
+/// Returns the status to leave with.
+pub fn run_monitor() -> u8 {
+    let Some(socket) = take_socket() else { return NOT_A_MONITOR };
+    // Of a session of its own: the terminal of whoever started it is none of its business.
+    let _ = rustix::process::setsid();
+    match watch(&socket) {
+        Ok(()) => 0,
+        Err(error) => {
+            let told = serde_json::to_vec(&Failure::of(&error)).unwrap_or_default();
+            let _ = wire::send(&socket, wire::FAILED, &told, true);
+            1
+        }
+    }
+}
+
+fn take_socket() -> Option<OwnedFd> {
+    let kind = rustix::net::sockopt::socket_type(rustix::stdio::stdin()).ok()?;
+    if kind != rustix::net::SocketType::SEQPACKET {
+        return None;
+    }
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok()?;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let null = rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).ok()?;
+    rustix::stdio::dup2_stdin(&null).ok()?;
+    Some(socket)
+}
+
+fn watch(socket: &OwnedFd) -> Result<()> {
+    let refused = |why: &str| Error::new(ErrorKind::NotStarted, "the order of the monitor", why);
+    let packet = wire::receive(socket).ok().flatten().ok_or_else(|| refused("there is none"))?;
+    let order: Order = serde_json::from_slice(&packet.body)
+        .map_err(|error| refused("it is not understood").with_source(error))?;
+    let store = Store::open(order.store.options())?;
+    let containers = Containers::new(Images::new(store, no_registries()));
+    let container = containers.at(&Id::parse(&order.id)?)?;
+    let Some(_alive) = container.place.become_monitor()? else {
+        return Err(Error::new(
+            ErrorKind::StateImproper,
+            container.id(),
+            "another monitor watches it",
+        ));
+    };
+    let starter = socket
+        .try_clone()
+        .map_err(|error| Error::new(ErrorKind::Io, "the socket", "").with_source(error))?;
+    let mut life = life::Life::new(&containers, &container, order.size);
+    // Until this it can be told that nothing began.
+    let begun = life.begin();
+    if let Err(error) = begun {
+        life.discard(&error);
+        return Err(error);
+    }
+    let told = wire::send(socket, wire::STARTED, &[], true).is_ok();
+    if order.attach && told {
+        life.clients.push(Client::new(starter));
+    }
+    life.go_on()
+}
+
+impl Container {
+    /// Whether its monitor begins it again after it ended so.
+    fn begins_again(&self, code: i32, restarts: u32, stopped: bool) -> bool {
+        use super::RestartPolicy::{Always, No, OnFailure, UnlessStopped};
+        if stopped || self.config.lifecycle.auto_remove {
+            return false;
+        }
+        match self.config.lifecycle.restart {
+            No => false,
+            Always | UnlessStopped => true,
+            OnFailure(most) => code != 0 && (most == 0 || restarts < most),
+        }
+    }
+}
+
+/// Where it is, in the words of its file.
+fn ended_status() -> Status {
+    Status::Exited
+}

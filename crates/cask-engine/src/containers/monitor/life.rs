@@ -1,0 +1,322 @@
+//! The lives of a container: it begins, ends, and perhaps begins again.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cask_runtime::{
+    Cgroup, Created, ExitReport, Input, NativeExecutor, Output, ProcessHandle, RunSpec,
+    TerminalSize,
+};
+use cask_storage::{Id, MountOptions};
+
+use super::super::config::NetworkMode;
+use super::super::record::{boot, io, now};
+use super::super::spec::{Borrowed, Ingredients};
+use super::super::start::Terminal;
+use super::super::{Container, ContainerState, Containers, resources, wire};
+use super::log::Log;
+use super::relay::{Client, Loop, Streams};
+use crate::{Error, ErrorKind, Result};
+
+/// How long a monitor waits before a container begins again: twice as long each time, up to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// A container that ran so long did not fail at once.
+const LONG: Duration = Duration::from_secs(10);
+/// The size of a terminal that nobody looks at yet.
+const SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
+
+/// What a container has while it runs.
+struct Body {
+    created: Option<Created>,
+    running: Option<cask_runtime::Running>,
+    streams: Option<Streams>,
+    began: Instant,
+}
+
+pub(super) struct Life<'a> {
+    containers: &'a Containers,
+    container: &'a Container,
+    size: Option<Terminal>,
+    executor: NativeExecutor,
+    pub(super) clients: Vec<Client>,
+    listener: Option<OwnedFd>,
+    body: Option<Body>,
+    cgroup: Option<Arc<Cgroup>>,
+    mounted: bool,
+    borrowed: Borrowed,
+    restarts: u32,
+}
+
+impl<'a> Life<'a> {
+    pub(super) fn new(
+        containers: &'a Containers,
+        container: &'a Container,
+        size: Option<Terminal>,
+    ) -> Self {
+        Self {
+            containers,
+            container,
+            size,
+            executor: NativeExecutor::default(),
+            clients: Vec::new(),
+            listener: None,
+            body: None,
+            cgroup: None,
+            mounted: false,
+            borrowed: Borrowed::default(),
+            restarts: 0,
+        }
+    }
+
+    /// Makes everything that the container needs, and has it begin.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let place = &self.container.place;
+        if self.listener.is_none() {
+            let path = place.socket();
+            self.listener =
+                Some(wire::listen(&path).map_err(|error| io(error, "listening at", &path))?);
+        }
+        let mut notes = Vec::new();
+        let root = self.mount()?;
+        self.cgroup = resources::make(&self.container.config, &mut notes)?.map(Arc::new);
+        let process = &self.container.config.process;
+        let size =
+            self.size.map_or(SIZE, |size| TerminalSize { rows: size.rows, columns: size.columns });
+        let ingredients = Ingredients {
+            containers: self.containers,
+            config: &self.container.config,
+            place,
+            root: &root,
+            terminal: process.terminal.then_some(size),
+        };
+        let mut spec = ingredients.spec(&mut self.borrowed)?;
+        spec.cgroup.clone_from(&self.cgroup);
+        if let NetworkMode::Bridge(_) = self.container.config.network.mode {
+            return Err(no_bridge());
+        }
+        let mut streams = streams(&mut spec, process.interactive)?;
+        let mut created = self.executor.create(&spec)?;
+        drop(spec);
+        streams.terminal = created.take_terminal();
+        notes.extend(created.notes().iter().map(ToString::to_string));
+        let (pid, began) = (created.pid(), Instant::now());
+        let running = created.start()?;
+        self.body =
+            Some(Body { created: None, running: Some(running), streams: Some(streams), began });
+        self.say_running(pid, notes)
+    }
+
+    /// The root that it writes to.
+    fn mount(&mut self) -> Result<PathBuf> {
+        let config = &self.container.config;
+        if let Some(root) = &config.rootfs {
+            return Ok(root.clone());
+        }
+        let mut options = MountOptions::default();
+        options.writable = true;
+        let root = self.containers.store().mount_layer(&Id::parse(&config.layer)?, &options)?;
+        self.mounted = true;
+        Ok(root)
+    }
+
+    fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
+        let place = &self.container.place;
+        let (config, old) = place.load_as_written()?;
+        let state = ContainerState {
+            status: super::super::Status::Running,
+            pid,
+            pid_started: ProcessHandle::started(pid).unwrap_or_default(),
+            monitor_pid: std::process::id(),
+            boot: boot(),
+            started_at: now(),
+            restarts: self.restarts,
+            stopped: old.stopped,
+            cgroup: self.cgroup.as_ref().map(|group| group.name().to_owned()),
+            notes,
+            ..ContainerState::default()
+        };
+        place.save(&config, &state)
+    }
+
+    /// Takes everything back that was made for a container that did not begin.
+    pub(super) fn discard(&mut self, error: &Error) {
+        self.body = None;
+        self.tidy_up();
+        let place = &self.container.place;
+        if let Ok((config, mut state)) = place.load_as_written() {
+            state.error = super::Failure::of(error).text;
+            state.exit_code = match error.kind() {
+                ErrorKind::CommandNotFound => 127,
+                ErrorKind::CommandNotExecutable => 126,
+                _ => 125,
+            };
+            let _ = place.save(&config, &state);
+        }
+        if self.container.config.lifecycle.auto_remove {
+            self.remove();
+        }
+    }
+
+    /// Watches this life, and those that follow.
+    pub(super) fn go_on(mut self) -> Result<()> {
+        let mut pause = PAUSES.0;
+        let code = loop {
+            let (code, lasted) = self.live()?;
+            let stopped = self.say_ended(code)?;
+            self.tidy_up();
+            if !self.container.begins_again(code, self.restarts, stopped) {
+                break code;
+            }
+            pause = if lasted > LONG { PAUSES.0 } else { pause };
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+            self.restarts += 1;
+            if let Err(error) = self.begin_again() {
+                self.discard(&error);
+                break code;
+            }
+        };
+        let _ = std::fs::remove_file(self.container.place.socket());
+        if self.container.config.lifecycle.auto_remove {
+            self.leave_code(code);
+            self.remove();
+        }
+        for client in &self.clients {
+            client.tell_end(code);
+        }
+        Ok(())
+    }
+
+    /// Begins again, unless somebody stopped it meanwhile.
+    fn begin_again(&mut self) -> Result<()> {
+        let _held = self.container.place.lock()?;
+        let (_, state) = self.container.place.load_as_written()?;
+        if state.stopped {
+            return Err(Error::new(
+                ErrorKind::StateImproper,
+                self.container.id(),
+                "it was stopped",
+            ));
+        }
+        self.begin()
+    }
+
+    /// Relays until it has ended; its exit code, and how long it ran.
+    fn live(&mut self) -> Result<(i32, Duration)> {
+        let Some(Body { running: Some(running), streams: Some(streams), began, created }) =
+            self.body.take()
+        else {
+            return Err(Error::new(ErrorKind::NotStarted, self.container.id(), "it did not begin"));
+        };
+        drop(created);
+        let Some(listener) = &self.listener else {
+            return Err(Error::new(
+                ErrorKind::NotStarted,
+                self.container.id(),
+                "nobody can attach",
+            ));
+        };
+        let config = &self.container.config;
+        let mut log = Log::open(config, self.container.log_path())?;
+        let deadline = match config.lifecycle.timeout {
+            0 => None,
+            seconds => Some(began + Duration::from_secs(seconds)),
+        };
+        let relay = Loop::new(running, streams, listener, &mut self.clients, &mut log, deadline);
+        let code = match relay.run() {
+            Ok(ExitReport { status, .. }) => i32::from(status.shell_status()),
+            // Its helper was killed, and with it the container.
+            Err(_) => 137,
+        };
+        Ok((code, began.elapsed()))
+    }
+
+    /// Writes down that it has ended; says whether somebody stopped it.
+    fn say_ended(&self, code: i32) -> Result<bool> {
+        let place = &self.container.place;
+        let _held = place.lock()?;
+        let (config, mut state) = place.load_as_written()?;
+        state.status = super::ended_status();
+        state.pid = 0;
+        state.pid_started = 0;
+        state.exit_code = code;
+        state.finished_at = now();
+        state.oom_killed =
+            self.cgroup.as_ref().is_some_and(|group| group.out_of_memory_kills() > 0);
+        let stopped = state.stopped;
+        place.save(&config, &state)?;
+        Ok(stopped)
+    }
+
+    /// Takes back the group and the mounts. What cannot be is what `rm` tries again.
+    fn tidy_up(&mut self) {
+        if let Some(group) = self.cgroup.take() {
+            let _ = group.kill();
+            let _ = group.remove();
+        }
+        let store = self.containers.store();
+        for image in self.borrowed.images.drain(..) {
+            let _ = store.unmount_image(&image, false);
+        }
+        if std::mem::take(&mut self.mounted)
+            && let Ok(layer) = Id::parse(&self.container.config.layer)
+        {
+            let _ = store.unmount_layer(&layer, false);
+        }
+    }
+
+    /// Leaves the exit code behind for those who wait for it.
+    fn leave_code(&self, code: i32) {
+        let exits = self.containers.exits();
+        // Who waits later is told that there is no such container.
+        let _ = std::fs::create_dir_all(&exits);
+        let _ = std::fs::write(exits.join(self.container.id()), code.to_string());
+    }
+
+    fn remove(&self) {
+        let held = self.container.place.lock();
+        if held.is_ok() {
+            let _ = self.containers.remove_anonymous(&self.container.config);
+            let _ = self.containers.remove_everything(self.container);
+        }
+    }
+}
+
+/// Makes pipes for what has no terminal.
+fn streams(spec: &mut RunSpec, interactive: bool) -> Result<Streams> {
+    let mut streams = Streams { terminal: None, input: None, output: None, error: None };
+    if spec.io.terminal.is_some() {
+        return Ok(streams);
+    }
+    let owner = &spec.process.identity;
+    let (uid, gid) = (owner.uid, owner.gid);
+    let pipe = || -> Result<(OwnedFd, OwnedFd)> {
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Io, "making a pipe", "").with_source(error)
+        };
+        let (reader, writer) = std::io::pipe().map_err(failed)?;
+        let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+        // A user other than root opens /dev/stdout anew.
+        let _ = std::os::unix::fs::fchown(&writer, Some(uid), Some(gid));
+        Ok((reader, writer))
+    };
+    let (output, writer) = pipe()?;
+    spec.io.output = Output::Descriptor(Arc::new(writer));
+    streams.output = Some(output);
+    let (error, writer) = pipe()?;
+    spec.io.error = Output::Descriptor(Arc::new(writer));
+    streams.error = Some(error);
+    if interactive {
+        let (reader, input) = pipe()?;
+        spec.io.input = Input::Descriptor(Arc::new(reader));
+        streams.input = Some(input);
+    }
+    Ok(streams)
+}
+
+fn no_bridge() -> Error {
+    Error::new(ErrorKind::NotStarted, "networks of containers need the program netavark", "")
+        .with_hint("install netavark and aardvark-dns, or choose --network none or --network host")
+}

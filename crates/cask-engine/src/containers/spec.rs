@@ -1,0 +1,530 @@
+//! From what a container was made with to what its runtime is told.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cask_rootfs::Root;
+use cask_runtime::{
+    Capability, CapabilitySet, Device, Identity, Limit, Mount, MountOptions, MountSource,
+    Namespace, Network, ProcessHandle, Propagation, Resource, RunSpec, Seccomp, TerminalSize,
+};
+use cask_storage::Id;
+
+use super::config::{ContainerConfig, NetworkMode, SpaceMode};
+use super::etc::{self, EtcFile};
+use super::mounts::{MountConfig, MountType};
+use super::record::Place;
+use super::{Containers, Status};
+use crate::{Error, ErrorKind, Result};
+
+/// What a container without a size for it gets as `/dev/shm`. Source: containers/common, `DefaultShmSize`.
+const SHARED_MEMORY: u64 = 65_536_000;
+/// What can be written of a root that cannot.
+const WRITABLE: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
+
+/// Refuses what can be known to be wrong before a container runs.
+pub(super) fn check(config: &ContainerConfig) -> Result<()> {
+    capabilities(config)?;
+    limits(&config.process.limits)?;
+    sysctls(config)?;
+    for device in &config.files.devices {
+        device_parts(device)?;
+    }
+    for entry in &config.network.add_hosts {
+        let valid = entry.split_once(':').is_some_and(|(name, address)| {
+            !name.is_empty()
+                && (address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok())
+        });
+        if !valid {
+            let why = "invalid host: it is NAME:ADDRESS";
+            return Err(Error::new(ErrorKind::Invalid, format_args!("{entry:?}"), why));
+        }
+    }
+    let uts = &config.namespaces.uts;
+    if config.network.hostname.is_some() && *uts == SpaceMode::Host {
+        let why =
+            "cannot set hostname when running in the host UTS namespace: invalid configuration";
+        return Err(Error::new(ErrorKind::Invalid, why, ""));
+    }
+    if config.network.hostname.as_ref().is_some_and(|name| name.len() > 64 || name.contains('\0')) {
+        return Err(Error::new(ErrorKind::Invalid, "the host name", "it ends at 64 bytes"));
+    }
+    let ports = !config.network.ports.is_empty();
+    if ports && !matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host) {
+        let why = "ports can only be published where the container has a network of its own";
+        return Err(Error::new(ErrorKind::Invalid, config.network.mode.to_string(), why));
+    }
+    match config.log.driver.as_str() {
+        "" | "k8s-file" | "json-file" | "none" => Ok(()),
+        other => Err(Error::new(
+            ErrorKind::Invalid,
+            format_args!("log driver {other:?}"),
+            "not supported",
+        )
+        .with_hint("choose k8s-file or none")),
+    }
+}
+
+/// The capabilities of a container.
+pub(super) fn capabilities(config: &ContainerConfig) -> Result<CapabilitySet> {
+    let security = &config.security;
+    let is_all = |name: &String| name.eq_ignore_ascii_case("all");
+    let mut set = if security.privileged || security.add.iter().any(is_all) {
+        CapabilitySet::all()
+    } else if security.drop.iter().any(is_all) {
+        CapabilitySet::NONE
+    } else {
+        CapabilitySet::default()
+    };
+    for name in security.drop.iter().filter(|name| !is_all(name)) {
+        set = set.without(name.parse::<Capability>()?);
+    }
+    for name in security.add.iter().filter(|name| !is_all(name)) {
+        set = set.with(name.parse::<Capability>()?);
+    }
+    Ok(set)
+}
+
+/// Reads limits as `--ulimit` has them: `NAME=SOFT[:HARD]`, where -1 is no limit.
+pub(super) fn limits(given: &[String]) -> Result<Vec<Limit>> {
+    let mut limits = Vec::new();
+    for text in given.iter().filter(|text| *text != "host") {
+        let refused = || {
+            let why = "invalid limit: it is NAME=SOFT[:HARD]";
+            Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
+        };
+        let (name, values) = text.split_once('=').ok_or_else(refused)?;
+        let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+        let number = |text: &str| match text {
+            "-1" | "unlimited" => Some(Limit::INFINITY),
+            text => text.parse().ok(),
+        };
+        let (soft, hard) = number(soft).zip(number(hard)).ok_or_else(refused)?;
+        if soft > hard {
+            let why = "ulimit soft limit must be less than or equal to hard limit";
+            return Err(Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why));
+        }
+        limits.push(Limit { resource: name.parse::<Resource>()?, soft, hard });
+    }
+    Ok(limits)
+}
+
+fn sysctls(config: &ContainerConfig) -> Result<Vec<(String, String)>> {
+    let read = |text: &String| {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            let why = "sysctl options should be formatted as sysctl=value";
+            Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
+        })?;
+        let host_network = config.network.mode == NetworkMode::Host && name.starts_with("net.");
+        if host_network {
+            let why = "the container has the machine's network, whose settings are not its own";
+            return Err(Error::new(ErrorKind::Invalid, format_args!("sysctl {name}"), why));
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    config.files.sysctls.iter().map(read).collect()
+}
+
+fn device_parts(text: &str) -> Result<(&str, &str)> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_mode = |text: &str| !text.is_empty() && text.bytes().all(|byte| b"rwm".contains(&byte));
+    match parts.as_slice() {
+        [host] => Ok((host, host)),
+        [host, mode] if is_mode(mode) => Ok((host, host)),
+        [host, inside] => Ok((host, inside)),
+        [host, inside, mode] if is_mode(mode) => Ok((host, inside)),
+        _ => {
+            let why = "invalid device: it is HOST[:CONTAINER[:rwm]]";
+            Err(Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why))
+        }
+    }
+}
+
+/// What is mounted besides, and must be unmounted when the container has ended.
+#[derive(Debug, Default)]
+pub(super) struct Borrowed {
+    pub(super) images: Vec<Id>,
+}
+
+/// What a specification is made from.
+pub(super) struct Ingredients<'a> {
+    pub(super) containers: &'a Containers,
+    pub(super) config: &'a ContainerConfig,
+    pub(super) place: &'a Place,
+    /// Where its root is mounted.
+    pub(super) root: &'a Path,
+    pub(super) terminal: Option<TerminalSize>,
+}
+
+impl Ingredients<'_> {
+    /// The whole specification but input, output and control group.
+    pub(super) fn spec(&self, borrowed: &mut Borrowed) -> Result<RunSpec> {
+        let Self { config, .. } = self;
+        let root = Root::open(self.root)?;
+        let words = config.process.entrypoint.iter().flatten().chain(&config.process.command);
+        let opened = File::open(self.root)
+            .map_err(|error| super::record::io(error, "opening", self.root))?;
+        let mut spec = RunSpec::new(OwnedFd::from(opened), words);
+        self.process(&mut spec, &root)?;
+        self.privileges(&mut spec)?;
+        self.spaces(&mut spec)?;
+        self.files(&mut spec, &root, borrowed)?;
+        spec.io.terminal = self.terminal;
+        Ok(spec)
+    }
+
+    fn process(&self, spec: &mut RunSpec, root: &Root) -> Result<()> {
+        let process = &self.config.process;
+        spec.process.identity =
+            identity(root, process.user.as_deref().unwrap_or_default(), &process.groups)?;
+        spec.process.environment = environment(self.config, &spec.process.identity);
+        let directory = process.directory.as_deref().unwrap_or("/");
+        spec.process.directory = PathBuf::from(directory);
+        // What an image names as its working directory need not be in it.
+        if root.metadata_following(directory).is_err() {
+            root.create_dir_all(directory, 0o755, None)?;
+        }
+        spec.process.umask = process.umask.unwrap_or(0o022);
+        spec.process.limits = limits(&process.limits)?;
+        spec.process.init = process.init;
+        spec.process.out_of_memory_score = process.oom_score;
+        spec.sysctls = sysctls(self.config)?;
+        Ok(())
+    }
+
+    fn privileges(&self, spec: &mut RunSpec) -> Result<()> {
+        let security = &self.config.security;
+        spec.privileges.capabilities = capabilities(self.config)?;
+        spec.privileges.no_new_privileges = security.no_new_privileges;
+        if security.privileged || security.seccomp_unconfined {
+            spec.privileges.seccomp = Seccomp::DangerUnconfined;
+        }
+        let files = &mut spec.files;
+        if security.privileged {
+            files.masked.clear();
+            files.read_only.clear();
+            files.danger_root_devices = true;
+            files.danger_writable_system = true;
+        }
+        let all = security.unmask.iter().any(|path| path.eq_ignore_ascii_case("all"));
+        let unmasked =
+            |path: &PathBuf| all || security.unmask.iter().any(|given| path == Path::new(given));
+        files.masked.retain(|path| !unmasked(path));
+        files.read_only.retain(|path| !unmasked(path));
+        files.masked.extend(security.mask.iter().map(PathBuf::from));
+        Ok(())
+    }
+
+    fn spaces(&self, spec: &mut RunSpec) -> Result<()> {
+        let Self { config, .. } = self;
+        let spaces = &config.namespaces;
+        spec.namespaces.processes = self.space(&spaces.pid, "pid")?;
+        spec.namespaces.communication = self.space(&spaces.ipc, "ipc")?;
+        spec.namespaces.names = self.space(&spaces.uts, "uts")?;
+        spec.namespaces.control_groups = self.space(&spaces.cgroup, "cgroup")?;
+        spec.network = match &config.network.mode {
+            NetworkMode::None | NetworkMode::Bridge(_) => Network::None,
+            NetworkMode::Host => Network::Host,
+            NetworkMode::Container(id) => Network::Join(self.other(id)?.namespace("net")?.into()),
+            NetworkMode::Path(path) => Network::Join(open(path)?),
+        };
+        if spaces.uts == SpaceMode::Private {
+            spec.hostname = Some(OsString::from(etc::hostname(config)));
+            spec.domainname = config.network.domainname.as_ref().map(OsString::from);
+        }
+        Ok(())
+    }
+
+    fn space(&self, mode: &SpaceMode, name: &str) -> Result<Namespace> {
+        Ok(match mode {
+            SpaceMode::Private => Namespace::New,
+            SpaceMode::Host => Namespace::Host,
+            SpaceMode::Container(id) => Namespace::Join(self.other(id)?.namespace(name)?.into()),
+            SpaceMode::Path(path) => Namespace::Join(open(path)?),
+        })
+    }
+
+    fn other(&self, id: &str) -> Result<ProcessHandle> {
+        self.containers.find(id)?.process()
+    }
+
+    fn files(&self, spec: &mut RunSpec, root: &Root, borrowed: &mut Borrowed) -> Result<()> {
+        let Self { config, .. } = self;
+        spec.files.shared_memory_bytes = config.files.shm_bytes.unwrap_or(SHARED_MEMORY);
+        spec.files.read_only_root = config.files.read_only;
+        for text in &config.files.devices {
+            let (host, inside) = device_parts(text)?;
+            spec.files.devices.push(Device::of(Path::new(host), inside)?);
+        }
+        if config.security.privileged {
+            spec.files.devices.extend(machine_devices());
+        }
+        let mut mounts = Vec::new();
+        for file in self.containers.write_etc(config, self.place)? {
+            mounts.push(etc_mount(&file)?);
+        }
+        mounts.extend(self.shared_memory()?);
+        mounts.extend(time_zone(config)?);
+        if config.files.read_only && config.files.read_only_tmpfs {
+            mounts.extend(WRITABLE.map(|path| Mount::memory(None, path)));
+        }
+        for mount in &config.files.mounts {
+            mounts.retain(|known: &Mount| known.target != mount.target);
+            mounts.push(self.mount(mount, spec, root, borrowed)?);
+        }
+        // What is below something else is mounted after it.
+        mounts.sort_by_key(|mount| mount.target.components().count());
+        spec.files.mounts = mounts;
+        Ok(())
+    }
+
+    /// Shared memory that is another's.
+    fn shared_memory(&self) -> Result<Option<Mount>> {
+        Ok(match &self.config.namespaces.ipc {
+            SpaceMode::Host => Some(Mount::bind(open(Path::new("/dev/shm"))?, "/dev/shm")),
+            SpaceMode::Container(id) => {
+                let root = self.other(id)?.root()?;
+                Some(Mount::bind_below(&root, Path::new("dev/shm"), "/dev/shm")?)
+            }
+            _ => None,
+        })
+    }
+
+    fn mount(
+        &self,
+        mount: &MountConfig,
+        spec: &RunSpec,
+        root: &Root,
+        borrowed: &mut Borrowed,
+    ) -> Result<Mount> {
+        let identity = &spec.process.identity;
+        let mut made = match mount.kind {
+            MountType::Tmpfs => Mount::new(
+                MountSource::Memory {
+                    size_bytes: mount.size_bytes,
+                    mode: mount.mode.unwrap_or(0o1777),
+                },
+                &mount.target,
+            ),
+            MountType::Bind => self.bind(Path::new(&mount.source), mount, identity)?,
+            MountType::Volume => {
+                let volumes = self.containers.volumes();
+                let path = volumes.mount_point(&mount.source)?;
+                if !mount.no_copy {
+                    volumes.fill(&mount.source, root, &mount.target)?;
+                }
+                self.bind(&path, mount, identity)?
+            }
+            MountType::Image => {
+                let image = self.containers.images().find(&mount.source)?.image.id.clone();
+                let path = self.containers.store().mount_image(&image)?;
+                borrowed.images.push(image);
+                self.bind(&path, mount, identity)?
+            }
+            MountType::Devpts => {
+                let why = "terminals are mounted on /dev/pts of every container, and nowhere else";
+                return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
+            }
+        };
+        made.options = options(mount);
+        Ok(made)
+    }
+
+    fn bind(&self, source: &Path, mount: &MountConfig, identity: &Identity) -> Result<Mount> {
+        let made = if mount.subpath.is_empty() {
+            let missing = |error: std::io::Error| {
+                Error::new(ErrorKind::Invalid, format_args!("statfs {}", source.display()), "")
+                    .with_source(error)
+            };
+            Mount::bind(open_place(source).map_err(missing)?, &mount.target)
+        } else {
+            let root = Root::open(source)?;
+            Mount::bind_below(&root, Path::new(&mount.subpath), &mount.target)?
+        };
+        if mount.own {
+            std::os::unix::fs::chown(source, Some(identity.uid), Some(identity.gid))
+                .map_err(|error| super::record::io(error, "changing the owner of", source))?;
+        }
+        Ok(made)
+    }
+}
+
+fn options(mount: &MountConfig) -> MountOptions {
+    let mut options = MountOptions::default();
+    options.access.read_only = mount.read_only;
+    options.access.no_setuid = !mount.suid;
+    options.access.no_devices = !mount.dev;
+    options.access.no_execute = mount.no_exec;
+    options.recursive = !mount.not_recursive;
+    options.propagation = match mount.propagation.trim_start_matches('r') {
+        "slave" => Propagation::Slave,
+        "shared" => Propagation::DangerShared,
+        _ => Propagation::Private,
+    };
+    options
+}
+
+fn etc_mount(file: &EtcFile) -> Result<Mount> {
+    let opened =
+        open_place(&file.path).map_err(|error| super::record::io(error, "opening", &file.path))?;
+    Ok(Mount::bind(opened, file.target))
+}
+
+/// Who a container is, with more groups.
+pub(super) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Identity> {
+    let mut identity = Identity::resolve(root, user)?;
+    for group in groups {
+        let gid = Identity::resolve(root, &format!("0:{group}"))?.gid;
+        identity.groups.push(gid);
+    }
+    Ok(identity)
+}
+
+/// The environment with what follows from who runs where.
+pub(super) fn environment(
+    config: &ContainerConfig,
+    identity: &Identity,
+) -> Vec<(OsString, OsString)> {
+    let split = |entry: &String| match entry.split_once('=') {
+        Some((name, value)) => (OsString::from(name), OsString::from(value)),
+        None => (OsString::from(entry), OsString::new()),
+    };
+    let mut environment: Vec<_> = config.process.environment.iter().map(split).collect();
+    let unset = |name: &str| config.process.unset_environment.iter().any(|unset| unset == name);
+    let mut add = |name: &str, value: OsString| {
+        if !unset(name) && !environment.iter().any(|(known, _)| known == name) {
+            environment.push((name.into(), value));
+        }
+    };
+    let home = identity.home.clone().unwrap_or_else(|| PathBuf::from("/"));
+    add("HOME", home.into_os_string());
+    add("HOSTNAME", etc::hostname(config).into());
+    environment
+}
+
+fn time_zone(config: &ContainerConfig) -> Result<Option<Mount>> {
+    let Some(zone) = &config.process.time_zone else { return Ok(None) };
+    let bytes = if zone == "local" {
+        std::fs::read("/etc/localtime").unwrap_or_default()
+    } else {
+        let zones = Root::open("/usr/share/zoneinfo")?;
+        let mut bytes = Vec::new();
+        let mut file = zones.open_file_following(zone)?;
+        std::io::Read::read_to_end(&mut file, &mut bytes)
+            .map_err(|error| super::record::io(error, "reading", Path::new(zone)))?;
+        bytes
+    };
+    Ok(Some(Mount::content(bytes, "/etc/localtime")))
+}
+
+/// Every device of this machine, for a container that is privileged.
+fn machine_devices() -> Vec<Device> {
+    fn walk(directory: &Path, depth: usize, found: &mut Vec<Device>) {
+        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            let name = entry.file_name();
+            let own = ["pts", "shm", "mqueue", "fd", "console", "ptmx"];
+            if depth == 0 && own.iter().any(|own| name == *own) {
+                continue;
+            }
+            if kind.is_dir() && depth < 4 {
+                walk(&path, depth + 1, found);
+            } else if let Ok(device) = Device::of(&path, &path)
+                && !kind.is_symlink()
+            {
+                found.push(device);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new("/dev"), 0, &mut found);
+    found
+}
+
+fn open_place(path: &Path) -> std::io::Result<Arc<OwnedFd>> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(Arc::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
+}
+
+fn open(path: &Path) -> Result<Arc<OwnedFd>> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty())
+        .map(Arc::new)
+        .map_err(|error| super::record::io(error.into(), "opening", path))
+}
+
+impl super::Container {
+    /// Its first process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] where it does not run.
+    pub fn process(&self) -> Result<ProcessHandle> {
+        let refused = || {
+            let words = format!("container {} is not running", self.id());
+            Error::new(ErrorKind::StateImproper, words, "container state improper")
+        };
+        if !matches!(self.state.status, Status::Running | Status::Paused) {
+            return Err(refused());
+        }
+        ProcessHandle::open(self.state.pid, Some(self.state.pid_started))?.ok_or_else(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_added_and_dropped() {
+        let check = |privileged: bool, add: &[&str], drop: &[&str], expected: usize| {
+            let mut config = ContainerConfig::default();
+            config.security.privileged = privileged;
+            config.security.add = add.iter().map(ToString::to_string).collect();
+            config.security.drop = drop.iter().map(ToString::to_string).collect();
+            assert_eq!(capabilities(&config).unwrap().iter().count(), expected, "{add:?} {drop:?}");
+        };
+        check(false, &[], &[], 11);
+        check(true, &[], &[], 41);
+        check(false, &["net_raw"], &["CAP_CHOWN", "kill"], 10);
+        check(false, &["ALL"], &["sys_admin"], 40);
+        check(false, &["net_raw"], &["all"], 1);
+    }
+
+    #[test]
+    fn limits_are_read() {
+        let read = |text: &str| {
+            limits(&[text.to_owned()]).map(|limits| (limits[0].soft, limits[0].hard)).ok()
+        };
+        assert_eq!(read("nofile=10:20"), Some((10, 20)));
+        assert_eq!(read("nofile=10"), Some((10, 10)));
+        assert_eq!(read("core=-1"), Some((Limit::INFINITY, Limit::INFINITY)));
+        for wrong in ["nofile", "nofile=", "nofile=20:10", "nope=1", "nofile=a"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_when_it_is_made() {
+        let check = |change: &dyn Fn(&mut ContainerConfig)| {
+            let mut config = ContainerConfig::default();
+            change(&mut config);
+            assert!(super::check(&config).is_err(), "{config:?}");
+        };
+        check(&|config| config.network.add_hosts = vec!["a".to_owned()]);
+        check(&|config| config.files.sysctls = vec!["a".to_owned()]);
+        check(&|config| config.files.devices = vec!["/dev/null:/dev/x:q".to_owned()]);
+        check(&|config| config.log.driver = "journald".to_owned());
+        check(&|config| {
+            config.namespaces.uts = SpaceMode::Host;
+            config.network.hostname = Some("x".to_owned());
+        });
+        super::check(&ContainerConfig::default()).unwrap();
+    }
+}

@@ -1,0 +1,207 @@
+//! Starting a container: its monitor is started, which does the rest.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use cask_runtime::NativeExecutor;
+use cask_storage::{DriverKind, StoreOptions};
+use serde::{Deserialize, Serialize};
+
+use super::attach::Attached;
+use super::monitor::MONITOR_ARGUMENT;
+use super::{Container, Containers, Status, wire};
+use crate::{Error, ErrorKind, Result};
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
+
+/// What a new monitor is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) store: StoreOrder,
+    pub(super) id: String,
+    /// Whoever started it hears the output from its beginning.
+    pub(super) attach: bool,
+    pub(super) size: Option<Terminal>,
+}
+
+/// Which store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoreOrder {
+    graph_root: PathBuf,
+    run_root: PathBuf,
+    image_store: Option<PathBuf>,
+    driver: String,
+    additional: Vec<PathBuf>,
+    mount_options: String,
+    transient: bool,
+    rootless: bool,
+}
+
+impl StoreOrder {
+    fn of(options: &StoreOptions, driver: DriverKind) -> Self {
+        Self {
+            graph_root: options.graph_root.clone(),
+            run_root: options.run_root.clone(),
+            image_store: options.image_store.clone(),
+            driver: driver.to_string(),
+            additional: options.additional_image_stores.clone(),
+            mount_options: options.mount_options.clone(),
+            transient: options.transient,
+            rootless: options.rootless,
+        }
+    }
+
+    pub(super) fn options(self) -> StoreOptions {
+        let mut options = StoreOptions::new(self.graph_root, self.run_root);
+        options.image_store = self.image_store;
+        options.driver = self.driver.parse().ok();
+        options.additional_image_stores = self.additional;
+        options.mount_options = self.mount_options;
+        options.transient = self.transient;
+        options.rootless = self.rootless;
+        options
+    }
+}
+
+/// Why a container did not start, in a form that travels.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) kind: String,
+    pub(super) text: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        let kind = match error.kind() {
+            ErrorKind::CommandNotFound => "not-found",
+            ErrorKind::CommandNotExecutable => "not-executable",
+            ErrorKind::ContainerNotKnown => "no-container",
+            _ => "other",
+        };
+        Self { kind: kind.to_owned(), text, hint: error.hint().map(ToOwned::to_owned) }
+    }
+
+    fn error(self) -> Error {
+        let kind = match self.kind.as_str() {
+            "not-found" => ErrorKind::CommandNotFound,
+            "not-executable" => ErrorKind::CommandNotExecutable,
+            "no-container" => ErrorKind::ContainerNotKnown,
+            _ => ErrorKind::NotStarted,
+        };
+        let error = Error::new(kind, self.text, "");
+        match self.hint {
+            Some(hint) => error.with_own_hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl Containers {
+    /// Starts a container. With `attach`, its output is heard from the beginning.
+    ///
+    /// One that runs already is no error, but then nothing is attached.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CommandNotFound`] and [`ErrorKind::CommandNotExecutable`]; [`ErrorKind::NotStarted`] with
+    /// what its monitor says; [`ErrorKind::StateImproper`] for one that is paused or being removed;
+    /// [`ErrorKind::ContainerNotKnown`] where it was removed.
+    pub fn start(
+        &self,
+        container: &Container,
+        attach: bool,
+        size: Option<Terminal>,
+    ) -> Result<Option<Attached>> {
+        let place = &container.place;
+        let held = place.lock()?;
+        let (config, mut state) = place.load()?;
+        match state.status {
+            Status::Running => return Ok(None),
+            Status::Paused | Status::Removing => {
+                let words = format!(
+                    "unable to start container {}: it is {}",
+                    config.id,
+                    state.status.as_str()
+                );
+                return Err(Error::new(
+                    ErrorKind::StateImproper,
+                    words,
+                    "container state improper",
+                ));
+            }
+            Status::Created | Status::Exited => {}
+        }
+        // The monitor of its last life may still be tidying up; one that was killed did not.
+        place.wait_for_monitor();
+        if place.load_as_written()?.1.status.is_up() {
+            self.tear_down(container)?;
+            place.save(&config, &state)?;
+        }
+        place.make()?;
+        if state.stopped {
+            state.stopped = false;
+            place.save(&config, &state)?;
+        }
+        let socket = self.start_monitor(&config.id, attach, size)?;
+        let started = wait_until_started(&socket);
+        drop(held);
+        started?;
+        Ok(attach.then(|| Attached::new(socket, config.process.terminal)))
+    }
+
+    fn start_monitor(&self, id: &str, attach: bool, size: Option<Terminal>) -> Result<OwnedFd> {
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::NotStarted, "starting the monitor", "").with_source(error)
+        };
+        let program = NativeExecutor::default().program()?;
+        let (near, far) = wire::pair().map_err(failed)?;
+        let store = StoreOrder::of(self.store().options(), self.store().driver());
+        let order = Order { store, id: id.to_owned(), attach, size };
+        let order = serde_json::to_vec(&order).expect("texts and numbers can be written");
+        Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .arg0("cask-monitor")
+            .arg(MONITOR_ARGUMENT)
+            .current_dir("/")
+            .stdin(Stdio::from(far))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        wire::send(&near, wire::ORDER, &order, true).map_err(failed)?;
+        Ok(near)
+    }
+}
+
+fn wait_until_started(socket: &OwnedFd) -> Result<()> {
+    let lost = |why: &str| Error::new(ErrorKind::NotStarted, "the monitor of the container", why);
+    let packet = wire::receive(socket)
+        .map_err(|error| lost("it cannot be heard").with_source(error))?
+        .ok_or_else(|| {
+            lost("it ended without a word").with_own_hint(format!(
+                "the program must call cask_engine::run_monitor() where its first argument is {MONITOR_ARGUMENT}"
+            ))
+        })?;
+    match packet.kind {
+        wire::STARTED => Ok(()),
+        wire::FAILED => match serde_json::from_slice::<Failure>(&packet.body) {
+            Ok(failure) => Err(failure.error()),
+            Err(_) => Err(lost("what it said is not understood")),
+        },
+        _ => Err(lost("what it said is not understood")),
+    }
+}

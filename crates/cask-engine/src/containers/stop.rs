@@ -1,0 +1,211 @@
+//! Signals, stopping, pausing, waiting, renaming.
+
+use std::time::Duration;
+
+use cask_runtime::{Cgroup, Signal};
+
+use super::{Container, Containers, Status};
+use crate::{Error, ErrorKind, Result};
+
+/// Seconds from the request to end to the end. Source: containers/common, `DefaultStopTimeout`.
+pub(super) const STOP_SECONDS: u32 = 10;
+/// How long a killed process may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// The signal that asks it to end.
+    pub fn stop_signal(&self) -> Signal {
+        self.config.lifecycle.stop_signal.and_then(Signal::from_number).unwrap_or(Signal::TERM)
+    }
+
+    /// The seconds that it has for that.
+    pub fn stop_timeout(&self) -> u32 {
+        self.config.lifecycle.stop_timeout.unwrap_or(STOP_SECONDS)
+    }
+
+    fn improper(&self, words: &str) -> Error {
+        Error::new(ErrorKind::StateImproper, words, "container state improper")
+    }
+
+    fn group(&self) -> Option<Cgroup> {
+        self.state.cgroup.as_deref().and_then(|name| Cgroup::open(name).ok()?)
+    }
+
+    /// Its control group.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] where it does not run; [`ErrorKind::Unsupported`] where it has none.
+    pub fn control_group(&self) -> Result<Cgroup> {
+        if !self.state.status.is_up() {
+            return Err(self.improper(&format!("container {} is not running", self.id())));
+        }
+        self.group().ok_or_else(|| {
+            let why = self.state.notes.iter().find(|note| note.starts_with("no control group"));
+            let why = why.map_or("it has no control group", String::as_str);
+            Error::new(ErrorKind::Unsupported, format_args!("container {}", self.id()), why)
+                .with_hint("control groups need root, or a delegated tree of them")
+        })
+    }
+}
+
+impl Containers {
+    /// Sends a signal to the first process of a container.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] where it does not run.
+    pub fn kill(&self, container: &Container, signal: Signal) -> Result<()> {
+        if !container.state.status.is_up() {
+            let words = format!(
+                "can only kill running containers. {} is in state {}",
+                container.id(),
+                container.state.status.as_str()
+            );
+            return Err(container.improper(&words));
+        }
+        if signal == Signal::KILL {
+            // It shall not begin again by itself.
+            self.mark_stopped(container)?;
+        }
+        let process = container.process()?;
+        process.signal(signal)?;
+        if signal == Signal::KILL {
+            // What is frozen does not hear of its end.
+            thaw(container);
+            if process.wait(Some(PATIENCE)) {
+                self.wait_for_end(container);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a container to end, and ends it after `timeout` seconds; `None` is what it was made with. One that does
+    /// not run is no error. Says whether it had to be killed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] for one that is paused; [`ErrorKind::Io`].
+    pub fn stop(&self, container: &Container, timeout: Option<u32>) -> Result<bool> {
+        if container.state.status == Status::Paused {
+            let words = format!(
+                "can only stop created or running containers. {} is in state paused",
+                container.id()
+            );
+            return Err(container.improper(&words));
+        }
+        self.mark_stopped(container)?;
+        self.end(container, timeout.unwrap_or_else(|| container.stop_timeout()))
+    }
+
+    /// Ends the processes of a container, and waits until its monitor has tidied up.
+    pub(super) fn end(&self, container: &Container, seconds: u32) -> Result<bool> {
+        let Ok(process) = container.process() else {
+            container.place.wait_for_monitor();
+            return Ok(false);
+        };
+        let mut killed = false;
+        let patience = Duration::from_secs(u64::from(seconds));
+        if seconds > 0 {
+            process.signal(container.stop_signal())?;
+        }
+        if seconds == 0 || !process.wait(Some(patience)) {
+            killed = seconds > 0;
+            process.signal(Signal::KILL)?;
+            thaw(container);
+            if !process.wait(Some(PATIENCE)) {
+                let why = "its process does not end: it may wait for a device";
+                return Err(Error::new(ErrorKind::Io, container.id(), why));
+            }
+        }
+        self.wait_for_end(container);
+        Ok(killed)
+    }
+
+    fn wait_for_end(&self, container: &Container) {
+        // With a policy, the monitor may have begun it again.
+        container.place.wait_for_monitor();
+    }
+
+    fn mark_stopped(&self, container: &Container) -> Result<()> {
+        let _held = container.place.lock()?;
+        let (config, mut state) = container.place.load_as_written()?;
+        if state.stopped || !state.status.is_up() {
+            return Ok(());
+        }
+        state.stopped = true;
+        container.place.save(&config, &state)
+    }
+
+    /// Has all processes of a container stand.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] where it does not run; [`ErrorKind::Unsupported`] where it has no control
+    /// group.
+    pub fn pause(&self, container: &Container) -> Result<()> {
+        let _held = container.place.lock()?;
+        let (config, mut state) = container.place.load()?;
+        let fresh = self.reload(container)?;
+        if state.status != Status::Running {
+            let words = format!("\"{}\" is not running, can't pause", state.status.as_str());
+            return Err(container.improper(&words));
+        }
+        fresh.control_group()?.freeze()?;
+        state.status = Status::Paused;
+        container.place.save(&config, &state)
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub fn unpause(&self, container: &Container) -> Result<()> {
+        let _held = container.place.lock()?;
+        let (config, mut state) = container.place.load()?;
+        let fresh = self.reload(container)?;
+        if state.status != Status::Paused {
+            let words = format!("\"{}\" is not paused, can't unpause", state.status.as_str());
+            return Err(container.improper(&words));
+        }
+        fresh.control_group()?.thaw()?;
+        state.status = Status::Running;
+        container.place.save(&config, &state)
+    }
+
+    /// Waits until a container has ended, and gives its exit code; at once for one that has, or never began.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn wait(&self, container: &Container) -> Result<i32> {
+        loop {
+            let state = match container.place.load() {
+                Ok((_, state)) => state,
+                // Removed as soon as it ended: its monitor leaves the code behind.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
+                    return self.removed_code(container).ok_or(error);
+                }
+                Err(error) => return Err(error),
+            };
+            if !state.status.is_up() {
+                return Ok(state.exit_code);
+            }
+            container.place.wait_for_monitor();
+        }
+    }
+
+    /// The exit code of a container that was removed when it ended.
+    pub(super) fn removed_code(&self, container: &Container) -> Option<i32> {
+        let path = self.exits().join(container.id());
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
+    /// Where the exit codes of containers are that were removed when they ended; until the machine is started again.
+    pub(super) fn exits(&self) -> std::path::PathBuf {
+        self.store().run_root().join("cask/exits")
+    }
+}
+
+fn thaw(container: &Container) {
+    if container.state.status == Status::Paused
+        && let Some(group) = container.group()
+    {
+        let _ = group.thaw();
+    }
+}

@@ -1,0 +1,374 @@
+//! Volumes: directories that outlive containers, where podman has them.
+//!
+//! ```text
+//! GRAPH ROOT/volumes/<name>/_data      what is in it
+//! GRAPH ROOT/cask/volumes/<name>.json  who made it, and why
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use cask_rootfs::{Directory, Kind, Node, Order, Root};
+use cask_storage::Id;
+use serde::{Deserialize, Serialize};
+
+use super::mounts::{MountType, check_name};
+use super::record::{io, now};
+use super::{Container, ContainerConfig, Containers};
+use crate::{Error, ErrorKind, Result};
+
+/// How deep a directory of an image may lie that fills a volume.
+const DEEPEST: usize = 512;
+
+/// The volumes of a store.
+#[derive(Clone, Debug)]
+pub struct Volumes {
+    graph_root: PathBuf,
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// When it was made, in RFC 3339.
+    pub created: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options of its driver.
+    pub options: BTreeMap<String, String>,
+    /// It was made for one container, and goes with it.
+    pub anonymous: bool,
+    /// Where its files are.
+    pub mount_point: PathBuf,
+}
+
+/// What a volume is made with.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct VolumeOptions {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// One that is there already is no error.
+    pub ignore: bool,
+    /// It is made for one container.
+    pub anonymous: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    created: String,
+    labels: BTreeMap<String, String>,
+    options: BTreeMap<String, String>,
+    anonymous: bool,
+}
+
+impl Volumes {
+    pub(super) fn new(graph_root: &Path) -> Self {
+        Self { graph_root: graph_root.to_owned() }
+    }
+
+    fn directory(&self, name: &str) -> PathBuf {
+        self.graph_root.join("volumes").join(name)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.graph_root.join("cask/volumes").join(format!("{name}.json"))
+    }
+
+    /// Makes a volume. An empty name is replaced by one of chance.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NameInUse`]; [`ErrorKind::Invalid`]; [`ErrorKind::Io`].
+    pub fn create(&self, name: &str, options: &VolumeOptions) -> Result<Volume> {
+        let chance = Id::random();
+        let name = if name.is_empty() { chance.as_str() } else { name };
+        check_name(name)?;
+        if let Some(option) = options.options.keys().next() {
+            let why = "volumes are directories of this machine, without options";
+            return Err(Error::new(ErrorKind::Invalid, format_args!("option {option:?}"), why)
+                .with_hint(
+                    "mount the file system on a directory, and the directory in the container",
+                ));
+        }
+        let directory = self.directory(name);
+        let make = |path: &Path, mode| DirBuilder::new().recursive(true).mode(mode).create(path);
+        let parents = [self.graph_root.join("volumes"), self.graph_root.join("cask/volumes")];
+        for parent in &parents {
+            make(parent, 0o700).map_err(|error| io(error, "making the directory", parent))?;
+        }
+        match DirBuilder::new().mode(0o755).create(&directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if !options.ignore {
+                    let words = format!("volume with name {name} already exists");
+                    return Err(Error::new(ErrorKind::NameInUse, words, "volume already exists"));
+                }
+            }
+            made => made.map_err(|error| io(error, "making the directory", &directory))?,
+        }
+        let data = directory.join("_data");
+        match DirBuilder::new().mode(0o755).create(&data) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(io(error, "making the directory", &data));
+            }
+            _ => {}
+        }
+        let file = self.file(name);
+        if !file.exists() {
+            let kept = Kept {
+                created: now(),
+                labels: options.labels.clone(),
+                options: options.options.clone(),
+                anonymous: options.anonymous,
+            };
+            let bytes = serde_json::to_vec(&kept).expect("texts can be written");
+            let new = file.with_extension("new");
+            let write = fs::File::create(&new)
+                .and_then(|mut file| file.write_all(&bytes))
+                .and_then(|()| fs::rename(&new, &file));
+            write.map_err(|error| io(error, "writing", &file))?;
+        }
+        self.find(name)
+    }
+
+    /// Finds a volume by its name, or by the beginning of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::VolumeNotKnown`]; [`ErrorKind::Ambiguous`].
+    pub fn find(&self, name: &str) -> Result<Volume> {
+        let missing = || {
+            Error::new(
+                ErrorKind::VolumeNotKnown,
+                format_args!("no volume with name \"{name}\" found"),
+                "no such volume",
+            )
+        };
+        if check_name(name).is_err() {
+            return Err(missing());
+        }
+        if let Some(found) = self.at(name) {
+            return Ok(found);
+        }
+        let mut names = self.names()?;
+        names.retain(|known| known.starts_with(name));
+        match names.as_slice() {
+            [] => Err(missing()),
+            [one] => self.at(one).ok_or_else(missing),
+            _ => Err(Error::new(
+                ErrorKind::Ambiguous,
+                format_args!("volume name {name}"),
+                "more than one volume begins so",
+            )),
+        }
+    }
+
+    /// All volumes, by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn list(&self) -> Result<Vec<Volume>> {
+        Ok(self.names()?.iter().filter_map(|name| self.at(name)).collect())
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let directory = self.graph_root.join("volumes");
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| io(error, "listing", &directory))?,
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| check_name(name).is_ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn at(&self, name: &str) -> Option<Volume> {
+        let mount_point = self.directory(name).join("_data");
+        let found = fs::symlink_metadata(&mount_point).ok().filter(fs::Metadata::is_dir)?;
+        // Podman's own have no file of ours.
+        let kept: Kept = fs::read(self.file(name))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let Kept { mut created, labels, options, anonymous } = kept;
+        if created.is_empty() {
+            let time = cask_image::Timestamp::from_unix(found.ctime(), 0);
+            created = time.unwrap_or(cask_image::Timestamp::GO_ZERO).to_string();
+        }
+        Some(Volume { name: name.to_owned(), created, labels, options, anonymous, mount_point })
+    }
+
+    pub(super) fn mount_point(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.find(name)?.mount_point)
+    }
+
+    /// Removes a volume. Who uses it is the caller's to know.
+    ///
+    /// # Errors
+    /// [`ErrorKind::VolumeNotKnown`]; [`ErrorKind::Io`].
+    pub fn remove(&self, volume: &Volume) -> Result<()> {
+        let directory = self.directory(&volume.name);
+        fs::remove_dir_all(&directory).map_err(|error| io(error, "removing", &directory))?;
+        let file = self.file(&volume.name);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io(error, "removing", &file))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills an empty volume with what a root has at the place that it is mounted on, which it also takes its owner
+    /// and mode from.
+    pub(super) fn fill(&self, name: &str, root: &Root, target: &Path) -> Result<()> {
+        let to = self.mount_point(name)?;
+        let mut entries = fs::read_dir(&to).map_err(|error| io(error, "listing", &to))?;
+        if entries.next().is_some() {
+            return Ok(());
+        }
+        let Ok(from) = root.directory(target) else { return Ok(()) };
+        let place = Root::open(&to)?;
+        copy(&from, &place.directory("/")?, 0)?;
+        let like = from.own_metadata()?;
+        place.set_own_owner_and_mode(like.uid, like.gid, like.mode)?;
+        Ok(())
+    }
+}
+
+/// Copies what is in a directory, with owners, modes and times.
+fn copy(from: &Directory, to: &Directory, depth: usize) -> Result<()> {
+    if depth > DEEPEST {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            from.path().display(),
+            "directories are nested too deeply",
+        ));
+    }
+    for entry in from.entries(Order::Name)? {
+        let name = &entry.name;
+        let found = from.metadata(name)?;
+        let mode = found.mode & 0o7777;
+        match found.kind {
+            Kind::Directory => {
+                to.create_dir(name, 0o700)?;
+                copy(&from.open_dir(name)?, &to.open_dir(name)?, depth + 1)?;
+            }
+            Kind::File => {
+                let (mut old, mut new) = (from.open_file(name)?, to.create_file(name, 0o600)?);
+                std::io::copy(&mut old, &mut new)
+                    .map_err(|error| io(error, "copying", &from.path().join(name)))?;
+            }
+            Kind::Symlink => to.symlink(name, from.read_link(name)?)?,
+            Kind::Fifo => to.create_node(name, Node::Fifo, mode)?,
+            // Sockets have nobody who listens, and devices do not work in volumes.
+            _ => continue,
+        }
+        to.set_owner(name, found.uid, found.gid)?;
+        if found.kind != Kind::Symlink {
+            to.set_mode(name, mode)?;
+        }
+    }
+    Ok(())
+}
+
+impl Containers {
+    /// Makes the volumes of a container that is being made, and names those that have none.
+    pub(super) fn name_volumes(&self, config: &mut ContainerConfig) -> Result<()> {
+        let volumes = self.volumes();
+        let mounts = config.files.mounts.iter_mut().filter(|mount| mount.kind == MountType::Volume);
+        for mount in mounts {
+            let options = VolumeOptions {
+                ignore: true,
+                anonymous: mount.anonymous,
+                ..VolumeOptions::default()
+            };
+            mount.source = volumes.create(&mount.source, &options)?.name;
+        }
+        Ok(())
+    }
+
+    /// Removes the volumes that were made for a container that is no more.
+    pub(super) fn remove_anonymous(&self, config: &ContainerConfig) -> Result<()> {
+        let volumes = self.volumes();
+        for mount in config.files.mounts.iter().filter(|mount| mount.anonymous) {
+            if mount.kind == MountType::Volume
+                && let Some(volume) = volumes.at(&mount.source)
+                && self.users_of(&volume.name)?.iter().all(|user| user.id() == config.id)
+            {
+                volumes.remove(&volume)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The containers that mount a volume.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn users_of(&self, volume: &str) -> Result<Vec<Container>> {
+        let mut all = self.all(|_| ())?;
+        all.retain(|container| {
+            let mut mounts = container.config.files.mounts.iter();
+            mounts.any(|mount| mount.kind == MountType::Volume && mount.source == volume)
+        });
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_made_found_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let volumes = Volumes::new(directory.path());
+        assert!(volumes.list().unwrap().is_empty());
+        let made = volumes.create("data", &VolumeOptions::default()).unwrap();
+        assert!(made.mount_point.ends_with("volumes/data/_data"));
+        let again = volumes.create("data", &VolumeOptions::default()).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NameInUse);
+        let options = VolumeOptions { ignore: true, ..VolumeOptions::default() };
+        assert_eq!(volumes.create("data", &options).unwrap(), made);
+        assert_eq!(volumes.find("da").unwrap(), made);
+        assert_eq!(volumes.create("", &options).unwrap().name.len(), 64);
+        for wrong in ["..", "a/b", "", "nope"] {
+            assert_eq!(
+                volumes.find(wrong).unwrap_err().kind(),
+                ErrorKind::VolumeNotKnown,
+                "{wrong}"
+            );
+        }
+        volumes.remove(&made).unwrap();
+        assert_eq!(volumes.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_volume_is_filled_within_the_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let volumes = Volumes::new(directory.path());
+        volumes.create("v", &VolumeOptions::default()).unwrap();
+        let image = directory.path().join("image");
+        fs::create_dir_all(image.join("data/deep")).unwrap();
+        fs::write(image.join("data/deep/file"), "text").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", image.join("data/link")).unwrap();
+        std::os::unix::fs::symlink("/data", image.join("other")).unwrap();
+        let root = Root::open(&image).unwrap();
+        volumes.fill("v", &root, Path::new("/other")).unwrap();
+        let at = |name: &str| volumes.find("v").unwrap().mount_point.join(name);
+        assert_eq!(fs::read_to_string(at("deep/file")).unwrap(), "text");
+        assert_eq!(fs::read_link(at("link")).unwrap(), Path::new("/etc/passwd"));
+        fs::write(image.join("data/new"), "").unwrap();
+        volumes.fill("v", &root, Path::new("/data")).unwrap();
+        assert!(!at("new").exists(), "what has something in it stays as it is");
+    }
+}
