@@ -21,6 +21,7 @@ mod workdir;
 
 pub(crate) use copy_step::From;
 pub(crate) use engine::Engine;
+pub(crate) use squash::write_tree;
 pub(crate) use stage::{Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};

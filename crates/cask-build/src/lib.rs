@@ -8,6 +8,7 @@ mod copy;
 mod error;
 mod history;
 mod key;
+mod output;
 mod run;
 mod stat_cache;
 mod view;
@@ -30,6 +31,7 @@ pub use copy::{
     prepare,
 };
 pub use error::{Error, ErrorKind, Location, Result};
+pub use output::{add_to_list, write_directory, write_tar};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
 pub use working::{

@@ -67,7 +67,7 @@ impl Engine {
         let new: Vec<Id> = state.layers[keep..].iter().map(|(id, _)| id.clone()).collect();
         let names = squash.names(self, &new)?;
         let squash = Squash { names, ..squash };
-        let staged = stage_written(store, |output| squash.write(output))?;
+        let staged = stage_written(store, |output| squash.write(None, output))?;
         let layer = LayerFact {
             diff_id: staged.diff_digest().clone(),
             size_bytes: staged.diff_size_bytes(),
@@ -82,6 +82,19 @@ impl Engine {
         }
         Ok(layer)
     }
+}
+
+/// Writes all files of a view as a tar archive, sorted by name; `owner` is whose they are, instead
+/// of their own.
+pub(crate) fn write_tree(
+    view: &View,
+    owner: Option<(u32, u32)>,
+    output: &mut dyn Write,
+) -> Result<()> {
+    let mut names = BTreeSet::new();
+    add_below(&mut view.walker(), Vec::new(), &mut names)?;
+    names.remove(&Vec::new());
+    Squash { full: view.clone(), base: View::scratch(), names }.write(owner, output)
 }
 
 struct Squash {
@@ -125,8 +138,9 @@ impl Squash {
         Ok(names)
     }
 
-    fn write(&self, output: &mut dyn Write) -> Result<()> {
+    fn write(&self, owner: Option<(u32, u32)>, output: &mut dyn Write) -> Result<()> {
         let mut writing = Writing {
+            owner,
             full: self.full.walker(),
             base: self.base.walker(),
             output: MemberWriter::new(output),
@@ -163,6 +177,8 @@ fn add_below(walker: &mut Walker, path: Vec<u8>, names: &mut BTreeSet<Vec<u8>>) 
 }
 
 struct Writing<'a> {
+    /// Whose everything is, instead of its own.
+    owner: Option<(u32, u32)>,
     full: Walker,
     base: Walker,
     output: MemberWriter<&'a mut dyn Write>,
@@ -193,7 +209,8 @@ impl Writing<'_> {
     fn file(&mut self, path: &[u8], status: &Status) -> Result<()> {
         let mut member = NewMember::default();
         member.name = path.to_vec();
-        (member.mode, member.uid, member.gid) = (status.mode, status.uid, status.gid);
+        (member.uid, member.gid) = self.owner.unwrap_or((status.uid, status.gid));
+        member.mode = status.mode;
         member.seconds = status.modified.seconds;
         let failed = |error| unwritten(path, error);
         if status.links > 1 && !status.is_directory() {
