@@ -239,21 +239,30 @@ impl Plan {
                 return Err(Error::new(ErrorKind::Invalid, shown(path), detail));
             }
             Some(Kind::Directory) => self.remove(path)?,
-            Some(Kind::Symlink) if is_directory => match self.resolve(path)? {
-                Resolution::Found(found) if matches!(self.lookup(&found)?, Some(node) if node.kind == Kind::Directory) =>
-                {
-                    self.ensure(&found)?;
-                    return Ok(found);
-                }
-                _ if rule == Rule::Copy => return Err(cannot_copy_to(path)),
-                _ => {}
-            },
+            Some(Kind::Symlink) if is_directory && rule == Rule::Copy => {
+                return self.led_to_directory(path);
+            }
             Some(_) if is_directory && rule == Rule::Copy => return Err(cannot_copy_to(path)),
             Some(_) => {}
         }
         let is_opaque = is_directory && self.is_masked(path);
         self.nodes.insert(path.to_vec(), Planned { is_opaque, ..planned });
         Ok(path.to_vec())
+    }
+
+    /// The directory that a link leads to. (Buildah puts a directory in the place of the link, so that
+    /// a `bin` in what is copied hides all of an image's `/bin -> usr/bin`; BuildKit refuses.)
+    fn led_to_directory(&mut self, path: &[u8]) -> Result<Vec<u8>> {
+        let Resolution::Found(found) = self.resolve(path)? else {
+            return Err(cannot_copy_to(path));
+        };
+        match self.lookup(&found)? {
+            Some(node) if node.kind == Kind::Directory => {
+                self.ensure(&found)?;
+                Ok(found)
+            }
+            _ => Err(cannot_copy_to(path)),
+        }
     }
 
     /// Takes a directory away, with all that is in it.

@@ -5,5 +5,6 @@ mod copying;
 mod destinations;
 mod hostile;
 mod keys;
+mod properties;
 mod repositories;
 mod support;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cask_image::{Algorithm, Hasher};
 use cask_layer::{FileTimes, Fragment, MemberKind, MemberWriter, NewMember, Timestamp};
@@ -53,6 +54,7 @@ impl Prepared {
             owner,
             plan: Plan::new(stage, made),
             files: Vec::new(),
+            archives: Vec::new(),
             kept: Vec::new(),
         };
         let target = target(&mut copying.plan, &self.request, &self.sources)?;
@@ -73,6 +75,8 @@ struct Copying<'c> {
     plan: Plan,
     /// Archives and downloads.
     files: Vec<File>,
+    /// Archives of the context, which must be at the end what they were when they were hashed.
+    archives: Vec<Arc<Selection>>,
     /// What must stay until the end.
     kept: Vec<TempDir>,
 }
@@ -183,9 +187,8 @@ impl Copying<'_> {
         let path = found.path(entry);
         let mut walker = found.view.walker();
         let file = Reading::open(&mut walker, &path, &entry.status)?.into_file();
-        self.extract(&shown(&path), file, target)?;
-        // What was taken apart must be what was hashed.
-        Reading::open(&mut walker, &path, &entry.status).map(drop)
+        self.archives.push(found.clone());
+        self.extract(&shown(&path), file, target)
     }
 
     fn extract(&mut self, name: &str, file: File, target: &Target) -> Result<()> {
@@ -218,6 +221,9 @@ impl Copying<'_> {
         };
         for (path, planned) in nodes {
             emitter.node(path, planned)?;
+        }
+        for found in &self.archives {
+            verify_archive(found, prepared.began, &mut emitter.buffer)?;
         }
         let (members, size_bytes) = (emitter.writer.members(), emitter.size_bytes);
         emitter.writer.finish().map_err(|error| cannot_write(b"", error))?;
@@ -364,6 +370,27 @@ impl<W: Write> Emitter<'_, W> {
         let mut zeros = io::Read::take(io::repeat(0), count);
         let copied = io::copy(&mut zeros, &mut self.writer);
         copied.map(drop).map_err(|error| cannot_write(path, error))
+    }
+}
+
+/// Compares an archive that was taken apart with what was hashed.
+fn verify_archive(found: &Selection, began: SystemTime, buffer: &mut [u8]) -> Result<()> {
+    let Some(entry) = found.entries.first() else { return Ok(()) };
+    let path = found.path(entry);
+    let mut reading = Reading::open(&mut found.view.walker(), &path, &entry.status)?;
+    let Some(expected) = entry.sha256.filter(|_| is_racy(&entry.status, began)) else {
+        return Ok(());
+    };
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    loop {
+        match reading.read(buffer)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    match sha256(hasher) == expected {
+        true => Ok(()),
+        false => Err(changed(&path, entry.status.size_bytes, entry.status.size_bytes)),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use cask_layer::{MemberKind, MemberWriter, NewMember};
 use cask_rootfs::{Kind, Root};
+use cask_storage::{DriverKind, Id, StageOptions, Store, StoreOptions};
 use tempfile::TempDir;
 
 use super::View;
@@ -150,4 +152,105 @@ fn a_thousand_directories_deep_is_no_matter() {
     let view = View::of_root(Root::open(directory.path()).unwrap());
     assert!(view.status(&path).unwrap().unwrap().is_directory());
     assert!(view.status(format!("{path}/x")).unwrap().is_none());
+}
+
+/// A tar stream of `path` and, after a blank, what is said of it.
+fn layer(store: &Store, parent: Option<&Id>, members: &[(&str, MemberKind, u32, u32)]) -> Id {
+    let mut writer = MemberWriter::new(Vec::new());
+    for (name, kind, mode, uid) in members {
+        let mut member = NewMember::default();
+        (member.name, member.kind, member.mode) = ((*name).into(), *kind, *mode);
+        (member.uid, member.gid) = (*uid, *uid + 1);
+        if *kind == MemberKind::File && !name.contains(".wh.") {
+            member.size_bytes = 100_000;
+        }
+        if *kind == MemberKind::HardLink {
+            member.link_name = b"d/f".to_vec();
+        }
+        writer.member(&member).unwrap();
+        let content = vec![b'x'; usize::try_from(member.size_bytes).unwrap()];
+        std::io::Write::write_all(&mut writer, &content).unwrap();
+    }
+    let tar = writer.finish().unwrap();
+    let staged = store.stage_layer(&tar[..], &StageOptions::default()).unwrap();
+    store.commit_layer(parent, staged).unwrap().id.clone()
+}
+
+#[test]
+fn owners_are_those_of_the_layers_where_the_disk_has_others() {
+    for driver in [DriverKind::Overlay, DriverKind::Vfs] {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = StoreOptions::new(place.path().join("root"), place.path().join("run"));
+        options.driver = Some(driver);
+        options.rootless = true;
+        options.extraction.ignore_chown_errors = true;
+        options.extraction.force_mask = Some(0o700);
+        let store = Store::open(options).unwrap();
+        let bottom = layer(
+            &store,
+            None,
+            &[
+                ("d/", MemberKind::Directory, 0o1777, 5),
+                ("d/f", MemberKind::File, 0o4755, 6),
+                ("d/h", MemberKind::HardLink, 0, 0),
+                ("d/gone", MemberKind::File, 0o644, 7),
+                ("implied/x", MemberKind::File, 0o600, 8),
+            ],
+        );
+        let top = layer(
+            &store,
+            Some(&bottom),
+            &[("d/.wh.gone", MemberKind::File, 0, 0), ("d/new", MemberKind::File, 0o640, 9)],
+        );
+        let view = View::of_store(&store, Some(&top)).unwrap();
+        let check = |path: &str, expected: Option<(u32, u32, u32)>| {
+            let status = view.status(path).unwrap();
+            let found = status.map(|status| (status.mode, status.uid, status.gid));
+            assert_eq!(found, expected, "{path} with {driver}");
+        };
+        check("d/f", Some((0o4755, 6, 7)));
+        check("d/h", Some((0o4755, 6, 7)));
+        check("d/new", Some((0o640, 9, 10)));
+        check("d/gone", None);
+        check("implied/x", Some((0o600, 8, 9)));
+        check("nothing", None);
+        let implied = view.status("implied").unwrap().unwrap();
+        assert_eq!((implied.uid, implied.gid), (0, 0));
+        assert_eq!(names(&view, "d"), ["f", "h", "new"]);
+        assert!(View::of_store(&store, None).unwrap().list("/").unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_copy_from_a_layer_to_a_layer_goes_through_a_store() {
+    let place = tempfile::tempdir().unwrap();
+    let mut options = StoreOptions::new(place.path().join("root"), place.path().join("run"));
+    options.driver = Some(DriverKind::Overlay);
+    options.rootless = true;
+    let store = Store::open(options).unwrap();
+    let bottom = layer(
+        &store,
+        None,
+        &[("d/", MemberKind::Directory, 0o750, 5), ("d/f", MemberKind::File, 0o4755, 6)],
+    );
+    let stage = View::of_store(&store, Some(&bottom)).unwrap();
+    let context = std::sync::Arc::new(crate::Context::of_view("stage", stage.clone()));
+    let mut request = crate::CopyRequest::new(context, "/d/copy/");
+    request.sources.push(crate::CopyItem::Path("d/f".to_owned()));
+    let tools = crate::CopyTools::new(place.path());
+    let prepared = crate::prepare(&request, &tools).unwrap();
+    let mut tar = Vec::new();
+    prepared.write(&stage, &tools, &crate::WriteOptions::default(), &mut tar).unwrap();
+    let staged = store.stage_layer(&tar[..], &StageOptions::default()).unwrap();
+    let top = store.commit_layer(Some(&bottom), staged).unwrap();
+    let view = View::of_store(&store, Some(&top.id)).unwrap();
+    let of = |path: &str| {
+        let status = view.status(path).unwrap().unwrap();
+        (status.mode, status.uid, status.gid)
+    };
+    // The directory on the way is as it was; what an image has keeps its owner and its setuid.
+    assert_eq!(of("d"), (0o750, 5, 6));
+    assert_eq!(of("d/copy"), (0o755, 0, 0));
+    assert_eq!(of("d/copy/f"), (0o4755, 6, 7));
+    assert_eq!(view.read_file("d/copy/f", 1 << 20).unwrap().unwrap().len(), 100_000);
 }
