@@ -4,6 +4,7 @@ mod change;
 mod moving;
 mod show;
 mod storage;
+mod walk;
 
 /// What the tests need.
 const TOOLS: [&str; 3] = ["podman", "buildah", "busybox"];

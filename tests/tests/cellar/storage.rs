@@ -23,7 +23,15 @@ fn what_we_store_podman_runs_and_skopeo_reads() {
     assert_eq!(store.podman(&["images", "-q"]).ok().text().lines().count(), 1);
     let check = store.cellar(&["system", "check"]).ok();
     assert_eq!((check.text(), check.stderr.as_str()), ("", ""));
-    // Both give the same layers.
+    // It comes out as it went in: the blobs that its layers came as are kept.
+    let again = format!("oci:{}", scratch.at("again:x"));
+    copy(&image, &again);
+    assert_eq!(tests::digest(&again), tests::digest(&fixtures.buildah_oci));
+    let df = store.cellar(&["system", "df", "--format", "{{.Type}} {{.Total}}"]).ok();
+    assert_eq!(df.text().lines().last(), Some("Kept Blobs 1"), "{df}");
+    store.cellar(&["system", "prune", "-f"]).ok();
+    // Without them both give the same layers.
+    std::fs::remove_dir_all(store.root().join("cask/blobs")).expect("they were kept");
     let (ours, theirs) = (scratch.at("ours"), scratch.at("theirs"));
     copy(&image, &format!("dir:{ours}"));
     let line = ["--insecure-policy", "copy", "-q", &image, &format!("dir:{theirs}")];
