@@ -4,7 +4,6 @@
 //! is set and pass otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 #[path = "common/support.rs"]
 mod common;
@@ -38,12 +37,7 @@ esac
 "#;
 
 fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("CASK_CASES").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must be set where CI is");
-        eprintln!("CASK_CASES is not set: auth-file.json is not tested");
-    }
-    folder
+    cask_cases::folder("auth-file.json")
 }
 
 /// The rows of a table and the folder of fixtures; the number of rows has to be this.

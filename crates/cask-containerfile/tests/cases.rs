@@ -4,7 +4,6 @@
 //! `CI` is set and pass otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 #[path = "cases/nodes.rs"]
 mod nodes;
@@ -12,7 +11,6 @@ mod nodes;
 mod typed;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use cask_containerfile::{
     Dialect, Escape, ExpandOptions, IgnoreFile, ParseOptions, Severity, expand, expand_words,
@@ -22,13 +20,7 @@ use serde_json::{Value, json};
 
 /// Reads a table, or `None` where there are none.
 fn table(name: &str) -> Option<Value> {
-    let Some(folder) = std::env::var_os("CASK_CASES").map(PathBuf::from) else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must be set where CI is");
-        eprintln!("CASK_CASES is not set: {name} is not tested");
-        return None;
-    };
-    let text = std::fs::read(folder.join(name)).unwrap();
-    Some(serde_json::from_slice(&text).unwrap())
+    cask_cases::document(name)
 }
 
 /// Fails with all that differ, and where a deviation is listed that is none.

@@ -3,7 +3,6 @@
 //! They are read from the folder that `CASK_CASES` names.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,12 +17,7 @@ use serde_json::Value;
 
 /// The folder of cases; `None` where there is none and none is needed.
 fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("CASK_CASES").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES has to be set where CI is");
-        eprintln!("CASK_CASES is not set: no cases");
-    }
-    folder
+    cask_cases::folder("the image formats")
 }
 
 fn table_file(name: &str) -> Option<Value> {

@@ -1,7 +1,6 @@
 //! Rows of cases from the field: references, and layouts to look up and to delete in.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 use std::path::{Path, PathBuf};
 
@@ -13,21 +12,12 @@ use serde_json::Value;
 
 /// The folder of cases; `None` if it is not here.
 fn cases() -> Option<PathBuf> {
-    let folder = std::env::var_os("CASK_CASES").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no case was looked at");
-    }
-    folder
+    cask_cases::folder("the names of layouts")
 }
 
 /// A table of `transport-names.json`, which must have so many rows.
 fn table(name: &str, rows: usize) -> Option<Vec<Value>> {
-    let text = std::fs::read_to_string(cases()?.join("transport-names.json")).unwrap();
-    let names: Value = serde_json::from_str(&text).unwrap();
-    let table = names["tables"][name]["rows"].as_array().expect(name).clone();
-    assert_eq!(table.len(), rows, "{name}");
-    Some(table)
+    cask_cases::rows("transport-names.json", name, rows)
 }
 
 /// A writable copy of a layout among the cases, with the file `oci-layout` where it lacks one.

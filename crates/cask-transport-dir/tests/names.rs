@@ -1,12 +1,11 @@
 //! Names, policy scopes and versions: rows of cases from the field, and our own.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 mod common;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cask_testkit::generate::write_dir;
 use cask_transport::{ErrorKind, Transport as _, Transports, WriteOptions};
@@ -16,16 +15,7 @@ use serde_json::Value;
 
 /// A table of `transport-names.json` with this many rows; `None` if the cases are not here.
 fn table(name: &str, rows: usize) -> Option<Vec<Value>> {
-    let Some(folder) = std::env::var_os("CASK_CASES") else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no case of {name} was looked at");
-        return None;
-    };
-    let text = std::fs::read_to_string(PathBuf::from(folder).join("transport-names.json")).unwrap();
-    let names: Value = serde_json::from_str(&text).unwrap();
-    let found = names["tables"][name]["rows"].as_array().expect(name).clone();
-    assert_eq!(found.len(), rows, "{name}");
-    Some(found)
+    cask_cases::rows("transport-names.json", name, rows)
 }
 
 #[test]

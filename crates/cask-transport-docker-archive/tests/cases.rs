@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-use std::path::PathBuf;
 
 use cask_transport::{Location, Transport as _, Transports};
 use cask_transport_docker_archive::DockerArchiveTransport;
@@ -10,16 +9,7 @@ use serde_json::Value;
 
 /// A table of `transport-names.json`; `None` if the cases are not here.
 fn table(name: &str, rows: usize) -> Option<Vec<Value>> {
-    let Some(folder) = std::env::var_os("CASK_CASES") else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no case of {name} was looked at");
-        return None;
-    };
-    let text = std::fs::read_to_string(PathBuf::from(folder).join("transport-names.json")).unwrap();
-    let names: Value = serde_json::from_str(&text).unwrap();
-    let table = names["tables"][name]["rows"].as_array().expect(name).clone();
-    assert_eq!(table.len(), rows, "{name}");
-    Some(table)
+    cask_cases::rows("transport-names.json", name, rows)
 }
 
 fn parse(text: &str) -> cask_transport::Result<Box<dyn Location>> {

@@ -1,9 +1,6 @@
 //! Rows of cases from the field: names and policy scopes.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
-
-use std::path::PathBuf;
 
 use cask_transport::{Location, Transport as _, Transports};
 use cask_transport_docker::{DockerOptions, DockerTransport};
@@ -11,12 +8,8 @@ use serde_json::Value;
 
 /// A table of a file of cases; `None` if the cases are not here.
 fn table(file: &str, name: &str) -> Option<Value> {
-    let Some(folder) = std::env::var_os("CASK_CASES") else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no case of {name} was looked at");
-        return None;
-    };
-    let text = std::fs::read_to_string(PathBuf::from(folder).join(file)).unwrap();
+    let folder = cask_cases::folder(name)?;
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
     let names: Value = serde_json::from_str(&text).unwrap();
     Some(names["tables"][name]["rows"].clone())
 }

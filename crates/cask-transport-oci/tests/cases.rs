@@ -1,9 +1,8 @@
 //! Rows of cases from the field: names and policy scopes.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cask_transport::{Location, Transport as _, Transports};
 use cask_transport_oci::OciTransport;
@@ -11,12 +10,8 @@ use serde_json::Value;
 
 /// A table of `transport-names.json`; `None` if the cases are not here.
 fn table(name: &str) -> Option<Vec<Value>> {
-    let Some(folder) = std::env::var_os("CASK_CASES") else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no case of {name} was looked at");
-        return None;
-    };
-    let path = PathBuf::from(folder).join("transport-names.json");
+    let folder = cask_cases::folder(name)?;
+    let path = folder.join("transport-names.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let names: Value = serde_json::from_str(&text).unwrap();
     Some(names["tables"][name]["rows"].as_array().expect(name).clone())

@@ -61,6 +61,7 @@ const PLACES: &[(&str, Place)] = &[
     ("dray", Place::Program),
     ("cask-program", Place::Shared),
     ("cask-terminal", Place::Terminal),
+    ("cask-cases", Place::Testkit),
     ("cask-testkit", Place::Testkit),
     ("examples", Place::Above),
     ("tests", Place::Above),

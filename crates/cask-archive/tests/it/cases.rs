@@ -1,6 +1,5 @@
 //! Tars of the field: those of the Go project's tests, and the corpus of the test kit.
 
-use std::path::PathBuf;
 
 use cask_archive::ErrorKind::{Malformed, TooLarge, Truncated, UnsafeName, Unsupported};
 use cask_archive::{ArchiveReader, ErrorKind, ReadOptions};
@@ -60,12 +59,8 @@ const GO: [(&str, Result<usize, ErrorKind>); 43] = [
 
 #[test]
 fn the_tars_of_the_go_project() {
-    let Some(folder) = std::env::var_os("CASK_CASES") else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must name the folder of cases");
-        eprintln!("CASK_CASES is not set: no tar of the Go project was looked at");
-        return;
-    };
-    let folder = PathBuf::from(folder).join("fixtures/tar-testdata");
+    let Some(folder) = cask_cases::folder("the tars of the Go project") else { return };
+    let folder = folder.join("fixtures/tar-testdata");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), GO.len());
     for (name, expected) in GO {
         let found = ArchiveReader::open(folder.join(name), &ReadOptions::default());

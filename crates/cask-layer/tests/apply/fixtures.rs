@@ -7,13 +7,8 @@ use cask_layer::{Applied, ApplyError, Whiteouts};
 use crate::tree::{Host, describe, extract_with, options};
 
 /// The folder of cases, where there is one.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
 fn folder() -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("CASK_CASES").map(PathBuf::from) else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must be set where CI is");
-        eprintln!("CASK_CASES is not set: tar-testdata is not tested");
-        return None;
-    };
+    let folder = cask_cases::folder("tar-testdata")?;
     Some(folder.join("fixtures/tar-testdata"))
 }
 

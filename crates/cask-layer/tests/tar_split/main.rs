@@ -1,7 +1,6 @@
 //! tar-split: what is taken apart is put together again.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
-#![expect(clippy::print_stderr, reason = "whoever runs the tests is told what they leave out")]
 
 mod applied;
 mod damage;

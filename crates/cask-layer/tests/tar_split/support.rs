@@ -14,11 +14,7 @@ use crate::model::Model;
 
 /// The folder of cases from the field, or `None` where there is none.
 pub(crate) fn cases() -> Option<PathBuf> {
-    let Some(cases) = std::env::var_os("CASK_CASES").map(PathBuf::from) else {
-        assert!(std::env::var_os("CI").is_none(), "CASK_CASES must be set where CI is");
-        eprintln!("CASK_CASES is not set: cases from the field are not tested");
-        return None;
-    };
+    let cases = cask_cases::folder("cases from the field")?;
     Some(cases)
 }
 
