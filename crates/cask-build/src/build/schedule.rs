@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::engine::{Engine, StageId, lock};
-use super::plan::{Plan, PlatformPlan, StepPlan};
+use super::plan::{EPOCH, Plan, PlatformPlan, StepPlan};
 use super::report::BuildReport;
 use super::request::BuildRequest;
 use super::state::read_config;
@@ -42,6 +42,8 @@ type More = BTreeMap<usize, BTreeSet<usize>>;
 /// Nothing gets a name then; the layers of the steps that were done are kept for later builds.
 pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildReport> {
     let begun = Instant::now();
+    let dated = dated(request)?;
+    let request = &dated;
     let plan = Plan::new(request, &tools.sources.names())?;
     let mut bases = BTreeMap::new();
     let mut more = Vec::new();
@@ -77,6 +79,23 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
     let steps = std::mem::take(&mut *lock(&engine.steps));
     let warnings = std::mem::take(&mut *lock(&engine.warnings));
     Ok(BuildReport { images, steps, warnings, wall: begun.elapsed() })
+}
+
+/// The request with the date that its arguments give.
+fn dated(request: &BuildRequest) -> Result<BuildRequest> {
+    let mut dated = request.clone();
+    let dates = &mut dated.image.dates;
+    if let Some(text) = request.arguments.get(EPOCH)
+        && dates.source_date_epoch.is_none()
+        && !text.is_empty()
+    {
+        let seconds = text.parse().ok().filter(|seconds| *seconds >= 0);
+        dates.source_date_epoch = Some(seconds.ok_or_else(|| {
+            let detail = "it is not a number of seconds since 1970";
+            Error::new(ErrorKind::Invalid, format!("{EPOCH}={text}"), detail)
+        })?);
+    }
+    Ok(dated)
 }
 
 fn stopped_error() -> Error {

@@ -119,14 +119,38 @@ impl StoreBases {
 impl Bases for StoreBases {
     async fn base(&self, reference: &str, _: &PlatformWanted, _: PullPolicy) -> Result<BaseImage> {
         let storage = |error| Error::storage(error, reference);
-        let wanted = self.store.resolve(reference).map_err(storage)?;
-        let image = self.store.find(&wanted).map_err(|error| match error.kind() {
-            cask_storage::ErrorKind::NotFound => {
-                Error::new(ErrorKind::Missing, reference, "image not known").with_source(error)
+        // What was built here without a registry comes first, as with peers.
+        let local = format!("localhost/{reference}");
+        let names = [Some(local).filter(|_| is_short(reference)), Some(reference.to_owned())];
+        let mut missing = None;
+        for name in names.into_iter().flatten() {
+            let wanted = self.store.resolve(&name).map_err(storage)?;
+            match self.store.find(&wanted) {
+                Ok(image) => {
+                    let name = image.names.iter().find(|own| **own == wanted.to_string());
+                    let name = name.or(image.names.first()).cloned();
+                    let name = name.unwrap_or_else(|| reference.to_owned());
+                    let digest = image.manifest_digest().cloned();
+                    return Ok(BaseImage::new(image.id.clone(), name, digest));
+                }
+                Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {
+                    missing = Some(error);
+                }
+                Err(error) => return Err(storage(error)),
             }
-            _ => storage(error),
-        })?;
-        let name = image.names.first().cloned().unwrap_or_else(|| reference.to_owned());
-        Ok(BaseImage::new(image.id.clone(), name, image.manifest_digest().cloned()))
+        }
+        let error = Error::new(ErrorKind::Missing, reference, "image not known");
+        Err(match missing {
+            Some(missing) => error.with_source(missing),
+            None => error,
+        })
+    }
+}
+
+/// Whether a name has no registry.
+fn is_short(name: &str) -> bool {
+    match name.split_once('/') {
+        Some((first, _)) => first != "localhost" && !first.contains(['.', ':']),
+        None => !name.starts_with('@'),
     }
 }

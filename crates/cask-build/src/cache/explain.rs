@@ -37,8 +37,14 @@ impl Miss {
         for name in names {
             match name {
                 "files" => files(nearest, parts, &mut reasons),
+                "parent" => reasons.push("what it builds on has other files".to_owned()),
+                "date" => reasons.push("what it builds on has another date".to_owned()),
                 name => reasons.push(sentence(name, &nearest.parts, parts.parts())),
             }
+        }
+        // Of a base that changed, the files say more than the date.
+        if reasons.len() > 1 {
+            reasons.retain(|reason| reason != "what it builds on has another date");
         }
         if reasons.is_empty() {
             reasons.push("its parts are in another order".to_owned());

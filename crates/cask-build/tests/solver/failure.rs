@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cask_build::{BuildEvent, ErrorKind};
-use cask_runtime::Cancel;
+use cask_runtime::{Cancel, ChrootExecutor, NativeOptions};
 
 use super::support::{BASE, Bench};
 
@@ -68,4 +68,78 @@ fn without_an_executor_a_command_is_refused_and_the_rest_is_built() {
     bench.build("FROM scratch\nCOPY a /a\n");
     let error = bench.run(&bench.request("FROM scratch\nCOPY a /a\nRUN x\n")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Runtime);
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_nothing_to_the_next_one() {
+    let Some(bench) = Bench::with_shell() else { return };
+    let text = format!(
+        "FROM {BASE}\nRUN echo kept >/kept\n\
+         RUN --mount=type=cache,target=/c,sharing=locked --mount=from={BASE},target=/m echo began; sleep 4242\n"
+    );
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cask-build-helper"))
+        .arg("__build")
+        .arg(bench.directory.path())
+        .arg(&text)
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !bench.directory.path().join("began").exists() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let sleeping = || {
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        all.filter(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|word| word == b"4242")
+        })
+        .count()
+    };
+    while sleeping() > 0 && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(sleeping(), 0);
+    // The next one has the step that was done, the cache that is free again, and sweeps up.
+    let report = bench.build(&text.replace("sleep 4242", "true"));
+    assert_eq!(super::support::outcomes(&report)[..2], ["-", "hit"]);
+    bench.check_nothing_left();
+}
+
+#[test]
+fn where_nothing_can_be_mounted_commands_have_what_they_need() {
+    let Some(mut bench) = Bench::with_shell() else { return };
+    let mut native = NativeOptions::default();
+    native.program = env!("CARGO_BIN_EXE_cask-build-helper").into();
+    bench.tools.executor = Some(std::sync::Arc::new(ChrootExecutor::new(native)));
+    let text = format!(
+        "FROM {BASE}\nRUN cat /etc/resolv.conf; echo lost >/dev/null; echo x >/x\n\
+         RUN <<EOF\n#!/bin/sh\necho script\nEOF\n"
+    );
+    let mut request = bench.request(&text);
+    request.run.names.resolv_conf = "nameserver 192.0.2.1\n".to_owned();
+    let report = bench.run(&request).unwrap();
+    assert_eq!(bench.output(), "nameserver 192.0.2.1\nscript\n");
+    assert!(report.warnings.iter().any(|warning| warning.contains("no isolation")));
+    let image = &report.images[0];
+    assert_eq!(bench.read(image, "/x"), "x\n");
+    assert!(!bench.has(image, "/dev/null") && !bench.has(image, "/etc/resolv.conf"));
+    let text = format!("FROM {BASE}\nRUN --mount=type=tmpfs,target=/t true\n");
+    let error = bench.run(&bench.request(&text)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Runtime, "{error:?}");
+    bench.check_nothing_left();
+}
+
+#[test]
+fn what_is_asked_for_in_vain_is_said() {
+    let bench = Bench::new();
+    let mut request = bench.request("FROM scratch\nLABEL a=b\n");
+    request.arguments.insert("SOURCE_DATE_EPOCH".to_owned(), "yesterday".to_owned());
+    assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Invalid);
+    request.arguments.insert("SOURCE_DATE_EPOCH".to_owned(), "12345".to_owned());
+    let report = bench.run(&request).unwrap();
+    assert_eq!(report.images[0].config.created.unwrap().unix_seconds(), 12345);
+    request.platforms.targets.clear();
+    assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Invalid);
 }
