@@ -3,11 +3,14 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::context::GlobalArguments;
 
 /// Builds container images from Containerfiles; lints, formats and draws these.
 #[derive(Debug, Parser)]
 #[command(name = "cooper", version, args_override_self = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -19,6 +22,8 @@ pub(crate) enum Command {
     Lint(commands::lint::Arguments),
     Fmt(commands::fmt::Arguments),
     Graph(commands::graph::Arguments),
+    #[command(flatten)]
+    Scripted(Box<commands::scripted::Command>),
     Version(commands::version::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]

@@ -2,7 +2,10 @@
 
 mod cli;
 mod commands;
+mod context;
+mod moving;
 mod run;
+mod show;
 mod source;
 
 use std::process::ExitCode;

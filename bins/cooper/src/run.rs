@@ -18,6 +18,9 @@ use crate::commands;
 /// | 1 | `lint` found what fails the check, `fmt` a file that is not formatted or has errors, `graph` errors in the file |
 /// | 125 | the command could not be carried out |
 pub(crate) fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
+        return cask_runtime::run_helper().into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return command_line::engine_usage("cooper", &error).into(),
@@ -25,10 +28,18 @@ pub(crate) fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            report::engine_failure(&error, |_| None);
+            report::engine_failure(&error, hint);
             Exit::EngineFailure.into()
         }
     }
+}
+
+/// What the user can do about an error of a library.
+pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+    let of_engine = error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint());
+    let of_build = || error.downcast_ref::<cask_build::Error>().and_then(|error| error.hint());
+    let of_runtime = || error.downcast_ref::<cask_runtime::Error>().and_then(|error| error.hint());
+    of_engine.or_else(of_build).or_else(of_runtime)
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
@@ -37,6 +48,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lint(arguments) => commands::lint::run(&arguments),
         Command::Fmt(arguments) => commands::fmt::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),
+        Command::Scripted(command) => commands::scripted::run(*command, cli.global),
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),

@@ -5,4 +5,5 @@ pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod lint;
 pub(crate) mod man;
+pub(crate) mod scripted;
 pub(crate) mod version;

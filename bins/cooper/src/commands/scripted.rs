@@ -1,0 +1,95 @@
+//! The commands that build an image step by step: those of buildah.
+
+mod commit;
+mod config;
+mod containers;
+mod create;
+mod execute;
+mod images;
+mod info;
+mod inspect;
+mod mount;
+mod prune;
+mod pull;
+mod push;
+mod remove;
+mod remove_images;
+mod rename;
+mod tag;
+mod unmount;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use cask_program::{login, logout, rootless, stop};
+use clap::Subcommand;
+
+use crate::context::{Context, GlobalArguments};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    From(create::Arguments),
+    Run(execute::Arguments),
+    Config(config::Arguments),
+    Commit(commit::Arguments),
+    Mount(mount::Arguments),
+    #[command(visible_alias = "unmount")]
+    Umount(unmount::Arguments),
+    #[command(visible_aliases = ["list", "ls", "ps"])]
+    Containers(containers::Arguments),
+    Images(images::Arguments),
+    #[command(alias = "delete")]
+    Rm(remove::Arguments),
+    Rmi(remove_images::Arguments),
+    Rename(rename::Arguments),
+    Tag(tag::Arguments),
+    Inspect(inspect::Arguments),
+    Push(push::Arguments),
+    Pull(pull::Arguments),
+    Prune(prune::Arguments),
+    Info(info::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
+    Unshare(rootless::UnshareArguments),
+}
+
+/// Carries a command out.
+pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode> {
+    let touches_nothing =
+        matches!(command, Command::Login(_) | Command::Logout(_) | Command::Unshare(_));
+    // Before anything has threads.
+    if !touches_nothing && !matches!(command, Command::Mount(_) | Command::Umount(_)) {
+        rootless::enter()?;
+    }
+    let context = Context::new(global);
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::From(arguments) => wait(create::run(arguments, &context)).map(done),
+        Command::Run(arguments) => execute::run(&arguments, &context),
+        Command::Config(arguments) => config::run(&arguments, &context).map(done),
+        Command::Commit(arguments) => wait(commit::run(arguments, &context)).map(done),
+        Command::Mount(arguments) => mount::run(&arguments, &context).map(done),
+        Command::Umount(arguments) => unmount::run(&arguments, &context).map(done),
+        Command::Containers(arguments) => containers::run(&arguments, &context).map(done),
+        Command::Images(arguments) => images::run(&arguments, &context).map(done),
+        Command::Rm(arguments) => remove::run(&arguments, &context).map(done),
+        Command::Rmi(arguments) => remove_images::run(&arguments, &context).map(done),
+        Command::Rename(arguments) => rename::run(&arguments, &context).map(done),
+        Command::Tag(arguments) => tag::run(&arguments, &context).map(done),
+        Command::Inspect(arguments) => inspect::run(&arguments, &context).map(done),
+        Command::Push(arguments) => wait(push::run(arguments, &context)).map(done),
+        Command::Pull(arguments) => wait(pull::run(arguments, &context)).map(done),
+        Command::Prune(arguments) => prune::run(&arguments, &context).map(done),
+        Command::Info(arguments) => info::run(&arguments, &context).map(done),
+        Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
+        Command::Logout(arguments) => wait(logout::run(arguments, &context.settings)).map(done),
+        Command::Unshare(arguments) => rootless::unshare(&arguments),
+    }
+}
+
+/// Runs what waits for others, until it is done or stopped.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(stop::unless_stopped(None, work))
+}

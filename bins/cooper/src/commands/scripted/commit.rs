@@ -1,0 +1,266 @@
+//! `cooper commit`
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use cask::copy::{LayersWanted, copy};
+use cask::layer::Compression;
+use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
+use cask_engine::Images;
+use cask_image::PlatformWanted;
+use cask_program::progress::ProgressChoice;
+use cask_program::{output, report};
+use clap::Args;
+
+use super::create::change_of;
+use crate::context::{Context, boolean, format, now};
+use crate::moving::{self, RegistryArguments};
+
+/// Make an image of a working container
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The container, and where the image goes: a name, or TRANSPORT:DETAILS [default: the store, without a name]
+    #[arg(value_names = ["CONTAINER", "IMAGE"])]
+    names: Vec<String>,
+    /// The format of the image: oci or docker [default: $BUILDAH_FORMAT, else oci]
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Make one layer of all files, those of the base included
+    #[arg(long)]
+    squash: bool,
+    /// Leave the history out
+    #[arg(long)]
+    omit_history: bool,
+    /// Write the ID of the image to this file, with sha256: before it
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Remove the container afterwards
+    #[arg(long)]
+    rm: bool,
+    /// Say nothing but the ID
+    #[arg(short, long)]
+    quiet: bool,
+    /// Do not compress layers [default: true]
+    #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_name = "true|false")]
+    disable_compression: String,
+    #[command(flatten)]
+    dates: DateArguments,
+    #[command(flatten)]
+    says: SaysArguments,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+/// What dates the image has.
+#[derive(Args, Debug)]
+struct DateArguments {
+    /// The date of the image, of its history and of the files of the new layer, in seconds since 1970
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    timestamp: Option<i64>,
+    /// The same, of a file
+    #[arg(long, value_name = "FILE", hide = true)]
+    reference_time: Option<PathBuf>,
+    /// The same, and 1970
+    #[arg(long, hide = true)]
+    omit_timestamp: bool,
+    /// The date of the image and of its history, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]
+    #[arg(long, value_name = "SECONDS")]
+    source_date_epoch: Option<i64>,
+    /// With that date, no file of the new layer is newer than the image
+    #[arg(long)]
+    rewrite_timestamp: bool,
+}
+
+/// What the image says otherwise than the container.
+#[derive(Args, Debug)]
+struct SaysArguments {
+    /// Say in a label what made the image [default: true, but where a date is given]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    identity_label: Option<String>,
+    /// An annotation, NAME=VALUE
+    #[arg(long, value_name = "ANNOTATION")]
+    annotation: Vec<String>,
+    /// Take an annotation away
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    unsetannotation: Vec<String>,
+    /// Take a variable away
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    unsetenv: Vec<String>,
+    /// An instruction, as in a Containerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
+}
+
+/// Makes an image and prints its ID.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let (name, wanted) = match arguments.names.as_slice() {
+        [] => bail!("container ID must be specified"),
+        [name] => (name, None),
+        [name, wanted] => (name, Some(wanted.as_str()).filter(|wanted| !wanted.is_empty())),
+        _ => bail!("too many arguments specified"),
+    };
+    let images = context.images()?;
+    let containers = WorkingContainers::new(images.store().clone());
+    let container =
+        containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
+    let mut options = arguments.options()?;
+    let transports = arguments.registry.transports(&images, &context.settings).await?;
+    let scheme = wanted.and_then(|wanted| wanted.split_once(':')).map(|(scheme, _)| scheme);
+    let elsewhere = wanted.filter(|_| {
+        scheme.is_some_and(|s| s != "containers-storage" && transports.find(s).is_some())
+    });
+    if let Some(wanted) = wanted
+        && elsewhere.is_none()
+    {
+        options.names.push(store_name(wanted)?);
+    }
+    let worker = container.clone();
+    let failed = || {
+        format!("committing container {:?} to {:?}", container.name(), wanted.unwrap_or_default())
+    };
+    let committed = tokio::task::spawn_blocking(move || worker.commit(&options)).await?;
+    let committed = committed.with_context(failed)?;
+    committed.warnings.iter().for_each(|warning| report::note(warning));
+    if let Some(wanted) = elsewhere {
+        let sent = send(&committed, wanted, &arguments, &transports, context).await;
+        forget(&committed, &images)?;
+        sent.with_context(failed)?;
+    }
+    match &arguments.iidfile {
+        Some(file) => std::fs::write(file, format!("sha256:{}", committed.id))
+            .with_context(|| format!("writing {}", file.display()))?,
+        None => output::line(committed.id.as_str())?,
+    }
+    if arguments.rm {
+        containers.remove(&container)?;
+    }
+    Context::warn(images.store());
+    Ok(())
+}
+
+/// The whole name of an image of the store.
+fn store_name(wanted: &str) -> Result<String> {
+    let bare = wanted.strip_prefix("containers-storage:").unwrap_or(wanted);
+    cask_engine::whole_name(bare)
+        .map(|name| name.to_string())
+        .with_context(|| format!("parsing target image name {wanted:?}"))
+}
+
+/// Copies the image to where it is wanted.
+async fn send(
+    committed: &CommittedImage,
+    wanted: &str,
+    arguments: &Arguments,
+    transports: &cask::transport::Transports,
+    context: &Context,
+) -> Result<()> {
+    let to = transports.parse(wanted)?;
+    let from = transports.parse(&format!("containers-storage:@{}", committed.id))?;
+    let progress = ProgressChoice::Auto.start(arguments.quiet);
+    let platform = PlatformWanted::of_this_build();
+    let mut options = moving::copy_options(context, platform, &progress, arguments.quiet)?;
+    options.layers.wanted = match boolean("disable-compression", &arguments.disable_compression)? {
+        false => LayersWanted::CompressPlain(Compression::Gzip),
+        // Registries get compressed layers always.
+        true if to.scheme() == "docker" => LayersWanted::AsDestinationWants,
+        true => LayersWanted::Keep,
+    };
+    copy(&*from, &*to, &options).await?;
+    progress.finish();
+    Ok(())
+}
+
+/// Takes an image out of the store that was only on its way.
+fn forget(committed: &CommittedImage, images: &Images) -> Result<()> {
+    if committed.was_there {
+        return Ok(());
+    }
+    let store = images.store();
+    match store.image(&committed.id)? {
+        // Somebody may have given it a name meanwhile.
+        Some(image) if image.names.is_empty() => store.delete_image(&committed.id).map(drop)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn options(&self) -> Result<CommitOptions> {
+        let mut options = CommitOptions::new(now()?);
+        options.format = match &self.format {
+            Some(format_name) => Some(format(Some(format_name))?),
+            None => None,
+        };
+        if options.format.is_none() && std::env::var_os("BUILDAH_FORMAT").is_some() {
+            options.format = Some(format(None)?);
+        }
+        options.squash = self.squash;
+        options.omit_history = self.omit_history;
+        self.dates.set(&mut options)?;
+        let pinned = options.dates != cask_build::WorkingDates::default();
+        let wants_label = match &self.says.identity_label {
+            Some(text) => boolean("identity-label", text)?,
+            None => !pinned,
+        };
+        if wants_label {
+            options.identity_label =
+                Some(("io.buildah.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+        }
+        options.remove_environment.clone_from(&self.says.unsetenv);
+        options.changes = self.says.changes()?;
+        Ok(options)
+    }
+}
+
+impl DateArguments {
+    fn set(&self, options: &mut CommitOptions) -> Result<()> {
+        let given = [self.timestamp.is_some(), self.reference_time.is_some(), self.omit_timestamp];
+        if given.iter().filter(|given| **given).count() > 1 {
+            bail!("can not use more then one timestamp option at at time");
+        }
+        options.dates.timestamp = self.timestamp.or(self.omit_timestamp.then_some(0));
+        if let Some(file) = &self.reference_time {
+            let found = std::fs::metadata(file)
+                .with_context(|| format!("reading timestamp of file {:?}", file.display()))?;
+            options.dates.timestamp = Some(found.mtime());
+        }
+        options.dates.source_date_epoch = match self.source_date_epoch {
+            Some(seconds) => Some(seconds),
+            None => match std::env::var("SOURCE_DATE_EPOCH") {
+                Ok(text) if !text.is_empty() => Some(
+                    text.parse().with_context(|| format!("parsing SOURCE_DATE_EPOCH {text:?}"))?,
+                ),
+                _ => None,
+            },
+        };
+        options.dates.rewrite = self.rewrite_timestamp;
+        if self.rewrite_timestamp && options.dates.source_date_epoch.is_none() {
+            bail!("--rewrite-timestamp needs a date: give --source-date-epoch");
+        }
+        Ok(())
+    }
+}
+
+impl SaysArguments {
+    fn changes(&self) -> Result<Vec<ConfigChange>> {
+        let mut changes = Vec::new();
+        for instruction in &self.change {
+            let (word, rest) =
+                instruction.trim().split_once(char::is_whitespace).unwrap_or_default();
+            let change = change_of(&word.to_ascii_uppercase(), rest.trim());
+            changes.push(change.with_context(|| {
+                format!(
+                    "the change {instruction:?} is no instruction that changes the config alone"
+                )
+            })?);
+        }
+        if !self.unsetannotation.is_empty() {
+            changes.push(ConfigChange::RemoveAnnotations(self.unsetannotation.clone()));
+        }
+        if !self.annotation.is_empty() {
+            changes.push(ConfigChange::Annotations(self.annotation.clone()));
+        }
+        Ok(changes)
+    }
+}

@@ -1,0 +1,271 @@
+//! `cooper from`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use cask_build::{
+    BaseImage, ConfigChange, NewWorkingContainer, WorkingContainer, WorkingContainers,
+    WorkingIsolation, WorkingNetwork, WorkingRunOptions,
+};
+use cask_engine::{Images, PullPolicy};
+use cask_image::PlatformWanted;
+use cask_program::progress::ProgressChoice;
+use cask_program::{output, report};
+use cask_runtime::{Capability, CapabilitySet};
+use clap::Args;
+
+use crate::context::{Context, boolean, format, now};
+use crate::moving::{self, PlatformArguments, RegistryArguments};
+
+/// Make a working container of an image, or of nothing
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, or scratch
+    image: Vec<String>,
+    /// Its name [default: that of the image, with -working-container]
+    #[arg(long)]
+    name: Option<String>,
+    /// Write its ID to this file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
+    /// When to pull the image: true (if there is a newer one), always, never, false (if it is missing)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "POLICY")]
+    pull: Option<String>,
+    /// Pull the image, whatever is in the store
+    #[arg(long, hide = true)]
+    pull_always: bool,
+    /// Pull nothing
+    #[arg(long, hide = true)]
+    pull_never: bool,
+    /// The format of its images: oci or docker [default: $BUILDAH_FORMAT, else oci]
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Say nothing while the image is pulled
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    run: RunArguments,
+    #[command(flatten)]
+    platform: PlatformArguments,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+/// What is remembered for commands that run in it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "For the commands that run in it")]
+struct RunArguments {
+    /// What sets them apart: chroot, oci or rootless [default: $BUILDAH_ISOLATION, else namespaces]
+    #[arg(long, value_name = "KIND")]
+    isolation: Option<String>,
+    /// Their network: none or host [default: host]
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    network: Option<String>,
+    /// Something that they may do
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_add: Vec<String>,
+    /// Something that they may not do
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_drop: Vec<String>,
+    /// A name and its address
+    #[arg(long, value_name = "NAME:ADDRESS", value_delimiter = ',')]
+    add_host: Vec<String>,
+    /// A server of names instead of the machine's
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns: Vec<String>,
+    /// A domain that names are looked for in
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    dns_search: Vec<String>,
+    /// An option for looking for names
+    #[arg(long, value_name = "OPTION", value_delimiter = ',')]
+    dns_option: Vec<String>,
+    /// Pass the machine's proxies on
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_name = "true|false")]
+    http_proxy: String,
+    /// What /dev/shm may hold
+    #[arg(long, value_name = "SIZE", default_value = "65536k")]
+    shm_size: String,
+    /// A limit
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
+    ulimit: Vec<String>,
+    /// A directory of the machine
+    #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
+    volume: Vec<String>,
+}
+
+/// Makes a container and prints its name.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let image = match arguments.image.as_slice() {
+        [] => bail!("an image name (or \"scratch\") must be specified"),
+        [image] => image.clone(),
+        _ => bail!("too many arguments specified"),
+    };
+    let images = context.images()?;
+    let platform = arguments.platform.wanted(&context.settings)?;
+    let mut new = NewWorkingContainer::scratch(platform.clone(), now()?);
+    if image != "scratch" {
+        let base = base(&image, &arguments, platform, &images, context).await?;
+        new.base = Some(base);
+        new.reference.clone_from(&image);
+    }
+    new.name.clone_from(&arguments.name);
+    new.format = format(arguments.format.as_deref())?;
+    new.run = arguments.run.options()?;
+    let containers = WorkingContainers::new(images.store().clone());
+    let mut container = containers.create(&new)?;
+    if let Err(error) = on_build(&mut container, &arguments) {
+        // It is of no use to anybody.
+        let _ = containers.remove(&container);
+        return Err(error);
+    }
+    if let Some(file) = &arguments.cidfile {
+        std::fs::write(file, container.id().as_str())
+            .with_context(|| format!("failed to write container ID file {:?}", file.display()))?;
+    }
+    Context::warn(images.store());
+    output::line(container.name())
+}
+
+/// Finds the image in the store, or pulls it.
+async fn base(
+    image: &str,
+    arguments: &Arguments,
+    platform: PlatformWanted,
+    images: &Images,
+    context: &Context,
+) -> Result<BaseImage> {
+    let policy = arguments.policy()?;
+    let transports = arguments.registry.transports(images, &context.settings).await?;
+    let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
+    let copy = moving::copy_options(context, platform, &progress, arguments.quiet)?;
+    let mut options = moving::pull_options(copy, policy, &progress);
+    options.platform_asked = arguments.platform.is_asked();
+    let pulled = images.pull(image, &transports, &options).await;
+    drop((options, progress));
+    let pulled = pulled?.into_iter().next().context("nothing was pulled")?;
+    let name = pulled.names.first().cloned().unwrap_or_else(|| image.to_owned());
+    Ok(BaseImage::new(pulled.id, name, None))
+}
+
+impl Arguments {
+    /// Source: buildah 1.28, `cmd/buildah/from.go`, `fromCmd`.
+    fn policy(&self) -> Result<PullPolicy> {
+        let given = [self.pull.is_some(), self.pull_always, self.pull_never];
+        if given.iter().filter(|given| **given).count() > 1 {
+            bail!("can only set one of 'pull' or 'pull-always' or 'pull-never'");
+        }
+        if self.pull_always {
+            return Ok(PullPolicy::Always);
+        }
+        if self.pull_never {
+            return Ok(PullPolicy::Never);
+        }
+        match self.pull.as_deref().map(str::trim).map(str::to_lowercase).as_deref() {
+            None | Some("missing" | "ifnotpresent" | "false") => Ok(PullPolicy::Missing),
+            Some("true" | "newer" | "ifnewer") => Ok(PullPolicy::Newer),
+            Some("always") => Ok(PullPolicy::Always),
+            Some("never") => Ok(PullPolicy::Never),
+            Some(other) => bail!("unrecognized pull policy {other:?}"),
+        }
+    }
+}
+
+impl RunArguments {
+    fn options(&self) -> Result<WorkingRunOptions> {
+        let mut options = WorkingRunOptions::default();
+        options.isolation = isolation(self.isolation.as_deref())?;
+        options.network = network(self.network.as_deref())?.unwrap_or_default();
+        let parse = |text: &String| text.parse::<Capability>();
+        let mut set = CapabilitySet::default();
+        for added in self.cap_add.iter().map(parse) {
+            set = set.with(added?);
+        }
+        for removed in self.cap_drop.iter().map(parse) {
+            set = set.without(removed?);
+        }
+        options.capabilities = set.iter().collect();
+        options.hosts.clone_from(&self.add_host);
+        options.name_servers.clone_from(&self.dns);
+        options.name_search.clone_from(&self.dns_search);
+        options.name_options.clone_from(&self.dns_option);
+        options.proxies = boolean("http-proxy", &self.http_proxy)?;
+        options.shared_memory.clone_from(&self.shm_size);
+        options.limits.clone_from(&self.ulimit);
+        options.volumes.clone_from(&self.volume);
+        options.check()?;
+        Ok(options)
+    }
+}
+
+/// What sets commands apart: a flag, or else the environment.
+pub(super) fn isolation(flag: Option<&str>) -> Result<WorkingIsolation> {
+    let named = flag.map(str::to_owned).or_else(|| std::env::var("BUILDAH_ISOLATION").ok());
+    match named.as_deref().unwrap_or_default() {
+        "" => Ok(WorkingIsolation::Default),
+        "oci" => Ok(WorkingIsolation::Oci),
+        "rootless" => Ok(WorkingIsolation::Rootless),
+        "chroot" => Ok(WorkingIsolation::Chroot),
+        other => bail!("unrecognized isolation type {other:?}"),
+    }
+}
+
+/// The network that a flag names.
+pub(super) fn network(flag: Option<&str>) -> Result<Option<WorkingNetwork>> {
+    match flag {
+        None => Ok(None),
+        Some("none") => Ok(Some(WorkingNetwork::None)),
+        Some("host") => Ok(Some(WorkingNetwork::Host)),
+        Some(other) => bail!("the network {other:?} is not supported yet: use none or host"),
+    }
+}
+
+/// Carries out what the image has for builds that start from it.
+///
+/// Source: buildah, `cmd/buildah/from.go`, `onBuild`.
+fn on_build(container: &mut WorkingContainer, arguments: &Arguments) -> Result<()> {
+    let instructions = container.on_build();
+    if instructions.is_empty() {
+        return Ok(());
+    }
+    for (index, instruction) in instructions.iter().enumerate() {
+        if !arguments.quiet {
+            report::say(&format!("STEP {}: {instruction}", index + 1));
+        }
+        let (word, rest) = instruction.split_once(' ').unwrap_or((instruction, ""));
+        let rest = rest.trim();
+        let change = match word.to_ascii_uppercase().as_str() {
+            "RUN" => {
+                super::execute::on_build(container, rest)?;
+                continue;
+            }
+            word => change_of(word, rest).with_context(|| {
+                format!(
+                    "the image has the instruction ONBUILD {word}, which `from` cannot carry out: build from it with a Containerfile"
+                )
+            })?,
+        };
+        container.configure(&[change], None)?;
+    }
+    Ok(container.clear_on_build()?)
+}
+
+/// The change that an instruction of a Containerfile makes, if it changes nothing else.
+pub(super) fn change_of(word: &str, rest: &str) -> Option<ConfigChange> {
+    let (text, list) = (rest.to_owned(), vec![rest.to_owned()]);
+    Some(match word {
+        "CMD" => ConfigChange::Command(text),
+        "ENV" => ConfigChange::Environment(list),
+        "ENTRYPOINT" => ConfigChange::Entrypoint(text),
+        "EXPOSE" => ConfigChange::Ports(rest.split_whitespace().map(str::to_owned).collect()),
+        "LABEL" => ConfigChange::Labels(list),
+        "MAINTAINER" => ConfigChange::Author(text),
+        "ONBUILD" => ConfigChange::OnBuild(list),
+        "SHELL" => ConfigChange::Shell(text),
+        "STOPSIGNAL" => ConfigChange::StopSignal(text),
+        "USER" => ConfigChange::User(text),
+        "VOLUME" => ConfigChange::Volumes(list),
+        "WORKDIR" => ConfigChange::WorkingDirectory(text),
+        _ => return None,
+    })
+}

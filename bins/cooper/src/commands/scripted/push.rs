@@ -1,0 +1,97 @@
+//! `cooper push`
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use cask::copy::LayersWanted;
+use cask::image::ImageFormat;
+use cask::layer::Compression;
+use cask_program::platform;
+use cask_program::progress::ProgressChoice;
+use clap::Args;
+
+use crate::context::{Context, boolean};
+use crate::moving::{self, RegistryArguments};
+
+/// Push an image to a registry, or to anywhere else
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, and where to: a name, or TRANSPORT:DETAILS [default: as the image is called]
+    #[arg(value_names = ["IMAGE", "DESTINATION"])]
+    image: Vec<String>,
+    /// Write the digest of the pushed image to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Write manifests in this format: oci or v2s2
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Do not push signatures
+    #[arg(long)]
+    remove_signatures: bool,
+    /// Compress layers by gzip or zstd
+    #[arg(long, value_name = "FORMAT")]
+    compression_format: Option<String>,
+    /// Do not compress layers
+    #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "true|false")]
+    disable_compression: String,
+    /// Remove the image from the store afterwards
+    #[arg(long)]
+    rm: bool,
+    /// Say nothing
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+/// Pushes.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let (image, destination) = match arguments.image.as_slice() {
+        [] => bail!("at least a source image ID must be specified"),
+        [image] => (image, image),
+        [image, destination] => (image, destination),
+        _ => bail!("Only two arguments are necessary to push: source and destination"),
+    };
+    let images = context.images()?;
+    let transports = arguments.registry.transports(&images, &context.settings).await?;
+    let progress = ProgressChoice::Auto.start(arguments.quiet);
+    let wanted = platform::wanted(&context.settings);
+    let mut options = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    options.attached.remove_signatures = arguments.remove_signatures;
+    options.format = match arguments.format.as_deref() {
+        None => None,
+        Some("oci") => Some(ImageFormat::Oci),
+        Some("v2s2" | "docker") => Some(ImageFormat::Docker),
+        Some("v2s1") => bail!("format v2s1 can only be read: choose 'oci' or 'v2s2'"),
+        Some(other) => bail!(
+            "unknown format {other:?}. Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'"
+        ),
+    };
+    options.layers.wanted = match arguments.compression_format.as_deref() {
+        Some("gzip") => LayersWanted::Compress(Compression::Gzip),
+        Some("zstd") => LayersWanted::Compress(Compression::Zstd),
+        Some(other) => bail!("unsupported compression format {other:?}: choose gzip or zstd"),
+        None if boolean("disable-compression", &arguments.disable_compression)? => {
+            LayersWanted::Keep
+        }
+        None => LayersWanted::AsDestinationWants,
+    };
+    let pushed = images.push(image, destination, &transports, &options).await;
+    let report = pushed.with_context(|| {
+        let scheme = if destination.contains(':') && transports.parse(destination).is_ok() {
+            ""
+        } else {
+            "docker://"
+        };
+        format!("pushing image {image:?} to {:?}", format!("{scheme}{destination}"))
+    })?;
+    progress.finish();
+    if let Some(file) = &arguments.digestfile {
+        std::fs::write(file, report.manifest.digest().as_str())
+            .with_context(|| format!("failed to write digest to file {:?}", file.display()))?;
+    }
+    if arguments.rm {
+        images.remove(&images.find(image)?, cask_engine::Removal::default())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What commands work with: the store, its images and its working containers.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use cask_build::WorkingContainers;
+use cask_engine::Images;
+use cask_image::{ImageFormat, Timestamp};
+use cask_program::settings::Settings;
+use cask_program::storage::StoreArguments;
+use cask_program::{registries, report};
+use cask_storage::Store;
+use clap::Args;
+
+/// What every command takes, before or after its name.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of all commands")]
+pub(crate) struct GlobalArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Use this signature policy
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) signature_policy: Option<PathBuf>,
+    /// Read the configuration of registries from this file alone
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) registries_conf: Option<PathBuf>,
+    /// Read the places of signatures from this directory alone
+    #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
+    pub(crate) registries_conf_dir: Option<PathBuf>,
+}
+
+/// The arguments that every command has, and what follows from them.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    store: StoreArguments,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArguments) -> Self {
+        let mut settings = Settings::new("cooper");
+        settings.policy = global.signature_policy;
+        settings.registries_conf = global.registries_conf;
+        settings.registries_d = global.registries_conf_dir;
+        settings.store.clone_from(&global.store);
+        Self { settings, store: global.store }
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> Result<Store> {
+        self.store.open()
+    }
+
+    /// The images of the store.
+    pub(crate) fn images(&self) -> Result<Images> {
+        Ok(Images::new(self.store()?, registries::lazily(&self.settings)))
+    }
+
+    /// The working containers of the store.
+    pub(crate) fn containers(&self) -> Result<WorkingContainers> {
+        Ok(WorkingContainers::new(self.store()?))
+    }
+
+    /// Says what was found wrong with the store on the way.
+    pub(crate) fn warn(store: &Store) {
+        store.take_warnings().iter().for_each(|warning| report::note(&warning.to_string()));
+    }
+}
+
+/// The time.
+pub(crate) fn now() -> Result<Timestamp> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let seconds = i64::try_from(since.as_secs())?;
+    Timestamp::from_unix(seconds, since.subsec_nanos()).context("the clock is after the year 9999")
+}
+
+/// A switch of the environment, as buildah reads it.
+pub(crate) fn environment_switch(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| matches!(value.to_lowercase().as_str(), "true" | "1"))
+}
+
+/// The format of images that a flag names, or else the environment.
+pub(crate) fn format(given: Option<&str>) -> Result<ImageFormat> {
+    let named = given.map(str::to_owned).or_else(|| std::env::var("BUILDAH_FORMAT").ok());
+    match named.as_deref().unwrap_or_default() {
+        "" | "oci" => Ok(ImageFormat::Oci),
+        "docker" => Ok(ImageFormat::Docker),
+        other => bail!("unrecognized image type {other:?}"),
+    }
+}
+
+/// A switch that may have a value: `--flag`, `--flag=false`.
+pub(crate) fn boolean(flag: &str, text: &str) -> Result<bool> {
+    match text {
+        // Source: Go, `strconv.ParseBool`.
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => bail!(
+            "invalid argument {text:?} for \"--{flag}\" flag: \
+             strconv.ParseBool: parsing {text:?}: invalid syntax"
+        ),
+    }
+}
