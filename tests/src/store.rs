@@ -1,5 +1,6 @@
 //! A store of podman's, with images that buildah made.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::program::{Outcome, cellar_built, command, run};
@@ -46,6 +47,11 @@ impl PeerStore {
         store
     }
 
+    /// Where images and layers are.
+    pub fn root(&self) -> std::path::PathBuf {
+        self.0.join("root")
+    }
+
     /// Runs podman on the store.
     #[track_caller]
     pub fn podman(&self, arguments: &[&str]) -> Outcome {
@@ -75,6 +81,11 @@ impl PeerStore {
     pub fn location(&self, image: &str) -> String {
         let (root, run) = (self.0.at("root"), self.0.at("run"));
         format!("containers-storage:[overlay@{root}+{run}]{image}")
+    }
+
+    /// Where its layers, images and containers are.
+    pub fn root(&self) -> PathBuf {
+        self.0.join("root")
     }
 
     /// Lets a command of podman's, of buildah's or of ours work on the store.
