@@ -209,3 +209,61 @@ fn cve_2024_23652_a_parent_of_a_mount_point_that_becomes_a_link_leads_nowhere() 
     assert!(sentinel.join("token").exists());
     bench.check_nothing_left();
 }
+
+#[test]
+fn cve_2024_11218_a_source_that_is_swapped_while_it_is_mounted_leads_nowhere() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let Some(bench) = Bench::with_shell() else { return };
+    let secret = bench.directory.path().join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("f"), "SECRET").unwrap();
+    bench.write("real/f", "fine");
+    symlink(&secret, bench.context().join("link")).unwrap();
+    fs::rename(bench.context().join("real"), bench.context().join("src")).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (context, flag) = (bench.context(), Arc::clone(&stop));
+    let swapping = std::thread::spawn(move || {
+        while !flag.load(Ordering::Relaxed) {
+            let (src, link, real) =
+                (context.join("src"), context.join("link"), context.join("real"));
+            fs::rename(&src, &real).unwrap();
+            fs::rename(&link, &src).unwrap();
+            fs::rename(&src, &link).unwrap();
+            fs::rename(&real, &src).unwrap();
+        }
+    });
+    let mut request = bench.request(&format!(
+        "FROM {BASE}\nRUN --mount=source=src,target=/a cat /a/f 2>/dev/null || true\n\
+         RUN --mount=source=src,target=/b,rw cat /b/f 2>/dev/null || true\n"
+    ));
+    request.cache.none = true;
+    for _ in 0..20 {
+        // It may be missing at the moment; it never is something else.
+        let _ = bench.run(&request);
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapping.join().unwrap();
+    assert!(!bench.output().contains("SECRET"));
+    bench.check_nothing_left();
+}
+
+#[test]
+fn names_that_the_caller_gave_come_first() {
+    use cask_build::{Context, IgnoreChoice, NamedContext};
+    let Some(mut bench) = Bench::with_shell() else { return };
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("f"), "named").unwrap();
+    let files = Context::directory(other.path(), &IgnoreChoice::default()).unwrap();
+    let named = &mut bench.tools.sources.named;
+    named.insert("tools".to_owned(), NamedContext::Files(std::sync::Arc::new(files)));
+    named.insert("golang:1.0".to_owned(), NamedContext::Image(BASE.to_owned()));
+    let report = bench.build(
+        "FROM scratch AS tools\nFROM golang:1.0\nCOPY --from=tools /f /f\n\
+         RUN --mount=from=tools,target=/m cat /m/f\n",
+    );
+    assert_eq!(bench.read(&report.images[0], "/f"), "named");
+    assert_eq!(bench.output(), "named");
+    let error = bench.run(&bench.request("FROM tools\n")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}

@@ -53,3 +53,23 @@ fn every_platform_has_an_image_and_what_is_for_the_builder_is_done_once() {
     let hits = outcomes(&report).into_iter().filter(|word| *word == "miss").count();
     assert_eq!(hits, 2);
 }
+
+#[test]
+fn two_builds_in_one_store_at_the_same_time_give_the_same() {
+    let Some(bench) = Bench::with_shell() else { return };
+    let text = format!(
+        "FROM {BASE} AS a\nRUN echo a >/a\nRUN echo b >/b\nFROM {BASE}\nCOPY --from=a /a /b /\nRUN cat /a /b >/c\n"
+    );
+    let bench = &bench;
+    let text = &text;
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let builds: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(move || bench.run(&bench.request(text)).unwrap().images[0].id.clone())
+            })
+            .collect();
+        builds.into_iter().map(|build| build.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    bench.check_nothing_left();
+}
