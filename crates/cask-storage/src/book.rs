@@ -79,6 +79,18 @@ impl<R: Kept> Book<R> {
         found.and_then(|volume| volume.edit().remove(id))
     }
 
+    /// Has the files written again that make no sense; says which.
+    pub(crate) fn mend(&mut self, store: &Inner) -> Result<Vec<std::path::PathBuf>> {
+        let mut damaged = Vec::new();
+        for volume in &mut self.volumes {
+            if let Some(path) = store.damaged::<R>(volume.place, volume.file)? {
+                volume.edit();
+                damaged.push(path);
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Saves what was changed; `lock` says which lock a place is held by.
     pub(crate) fn save<'l>(
         &mut self,

@@ -30,6 +30,7 @@ mod read;
 mod rebuild;
 mod record;
 mod reference;
+mod repair;
 mod reserve;
 mod stage;
 mod staged;

@@ -189,6 +189,13 @@ impl Inner {
         Ok(loaded.table)
     }
 
+    /// One file of a place, if it makes no sense.
+    pub(crate) fn damaged<R: Kept>(&self, place: usize, file: usize) -> Result<Option<PathBuf>> {
+        let place = &self.places[place];
+        let loaded = R::files(place)[file].load(|backup| R::rebuild(place, backup))?;
+        Ok(loaded.damage.map(|damage| damage.path))
+    }
+
     /// Whatever places hold of a kind of records, with the number of the place, without locks.
     pub(crate) fn tables<R: Kept>(&self) -> Result<Vec<(usize, Arc<Table<R>>)>> {
         let mut tables = Vec::new();

@@ -118,6 +118,32 @@ pub(crate) fn put(place: &Place, id: &Id, directory: &Path, link: &str) -> Resul
     linked.map_err(|error| Error::io(error, "linking", &path))
 }
 
+/// Gives a layer its short link back: the one that its file names, the one that leads to it, or a
+/// new one.
+pub(crate) fn mend_link(place: &Place, id: &Id) -> Result<()> {
+    let links = place.driver_directory().join("l");
+    let named = link_name(place, id);
+    match &named {
+        Some(link) if link_target(place, link).as_ref() == Some(id) => return Ok(()),
+        Some(link) if Id::parse(link).is_ok() => {
+            file::make_directories(&links, 0o755)?;
+            let path = links.join(link);
+            file::remove_if_there(&path)?;
+            let linked = fault::step().and_then(|()| symlink(format!("../{id}/diff"), &path));
+            return linked.map_err(|error| Error::io(error, "linking", &path));
+        }
+        _ => {}
+    }
+    let entries = fs::read_dir(&links).into_iter().flatten().flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    if let Some(link) = names.find(|link| link_target(place, link).as_ref() == Some(id)) {
+        return write(&place.layer_directory(id).join("link"), &link);
+    }
+    file::make_directories(&links, 0o755)?;
+    relink(place, id);
+    Ok(())
+}
+
 /// Gives a layer that lost its short link a new one.
 fn relink(place: &Place, id: &Id) -> Option<String> {
     if place.read_only || !place.layer_directory(id).is_dir() {

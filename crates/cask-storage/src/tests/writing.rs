@@ -177,6 +177,40 @@ fn an_image_store_keeps_images_apart() {
 }
 
 #[test]
+fn what_is_lost_and_can_be_made_again_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a", "b", "c"], "x").unwrap();
+    assert!(store.repair().unwrap().is_empty());
+    // The generation before this one has the name, too.
+    store.set_image_data(&id, "note", b"mine").unwrap();
+    let top = store.image(&id).unwrap().unwrap().top_layer.clone().unwrap();
+    let chain = store.layer_chain(&top).unwrap();
+    let overlay = temp.path().join("root/overlay");
+    let file = |place: usize, name: &str| overlay.join(chain[place].id.as_str()).join(name);
+    let link = fs::read_to_string(file(1, "link")).unwrap();
+    // A link, the name of a link, and both.
+    fs::remove_file(overlay.join("l").join(&link)).unwrap();
+    fs::remove_file(file(0, "link")).unwrap();
+    let base = fs::read_to_string(file(2, "link")).unwrap();
+    fs::remove_file(overlay.join("l").join(base)).unwrap();
+    fs::write(file(2, "link"), "").unwrap();
+    fs::remove_file(file(0, "lower")).unwrap();
+    fs::write(temp.path().join("root/overlay-images/images.json"), "[{").unwrap();
+    let store = open(temp.path());
+    assert_eq!(store.check(&Default::default()).unwrap().len(), 4);
+    assert_eq!(store.repair().unwrap().len(), 4);
+    check_clean(temp.path(), "mended");
+    assert_eq!(names(&store), ["x"]);
+    assert_eq!(fs::read_to_string(file(1, "link")).unwrap(), link);
+    let lower = fs::read_to_string(file(0, "lower")).unwrap();
+    assert!(lower.starts_with(&format!("l/{link}:l/")), "{lower}");
+    fs::remove_dir_all(overlay.join("l")).unwrap();
+    assert_eq!(store.repair().unwrap().len(), 3);
+    check_clean(temp.path(), "all links were gone");
+}
+
+#[test]
 fn a_store_for_reading_is_not_touched() {
     let temp = tempfile::tempdir().unwrap();
     let mut options = options(temp.path());
