@@ -35,7 +35,7 @@ pub use output::{add_to_list, write_directory, write_tar};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
 pub use working::{
-    CommitOptions, CommittedImage, ConfigChange, HealthcheckChange, NewWorkingContainer,
+    CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, NewWorkingContainer,
     WorkingContainer, WorkingContainers, WorkingDates, WorkingDetails, WorkingIsolation,
-    WorkingNetwork, WorkingRun, WorkingRunOptions, image_details, volume,
+    WorkingNetwork, WorkingRun, WorkingRunOptions, image_details, machine_context, volume,
 };

@@ -3,6 +3,7 @@
 
 mod change;
 mod commit;
+mod copy;
 mod create;
 mod inspect;
 mod json;
@@ -25,6 +26,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub use change::{ConfigChange, HealthcheckChange};
 pub use commit::{CommitOptions, CommittedImage, WorkingDates};
+pub use copy::{Copied, machine_context};
 pub use create::NewWorkingContainer;
 pub use inspect::{WorkingDetails, image_details};
 pub use run::{WorkingIsolation, WorkingNetwork, WorkingRun, WorkingRunOptions, volume};

@@ -3,6 +3,7 @@
 mod commit;
 mod config;
 mod containers;
+mod copy;
 mod create;
 mod execute;
 mod images;
@@ -31,6 +32,9 @@ use crate::context::{Context, GlobalArguments};
 pub(crate) enum Command {
     From(create::Arguments),
     Run(execute::Arguments),
+    Copy(copy::Arguments),
+    #[command(about = "Copy files into a working container; archives are unpacked, URLs fetched")]
+    Add(copy::Arguments),
     Config(config::Arguments),
     Commit(commit::Arguments),
     Mount(mount::Arguments),
@@ -67,6 +71,8 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
     match command {
         Command::From(arguments) => wait(create::run(arguments, &context)).map(done),
         Command::Run(arguments) => execute::run(&arguments, &context),
+        Command::Copy(arguments) => copy::run(&arguments, false, &context).map(done),
+        Command::Add(arguments) => copy::run(&arguments, true, &context).map(done),
         Command::Config(arguments) => config::run(&arguments, &context).map(done),
         Command::Commit(arguments) => wait(commit::run(arguments, &context)).map(done),
         Command::Mount(arguments) => mount::run(&arguments, &context).map(done),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::os::fd::OwnedFd;
 
 use cask_rootfs::Root;
 use cask_runtime::{
@@ -269,7 +268,7 @@ impl WorkingContainer {
         let descriptor = std::os::fd::AsFd::as_fd(&opened)
             .try_clone_to_owned()
             .map_err(|error| Error::io(error, "cannot be opened", root.name()))?;
-        let mut spec = RunSpec::new(OwnedFd::from(descriptor), &run.command);
+        let mut spec = RunSpec::new(descriptor, &run.command);
         let user = run.user.as_deref().unwrap_or_else(|| state.execution_text(Kind::Oci, "User"));
         let identity = Identity::resolve(root, user)
             .map_err(|error| Error::new(ErrorKind::Invalid, user, "").with_source(error))?;

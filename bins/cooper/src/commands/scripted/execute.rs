@@ -236,7 +236,7 @@ fn usual_runtime() -> Option<PathBuf> {
 }
 
 /// A program by its path, or by its name in the search path.
-fn found(program: &std::path::Path) -> Result<PathBuf> {
+pub(super) fn found(program: &std::path::Path) -> Result<PathBuf> {
     if program.components().count() > 1 {
         return Ok(program.to_owned());
     }

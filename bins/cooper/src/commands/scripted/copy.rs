@@ -1,0 +1,215 @@
+//! `cooper copy` and `cooper add`
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use cask_build::{
+    AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, Fetch,
+    Fetched, Git, IgnoreChoice, WorkingContainers, WriteOptions, machine_context, redacted,
+};
+use cask_program::settings::Settings;
+use cask_program::{download, output, report};
+use clap::Args;
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::config::add_history;
+use crate::context::{Context, now};
+
+/// Copy files into a working container
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The container, the sources, and the destination [default: the container's working directory]
+    #[arg(value_names = ["CONTAINER", "SOURCE"])]
+    names: Vec<String>,
+    /// Whose they are in the container: USER[:GROUP]
+    #[arg(long, value_name = "OWNER")]
+    chown: Option<String>,
+    /// Their permissions
+    #[arg(long, value_name = "MODE")]
+    chmod: Option<String>,
+    /// The directory that sources are in
+    #[arg(long, value_name = "DIRECTORY")]
+    contextdir: Option<PathBuf>,
+    /// The container or the image that sources are in
+    #[arg(long, value_name = "CONTAINER|IMAGE")]
+    from: Option<String>,
+    /// The file that says what of the context is left out
+    #[arg(long, value_name = "FILE")]
+    ignorefile: Option<PathBuf>,
+    /// A pattern of what is left out
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Keep the directories that sources are in
+    #[arg(long)]
+    parents: bool,
+    /// What the one remote source must be: ALGORITHM:DIGEST
+    #[arg(long, value_name = "CHECKSUM")]
+    checksum: Option<String>,
+    /// The date of directories that have to be made, in seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    timestamp: Option<i64>,
+    /// Tell the history of the copy
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    add_history: Option<String>,
+    /// Do not print the digest
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Copies, and prints the digest of what was copied.
+pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Result<()> {
+    let (name, rest) = match arguments.names.as_slice() {
+        [] => bail!("container ID must be specified"),
+        [_] => bail!("src must be specified"),
+        [name, rest @ ..] => (name, rest),
+    };
+    let (sources, destination) = match rest {
+        [source] => (std::slice::from_ref(source), ""),
+        [sources @ .., destination] => (sources, destination.as_str()),
+        [] => (rest, ""),
+    };
+    if arguments.ignorefile.is_some() && arguments.contextdir.is_none() {
+        bail!("--ignorefile option requires that you specify a context dir using --contextdir");
+    }
+    if arguments.checksum.is_some() && !is_add {
+        bail!("--checksum is for add: nothing that copy copies is remote");
+    }
+    let containers = context.containers()?;
+    let mut container =
+        containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
+    let mut request = CopyRequest::new(arguments.context(&containers, context)?, destination);
+    request.sources = arguments.sources(sources)?;
+    request.owner.clone_from(&arguments.chown);
+    request.mode.clone_from(&arguments.chmod);
+    request.excludes.clone_from(&arguments.exclude);
+    request.parents = arguments.parents;
+    if is_add {
+        let mut add = AddOptions::default();
+        add.checksum.clone_from(&arguments.checksum);
+        request.add = Some(add);
+    }
+    let scratch = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let fetch = Downloads { settings: context.settings.clone(), handle: runtime.handle().clone() };
+    let git = git();
+    let mut tools = CopyTools::new(scratch.path());
+    tools.git = git.as_ref();
+    tools.fetch = Some(&fetch);
+    let time = now()?;
+    let mut options = WriteOptions::default();
+    options.created_seconds = arguments.timestamp.unwrap_or(time.unix_seconds());
+    let copied = container
+        .copy(&request, &tools, &options)
+        .with_context(|| format!("adding content to container {:?}", container.name()))?;
+    copied.warnings.iter().for_each(|warning| report::note(warning));
+    if !arguments.quiet {
+        output::line(copied.digest.hex())?;
+    }
+    if add_history(arguments.add_history.as_deref())? {
+        let verb = if is_add { "ADD" } else { "COPY" };
+        let text = format!("/bin/sh -c #(nop) {verb} {}:{}", copied.kind, copied.digest.hex());
+        container.add_history(time, &text)?;
+    }
+    Context::warn(containers.store());
+    Ok(())
+}
+
+impl Arguments {
+    /// Where sources are.
+    fn context(
+        &self,
+        containers: &WorkingContainers,
+        context: &Context,
+    ) -> Result<Arc<BuildContext>> {
+        match (&self.from, &self.contextdir) {
+            (Some(from), _) => {
+                match containers.find(from) {
+                    Ok(container) => Ok(container.context()?),
+                    Err(error) if error.kind() == ErrorKind::Missing => {
+                        let found = context.images()?.find(from);
+                        let found = found.with_context(|| {
+                        format!("no container named {from:?}, error copying content from image {from:?}")
+                    })?;
+                        Ok(containers.image_context(&found.image, from)?)
+                    }
+                    Err(error) => {
+                        Err(error).with_context(|| format!("reading build container {from:?}"))
+                    }
+                }
+            }
+            (None, Some(directory)) => {
+                let mut choice = IgnoreChoice::default();
+                choice.file.clone_from(&self.ignorefile);
+                Ok(Arc::new(BuildContext::directory(directory, &choice)?))
+            }
+            (None, None) => Ok(machine_context()?),
+        }
+    }
+
+    /// The sources, as paths of the context.
+    fn sources(&self, given: &[String]) -> Result<Vec<CopyItem>> {
+        let item = |source: &String| -> Result<CopyItem> {
+            if source.contains("://") || self.contextdir.is_some() && self.from.is_none() {
+                return Ok(CopyItem::Path(source.clone()));
+            }
+            let path = match (&self.from, &self.contextdir) {
+                (Some(_), Some(directory)) => directory.join(source.trim_start_matches('/')),
+                (Some(_), None) => PathBuf::from(source),
+                (None, _) => std::env::current_dir()?.join(source),
+            };
+            Ok(CopyItem::Path(text(&path)?))
+        };
+        given.iter().map(item).collect()
+    }
+}
+
+/// Fetches by HTTP, on a thread that may wait.
+struct Downloads {
+    settings: Settings,
+    handle: Handle,
+}
+
+impl Fetch for Downloads {
+    fn get(&self, url: &str, output: &mut dyn Write) -> cask_build::Result<Fetched> {
+        let failed = |error: anyhow::Error| {
+            cask_build::Error::new(ErrorKind::Fetch, redacted(url), "cannot be downloaded")
+                .with_source(error)
+        };
+        let parsed = Url::parse(url).map_err(|error| failed(error.into()))?;
+        let opened = self.handle.block_on(download::open(&parsed, &self.settings));
+        let mut download = opened.map_err(failed)?;
+        io::copy(&mut download, output).map_err(|error| failed(error.into()))?;
+        Ok(Fetched::default())
+    }
+}
+
+/// The git of this machine, with what it needs of the environment.
+fn git() -> Option<Git> {
+    const PASSED: [&str; 10] = [
+        "PATH",
+        "HOME",
+        "SSH_AUTH_SOCK",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+    ];
+    let mut git = Git::new(super::execute::found("git".as_ref()).ok()?);
+    git.environment = PASSED
+        .iter()
+        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
+        .collect();
+    Some(git)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))?;
+    Ok(text.to_owned())
+}
