@@ -37,7 +37,9 @@ pub use heredoc::Heredoc;
 pub use ignore::{Decision, IgnoreError, IgnoreFile, IgnoreRule};
 pub use lint::{BaseImage, CheckError, Checks, LintOptions, LintReport, Rule, UnknownRule, lint};
 pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
-pub use render::{RenderedFile, render_json, render_sarif, render_short, render_text};
+pub use render::{
+    RenderedFile, render_excerpt, render_json, render_sarif, render_short, render_text,
+};
 pub use span::{Lines, Position, Span};
 pub use stages::{Stage, Stages};
 pub use statement::{Arguments, Flag, Pair, Statement, Token, TokenKind, Word};

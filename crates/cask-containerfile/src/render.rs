@@ -68,6 +68,30 @@ pub fn render_text(file: &RenderedFile<'_>) -> String {
     text
 }
 
+/// Renders a place and its line with carets under it, as [`render_text`] does below a message: for
+/// errors that are no diagnostics.
+///
+/// ```
+/// use cask_containerfile::{Span, render_excerpt};
+///
+/// let text = render_excerpt("Containerfile", "FROM a\nRUN exit 3\n", Span::new(7, 17));
+/// assert_eq!(text, "\
+///  --> Containerfile:2:1
+///   |
+/// 2 | RUN exit 3
+///   | ^^^^^^^^^^
+/// ");
+/// ```
+#[must_use]
+pub fn render_excerpt(name: &str, source: &str, span: Span) -> String {
+    let lines = Lines::new(source);
+    let gutter = lines.line(span.start).to_string().len();
+    let mut text = String::new();
+    let file = RenderedFile { name, source, diagnostics: &[] };
+    excerpt(&mut text, &file, &lines, span, gutter, true);
+    text
+}
+
 /// The line of a span, with carets under it; a span of several lines is marked on its first.
 fn excerpt(
     text: &mut String,
