@@ -2,12 +2,18 @@
 
 pub mod access;
 pub mod background;
+#[cfg(feature = "build")]
+pub mod build;
 pub mod command_line;
+#[cfg(feature = "build")]
+pub mod containerfile;
 pub mod credentials;
 pub mod download;
 pub mod duration;
 pub mod login;
 pub mod logout;
+#[cfg(feature = "store")]
+pub mod moving;
 pub mod output;
 pub mod platform;
 pub mod policy;

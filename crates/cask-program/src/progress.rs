@@ -72,6 +72,11 @@ impl Progress {
         report::warning(&self.display.handle(), message);
     }
 
+    /// The display, for what is no event of the libraries.
+    pub fn handle(&self) -> Handle {
+        self.display.handle()
+    }
+
     /// Ends the display.
     pub fn finish(self) {
         self.display.finish();

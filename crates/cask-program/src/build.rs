@@ -1,0 +1,24 @@
+//! `build`, the command: from flags and the environment to an image, for the programs that have it.
+//!
+//! [`Arguments`] are the flags of buildah and podman, and some of BuildKit's; [`run`] does what they
+//! say. What is known and cannot be done yet is refused by its name.
+
+mod arguments;
+mod bases;
+mod command;
+mod environment;
+mod executor;
+mod inputs;
+mod layout;
+mod outputs;
+mod refused;
+mod request;
+mod results;
+mod run_arguments;
+mod show;
+mod summary;
+mod values;
+
+pub use arguments::Arguments;
+pub use command::run;
+pub use values::size;

@@ -1,0 +1,244 @@
+//! The flags of `build`, as typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::refused::RefusedArguments;
+use super::run_arguments::RunArguments;
+use crate::moving::RegistryArguments;
+
+/// Build an image from a Containerfile
+///
+/// Ends with the status of a command that fails, and with 125 for everything else that goes wrong.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
+    /// The files to build from: a directory, a Containerfile, an URL of an archive or a repository,
+    /// or `-` for an archive or a Containerfile on standard input [default: .]
+    pub(super) context: Option<String>,
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) image: ImageArguments,
+    #[command(flatten)]
+    pub(super) output: OutputArguments,
+    #[command(flatten)]
+    pub(super) cache: CacheArguments,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+    #[command(flatten)]
+    pub(super) show: ShowArguments,
+    #[command(flatten)]
+    pub(super) registry: RegistryArguments,
+    #[command(flatten)]
+    pub(super) refused: RefusedArguments,
+}
+
+/// What is built.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What is built")]
+pub(super) struct InputArguments {
+    /// The Containerfile, an URL, or `-` for standard input; several make one [default: Containerfile
+    /// or Dockerfile of the context]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) file: Vec<String>,
+    /// Call files or an image by a name in FROM and --from
+    #[arg(long, value_name = "NAME=CONTEXT")]
+    pub(super) build_context: Vec<String>,
+    /// Take this ignore file instead of the context's
+    #[arg(long, value_name = "FILE")]
+    pub(super) ignorefile: Option<PathBuf>,
+    /// Give an ARG this value, or the environment's
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(super) build_arg: Vec<String>,
+    /// Read such arguments from a file, one on each line
+    #[arg(long, value_name = "FILE")]
+    pub(super) build_arg_file: Vec<PathBuf>,
+    /// Begin the first stage with this image instead
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) from: Option<String>,
+    /// Build this stage [default: the last one]
+    #[arg(long, value_name = "STAGE")]
+    pub(super) target: Option<String>,
+    /// Leave out stages that the target does not need; that is always so
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) skip_unused_stages: Option<String>,
+    /// Build for these platforms
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...", value_delimiter = ',')]
+    pub(super) platform: Vec<String>,
+    /// Build for this architecture instead of the machine's
+    #[arg(long, value_name = "ARCH")]
+    pub(super) arch: Option<String>,
+    /// Build for this operating system instead of the running one
+    #[arg(long, value_name = "OS")]
+    pub(super) os: Option<String>,
+    /// Build for this variant of the architecture
+    #[arg(long, value_name = "VARIANT")]
+    pub(super) variant: Option<String>,
+    /// When to pull base images: true (always), missing, never or newer
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "POLICY")]
+    pub(super) pull: Option<String>,
+    /// Pull base images, whatever is in the store
+    #[arg(long)]
+    pub(super) pull_always: bool,
+    /// Pull nothing
+    #[arg(long)]
+    pub(super) pull_never: bool,
+}
+
+/// What the image says.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What the image is like")]
+pub(super) struct ImageArguments {
+    /// The format: oci or docker [default: $BUILDAH_FORMAT, else oci]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<String>,
+    /// A layer for every instruction that changes files, or one for all [default: $BUILDAH_LAYERS,
+    /// else true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) layers: Option<String>,
+    /// Make one layer of all that are new
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) squash: Option<String>,
+    /// Make one layer of all
+    #[arg(long)]
+    pub(super) squash_all: bool,
+    /// Set a label
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) label: Vec<String>,
+    /// Take a label of the base away
+    #[arg(long, value_name = "NAME")]
+    pub(super) unsetlabel: Vec<String>,
+    /// Set a label of the stages before the target too
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) layer_label: Vec<String>,
+    /// Keep the labels of the base [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) inherit_labels: Option<String>,
+    /// Add a label with the builder's version [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) identity_label: Option<String>,
+    /// Set an environment variable, or take over the caller's
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(super) env: Vec<String>,
+    /// Take an environment variable away
+    #[arg(long, value_name = "NAME")]
+    pub(super) unsetenv: Vec<String>,
+    /// Set an annotation of the manifest
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) annotation: Vec<String>,
+    /// Take an annotation away
+    #[arg(long, value_name = "NAME")]
+    pub(super) unsetannotation: Vec<String>,
+    /// Date the image and everything in its new layers by these seconds since 1970
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) timestamp: Option<i64>,
+    /// Date the image and its history by these seconds since 1970 [default: $SOURCE_DATE_EPOCH]
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) source_date_epoch: Option<String>,
+    /// Let no file of new layers be newer than the image
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) rewrite_timestamp: Option<String>,
+    /// Leave the history out
+    #[arg(long)]
+    pub(super) omit_history: bool,
+}
+
+/// Where it goes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Where it goes")]
+pub(super) struct OutputArguments {
+    /// A name of the image in the store, or a place behind the scheme of a transport
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) tag: Vec<String>,
+    /// Write the files to a directory, or type=local|tar|oci|docker|image|registry,dest=PATH,name=NAME;
+    /// `-` is a tar archive on standard output
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub(super) output: Vec<String>,
+    /// Push the image to the registries that its names name
+    #[arg(long)]
+    pub(super) push: bool,
+    /// Keep the image in the store; that is always so
+    #[arg(long)]
+    pub(super) load: bool,
+    /// Add the images to this list in the store, which is made if it is not there
+    #[arg(long, value_name = "LIST")]
+    pub(super) manifest: Option<String>,
+    /// Write the ID of the image to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) iidfile: Option<PathBuf>,
+    /// Write what came of the build to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) metadata_file: Option<PathBuf>,
+}
+
+/// What earlier builds did.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What earlier builds did")]
+pub(super) struct CacheArguments {
+    /// Use nothing of it
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Use nothing of it for these stages
+    #[arg(long, value_name = "STAGE,...", value_delimiter = ',')]
+    pub(super) no_cache_filter: Vec<String>,
+    /// Say why a step was not taken from it
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Remove what a build leaves between its steps; nothing is left
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) rm: Option<String>,
+    /// The same where it fails
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) force_rm: Option<String>,
+    /// Docker's; images are compressed where they go anyway
+    #[arg(long, hide = true)]
+    pub(super) compress: bool,
+    /// Buildah's; layers in the store are plain anyway
+    #[arg(short = 'D', long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) disable_compression: Option<String>,
+    /// Build so many stages at the same time [default: one for each processor, up to 4]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<usize>,
+}
+
+impl CacheArguments {
+    /// How many stages at the same time; 0 is no limit of ours.
+    pub(super) fn jobs(&self) -> Option<NonZeroUsize> {
+        self.jobs.map(|jobs| NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MAX))
+    }
+}
+
+/// What is shown.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What is shown")]
+pub(super) struct ShowArguments {
+    /// Print nothing but the ID
+    #[arg(short, long, action = ArgAction::SetTrue)]
+    pub(super) quiet: bool,
+    /// How to show what happens
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub(super) progress: Progress,
+    /// Show it in this file instead
+    #[arg(long, value_name = "FILE")]
+    pub(super) logfile: Option<PathBuf>,
+    /// Open a shell in the stage where a command fails
+    #[arg(long)]
+    pub(super) debug: bool,
+}
+
+/// How to show what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Progress {
+    /// Live on a terminal, else plain
+    Auto,
+    /// Lines
+    Plain,
+    /// Live
+    Tty,
+    /// A JSON object for each event, on standard error
+    Json,
+    /// Nothing but the ID
+    Quiet,
+}

@@ -1,0 +1,81 @@
+//! Base images, from the store or pulled into it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cask::image::PlatformWanted;
+use cask::transport::Transports;
+use cask_build::{BaseImage, Bases, Error, ErrorKind, PullPolicy};
+use cask_engine::Images;
+use tokio::runtime::Handle;
+
+use crate::moving;
+use crate::progress::Progress;
+use crate::settings::Settings;
+
+/// The images of a store, and of wherever they can be pulled from.
+pub(super) struct PulledBases {
+    pub(super) images: Images,
+    pub(super) transports: Transports,
+    /// What says which images may be used; read when the first one is wanted.
+    pub(super) settings: Settings,
+    pub(super) progress: Arc<Progress>,
+}
+
+#[async_trait]
+impl Bases for PulledBases {
+    async fn base(
+        &self,
+        reference: &str,
+        platform: &PlatformWanted,
+        pull: PullPolicy,
+    ) -> cask_build::Result<BaseImage> {
+        let copy = moving::copy_options(&self.settings, platform.clone(), &self.progress, false);
+        let copy = copy.map_err(|error| {
+            Error::new(ErrorKind::Fetch, reference, "cannot be had").with_source(error)
+        })?;
+        let policy = match pull {
+            PullPolicy::Always => cask_engine::PullPolicy::Always,
+            PullPolicy::Never => cask_engine::PullPolicy::Never,
+            PullPolicy::Newer => cask_engine::PullPolicy::Newer,
+            _ => cask_engine::PullPolicy::Missing,
+        };
+        let mut options = moving::pull_options(copy, policy, &self.progress);
+        options.platform_asked = *platform != PlatformWanted::of_this_build();
+        let (images, transports) = (self.images.clone(), self.transports.clone());
+        let (handle, name) = (Handle::current(), reference.to_owned());
+        // A pull stays on its thread: what it borrows cannot go from one to another.
+        let pulling = tokio::task::spawn_blocking(move || {
+            handle.block_on(images.pull(&name, &transports, &options))
+        });
+        let pulled =
+            pulling.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let pulled = pulled.map_err(|error| wrapped(reference, error))?;
+        let Some(arrived) = pulled.into_iter().next() else {
+            return Err(Error::new(ErrorKind::Missing, reference, "nothing was pulled"));
+        };
+        let image = self.images.store().image(&arrived.id);
+        let image = image.map_err(|error| {
+            Error::new(ErrorKind::Storage, reference, "the store failed").with_source(error)
+        })?;
+        let digest = image.and_then(|image| image.manifest_digest().cloned());
+        let name = arrived.names.into_iter().next().unwrap_or_else(|| reference.to_owned());
+        Ok(BaseImage::new(arrived.id, name, digest))
+    }
+}
+
+fn wrapped(reference: &str, error: cask_engine::Error) -> Error {
+    use cask_engine::ErrorKind as Engine;
+    let kind = match error.kind() {
+        Engine::ImageNotKnown | Engine::TagNotKnown => ErrorKind::Missing,
+        Engine::Invalid | Engine::Ambiguous => ErrorKind::Invalid,
+        Engine::Storage => ErrorKind::Storage,
+        _ => ErrorKind::Fetch,
+    };
+    let hint = error.hint().map(str::to_owned);
+    let wrapped = Error::new(kind, reference, "cannot be had").with_source(error);
+    match hint {
+        Some(hint) => wrapped.with_hint(hint),
+        None => wrapped,
+    }
+}

@@ -1,0 +1,175 @@
+//! From the flags to an image.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use cask::transport::Transports;
+use cask_build::{BuildFile, BuildReport, BuildRequest, BuildTools, ErrorKind, StatCache};
+use cask_containerfile::render_excerpt;
+use cask_engine::Images;
+use cask_storage::Store;
+use cask_terminal::report::Exit;
+
+use super::arguments::Arguments;
+use super::bases::PulledBases;
+use super::outputs::{self, Destinations, Output};
+use super::results::{self, Results};
+use super::show::Show;
+use super::{executor, inputs, request, summary};
+use crate::settings::Settings;
+use crate::{registries, report, stop};
+
+/// Builds, and tells how the program ends: with the status of a command that failed, or 125.
+///
+/// The program must have handed over to [`cask_runtime::run_helper`] where that was asked for, and
+/// have called [`rootless::enter`](crate::rootless::enter).
+///
+/// # Errors
+/// What is not about the build itself: the flags, the store.
+pub fn run(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(stop::unless_stopped(None, build(arguments, settings)));
+    // Whoever still reads standard input is left behind.
+    runtime.shutdown_background();
+    let Err(error) = outcome else { return Ok(ExitCode::SUCCESS) };
+    report::engine_failure(&error, hint);
+    let built = error.chain().find_map(|error| error.downcast_ref::<cask_build::Error>());
+    Ok(match built.map(cask_build::Error::kind) {
+        Some(ErrorKind::Command(status)) => ExitCode::from(status),
+        _ => Exit::EngineFailure.into(),
+    })
+}
+
+/// What the user can do about an error.
+fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+    let of_build = error.downcast_ref::<cask_build::Error>().and_then(|error| error.hint());
+    let of_engine = || error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint());
+    of_build.or_else(of_engine)
+}
+
+async fn build(arguments: Arguments, settings: &Settings) -> Result<()> {
+    let store = settings.store.open()?;
+    let images = Images::new(store.clone(), registries::lazily(settings));
+    let transports = arguments.registry.transports(&images, settings).await?;
+    let output = &arguments.output;
+    let is_scheme = |scheme: &str| transports.find(scheme).is_some();
+    let mut to = outputs::destinations(&output.tag, &output.output, output.push, is_scheme)?;
+    to.list = output.manifest.as_deref().map(outputs::full_name).transpose()?;
+    let stdout_is_data = to.outputs.iter().any(Output::is_standard_output);
+    let show = Show::start(&arguments.show, arguments.cache.explain, stdout_is_data)?;
+    let show = Arc::new(show);
+    let scratch =
+        tempfile::Builder::new().prefix("cask-build-").tempdir_in(temporary(settings)?)?;
+
+    let loading = (arguments.clone(), settings.clone(), scratch.path().to_owned());
+    let loaded = tokio::task::spawn_blocking(move || {
+        let (arguments, settings, scratch) = loading;
+        inputs::load(&arguments, &settings, &scratch)
+    });
+    let inputs = loaded.await??;
+    let request = request::request(&arguments, inputs.files, &to.names)?;
+    results::check(&request, &to)?;
+    let mut tools = BuildTools::new(store.clone())?;
+    tools.sources = inputs.sources;
+    tools.executor = Some(executor::executor(&arguments.run, scratch.path())?);
+    tools.bases = bases(&images, &transports, settings, &show);
+    let known = Arc::new(StatCache::open(tools.state_directory.join("stat-cache")));
+    tools.stat_cache = Some(Arc::clone(&known));
+    let told = Arc::clone(&show);
+    tools.events = Arc::new(move |event| told.event(&event));
+
+    let built = carry_out(&request, &tools, &show).await;
+    if let Err(error) = known.save() {
+        report::note(&format!("what is known of files cannot be kept for later builds: {error}"));
+    }
+    let built = built?;
+    finish(
+        &built,
+        &request,
+        &arguments,
+        (&images, &transports),
+        (&to, &show),
+        settings,
+        scratch.path(),
+    )
+    .await?;
+    warn(&store);
+    Ok(())
+}
+
+/// Builds; where it fails, the line that it is about is shown.
+async fn carry_out(request: &BuildRequest, tools: &BuildTools, show: &Show) -> Result<BuildReport> {
+    let error = match cask_build::build(request, tools).await {
+        Ok(report) => return Ok(report),
+        Err(error) => error,
+    };
+    let Some(location) = error.location().cloned() else { return Err(error.into()) };
+    if let Some(file) = file(&request.files, &location.file) {
+        let excerpt = render_excerpt(&file.name, file.tree.source(), location.span);
+        show.finish();
+        report::say(excerpt.trim_end());
+    }
+    // The words are buildah's, and so is their order.
+    let at = format!("building at STEP {:?}", location.instruction);
+    let status = match error.kind() {
+        ErrorKind::Command(status) => Some(status),
+        _ => None,
+    };
+    let error = anyhow::Error::from(error);
+    Err(match status {
+        Some(status) => error.context(format!("{at}: while running runtime: exit status {status}")),
+        None => error.context(at),
+    })
+}
+
+fn file<'a>(files: &'a [BuildFile], name: &str) -> Option<&'a BuildFile> {
+    files.iter().find(|file| file.name == name)
+}
+
+fn bases(
+    images: &Images,
+    transports: &Transports,
+    settings: &Settings,
+    show: &Show,
+) -> Arc<PulledBases> {
+    Arc::new(PulledBases {
+        images: images.clone(),
+        transports: transports.clone(),
+        settings: settings.clone(),
+        progress: Arc::clone(show.progress()),
+    })
+}
+
+/// What comes after the build: names of lists, outputs, files that say what came of it.
+async fn finish(
+    built: &BuildReport,
+    request: &BuildRequest,
+    arguments: &Arguments,
+    (images, transports): (&Images, &Transports),
+    (to, show): (&Destinations, &Show),
+    settings: &Settings,
+    scratch: &std::path::Path,
+) -> Result<()> {
+    let results = Results { built, request, to, images, transports, settings, show, scratch };
+    let id = results.finish(&arguments.output).await?;
+    show.note(&summary::table(built));
+    show.finish();
+    results.print(&id, &arguments.output)
+}
+
+/// Where what is needed for the time of a build lies.
+fn temporary(settings: &Settings) -> Result<PathBuf> {
+    let variable = || std::env::var_os("TMPDIR").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let directory = settings.temporary_directory.clone().or_else(variable);
+    let directory = directory.unwrap_or_else(|| PathBuf::from("/var/tmp"));
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("making {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Says what was found wrong with the store on the way.
+fn warn(store: &Store) {
+    store.take_warnings().iter().for_each(|warning| report::note(&warning.to_string()));
+}

@@ -1,0 +1,56 @@
+//! What runs the commands.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use cask_runtime::{ChrootExecutor, Executor, NativeExecutor, OciExecutor, OciOptions};
+
+use super::run_arguments::RunArguments;
+use crate::report;
+
+/// The runtimes that are looked for, in this order.
+const RUNTIMES: [&str; 3] = ["crun", "runc", "youki"];
+
+/// What the flags name, or else the environment. `scratch` is for the bundles of an OCI runtime.
+pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<dyn Executor>> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let isolation = arguments.isolation.clone().or_else(|| variable("BUILDAH_ISOLATION"));
+    let named =
+        arguments.runtime.clone().or_else(|| variable("BUILDAH_RUNTIME").map(PathBuf::from));
+    match isolation.as_deref() {
+        None if named.is_some() => oci(named, scratch),
+        Some("oci") => oci(named, scratch),
+        None | Some("native" | "rootless") => Ok(Arc::new(NativeExecutor::default())),
+        Some("chroot") => {
+            report::note("--isolation=chroot sets nothing apart but the files");
+            Ok(Arc::new(ChrootExecutor::default()))
+        }
+        Some(other) => {
+            bail!("unrecognized isolation type {other:?}: use native, oci, rootless or chroot")
+        }
+    }
+}
+
+fn oci(named: Option<PathBuf>, scratch: &Path) -> Result<Arc<dyn Executor>> {
+    let runtime = match named {
+        Some(path) if path.components().count() > 1 => path,
+        Some(name) => program(&name.to_string_lossy())
+            .with_context(|| format!("there is no program {}", name.display()))?,
+        None => RUNTIMES
+            .iter()
+            .find_map(|name| program(name))
+            .context("none of the runtimes crun, runc and youki is installed")?,
+    };
+    let directory = scratch.join("runtime");
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("making {}", directory.display()))?;
+    let executor = OciExecutor::new(OciOptions::new(runtime, directory))?;
+    Ok(Arc::new(executor))
+}
+
+/// A program of the search path.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
+}

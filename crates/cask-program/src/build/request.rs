@@ -1,0 +1,213 @@
+//! What is to be built, from the flags and the environment.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use cask::image::{ImageFormat, PlatformWanted};
+use cask_build::{
+    BuildFile, BuildRequest, ConfigEdits, Dates, InheritLabels, LayerMode, PullPolicy,
+};
+use cask_containerfile::BuildArguments;
+
+use super::arguments::{Arguments, ImageArguments, InputArguments};
+use super::values;
+use crate::access::boolean;
+use crate::containerfile::build_arguments;
+use crate::platform;
+
+/// The request that the flags and the environment make.
+pub(super) fn request(
+    arguments: &Arguments,
+    files: Vec<BuildFile>,
+    names: &[String],
+) -> Result<BuildRequest> {
+    refuse(arguments)?;
+    let targets = platforms(&arguments.input)?;
+    let first = files.first().cloned().context("there is a Containerfile")?;
+    let mut request = BuildRequest::new(first, PlatformWanted::of_this_build());
+    request.files = files;
+    request.platforms.targets = targets;
+    request.target.clone_from(&arguments.input.target);
+    request.arguments = arguments_of_build(&arguments.input)?;
+    request.base.clone_from(&arguments.input.from);
+    request.pull = pull(&arguments.input)?;
+    request.jobs = arguments.cache.jobs();
+    request.cache.none = arguments.cache.no_cache;
+    request.cache.none_for.clone_from(&arguments.cache.no_cache_filter);
+    request.run = arguments.run.options(arguments.show.debug)?;
+    let image = &arguments.image;
+    request.image.names = names.to_vec();
+    request.image.format = format(image)?;
+    request.image.layers = layers(image)?;
+    request.image.edits = edits(image)?;
+    request.image.dates = dates(image, &request.arguments)?;
+    request.image.omit_history = image.omit_history;
+    Ok(request)
+}
+
+/// What is known and cannot be done, and what contradicts itself.
+fn refuse(arguments: &Arguments) -> Result<()> {
+    if let Some(flag) = arguments.refused.given {
+        match flag {
+            "check" => bail!("--check is not supported yet: use `lint`"),
+            flag => bail!("--{flag} is not supported yet"),
+        }
+    }
+    let skips = boolean("skip-unused-stages", arguments.input.skip_unused_stages.as_deref())?;
+    if skips == Some(false) {
+        bail!("--skip-unused-stages=false is not supported: only what the target needs is built");
+    }
+    for (flag, text) in [("rm", &arguments.cache.rm), ("force-rm", &arguments.cache.force_rm)] {
+        if boolean(flag, text.as_deref())? == Some(false) {
+            bail!(
+                "--{flag}=false is not supported: there are no containers between steps to be kept"
+            );
+        }
+    }
+    let plain = boolean("disable-compression", arguments.cache.disable_compression.as_deref())?;
+    if plain == Some(false) {
+        bail!("--disable-compression=false is not supported: layers in the store are plain");
+    }
+    Ok(())
+}
+
+/// The platforms; the words are podman's.
+fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
+    let parts = [&input.arch, &input.os, &input.variant].iter().any(|given| given.is_some());
+    if input.platform.is_empty() {
+        let mut wanted = PlatformWanted::of_this_build();
+        if let Some(os) = &input.os {
+            wanted.os.clone_from(os);
+        }
+        if let Some(architecture) = &input.arch {
+            (wanted.architecture, wanted.variant) = (architecture.clone(), None);
+        }
+        wanted.variant = input.variant.clone().or(wanted.variant);
+        return Ok(vec![wanted]);
+    }
+    if parts {
+        bail!("--platform option can not be specified with --arch, --os or --variant");
+    }
+    platform::list(&input.platform)
+}
+
+/// `--build-arg-file` and `--build-arg`, which wins.
+fn arguments_of_build(input: &InputArguments) -> Result<BuildArguments> {
+    let mut given = Vec::new();
+    for path in &input.build_arg_file {
+        given.extend(argument_lines(path)?);
+    }
+    given.extend(input.build_arg.iter().cloned());
+    build_arguments(&given)
+}
+
+fn argument_lines(path: &Path) -> Result<Vec<String>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let lines = text.lines().map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+}
+
+/// Source: buildah, `parse.PullPolicyFromOptions`.
+fn pull(input: &InputArguments) -> Result<PullPolicy> {
+    let flags = usize::from(input.pull.is_some())
+        + usize::from(input.pull_always)
+        + usize::from(input.pull_never);
+    if flags > 1 {
+        bail!("can only set one of 'pull', 'pull-always' and 'pull-never'");
+    }
+    if input.pull_always {
+        return Ok(PullPolicy::Always);
+    }
+    if input.pull_never {
+        return Ok(PullPolicy::Never);
+    }
+    match input.pull.as_deref().map(str::to_lowercase).as_deref() {
+        None | Some("false" | "missing" | "ifmissing" | "notpresent") => Ok(PullPolicy::Missing),
+        Some("true" | "always") => Ok(PullPolicy::Always),
+        Some("never") => Ok(PullPolicy::Never),
+        Some("newer" | "ifnewer") => Ok(PullPolicy::Newer),
+        Some(other) => {
+            bail!("unsupported pull policy {other:?}: use true, missing, never or newer")
+        }
+    }
+}
+
+fn format(image: &ImageArguments) -> Result<ImageFormat> {
+    let named = image.format.clone().or_else(|| std::env::var("BUILDAH_FORMAT").ok());
+    match named.as_deref().unwrap_or_default() {
+        "" | "oci" => Ok(ImageFormat::Oci),
+        "docker" => Ok(ImageFormat::Docker),
+        other => bail!("unrecognized image type {other:?}"),
+    }
+}
+
+fn layers(image: &ImageArguments) -> Result<LayerMode> {
+    if image.squash_all {
+        return Ok(LayerMode::SquashAll);
+    }
+    if boolean("squash", image.squash.as_deref())? == Some(true) {
+        return Ok(LayerMode::SquashNew);
+    }
+    let of_environment = || -> Result<Option<bool>> {
+        match std::env::var("BUILDAH_LAYERS").unwrap_or_default().to_lowercase().as_str() {
+            "" => Ok(None),
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            other => bail!("BUILDAH_LAYERS is {other:?}, and not true or false"),
+        }
+    };
+    let each = match boolean("layers", image.layers.as_deref())? {
+        Some(each) => Some(each),
+        None => of_environment()?,
+    };
+    Ok(if each.unwrap_or(true) { LayerMode::Each } else { LayerMode::SquashNew })
+}
+
+fn edits(image: &ImageArguments) -> Result<ConfigEdits> {
+    let mut edits = ConfigEdits::default();
+    edits.labels = values::pairs(&image.label, "label")?;
+    edits.remove_labels.clone_from(&image.unsetlabel);
+    edits.layer_labels = values::pairs(&image.layer_label, "layer-label")?;
+    if boolean("inherit-labels", image.inherit_labels.as_deref())? == Some(false) {
+        edits.inherit_labels = InheritLabels::Drop;
+    }
+    if boolean("identity-label", image.identity_label.as_deref())? == Some(true) {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        edits.identity_label = Some(("io.cask.version".to_owned(), version));
+    }
+    edits.environment = environment(&image.env)?;
+    edits.remove_environment.clone_from(&image.unsetenv);
+    edits.annotations = values::pairs(&image.annotation, "annotation")?;
+    edits.remove_annotations.clone_from(&image.unsetannotation);
+    Ok(edits)
+}
+
+/// `NAME=VALUE`, or `NAME` for the caller's.
+fn environment(given: &[String]) -> Result<Vec<(String, String)>> {
+    let each = given.iter().map(|text| match text.contains('=') {
+        true => values::pair(text, "env"),
+        false => Ok((text.clone(), std::env::var(text).unwrap_or_default())),
+    });
+    each.collect()
+}
+
+fn dates(image: &ImageArguments, arguments: &BuildArguments) -> Result<Dates> {
+    let mut dates = Dates::default();
+    dates.timestamp = image.timestamp;
+    let variable = || std::env::var("SOURCE_DATE_EPOCH").ok();
+    // The argument is nearer than the environment.
+    let of_argument = || arguments.get("SOURCE_DATE_EPOCH").cloned();
+    let named = image.source_date_epoch.clone().or_else(of_argument).or_else(variable);
+    if let Some(text) = named.filter(|text| !text.is_empty()) {
+        let seconds = text.parse().with_context(|| {
+            format!("--source-date-epoch {text:?} is not a number of seconds since 1970")
+        })?;
+        dates.source_date_epoch = Some(seconds);
+    }
+    if dates.timestamp.is_some() && image.source_date_epoch.is_some() {
+        bail!("--timestamp and --source-date-epoch contradict each other: give one of them");
+    }
+    dates.rewrite = boolean("rewrite-timestamp", image.rewrite_timestamp.as_deref())? == Some(true);
+    Ok(dates)
+}

@@ -1,0 +1,248 @@
+//! What comes of a build besides the images in the store.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use cask::copy::{Instances, copy};
+use cask::image::PlatformWanted;
+use cask::transport::Transports;
+use cask_build::{BuildReport, BuildRequest, BuiltImage, add_to_list, write_directory, write_tar};
+use cask_engine::Images;
+use serde_json::{Value, json};
+
+use super::arguments::OutputArguments;
+use super::outputs::{Destinations, Output};
+use super::show::{Show, json_outcome, title};
+use crate::settings::Settings;
+use crate::{moving, output, rootless};
+
+/// What was built, and what is to become of it.
+pub(super) struct Results<'a> {
+    pub(super) built: &'a BuildReport,
+    pub(super) request: &'a BuildRequest,
+    pub(super) to: &'a Destinations,
+    pub(super) images: &'a Images,
+    pub(super) transports: &'a Transports,
+    pub(super) settings: &'a Settings,
+    pub(super) show: &'a Show,
+    pub(super) scratch: &'a Path,
+}
+
+/// What is known of the result.
+pub(super) struct Outcome {
+    /// The ID of the image, or of the list of them.
+    id: String,
+    /// The digest of the manifest, or of the list.
+    digest: String,
+    media_type: String,
+    size_bytes: usize,
+}
+
+/// Refuses what several platforms cannot become, before anything is built.
+pub(super) fn check(request: &BuildRequest, to: &Destinations) -> Result<()> {
+    if request.platforms.targets.len() < 2 {
+        return Ok(());
+    }
+    for output in &to.outputs {
+        match output {
+            Output::Tar(_) => bail!("an archive has the files of one platform: use type=local"),
+            Output::Place(place) if place.starts_with("docker-archive:") => {
+                bail!("type=docker holds one platform: use type=oci")
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Results<'_> {
+    /// Names lists, writes outputs, pushes; gives what the result is known by.
+    pub(super) async fn finish(&self, arguments: &OutputArguments) -> Result<Outcome> {
+        let result = self.name()?;
+        for place in &self.to.outputs {
+            self.write(place).await?;
+        }
+        if let Some(path) = &arguments.iidfile {
+            write_file(path, &format!("sha256:{}", result.id))?;
+        }
+        if let Some(path) = &arguments.metadata_file {
+            write_file(path, &format!("{:#}\n", self.metadata(&result)))?;
+        }
+        self.show.json(&json!({"event": "built", "metadata": self.metadata(&result)}));
+        Ok(result)
+    }
+
+    /// Says what the images are called, and makes a list of them where there are several.
+    fn name(&self) -> Result<Outcome> {
+        let [image] = self.built.images.as_slice() else {
+            let names = self.to.list.iter().chain(&self.to.names).cloned().collect::<Vec<_>>();
+            return self.list(&names);
+        };
+        let names = &image.names;
+        let commit = names.first().map(|name| format!(" {name}")).unwrap_or_default();
+        self.show.say(&format!("COMMIT{commit}"));
+        self.show.say(&format!("--> {}", image.id.short()));
+        self.tagged(names);
+        if let Some(list) = &self.to.list {
+            self.list(std::slice::from_ref(list))?;
+        }
+        Ok(Outcome {
+            id: image.id.to_string(),
+            digest: image.manifest.digest().to_string(),
+            media_type: image.manifest.media_type().to_string(),
+            size_bytes: image.manifest.bytes().len(),
+        })
+    }
+
+    fn list(&self, names: &[String]) -> Result<Outcome> {
+        let format = self.request.image.format;
+        let (id, manifest) = add_to_list(&self.built.images, names, format, self.images.store())?;
+        let name = names.first().map(|name| format!(" {name}")).unwrap_or_default();
+        self.show.say(&format!("COMMIT{name}"));
+        for image in &self.built.images {
+            self.show.say(&format!("--> {} {}", image.id.short(), image.platform));
+        }
+        self.tagged(names);
+        Ok(Outcome {
+            id: id.to_string(),
+            digest: manifest.digest().to_string(),
+            media_type: manifest.media_type().to_string(),
+            size_bytes: manifest.bytes().len(),
+        })
+    }
+
+    fn tagged(&self, names: &[String]) {
+        names.iter().for_each(|name| self.show.say(&format!("Successfully tagged {name}")));
+    }
+
+    async fn write(&self, place: &Output) -> Result<()> {
+        match place {
+            Output::Directory(directory) => self.directories(directory).await,
+            Output::Tar(path) => self.tar(path.clone()).await,
+            Output::Place(place) => match self.built.images.as_slice() {
+                [image] => self.push(image, place).await,
+                images => self.push_list(images, place).await,
+            }
+            .with_context(|| format!("writing {place}")),
+            Output::Named(_) => Ok(()),
+        }
+    }
+
+    async fn directories(&self, directory: &Path) -> Result<()> {
+        let is_one = self.built.images.len() == 1;
+        for image in &self.built.images {
+            let directory = match is_one {
+                true => directory.to_owned(),
+                false => directory.join(image.platform.to_string().replace('/', "_")),
+            };
+            let (image, store) = (image.clone(), self.images.store().clone());
+            let written = tokio::task::spawn_blocking(move || {
+                write_directory(&image, &store, owner(), &directory)
+            });
+            written.await??;
+        }
+        Ok(())
+    }
+
+    async fn tar(&self, path: Option<PathBuf>) -> Result<()> {
+        let image = self.built.images.first().context("an image was built")?;
+        let (image, store) = (image.clone(), self.images.store().clone());
+        let written = tokio::task::spawn_blocking(move || -> Result<()> {
+            match path {
+                None => write_tar(&image, &store, None, &mut io::stdout().lock())?,
+                Some(path) => {
+                    let mut file = File::create(&path)
+                        .with_context(|| format!("creating {}", path.display()))?;
+                    write_tar(&image, &store, None, &mut file)?;
+                }
+            }
+            Ok(())
+        });
+        written.await?
+    }
+
+    fn copy_options(&self) -> Result<cask::copy::CopyOptions> {
+        let platform = PlatformWanted::of_this_build();
+        let quiet = self.show.is_quiet();
+        moving::copy_options(self.settings, platform, self.show.progress(), quiet)
+    }
+
+    async fn push(&self, image: &BuiltImage, place: &str) -> Result<()> {
+        let options = self.copy_options()?;
+        self.images.push(image.id.as_str(), place, self.transports, &options).await?;
+        Ok(())
+    }
+
+    /// Pushes a list with its images: they come together in a layout, compressed, whose list goes on.
+    async fn push_list(&self, images: &[BuiltImage], place: &str) -> Result<()> {
+        let layout = tempfile::tempdir_in(self.scratch)?;
+        let at = layout.path().display().to_string();
+        for (number, image) in images.iter().enumerate() {
+            self.push(image, &format!("oci:{at}:{number}")).await?;
+        }
+        let format = self.request.image.format;
+        let platforms: Vec<_> = images.iter().map(|image| image.platform.clone()).collect();
+        super::layout::add_list(layout.path(), &platforms, format)?;
+        let mut options = self.copy_options()?;
+        options.instances = Instances::All;
+        let from = self.transports.parse(&format!("oci:{at}:list"))?;
+        let to = self.transports.parse(place)?;
+        copy(&*from, &*to, &options).await?;
+        Ok(())
+    }
+
+    /// What came of the build, under the keys of BuildKit where it has some.
+    fn metadata(&self, result: &Outcome) -> Value {
+        let steps = self.built.steps.iter().map(|step| {
+            let mut outcome = json_outcome(&step.outcome);
+            outcome["step"] = title(&step.step).into();
+            outcome
+        });
+        let images = self.built.images.iter().map(|image| {
+            json!({
+                "platform": image.platform.to_string(),
+                "id": image.id.to_string(),
+                "digest": image.manifest.digest().to_string(),
+            })
+        });
+        let names: Vec<&str> =
+            self.to.list.iter().chain(&self.to.names).map(String::as_str).collect();
+        json!({
+            "containerimage.config.digest": format!("sha256:{}", result.id),
+            "containerimage.digest": result.digest,
+            "containerimage.descriptor": {
+                "mediaType": result.media_type,
+                "digest": result.digest,
+                "size": result.size_bytes,
+            },
+            "image.name": names.join(","),
+            "images": images.collect::<Vec<_>>(),
+            "steps": steps.collect::<Vec<_>>(),
+            "warnings": self.built.warnings,
+            "wallSeconds": self.built.wall.as_secs_f64(),
+        })
+    }
+
+    /// Prints the ID, unless it went to a file, or standard output is for something else.
+    ///
+    /// Source: buildah, `imagebuildah.Executor`, `Build`.
+    pub(super) fn print(&self, result: &Outcome, arguments: &OutputArguments) -> Result<()> {
+        let is_taken = self.to.outputs.iter().any(Output::is_standard_output);
+        if arguments.iidfile.is_some() || is_taken {
+            return Ok(());
+        }
+        output::line(&result.id)
+    }
+}
+
+/// Whose files in a directory are: a user's own, who may own nothing else.
+fn owner() -> Option<(u32, u32)> {
+    let process = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    rootless::is_rootless().then_some(process)
+}
+
+fn write_file(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}

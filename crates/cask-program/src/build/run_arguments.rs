@@ -1,0 +1,250 @@
+//! The flags about the commands of RUN, and what they become.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use cask_build::{BuildNetwork, RunOptions, Volume};
+use cask_runtime::{Limit, Seccomp};
+use clap::Args;
+
+use super::{environment, values};
+use crate::access::boolean;
+
+/// What commands get, and what they may do.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "What commands get")]
+pub(super) struct RunArguments {
+    /// Their network: none or host [default: host]
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    network: Option<String>,
+    /// A name and its address
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+    /// A server of names instead of the machine's
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns: Vec<String>,
+    /// A domain that names are looked for in
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    dns_search: Vec<String>,
+    /// An option for looking for names
+    #[arg(long, value_name = "OPTION", value_delimiter = ',')]
+    dns_option: Vec<String>,
+    /// Leave the image's /etc/hosts as it is
+    #[arg(long)]
+    no_hosts: bool,
+    /// Pass the caller's proxies on [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    http_proxy: Option<String>,
+    /// How much /dev/shm holds, such as 64m
+    #[arg(long, value_name = "SIZE")]
+    shm_size: Option<String>,
+    /// A limit, such as nofile=1024:2048
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    ulimit: Vec<String>,
+    /// Something that they may do
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_add: Vec<String>,
+    /// Something that they may not do
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_drop: Vec<String>,
+    /// seccomp=unconfined or no-new-privileges
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    /// Let RUN ask for this: security.insecure or network.host
+    #[arg(long, value_name = "PRIVILEGE", value_delimiter = ',')]
+    allow: Vec<String>,
+    /// A directory or a file of the machine
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    volume: Vec<String>,
+    /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=VARIABLE
+    #[arg(long, value_name = "SECRET")]
+    secret: Vec<String>,
+    /// The socket of an SSH agent for RUN --mount=type=ssh: default, or ID=SOCKET
+    #[arg(long, value_name = "ID[=SOCKET]")]
+    ssh: Vec<String>,
+    /// What sets them apart: native, oci, rootless or chroot [default: $BUILDAH_ISOLATION, else native]
+    #[arg(long, value_name = "KIND")]
+    pub(super) isolation: Option<String>,
+    /// The OCI runtime [default: $BUILDAH_RUNTIME, else crun, runc or youki]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) runtime: Option<PathBuf>,
+}
+
+/// The names of the variables that say what the proxies are, in lower case.
+const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+
+impl RunArguments {
+    /// What the flags and the environment say.
+    pub(super) fn options(&self, debug: bool) -> Result<RunOptions> {
+        let mut options = RunOptions::default();
+        options.network = self.network()?;
+        options.names.hosts =
+            self.add_host.iter().map(|text| host(text)).collect::<Result<Vec<_>>>()?;
+        options.names.keep_hosts_file = self.no_hosts;
+        options.names.resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        options.names.servers = self.dns.iter().map(|text| address(text)).collect::<Result<_>>()?;
+        options.names.search.clone_from(&self.dns_search);
+        options.names.options.clone_from(&self.dns_option);
+        if boolean("http-proxy", self.http_proxy.as_deref())?.unwrap_or(true) {
+            options.proxies = proxies();
+        }
+        if let Some(size) = &self.shm_size {
+            options.shared_memory_bytes = values::size(size).context("--shm-size")?;
+        }
+        options.limits = self.ulimit.iter().map(|text| limit(text)).collect::<Result<_>>()?;
+        self.privileges(&mut options)?;
+        options.volumes = self.volume.iter().map(|text| volume(text)).collect::<Result<_>>()?;
+        options.secrets = environment::secrets(&self.secret)?;
+        options.agents = environment::agents(&self.ssh)?;
+        if debug {
+            options.debug_shell = Some(vec!["/bin/sh".to_owned()]);
+        }
+        Ok(options)
+    }
+
+    fn network(&self) -> Result<BuildNetwork> {
+        match self.network.as_deref() {
+            None | Some("host" | "default") => Ok(BuildNetwork::Host),
+            Some("none") => Ok(BuildNetwork::None),
+            Some(other) => {
+                bail!(
+                    "--network={other} is not supported yet: commands have the machine's network (host) or none"
+                )
+            }
+        }
+    }
+
+    fn privileges(&self, options: &mut RunOptions) -> Result<()> {
+        let parse = |names: &[String]| -> Result<Vec<_>> {
+            let names = names.iter().map(|name| name.parse().map_err(anyhow::Error::from));
+            names.collect()
+        };
+        options.privileges.add = parse(&self.cap_add).context("--cap-add")?;
+        options.privileges.drop = parse(&self.cap_drop).context("--cap-drop")?;
+        for option in &self.security_opt {
+            match option.as_str() {
+                "seccomp=unconfined" => options.privileges.seccomp = Seccomp::DangerUnconfined,
+                "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => {
+                    options.privileges.no_new_privileges = true;
+                }
+                other => bail!("--security-opt {other} is not supported yet"),
+            }
+        }
+        for allowed in &self.allow {
+            match allowed.as_str() {
+                "security.insecure" => options.privileges.danger_allow_insecure = true,
+                // The network of the machine is what commands have anyway.
+                "network.host" => {}
+                other => {
+                    bail!("--allow {other}: only security.insecure and network.host can be allowed")
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn host(text: &str) -> Result<(String, IpAddr)> {
+    let (name, address_text) = text
+        .split_once([':', '='])
+        .filter(|(name, _)| !name.is_empty())
+        .with_context(|| format!("--add-host {text:?} is not NAME:ADDRESS"))?;
+    let bare = address_text.trim_start_matches('[').trim_end_matches(']');
+    Ok((name.to_owned(), bare.parse().with_context(|| format!("--add-host {text:?}"))?))
+}
+
+fn address(text: &str) -> Result<IpAddr> {
+    if text == "none" {
+        bail!("--dns=none is not supported yet: name a server, or leave it out");
+    }
+    text.parse().with_context(|| format!("--dns {text:?}"))
+}
+
+fn limit(text: &str) -> Result<Limit> {
+    let parsed = || -> Option<(&str, u64, u64)> {
+        let (name, values) = text.split_once('=')?;
+        let number = |text: &str| match text {
+            "-1" | "unlimited" => Some(Limit::INFINITY),
+            text => text.parse().ok(),
+        };
+        let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+        Some((name, number(soft)?, number(hard)?))
+    };
+    let Some((name, soft, hard)) = parsed() else {
+        bail!("invalid ulimit argument: {text:?} is not NAME=SOFT[:HARD]");
+    };
+    if soft > hard {
+        bail!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}");
+    }
+    Ok(Limit { resource: name.parse().with_context(|| format!("--ulimit {text:?}"))?, soft, hard })
+}
+
+fn volume(text: &str) -> Result<Volume> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+        bail!("--volume {text:?} is not SOURCE:TARGET[:OPTIONS]");
+    };
+    if !source.starts_with('/') {
+        bail!(
+            "--volume {text:?}: {source:?} is no absolute path, and named volumes are not supported"
+        );
+    }
+    if !target.starts_with('/') {
+        bail!("--volume {text:?}: {target:?} is no absolute path");
+    }
+    let mut volume = Volume::new(source, target);
+    for option in parts.next().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
+        match option {
+            "ro" => volume.read_only = true,
+            "rw" => volume.read_only = false,
+            // How mounts are shared matters to nobody: the namespace ends with the command.
+            "rbind" | "private" | "rprivate" => {}
+            // Without SELinux there are no labels.
+            "z" | "Z" if !values::has_selinux() => {}
+            other => bail!("--volume {text:?}: the option {other:?} is not supported yet"),
+        }
+    }
+    Ok(volume)
+}
+
+fn proxies() -> BTreeMap<String, String> {
+    let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+    names.filter_map(|name| Some((name.clone(), std::env::var(&name).ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_a_name_and_one_or_two_numbers() {
+        let parsed = limit("nofile=10:20").unwrap();
+        assert_eq!((parsed.soft, parsed.hard), (10, 20));
+        assert_eq!(limit("core=-1").unwrap().hard, Limit::INFINITY);
+        let refused = |text: &str| limit(text).unwrap_err().to_string();
+        assert!(refused("nofile").contains("is not NAME=SOFT[:HARD]"));
+        assert!(refused("nofile=20:10").contains("must be less than"));
+        assert!(refused("frob=1").contains("--ulimit"));
+    }
+
+    #[test]
+    fn volumes_name_two_absolute_paths() {
+        assert!(volume("/a:/b:ro").unwrap().read_only);
+        let refused = |text: &str| volume(text).unwrap_err().to_string();
+        assert!(refused("a:/b").contains("named volumes are not supported"));
+        assert!(refused("/a").contains("is not SOURCE:TARGET"));
+        assert!(refused("/a:b").contains("no absolute path"));
+        assert!(refused("/a:/b:O").contains("the option \"O\" is not supported yet"));
+    }
+
+    #[test]
+    fn hosts_may_have_addresses_of_both_kinds() {
+        assert_eq!(host("a:1.2.3.4").unwrap().1.to_string(), "1.2.3.4");
+        assert_eq!(host("a:[::1]").unwrap().1.to_string(), "::1");
+        assert_eq!(host("a:::1").unwrap().1.to_string(), "::1");
+        host("a").unwrap_err();
+        host(":1.2.3.4").unwrap_err();
+    }
+}
