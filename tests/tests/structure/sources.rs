@@ -1,7 +1,8 @@
 //! What a source file may hold.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
 use crate::assert_kept;
@@ -16,7 +17,7 @@ const LONGEST: usize = 800;
 const MAY_BE_UNSAFE: [&str; 2] = ["cask-runtime", "cask-storage"];
 
 /// The crates of `crates/` that are handed nothing by a program, because they are one or serve tests.
-const MAY_READ_ENVIRONMENT: [&str; 3] = ["cask-program", "cask-testkit", "xtask"];
+const MAY_READ_ENVIRONMENT: [&str; 4] = ["cask-cases", "cask-program", "cask-testkit", "xtask"];
 
 /// What reads or changes the environment. `:: home_dir` is any crate's function of that name.
 const ENVIRONMENT: [&str; 8] = [
@@ -85,7 +86,10 @@ fn sources() -> Vec<Source> {
             let rust =
                 Rust::parse(&text).unwrap_or_else(|error| panic!("{}:{error}", path.display()));
             let path = path.strip_prefix(root()).expect("a member is below the root").to_owned();
-            let test = path.components().any(|part| part.as_os_str() == "tests");
+            let is_test = |part: Component<'_>| {
+                ["tests", "benches"].map(OsStr::new).contains(&part.as_os_str())
+            };
+            let test = path.components().any(is_test);
             let lines = text.lines().count();
             sources.push(Source { path, package: package.name.to_string(), lines, rust, test });
         }

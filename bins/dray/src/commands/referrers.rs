@@ -1,6 +1,6 @@
 //! `dray referrers`
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask::image::Descriptor;
 use cask_program::output;
 use cask_terminal::table::{Layout, Table};
@@ -48,6 +48,9 @@ struct Referrer {
 /// Lists.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let image = context.image(&arguments.image, &context.transports_of(&arguments.place).await?)?;
+    if !image.capabilities().referrers {
+        bail!("Listing referrers not implemented for {}: images: they keep none", image.scheme());
+    }
     cask::copy::check_policy(&*context.policy()?, &*image, context.global.require_signed)?;
     let source = image.source().await?;
     let subject = source.look_up().await?.digest;
