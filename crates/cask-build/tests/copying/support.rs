@@ -37,6 +37,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// `None`, where it may be missing, without buildah or as another user than root.
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests should know what did not run")]
     pub(crate) fn start() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path).map(|place| place.join("buildah"));

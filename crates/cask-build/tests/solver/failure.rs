@@ -132,6 +132,39 @@ fn where_nothing_can_be_mounted_commands_have_what_they_need() {
 }
 
 #[test]
+fn a_user_without_more_ids_builds_with_commands() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let Some(bench) = Bench::with_shell() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(path.join("context")).unwrap();
+    // The program and its directory may not be readable for others.
+    std::fs::copy(env!("CARGO_BIN_EXE_cask-build-helper"), path.join("helper")).unwrap();
+    std::fs::copy("/bin/busybox", path.join("context/busybox")).unwrap();
+    for owned in [path.to_owned(), path.join("context")] {
+        chown(owned, Some(65534), Some(65534)).unwrap();
+    }
+    let text = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
+        RUN echo x >/x; rm /bin/vi; mkdir /d\nRUN rm -r /d; test ! -e /bin/vi && cat /x && id -u\n";
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Urm"])
+        .arg(path.join("helper"))
+        .args(["__build".as_ref(), path.as_os_str(), text.as_ref(), "rootless".as_ref()])
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("unshare") && std::env::var_os("CI").is_none() {
+        eprintln!("left out: this machine lets users have no namespaces: {said}");
+        return;
+    }
+    assert!(output.status.success(), "{said}");
+    assert_eq!(std::fs::read_to_string(path.join("began")).unwrap(), "0\n");
+    drop(bench);
+}
+
+#[test]
 fn what_is_asked_for_in_vain_is_said() {
     let bench = Bench::new();
     let mut request = bench.request("FROM scratch\nLABEL a=b\n");
