@@ -7,4 +7,5 @@ mod hostile;
 mod keys;
 mod properties;
 mod repositories;
+mod speed;
 mod support;
