@@ -41,6 +41,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if !arguments.repair {
         return Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(125) });
     }
+    for mended in store.repair()? {
+        output::line(&format!("Mended: {mended}"))?;
+    }
     for id in store.remove_broken_images()?.images {
         output::line(&format!("Deleted image: {id}"))?;
     }

@@ -75,11 +75,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         return verbose(&usage);
     }
     let used = usage.images.iter().filter(|image| image.containers > 0).count();
-    let rows = [
+    let mut rows = vec![
         Row::new("Images", usage.images.len(), used, usage.size_bytes, usage.reclaimable_bytes),
         Row::new("Containers", usage.containers, 0, 0, 0),
         Row::new("Local Volumes", 0, 0, 0, 0),
     ];
+    // Podman has none, and nobody who looks for its rows is to find another among them.
+    let kept = images.store().kept_blobs();
+    if !kept.is_empty() {
+        let bytes = kept.iter().map(|blob| blob.size_bytes).sum();
+        let of_layers = kept.iter().filter(|blob| blob.is_of_layer).count();
+        rows.push(Row::new("Kept Blobs", kept.len(), of_layers, bytes, bytes));
+    }
     let template = arguments.format.as_deref();
     if template.is_some_and(is_json_format) {
         return show::json(&rows, JsonStyle::pretty());

@@ -40,13 +40,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let removed = images.prune(&prune)?;
     let after = images.disk_usage()?.size_bytes;
     let leftovers = images.store().prune(&PruneOptions::default())?;
+    // With filters only what fits them is meant.
+    let kept = match arguments.all && arguments.filter.is_empty() {
+        true => images.store().delete_kept_blobs()?,
+        false => 0,
+    };
     let mut text = String::new();
     if !removed.deleted.is_empty() {
         text.push_str("Deleted Images\n");
         text.extend(removed.deleted.iter().map(|id| format!("{id}\n")));
     }
     text.extend(leftovers.removed.iter().map(|problem| format!("Removed: {problem}\n")));
-    let freed = before.saturating_sub(after) + leftovers.bytes();
+    let freed = before.saturating_sub(after) + leftovers.bytes() + kept;
     text.push_str(&format!("Total reclaimed space: {}\n", human_size_with_precision(freed, 4)));
     output::bytes(text.as_bytes())
 }
@@ -55,7 +60,8 @@ fn question(all: bool) -> &'static str {
     match all {
         true => {
             "WARNING! This command removes:\n\t- all images without at least one container \
-             associated with them\n\t- what interrupted commands have left\n"
+             associated with them\n\t- what interrupted commands have left\n\t- the blobs \
+             that are kept to push images as they came\n"
         }
         false => {
             "WARNING! This command removes:\n\t- all dangling images\n\t- what interrupted \
