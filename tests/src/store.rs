@@ -47,11 +47,6 @@ impl PeerStore {
         store
     }
 
-    /// Where images and layers are.
-    pub fn root(&self) -> std::path::PathBuf {
-        self.0.join("root")
-    }
-
     /// Runs podman on the store.
     #[track_caller]
     pub fn podman(&self, arguments: &[&str]) -> Outcome {
