@@ -28,8 +28,9 @@ enum Command {
     /// Takes an image through every place and back; needs no network
     ///
     /// Makes an image of this machine's own shell and tools, copies it from an archive to a layout, to an archive of a
-    /// layout, to plain files, back to a layout, to zstd, and to an archive again. Validates each and prints what came
-    /// out. What was made is in target/demo.
+    /// layout, to plain files, back to a layout, to zstd, and to an archive again; pushes it to a registry of our own,
+    /// pulls it into a layout and into a store of its own, lists and mounts it there, and saves it. Validates each and
+    /// prints what came out. What was made is in target/demo.
     Demo,
     /// Measures our programs beside their peers and beside plain tools; asserts nothing
     ///

@@ -12,12 +12,15 @@ use wait4::Wait4;
 use super::rows::Line;
 use crate::process::command;
 
-/// What `{program}`, `{corpus}`, `{out}`, `{registry}` and `{registry-files}` stand for.
+/// What `{program}`, `{engine}`, `{corpus}`, `{out}`, `{stores}`, `{registry}` and `{registry-files}` stand for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) program: PathBuf,
+    pub(crate) engine: PathBuf,
     pub(crate) corpus: PathBuf,
     pub(crate) out: PathBuf,
+    /// Stores that are made once.
+    pub(crate) stores: PathBuf,
     /// Host and port; empty where no row needs a registry.
     pub(crate) registry: String,
     pub(crate) registry_files: PathBuf,
@@ -26,6 +29,8 @@ pub(crate) struct Places {
 impl Places {
     fn fill(&self, text: &str) -> String {
         text.replace("{program}", &self.program.to_string_lossy())
+            .replace("{engine}", &self.engine.to_string_lossy())
+            .replace("{stores}", &self.stores.to_string_lossy())
             .replace("{corpus}", &self.corpus.to_string_lossy())
             .replace("{out}", &self.out.to_string_lossy())
             .replace("{registry}", &self.registry)
@@ -56,6 +61,8 @@ pub(crate) struct Sample {
     pub(crate) peak_bytes: u64,
     /// The length of all files in `{out}` afterwards.
     pub(crate) out_bytes: u64,
+    /// What the process, and those that it waited for, had the kernel write to disks.
+    pub(crate) written_bytes: u64,
 }
 
 /// Runs a command once, without its output.
@@ -70,6 +77,7 @@ pub(crate) fn measure(command: &mut Command, out: &Path) -> Result<Sample> {
     command.stdout(Stdio::null()).stderr(file);
     // What the run before left to be written is not this one's burden.
     rustix::fs::sync();
+    let written_before = written_bytes();
     let start = Instant::now();
     let child = command.spawn().with_context(|| format!("cannot run {program}"))?;
     let used = child.wait4().with_context(|| format!("cannot wait for {program}"))?;
@@ -80,16 +88,28 @@ pub(crate) fn measure(command: &mut Command, out: &Path) -> Result<Sample> {
         let last = &lines[lines.len().saturating_sub(3)..];
         bail!("{program}: {}: {}", used.status, last.join("; "));
     }
+    let written = written_bytes().saturating_sub(written_before);
     let cpu: Duration = used.rusage.utime + used.rusage.stime;
     Ok(Sample {
         wall_seconds: wall.as_secs_f64(),
         cpu_seconds: cpu.as_secs_f64(),
         peak_bytes: used.rusage.maxrss,
         out_bytes: bytes_below(out).with_context(|| format!("cannot read {}", out.display()))?,
+        written_bytes: written,
     })
 }
 
-/// The length of all files in a folder and in those below it.
+/// What this process has had the kernel write so far; whoever it waited for is counted with it. Nothing where the
+/// kernel does not say.
+///
+/// Source: proc(5), `/proc/[pid]/io`.
+fn written_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
+/// The length of all files in a folder and in those below it. What is mounted in it is seen from below already.
 fn bytes_below(folder: &Path) -> std::io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
@@ -107,6 +127,7 @@ pub(crate) fn median(samples: &[Sample]) -> Option<Sample> {
         cpu_seconds: middle(samples, |sample| sample.cpu_seconds)?,
         peak_bytes: middle(samples, |sample| sample.peak_bytes)?,
         out_bytes: middle(samples, |sample| sample.out_bytes)?,
+        written_bytes: middle(samples, |sample| sample.written_bytes)?,
     })
 }
 
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn medians_are_taken_of_each_figure() {
         fn sample(wall_seconds: f64, peak_bytes: u64) -> Sample {
-            Sample { wall_seconds, cpu_seconds: 0.0, peak_bytes, out_bytes: 0 }
+            Sample { wall_seconds, cpu_seconds: 0.0, peak_bytes, out_bytes: 0, written_bytes: 0 }
         }
         assert!(median(&[]).is_none());
         let found = median(&[sample(3.0, 1), sample(1.0, 9), sample(2.0, 5)]).unwrap();

@@ -7,5 +7,6 @@ mod registry;
 mod report;
 mod rows;
 mod run;
+mod storage;
 
 pub(crate) use run::{BenchOptions, run};

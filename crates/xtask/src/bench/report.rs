@@ -45,14 +45,24 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Measured>,
 }
 
-const HEAD: [&str; 9] =
-    ["job", "ours", "peer", "floor", "wall/peer", "CPU/peer", "wall/floor", "output/peer", "goal"];
+const HEAD: [&str; 10] = [
+    "job",
+    "ours",
+    "peer",
+    "floor",
+    "wall/peer",
+    "CPU/peer",
+    "wall/floor",
+    "output/peer",
+    "written/peer",
+    "goal",
+];
 
 impl Report {
     /// The report as Markdown, with columns that are as wide as what is in them.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!(
-            "# Bench\n\n{}\n\nMedians: wall s / CPU s / peak MB / output MB.\n\n",
+            "# Bench\n\n{}\n\nMedians: wall s / CPU s / peak MB / output MB / written MB.\n\n",
             self.machine.text()
         );
         text.push_str(&table(
@@ -72,12 +82,14 @@ impl Report {
 }
 
 /// A row of the table.
-fn cells(row: &Measured) -> [String; 9] {
+fn cells(row: &Measured) -> [String; 10] {
     let [ours, peer, floor] = [&row.ours, &row.peer, &row.floor].map(Side::median);
     let wall = |sample: Sample| sample.wall_seconds;
     let cpu = |sample: Sample| sample.cpu_seconds;
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs three digits")]
     let out = |sample: Sample| sample.out_bytes as f64;
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs three digits")]
+    let written = |sample: Sample| sample.written_bytes as f64;
     [
         row.name.to_owned(),
         figures(ours),
@@ -87,6 +99,7 @@ fn cells(row: &Measured) -> [String; 9] {
         ratio(ours, peer, cpu),
         ratio(ours, floor, wall),
         ratio(ours, peer, out),
+        ratio(ours, peer, written),
         row.goal.to_owned(),
     ]
 }
@@ -94,11 +107,12 @@ fn cells(row: &Measured) -> [String; 9] {
 fn figures(sample: Option<Sample>) -> String {
     let Some(sample) = sample else { return "failed".to_owned() };
     format!(
-        "{} / {} / {:.1} / {:.1}",
+        "{} / {} / {:.1} / {:.1} / {:.1}",
         seconds(sample.wall_seconds),
         seconds(sample.cpu_seconds),
         megabytes(sample.peak_bytes),
         megabytes(sample.out_bytes),
+        megabytes(sample.written_bytes),
     )
 }
 
@@ -151,8 +165,13 @@ mod tests {
 
     #[test]
     fn failed_sides_have_a_reason_and_no_ratio() {
-        let sample =
-            Sample { wall_seconds: 0.5, cpu_seconds: 0.25, peak_bytes: 2_000_000, out_bytes: 0 };
+        let sample = Sample {
+            wall_seconds: 0.5,
+            cpu_seconds: 0.25,
+            peak_bytes: 2_000_000,
+            out_bytes: 0,
+            written_bytes: 3_000_000,
+        };
         let row = Measured {
             name: "a",
             goal: "b",
@@ -162,12 +181,13 @@ mod tests {
         };
         let expected = [
             "a",
-            "0.50 / 0.25 / 2.0 / 0.0",
+            "0.50 / 0.25 / 2.0 / 0.0 / 3.0",
             "failed",
-            "0.25 / 0.25 / 2.0 / 0.0",
+            "0.25 / 0.25 / 2.0 / 0.0 / 3.0",
             "",
             "",
             "2.00",
+            "",
             "",
             "b",
         ];

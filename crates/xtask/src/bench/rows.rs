@@ -3,7 +3,8 @@
 use super::corpus::Corpus;
 use Line::{Exec, Shell};
 
-/// A command. `{program}` stands for the program of its side, `{corpus}` for the folder of images, `{out}` for a folder
+/// A command. `{program}` stands for the program of its side, `{engine}` for the engine of its side, `{stores}` for a
+/// folder of stores that are made once, `{corpus}` for the folder of images, `{out}` for a folder
 /// that is empty before each run, `{registry}` for a registry's host and port, `{registry-files}` for where it keeps
 /// what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// A job for which both programs are asked in the same words.
-    const fn same(
+    pub(super) const fn same(
         name: &'static str,
         corpora: &'static [Corpus],
         job: &'static str,
@@ -54,8 +55,19 @@ impl Row {
         lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains("{registry"))
     }
 
+    /// Whether any of its commands needs an engine.
+    pub(crate) fn needs_engine(&self) -> bool {
+        let lines = [Some(self.ours), Some(self.peer), self.prepare];
+        lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains("{engine}"))
+    }
+
+    /// The row, with something to be done after each command.
+    pub(super) const fn before(self, cleanup: Line) -> Self {
+        Self { cleanup: Some(cleanup), ..self }
+    }
+
     /// The row, with something to be done before each command.
-    const fn after(self, prepare: Line) -> Self {
+    pub(super) const fn after(self, prepare: Line) -> Self {
         Self { prepare: Some(prepare), ..self }
     }
 }
@@ -86,7 +98,7 @@ const PUSH_PYTHON: &str = "cd {corpus}/python/blobs/sha256 && ls | xargs -P 4 -I
 const EMPTY_REGISTRY: Line = Exec("rm -rf {registry-files}/docker");
 
 /// A registry that holds the image; nothing is done where it is there.
-const PYTHON_IN_REGISTRY: Line = Shell(
+pub(super) const PYTHON_IN_REGISTRY: Line = Shell(
     "skopeo --insecure-policy copy -q --dest-tls-verify=false \
      oci:{corpus}/python:latest docker://{registry}/python:latest",
 );
@@ -100,7 +112,12 @@ const BIGBLOB_IN_REGISTRY: Line = Shell(
 const LINEAR: &str = "linear in layers";
 
 /// Every row, in the order in which they run.
-pub(crate) const ROWS: &[Row] = &[
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(super::storage::ROWS)
+}
+
+/// The rows of dray.
+const ROWS: &[Row] = &[
     Row::same("start-up", &[], "{program} --version", Exec("busybox true"), "≤ 0.003 s, ≤ 8 MB"),
     Row::same(
         "inspect oci",
@@ -272,15 +289,15 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+        let mut names: Vec<_> = all().map(|row| row.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ROWS.len());
+        assert_eq!(names.len(), all().count());
     }
 
     #[test]
     fn rows_name_the_images_that_they_read() {
-        for row in ROWS {
+        for row in all() {
             let lines = [Some(row.ours), row.prepare].into_iter().flatten();
             let mut read: Vec<_> = lines
                 .flat_map(|(Exec(text) | Shell(text))| text.split("{corpus}/").skip(1))

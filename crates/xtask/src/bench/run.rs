@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::measure::{Places, Sample, measure};
 use super::registry::Registry;
 use super::report::{Measured, Report, Side};
-use super::rows::{Line, ROWS, Row};
+use super::rows::{self, Line, Row};
 use crate::console;
 use crate::process::{command, succeed};
 use crate::workspace::{cargo, root, target};
@@ -33,12 +33,18 @@ pub(crate) struct BenchOptions {
     /// Lists the rows and ends
     #[arg(long)]
     list: bool,
-    /// Another program in ours' place; without it, dray is built for release
+    /// Another program in dray's place; without it, dray is built for release
     #[arg(long, value_name = "PROGRAM")]
     ours: Option<PathBuf>,
     /// The peer
     #[arg(long, value_name = "PROGRAM", default_value = "skopeo")]
     peer: PathBuf,
+    /// Another program in our engine's place; without it, cellar is built for release
+    #[arg(long, value_name = "PROGRAM")]
+    our_engine: Option<PathBuf>,
+    /// The engine's peer
+    #[arg(long, value_name = "PROGRAM", default_value = "podman")]
+    peer_engine: PathBuf,
 }
 
 /// Measures what was asked for.
@@ -48,7 +54,7 @@ pub(crate) struct BenchOptions {
 /// Where no row fits, dray cannot be built, images cannot be made, or the report cannot be written. A command that
 /// fails is a line of the report.
 pub(crate) fn run(options: &BenchOptions) -> Result<()> {
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| row.name.contains(&options.filter)).collect();
+    let rows: Vec<&Row> = rows::all().filter(|row| row.name.contains(&options.filter)).collect();
     if rows.is_empty() {
         bail!("no row's name contains `{}`; `cargo xtask bench --list` shows them", options.filter);
     }
@@ -58,7 +64,12 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     }
     let ours = match &options.ours {
         Some(program) => program.clone(),
-        None => build_ours()?,
+        None => build("dray")?,
+    };
+    let our_engine = match &options.our_engine {
+        Some(program) => program.clone(),
+        None if rows.iter().any(|row| row.needs_engine()) => build("cellar")?,
+        None => PathBuf::new(),
     };
     let corpora = Corpora::open(target().join("corpus"))?;
     let made = needed(&rows).map(|corpus| corpora.make(corpus)).collect::<Result<Vec<_>>>()?;
@@ -67,14 +78,16 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         true => Some(Registry::start(&folder)?),
         false => None,
     };
-    let places = |program: &Path| Places {
+    let places = |program: &Path, engine: &Path| Places {
         program: program.to_owned(),
+        engine: engine.to_owned(),
+        stores: folder.join("stores"),
         corpus: corpora.folder().to_owned(),
         out: folder.join("out"),
         registry: registry.as_ref().map(Registry::address).unwrap_or_default().to_owned(),
         registry_files: registry.as_ref().map(Registry::files).unwrap_or(&folder).to_owned(),
     };
-    let programs = [places(&ours), places(&options.peer)];
+    let programs = [places(&ours, &our_engine), places(&options.peer, &options.peer_engine)];
     let mut report =
         Report { machine: Machine::look(&ours, &options.peer), corpora: made, rows: Vec::new() };
     for row in rows {
@@ -84,10 +97,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     write(&report, &folder)
 }
 
-fn build_ours() -> Result<PathBuf> {
-    console::heading("cargo build --release --package dray");
-    succeed(command(cargo(), ["build", "--release", "--package", "dray"]).current_dir(root()))?;
-    Ok(target().join("release").join("dray"))
+fn build(program: &str) -> Result<PathBuf> {
+    console::heading(&format!("cargo build --release --package {program}"));
+    succeed(command(cargo(), ["build", "--release", "--package", program]).current_dir(root()))?;
+    Ok(target().join("release").join(program))
 }
 
 /// The images that rows read, each once, in the order of their first use.

@@ -3,5 +3,6 @@
 mod image;
 mod registry;
 mod run;
+mod store;
 
 pub(crate) use run::run;

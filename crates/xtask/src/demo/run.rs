@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::image;
 use super::registry::Registry;
+use super::store::Store;
 use crate::{console, process, workspace};
 
 /// A copy: what it shows, from where, to where, and with which flags.
@@ -53,17 +54,18 @@ const STEPS: [Step<'static>; 6] = [
     ),
 ];
 
-/// Makes an image of this machine's shell, takes it through every local place and a registry and
-/// back, validates each, and prints what came out.
+/// Makes an image of this machine's shell, takes it through every local place, a registry and back,
+/// and a store, validates each, and prints what came out.
 ///
 /// # Errors
 ///
 /// Where a step fails, or what comes back is not what went in.
 pub(crate) fn run() -> Result<()> {
     let mut build =
-        process::command(workspace::cargo(), ["build", "--release", "--package", "dray"]);
+        process::command(workspace::cargo(), ["build", "--release", "-p", "dray", "-p", "cellar"]);
     process::succeed(build.current_dir(workspace::root()))?;
-    let dray = workspace::target().join("release/dray");
+    let [dray, cellar] =
+        ["dray", "cellar"].map(|name| workspace::target().join("release").join(name));
     let directory = workspace::target().join("demo");
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -91,6 +93,15 @@ pub(crate) fn run() -> Result<()> {
     ensure!(pushed == pulled, "what was pulled is not what was pushed: {pushed}, {pulled}");
     let back = demo.config("docker-archive:back.tar")?;
     ensure!(first == back, "the config came back changed");
+    let store = Store { cellar: &cellar, directory: &directory, registry: &registry };
+    let (stored, id) = store.tour(&format!("{}/demo/app:1", registry.host()))?;
+    ensure!(first == demo.config("docker-archive:saved.tar")?, "the store changed the config");
+    let pulled_config = demo.config("oci:pulled:app")?;
+    ensure!(id == pulled_config, "the store has another image: {id}, {pulled_config}");
+    for image in ["docker-archive:saved.tar", "oci-archive:saved-oci.tar"] {
+        process::output(&mut demo.command(&["validate", "--quiet", image]))?;
+    }
+    rows.extend(stored);
     console::table(&rows);
     console::line("every place was validated: all digests, sizes and plain layers are right");
     console::line(&format!("pushed and pulled, the digest is the same: {pulled}"));
@@ -142,8 +153,10 @@ impl Demo<'_> {
     }
 }
 
-fn size_of(path: &Path) -> Result<u64> {
-    let metadata = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
+/// The length of a file, or of all files in a folder; links count as themselves.
+pub(super) fn size_of(path: &Path) -> Result<u64> {
+    let metadata =
+        fs::symlink_metadata(path).with_context(|| format!("reading {}", path.display()))?;
     if !metadata.is_dir() {
         return Ok(metadata.len());
     }
@@ -154,6 +167,6 @@ fn size_of(path: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
