@@ -7,7 +7,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// Where a context is. Standard input (`-`) is the program's matter: see
 /// [`Context::from_stream`](super::Context::from_stream).
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Display` and `Debug` leave out user and password.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextLocation {
     /// A directory of the host.
@@ -32,6 +34,26 @@ impl ContextLocation {
             true => Self::Http(text.to_owned()),
             false => Self::Directory(text.into()),
         })
+    }
+}
+
+impl fmt::Display for ContextLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Git(location) => location.fmt(f),
+            Self::Http(url) => f.write_str(&redacted(url)),
+        }
+    }
+}
+
+impl fmt::Debug for ContextLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => f.debug_tuple("Directory").field(path).finish(),
+            Self::Git(location) => f.debug_tuple("Git").field(location).finish(),
+            Self::Http(url) => f.debug_tuple("Http").field(&redacted(url)).finish(),
+        }
     }
 }
 
@@ -314,7 +336,9 @@ mod tests {
     #[test]
     fn cve_2023_26054_credentials_are_never_shown() {
         let location = GitLocation::parse("https://user:pa@ss@h/r.git#v1").unwrap().unwrap();
-        for text in [format!("{location}"), format!("{location:?}"), location.url()] {
+        let http = ContextLocation::parse("https://user:pa@ss@h/f").unwrap();
+        let texts = [format!("{location}"), format!("{location:?}"), location.url()];
+        for text in texts.into_iter().chain([format!("{http}"), format!("{http:?}")]) {
             assert!(!text.contains("pa@ss") && !text.contains("user"), "{text}");
         }
     }

@@ -47,15 +47,13 @@ impl<'s> Content<'s> {
 
     /// Reads the next bytes; none at the end, when all were there and the file is still the same.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.left == 0 {
+            self.check()?;
+            return Ok(0);
+        }
         loop {
             match self.file.read(buffer) {
-                Ok(0) if self.left > 0 => {
-                    return Err(self.changed(self.status.size_bytes - self.left));
-                }
-                Ok(0) => {
-                    self.check()?;
-                    return Ok(0);
-                }
+                Ok(0) => return Err(self.changed(self.status.size_bytes - self.left)),
                 Ok(count) if count as u64 > self.left => {
                     let longer = self.status.size_bytes - self.left + count as u64;
                     return Err(self.changed(longer));

@@ -10,7 +10,6 @@ use crate::context::{GitLocation, download, file_name, redacted};
 use crate::{Error, ErrorKind, Result};
 
 /// A file at an URL.
-#[derive(Debug)]
 pub(super) struct Remote {
     url: String,
     /// What it is called at a destination that is a directory.
@@ -19,7 +18,6 @@ pub(super) struct Remote {
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     /// Its digest is demanded, so that it is only fetched on a miss.
     Promised(Digest),
@@ -101,6 +99,15 @@ impl Remote {
     /// The URL, without credentials.
     pub(super) fn shown_url(&self) -> String {
         redacted(&self.url)
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote")
+            .field("url", &self.shown_url())
+            .field("digest", self.digest())
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cask_layer::FileTimes;
 
-use crate::context::{Context, Fetch, Git};
+use crate::context::{Context, Fetch, Git, redacted};
 use crate::stat_cache::StatCache;
 
 /// What a COPY or an ADD says, variables replaced.
@@ -68,8 +68,8 @@ pub struct AddOptions {
     pub keep_git_dir: Option<bool>,
 }
 
-/// One source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One source. `Debug` leaves out user and password of an URL, and contents.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopyItem {
     /// A path or a pattern; for ADD also an URL.
@@ -81,6 +81,19 @@ pub enum CopyItem {
         /// Its content, variables replaced.
         contents: Vec<u8>,
     },
+}
+
+impl std::fmt::Debug for CopyItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(&redacted(path)).finish(),
+            Self::File { name, contents } => f
+                .debug_struct("File")
+                .field("name", name)
+                .field("size_bytes", &contents.len())
+                .finish(),
+        }
+    }
 }
 
 /// What copying is done with.

@@ -152,14 +152,24 @@ impl Walker {
             let detail = format!("is not there any more in {}", self.view.name());
             Error::new(ErrorKind::Missing, shown(path), detail)
         };
-        // Asked for twice, so that the closure above need not borrow for ever.
         let Some(directory) = Self::directory_of(&self.view, &mut self.recent, parent)? else {
             return Err(missing());
         };
-        let Some(child) = child(&self.view, &directory, name)? else { return Err(missing()) };
+        // A whole tree needs no look at what the layers say of the name.
+        let part = match directory.parts.as_slice() {
+            [_] if self.view.0.marks == Marks::None => 0,
+            _ => match child(&self.view, &directory, name)? {
+                Some(child) => child.part,
+                None => return Err(missing()),
+            },
+        };
+        let Some((_, part)) = directory.parts.get(part) else { return Err(missing()) };
         #[cfg(test)]
         swap::now(path);
-        read(&directory.parts[child.part].1, name).map_err(failed)
+        read(part, name).map_err(|error| match error.kind() {
+            cask_rootfs::ErrorKind::NotFound => missing(),
+            _ => failed(error),
+        })
     }
 
     fn child(&self, directory: &Merged, name: &OsStr) -> Result<Option<Child>> {

@@ -267,6 +267,23 @@ fn with_a_checksum_nothing_is_fetched_before_it_is_needed() {
 }
 
 #[test]
+fn cve_2023_26054_credentials_are_in_no_text_and_no_key() {
+    let server = Server { body: b"hello\n".to_vec(), ..Server::default() };
+    let place = scratch();
+    let mut tools = CopyTools::new(&place);
+    tools.fetch = Some(&server);
+    let prepared = |credentials: &str| {
+        let line = format!("--add https://{credentials}h/f /x/");
+        prepare(&request(Tree::of(&[]).context(), &line), &tools).unwrap()
+    };
+    let (with, without) = (prepared("marker:marker@"), prepared(""));
+    assert_eq!(with.digest(), without.digest());
+    assert_eq!(with.components(10), without.components(10));
+    assert!(!format!("{with:?}").contains("marker"));
+    assert_eq!(server.asked.lock().unwrap()[0], "https://marker:marker@h/f");
+}
+
+#[test]
 fn nothing_is_fetched_without_a_fetcher() {
     let tree = Tree::of(&[]);
     check_error(&tree, &View::scratch(), "--add https://h/f /x", "nothing was given that could");
