@@ -18,6 +18,10 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(visible_aliases = ["bud", "build-using-dockerfile"])]
+    Build(Box<cask_program::build::Arguments>),
+    #[command(subcommand)]
+    Cache(commands::cache::Command),
     #[command(visible_alias = "check")]
     Lint(commands::lint::Arguments),
     Fmt(commands::fmt::Arguments),

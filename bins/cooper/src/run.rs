@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_program::{command_line, report};
+use cask_program::{build, command_line, report, rootless};
 use cask_terminal::report::Exit;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::commands;
+use crate::context::Context;
 
 /// Parses, runs, reports.
 ///
@@ -17,6 +18,7 @@ use crate::commands;
 /// | 0 | success; a reader that closed the pipe early counts as that |
 /// | 1 | `lint` found what fails the check, `fmt` a file that is not formatted or has errors, `graph` errors in the file |
 /// | 125 | the command could not be carried out |
+/// | any | the status of a command that `build` or `run` ran, where that failed |
 pub(crate) fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
         return cask_runtime::run_helper().into();
@@ -45,6 +47,15 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
+        Command::Build(arguments) => {
+            // Before anything has threads.
+            rootless::enter()?;
+            build::run(*arguments, &Context::new(cli.global).settings)
+        }
+        Command::Cache(command) => {
+            rootless::enter()?;
+            commands::cache::run(&command, &Context::new(cli.global)).map(done)
+        }
         Command::Lint(arguments) => commands::lint::run(&arguments),
         Command::Fmt(arguments) => commands::fmt::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod fmt;
 pub(crate) mod graph;
