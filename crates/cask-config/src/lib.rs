@@ -2,6 +2,7 @@
 
 pub mod certs;
 mod document;
+mod drop_in;
 mod environment;
 mod error;
 mod file;

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::drop_in::drop_ins;
 use crate::storage::StorageConf;
 use crate::{Environment, Error, ErrorKind, file};
 
 const LOADING: &str = "loading storage configuration";
 const LISTING: &str = "reading storage.conf.d";
-
-/// The most entries that the directories of drop-ins may have together.
-const MAX_ENTRIES: usize = 4096;
 
 /// How several files belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +140,7 @@ fn load_all(paths: &StoragePaths) -> Result<StorageConf, Error> {
         _ => load_system(paths)?,
     };
     merged.merge(own.unwrap_or_default());
-    for path in drop_ins(&paths.drop_in_directories)? {
+    for path in drop_ins(LISTING, &paths.drop_in_directories)? {
         if let Some(conf) = read_existing(&path)? {
             merged.merge(conf);
         }
@@ -176,30 +174,4 @@ fn read_existing(path: &Path) -> Result<Option<StorageConf>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
-}
-
-/// The drop-ins of all directories, ordered by name; of one name the last.
-fn drop_ins(directories: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let mut by_name = BTreeMap::new();
-    let mut entries = 0;
-    for directory in directories {
-        let fail = |source| Error::io(LISTING, directory, source);
-        let listing = match std::fs::read_dir(directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            listing => listing.map_err(fail)?,
-        };
-        for entry in listing {
-            let entry = entry.map_err(fail)?;
-            entries += 1;
-            if entries > MAX_ENTRIES {
-                let message = format!("more than {MAX_ENTRIES} entries; remove some");
-                return Err(Error::new(ErrorKind::TooLarge, message).doing(LISTING, directory));
-            }
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "conf") && !path.is_dir() {
-                by_name.insert(entry.file_name(), path);
-            }
-        }
-    }
-    Ok(by_name.into_values().collect())
 }
