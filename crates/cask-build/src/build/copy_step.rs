@@ -10,6 +10,7 @@ use std::time::Duration;
 use cask_containerfile::instruction::{Add, Copy, CopySource};
 use cask_containerfile::{Behavior, Heredoc, Word, expand};
 use cask_layer::FileTimes;
+use cask_runtime::Cancel;
 use cask_storage::{Id, StageOptions, StagedLayer, Store};
 
 use super::engine::Engine;
@@ -228,7 +229,9 @@ impl StageRun<'_> {
         };
         let options = WriteOptions { created_seconds: self.state.date, times };
         let staged = engine.with_copy_tools(|tools| {
-            stage_written(store, |output| prepared.write(&view, tools, &options, output).map(drop))
+            stage_written(store, &engine.cancel, |output| {
+                prepared.write(&view, tools, &options, output).map(drop)
+            })
         })?;
         let date = prepared.newest_seconds().unwrap_or(0).max(self.state.date);
         Ok(Made { staged: Some(staged), date, cpu: Duration::ZERO })
@@ -238,12 +241,13 @@ impl StageRun<'_> {
 /// Stages a layer that is being written on another thread.
 pub(crate) fn stage_written(
     store: &Store,
+    cancel: &Cancel,
     write: impl FnOnce(&mut dyn Write) -> Result<()> + Send,
 ) -> Result<StagedLayer> {
     let (sender, blocks) = sync_channel(BLOCKS);
     thread::scope(|scope| {
         let writing = scope.spawn(move || {
-            let mut output = Output { sender: Some(sender), block: Vec::new() };
+            let mut output = Output { sender: Some(sender), block: Vec::new(), cancel };
             let written = write(&mut output).and_then(|()| {
                 output
                     .send()
@@ -260,6 +264,9 @@ pub(crate) fn stage_written(
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (written, staged) {
             (Ok(()), Ok(staged)) => Ok(staged),
+            _ if cancel.is_cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, "the build", "it was stopped"))
+            }
             // The writer fails, too, where the store does not take more.
             (_, Err(error)) if error.kind() != cask_storage::ErrorKind::Input => {
                 Err(Error::storage(error, "the new layer"))
@@ -272,13 +279,17 @@ pub(crate) fn stage_written(
 
 type Block = io::Result<Vec<u8>>;
 
-struct Output {
+struct Output<'a> {
     sender: Option<SyncSender<Block>>,
     block: Vec<u8>,
+    cancel: &'a Cancel,
 }
 
-impl Output {
+impl Output<'_> {
     fn send(&mut self) -> io::Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("the build was stopped"));
+        }
         let block = std::mem::take(&mut self.block);
         let sender = self.sender.as_ref().filter(|_| !block.is_empty());
         match sender.map(|sender| sender.send(Ok(block))) {
@@ -295,7 +306,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.block.capacity() == 0 {
             self.block.reserve(BLOCK_BYTES);

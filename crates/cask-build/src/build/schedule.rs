@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::engine::{Engine, StageId, lock};
-use super::plan::{EPOCH, Plan, PlatformPlan, StepPlan};
+use super::plan::{EPOCH, Plan, PlatformPlan, StepPlan, platform_text};
 use super::report::BuildReport;
 use super::request::BuildRequest;
 use super::state::read_config;
@@ -26,6 +26,9 @@ const MAX_JOBS: usize = 4;
 
 /// Stages that a stage needs beyond what the file says: those that triggers of its base name.
 type More = BTreeMap<usize, BTreeSet<usize>>;
+
+/// What a base image was asked for with: its name, and the platform.
+type BaseKey = (String, String);
 
 /// Builds an image for every platform of the request.
 ///
@@ -108,7 +111,7 @@ async fn fetch_bases(
     tools: &BuildTools,
     plan: &Plan,
     platform: &PlatformPlan,
-    bases: &mut BTreeMap<(String, String), BaseImage>,
+    bases: &mut BTreeMap<BaseKey, BaseImage>,
 ) -> Result<More> {
     let mut more = More::new();
     let mut seen = BTreeSet::new();
@@ -119,35 +122,48 @@ async fn fetch_bases(
             return Ok(more);
         }
         let mut fetching = JoinSet::new();
+        let mut asked: BTreeMap<BaseKey, Vec<usize>> = BTreeMap::new();
         for stage in new {
             let base = &platform.bases[stage];
             let Resolved::Image(name) = &base.on else { continue };
             let head = plan.stages[stage].head.clone();
             let reference = tools.sources.image_of(name).map_err(|e| head.locate(e))?;
-            let key = (reference.clone(), super::plan::platform_text(&base.platform));
-            let known = bases.get(&key).cloned();
+            let key = (reference.clone(), platform_text(&base.platform));
+            let stages = asked.entry(key.clone()).or_default();
+            stages.push(stage);
+            if stages.len() > 1 || bases.contains_key(&key) {
+                continue;
+            }
             let (source, pull) = (Arc::clone(&tools.bases), request.pull);
             let platform = base.platform.clone();
             fetching.spawn(async move {
-                let found = match known {
-                    Some(known) => Ok(known),
-                    None => source.base(&reference, &platform, pull).await,
-                };
-                found.map(|found| (stage, key, found)).map_err(|error| head.locate(error))
+                let found = source.base(&reference, &platform, pull).await;
+                found.map(|found| (key, found)).map_err(|error| head.locate(error))
             });
         }
         while let Some(joined) = fetching.join_next().await {
             let fetched = joined.unwrap_or_else(|panic| {
                 std::panic::resume_unwind(panic.into_panic());
             });
-            let (stage, key, image) = fetched?;
-            let head = &plan.stages[stage].head;
-            let config = read_config(&tools.store, &image).map_err(|e| head.locate(e))?;
-            let triggers = head.triggers(&config.config.on_build, request.dialect)?;
-            more.insert(stage, named_stages(platform, stage, &triggers));
+            let (key, image) = fetched?;
             bases.insert(key, image);
         }
+        for (key, stages) in asked {
+            let config = read_config(&tools.store, &bases[&key]);
+            for stage in stages {
+                let head = &plan.stages[stage].head;
+                let config = config.as_ref().map_err(|_| head.locate(damaged(&key.0)))?;
+                let triggers = head.triggers(&config.config.on_build, request.dialect)?;
+                more.insert(stage, named_stages(platform, stage, &triggers));
+            }
+        }
     }
+}
+
+/// A base image that is in the store and cannot be read.
+fn damaged(name: &str) -> Error {
+    Error::new(ErrorKind::Storage, name, "its config is missing or makes no sense")
+        .with_hint("remove the image and fetch it again")
 }
 
 /// The stages that instructions name in `--from` and in mounts.

@@ -67,7 +67,7 @@ impl Engine {
         let new: Vec<Id> = state.layers[keep..].iter().map(|(id, _)| id.clone()).collect();
         let names = squash.names(self, &new)?;
         let squash = Squash { names, ..squash };
-        let staged = stage_written(store, |output| squash.write(None, output))?;
+        let staged = stage_written(store, &self.cancel, |output| squash.write(None, output))?;
         let layer = LayerFact {
             diff_id: staged.diff_digest().clone(),
             size_bytes: staged.diff_size_bytes(),

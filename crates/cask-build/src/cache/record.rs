@@ -105,7 +105,7 @@ pub(super) fn seal(body: &[u8]) -> Vec<u8> {
 /// What the digest is in front of, if it has it.
 pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     let rest = bytes.strip_prefix(MAGIC.as_bytes())?;
-    let (hex, body) = (rest.get(..64)?, rest.get(65..)?);
+    let (hex, body) = (rest.get(..64)?, rest.get(64..)?.strip_prefix(b"\n")?);
     let digest = Hasher::digest(Algorithm::Sha256, body);
     (digest.hex().as_bytes() == hex).then_some(body)
 }

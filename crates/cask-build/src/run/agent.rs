@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -34,8 +34,13 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Listens for a command, on a socket with this owner and mode.
-    pub(super) fn new(agent: &Path, owner: (u32, u32), mode: u32) -> Result<Self> {
+    /// Listens for a command, on a socket in a directory of its own with this owner and mode.
+    pub(super) fn new(
+        agent: &Path,
+        directory: TempDir,
+        owner: (u32, u32),
+        mode: u32,
+    ) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(ErrorKind::Runtime, agent.display(), "the agent cannot be passed on")
                 .with_source(error)
@@ -46,9 +51,11 @@ impl Agent {
                 .with_source(error)
                 .with_hint("is SSH_AUTH_SOCK that of an agent that runs?")
         })?;
-        let directory = tempfile::Builder::new().prefix("cask-ssh-").tempdir().map_err(failed)?;
         let path = directory.path().join("agent");
-        let listener = UnixListener::bind(&path).map_err(failed)?;
+        // The kernel takes 107 bytes of a name, and a store may lie deep.
+        let open = fs::File::open(directory.path()).map_err(failed)?;
+        let short = format!("/proc/self/fd/{}/agent", open.as_raw_fd());
+        let listener = UnixListener::bind(short).map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         if owner != (0, 0) {
             chown(&path, Some(owner.0), Some(owner.1)).map_err(failed)?;
@@ -139,12 +146,17 @@ mod tests {
                 });
             }
         });
-        let agent = Agent::new(&real, (0, 0), 0o600).unwrap();
+        let deep = directory.path().join("x".repeat(200));
+        fs::create_dir(&deep).unwrap();
+        let place = || tempfile::tempdir_in(&deep).unwrap();
+        let agent = Agent::new(&real, place(), (0, 0), 0o600).unwrap();
         let path = agent.path().to_owned();
+        let open = fs::File::open(path.parent().unwrap()).unwrap();
+        let short = format!("/proc/self/fd/{}/agent", open.as_raw_fd());
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let mut streams: Vec<UnixStream> =
-            (0..3).map(|_| UnixStream::connect(&path).unwrap()).collect();
+            (0..3).map(|_| UnixStream::connect(&short).unwrap()).collect();
         for (number, stream) in streams.iter_mut().enumerate() {
             let number = u8::try_from(number).unwrap();
             stream.write_all(&[number]).unwrap();
@@ -156,6 +168,7 @@ mod tests {
         drop(agent);
         assert!(!path.exists());
         let nobody = directory.path().join("nobody");
-        assert_eq!(Agent::new(&nobody, (0, 0), 0o600).unwrap_err().kind(), ErrorKind::Missing);
+        let error = Agent::new(&nobody, place(), (0, 0), 0o600).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing);
     }
 }

@@ -51,7 +51,7 @@ impl Selection {
             made.map_err(|error| failed(&error))?;
         }
         let root = Root::open(directory).map_err(crate::view::failed)?;
-        let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
+        let mut file = tempfile::tempfile_in(engine.scratch()?).map_err(|error| failed(&error))?;
         engine.with_copy_tools(|tools| {
             let options = WriteOptions::default();
             self.prepared.write(&View::scratch(), tools, &options, &mut file).map(drop)

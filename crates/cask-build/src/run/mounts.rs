@@ -449,7 +449,8 @@ impl Opened {
                 (Mount::new(source, &plan.target), empty_file())
             }
             What::Agent { socket, mode, owner } => {
-                let agent = Agent::new(socket, *owner, *mode)?;
+                let place = engine.scratch_directory()?;
+                let agent = Agent::new(socket, place, *owner, *mode)?;
                 let source = open_path(agent.path())?;
                 self.keep.push(Box::new(agent));
                 (Mount::bind(source, &plan.target), empty_file())
