@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
 use cask_config::certs;
+use cask_config::lookaside::LookasideConf;
 use cask_config::registries::{Access, RecordedAliases, RegistriesConf};
 use cask_reference::Reference;
 use proptest::prelude::*;
@@ -118,4 +119,60 @@ proptest! {
             prop_assert!(certs::find(&[], &host).is_err());
         }
     }
+}
+
+/// Texts that are nearly registries.d.
+fn lookaside_text() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "default-docker:\n",
+        "docker:\n",
+        "  r.example/a:\n",
+        "  '*.example':\n",
+        "    lookaside: ",
+        "    sigstore-staging: ",
+        "    use-sigstore-attachments: ",
+        "file:///a\n",
+        "https://u:p@[::1]:5/x?y#z\n",
+        "file:\n",
+        "true\n",
+        "&a ",
+        "*a\n",
+        "<<: *a\n",
+        "[",
+        "]",
+        "{",
+        "}",
+        "- ",
+        "---\n",
+        "!!binary ",
+        "|\n",
+        "\t",
+        "é",
+    ]);
+    prop::collection::vec(words, 0..24).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #[test]
+    fn what_says_where_signatures_are_is_read_or_refused(text in lookaside_text()) {
+        if let Ok(conf) = LookasideConf::parse(&text, "a.yaml") {
+            for name in ["r.example/a/b:1", "x.example/a", "other/b"] {
+                let reference = Reference::parse_normalized(name).unwrap();
+                let _ = (conf.reading(&reference), conf.writing(&reference));
+                conf.uses_sigstore_attachments(&reference);
+            }
+        }
+    }
+}
+
+#[test]
+fn aliases_of_aliases_do_not_grow_without_end() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let below = vec![format!("*a{}", level - 1); 10].join(", ");
+        text += &format!("a{level}: &a{level} [{below}]\n");
+    }
+    let start = std::time::Instant::now();
+    let _ = LookasideConf::parse(&text, "a.yaml");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }

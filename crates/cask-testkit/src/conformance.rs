@@ -12,7 +12,7 @@ mod write;
 
 pub use body::{BytesBody, FailingBody};
 pub use place::Place;
-pub use write::{Interrupted, write, write_until};
+pub use write::{Interrupted, write, write_signed, write_until};
 
 /// Runs every case against a place, and tells how many ran.
 ///

@@ -45,15 +45,15 @@ async fn check_conformance(store: MemoryStore, cases: usize) {
 
 #[tokio::test]
 async fn a_store_that_can_do_everything_keeps_the_promises_of_the_seam() {
-    check_conformance(MemoryStore::new(), 23).await;
+    check_conformance(MemoryStore::new(), 24).await;
 }
 
 #[tokio::test]
 async fn a_store_that_can_do_little_keeps_the_promises_of_the_seam() {
-    check_conformance(MemoryStore::with_capabilities(archive()), 20).await;
+    check_conformance(MemoryStore::with_capabilities(archive()), 21).await;
     let mut nothing = archive();
     nothing.collection = Default::default();
-    check_conformance(MemoryStore::with_capabilities(nothing), 18).await;
+    check_conformance(MemoryStore::with_capabilities(nothing), 19).await;
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn however_it_reads_and_writes_it_keeps_the_promises_of_the_seam() {
                 behaviour.chunk_bytes = 1000;
                 behaviour.writing = writing;
             });
-            check_conformance(store, 23).await;
+            check_conformance(store, 24).await;
         }
     }
 }

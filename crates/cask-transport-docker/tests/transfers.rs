@@ -109,7 +109,7 @@ async fn docker_keeps_the_promises_of_the_seam_when_it_keeps_blobs() {
         let repository = path.file_name().unwrap().to_str().unwrap().to_lowercase();
         format!("docker://{host}/{repository}:{}", name.unwrap_or("latest"))
     });
-    assert_eq!(conformance::run(&place.with_litter(Vec::new)).await, 21);
+    assert_eq!(conformance::run(&place.with_litter(Vec::new)).await, 22);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ async fn oci_archive_keeps_the_promises_of_the_seam() {
         Some(name) => format!("oci-archive:{}:{name}", path.display()),
         None => format!("oci-archive:{}", path.display()),
     });
-    assert_eq!(conformance::run(&place).await, 21);
+    assert_eq!(conformance::run(&place).await, 22);
 }
 
 fn parse(path: &Path, image: &str) -> Box<dyn Location> {

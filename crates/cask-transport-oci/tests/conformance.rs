@@ -14,7 +14,7 @@ async fn oci_keeps_the_promises_of_the_seam() {
         Some(name) => format!("oci:{}:{name}", path.display()),
         None => format!("oci:{}", path.display()),
     });
-    assert_eq!(conformance::run(&place).await, 21);
+    assert_eq!(conformance::run(&place).await, 22);
 }
 
 /// Reads everything that the only image of a layout has.

@@ -1,11 +1,13 @@
 //! The cases that every transport has: write, read, interrupt, replace.
 
 use cask_image::{Descriptor, Digest, Hasher, Manifest, MediaType};
-use cask_transport::{Capabilities, ErrorKind, LayerForm, Location, Selector, VerifiedSource};
+use cask_transport::{
+    Capabilities, ErrorKind, LayerForm, Location, Selector, Signature, VerifiedSource,
+};
 
 use super::held::held;
 use super::place::Place;
-use super::write::{Interrupted, write, write_until};
+use super::write::{Interrupted, write, write_signed, write_until};
 use crate::generate::{
     ArtifactSpec, Compression, Content, Format, ImageSpec, IndexSpec, LayerSpec, platforms_index,
 };
@@ -43,7 +45,8 @@ pub(super) async fn run(place: &Place) -> usize {
     a_second_write_replaces_the_first(place, &capabilities).await;
     a_blob_is_read_from_an_offset(place, &capabilities).await;
     readers_do_not_disturb_each_other(place, &capabilities).await;
-    ran + 3
+    signatures_are_kept_or_refused(place, &capabilities).await;
+    ran + 4
 }
 
 /// One image that the place can hold.
@@ -252,6 +255,31 @@ async fn a_blob_is_read_from_an_offset(place: &Place, capabilities: &Capabilitie
     let reader = source.blob_after(&blob.descriptor, &wrong).await.expect("it is there");
     let error = reader.drain().await.expect_err("another prefix is another blob");
     assert_eq!(error.kind(), ErrorKind::DigestMismatch);
+}
+
+async fn signatures_are_kept_or_refused(place: &Place, capabilities: &Capabilities) {
+    let location = place.location("signed", Some("name"));
+    let (content, unsigned) = (image(18, capabilities), image(19, capabilities));
+    let signature = |text: &'static [u8]| Signature { bytes: text.into() };
+    let signatures = [signature(b"\x90one"), signature(b"\x90another")];
+    let written = write_signed(&*location, &content, &signatures).await;
+    if !capabilities.signatures {
+        let error = written.expect_err("the place said that it cannot");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "signed: {error:?}");
+        return;
+    }
+    written.expect("the place said that it can");
+    let read = async |case: &str| {
+        let source = open(&*location, case).await;
+        let top = source.resolve(&Selector::Chosen).await.expect("it was committed");
+        let found = source.signatures(&top).await.expect("they can be read");
+        let may_be_signed = source.may_be_signed().await.expect("it can tell");
+        assert!(may_be_signed || found.is_empty(), "{case}: there are some");
+        found
+    };
+    assert_eq!(read("signed").await, signatures, "signatures come back in their order");
+    write(&*location, &unsigned).await.expect("another image can be written");
+    assert_eq!(read("unsigned").await, [], "they are not those of another image");
 }
 
 async fn readers_do_not_disturb_each_other(place: &Place, capabilities: &Capabilities) {

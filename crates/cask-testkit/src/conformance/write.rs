@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use cask_image::{Digest, ImageConfig, Manifest, RawManifest};
 use cask_transport::{
-    BlobKind, BlobSpec, Committed, Have, Location, ManifestRole, Measured, Result, Transaction,
-    WriteOptions,
+    BlobKind, BlobSpec, Committed, Have, Location, ManifestRole, Measured, Result, Signature,
+    Transaction, WriteOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::body::{BytesBody, FailingBody};
-use crate::generate::Content;
+use crate::generate::{Blob, Content};
 
 /// Where writing stops short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,24 @@ pub enum Interrupted {
 pub async fn write(location: &dyn Location, content: &Content) -> Result<Committed> {
     let (transaction, result) = run(location, content, None).await?;
     result?;
+    transaction.commit().await
+}
+
+/// Writes content with signatures of its top, and commits.
+///
+/// # Errors
+/// What the transaction says.
+pub async fn write_signed(
+    location: &dyn Location,
+    content: &Content,
+    signatures: &[Signature],
+) -> Result<Committed> {
+    let (transaction, result) = run(location, content, None).await?;
+    result?;
+    let is_top = |manifest: &&Blob| *manifest.digest() == content.top.digest;
+    let top = content.manifests.iter().find(is_top).expect("the top is among the manifests");
+    let top = RawManifest::new(top.bytes.clone(), top.descriptor.media_type.clone());
+    transaction.write_signatures(&top, signatures).await?;
     transaction.commit().await
 }
 

@@ -86,7 +86,7 @@ async fn docker_daemon_keeps_the_promises_of_the_seam() {
     let images = running.fake.images.clone();
     let place =
         place.with_litter(move || images.lock().unwrap().keys().map(PathBuf::from).collect());
-    assert_eq!(conformance::run(&place).await, 18);
+    assert_eq!(conformance::run(&place).await, 19);
 }
 
 #[tokio::test]
