@@ -268,6 +268,13 @@ fn what_is_pushed_podman_pulls() {
         dray_with(&["--insecure-policy", "validate", "-q", PLAIN, &format!("docker://{name}")])
             .ok();
     }
+    // What was pulled, and is the same, goes as it came: the blobs were kept.
+    let (it, again) = (setting.name("it:1"), setting.name("again:1"));
+    store.cellar(&["pull", "-q", PLAIN, &it]).ok();
+    store.cellar(&["push", "-q", PLAIN, "--digestfile", &file, &it, &again]).ok();
+    let written = std::fs::read_to_string(&file).expect("the digest was written");
+    assert_eq!(written, setting.digest("it:1"));
+    assert_eq!(written, setting.digest("again:1"));
     // To itself, by its own name.
     let own = setting.name("own:1");
     store.cellar(&["tag", "base:1", &own]).ok();
