@@ -4,6 +4,7 @@ use cask_containerfile::{Dialect, StageScope};
 use cask_image::{Digest, HistoryEntry, ImageConfig, PlatformWanted, Timestamp};
 use cask_storage::{Id, Store};
 
+use super::headers::{headers, unreadable};
 use super::tools::BaseImage;
 use crate::cache::LayerFact;
 use crate::{Error, ErrorKind, Result, config};
@@ -78,7 +79,12 @@ impl StageState {
         let mut config = config;
         config::default_path(&mut config.config);
         let scope = StageScope::new(&config::environment(&config.config), dialect);
-        let created = config.created.map_or(0, Timestamp::unix_seconds);
+        let created = match (config.created, layers.last()) {
+            (Some(created), _) => created.unix_seconds(),
+            // An image that was put together by hand is as old as its newest file.
+            (None, Some((top, _))) => newest_file(store, top)?,
+            (None, None) => 0,
+        };
         Ok(Self {
             scope,
             date: created.max(0),
@@ -144,6 +150,16 @@ pub(crate) fn read_config(store: &Store, base: &BaseImage) -> Result<ImageConfig
     ImageConfig::parse(bytes).map_err(|error| {
         Error::new(ErrorKind::Storage, &base.name, "its config makes no sense").with_source(error)
     })
+}
+
+/// When the newest file of a layer changed, in seconds since 1970.
+fn newest_file(store: &Store, id: &Id) -> Result<i64> {
+    let mut members = headers(store, id)?;
+    let mut newest = 0;
+    while let Some(entry) = members.next_member().map_err(|error| unreadable(id, error))? {
+        newest = newest.max(entry.member.modified.seconds);
+    }
+    Ok(newest)
 }
 
 /// The size of a layer's tar stream, by reading it.

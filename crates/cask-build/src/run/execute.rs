@@ -225,17 +225,15 @@ impl Running<'_, '_> {
         for note in &report.notes {
             self.stage.engine.warn(Some(&self.stage.step), note.to_string());
         }
+        let failed = |how: String| {
+            // The words that BuildKit has for it.
+            let detail = format!("{shown} did not complete successfully: {how}");
+            Error::new(ErrorKind::Command(report.status.shell_status()), "", detail)
+        };
         match report.status {
             status if status.success() => Ok(report),
-            ExitStatus::Code(code) => {
-                let detail = format!("did not complete successfully: exit code: {code}");
-                Err(Error::new(ErrorKind::Command(code), shown, detail))
-            }
-            ExitStatus::Signal(signal) => {
-                let detail =
-                    format!("did not complete successfully: it was ended by signal {signal}");
-                Err(Error::new(ErrorKind::Command(report.status.shell_status()), shown, detail))
-            }
+            ExitStatus::Code(code) => Err(failed(format!("exit code: {code}"))),
+            ExitStatus::Signal(signal) => Err(failed(format!("it was ended by signal {signal}"))),
         }
     }
 

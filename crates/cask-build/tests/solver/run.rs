@@ -51,6 +51,36 @@ fn the_same_commands_give_the_same_layer_at_any_time() {
 }
 
 #[test]
+fn a_base_without_a_date_is_as_old_as_its_newest_file() {
+    use cask_image::{
+        Descriptor, Hasher, ImageConfig, ImageFormat, ImageManifest, LayerCompression,
+    };
+    let Some(bench) = Bench::with_shell() else { return };
+    let base = bench.store.image_by_name(BASE).unwrap().unwrap();
+    let chain = bench.store.layer_chain(base.top_layer.as_ref().unwrap()).unwrap();
+    let mut config =
+        ImageConfig::new("linux", cask_image::PlatformWanted::of_this_build().architecture);
+    config.diff_ids = chain.iter().rev().map(|layer| layer.diff_digest.clone().unwrap()).collect();
+    let bytes = config.encode();
+    let digest = Hasher::digest(cask_image::Algorithm::Sha256, &bytes);
+    let config = Descriptor::new(ImageFormat::Oci.config_type(), digest, bytes.len() as u64);
+    let layers = chain.iter().rev().map(|layer| {
+        let kind = cask_image::MediaType::OciLayer(LayerCompression::None);
+        let size = u64::try_from(layer.diff_size_bytes).unwrap();
+        Descriptor::new(kind, layer.diff_digest.clone().unwrap(), size)
+    });
+    let manifest = ImageManifest::new(ImageFormat::Oci, config, layers.collect()).encode();
+    let mut image = cask_storage::NewImage::of_manifest(&manifest, &bytes).unwrap();
+    image.names = vec!["localhost/undated:latest".to_owned()];
+    let present = |layer: &cask_storage::Layer| cask_storage::NewLayer::Present(layer.id.clone());
+    image.layers = chain.iter().rev().map(present).collect();
+    bench.store.commit_image(image).unwrap();
+    let report = bench.build("FROM localhost/undated\nRUN echo x >/x\n");
+    let created = report.images[0].config.created.unwrap().unix_seconds();
+    assert!(created > 1_600_000_000, "{created}");
+}
+
+#[test]
 fn the_environment_is_that_of_the_image_the_arguments_and_the_proxies() {
     let Some(bench) = Bench::with_shell() else { return };
     let mut request = bench.request(&format!(
@@ -90,11 +120,7 @@ fn a_command_that_fails_gives_its_status_and_its_place() {
         assert_eq!(error.location().unwrap().line, 3);
         bench.check_nothing_left();
     };
-    check(
-        "exit 3",
-        3,
-        "process \"/bin/sh -c exit 3\": did not complete successfully: exit code: 3",
-    );
+    check("exit 3", 3, "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3");
     check("[\"sh\", \"-c\", \"sh -c 'kill -9 $$'; exit $?\"]", 137, "exit code: 137");
     check("[\"/nowhere\"]", 127, "/nowhere");
     check("[\"/etc/passwd\"]", 126, "/etc/passwd");
