@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
-
 use cask_reference::{
     AnyReference, Digest, DigestErrorKind, LiteralReference, Pattern, Reference,
     ReferenceErrorKind, Repository, Tag, sort_by_information,

@@ -1,6 +1,5 @@
 //! Tars of the field: those of the Go project's tests, and the corpus of the test kit.
 
-
 use cask_archive::ErrorKind::{Malformed, TooLarge, Truncated, UnsafeName, Unsupported};
 use cask_archive::{ArchiveReader, ErrorKind, ReadOptions};
 use cask_testkit::generate::hostile::tars;
