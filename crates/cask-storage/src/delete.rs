@@ -324,7 +324,13 @@ impl Trash {
                 entry.insert(store.with_reserve(|| TempDir::create(&root))?)
             }
         };
-        directory.take(path)?;
+        // A directory that gets another entry may need another block.
+        match directory.take(path) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && store.give_up_reserve() => {
+                directory.take(path)?;
+            }
+            taken => drop(taken?),
+        }
         Ok(())
     }
 

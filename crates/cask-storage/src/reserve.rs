@@ -29,10 +29,12 @@ pub(crate) fn own_directory(root: &Path) -> PathBuf {
 pub(crate) fn with<T>(root: &Path, action: impl Fn() -> Result<T>) -> Result<T> {
     let result = action();
     let full = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace);
-    if !full || fs::remove_file(path(root)).is_err() {
-        return result;
-    }
-    action()
+    if full && give_up(root) { action() } else { result }
+}
+
+/// Gives up the reserve; says whether there was one.
+pub(crate) fn give_up(root: &Path) -> bool {
+    fs::remove_file(path(root)).is_ok()
 }
 
 /// Keeps back room for files of so many bytes, where that is possible.

@@ -218,6 +218,11 @@ impl Inner {
         reserve::with(&self.options.graph_root, action)
     }
 
+    /// Gives up what was kept back; says whether there was something.
+    pub(crate) fn give_up_reserve(&self) -> bool {
+        reserve::give_up(&self.options.graph_root)
+    }
+
     /// Reads records of several kinds so that they fit one another: what was read is taken only
     /// if none of the files changed meanwhile.
     pub(crate) fn snapshot<T>(&self, read: impl Fn() -> Result<T>) -> Result<T> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::fault::injected::{Fault, arm, steps};
-use crate::{PruneOptions, Result, Store};
+use crate::{ErrorKind, PruneOptions, Result, Store};
 
 /// Says to a child process what it is to do, and where.
 const JOB: &str = "CASK_STORAGE_TEST_JOB";
@@ -14,7 +14,10 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 7] = ["put", "put-again", "tag", "delete", "prune", "write", "repair"];
+const JOBS: [&str; 8] = ["put", "put-again", "tag", "delete", "prune", "write", "read", "repair"];
+
+/// Those that need so little space that they succeed on a full disk.
+const FRUGAL: [&str; 2] = ["delete", "prune"];
 
 fn work(job: &str, directory: &Path) -> Result<()> {
     let store = Store::open(options(directory))?;
@@ -25,6 +28,7 @@ fn work(job: &str, directory: &Path) -> Result<()> {
         "tag" => store.add_names(&old()?, &["new".to_owned()]),
         "delete" => store.delete_image(&old()?).map(drop),
         "write" => write(&store),
+        "read" => super::kept::add(&store, "fresh").map(drop),
         "repair" => store.repair().map(drop),
         _ => prune(&store),
     }
@@ -71,7 +75,7 @@ fn prepare(job: &str, directory: &Path) {
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
         "delete" => [&["old"], &[]],
-        "prune" | "write" | "repair" => [&["old"], &["old"]],
+        "prune" | "write" | "read" | "repair" => [&["old"], &["old"]],
         _ => [&["old"], &["new", "old"]],
     }
 }
@@ -164,6 +168,28 @@ fn whatever_fails_leaves_a_store_that_works() {
             let done = work(job, temp.path());
             arm(None);
             let at = format!("{job}, failed at step {step}: {done:?}");
+            check_after(job, temp.path(), &at);
+        }
+    }
+}
+
+/// As a full disk would have it: where there is a reserve, whoever deletes succeeds.
+#[test]
+fn a_disk_that_is_full_at_any_step_leaves_a_store_that_works() {
+    for job in JOBS {
+        for step in 0..count_steps(job) {
+            let temp = tempfile::tempdir().unwrap();
+            prepare(job, temp.path());
+            arm(Some(Fault::Full(step)));
+            let done = work(job, temp.path());
+            arm(None);
+            let at = format!("{job}, full at step {step}: {done:?}");
+            if let Err(error) = &done {
+                assert_eq!(error.kind(), ErrorKind::NoSpace, "{at}");
+            }
+            // Tokens have their place already, and removing takes none.
+            let cannot_be = at.contains(".lock\"") || at.contains("\"deleting ");
+            assert!(!FRUGAL.contains(&job) || done.is_ok() || cannot_be, "{at}");
             check_after(job, temp.path(), &at);
         }
     }

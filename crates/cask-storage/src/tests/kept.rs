@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use cask_image::Digest;
 
 use super::support::*;
-use crate::{CheckOptions, Id, ProblemKind, PruneOptions, StageOptions, Store};
+use crate::{CheckOptions, Id, ProblemKind, PruneOptions, Result, StageOptions, Store};
 
 /// A layer of one file, compressed.
 fn blob(name: &str) -> Vec<u8> {
@@ -23,11 +23,12 @@ fn blob(name: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn add(store: &Store, name: &str) -> (Id, Digest) {
+/// Reads a compressed layer and stores it.
+pub(super) fn add(store: &Store, name: &str) -> Result<(Id, Digest)> {
     let blob = blob(name);
     let options = StageOptions { blob_digest: Some(sha256(&blob)), ..Default::default() };
-    let staged = store.stage_layer(&blob[..], &options).unwrap();
-    (store.commit_layer(None, staged).unwrap().id.clone(), sha256(&blob))
+    let staged = store.stage_layer(&blob[..], &options)?;
+    Ok((store.commit_layer(None, staged)?.id.clone(), sha256(&blob)))
 }
 
 fn open_with(directory: &Path, budget_bytes: u64) -> Store {
@@ -52,7 +53,7 @@ fn age(directory: &Path, digest: &Digest, seconds: u64) {
 fn a_blob_is_kept_as_long_as_its_layer() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
-    let (id, digest) = add(&store, "a");
+    let (id, digest) = add(&store, "a").unwrap();
     let mut bytes = Vec::new();
     store.open_kept_blob(&digest).unwrap().unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, blob("a"));
@@ -83,19 +84,19 @@ fn beyond_the_budget_what_was_not_used_for_longest_goes() {
     let temp = tempfile::tempdir().unwrap();
     let size = blob("a").len() as u64;
     let store = open_with(temp.path(), size * 2 + size / 2);
-    let (_, a) = add(&store, "a");
-    let (_, b) = add(&store, "b");
+    let (_, a) = add(&store, "a").unwrap();
+    let (_, b) = add(&store, "b").unwrap();
     age(temp.path(), &a, 20);
     age(temp.path(), &b, 10);
     drop(store.open_kept_blob(&a).unwrap());
-    let (_, c) = add(&store, "c");
+    let (_, c) = add(&store, "c").unwrap();
     let mut found = kept(&store);
     found.sort_by_key(Digest::to_string);
     let mut expected = vec![a, c];
     expected.sort_by_key(Digest::to_string);
     assert_eq!(found, expected);
     let none = open_with(temp.path(), 0);
-    add(&none, "d");
+    add(&none, "d").unwrap();
     assert_eq!(kept(&none), []);
 }
 
@@ -118,7 +119,7 @@ fn what_no_layer_came_as_goes_after_a_day() {
 fn a_blob_that_changed_is_found_and_mended() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
-    let (_, digest) = add(&store, "a");
+    let (_, digest) = add(&store, "a").unwrap();
     fs::write(temp.path().join("root/cask/blobs/sha256").join(digest.hex()), "changed").unwrap();
     let options = CheckOptions { verify_layers: true, ..CheckOptions::default() };
     let problems = store.check(&options).unwrap();

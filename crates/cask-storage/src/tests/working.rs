@@ -230,6 +230,75 @@ fn whoever_deletes_the_parent_makes_the_commit_fail() {
     check_nothing_left(temp.path());
 }
 
+#[test]
+fn five_hundred_layers_are_stored_and_mounted_and_one_more_is_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let names: Vec<String> = (0..501).map(|number| format!("f{number}")).collect();
+    let layers: Vec<&str> = names.iter().map(String::as_str).collect();
+    let most = put(&store, &layers[..500], "most").unwrap();
+    check_clean(temp.path(), "500 layers");
+    let top = |id: &Id| store.image(id).unwrap().unwrap().top_layer.clone().unwrap();
+    if may_mount() {
+        let path = store.mount_image(&most).unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 500);
+        assert!(!store.unmount_image(&most, false).unwrap());
+        let mut working = store.begin_working_layer(Some(&top(&most))).unwrap();
+        let root = working.mount().unwrap().to_owned();
+        assert_eq!(fs::read_to_string(root.join("f0")).unwrap(), "f0");
+        fs::write(root.join("new"), "new").unwrap();
+        let layer = working.commit(&DiffOptions::default()).unwrap();
+        let error = store.begin_working_layer(Some(&layer.id)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        store.delete_layer(&layer.id).unwrap();
+        let overlay = temp.path().join("root/overlay");
+        rustix::mount::unmount(overlay, rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+    assert_eq!(store.delete_image(&most).unwrap().layers.len(), 500);
+    check_clean(temp.path(), "deleted");
+}
+
+#[test]
+fn a_run_root_that_is_gone_is_made_again() {
+    if !may_mount() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a", "b"], "x").unwrap();
+    let path = store.mount_image(&id).unwrap();
+    // As a reboot: nothing is mounted, and what does not survive it is gone.
+    let gone = |path: &Path| {
+        rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH).unwrap();
+    };
+    gone(&path);
+    gone(&temp.path().join("root/overlay"));
+    fs::remove_dir_all(temp.path().join("run")).unwrap();
+    let store = open(temp.path());
+    assert_eq!(store.mounts().unwrap(), []);
+    let path = store.mount_image(&id).unwrap();
+    assert_eq!(fs::read(path.join("b")).unwrap(), b"b");
+    assert!(!store.unmount_image(&id, false).unwrap());
+    gone(&temp.path().join("root/overlay"));
+    check_clean(temp.path(), "after a reboot");
+}
+
+#[test]
+fn whoever_is_stopped_with_a_lock_is_not_waited_for_for_ever() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a"], "x").unwrap();
+    // A process that is stopped holds its locks, as does one that sleeps.
+    let lock = temp.path().join("root/overlay-images/images.lock");
+    let _held = crate::lock::Lock::try_acquire(&lock).unwrap().unwrap();
+    let mut options = options(temp.path());
+    options.lock_timeout = Some(std::time::Duration::from_millis(100));
+    let other = Store::open(options).unwrap();
+    let error = other.add_names(&id, &["y".to_owned()]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
+    assert_eq!(names(&other), ["x"], "who only reads does not wait");
+}
+
 /// Not a test of its own: mounts and dies.
 #[test]
 fn child() {
