@@ -14,8 +14,8 @@ pub use containers::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
-    Arrived, AskShortName, DiskUsage, Filter, Found, HistoryEntry, ImageDetails, ImageSummary,
-    ImageTree, ImageUsage, Images, ImportOptions, LoadInput, LoadOptions, Prune, PullEvent,
+    Arrived, AskShortName, DiskUsage, Entries, EntryChange, Filter, Found, HistoryEntry, ImageDetails, ImageList,
+    ImageSummary, ImageTree, ImageUsage, Images, ImportOptions, LoadInput, LoadOptions, Prune, PullEvent,
     PullOptions, PullPolicy, Registries, Relations, Removal, Removed, SaveFormat, SaveOptions,
     TreeLayer, config_of_changes, no_registries, whole_name,
 };

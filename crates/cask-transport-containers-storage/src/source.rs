@@ -25,6 +25,8 @@ pub(crate) struct StorageSource {
     wanted: ImageName,
     /// Blobs that are kept and were opened.
     kept: Arc<Mutex<HashMap<Digest, Arc<fs::File>>>>,
+    /// Of a list, the images in it that were asked for: others of the store.
+    members: Arc<Mutex<Vec<Self>>>,
 }
 
 type File = Arc<fs::File>;
@@ -34,7 +36,7 @@ const MAX_OPEN: usize = 200;
 
 impl StorageSource {
     pub(crate) fn new(store: Store, image: Image, wanted: ImageName) -> Self {
-        Self { store, image, wanted, kept: Arc::default() }
+        Self { store, image, wanted, kept: Arc::default(), members: Arc::default() }
     }
 
     /// Runs work on the store on the blocking pool.
@@ -64,9 +66,33 @@ impl StorageSource {
     }
 
     fn with_digest(&self, digest: &Digest) -> Result<RawManifest> {
+        if let Some(member) = self.member(digest)? {
+            return member.with_digest(digest);
+        }
         let own = self.image.manifest_digest() == Some(digest);
         let key = if own { "manifest".to_owned() } else { format!("manifest-{digest}") };
         self.parse(self.data(&key)?)
+    }
+
+    /// Of a list that was made here, an image in it: that has a record of its own.
+    fn member(&self, digest: &Digest) -> Result<Option<Self>> {
+        let has_it = |image: &Image| image.manifest_digest() == Some(digest);
+        let key = format!("manifest-{digest}");
+        let has_more = self.image.top_layer.is_some() || self.image.big_data_names.contains(&key);
+        if has_more || has_it(&self.image) {
+            return Ok(None);
+        }
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(member) = members.iter().find(|member| has_it(&member.image)) {
+            return Ok(Some(member.clone()));
+        }
+        let images = self.store.images_by_digest(digest).map_err(of_storage)?;
+        let found = images.into_iter().find(has_it);
+        Ok(found.map(|image| {
+            let member = Self::new(self.store.clone(), image, self.wanted.clone());
+            members.push(member.clone());
+            member
+        }))
     }
 
     fn parse(&self, bytes: Vec<u8>) -> Result<RawManifest> {
@@ -119,6 +145,13 @@ impl StorageSource {
         }
         if let Some(kept) = self.kept(digest)? {
             return read_from(kept, offset, digest);
+        }
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for member in members {
+            match member.open_blob(digest, offset) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                opened => return opened,
+            }
         }
         let layers = self.layers()?;
         let Some(layer) = layers.iter().find(|layer| layer.diff_digest.as_ref() == Some(digest))
@@ -185,6 +218,8 @@ impl Source for StorageSource {
     async fn held_layers(&self, manifest: &Descriptor) -> Result<Option<Vec<Measured>>> {
         let digest = manifest.digest.clone();
         self.read(move |this| {
+            let member = this.member(&digest)?;
+            let this = member.as_ref().unwrap_or(this);
             if this.image.manifest_digest() != Some(&digest) {
                 return Ok(None);
             }

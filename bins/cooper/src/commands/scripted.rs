@@ -9,6 +9,7 @@ mod execute;
 mod images;
 mod info;
 mod inspect;
+mod manifest;
 mod mount;
 mod prune;
 mod pull;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Push(push::Arguments),
     Pull(pull::Arguments),
+    #[command(subcommand)]
+    Manifest(manifest::Command),
     Prune(prune::Arguments),
     Info(info::Arguments),
     Login(login::Arguments),
@@ -86,6 +89,7 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
         Command::Inspect(arguments) => inspect::run(&arguments, &context).map(done),
         Command::Push(arguments) => wait(push::run(arguments, &context)).map(done),
         Command::Pull(arguments) => wait(pull::run(arguments, &context)).map(done),
+        Command::Manifest(command) => manifest::run(command, &context),
         Command::Prune(arguments) => prune::run(&arguments, &context).map(done),
         Command::Info(arguments) => info::run(&arguments, &context).map(done),
         Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
