@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
+use cask_containerfile::IgnoreFile;
 use cask_image::Algorithm;
 use cask_rootfs::Root;
 use tempfile::TempDir;
@@ -175,6 +176,11 @@ impl Context {
     /// The ignore file that was chosen.
     pub fn ignore_file(&self) -> Option<&str> {
         self.ignore.as_ref().map(Ignore::name)
+    }
+
+    /// The rules of that ignore file.
+    pub fn ignore_rules(&self) -> Option<&IgnoreFile> {
+        self.ignore.as_ref().map(Ignore::rules)
     }
 
     /// Whether an ignore file hides a path, and which line of it.

@@ -111,8 +111,11 @@ impl Git {
         let seconds = seconds.trim().parse().unwrap_or(0);
         let out = CheckedOut { commit, seconds, directory: directory.clone() };
         match location.keep_git_dir {
-            // Times and numbers of files are in the index, which is another one every time.
-            Some(true) => drop(run.output(["read-tree", "HEAD"])?),
+            Some(true) => {
+                // Times and numbers of files are in the index, which is another one every time.
+                run.output(["read-tree", "HEAD"])?;
+                out.remove("FETCH_HEAD")?;
+            }
             _ => out.remove_git_directories()?,
         }
         Ok(out)
@@ -134,6 +137,12 @@ impl CheckedOut {
             Error::new(ErrorKind::Io, location, "cannot be opened").with_source(error)
         })?;
         Root::from_fd(fd, self.directory.join(subdirectory)).map_err(missing)
+    }
+
+    /// Removes a file of `.git`.
+    fn remove(&self, name: &str) -> Result<()> {
+        let root = Root::open(&self.directory).map_err(crate::view::failed)?;
+        root.remove_all(format!(".git/{name}").as_str()).map_err(crate::view::failed)
     }
 
     /// Removes `.git`, here and in submodules.
@@ -247,6 +256,8 @@ impl Run<'_> {
             "core.fsmonitor=false",
             "core.symlinks=true",
             "core.autocrlf=false",
+            // They say when they were written.
+            "core.logAllRefUpdates=false",
             "core.attributesFile=/dev/null",
             "init.defaultBranch=main",
             "advice.detachedHead=false",

@@ -118,6 +118,10 @@ impl Ignore {
         &self.name
     }
 
+    pub(crate) fn rules(&self) -> &IgnoreFile {
+        &self.rules
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.rules().is_empty()
     }

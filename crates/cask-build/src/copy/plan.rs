@@ -213,56 +213,37 @@ impl Plan {
         Ok(planned)
     }
 
-    /// Puts an entry at a path without links in it, whose directory is there. Gives the path at which
-    /// what is in a directory goes on: another one where a link to a directory was in its place.
-    pub(super) fn put(&mut self, path: &[u8], planned: Planned, rule: Rule) -> Result<Vec<u8>> {
+    /// Puts an entry at a path without links in it, whose directory is there.
+    ///
+    /// A link is replaced, also by a directory where it leads to one, and it replaces a directory, as
+    /// with buildah and Docker's first builder; BuildKit refuses both.
+    pub(super) fn put(&mut self, path: &[u8], planned: Planned, rule: Rule) -> Result<()> {
         let (parent, _) = parent_and_name(path);
         self.ensure(parent)?;
         let is_directory = planned.is_directory();
-        let before = self.lookup(path)?;
-        match before.map(|node| node.kind) {
-            None => {}
-            Some(Kind::Directory) if is_directory && rule == Rule::Copy => {
-                self.ensure(path)?;
-                return Ok(path.to_vec());
-            }
+        match self.lookup(path)?.map(|node| node.kind) {
             Some(Kind::Directory) if is_directory => {
                 self.ensure(path)?;
-                if let Some(before) = self.nodes.get_mut(path) {
+                if rule == Rule::Extract
+                    && let Some(before) = self.nodes.get_mut(path)
+                {
                     let (in_view, is_opaque) = (before.in_view, before.is_opaque);
                     *before = Planned { in_view, is_opaque, ..planned };
                 }
-                return Ok(path.to_vec());
+                return Ok(());
             }
-            Some(Kind::Directory) if rule == Rule::Copy => {
+            Some(Kind::Directory) if rule == Rule::Copy && planned.kind != Kind::Symlink => {
                 let detail = "cannot replace to directory with file: a directory has the name";
                 return Err(Error::new(ErrorKind::Invalid, shown(path), detail));
             }
             Some(Kind::Directory) => self.remove(path)?,
-            Some(Kind::Symlink) if is_directory && rule == Rule::Copy => {
-                return self.led_to_directory(path);
-            }
+            Some(Kind::Symlink) | None => {}
             Some(_) if is_directory && rule == Rule::Copy => return Err(cannot_copy_to(path)),
             Some(_) => {}
         }
         let is_opaque = is_directory && self.is_masked(path);
         self.nodes.insert(path.to_vec(), Planned { is_opaque, ..planned });
-        Ok(path.to_vec())
-    }
-
-    /// The directory that a link leads to. (Buildah puts a directory in the place of the link, so that
-    /// a `bin` in what is copied hides all of an image's `/bin -> usr/bin`; BuildKit refuses.)
-    fn led_to_directory(&mut self, path: &[u8]) -> Result<Vec<u8>> {
-        let Resolution::Found(found) = self.resolve(path)? else {
-            return Err(cannot_copy_to(path));
-        };
-        match self.lookup(&found)? {
-            Some(node) if node.kind == Kind::Directory => {
-                self.ensure(&found)?;
-                Ok(found)
-            }
-            _ => Err(cannot_copy_to(path)),
-        }
+        Ok(())
     }
 
     /// Takes a directory away, with all that is in it.

@@ -89,14 +89,14 @@ impl Copying<'_> {
                 let Some(entry) = found.entries.first() else { return Ok(()) };
                 let planned = self.planned(number, found, 0, &found.adapted(entry));
                 let path = target.of(&found.name);
-                self.plan.put(&path, planned, Rule::Copy).map(drop)
+                self.plan.put(&path, planned, Rule::Copy)
             }
             Source::Archive(found) => self.archive(found, target),
             Source::File { name, contents } => {
                 let mode = self.prepared.mode_of(0o644, false);
                 let mut planned = Planned::new(Kind::File, mode, self.plan.made());
                 planned.content = Content::Bytes(contents.clone());
-                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy).map(drop)
+                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy)
             }
             Source::Remote(found) => {
                 let mut found = remote::locked(found);
@@ -112,7 +112,7 @@ impl Copying<'_> {
                 let file = self.keep(file);
                 planned.content = Content::Part { file, offset, length: size, sparse, size };
                 let name = found.name.clone().unwrap_or_default();
-                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy).map(drop)
+                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy)
             }
             Source::Repository { location, commit } => {
                 let mut wanted = location.as_ref().clone();
@@ -142,18 +142,9 @@ impl Copying<'_> {
 
     /// What is in a directory goes into the destination.
     fn tree(&mut self, number: u64, found: &Arc<Selection>, target: &Target) -> Result<()> {
-        // Where directories of the source went: links of the stage may lead them elsewhere.
-        let mut places: HashMap<&[u8], Vec<u8>> = HashMap::new();
-        places.insert(b"", target.path().to_vec());
         for (index, entry) in found.entries.iter().enumerate() {
-            let (parent, name) = crate::view::parent_and_name(&entry.relative);
-            let place = places.get(parent).expect("a directory comes before what is in it");
-            let path = join(place, name);
             let planned = self.planned(number, found, index, &found.adapted(entry));
-            let place = self.plan.put(&path, planned, Rule::Copy)?;
-            if entry.status.is_directory() {
-                places.insert(&entry.relative, place);
-            }
+            self.plan.put(&join(target.path(), &entry.relative), planned, Rule::Copy)?;
         }
         Ok(())
     }

@@ -46,13 +46,8 @@ fn a_destination_is_followed_through_links_inside_the_image() {
     check(&tree, &stage, "a /l", &["app/ 1777", "app/file 0644"]);
     let layer = check(&tree, &stage, "a /app/lib/new", &["usr/ 0755", "usr/new 0644"]);
     assert_eq!(layer.written.destination, "/usr/new");
-    // A directory merges with what a link leads to; BuildKit refuses that.
-    check(
-        &tree,
-        &stage,
-        "root /",
-        &["app/ 1777", "app/y 0644", "usr/ 0755", "usr/bin/ 0755", "usr/bin/x 0644"],
-    );
+    // In what is copied, a directory replaces a link; BuildKit refuses that.
+    check(&tree, &stage, "root /", &["abs/ 0755", "abs/y 0644", "bin/ 0755", "bin/x 0644"]);
     check_error(&tree, &stage, "a /loop/x", "too many levels of symbolic links");
 }
 
@@ -81,6 +76,32 @@ fn files_and_directories_do_not_replace_each_other() {
     // A file replaces a file, and a link inside of a directory.
     check(&tree, &stage, "f /app", &["app/ 1777", "app/file 0644"]);
     check(&tree, &stage, "g /app", &["app/ 1777", "app/lib 0644"]);
+}
+
+#[test]
+fn a_link_replaces_a_directory_and_is_replaced_by_one() {
+    let tree = Tree::of(&["one/maybe -> directory", "one/directory/f", "two/maybe/g"]);
+    let (one, two) = (Tree::of(&["maybe -> directory", "directory/f"]), Tree::of(&["maybe/g"]));
+    check(&tree, &one.view(), "two /", &["maybe/ 0755", "maybe/g 0644"]);
+    check(
+        &tree,
+        &two.view(),
+        "one /",
+        &["directory/ 0755", "directory/f 0644", "maybe -> directory"],
+    );
+    // And what came with the same COPY.
+    check(
+        &tree,
+        &crate::View::scratch(),
+        "one two /",
+        &["directory/ 0755", "directory/f 0644", "maybe/ 0755", "maybe/g 0644"],
+    );
+    check(
+        &tree,
+        &crate::View::scratch(),
+        "two one /",
+        &["directory/ 0755", "directory/f 0644", "maybe -> directory"],
+    );
 }
 
 #[test]
