@@ -56,6 +56,8 @@ pub(crate) enum LogLevel {
 pub(crate) enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
+    #[command(flatten)]
+    Containers(commands::containers::ContainerVerb),
     Images(commands::list::Arguments),
     Import(commands::import::Arguments),
     Inspect(commands::inspect::Arguments),

@@ -1,7 +1,7 @@
 //! What commands work with: the store and its images.
 
 use anyhow::Result;
-use cask_engine::Images;
+use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
 use cask_program::{registries, report};
 use cask_storage::Store;
@@ -28,6 +28,11 @@ impl Context {
     pub(crate) fn images(&self) -> Result<Images> {
         let store = self.global.store.open()?;
         Ok(Images::new(store, registries::lazily(&self.settings)))
+    }
+
+    /// The containers of the store.
+    pub(crate) fn containers(&self) -> Result<Containers> {
+        Ok(Containers::new(self.images()?))
     }
 
     /// Says what was found wrong with the store on the way.

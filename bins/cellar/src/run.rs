@@ -16,6 +16,9 @@ use crate::context::Context;
 
 /// Parses, runs, reports.
 pub(crate) fn main() -> ExitCode {
+    if let Some(code) = commands::containers::internal() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return command_line::engine_usage("cellar", &error).into(),
@@ -51,10 +54,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let context = Context::new(cli.global);
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
+        Command::Containers(verb) => commands::containers::run(verb, &context),
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }
-        Command::Inspect(arguments) | Command::Image(ImageCommand::Inspect(arguments)) => {
+        Command::Inspect(arguments) => commands::inspect::any(&arguments, &context).map(done),
+        Command::Image(ImageCommand::Inspect(arguments)) => {
             commands::inspect::run(&arguments, &context).map(done)
         }
         Command::Pull(arguments) | Command::Image(ImageCommand::Pull(arguments)) => {
@@ -121,7 +126,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Runs what waits for others, until it is done or stopped.
-fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(stop::unless_stopped(None, work))
 }

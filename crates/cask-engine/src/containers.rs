@@ -3,6 +3,7 @@
 mod attach;
 mod config;
 mod create;
+mod details;
 mod etc;
 mod exec;
 mod find;
@@ -27,7 +28,7 @@ use cask_storage::{Id, Store};
 use crate::{Images, Result};
 use record::Place;
 
-pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys};
+pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
     ContainerConfig, FilesConfig, LifecycleConfig, LogConfig, NamespacesConfig, NetworkConfig,
     NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, SecurityConfig,

@@ -10,12 +10,14 @@ pub use containers::{
     LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig,
     NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions,
     ResourcesConfig, RestartPolicy, SecurityConfig, SpaceMode, Status, Terminal, Volume,
-    VolumeOptions, Volumes, parse_bytes, parse_detach_keys, parse_port, run_monitor,
+    VolumeOptions, Volumes, parse_bytes, parse_detach_keys, parse_port, relay_terminal,
+    run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
-    Arrived, AskShortName, DiskUsage, Entries, EntryChange, Filter, Found, HistoryEntry, ImageDetails, ImageList,
-    ImageSummary, ImageTree, ImageUsage, Images, ImportOptions, LoadInput, LoadOptions, Prune, PullEvent,
-    PullOptions, PullPolicy, Registries, Relations, Removal, Removed, SaveFormat, SaveOptions,
-    TreeLayer, config_of_changes, no_registries, whole_name,
+    Arrived, AskShortName, DiskUsage, Entries, EntryChange, Filter, Found, HistoryEntry,
+    ImageDetails, ImageList, ImageSummary, ImageTree, ImageUsage, Images, ImportOptions, LoadInput,
+    LoadOptions, Prune, PullEvent, PullOptions, PullPolicy, Registries, Relations, Removal,
+    Removed, SaveFormat, SaveOptions, TreeLayer, config_of_changes, no_registries, parse_moment,
+    whole_name,
 };

@@ -152,6 +152,15 @@ struct Health {
     retries: u32,
 }
 
+/// Shows containers, where all names are theirs; otherwise images.
+pub(crate) fn any(arguments: &Arguments, context: &Context) -> Result<()> {
+    let format = arguments.format.as_deref();
+    match super::containers::documents(&arguments.images, format, context)? {
+        Some(()) => Ok(()),
+        None => run(arguments, context),
+    }
+}
+
 /// Shows what is found; then fails for what is not.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completion;
+pub(crate) mod containers;
 pub(crate) mod disk_usage;
 pub(crate) mod exists;
 pub(crate) mod history;

@@ -126,6 +126,66 @@ impl DetachKeys {
     }
 }
 
+/// Relays between a terminal that is ours to relay and another one, until the first is at its end: `true`; or the
+/// keys are typed: `false`. Orders are those of [`Relay`], of which only new sizes are followed.
+///
+/// # Errors
+/// [`ErrorKind::Io`].
+pub fn relay_terminal(
+    terminal: BorrowedFd<'_>,
+    input: Option<BorrowedFd<'_>>,
+    output: BorrowedFd<'_>,
+    orders: BorrowedFd<'_>,
+    detach_keys: Vec<u8>,
+) -> Result<bool> {
+    let duplicate = |end: BorrowedFd<'_>| end.try_clone_to_owned().map(File::from).map_err(failed);
+    let (mut terminal, mut output, mut orders) =
+        (duplicate(terminal)?, duplicate(output)?, duplicate(orders)?);
+    let mut input = input.map(duplicate).transpose()?;
+    let mut keys = DetachKeys::new(detach_keys);
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let mut places =
+            vec![PollFd::new(&terminal, PollFlags::IN), PollFd::new(&orders, PollFlags::IN)];
+        places.extend(input.iter().map(|input| PollFd::new(input, PollFlags::IN)));
+        match poll(&mut places, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        let ready: Vec<bool> = places.iter().map(|place| !place.revents().is_empty()).collect();
+        if ready[0] {
+            match terminal.read(&mut buffer) {
+                Ok(count @ 1..) => output.write_all(&buffer[..count]).map_err(failed)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Nobody has the other end any more, which is an error for terminals.
+                _ => return Ok(true),
+            }
+        }
+        if ready[1] {
+            let mut order = [0; 4];
+            orders.read_exact(&mut order).map_err(failed)?;
+            if let Ok(size) = rustix::termios::tcgetwinsize(&output) {
+                // A terminal that is gone has no size.
+                let _ = rustix::termios::tcsetwinsize(&terminal, size);
+            }
+        }
+        if ready.get(2) == Some(&true) {
+            let count = input.as_mut().map_or(Ok(0), |input| input.read(&mut buffer));
+            let count = count.unwrap_or(0);
+            if count == 0 {
+                input = None;
+                // The end of what is typed.
+                terminal.write_all(&[4]).map_err(failed)?;
+                continue;
+            }
+            match keys.filter(&buffer[..count]) {
+                Some(passed) => terminal.write_all(&passed).map_err(failed)?,
+                None => return Ok(false),
+            }
+        }
+    }
+}
+
 impl Containers {
     /// Attaches to a container that runs.
     ///

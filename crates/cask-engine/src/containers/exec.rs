@@ -8,12 +8,14 @@ use cask_runtime::{
     CapabilitySet, Cgroup, Created, Input, NativeExecutor, Output, RunSpec, Seccomp, TerminalSize,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::start::Terminal;
 use super::{Container, Containers, Status, spec};
 use crate::{Error, ErrorKind, Result};
 
 /// What runs besides, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExecOptions {
     /// The command and its arguments.
@@ -35,6 +37,27 @@ pub struct ExecOptions {
 }
 
 impl Containers {
+    /// Runs a command in a container, and leaves it running: a small process of this program watches it.
+    ///
+    /// # Errors
+    /// As [`exec`](Self::exec); [`ErrorKind::CommandNotFound`] and [`ErrorKind::CommandNotExecutable`].
+    pub fn exec_detached(&self, container: &Container, options: &ExecOptions) -> Result<()> {
+        self.start_watched(&container.config.id, false, None, Some(options)).map(drop)
+    }
+
+    /// Is what watches such a command.
+    pub(super) fn watch_exec(
+        &self,
+        container: &Container,
+        options: &ExecOptions,
+        begun: impl FnOnce(),
+    ) -> Result<()> {
+        let running = self.exec(container, options)?.start()?;
+        begun();
+        running.wait()?;
+        Ok(())
+    }
+
     /// Makes one more process in a container, which waits for the word to begin.
     ///
     /// Without a terminal it has this process's standard input (where asked for), output and error.

@@ -12,7 +12,7 @@ impl Containers {
     /// [`ErrorKind::ContainerNotKnown`]; [`ErrorKind::Ambiguous`] where the IDs of several begin so;
     /// [`ErrorKind::Storage`].
     pub fn find(&self, text: &str) -> Result<Container> {
-        if let Ok(id) = Id::parse(text) {
+        if let Some(id) = Id::parse(text).ok().filter(|_| text.len() == 64) {
             return match self.at(&id) {
                 Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
                     Err(Error::no_container(text))

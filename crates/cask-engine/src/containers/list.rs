@@ -86,7 +86,7 @@ impl ContainerFilter {
             "since" | "after" => Self::Since(text),
             "volume" => Self::Volume(text),
             "network" => Self::Network(text),
-            "until" => Self::Until(crate::images::moment(value, now)?),
+            "until" => Self::Until(crate::parse_moment(value, now)?),
             "health" => Self::Health(text),
             _ => return Err(refused("invalid filter: no such key")),
         })

@@ -58,6 +58,12 @@ fn watch(socket: &OwnedFd) -> Result<()> {
     let store = Store::open(order.store.options())?;
     let containers = Containers::new(Images::new(store, no_registries()));
     let container = containers.at(&Id::parse(&order.id)?)?;
+    if let Some(options) = &order.exec {
+        return containers.watch_exec(&container, options, || {
+            // Whoever asked may be gone already.
+            let _ = wire::send(socket, wire::STARTED, &[], true);
+        });
+    }
     let Some(_alive) = container.place.become_monitor()? else {
         return Err(Error::new(
             ErrorKind::StateImproper,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attach::Attached;
 use super::monitor::MONITOR_ARGUMENT;
-use super::{Container, Containers, Status, wire};
+use super::{Container, Containers, ExecOptions, Status, wire};
 use crate::{Error, ErrorKind, Result};
 
 /// The size of a terminal, in characters.
@@ -31,6 +31,8 @@ pub(super) struct Order {
     /// Whoever started it hears the output from its beginning.
     pub(super) attach: bool,
     pub(super) size: Option<Terminal>,
+    /// It is no monitor, but watches a command in a container that runs.
+    pub(super) exec: Option<ExecOptions>,
 }
 
 /// Which store.
@@ -157,21 +159,27 @@ impl Containers {
             state.stopped = false;
             place.save(&config, &state)?;
         }
-        let socket = self.start_monitor(&config.id, attach, size)?;
-        let started = wait_until_started(&socket);
+        let started = self.start_watched(&config.id, attach, size, None);
         drop(held);
-        started?;
+        let socket = started?;
         Ok(attach.then(|| Attached::new(socket, config.process.terminal)))
     }
 
-    fn start_monitor(&self, id: &str, attach: bool, size: Option<Terminal>) -> Result<OwnedFd> {
+    /// Starts this program again to watch something, and waits until that has begun.
+    pub(super) fn start_watched(
+        &self,
+        id: &str,
+        attach: bool,
+        size: Option<Terminal>,
+        exec: Option<&ExecOptions>,
+    ) -> Result<OwnedFd> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::NotStarted, "starting the monitor", "").with_source(error)
         };
         let program = NativeExecutor::default().program()?;
         let (near, far) = wire::pair().map_err(failed)?;
         let store = StoreOrder::of(self.store().options(), self.store().driver());
-        let order = Order { store, id: id.to_owned(), attach, size };
+        let order = Order { store, id: id.to_owned(), attach, size, exec: exec.cloned() };
         let order = serde_json::to_vec(&order).expect("texts and numbers can be written");
         Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("cask-monitor")
@@ -183,6 +191,7 @@ impl Containers {
             .spawn()
             .map_err(failed)?;
         wire::send(&near, wire::ORDER, &order, true).map_err(failed)?;
+        wait_until_started(&near)?;
         Ok(near)
     }
 }

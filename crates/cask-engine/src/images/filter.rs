@@ -69,7 +69,7 @@ impl Filter {
         Ok(match key {
             "before" => Self::Before(value),
             "since" | "after" => Self::Since(value),
-            "until" => Self::Until(moment(&value, now)?),
+            "until" => Self::Until(parse_moment(&value, now)?),
             "containers" => Self::Containers(truth()?),
             "dangling" => Self::Dangling(truth()?),
             "intermediate" => Self::Intermediate(truth()?),
@@ -104,8 +104,11 @@ impl Filter {
     }
 }
 
-/// A moment: RFC 3339, seconds since 1970, or how long ago.
-pub(crate) fn moment(text: &str, now: i64) -> Result<i64> {
+/// Reads a moment: RFC 3339, a date, seconds since 1970, or how long before `now`, which is in seconds since 1970.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`].
+pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.unix_seconds());
     }

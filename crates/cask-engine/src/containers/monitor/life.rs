@@ -140,7 +140,7 @@ impl<'a> Life<'a> {
         place.save(&config, &state)
     }
 
-    /// Takes everything back that was made for a container that did not begin.
+    /// Takes everything back that was made for a container that did not begin. Whoever started it holds its lock.
     pub(super) fn discard(&mut self, error: &Error) {
         self.body = None;
         self.tidy_up();
@@ -181,7 +181,11 @@ impl<'a> Life<'a> {
         let _ = std::fs::remove_file(self.container.place.socket());
         if self.container.config.lifecycle.auto_remove {
             self.leave_code(code);
-            self.remove();
+            let held = self.container.place.lock();
+            // Somebody else may have removed it first.
+            if held.is_ok() {
+                self.remove();
+            }
         }
         for client in &self.clients {
             client.tell_end(code);
@@ -275,12 +279,10 @@ impl<'a> Life<'a> {
         let _ = std::fs::write(exits.join(self.container.id()), code.to_string());
     }
 
+    /// Removes the container, whose lock is held.
     fn remove(&self) {
-        let held = self.container.place.lock();
-        if held.is_ok() {
-            let _ = self.containers.remove_anonymous(&self.container.config);
-            let _ = self.containers.remove_everything(self.container);
-        }
+        let _ = self.containers.remove_anonymous(&self.container.config);
+        let _ = self.containers.remove_everything(self.container);
     }
 }
 

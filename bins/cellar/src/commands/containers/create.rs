@@ -1,0 +1,117 @@
+//! `cellar create`
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use cask_engine::{Container, Containers, ErrorKind, Found, Images, PullPolicy};
+use cask_program::output;
+use cask_program::progress::ProgressChoice;
+use clap::Args;
+use std::sync::Arc;
+
+use super::options::ContainerArguments;
+use crate::context::Context;
+use crate::moving::{self, PlatformArguments, RegistryArguments};
+
+/// Make a container, and do not start it
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(super) making: Making,
+}
+
+/// The image, the words for it, and every flag.
+#[derive(Args, Debug)]
+pub(crate) struct Making {
+    /// The image, or with --rootfs a directory
+    pub(super) image: String,
+    /// The command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) command: Vec<String>,
+    #[command(flatten)]
+    pub(super) container: ContainerArguments,
+    /// When to pull the image: always, missing, newer or never
+    #[arg(long, value_name = "POLICY", default_value = "missing", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pull: String,
+    /// Print nothing about pulling
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    platform: PlatformArguments,
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+/// Makes it.
+pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
+    let containers = context.containers()?;
+    let made = arguments.making.make(&containers, context)?;
+    output::line(made.id())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Making {
+    /// Makes the container, from an image that is pulled where it is missing.
+    pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
+        let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
+        let mut options = self.container.resolve(&self.command, containers)?;
+        let found = if self.container.has_own_root() {
+            let root = std::fs::canonicalize(&self.image)
+                .with_context(|| format!("stat {}", self.image))?;
+            options.config.rootfs = Some(root);
+            None
+        } else {
+            Some(self.image(containers.images(), context)?)
+        };
+        let made = containers.create(found.as_ref(), options)?;
+        if let Some(file) = &mut cidfile {
+            file.write_all(made.id().as_bytes()).context("writing the file for the ID")?;
+        }
+        Ok(made)
+    }
+
+    fn image(&self, images: &Images, context: &Context) -> Result<Found> {
+        let policy: PullPolicy = self.pull.parse()?;
+        let here = images.find(&self.image);
+        let asks_nobody = matches!(policy, PullPolicy::Never | PullPolicy::Missing);
+        match here {
+            Ok(found) if asks_nobody && !self.platform.is_asked() => return Ok(found),
+            Err(error)
+                if error.kind() != ErrorKind::ImageNotKnown || policy == PullPolicy::Never =>
+            {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+        crate::run::wait(self.pull(images, policy, context))
+    }
+
+    async fn pull(&self, images: &Images, policy: PullPolicy, context: &Context) -> Result<Found> {
+        let platform = self.platform.wanted(&context.settings)?;
+        let transports = self.registry.transports(images, &context.settings).await?;
+        let progress = Arc::new(ProgressChoice::Auto.start(self.quiet));
+        let copy = moving::copy_options(context, platform, &progress, self.quiet)?;
+        let mut options = moving::pull_options(copy, policy, &progress);
+        options.platform_asked = self.platform.is_asked();
+        let pulled = images.pull(&self.image, &transports, &options).await?;
+        let Some(arrived) = pulled.first() else { bail!("{}: nothing was pulled", self.image) };
+        let mut found = images.find(&arrived.id.to_string())?;
+        if let Ok(named) = images.find(&self.image) {
+            found.name = named.name;
+        }
+        Ok(found)
+    }
+}
+
+fn open_new(path: &std::path::Path) -> Result<std::fs::File> {
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!(
+                "container id file exists. Ensure another container is not using it or delete {}",
+                path.display()
+            )
+        }
+        other => other.with_context(|| format!("opening cidfile {}", path.display())),
+    }
+}

@@ -1,0 +1,99 @@
+//! `cellar exec`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{DETACH_KEYS, ExecOptions, Terminal, parse_detach_keys};
+use cask_program::output;
+use clap::Args;
+
+use super::{ended, options, relay, several};
+use crate::context::Context;
+
+/// Run a command in a container that runs
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The container, and the command with its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CONTAINER COMMAND")]
+    words: Vec<String>,
+    /// Leave it running
+    #[arg(short, long)]
+    detach: bool,
+    /// The keys that leave it running
+    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
+    detach_keys: String,
+    /// Set a variable of the environment
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Read variables from this file
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Pass input on to it
+    #[arg(short, long)]
+    interactive: bool,
+    /// In the container that was made last
+    #[arg(short, long)]
+    latest: bool,
+    /// Give it all capabilities
+    #[arg(long)]
+    privileged: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Run as this user
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Begin in this directory
+    #[arg(short, long, value_name = "DIRECTORY")]
+    workdir: Option<String>,
+}
+
+/// Runs it.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    let containers = context.containers()?;
+    let (name, command) = match arguments.words.split_first() {
+        _ if arguments.latest => (None, arguments.words.as_slice()),
+        Some((name, command)) => (Some(name.as_str()), command),
+        None => bail!("exec requires the name or ID of a container or the --latest flag"),
+    };
+    if command.is_empty() {
+        bail!("must provide a non-empty command to start an exec session: invalid argument");
+    }
+    let container = several::one(&containers, name, arguments.latest)?;
+    let mut wanted = ExecOptions::default();
+    wanted.command = command.to_vec();
+    wanted.environment = options::environment(&arguments.env_file, &arguments.env)?;
+    wanted.user.clone_from(&arguments.user);
+    wanted.directory.clone_from(&arguments.workdir);
+    wanted.privileged = arguments.privileged;
+    wanted.interactive = arguments.interactive;
+    if arguments.tty {
+        wanted.terminal = Some(relay::size().unwrap_or(Terminal { rows: 24, columns: 80 }));
+    }
+    if arguments.detach {
+        wanted.interactive = false;
+        wanted.detached = true;
+        containers.exec_detached(&container, &wanted)?;
+        output::line(container.id())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let started = containers.exec(&container, &wanted).and_then(|mut created| {
+        let terminal = created.take_terminal();
+        Ok((created.start()?, terminal))
+    });
+    let (running, terminal) = match started {
+        Err(error) => return Ok(ended::not_started(error)),
+        Ok(started) => started,
+    };
+    if let Some(terminal) = terminal {
+        let over = relay::copy_terminal(&terminal, arguments.interactive, keys)?;
+        drop(terminal);
+        if !over {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let report = running.wait()?;
+    Ok(ended::code(i32::from(report.status.shell_status())))
+}

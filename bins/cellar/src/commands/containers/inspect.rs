@@ -1,0 +1,486 @@
+//! `cellar container inspect`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use cask_engine::{
+    Container, Containers, ErrorKind, MountConfig, MountType, NetworkMode, SpaceMode,
+};
+use cask_program::output;
+use cask_terminal::template::{Origin, is_json_format};
+use cask_terminal::value::JsonStyle;
+use clap::Args;
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+
+use super::several::finish;
+use crate::context::Context;
+use crate::show;
+
+/// Show everything about containers
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The containers
+    containers: Vec<String>,
+    /// Print what a Go template says
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// The container that was made last
+    #[arg(short, long)]
+    latest: bool,
+    /// How much they wrote too
+    #[arg(short, long)]
+    size: bool,
+}
+
+/// A part of what is shown, with its fields in podman's order.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Null,
+    Bool(bool),
+    Number(i64),
+    Text(String),
+    List(Vec<Part>),
+    Map(Vec<(String, Part)>),
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => to.serialize_none(),
+            Self::Bool(value) => to.serialize_bool(*value),
+            Self::Number(value) => to.serialize_i64(*value),
+            Self::Text(value) => to.serialize_str(value),
+            Self::List(parts) => {
+                let mut list = to.serialize_seq(Some(parts.len()))?;
+                parts.iter().try_for_each(|part| list.serialize_element(part))?;
+                list.end()
+            }
+            Self::Map(fields) => {
+                let mut map = to.serialize_map(Some(fields.len()))?;
+                fields.iter().try_for_each(|(name, part)| map.serialize_entry(name, part))?;
+                map.end()
+            }
+        }
+    }
+}
+
+macro_rules! parts_from {
+    ($($type:ty => |$value:ident| $make:expr,)*) => {$(
+        impl From<$type> for Part {
+            fn from($value: $type) -> Self {
+                $make
+            }
+        }
+    )*};
+}
+
+parts_from! {
+    bool => |value| Self::Bool(value),
+    u16 => |value| Self::Number(value.into()),
+    u32 => |value| Self::Number(value.into()),
+    i32 => |value| Self::Number(value.into()),
+    i64 => |value| Self::Number(value),
+    u64 => |value| Self::Number(i64::try_from(value).unwrap_or(i64::MAX)),
+    &str => |value| Self::Text(value.to_owned()),
+    String => |value| Self::Text(value),
+    &String => |value| Self::Text(value.clone()),
+    Vec<String> => |value| Self::List(value.into_iter().map(Self::Text).collect()),
+    &Vec<String> => |value| value.clone().into(),
+    Vec<Part> => |value| Self::List(value),
+    &std::collections::BTreeMap<String, String> => |value| {
+        Self::Map(value.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+    },
+}
+
+/// Fields in their order.
+macro_rules! fields {
+    ($($name:literal: $value:expr,)*) => {
+        Part::Map(vec![$(($name.to_owned(), Part::from($value))),*])
+    };
+}
+
+/// What Go takes for no time.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// Shows what is found; then fails for what is not.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let containers = context.containers()?;
+    let mut errors = Vec::new();
+    let mut found = Vec::new();
+    if arguments.latest {
+        found.push(super::several::one(&containers, None, true)?);
+    }
+    for name in &arguments.containers {
+        match containers.find(name) {
+            Ok(container) => found.push(container),
+            Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
+                errors.push(anyhow::anyhow!("no such container {name}"));
+            }
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    let mut parts = Vec::new();
+    for container in &found {
+        parts.push(document(&containers, container, arguments.size)?);
+    }
+    print(&parts, arguments.format.as_deref())?;
+    Ok(finish(errors))
+}
+
+fn print(parts: &[Part], format: Option<&str>) -> Result<()> {
+    match format {
+        Some(template) if !is_json_format(template) => {
+            let template = template.replace(".ID", ".Id");
+            show::rows("inspect", (&template, Origin::List), None, parts)
+        }
+        _ => show::json(parts, JsonStyle::indented(5)),
+    }
+}
+
+/// What `inspect` says of the names that are containers, printed by itself where all are; `None` where none is.
+pub(crate) fn documents(
+    names: &[String],
+    format: Option<&str>,
+    context: &Context,
+) -> Result<Option<()>> {
+    let containers = context.containers()?;
+    let mut parts = Vec::new();
+    for name in names {
+        match containers.find(name) {
+            Ok(container) => parts.push(document(&containers, &container, false)?),
+            Err(_) => return Ok(None),
+        }
+    }
+    print(&parts, format)?;
+    output::bytes(b"")?;
+    Ok(Some(()))
+}
+
+/// Everything about a container. Source: podman, `libpod/define/container_inspect.go`.
+fn document(containers: &Containers, container: &Container, size: bool) -> Result<Part> {
+    let (config, state) = (&container.config, &container.state);
+    let words: Vec<String> = config
+        .process
+        .entrypoint
+        .iter()
+        .flatten()
+        .chain(&config.process.command)
+        .cloned()
+        .collect();
+    let run = container.run_directory();
+    let at = |name: &str| run.join(name).display().to_string();
+    let capabilities: Vec<String> = container.capabilities()?;
+    let graph = containers.graph_driver(container)?;
+    let mut part = fields! {
+        "Id": &config.id,
+        "Created": &config.created,
+        "Path": words.first().cloned().unwrap_or_default(),
+        "Args": words.iter().skip(1).cloned().collect::<Vec<_>>(),
+        "State": state_part(container),
+        "Image": &config.image_id,
+        "ImageDigest": &config.image_digest,
+        "ImageName": &config.image_name,
+        "Rootfs": config.rootfs.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        "Pod": "",
+        "ResolvConfPath": at("resolv.conf"),
+        "HostnamePath": at("hostname"),
+        "HostsPath": at("hosts"),
+        "StaticDir": container.directory().display().to_string(),
+        "OCIRuntime": "native",
+        "ConmonPidFile": "",
+        "PidFile": "",
+        "Name": &config.name,
+        "RestartCount": state.restarts,
+        "Driver": containers.images().store().driver().to_string(),
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "EffectiveCaps": if is_root(config) { Part::from(&capabilities) } else { Part::Null },
+        "BoundingCaps": &capabilities,
+        "ExecIDs": Vec::<Part>::new(),
+        "GraphDriver": fields! {
+            "Name": containers.images().store().driver().to_string(),
+            "Data": Part::Map(graph.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()),
+        },
+        "Mounts": config.files.mounts.iter().map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
+        "Dependencies": dependencies(config),
+        "NetworkSettings": network_part(config),
+        "Namespace": "",
+        "IsInfra": false,
+        "IsService": false,
+        "Config": config_part(container),
+        "HostConfig": host_part(container),
+    };
+    if size && let Part::Map(fields) = &mut part {
+        let (written, root) = containers.size(container)?;
+        fields.push(("SizeRw".to_owned(), written.into()));
+        fields.push(("SizeRootFs".to_owned(), root.into()));
+    }
+    Ok(part)
+}
+
+fn is_root(config: &cask_engine::ContainerConfig) -> bool {
+    let user = config.process.user.as_deref().unwrap_or_default();
+    let user = user.split(':').next().unwrap_or_default();
+    matches!(user, "" | "0" | "root")
+}
+
+fn or_no_time(text: &str) -> &str {
+    if text.is_empty() { NO_TIME } else { text }
+}
+
+fn state_part(container: &Container) -> Part {
+    use cask_engine::Status;
+    let state = &container.state;
+    fields! {
+        "OciVersion": "1.0.2",
+        "Status": state.status.as_str(),
+        "Running": state.status == Status::Running,
+        "Paused": state.status == Status::Paused,
+        "Restarting": false,
+        "OOMKilled": state.oom_killed,
+        "Dead": false,
+        "Pid": state.pid,
+        "ConmonPid": if state.status.is_up() { state.monitor_pid } else { 0 },
+        "ExitCode": state.exit_code,
+        "Error": &state.error,
+        "StartedAt": or_no_time(&state.started_at),
+        "FinishedAt": or_no_time(&state.finished_at),
+        "Health": fields! { "Status": "", "FailingStreak": 0_i64, "Log": Part::Null, },
+        "CgroupPath": state.cgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default(),
+        "CheckpointedAt": NO_TIME,
+        "RestoredAt": NO_TIME,
+    }
+}
+
+fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
+    let options: Vec<String> = mount.options().into_iter().map(ToOwned::to_owned).collect();
+    let volume = mount.kind == MountType::Volume;
+    let source = match volume {
+        true => containers
+            .volumes()
+            .find(&mount.source)
+            .map(|found| found.mount_point.display().to_string()),
+        false => Ok(mount.source.clone()),
+    };
+    let mut part = fields! {
+        "Type": mount.kind.as_str(),
+        "Source": source.unwrap_or_default(),
+        "Destination": mount.target.display().to_string(),
+        "Driver": if volume { "local" } else { "" },
+        "Mode": "",
+        "Options": options,
+        "RW": !mount.read_only,
+        "Propagation": &mount.propagation,
+    };
+    if volume && let Part::Map(fields) = &mut part {
+        fields.insert(1, ("Name".to_owned(), (&mount.source).into()));
+    }
+    part
+}
+
+fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String> {
+    let spaces = &config.namespaces;
+    let modes = [&spaces.pid, &spaces.ipc, &spaces.uts, &spaces.cgroup];
+    let mut found: Vec<String> = modes
+        .into_iter()
+        .filter_map(|mode| match mode {
+            SpaceMode::Container(id) => Some(id.clone()),
+            _ => None,
+        })
+        .collect();
+    if let NetworkMode::Container(id) = &config.network.mode {
+        found.push(id.clone());
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn ports_part(config: &cask_engine::ContainerConfig, exposed: bool) -> Part {
+    let mut ports: std::collections::BTreeMap<String, Vec<Part>> =
+        std::collections::BTreeMap::new();
+    for mapping in &config.network.ports {
+        for offset in 0..mapping.range {
+            let name = format!("{}/{}", mapping.container_port + offset, mapping.protocol);
+            ports.entry(name).or_default().push(fields! {
+                "HostIp": &mapping.host_ip,
+                "HostPort": (mapping.host_port + offset).to_string(),
+            });
+        }
+    }
+    let mut map: Vec<(String, Part)> =
+        ports.into_iter().map(|(name, list)| (name, list.into())).collect();
+    if exposed {
+        for name in &config.network.exposed {
+            if !map.iter().any(|(known, _)| known == name) {
+                map.push((name.clone(), Part::Null));
+            }
+        }
+    }
+    Part::Map(map)
+}
+
+fn network_part(config: &cask_engine::ContainerConfig) -> Part {
+    fields! {
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": config.network.address.clone().unwrap_or_default(),
+        "IPPrefixLen": 0_i64,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0_i64,
+        "MacAddress": config.network.mac.clone().unwrap_or_default(),
+        "Bridge": "",
+        "SandboxID": "",
+        "HairpinMode": false,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0_i64,
+        "Ports": ports_part(config, true),
+        "SandboxKey": "",
+    }
+}
+
+fn config_part(container: &Container) -> Part {
+    let config = &container.config;
+    let process = &config.process;
+    let labels = if config.labels.is_empty() { Part::Null } else { (&config.labels).into() };
+    fields! {
+        "Hostname": container.hostname(),
+        "Domainname": config.network.domainname.clone().unwrap_or_default(),
+        "User": process.user.clone().unwrap_or_default(),
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": process.terminal,
+        "OpenStdin": process.interactive,
+        "StdinOnce": false,
+        "Env": &process.environment,
+        "Cmd": if process.command.is_empty() { Part::Null } else { Part::from(&process.command) },
+        "Image": &config.image_name,
+        "Volumes": Part::Null,
+        "WorkingDir": process.directory.clone().unwrap_or_default(),
+        "Entrypoint": process.entrypoint.as_ref().map(|words| words.join(" ")).unwrap_or_default(),
+        "OnBuild": Part::Null,
+        "Labels": labels,
+        "Annotations": &config.annotations,
+        "StopSignal": container.stop_signal().number(),
+        "HealthcheckOnFailureAction": "none",
+        "CreateCommand": &config.create_command,
+        "Umask": format!("{:04o}", process.umask.unwrap_or(0o022)),
+        "Timeout": config.lifecycle.timeout,
+        "StopTimeout": container.stop_timeout(),
+        "Passwd": true,
+        "sdNotifyMode": "container",
+    }
+}
+
+fn limits(given: &[String]) -> Vec<Part> {
+    let part = |text: &String| {
+        let (name, values) = text.split_once('=')?;
+        let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+        Some(fields! {
+            "Name": format!("RLIMIT_{}", name.to_ascii_uppercase()),
+            "Soft": soft.parse::<i64>().unwrap_or(-1),
+            "Hard": hard.parse::<i64>().unwrap_or(-1),
+        })
+    };
+    given.iter().filter_map(part).collect()
+}
+
+fn host_part(container: &Container) -> Part {
+    let config = &container.config;
+    let (resources, network, files) = (&config.resources, &config.network, &config.files);
+    let binds = files.mounts.iter().filter(|mount| mount.kind != MountType::Tmpfs).map(|mount| {
+        let access = if mount.read_only { "ro" } else { "rw" };
+        format!("{}:{}:{access},{}", mount.source, mount.target.display(), mount.propagation)
+    });
+    let devices = files.devices.iter().map(|text| {
+        let (host, inside) = text.split_once(':').unwrap_or((text, text));
+        fields! { "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": "", }
+    });
+    let tmpfs = files.mounts.iter().filter(|mount| mount.kind == MountType::Tmpfs);
+    let tmpfs =
+        tmpfs.map(|mount| (mount.target.display().to_string(), mount.options().join(",").into()));
+    let number = |value: Option<u64>| Part::from(value.unwrap_or(0));
+    fields! {
+        "Binds": binds.collect::<Vec<_>>(),
+        "CgroupManager": "cgroupfs",
+        "CgroupMode": config.namespaces.cgroup.to_string(),
+        "ContainerIDFile": "",
+        "LogConfig": fields! {
+            "Type": if config.log.driver.is_empty() { "k8s-file" } else { config.log.driver.as_str() },
+            "Config": Part::Null,
+            "Path": container.log_path().display().to_string(),
+            "Tag": config.log.tag.clone().unwrap_or_default(),
+            "Size": format!("{}B", config.log.max_size_bytes.unwrap_or(0)),
+        },
+        "NetworkMode": network.mode.to_string(),
+        "PortBindings": ports_part(config, false),
+        "RestartPolicy": fields! {
+            "Name": match config.lifecycle.restart.name() { "no" => "", name => name },
+            "MaximumRetryCount": match config.lifecycle.restart {
+                cask_engine::RestartPolicy::OnFailure(most) => most,
+                _ => 0,
+            },
+        },
+        "AutoRemove": config.lifecycle.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": Part::Null,
+        "CapAdd": &config.security.add,
+        "CapDrop": &config.security.drop,
+        "Dns": &network.dns,
+        "DnsOptions": &network.dns_options,
+        "DnsSearch": &network.dns_search,
+        "ExtraHosts": &network.add_hosts,
+        "GroupAdd": &config.process.groups,
+        "IpcMode": config.namespaces.ipc.to_string(),
+        "Cgroup": "",
+        "Cgroups": if resources.cgroups == "disabled" { "disabled" } else { "default" },
+        "Links": Part::Null,
+        "OomScoreAdj": i64::from(config.process.oom_score.unwrap_or(0)),
+        "PidMode": config.namespaces.pid.to_string(),
+        "Privileged": config.security.privileged,
+        "PublishAllPorts": false,
+        "ReadonlyRootfs": files.read_only,
+        "SecurityOpt": &config.security.options,
+        "Tmpfs": Part::Map(tmpfs.collect()),
+        "UTSMode": config.namespaces.uts.to_string(),
+        "UsernsMode": "",
+        "ShmSize": files.shm_bytes.unwrap_or(65_536_000),
+        "Runtime": "native",
+        "ConsoleSize": vec![Part::Number(0), Part::Number(0)],
+        "Isolation": "",
+        "CpuShares": number(resources.cpu_shares),
+        "Memory": number(resources.memory),
+        "NanoCpus": number(resources.nano_cpus),
+        "CgroupParent": resources.cgroup_parent.clone().unwrap_or_default(),
+        "BlkioWeight": 0_i64,
+        "BlkioWeightDevice": Part::Null,
+        "BlkioDeviceReadBps": Part::Null,
+        "BlkioDeviceWriteBps": Part::Null,
+        "BlkioDeviceReadIOps": Part::Null,
+        "BlkioDeviceWriteIOps": Part::Null,
+        "CpuPeriod": number(resources.cpu_period),
+        "CpuQuota": number(resources.cpu_quota),
+        "CpuRealtimePeriod": 0_i64,
+        "CpuRealtimeRuntime": 0_i64,
+        "CpusetCpus": resources.cpuset_cpus.clone().unwrap_or_default(),
+        "CpusetMems": resources.cpuset_mems.clone().unwrap_or_default(),
+        "Devices": devices.collect::<Vec<_>>(),
+        "DiskQuota": 0_i64,
+        "KernelMemory": 0_i64,
+        "MemoryReservation": number(resources.memory_reservation),
+        "MemorySwap": resources.memory_swap.unwrap_or(0),
+        "MemorySwappiness": 0_i64,
+        "OomKillDisable": false,
+        "PidsLimit": resources.pids.unwrap_or(0),
+        "Ulimits": limits(&config.process.limits),
+        "CpuCount": 0_i64,
+        "CpuPercent": 0_i64,
+        "IOMaximumIOps": 0_i64,
+        "IOMaximumBandwidth": 0_i64,
+        "CgroupConf": Part::Null,
+    }
+}

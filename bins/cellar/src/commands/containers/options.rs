@@ -1,0 +1,601 @@
+//! What `create` and `run` have in common: the flags that say what a container is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use cask_engine::{
+    ContainerConfig, CreateOptions, MountConfig, NetworkMode, SpaceMode, parse_bytes, parse_port,
+};
+use clap::Args;
+
+/// Flags of containers.
+#[derive(Args, Debug)]
+pub(crate) struct ContainerArguments {
+    #[command(flatten)]
+    process: ProcessArguments,
+    #[command(flatten)]
+    security: SecurityArguments,
+    #[command(flatten)]
+    files: FileArguments,
+    #[command(flatten)]
+    network: NetworkArguments,
+    #[command(flatten)]
+    resources: ResourceArguments,
+    #[command(flatten)]
+    life: LifeArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What runs")]
+struct ProcessArguments {
+    /// Replace the entry point: a command, or a JSON list of words
+    #[arg(long, value_name = "COMMAND")]
+    entrypoint: Option<String>,
+    /// Set a variable of the environment; without a value, to what it is here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Read variables from this file, one on each line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Set every variable that is set here
+    #[arg(long)]
+    env_host: bool,
+    /// Take a variable out of the image's environment
+    #[arg(long, value_name = "NAME")]
+    unsetenv: Vec<String>,
+    /// Take every variable out of the image's environment
+    #[arg(long)]
+    unsetenv_all: bool,
+    /// Run as this user, by name or number, and group
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Add the user to a group
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
+    /// Begin in this directory
+    #[arg(short, long, value_name = "DIRECTORY")]
+    workdir: Option<String>,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Keep its input open
+    #[arg(short, long)]
+    interactive: bool,
+    /// Put a small init before the command, which reaps orphans
+    #[arg(long)]
+    init: bool,
+    /// Bits that new files do not get
+    #[arg(long, value_name = "OCTAL")]
+    umask: Option<String>,
+    /// Limit a resource, such as nofile=1024:2048
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    ulimit: Vec<String>,
+    /// How early the kernel ends it when memory is short, from -1000 to 1000
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    oom_score_adj: Option<i16>,
+    /// The time zone, or local
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What it may do")]
+struct SecurityArguments {
+    /// Give it all capabilities and devices, and hide nothing of the kernel
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    privileged: Option<bool>,
+    /// Add a capability, or ALL
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_add: Vec<String>,
+    /// Take a capability away, or ALL
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap_drop: Vec<String>,
+    /// seccomp=unconfined, no-new-privileges, mask=PATH:PATH, unmask=ALL or unmask=PATH:PATH
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Its files")]
+struct FileArguments {
+    /// Mount a directory, a file or a volume
+    #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
+    volume: Vec<String>,
+    /// Mount something: type=bind, volume, tmpfs or image, source=…, target=…
+    #[arg(long, value_name = "type=TYPE,…")]
+    mount: Vec<String>,
+    /// Mount an empty directory in memory
+    #[arg(long, value_name = "TARGET[:OPTIONS]")]
+    tmpfs: Vec<String>,
+    /// Mount what this container has mounted
+    #[arg(long, value_name = "CONTAINER[:OPTIONS]")]
+    volumes_from: Vec<String>,
+    /// What becomes of the image's volumes: anonymous, tmpfs or ignore
+    #[arg(long, value_name = "KIND", default_value = "anonymous")]
+    image_volume: String,
+    /// Add a device of this machine
+    #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]")]
+    device: Vec<String>,
+    /// How much /dev/shm may hold
+    #[arg(long, value_name = "SIZE")]
+    shm_size: Option<String>,
+    /// Have its root not be written to
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    read_only: Option<bool>,
+    /// With --read-only, have /run, /tmp and /var/tmp be in memory
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    read_only_tmpfs: Option<bool>,
+    /// Set a setting of the kernel
+    #[arg(long, value_name = "NAME=VALUE")]
+    sysctl: Vec<String>,
+    /// Use a directory as its root instead of an image
+    #[arg(long)]
+    rootfs: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What it reaches")]
+struct NetworkArguments {
+    /// none, host, container:NAME, ns:PATH, bridge, or names of networks
+    #[arg(long, visible_alias = "net", value_name = "MODE")]
+    network: Vec<String>,
+    /// Have a port of this machine lead to one of its own
+    #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/PROTOCOL]")]
+    publish: Vec<String>,
+    /// Publish every port that the image exposes
+    #[arg(short = 'P', long)]
+    publish_all: bool,
+    /// Say that it listens on a port
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    expose: Vec<String>,
+    /// Its host name
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Add a line to /etc/hosts
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+    /// Leave /etc/hosts as the image has it
+    #[arg(long)]
+    no_hosts: bool,
+    /// Ask this server for names
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns: Vec<String>,
+    /// Look for names in this domain
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    dns_search: Vec<String>,
+    /// Set an option of /etc/resolv.conf
+    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
+    dns_option: Vec<String>,
+    /// Processes that it sees: private, host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    pid: String,
+    /// Shared memory that it sees: private, host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    ipc: String,
+    /// Host name that it sees: private, host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    uts: String,
+    /// Control groups that it sees: private, host, container:NAME or ns:PATH
+    #[arg(long, value_name = "MODE", default_value = "private")]
+    cgroupns: String,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How much it may use")]
+struct ResourceArguments {
+    /// Memory, such as 512m
+    #[arg(short, long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Memory and swap together; -1 is no limit
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory_swap: Option<String>,
+    /// Memory above which it is taken back first
+    #[arg(long, value_name = "SIZE")]
+    memory_reservation: Option<String>,
+    /// Processors, such as 1.5
+    #[arg(long, value_name = "N")]
+    cpus: Option<f64>,
+    /// The period of its quota, in microseconds
+    #[arg(long, value_name = "N")]
+    cpu_period: Option<u64>,
+    /// Its processor time in each period, in microseconds
+    #[arg(long, value_name = "N")]
+    cpu_quota: Option<u64>,
+    /// Its share of processor time where that is short; 1024 is usual
+    #[arg(short, long, value_name = "N")]
+    cpu_shares: Option<u64>,
+    /// The processors that it may use, such as 0-3
+    #[arg(long, value_name = "LIST")]
+    cpuset_cpus: Option<String>,
+    /// The memory nodes that it may use
+    #[arg(long, value_name = "LIST")]
+    cpuset_mems: Option<String>,
+    /// How many processes it may have; -1 is no limit
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pids_limit: Option<i64>,
+    /// enabled, or disabled: it gets no control group
+    #[arg(long, value_name = "MODE", default_value = "enabled")]
+    cgroups: String,
+    /// Make its control group below this one
+    #[arg(long, value_name = "PATH")]
+    cgroup_parent: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Its life")]
+struct LifeArguments {
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Remove the container that has its name
+    #[arg(long)]
+    replace: bool,
+    /// Remove it when it has ended
+    #[arg(long)]
+    rm: bool,
+    /// Begin again when it has ended: no, always, on-failure[:N] or unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    restart: Option<String>,
+    /// The signal that asks it to end
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
+    /// Seconds from this signal to its end
+    #[arg(long, value_name = "SECONDS")]
+    stop_timeout: Option<u32>,
+    /// Seconds that it may run
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    timeout: u64,
+    /// Where its output is kept: k8s-file or none
+    #[arg(long, value_name = "DRIVER")]
+    log_driver: Option<String>,
+    /// path=FILE, max-size=SIZE or tag=TEXT
+    #[arg(long, value_name = "NAME=VALUE")]
+    log_opt: Vec<String>,
+    /// Set a label
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    label: Vec<String>,
+    /// Read labels from this file, one on each line
+    #[arg(long, value_name = "FILE")]
+    label_file: Vec<PathBuf>,
+    /// Set an annotation
+    #[arg(long, value_name = "NAME=VALUE")]
+    annotation: Vec<String>,
+    /// Write its ID to this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
+}
+
+impl ContainerArguments {
+    /// Whether a directory stands for the image.
+    pub(crate) fn has_own_root(&self) -> bool {
+        self.files.rootfs
+    }
+
+    pub(crate) fn interactive(&self) -> bool {
+        self.process.interactive
+    }
+
+    pub(crate) fn cidfile(&self) -> Option<&Path> {
+        self.life.cidfile.as_deref()
+    }
+
+    /// What is wanted, with these words after the image.
+    pub(crate) fn resolve(
+        &self,
+        words: &[String],
+        containers: &cask_engine::Containers,
+    ) -> Result<CreateOptions> {
+        let mut options = CreateOptions::default();
+        options.replace = self.life.replace;
+        options.publish_all = self.network.publish_all;
+        let config = &mut options.config;
+        if self.life.replace && self.life.name.is_none() {
+            bail!("cannot replace container without --name being set");
+        }
+        config.create_command = std::env::args().collect();
+        self.process.resolve(config, words)?;
+        self.security.resolve(config)?;
+        self.files.resolve(config, containers)?;
+        self.network.resolve(config)?;
+        self.resources.resolve(config)?;
+        self.life.resolve(config)?;
+        Ok(options)
+    }
+}
+
+/// A size with a unit, in bytes.
+fn size(flag: &str, text: &str) -> Result<u64> {
+    parse_bytes(text).with_context(|| {
+        format!("invalid value {text:?} for --{flag}: it is a number with b, k, m or g")
+    })
+}
+
+/// Lines of a file that are neither empty nor comments.
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("open {}", path.display()))?;
+    let lines =
+        text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(ToOwned::to_owned).collect())
+}
+
+/// Variables as they are written: without a value, what they are here; `NAME*` is every one that begins so.
+///
+/// Source: podman, `pkg/env/env.go`.
+pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for text in given {
+        match text.split_once('=') {
+            Some(("", _)) => bail!("invalid variable: {text:?}"),
+            Some(_) => found.push(text.clone()),
+            None => match text.strip_suffix('*') {
+                Some(start) => found.extend(
+                    std::env::vars()
+                        .filter(|(name, _)| name.starts_with(start))
+                        .map(|(name, value)| format!("{name}={value}")),
+                ),
+                None => {
+                    found.extend(std::env::var(text).ok().map(|value| format!("{text}={value}")))
+                }
+            },
+        }
+    }
+    Ok(found)
+}
+
+/// The variables of files, then those of flags.
+pub(super) fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(variables(&lines(file)?)?);
+    }
+    all.extend(variables(given)?);
+    Ok(all)
+}
+
+impl ProcessArguments {
+    fn resolve(&self, config: &mut ContainerConfig, words: &[String]) -> Result<()> {
+        let process = &mut config.process;
+        process.command = words.to_vec();
+        process.entrypoint = match self.entrypoint.as_deref() {
+            None => None,
+            Some("") => Some(Vec::new()),
+            // A list of words in JSON, or one word.
+            Some(text) => {
+                Some(serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]))
+            }
+        };
+        if self.env_host {
+            process
+                .environment
+                .extend(std::env::vars().map(|(name, value)| format!("{name}={value}")));
+        }
+        process.environment.extend(environment(&self.env_file, &self.env)?);
+        process.unset_environment.clone_from(&self.unsetenv);
+        if self.unsetenv_all {
+            process.unset_environment.push("*".to_owned());
+        }
+        process.user.clone_from(&self.user);
+        process.groups.clone_from(&self.group_add);
+        if let Some(directory) = &self.workdir {
+            if !directory.starts_with('/') {
+                bail!(
+                    "the working directory {directory:?} is invalid, it needs to be an absolute path"
+                );
+            }
+            process.directory = Some(directory.clone());
+        }
+        process.terminal = self.tty;
+        process.interactive = self.interactive;
+        process.init = self.init;
+        if let Some(umask) = &self.umask {
+            let mask = u32::from_str_radix(umask, 8).ok().filter(|mask| *mask <= 0o777);
+            process.umask = Some(mask.with_context(|| format!("invalid umask string {umask}"))?);
+        }
+        process.limits.clone_from(&self.ulimit);
+        process.oom_score = self.oom_score_adj;
+        process.time_zone.clone_from(&self.tz);
+        Ok(())
+    }
+}
+
+impl SecurityArguments {
+    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
+        let security = &mut config.security;
+        security.privileged = self.privileged.unwrap_or_default();
+        security.add.clone_from(&self.cap_add);
+        security.drop.clone_from(&self.cap_drop);
+        security.options.clone_from(&self.security_opt);
+        for option in &self.security_opt {
+            let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+            let paths = || value.split(':').map(ToOwned::to_owned);
+            match (name, value) {
+                ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
+                ("no-new-privileges", "false") => security.no_new_privileges = false,
+                ("seccomp", "unconfined") => security.seccomp_unconfined = true,
+                ("seccomp", profile) => bail!(
+                    "seccomp profile {profile:?}: profiles from files are not supported, only seccomp=unconfined"
+                ),
+                ("mask", _) => security.mask.extend(paths()),
+                ("unmask", _) => security.unmask.extend(paths()),
+                // There is nothing to turn off.
+                ("label", _) | ("apparmor", "unconfined") => {}
+                ("apparmor", _) => bail!("apparmor profiles are not supported"),
+                _ => bail!("invalid --security-opt 2: {option:?}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FileArguments {
+    fn resolve(
+        &self,
+        config: &mut ContainerConfig,
+        containers: &cask_engine::Containers,
+    ) -> Result<()> {
+        let here = std::env::current_dir().context("asking where this is")?;
+        let files = &mut config.files;
+        for text in &self.volume {
+            files.mounts.push(MountConfig::of_volume(text, &here)?);
+        }
+        for text in &self.mount {
+            files.mounts.push(MountConfig::of_mount(text, &here)?);
+        }
+        for text in &self.tmpfs {
+            files.mounts.push(MountConfig::of_tmpfs(text)?);
+        }
+        for text in &self.volumes_from {
+            let (name, options) = text.split_once(':').unwrap_or((text, ""));
+            let read_only = match options {
+                "" | "rw" | "z" => false,
+                "ro" => true,
+                other => bail!("invalid options {other:?}, can only specify 'ro', 'rw', and 'z'"),
+            };
+            for mount in containers.find(name)?.config.files.mounts {
+                let known = files.mounts.iter().any(|known| known.target == mount.target);
+                if !known {
+                    let mut mount = mount;
+                    mount.read_only |= read_only;
+                    mount.anonymous = false;
+                    files.mounts.push(mount);
+                }
+            }
+        }
+        files.image_volumes.clone_from(&self.image_volume);
+        files.devices.clone_from(&self.device);
+        files.shm_bytes =
+            self.shm_size.as_deref().map(|text| size("shm-size", text)).transpose()?;
+        files.read_only = self.read_only.unwrap_or_default();
+        files.read_only_tmpfs = self.read_only_tmpfs.unwrap_or(true);
+        files.sysctls.clone_from(&self.sysctl);
+        Ok(())
+    }
+}
+
+impl NetworkArguments {
+    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
+        let network = &mut config.network;
+        network.mode = match self.network.as_slice() {
+            [] => NetworkMode::Bridge(Vec::new()),
+            [one] => one.parse()?,
+            several => several.join(",").parse()?,
+        };
+        for text in &self.publish {
+            network.ports.push(parse_port(text)?);
+        }
+        for text in &self.expose {
+            let whole = if text.contains('/') { text.clone() } else { format!("{text}/tcp") };
+            parse_port(&whole)?;
+            network.exposed.push(whole);
+        }
+        network.hostname.clone_from(&self.hostname);
+        network.add_hosts.clone_from(&self.add_host);
+        config.files.no_hosts = self.no_hosts;
+        network.dns.clone_from(&self.dns);
+        network.dns_search.clone_from(&self.dns_search);
+        network.dns_options.clone_from(&self.dns_option);
+        let mode = |text: &String| text.parse::<SpaceMode>();
+        config.namespaces.pid = mode(&self.pid)?;
+        config.namespaces.ipc = mode(&self.ipc)?;
+        config.namespaces.uts = mode(&self.uts)?;
+        config.namespaces.cgroup = mode(&self.cgroupns)?;
+        Ok(())
+    }
+}
+
+impl ResourceArguments {
+    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
+        let resources = &mut config.resources;
+        let optional = |flag: &str, text: &Option<String>| {
+            text.as_deref().map(|text| size(flag, text)).transpose()
+        };
+        resources.memory = optional("memory", &self.memory)?;
+        resources.memory_reservation = optional("memory-reservation", &self.memory_reservation)?;
+        resources.memory_swap = match self.memory_swap.as_deref() {
+            None => None,
+            Some("-1") => Some(-1),
+            Some(text) => Some(i64::try_from(size("memory-swap", text)?).unwrap_or(-1)),
+        };
+        if let Some(cpus) = self.cpus {
+            if !(0.01..=10_000.0).contains(&cpus) {
+                bail!("--cpus is from 0.01 to the number of processors, not {cpus}");
+            }
+            if self.cpu_period.is_some() || self.cpu_quota.is_some() {
+                bail!(
+                    "--cpu-period, --cpu-quota and --cpus conflict: set either the quota or the processors"
+                );
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be in range"
+            )]
+            let nano = (cpus * 1e9) as u64;
+            resources.nano_cpus = Some(nano);
+        }
+        resources.cpu_period = self.cpu_period;
+        resources.cpu_quota = self.cpu_quota;
+        resources.cpu_shares = self.cpu_shares;
+        resources.cpuset_cpus.clone_from(&self.cpuset_cpus);
+        resources.cpuset_mems.clone_from(&self.cpuset_mems);
+        resources.pids = self.pids_limit.filter(|pids| *pids != 0);
+        match self.cgroups.as_str() {
+            "enabled" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
+            other => bail!("--cgroups is enabled or disabled, not {other:?}"),
+        }
+        resources.cgroup_parent.clone_from(&self.cgroup_parent);
+        Ok(())
+    }
+}
+
+impl LifeArguments {
+    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
+        config.name = self.name.clone().unwrap_or_default();
+        let life = &mut config.lifecycle;
+        life.auto_remove = self.rm;
+        if let Some(policy) = &self.restart {
+            life.restart = policy.parse()?;
+            if self.rm && life.restart != cask_engine::RestartPolicy::No {
+                bail!(
+                    "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\""
+                );
+            }
+        }
+        if let Some(signal) = &self.stop_signal {
+            life.stop_signal = Some(signal.parse::<cask_runtime::Signal>()?.number());
+        }
+        life.stop_timeout = self.stop_timeout;
+        life.timeout = self.timeout;
+        config.log.driver = self.log_driver.clone().unwrap_or_default();
+        for option in &self.log_opt {
+            match option.split_once('=') {
+                Some(("path", path)) => config.log.path = Some(std::path::absolute(path)?),
+                Some(("max-size", text)) => {
+                    config.log.max_size_bytes = Some(size("log-opt max-size", text)?)
+                }
+                Some(("tag", tag)) => config.log.tag = Some(tag.to_owned()),
+                _ => bail!(
+                    "invalid log option {option:?}: it is path=FILE, max-size=SIZE or tag=TEXT"
+                ),
+            }
+        }
+        let mut labels = Vec::new();
+        for file in &self.label_file {
+            labels.extend(lines(file)?);
+        }
+        labels.extend(self.label.iter().cloned());
+        config.labels = pairs(&labels);
+        config.annotations = pairs(&self.annotation);
+        Ok(())
+    }
+}
+
+/// Names and values; of equal names the last holds.
+pub(super) fn pairs(given: &[String]) -> BTreeMap<String, String> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text.clone(), String::new()),
+    };
+    given.iter().map(split).collect()
+}

@@ -1,0 +1,36 @@
+//! `cellar restart`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::several::{Which, each};
+use crate::context::Context;
+
+/// Stop containers and start them again
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// Seconds from the request to end to the end [default: the container's, or 10]
+    #[arg(short, long, value_name = "SECONDS")]
+    time: Option<u32>,
+    /// Only those that run
+    #[arg(long)]
+    running: bool,
+}
+
+/// Restarts them.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let mut which = arguments.which.clone();
+    which.all |= arguments.running && which.containers.is_empty();
+    each(&which, context, |containers, container| {
+        if arguments.running && !container.state.status.is_up() {
+            return Ok(false);
+        }
+        containers.stop(container, arguments.time)?;
+        containers.start(&containers.reload(container)?, false, None)?;
+        Ok(true)
+    })
+}

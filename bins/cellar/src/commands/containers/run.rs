@@ -1,0 +1,99 @@
+//! `cellar run`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{Container, Containers, DETACH_KEYS, RelayEnd, parse_detach_keys};
+use cask_program::output;
+use clap::Args;
+
+use super::create::Making;
+use super::relay::{self, Ends};
+use super::{ended, relay::relay as relay_to};
+use crate::context::Context;
+
+/// Run a command in a new container
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Leave it running, and print its ID
+    #[arg(short, long)]
+    detach: bool,
+    /// Attach to stdin, stdout or stderr only
+    #[arg(short, long, value_name = "STREAM")]
+    attach: Vec<String>,
+    /// The keys that leave it running
+    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
+    detach_keys: String,
+    /// Pass signals on to it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sig_proxy: Option<bool>,
+    /// Remove the image too when it has ended
+    #[arg(long)]
+    rmi: bool,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// Makes it, starts it, and is attached until it has ended.
+pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
+    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    if arguments.detach && !arguments.attach.is_empty() {
+        bail!("conflicting options: you cannot specify --attach and --detach");
+    }
+    let ends = arguments.ends()?;
+    let containers = context.containers()?;
+    let made = arguments.making.make(&containers, context)?;
+    let attached = match containers.start(&made, !arguments.detach, relay::size()) {
+        Ok(attached) => attached,
+        Err(error) => return Ok(ended::not_started(error)),
+    };
+    let Some(attached) = attached else {
+        output::line(made.id())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let code = finish(&containers, &made, relay_to(&attached, ends, keys)?)?;
+    if arguments.rmi && !made.config.image_id.is_empty() {
+        let mut removal = cask_engine::Removal::default();
+        removal.all_names = true;
+        if let Ok(found) = containers.images().find(&made.config.image_id) {
+            // One that others use stays.
+            let _ = containers.images().remove(&found, removal);
+        }
+    }
+    Ok(code)
+}
+
+/// What follows from how being attached ended.
+pub(super) fn finish(
+    containers: &Containers,
+    container: &Container,
+    end: RelayEnd,
+) -> Result<ExitCode> {
+    Ok(match end {
+        RelayEnd::Exited(code) => ended::code(code),
+        RelayEnd::Detached => ExitCode::SUCCESS,
+        RelayEnd::Lost => ended::code(containers.wait(container).unwrap_or(137)),
+    })
+}
+
+impl Arguments {
+    fn ends(&self) -> Result<Ends> {
+        let interactive = self.making.container.interactive();
+        let signals = self.sig_proxy.unwrap_or(true);
+        if self.attach.is_empty() {
+            return Ok(Ends { input: interactive, output: true, error: true, signals });
+        }
+        let mut ends = Ends { input: false, output: false, error: false, signals };
+        for stream in &self.attach {
+            match stream.to_ascii_lowercase().as_str() {
+                "stdin" => ends.input = true,
+                "stdout" => ends.output = true,
+                "stderr" => ends.error = true,
+                _ => bail!(
+                    "invalid stream {stream:?} for --attach - must be one of stdin, stdout, or stderr"
+                ),
+            }
+        }
+        Ok(ends)
+    }
+}

@@ -1,0 +1,131 @@
+//! What is done to several containers: which, and what is said of each.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{Container, ContainerFilter, Containers, ErrorKind};
+use cask_program::{output, report};
+use clap::Args;
+
+use crate::context::Context;
+use crate::moment;
+
+/// Which containers are meant.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Which {
+    /// The containers: names, IDs, or beginnings of IDs
+    pub(crate) containers: Vec<String>,
+    /// All containers that it can be done to
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// The container that was made last
+    #[arg(short, long)]
+    pub(crate) latest: bool,
+    /// Read the ID of a container from this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cidfile: Vec<String>,
+    /// Containers that fit, such as status=exited or label=KEY=VALUE
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+    /// Do not fail where there is no such container
+    #[arg(short, long)]
+    pub(crate) ignore: bool,
+}
+
+/// A container that was found, with the word that it is called by in the output.
+pub(crate) struct Meant {
+    pub(crate) word: String,
+    pub(crate) container: Container,
+}
+
+impl Which {
+    fn check(&self) -> Result<()> {
+        let named = !self.containers.is_empty() || !self.cidfile.is_empty();
+        let ways = [named, self.all, self.latest, !self.filter.is_empty()];
+        match ways.iter().filter(|way| **way).count() {
+            0 => bail!("you must provide at least one name or id"),
+            1 => Ok(()),
+            _ if self.all && named => bail!("no arguments are needed with --all"),
+            _ => bail!("--all, --latest, --filter and names exclude one another"),
+        }
+    }
+
+    /// Finds them; what cannot be found is an error among the others.
+    pub(crate) fn find(
+        &self,
+        containers: &Containers,
+        errors: &mut Vec<anyhow::Error>,
+    ) -> Result<Vec<Meant>> {
+        self.check()?;
+        if self.all || self.latest || !self.filter.is_empty() {
+            let now = moment::now();
+            let filters = self.filter.iter().map(|text| ContainerFilter::parse(text, now));
+            let filters = filters.collect::<Result<Vec<_>, _>>()?;
+            let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
+            found.sort_by(|a, b| a.config.created.cmp(&b.config.created));
+            if self.latest {
+                found = found.pop().into_iter().collect();
+            }
+            let meant = |container: Container| Meant { word: container.id().to_owned(), container };
+            return Ok(found.into_iter().map(meant).collect());
+        }
+        let mut words = self.containers.clone();
+        for file in &self.cidfile {
+            match std::fs::read_to_string(file) {
+                Ok(text) => words.push(text.trim().to_owned()),
+                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => bail!("reading CIDFile: open {file}: {error}"),
+            }
+        }
+        let mut meant = Vec::new();
+        for word in words {
+            match containers.find(&word) {
+                Ok(container) => meant.push(Meant { word, container }),
+                Err(error) if self.ignore && error.kind() == ErrorKind::ContainerNotKnown => {}
+                Err(error) => errors.push(error.into()),
+            }
+        }
+        Ok(meant)
+    }
+}
+
+/// Finds one container, or the latest.
+pub(crate) fn one(containers: &Containers, name: Option<&str>, latest: bool) -> Result<Container> {
+    match (name, latest) {
+        (Some(_), true) => bail!("--latest and containers cannot be used together"),
+        (Some(name), false) => Ok(containers.find(name)?),
+        (None, true) => {
+            let mut all = containers.all(|_| ())?;
+            all.sort_by(|a, b| a.config.created.cmp(&b.config.created));
+            all.pop().ok_or_else(|| anyhow::anyhow!("no containers found"))
+        }
+        (None, false) => bail!("you must provide at least one name or id"),
+    }
+}
+
+/// Does something to each of them, and prints its word where that went well.
+pub(crate) fn each(
+    which: &Which,
+    context: &Context,
+    mut act: impl FnMut(&Containers, &Container) -> Result<bool>,
+) -> Result<ExitCode> {
+    let containers = context.containers()?;
+    let mut errors = Vec::new();
+    for Meant { word, container } in which.find(&containers, &mut errors)? {
+        match act(&containers, &container) {
+            Ok(true) => output::line(&word)?,
+            Ok(false) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    Ok(finish(errors))
+}
+
+/// Reports every error; 125 where there was any.
+pub(crate) fn finish(errors: Vec<anyhow::Error>) -> ExitCode {
+    let failed = !errors.is_empty();
+    for error in errors {
+        report::engine_failure(&error, crate::run::hint);
+    }
+    if failed { ExitCode::from(125) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,79 @@
+//! `cellar start`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{DETACH_KEYS, parse_detach_keys};
+use clap::Args;
+
+use super::ended;
+use super::relay::{self, Ends, relay as relay_to};
+use super::several::{self, Which, each};
+use crate::context::Context;
+
+/// Start containers
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The containers: names, IDs, or beginnings of IDs
+    containers: Vec<String>,
+    /// Be attached to it until it has ended
+    #[arg(short, long)]
+    attach: bool,
+    /// Pass input on to it
+    #[arg(short, long)]
+    interactive: bool,
+    /// All containers that do not run
+    #[arg(long)]
+    all: bool,
+    /// The container that was made last
+    #[arg(short, long)]
+    latest: bool,
+    /// Containers that fit, such as status=exited or label=KEY=VALUE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// The keys that leave it running
+    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
+    detach_keys: String,
+    /// Pass signals on to it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sig_proxy: Option<bool>,
+}
+
+/// Starts them.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let which = Which {
+        containers: arguments.containers.clone(),
+        all: arguments.all,
+        latest: arguments.latest,
+        filter: arguments.filter.clone(),
+        ..Which::default()
+    };
+    if !arguments.attach && !arguments.interactive {
+        return each(&which, context, |containers, container| {
+            if arguments.all && container.state.status.is_up() {
+                return Ok(false);
+            }
+            containers.start(container, false, None)?;
+            Ok(true)
+        });
+    }
+    let containers = context.containers()?;
+    if arguments.containers.len() > 1 || arguments.all {
+        bail!("you cannot start and attach multiple containers at once");
+    }
+    let name = arguments.containers.first().map(String::as_str);
+    let container = several::one(&containers, name, arguments.latest)?;
+    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    let attached = match containers.start(&container, true, relay::size()) {
+        Err(error) => return Ok(ended::not_started(error)),
+        Ok(Some(attached)) => attached,
+        Ok(None) => containers.attach(&containers.reload(&container)?)?,
+    };
+    let ends = Ends {
+        input: arguments.interactive && container.config.process.interactive,
+        output: true,
+        error: true,
+        signals: arguments.sig_proxy.unwrap_or(true),
+    };
+    super::run::finish(&containers, &container, relay_to(&attached, ends, keys)?)
+}

@@ -1,0 +1,137 @@
+//! Which command of containers it is.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::{
+    attach, create, exec, exists, inspect, kill, logs, mount, pause, port, prune, ps, rename,
+    restart, rm, run as running, start, stop, volume, wait,
+};
+use crate::context::Context;
+
+/// What is done to containers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContainerVerb {
+    Attach(attach::Arguments),
+    Create(create::Arguments),
+    Exec(exec::Arguments),
+    Kill(kill::Arguments),
+    Logs(logs::Arguments),
+    Mount(mount::Arguments),
+    Pause(pause::Arguments),
+    Port(port::Arguments),
+    Ps(ps::Arguments),
+    Rename(rename::Arguments),
+    Restart(restart::Arguments),
+    Rm(rm::Arguments),
+    Run(running::Arguments),
+    Start(start::Arguments),
+    Stop(stop::Arguments),
+    #[command(visible_alias = "umount")]
+    Unmount(mount::UnmountArguments),
+    Unpause(pause::UnpauseArguments),
+    Wait(wait::Arguments),
+    #[command(subcommand)]
+    Container(ContainerCommand),
+    #[command(subcommand)]
+    Volume(volume::VolumeCommand),
+}
+
+/// Manage containers
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContainerCommand {
+    Attach(attach::Arguments),
+    Create(create::Arguments),
+    Exec(exec::Arguments),
+    Exists(exists::Arguments),
+    Inspect(inspect::Arguments),
+    Kill(kill::Arguments),
+    #[command(name = "ls", visible_aliases = ["list", "ps"])]
+    List(ps::Arguments),
+    Logs(logs::Arguments),
+    Mount(mount::Arguments),
+    Pause(pause::Arguments),
+    Port(port::Arguments),
+    Prune(prune::Arguments),
+    Rename(rename::Arguments),
+    Restart(restart::Arguments),
+    Rm(rm::Arguments),
+    Run(running::Arguments),
+    Start(start::Arguments),
+    Stop(stop::Arguments),
+    #[command(visible_alias = "umount")]
+    Unmount(mount::UnmountArguments),
+    Unpause(pause::UnpauseArguments),
+    Wait(wait::Arguments),
+}
+
+impl ContainerVerb {
+    /// Those that stand both alone and after `container`.
+    fn plain(self) -> Result<ContainerCommand, volume::VolumeCommand> {
+        use ContainerCommand as To;
+        Ok(match self {
+            Self::Attach(arguments) => To::Attach(arguments),
+            Self::Create(arguments) => To::Create(arguments),
+            Self::Exec(arguments) => To::Exec(arguments),
+            Self::Kill(arguments) => To::Kill(arguments),
+            Self::Logs(arguments) => To::Logs(arguments),
+            Self::Mount(arguments) => To::Mount(arguments),
+            Self::Pause(arguments) => To::Pause(arguments),
+            Self::Port(arguments) => To::Port(arguments),
+            Self::Ps(arguments) => To::List(arguments),
+            Self::Rename(arguments) => To::Rename(arguments),
+            Self::Restart(arguments) => To::Restart(arguments),
+            Self::Rm(arguments) => To::Rm(arguments),
+            Self::Run(arguments) => To::Run(arguments),
+            Self::Start(arguments) => To::Start(arguments),
+            Self::Stop(arguments) => To::Stop(arguments),
+            Self::Unmount(arguments) => To::Unmount(arguments),
+            Self::Unpause(arguments) => To::Unpause(arguments),
+            Self::Wait(arguments) => To::Wait(arguments),
+            Self::Container(command) => command,
+            Self::Volume(command) => return Err(command),
+        })
+    }
+}
+
+/// Does it.
+pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
+    use ContainerCommand as Of;
+    match verb.plain() {
+        Err(volume) => volume::run(volume, context),
+        Ok(Of::Attach(arguments)) => attach::run(&arguments, context),
+        Ok(Of::Create(arguments)) => create::run(arguments, context),
+        Ok(Of::Exec(arguments)) => exec::run(&arguments, context),
+        Ok(Of::Exists(arguments)) => exists::run(&arguments, context),
+        Ok(Of::Inspect(arguments)) => inspect::run(&arguments, context),
+        Ok(Of::Kill(arguments)) => kill::run(&arguments, context),
+        Ok(Of::List(arguments)) => ps::run(&arguments, context),
+        Ok(Of::Logs(arguments)) => logs::run(&arguments, context),
+        Ok(Of::Mount(arguments)) => mount::run(&arguments, context),
+        Ok(Of::Pause(arguments)) => pause::run(&arguments, context),
+        Ok(Of::Port(arguments)) => port::run(&arguments, context),
+        Ok(Of::Prune(arguments)) => prune::run(&arguments, context),
+        Ok(Of::Rename(arguments)) => rename::run(&arguments, context),
+        Ok(Of::Restart(arguments)) => restart::run(&arguments, context),
+        Ok(Of::Rm(arguments)) => rm::run(&arguments, context),
+        Ok(Of::Run(arguments)) => running::run(arguments, context),
+        Ok(Of::Start(arguments)) => start::run(&arguments, context),
+        Ok(Of::Stop(arguments)) => stop::run(&arguments, context),
+        Ok(Of::Unmount(arguments)) => mount::unmount(&arguments, context),
+        Ok(Of::Unpause(arguments)) => pause::unpause(&arguments, context),
+        Ok(Of::Wait(arguments)) => wait::run(&arguments, context),
+    }
+}
+
+/// What this program does where it was started again by itself: the monitor or the helper of a container.
+pub(crate) fn internal() -> Option<ExitCode> {
+    let first = std::env::args_os().nth(1)?;
+    let code = match first.to_str()? {
+        cask_engine::MONITOR_ARGUMENT => cask_engine::run_monitor(),
+        "__run-helper" => cask_runtime::run_helper(),
+        _ => return None,
+    };
+    Some(code.into())
+}

@@ -1,0 +1,358 @@
+//! `cellar volume`
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{ErrorKind, RemoveOptions, Volume, VolumeOptions, Volumes};
+use cask_program::{output, report};
+use cask_terminal::template::{Headers, Origin, is_json_format};
+use cask_terminal::value::JsonStyle;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::options::pairs;
+use super::several::finish;
+use crate::context::Context;
+use crate::{moment, show};
+
+/// Manage volumes
+#[derive(Debug, Subcommand)]
+pub(crate) enum VolumeCommand {
+    /// Make a volume
+    Create(CreateArguments),
+    /// Say by the exit code whether there is such a volume
+    Exists {
+        /// The volume
+        name: String,
+    },
+    /// Print everything about volumes
+    Inspect(InspectArguments),
+    /// List volumes
+    #[command(name = "ls", visible_alias = "list")]
+    List(ListArguments),
+    /// Remove every volume that no container has
+    Prune(PruneArguments),
+    /// Remove volumes
+    #[command(name = "rm")]
+    Remove(RemoveArguments),
+}
+
+/// Make a volume
+#[derive(Args, Debug)]
+pub(crate) struct CreateArguments {
+    /// Its name [default: one of chance]
+    name: Option<String>,
+    /// Who keeps it: local
+    #[arg(short, long, value_name = "DRIVER", default_value = "local")]
+    driver: String,
+    /// Set a label
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    label: Vec<String>,
+    /// Set an option of the driver
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    opt: Vec<String>,
+    /// Do not fail where it exists
+    #[arg(long)]
+    ignore: bool,
+}
+
+/// Print everything about volumes
+#[derive(Args, Debug)]
+pub(crate) struct InspectArguments {
+    /// The volumes
+    names: Vec<String>,
+    /// All volumes
+    #[arg(short, long)]
+    all: bool,
+    /// Print what a Go template says
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+/// List volumes
+#[derive(Args, Debug)]
+pub(crate) struct ListArguments {
+    /// Only those that fit, such as name=TEXT, label=KEY=VALUE or dangling=true
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Print JSON, or what a Go template says
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Print no headings
+    #[arg(short, long)]
+    noheading: bool,
+    /// Print only names
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Remove every volume that no container has
+#[derive(Args, Debug)]
+pub(crate) struct PruneArguments {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only those that fit
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+/// Remove volumes
+#[derive(Args, Debug)]
+pub(crate) struct RemoveArguments {
+    /// The volumes
+    names: Vec<String>,
+    /// All volumes
+    #[arg(short, long)]
+    all: bool,
+    /// Remove the containers too that have them
+    #[arg(short, long)]
+    force: bool,
+    /// Seconds from the request to end to the end of a container
+    #[arg(short, long, value_name = "SECONDS")]
+    time: Option<u32>,
+}
+
+/// What is printed of a volume. Source: podman, `libpod/define/volume_inspect.go`.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Driver")]
+    driver: &'static str,
+    #[serde(rename = "Mountpoint")]
+    mount_point: String,
+    #[serde(rename = "CreatedAt")]
+    created_at: String,
+    #[serde(rename = "Labels")]
+    labels: BTreeMap<String, String>,
+    #[serde(rename = "Scope")]
+    scope: &'static str,
+    #[serde(rename = "Options")]
+    options: BTreeMap<String, String>,
+    #[serde(rename = "Anonymous", skip_serializing_if = "std::ops::Not::not")]
+    anonymous: bool,
+    #[serde(rename = "MountCount")]
+    mount_count: usize,
+}
+
+/// Does it.
+pub(crate) fn run(command: VolumeCommand, context: &Context) -> Result<ExitCode> {
+    match command {
+        VolumeCommand::Create(arguments) => create(&arguments, context),
+        VolumeCommand::Exists { name } => exists(&name, context),
+        VolumeCommand::Inspect(arguments) => inspect(&arguments, context),
+        VolumeCommand::List(arguments) => list(&arguments, context),
+        VolumeCommand::Prune(arguments) => prune(&arguments, context),
+        VolumeCommand::Remove(arguments) => remove(&arguments, context),
+    }
+}
+
+/// Asks whether to go on; without a terminal the answer is read all the same, as podman's is.
+pub(super) fn agreed(question: &str) -> Result<bool> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(format!("{question}\nAre you sure you want to continue? [y/N] ").as_bytes())?;
+    stdout.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+fn volumes(context: &Context) -> Result<Volumes> {
+    Ok(context.containers()?.volumes())
+}
+
+fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
+    if arguments.driver != "local" {
+        bail!("volume driver {:?} is not known: volumes are local", arguments.driver);
+    }
+    let mut options = VolumeOptions::default();
+    options.labels = pairs(&arguments.label);
+    options.options = pairs(&arguments.opt);
+    options.ignore = arguments.ignore;
+    let made = volumes(context)?.create(arguments.name.as_deref().unwrap_or_default(), &options)?;
+    output::line(&made.name)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exists(name: &str, context: &Context) -> Result<ExitCode> {
+    match volumes(context)?.find(name) {
+        Ok(found) if found.name == name => Ok(ExitCode::SUCCESS),
+        Ok(_) => Ok(ExitCode::FAILURE),
+        Err(error) if error.kind() == ErrorKind::VolumeNotKnown => Ok(ExitCode::FAILURE),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn shown(volume: Volume) -> Shown {
+    Shown {
+        name: volume.name,
+        driver: "local",
+        mount_point: volume.mount_point.display().to_string(),
+        created_at: volume.created,
+        labels: volume.labels,
+        scope: "local",
+        options: volume.options,
+        anonymous: volume.anonymous,
+        mount_count: 0,
+    }
+}
+
+const FIELDS: [&str; 8] =
+    ["Name", "Driver", "Mountpoint", "CreatedAt", "Labels", "Scope", "Options", "Anonymous"];
+
+fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> {
+    let volumes = volumes(context)?;
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    match (arguments.all, arguments.names.is_empty()) {
+        (true, true) => found = volumes.list()?,
+        (false, false) => {
+            for name in &arguments.names {
+                match volumes.find(name) {
+                    Ok(volume) => found.push(volume),
+                    Err(error) => errors.push(error.into()),
+                }
+            }
+        }
+        _ => bail!("provide one or more volume names or use --all"),
+    }
+    let rows: Vec<Shown> = found.into_iter().map(shown).collect();
+    match &arguments.format {
+        Some(template) if !is_json_format(template) => {
+            show::rows("volume inspect", (template, Origin::List), None, &rows)?;
+        }
+        _ => show::json(&rows, JsonStyle::indented(5))?,
+    }
+    Ok(finish(errors))
+}
+
+fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Result<Vec<Volume>> {
+    let containers = context.containers()?;
+    let mut kept = volumes;
+    for filter in filters {
+        let Some((key, value)) = filter.split_once('=') else {
+            bail!("invalid filter {filter:?}: it is KEY=VALUE")
+        };
+        let label = |volume: &Volume| match value.split_once('=') {
+            Some((name, value)) => volume.labels.get(name).is_some_and(|found| found == value),
+            None => volume.labels.contains_key(value),
+        };
+        match key {
+            "name" => kept.retain(|volume| volume.name.contains(value)),
+            "driver" => kept.retain(|_| value == "local"),
+            "scope" => kept.retain(|_| value == "local"),
+            "label" => kept.retain(label),
+            "label!" => kept.retain(|volume| !label(volume)),
+            "dangling" => {
+                let wanted: bool = value.parse()?;
+                let mut fitting = Vec::new();
+                for volume in kept {
+                    if containers.users_of(&volume.name)?.is_empty() == wanted {
+                        fitting.push(volume);
+                    }
+                }
+                kept = fitting;
+            }
+            "until" => {
+                let until = cask_engine::parse_moment(value, moment::now())?;
+                kept.retain(|volume| {
+                    let made = volume.created.parse::<cask_image::Timestamp>();
+                    made.is_ok_and(|made| made.unix_seconds() < until)
+                });
+            }
+            _ => bail!("{key:?} is an invalid volume filter"),
+        }
+    }
+    Ok(kept)
+}
+
+fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
+    if arguments.quiet && arguments.format.is_some() {
+        bail!("quiet and format flags cannot be used together");
+    }
+    let found = matching(volumes(context)?.list()?, &arguments.filter, context)?;
+    let rows: Vec<Shown> = found.into_iter().map(shown).collect();
+    if arguments.quiet {
+        let names: String = rows.iter().map(|row| format!("{}\n", row.name)).collect();
+        output::bytes(names.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let template = arguments.format.as_deref();
+    if template.is_some_and(is_json_format) {
+        show::json(&rows, JsonStyle::indented(5))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if rows.is_empty() && template.is_none() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let headers = Headers::from_fields(FIELDS, &[("Name", "VOLUME NAME")]);
+    let headers = (!arguments.noheading).then_some(&headers);
+    let usual = "table {{.Driver}}\t{{.Name}}";
+    show::rows("volume ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prune(arguments: &PruneArguments, context: &Context) -> Result<ExitCode> {
+    let question = "WARNING! This will remove all volumes not used by at least one container.";
+    if !arguments.force && !agreed(question)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
+    for volume in matching(volumes.list()?, &arguments.filter, context)? {
+        if containers.users_of(&volume.name)?.is_empty() {
+            volumes.remove(&volume)?;
+            output::line(&volume.name)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes volumes: 1 where one is not known, 2 where one is in use, 125 otherwise.
+///
+/// Source: podman, `cmd/podman/volumes/rm.go`, `setExitCode`.
+fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
+    if arguments.names.is_empty() != arguments.all {
+        bail!("choose either one or more volumes or all");
+    }
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
+    let mut names = arguments.names.clone();
+    if arguments.all {
+        names = volumes.list()?.into_iter().map(|volume| volume.name).collect();
+    }
+    let mut code = 0;
+    for name in names {
+        let volume = match volumes.find(&name) {
+            Ok(volume) => volume,
+            Err(error) if arguments.force && error.kind() == ErrorKind::VolumeNotKnown => continue,
+            Err(error) => {
+                code = code.max(1);
+                report::engine_failure(&error.into(), crate::run::hint);
+                continue;
+            }
+        };
+        let users = containers.users_of(&volume.name)?;
+        if !users.is_empty() && !arguments.force {
+            let ids: Vec<&str> = users.iter().map(cask_engine::Container::id).collect();
+            code = 2;
+            report::engine_usage(&format!(
+                "volume {} is being used by the following container(s): {}: volume is being used",
+                volume.name,
+                ids.join(", ")
+            ));
+            continue;
+        }
+        let mut options = RemoveOptions::default();
+        options.force = true;
+        options.timeout = arguments.time;
+        users.iter().try_for_each(|user| containers.remove(user, &options))?;
+        volumes.remove(&volume)?;
+        output::line(&name)?;
+    }
+    Ok(ExitCode::from(code))
+}

@@ -1,0 +1,154 @@
+//! What else is known of a container.
+
+use std::path::PathBuf;
+
+use cask_storage::{Id, MountOptions};
+
+use super::{Container, ContainerConfig, ContainerState, Containers, etc, spec};
+use crate::{Error, ErrorKind, Result};
+
+impl Container {
+    /// The host name that it sees.
+    pub fn hostname(&self) -> String {
+        etc::hostname(&self.config)
+    }
+
+    /// The capabilities that it has at most.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`].
+    pub fn capabilities(&self) -> Result<Vec<String>> {
+        Ok(spec::capabilities(&self.config)?.iter().map(|one| one.name().to_owned()).collect())
+    }
+}
+
+impl Containers {
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NameInUse`]; [`ErrorKind::Invalid`] for what is no name.
+    pub fn rename(&self, container: &Container, name: &str) -> Result<()> {
+        super::mounts::check_name(name)?;
+        let _held = container.place.lock()?;
+        let (mut config, state) = container.place.load_as_written()?;
+        let id = Id::parse(container.id())?;
+        self.store().set_container_names(&id, &[name.to_owned()]).map_err(|error| {
+            match error.kind() {
+                cask_storage::ErrorKind::Exists => {
+                    let words = format!("name \"{name}\" is in use");
+                    Error::new(ErrorKind::NameInUse, words, "container already exists")
+                }
+                _ => error.into(),
+            }
+        })?;
+        name.clone_into(&mut config.name);
+        container.place.save(&config, &state)
+    }
+
+    /// Mounts the root of a container; says where. Taken back by [`unmount`](Self::unmount).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn mount(&self, container: &Container) -> Result<PathBuf> {
+        if let Some(root) = &container.config.rootfs {
+            return Ok(root.clone());
+        }
+        let mut options = MountOptions::default();
+        options.writable = true;
+        Ok(self.store().mount_layer(&Id::parse(&container.config.layer)?, &options)?)
+    }
+
+    /// Takes back one mount of a container, or with `force` all of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StateImproper`] for `force` where it runs; [`ErrorKind::Storage`].
+    pub fn unmount(&self, container: &Container, force: bool) -> Result<()> {
+        if force && container.state.status.is_up() {
+            let words = format!("container {} is running or paused", container.id());
+            return Err(Error::new(ErrorKind::StateImproper, words, "container state improper"));
+        }
+        if container.config.rootfs.is_none() {
+            self.store().unmount_layer(&Id::parse(&container.config.layer)?, force)?;
+        }
+        Ok(())
+    }
+
+    /// Where the root of a container is mounted, if it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn mounted_at(&self, container: &Container) -> Result<Option<PathBuf>> {
+        let mounts = self.store().mounts()?;
+        let found = mounts.into_iter().find(|mount| mount.layer.as_str() == container.config.layer);
+        Ok(found.map(|mount| mount.path))
+    }
+
+    /// Where the parts of its root are, as `inspect` has them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn graph_driver(&self, container: &Container) -> Result<Vec<(&'static str, String)>> {
+        let Ok(layer) = Id::parse(&container.config.layer) else { return Ok(Vec::new()) };
+        let top = self.store().graph_root().join(self.store().driver().as_str());
+        let of = |id: &Id, name: &str| top.join(id.as_str()).join(name).display().to_string();
+        if self.store().driver() != cask_storage::DriverKind::Overlay {
+            return Ok(Vec::new());
+        }
+        let chain = self.store().layer_chain(&layer)?;
+        let lower: Vec<String> = chain.iter().skip(1).map(|layer| of(&layer.id, "diff")).collect();
+        let mut parts = vec![("LowerDir", lower.join(":"))];
+        if let Some(path) = self.mounted_at(container)? {
+            parts.push(("MergedDir", path.display().to_string()));
+        }
+        parts.push(("UpperDir", of(&layer, "diff")));
+        parts.push(("WorkDir", of(&layer, "work")));
+        Ok(parts)
+    }
+
+    /// How much it wrote, and how much it sees, in bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`]; [`ErrorKind::Io`].
+    pub fn size(&self, container: &Container) -> Result<(u64, u64)> {
+        let Ok(layer) = Id::parse(&container.config.layer) else { return Ok((0, 0)) };
+        let top = self.store().graph_root().join(self.store().driver().as_str());
+        let written = match self.store().driver() {
+            cask_storage::DriverKind::Overlay => tree_size(&top.join(layer.as_str()).join("diff")),
+            _ => 0,
+        };
+        let chain = self.store().layer_chain(&layer)?;
+        let below =
+            chain.iter().skip(1).filter_map(|layer| u64::try_from(layer.diff_size_bytes).ok());
+        Ok((written, written + below.sum::<u64>()))
+    }
+
+    /// A container that another program made, to be shown beside others. Nothing can be done with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] for an ID that is none.
+    pub fn stand_in(&self, config: ContainerConfig) -> Result<Container> {
+        let place = self.place(&Id::parse(&config.id)?);
+        Ok(Container { config, state: ContainerState::default(), place })
+    }
+}
+
+/// The bytes of all files below a directory; each once.
+fn tree_size(top: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut seen = std::collections::HashSet::new();
+    let mut left = vec![top.to_owned()];
+    let mut bytes = 0;
+    while let Some(directory) = left.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for entry in entries.flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                left.push(entry.path());
+            }
+            if found.nlink() == 1 || found.is_dir() || seen.insert((found.dev(), found.ino())) {
+                bytes += found.len();
+            }
+        }
+    }
+    bytes
+}
