@@ -221,7 +221,8 @@ const LINKS: &[(&str, &str)] = &[
     ("dangling", "nothing"),
     ("outside", "/etc/hostname"),
     ("d/link", "../a"),
-    ("linked/dir", "nothing"),
+    ("linked/new", "nothing"),
+    ("link-over/dir", "nothing"),
 ];
 
 const MODES: &[(&str, u32)] = &[
@@ -245,11 +246,9 @@ fn make_context(root: &Path) {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     }
     for (path, target) in LINKS {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
         symlink(target, root.join(path)).unwrap();
     }
-    // A link of the same name as a directory of the stage would be another matter.
-    fs::remove_file(root.join("linked/dir")).unwrap();
-    symlink("nothing", root.join("linked/new")).unwrap();
     fs::hard_link(root.join("hard/b"), root.join("hard/a")).unwrap();
     let pipe = root.join("special/pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o644.into()).unwrap();
