@@ -6,7 +6,6 @@ mod context;
 mod moving;
 mod run;
 mod show;
-mod source;
 
 use std::process::ExitCode;
 

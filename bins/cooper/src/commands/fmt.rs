@@ -9,10 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use cask_containerfile::{
     RenderedFile, Severity, apply, format_edits, parse, render_text, unified_diff,
 };
+use cask_program::containerfile::{self, Source};
 use cask_program::{output, report};
 use clap::Args;
-
-use crate::source::{self, Source};
 
 /// Format Containerfiles
 ///
@@ -42,7 +41,7 @@ enum Outcome {
 
 /// Formats.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let sources = source::read_all(&arguments.files, None)?;
+    let sources = containerfile::read_all(&arguments.files, None)?;
     let mut fails = false;
     for source in &sources {
         let outcome = format(source, arguments)?;

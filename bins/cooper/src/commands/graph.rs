@@ -9,11 +9,10 @@ use cask_containerfile::{
     Tree, parse, render_text,
 };
 use cask_image::PlatformWanted;
+use cask_program::containerfile::{self, Source};
 use cask_program::{output, report};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-
-use crate::source::{self, Source};
 
 /// Show the stages of a Containerfile, and what each of them needs
 ///
@@ -84,7 +83,7 @@ struct Dependency {
 /// Shows.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let files: Vec<PathBuf> = arguments.file.iter().cloned().collect();
-    let sources = source::read_all(&files, Some(&arguments.context))?;
+    let sources = containerfile::read_all(&files, Some(&arguments.context))?;
     let source = sources.first().context("there is a file")?;
     let parsed = parse(&source.text);
     let graph = graph(&parsed.tree, arguments)?;
@@ -121,7 +120,7 @@ fn graph(tree: &Tree, arguments: &Arguments) -> Result<Graph> {
     };
     let stage = arguments.target.as_deref().unwrap_or("default");
     let platforms = PlatformArguments::new(&build, &target, stage);
-    let given = source::build_arguments(&arguments.build_arg)?;
+    let given = containerfile::build_arguments(&arguments.build_arg)?;
     let mut options = ExpandOptions::default();
     options.escape = tree.escape();
     let stages = tree.stages();

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use cask_build::{Context, IgnoreChoice};
 use cask_containerfile::{
     Checks, Code, Diagnostic, LintOptions, RenderedFile, Rule, Severity, lint, parse, render_json,
     render_sarif, render_short, render_text,
 };
 use cask_image::PlatformWanted;
+use cask_program::containerfile::{self, Source};
 use cask_program::{output, report};
 use clap::{Args, ValueEnum};
-
-use crate::source::{self, Source};
 
 /// Check Containerfiles without building
 ///
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(rule) = arguments.explain {
         return explain(rule).map(|()| ExitCode::SUCCESS);
     }
-    let sources = source::read_all(&arguments.file, arguments.context.as_deref())?;
+    let sources = containerfile::read_all(&arguments.file, arguments.context.as_deref())?;
     let checked = sources.into_iter().map(|source| check(source, arguments));
     let checked = checked.collect::<Result<Vec<_>>>()?;
     show(&checked, arguments.format)?;
@@ -119,15 +119,17 @@ fn check(source: Source, arguments: &Arguments) -> Result<Checked> {
     let here = PathBuf::from(".");
     let context = arguments.context.as_ref().or(is_default.then_some(&here));
     let context = context.filter(|path| path.is_dir());
-    let named = arguments.ignorefile.as_deref();
-    let ignore = match (context, named) {
-        (Some(context), _) => source::ignore(named, source.path.as_deref(), context)?,
-        (None, Some(_)) => source::ignore(named, None, &here)?,
+    let mut choice = IgnoreChoice::default();
+    choice.file.clone_from(&arguments.ignorefile);
+    choice.containerfile.clone_from(&source.path);
+    let context = match (context, &choice.file) {
+        (Some(context), _) => Some(Context::directory(context, &choice)?),
+        (None, Some(_)) => Some(Context::directory(&here, &choice)?),
         (None, None) => None,
     };
     let mut options = LintOptions::default();
-    options.ignore = ignore.as_ref();
-    options.arguments = source::build_arguments(&arguments.build_arg)?;
+    options.ignore = context.as_ref().and_then(Context::ignore_rules);
+    options.arguments = containerfile::build_arguments(&arguments.build_arg)?;
     options.checks = checks(arguments, options.arguments.get("BUILDKIT_DOCKERFILE_CHECK"))?;
     options.target.clone_from(&arguments.target);
     options.build_platform = Some(PlatformWanted::of_this_build().to_string());

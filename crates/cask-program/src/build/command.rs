@@ -1,5 +1,6 @@
 //! From the flags to an image.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,12 +36,28 @@ pub fn run(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     runtime.shutdown_background();
     let Err(error) = outcome else { return Ok(ExitCode::SUCCESS) };
     report::engine_failure(&error, hint);
-    let built = error.chain().find_map(|error| error.downcast_ref::<cask_build::Error>());
-    Ok(match built.map(cask_build::Error::kind) {
-        Some(ErrorKind::Command(status)) => ExitCode::from(status),
-        _ => Exit::EngineFailure.into(),
+    Ok(match error.downcast_ref::<CommandFailed>() {
+        Some(CommandFailed { status, .. }) => ExitCode::from(*status),
+        None => Exit::EngineFailure.into(),
     })
 }
+
+/// A command of RUN failed: that is all there is to say.
+#[derive(Debug)]
+struct CommandFailed {
+    instruction: String,
+    status: u8,
+}
+
+impl fmt::Display for CommandFailed {
+    /// The words are buildah's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instruction, status } = self;
+        write!(f, "building at STEP {instruction:?}: while running runtime: exit status {status}")
+    }
+}
+
+impl std::error::Error for CommandFailed {}
 
 /// What the user can do about an error.
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
@@ -111,16 +128,10 @@ async fn carry_out(request: &BuildRequest, tools: &BuildTools, show: &Show) -> R
         show.finish();
         report::say(excerpt.trim_end());
     }
-    // The words are buildah's, and so is their order.
-    let at = format!("building at STEP {:?}", location.instruction);
-    let status = match error.kind() {
-        ErrorKind::Command(status) => Some(status),
-        _ => None,
-    };
-    let error = anyhow::Error::from(error);
-    Err(match status {
-        Some(status) => error.context(format!("{at}: while running runtime: exit status {status}")),
-        None => error.context(at),
+    let instruction = location.instruction;
+    Err(match error.kind() {
+        ErrorKind::Command(status) => CommandFailed { instruction, status }.into(),
+        _ => anyhow::Error::from(error).context(format!("building at STEP {instruction:?}")),
     })
 }
 
