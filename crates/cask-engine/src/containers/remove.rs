@@ -116,6 +116,10 @@ impl Containers {
             }
             other => other?,
         };
+        if self.place(&found.id).kept.exists() {
+            // It is one of ours, with a monitor that must end first.
+            return Err(Error::no_container(text));
+        }
         self.store().delete_container(&found.id)?;
         Ok(found.id.to_string())
     }

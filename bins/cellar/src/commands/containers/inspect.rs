@@ -10,7 +10,7 @@ use cask_program::output;
 use cask_terminal::template::{Origin, is_json_format};
 use cask_terminal::value::JsonStyle;
 use clap::Args;
-use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::ser::{SerializeMap as _, SerializeSeq as _, SerializeStruct as _};
 use serde::{Serialize, Serializer};
 
 use super::several::finish;
@@ -41,6 +41,9 @@ pub(crate) enum Part {
     Number(i64),
     Text(String),
     List(Vec<Part>),
+    /// In their order.
+    Fields(Vec<(&'static str, Part)>),
+    /// By name.
     Map(Vec<(String, Part)>),
 }
 
@@ -55,6 +58,11 @@ impl Serialize for Part {
                 let mut list = to.serialize_seq(Some(parts.len()))?;
                 parts.iter().try_for_each(|part| list.serialize_element(part))?;
                 list.end()
+            }
+            Self::Fields(fields) => {
+                let mut all = to.serialize_struct("define.InspectContainerData", fields.len())?;
+                fields.iter().try_for_each(|(name, part)| all.serialize_field(name, part))?;
+                all.end()
             }
             Self::Map(fields) => {
                 let mut map = to.serialize_map(Some(fields.len()))?;
@@ -96,7 +104,7 @@ parts_from! {
 /// Fields in their order.
 macro_rules! fields {
     ($($name:literal: $value:expr,)*) => {
-        Part::Map(vec![$(($name.to_owned(), Part::from($value))),*])
+        Part::Fields(vec![$(($name, Part::from($value))),*])
     };
 }
 
@@ -212,10 +220,10 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "Config": config_part(container),
         "HostConfig": host_part(container),
     };
-    if size && let Part::Map(fields) = &mut part {
+    if size && let Part::Fields(fields) = &mut part {
         let (written, root) = containers.size(container)?;
-        fields.push(("SizeRw".to_owned(), written.into()));
-        fields.push(("SizeRootFs".to_owned(), root.into()));
+        fields.push(("SizeRw", written.into()));
+        fields.push(("SizeRootFs", root.into()));
     }
     Ok(part)
 }
@@ -274,8 +282,8 @@ fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
         "RW": !mount.read_only,
         "Propagation": &mount.propagation,
     };
-    if volume && let Part::Map(fields) = &mut part {
-        fields.insert(1, ("Name".to_owned(), (&mount.source).into()));
+    if volume && let Part::Fields(fields) = &mut part {
+        fields.insert(1, ("Name", (&mount.source).into()));
     }
     part
 }

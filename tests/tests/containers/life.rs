@@ -1,0 +1,105 @@
+//! What containers do in an ordinary life.
+
+use crate::support::Cellar;
+
+#[test]
+fn a_command_runs_and_leaves_nothing() {
+    let Some(cellar) = Cellar::new() else { return };
+    let said = cellar.container(&["--rm", "box:1", "echo", "hello"]).ok();
+    assert_eq!((said.text(), said.stderr.as_str()), ("hello", ""));
+    cellar.container(&["--rm", "box:1", "sh", "-c", "exit 7"]).ends(7);
+    cellar.container(&["--rm", "box:1", "sh", "-c", "kill -9 $$; sleep 1"]);
+    cellar.container(&["--rm", "box:1", "nope"]).ends(127).says("not found in $PATH");
+    cellar.container(&["--rm", "box:1", "/etc/passwd"]).ends(126);
+    cellar
+        .container(&["--rm", "--pull=never", "nosuch:1", "true"])
+        .ends(125)
+        .says("image not known");
+    assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+#[test]
+fn output_is_kept_and_told_apart() {
+    let Some(cellar) = Cellar::new() else { return };
+    cellar
+        .container(&["--name", "c", "box:1", "sh", "-c", "echo out; echo err >&2; exit 3"])
+        .ends(3);
+    assert_eq!(cellar.states(), "c exited 3");
+    let logs = cellar.run(&["logs", "c"]).ok();
+    assert_eq!((logs.text(), logs.stderr.trim()), ("out", "err"));
+    assert_eq!(cellar.run(&["wait", "c"]).ok().text(), "3");
+    let shown = cellar.run(&["inspect", "c"]).ok().json();
+    assert_eq!(shown[0]["State"]["ExitCode"], 3);
+    assert_eq!(shown[0]["Name"], "c");
+    cellar.container(&["--name", "c", "box:1", "true"]).ends(125).says("is already in use by");
+    cellar.run(&["rm", "c"]).ok();
+    cellar.run(&["rm", "c"]).ends(1).says("no such container");
+    cellar.is_clean();
+}
+
+#[test]
+fn a_detached_container_is_joined_stopped_and_started_again() {
+    let Some(cellar) = Cellar::new() else { return };
+    let id = cellar
+        .container(&["-d", "--name", "web", "--hostname", "inside", "box:1", "sleep", "1000"])
+        .ok();
+    assert_eq!(id.text().len(), 64);
+    assert_eq!(cellar.states(), "web running 0");
+    assert_eq!(cellar.run(&["exec", "web", "hostname"]).ok().text(), "inside");
+    assert_eq!(cellar.run(&["exec", "-u", "alice", "web", "id", "-u"]).ok().text(), "1000");
+    cellar.run(&["exec", "web", "sh", "-c", "exit 9"]).ends(9);
+    cellar.run(&["exec", "web", "nope"]).ends(127);
+    cellar.run(&["rm", "web"]).ends(2).says("container state improper");
+    cellar.run(&["stop", "-t", "0", "web"]).ok();
+    assert_eq!(cellar.states(), "web exited 137");
+    cellar.run(&["exec", "web", "true"]).ends(125).says("running containers");
+    cellar.run(&["start", "web"]).ok();
+    assert_eq!(cellar.states(), "web running 0");
+    cellar.run(&["kill", "web"]).ok();
+    assert_eq!(cellar.states(), "web exited 137");
+    cellar.run(&["rename", "web", "other"]).ok();
+    cellar.run(&["rm", &id.text()[..6]]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn volumes_outlive_containers_and_are_filled_from_images() {
+    let Some(cellar) = Cellar::new() else { return };
+    let said = cellar.container(&[
+        "--rm",
+        "-v",
+        "v:/data",
+        "box:1",
+        "sh",
+        "-c",
+        "cat /data/of-image; echo mine >/data/new",
+    ]);
+    assert_eq!(said.ok().text(), "data");
+    assert_eq!(
+        cellar.container(&["--rm", "-v", "v:/x:ro", "box:1", "cat", "/x/new"]).ok().text(),
+        "mine"
+    );
+    assert_eq!(cellar.run(&["volume", "ls", "-q"]).ok().text(), "v");
+    cellar.run(&["volume", "rm", "v"]).ok();
+    cellar.run(&["volume", "rm", "v"]).ends(1);
+    let bound = cellar.path("bound");
+    std::fs::create_dir(&bound).expect("it is new");
+    std::fs::write(bound.join("file"), "outside\n").expect("it is writable");
+    let option = format!("type=bind,src={},dst=/b,ro", bound.display());
+    let said = cellar.container(&[
+        "--rm",
+        "--mount",
+        &option,
+        "box:1",
+        "sh",
+        "-c",
+        "cat /b/file; touch /b/x",
+    ]);
+    assert_eq!(said.text(), "outside");
+    assert!(said.stderr.contains("Read-only"), "{said}");
+    cellar
+        .container(&["--rm", "-v", "/nope/nope:/x", "box:1", "true"])
+        .ends(125)
+        .says("/nope/nope");
+}

@@ -1,0 +1,94 @@
+//! A store with an image of busybox, and `cellar` on it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use tests::{Outcome, Scratch, cellar_built, command, has, is_root, run, scratch, tool};
+
+/// A store of one test. What still runs in it ends with the test.
+pub(crate) struct Cellar(Scratch);
+
+impl Cellar {
+    /// `None` where containers cannot run here.
+    pub(crate) fn new() -> Option<Self> {
+        if !has(&["busybox"]) || !is_root() {
+            return None;
+        }
+        let cellar = Self(scratch());
+        let image = cellar.0.join("image");
+        for name in ["bin", "etc", "tmp", "data"] {
+            std::fs::create_dir_all(image.join(name)).expect("a scratch directory is writable");
+        }
+        std::fs::copy("/bin/busybox", image.join("bin/busybox")).expect("busybox is installed");
+        for name in [
+            "sh", "true", "cat", "echo", "id", "env", "sleep", "hostname", "test", "ls", "touch",
+            "kill",
+        ] {
+            std::os::unix::fs::symlink("busybox", image.join("bin").join(name)).expect("it is new");
+        }
+        std::fs::write(image.join("data/of-image"), "data\n").expect("it is writable");
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home:/bin/sh\n";
+        std::fs::write(image.join("etc/passwd"), passwd).expect("it is writable");
+        let archive = cellar.0.at("image.tar");
+        tool("tar", &format!("-C {} -cf {archive} .", image.display())).ok();
+        cellar.run(&["import", "-q", &archive, "localhost/box:1"]).ok();
+        Some(cellar)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut cellar = command(cellar_built());
+        cellar.arg("--root").arg(self.0.join("root")).arg("--runroot").arg(self.0.join("run"));
+        cellar.args(arguments);
+        cellar
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs a container without a network.
+    #[track_caller]
+    pub(crate) fn container(&self, arguments: &[&str]) -> Outcome {
+        let all: Vec<&str> =
+            ["run", "--network", "none"].iter().chain(arguments).copied().collect();
+        self.run(&all)
+    }
+
+    /// Names and states of all containers.
+    #[track_caller]
+    pub(crate) fn states(&self) -> String {
+        let listed =
+            self.run(&["ps", "-a", "--format", "{{.Names}} {{.State}} {{.ExitCode}}"]).ok();
+        listed.text().lines().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Fails unless nothing of any container is left.
+    #[track_caller]
+    pub(crate) fn is_clean(&self) {
+        let root = self.0.join("root");
+        let mounts = std::fs::read_to_string("/proc/self/mounts").expect("it is there");
+        let merged: Vec<&str> = mounts
+            .lines()
+            .filter(|line| line.contains(&*root.display().to_string()) && line.contains("/merged"))
+            .collect();
+        assert!(merged.is_empty(), "{merged:?}");
+        for directory in ["root/cask/containers", "run/cask/containers", "root/overlay-containers"]
+        {
+            let left = std::fs::read_dir(self.0.join(directory)).into_iter().flatten().flatten();
+            let left: Vec<_> = left.filter(|entry| entry.path().is_dir()).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+}
+
+impl Drop for Cellar {
+    fn drop(&mut self) {
+        let _ = self.command(&["rm", "-f", "-t", "0", "-a"]).output();
+        let _ = Command::new("umount").arg(self.0.join("root/overlay")).output();
+    }
+}
