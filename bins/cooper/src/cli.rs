@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Graph(commands::graph::Arguments),
     #[command(flatten)]
     Scripted(Box<commands::scripted::Command>),
+    Unshare(cask_program::rootless::UnshareArguments),
     Version(commands::version::Arguments),
     Completion(commands::completion::Arguments),
     #[command(hide = true)]

@@ -151,6 +151,9 @@ fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
 /// Takes over what storage.conf says.
 fn take(options: &mut StoreOptions, conf: &StorageConf) {
     options.additional_image_stores.clone_from(&conf.additional_image_stores);
+    if !conf.additional_layer_stores.is_empty() {
+        report::note("storage.conf sets additionallayerstores, which are not used");
+    }
     let of_driver = match options.driver {
         Some(cask_storage::DriverKind::Vfs) => &conf.vfs,
         _ => &conf.overlay,
