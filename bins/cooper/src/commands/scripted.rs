@@ -58,13 +58,11 @@ pub(crate) enum Command {
     Info(info::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
-    Unshare(rootless::UnshareArguments),
 }
 
 /// Carries a command out.
 pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode> {
-    let touches_nothing =
-        matches!(command, Command::Login(_) | Command::Logout(_) | Command::Unshare(_));
+    let touches_nothing = matches!(command, Command::Login(_) | Command::Logout(_));
     // Before anything has threads.
     if !touches_nothing && !matches!(command, Command::Mount(_) | Command::Umount(_)) {
         rootless::enter()?;
@@ -94,7 +92,6 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
         Command::Info(arguments) => info::run(&arguments, &context).map(done),
         Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
         Command::Logout(arguments) => wait(logout::run(arguments, &context.settings)).map(done),
-        Command::Unshare(arguments) => rootless::unshare(&arguments),
     }
 }
 

@@ -104,7 +104,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let run = arguments.run()?;
     let scratch = tempfile::tempdir()?;
     let executor = arguments.by.executor(&container, scratch.path())?;
-    let report = container.run(&run, &*executor, &Cancel::new()?)?;
+    let report = match container.run(&run, &*executor, &Cancel::new()?) {
+        Ok(report) => report,
+        Err(error) => {
+            // A command that cannot begin ends as it would in a shell.
+            let cask_build::ErrorKind::Command(status) = error.kind() else {
+                return Err(error.into());
+            };
+            report::engine_failure(&error.into(), crate::run::hint);
+            return Ok(ExitCode::from(status));
+        }
+    };
     report.notes.iter().for_each(|note| report::note(&note.to_string()));
     if !report.status.success() {
         let status = report.status;

@@ -1,0 +1,116 @@
+//! Commits that are repeated, killed, and made at once.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tests::{PeerStore, command, has};
+
+use crate::{TOOLS, buildah, cooper, layers, program, store_with_base};
+
+fn container_with_files(store: &PeerStore, megabytes: usize) -> String {
+    let container = cooper(store, &["from", "base"]).ok().text().to_owned();
+    let root = cooper(store, &["mount", &container]).ok().text().to_owned();
+    for number in 0..megabytes {
+        let bytes = vec![u8::try_from(number % 251).expect("it is less"); 1 << 20];
+        std::fs::write(Path::new(&root).join(format!("file{number}")), bytes).expect("writable");
+    }
+    cooper(store, &["umount", &container]).ok();
+    container
+}
+
+fn committing(store: &PeerStore, container: &str, name: &str) -> Command {
+    let mut commit = command(program());
+    store.at_store(&mut commit).args(["commit", "-q", container, name]);
+    commit.stdout(Stdio::null()).stderr(Stdio::null());
+    commit
+}
+
+#[test]
+fn a_commit_that_is_repeated_gives_the_same_image() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = container_with_files(&store, 1);
+    let line = ["config", "--add-history", "--env", "B=2", &container];
+    cooper(&store, &line).ok();
+    let check = |options: &[&str]| {
+        let commit = [&["commit", "-q"], options, &[container.as_str()]].concat();
+        let first = cooper(&store, &commit).ok().text().to_owned();
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(cooper(&store, &commit).ok().text(), first, "{options:?}");
+    };
+    check(&["--timestamp", "0"]);
+    check(&["--timestamp", "5", "--format", "docker"]);
+    check(&["--source-date-epoch", "5", "--rewrite-timestamp"]);
+    check(&["--timestamp", "5", "--squash"]);
+    let with_variable = || {
+        let mut commit = command(program());
+        store.at_store(&mut commit).args(["commit", "-q", &container]);
+        tests::run(commit.env("SOURCE_DATE_EPOCH", "7")).ok().text().to_owned()
+    };
+    assert_eq!(with_variable(), with_variable());
+}
+
+#[test]
+fn a_commit_that_is_killed_leaves_nothing() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = container_with_files(&store, 40);
+    let before = layers(&store);
+    let started = Instant::now();
+    cooper(&store, &["commit", "-q", &container, "whole"]).ok();
+    let whole = started.elapsed();
+    cooper(&store, &["rmi", "whole"]).ok();
+    assert_eq!(layers(&store), before);
+    let mut killed = 0;
+    for part in 1..=5 {
+        let mut commit = committing(&store, &container, "killed").spawn().expect("it runs");
+        std::thread::sleep(whole.mul_f64(f64::from(part) / 6.0));
+        commit.kill().expect("a child can be killed");
+        let done = commit.wait().expect("a child can be waited for").success();
+        killed += u32::from(!done);
+        let images = buildah(&store, &["images", "-q"]).ok().text().lines().count();
+        match done {
+            true => drop(cooper(&store, &["rmi", "killed"]).ok()),
+            false => assert!(images <= 2, "the image is whole or not there"),
+        }
+        if images == 2 && !done {
+            cooper(&store, &["rmi", "killed"]).ok();
+        }
+    }
+    assert!(killed > 0, "none of them was killed in the middle");
+    // Whoever comes next sweeps up.
+    cooper(&store, &["commit", "-q", &container, "whole"]).ok();
+    cooper(&store, &["rmi", "whole"]).ok();
+    assert_eq!(layers(&store), before);
+    let temporary = store.root().join("overlay/tempdirs");
+    let left = std::fs::read_dir(&temporary).map(Iterator::count).unwrap_or_default();
+    assert_eq!(left, 0, "nothing lies in {}", temporary.display());
+    cooper(&store, &["run", &container, "true"]).ok();
+}
+
+#[test]
+fn two_commits_at_once_both_succeed() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let containers = [container_with_files(&store, 8), container_with_files(&store, 9)];
+    let names = ["one", "two", "three", "four"];
+    let commits = names.iter().enumerate().map(|(index, name)| {
+        committing(&store, &containers[index % 2], name).spawn().expect("it runs")
+    });
+    let commits: Vec<_> = commits.collect();
+    for mut commit in commits {
+        assert!(commit.wait().expect("a child can be waited for").success());
+    }
+    for name in names {
+        let made = buildah(&store, &["from", name]).ok().text().to_owned();
+        let line = ["run", "--isolation", "chroot", &made, "ls", "/file7"];
+        assert_eq!(buildah(&store, &line).ok().text(), "/file7");
+    }
+}

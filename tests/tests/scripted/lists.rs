@@ -1,0 +1,57 @@
+//! Lists of images for several platforms.
+
+use tests::{has, scratch};
+
+use crate::{TOOLS, buildah, cooper, store_with_base};
+
+#[test]
+fn lists_are_made_by_one_and_changed_by_the_other() {
+    if !has(&TOOLS) || !has(&["skopeo"]) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    cooper(&store, &["config", "--arch", "arm64", "--variant", "v8", &container]).ok();
+    cooper(&store, &["commit", "-q", &container, "other"]).ok();
+    let id = cooper(&store, &["manifest", "create", "all", "base"]).ok().text().to_owned();
+    let added = buildah(&store, &["manifest", "add", "all", "other"]).ok();
+    let digest = added.text().rsplit(' ').next().expect("it prints the digest").to_owned();
+    assert_eq!(added.text(), format!("{id}: {digest}"));
+    let line = ["manifest", "annotate", "--annotation", "a=b", "--os-version", "7", "all", &digest];
+    assert_eq!(cooper(&store, &line).ok().text(), added.text());
+    let theirs = buildah(&store, &["manifest", "inspect", "all"]).ok().json();
+    let ours = cooper(&store, &["manifest", "inspect", "all"]).ok().json();
+    assert_eq!(ours["manifests"], theirs["manifests"]);
+    let second = &ours["manifests"][1];
+    let expected = serde_json::json!({
+        "architecture": "arm64", "os": "linux", "os.version": "7", "variant": "v8",
+    });
+    assert_eq!((&second["platform"], &second["annotations"]["a"]), (&expected, &"b".into()));
+
+    let check = |program: &str, name: &str| {
+        let place = format!("oci:{}:x", files.at(name));
+        store.run(program, &["manifest", "push", "--all", "all", &place]).ok();
+        let raw = tests::skopeo(&format!("inspect --raw {place}")).ok().json();
+        assert_eq!(raw["manifests"].as_array().map(Vec::len), Some(2), "{program}");
+        let arguments =
+            format!("--override-arch arm64 --override-variant v8 inspect --config {place}");
+        assert_eq!(tests::skopeo(&arguments).ok().json()["architecture"], "arm64");
+    };
+    check(crate::program(), "ours");
+    check("buildah", "theirs");
+
+    cooper(&store, &["manifest", "exists", "all"]).ok();
+    cooper(&store, &["manifest", "exists", "base"]).ends(1);
+    cooper(&store, &["manifest", "exists", "nosuch"]).ends(1);
+    cooper(&store, &["manifest", "create", "all"]).ends(125).says("that name is already in use");
+    cooper(&store, &["manifest", "add", "all", "nosuch"]).ends(125).says("image not known");
+    cooper(&store, &["manifest", "remove", "all", &digest]).ok();
+    let again = ["manifest", "remove", "all", &digest];
+    cooper(&store, &again).ends(125).says("no instance matching digest");
+    assert_eq!(
+        buildah(&store, &["manifest", "inspect", "all"]).ok().json()["manifests"][1],
+        serde_json::Value::Null
+    );
+    let gone = cooper(&store, &["manifest", "rm", "all"]).ok();
+    assert_eq!(gone.text(), format!("untagged: localhost/all:latest\n{id}"));
+}

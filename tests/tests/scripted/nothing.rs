@@ -1,0 +1,83 @@
+//! Images from nothing.
+
+use std::path::Path;
+
+use tests::{command, has, run, scratch};
+
+use crate::{TOOLS, buildah, cooper, store_with_base};
+use tests::PeerStore;
+
+#[test]
+fn an_image_is_made_from_nothing() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = PeerStore::new();
+    let container = cooper(&store, &["from", "scratch"]).ok().text().to_owned();
+    assert_eq!(container, "working-container");
+    let root = cooper(&store, &["mount", &container]).ok().text().to_owned();
+    let bin = Path::new(&root).join("bin");
+    std::fs::create_dir(&bin).expect("the mount is writable");
+    std::fs::copy("/bin/busybox", bin.join("busybox")).expect("busybox is installed");
+    cooper(&store, &["umount", &container]).ok();
+    cooper(&store, &["run", &container, "/bin/busybox", "--install", "-s", "/bin"]).ok();
+    cooper(&store, &["config", "--cmd", "sh", "--workingdir", "/w", &container]).ok();
+    let id = cooper(&store, &["commit", "-q", "--rm", &container, "tiny"]).ok().text().to_owned();
+    assert_eq!(id.len(), 64);
+    assert_eq!(cooper(&store, &["containers", "-q"]).ok().text(), "");
+    let second = buildah(&store, &["from", "tiny"]).ok().text().to_owned();
+    let line = ["run", "--isolation", "chroot", &second, "sh", "-c", "pwd; echo x | wc -c"];
+    assert_eq!(buildah(&store, &line).ok().text(), "/w\n2");
+}
+
+#[test]
+fn packages_are_installed_into_an_image_from_nothing() {
+    if !has(&TOOLS) || !has(&["dpkg", "dpkg-deb"]) {
+        return;
+    }
+    let (store, files) = (PeerStore::new(), scratch());
+    let package = files.join("package");
+    std::fs::create_dir_all(package.join("DEBIAN")).expect("a scratch directory is writable");
+    std::fs::create_dir_all(package.join("usr/bin")).expect("a scratch directory is writable");
+    let control = "Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: me\nDescription: x\n";
+    std::fs::write(package.join("DEBIAN/control"), control).expect("it is writable");
+    std::fs::copy("/bin/busybox", package.join("usr/bin/busybox")).expect("it is installed");
+    let built = files.at("tool.deb");
+    run(command("dpkg-deb").args(["-b", &package.display().to_string(), &built])).ok();
+
+    let container = cooper(&store, &["from", "scratch"]).ok().text().to_owned();
+    let root = cooper(&store, &["mount", &container]).ok().text().to_owned();
+    let database = Path::new(&root).join("var/lib/dpkg");
+    for folder in ["info", "updates", "triggers"] {
+        std::fs::create_dir_all(database.join(folder)).expect("the mount is writable");
+    }
+    std::fs::write(database.join("status"), "").expect("the mount is writable");
+    run(command("dpkg").args(["--root", &root, "--log=/dev/null", "-i", &built])).ok();
+    cooper(&store, &["umount", &container]).ok();
+    cooper(&store, &["commit", "-q", &container, "installed"]).ok();
+    let second = cooper(&store, &["from", "installed"]).ok().text().to_owned();
+    let line = ["run", &second, "/usr/bin/busybox", "grep", "-c", "^Package: tool$"];
+    let listed = cooper(&store, &[line.as_slice(), &["/var/lib/dpkg/status"]].concat()).ok();
+    assert_eq!(listed.text(), "1");
+}
+
+#[test]
+fn an_image_goes_anywhere_and_leaves_nothing_in_the_store() {
+    if !has(&TOOLS) || !has(&["skopeo"]) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let before = crate::layers(&store);
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    for (scheme, name) in
+        [("oci", "layout:x"), ("docker-archive", "a.tar:localhost/x:1"), ("dir", "d")]
+    {
+        let wanted = format!("{scheme}:{}", files.at(name));
+        cooper(&store, &["commit", "-q", &container, &wanted]).ok();
+        let seen = tests::skopeo(&format!("inspect --config {wanted}")).ok().json();
+        assert_eq!(seen["config"]["Env"], serde_json::json!(["A=1"]), "{wanted}");
+    }
+    cooper(&store, &["rm", &container]).ok();
+    assert_eq!(crate::layers(&store), before);
+    assert_eq!(cooper(&store, &["images", "-aq"]).ok().text().lines().count(), 1);
+}
