@@ -57,7 +57,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(flatten)]
-    Containers(commands::containers::ContainerVerb),
+    Containers(Box<commands::containers::ContainerVerb>),
     Images(commands::list::Arguments),
     Import(commands::import::Arguments),
     Inspect(commands::inspect::Arguments),

@@ -38,6 +38,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 }
 
 /// Runs the command; only those that wait for others need a runtime.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 fn run(cli: Cli) -> Result<ExitCode> {
     if cli.command.mounts_to_stay() && !rustix::process::getuid().is_root() {
         bail!("mounts of a user last as long as a namespace: must execute `cellar unshare` first");
@@ -54,7 +55,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let context = Context::new(cli.global);
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
-        Command::Containers(verb) => commands::containers::run(verb, &context),
+        Command::Containers(verb) => commands::containers::run(*verb, &context),
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }

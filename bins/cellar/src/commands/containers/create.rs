@@ -96,7 +96,7 @@ impl Making {
         options.platform_asked = self.platform.is_asked();
         let pulled = images.pull(&self.image, &transports, &options).await?;
         let Some(arrived) = pulled.first() else { bail!("{}: nothing was pulled", self.image) };
-        let mut found = images.find(&arrived.id.to_string())?;
+        let mut found = images.find(arrived.id.as_ref())?;
         if let Ok(named) = images.find(&self.image) {
             found.name = named.name;
         }

@@ -397,6 +397,7 @@ fn limits(given: &[String]) -> Vec<Part> {
     given.iter().filter_map(part).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each of podman's fields")]
 fn host_part(container: &Container) -> Part {
     let config = &container.config;
     let (resources, network, files) = (&config.resources, &config.network, &config.files);

@@ -122,7 +122,7 @@ pub(super) fn copy_terminal(terminal: &OwnedFd, input: bool, keys: Vec<u8>) -> R
     let _raw = if input { RawMode::enter()? } else { RawMode(None) };
     cask_engine::relay_terminal(
         terminal.as_fd(),
-        input.then(|| std::io::stdin()).as_ref().map(|stdin| stdin.as_fd()),
+        input.then(std::io::stdin).as_ref().map(|stdin| stdin.as_fd()),
         borrowed(&std::io::stdout()),
         orders.as_fd(),
         keys,
