@@ -1,0 +1,324 @@
+//! `cooper build`: what it says, where results go, and how it ends.
+
+use std::process::Command;
+
+use serde_json::Value;
+use tests::{Outcome, PeerStore, Scratch, command, cooper_built, has, is_root, run};
+
+use crate::files;
+
+/// `cooper` on a store, in a directory, with arguments that white space separates.
+fn program(store: &PeerStore, directory: &Scratch, line: &str) -> Command {
+    let mut cooper = command(cooper_built());
+    store.at_store(&mut cooper).current_dir(&**directory).args(line.split_whitespace());
+    cooper
+}
+
+#[track_caller]
+fn cooper(store: &PeerStore, directory: &Scratch, line: &str) -> Outcome {
+    run(&mut program(store, directory, line))
+}
+
+/// The last line of standard output.
+fn last(outcome: &Outcome) -> String {
+    outcome.text().lines().last().unwrap_or_default().to_owned()
+}
+
+const TWO_STAGES: &str = "\
+FROM scratch AS one
+COPY a /a
+FROM scratch
+COPY --from=one /a /b
+LABEL x=y
+";
+
+/// A context with busybox, for files with RUN.
+fn with_busybox(file: &str) -> Scratch {
+    let directory = files(&[("Containerfile", file)]);
+    std::fs::copy("/bin/busybox", directory.join("busybox")).expect("busybox is installed");
+    directory
+}
+
+const RUN: &str = "\
+FROM scratch
+COPY busybox /bin/busybox
+SHELL [\"/bin/busybox\", \"sh\", \"-c\"]
+";
+
+#[test]
+fn steps_are_told_as_buildah_tells_them_and_the_id_comes_last() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    let outcome = cooper(&store, &directory, "build -t it:1 -t quay.io/x/it .").ok();
+    let id = last(&outcome);
+    assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{outcome}");
+    let expected = format!(
+        "\
+[1/2] STEP 1/2: FROM scratch AS one
+[1/2] STEP 2/2: COPY a /a
+[2/2] STEP 1/3: FROM scratch
+[2/2] STEP 2/3: COPY --from=one /a /b
+[2/2] STEP 3/3: LABEL x=y
+COMMIT localhost/it:1
+--> {}
+Successfully tagged localhost/it:1
+Successfully tagged quay.io/x/it:latest
+{id}",
+        &id[..12]
+    );
+    // The stages are built side by side.
+    let steps = |text: &str| -> Vec<String> {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(steps(outcome.text()), steps(&expected));
+    assert!(outcome.stderr.starts_with("TIME "), "{outcome}");
+    let again = cooper(&store, &directory, "bud -t it:1 .").ok();
+    assert_eq!(last(&again), id, "the same input gives the same image");
+    assert_eq!(again.text().matches("--> Using cache").count(), 2, "{again}");
+    let quiet = cooper(&store, &directory, "build-using-dockerfile -q").ok();
+    assert_eq!((quiet.text(), quiet.stderr.as_str()), (id.as_str(), ""));
+    // Elsewhere, at another time, side by side or not: the same.
+    let other = files(&[("x/Dockerfile", TWO_STAGES), ("x/a", "A")]);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let elsewhere = PeerStore::new();
+    let built = cooper(&elsewhere, &other, "build -q --jobs 1 --source-date-epoch 7 x").ok();
+    let first = cooper(&store, &directory, "build -q --source-date-epoch 7 --rewrite-timestamp .");
+    let second = cooper(&elsewhere, &other, "build -q --source-date-epoch 7 --rewrite-timestamp x");
+    assert_eq!(first.ok().text(), second.ok().text());
+    assert_eq!(built.text().len(), 64);
+}
+
+#[test]
+fn a_failed_command_is_shown_and_its_status_is_the_program_s() {
+    if !has(&["busybox"]) || !is_root() {
+        return;
+    }
+    let store = PeerStore::new();
+    let directory = with_busybox(&format!("{RUN}RUN echo out; echo err >&2\nRUN exit 42\n"));
+    let outcome = cooper(&store, &directory, "build -t it .").ends(42);
+    let expected = " --> Containerfile:5:1
+  |
+5 | RUN exit 42
+  | ^^^^^^^^^^^
+Error: building at STEP \"RUN exit 42\": while running runtime: exit status 42
+";
+    assert!(outcome.stderr.ends_with(expected), "{outcome}");
+    assert!(outcome.stderr.starts_with("err\n"), "{outcome}");
+    assert!(outcome.text().ends_with("out\nSTEP 5/5: RUN exit 42"), "{outcome}");
+    let images = cooper(&store, &directory, "images -q --filter reference=localhost/it").ok();
+    assert_eq!(images.text(), "", "nothing is tagged");
+}
+
+#[test]
+fn files_go_to_directories_and_archives() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    cooper(&store, &directory, "build -q -o out .").ok();
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it is there");
+    assert_eq!(read("out/b"), "A");
+    assert!(!directory.join("out/a").exists(), "that is another stage's");
+    cooper(&store, &directory, "build -q --output type=local,dest=one --target one .").ok();
+    assert_eq!(read("one/a"), "A");
+    // Over standard output, nothing but the archive.
+    let archive = cooper(&store, &directory, "build -o - .").ok();
+    let file = directory.join("out.tar");
+    cooper(&store, &directory, "build -q -o type=tar,dest=out.tar .").ok();
+    assert_eq!(archive.stdout, std::fs::read(&file).expect("it is there"), "the same bytes");
+    let listed = run(command("tar").arg("-tf").arg(&file)).ok();
+    assert_eq!(listed.text(), "b");
+    // Links that are in the way lead nowhere.
+    let outside = directory.at("outside");
+    std::fs::write(&outside, "kept").expect("it is writable");
+    std::fs::remove_file(directory.join("out/b")).expect("it is there");
+    std::os::unix::fs::symlink(&outside, directory.join("out/b")).expect("it is writable");
+    cooper(&store, &directory, "build -q -o out .").ok();
+    assert_eq!((read("outside"), read("out/b")), ("kept".to_owned(), "A".to_owned()));
+}
+
+#[test]
+fn images_go_anywhere() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    let line = "build -q -t oci:layout:x -o type=oci,dest=a.tar,name=it:1 \
+                -o type=docker,dest=d.tar,name=it:1 .";
+    let id = cooper(&store, &directory, line).ok();
+    for place in ["oci:layout:x", "oci-archive:a.tar:it:1", "docker-archive:d.tar:it:1"] {
+        let (scheme, rest) = place.split_once(':').expect("it has a scheme");
+        let place = format!("{scheme}:{}", directory.at(rest));
+        let config = tests::dray(&format!("inspect --config {place}")).ok().json();
+        assert_eq!(config["config"]["Labels"]["x"], "y", "{place} of {id}");
+        tests::dray(&format!("--insecure-policy validate {place}")).ok();
+    }
+}
+
+#[test]
+fn platforms_become_a_list() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    let line = "build --platform linux/amd64,linux/arm64 -t it:1 --iidfile iid \
+                --metadata-file meta -t oci:layout:x -o out .";
+    let outcome = cooper(&store, &directory, line).ok();
+    assert!(!outcome.text().lines().any(|line| line.len() == 64), "it went to a file: {outcome}");
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it is there");
+    let metadata: Value = serde_json::from_str(&read("meta")).expect("it is JSON");
+    assert_eq!(metadata["images"].as_array().map(Vec::len), Some(2));
+    let digest = metadata["containerimage.digest"].as_str().expect("it has a digest");
+    assert_eq!(read("iid"), digest, "a list is known by the digest of what it says");
+    assert_eq!(read("out/linux_arm64/b"), "A");
+    let place = format!("oci:{}", directory.at("layout:x"));
+    let index = tests::dray(&format!("inspect --raw {place}")).ok().json();
+    let platforms: Vec<&Value> = index["manifests"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["platform"]["architecture"])
+        .collect();
+    assert_eq!(platforms, ["amd64", "arm64"]);
+    tests::dray(&format!("--insecure-policy validate {place}")).ok();
+    if has(&["podman"]) {
+        let shown = store.podman(&["manifest", "inspect", "localhost/it:1"]).ok().json();
+        assert_eq!(shown["manifests"].as_array().map(Vec::len), Some(2), "{shown}");
+        // One more comes to the list.
+        cooper(&store, &directory, "build -q --arch s390x --manifest it:1 .").ok();
+        let shown = store.podman(&["manifest", "inspect", "localhost/it:1"]).ok().json();
+        assert_eq!(shown["manifests"].as_array().map(Vec::len), Some(3), "{shown}");
+    }
+    cooper(&store, &directory, "build --platform linux/amd64,linux/arm64 -o type=tar,dest=x .")
+        .ends(125)
+        .says("an archive has the files of one platform");
+}
+
+#[test]
+fn a_miss_is_explained_and_the_cache_is_listed_and_pruned() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    cooper(&store, &directory, "build -q .").ok();
+    std::fs::write(directory.join("a"), "B").expect("it is writable");
+    let outcome = cooper(&store, &directory, "build --explain .").ok();
+    assert!(outcome.text().contains("--> not from the cache: a changed"), "{outcome}");
+    let listed = cooper(&store, &directory, "cache ls --json").ok().json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed}");
+    let usage = cooper(&store, &directory, "cache du").ok();
+    assert!(usage.text().starts_with("KIND"), "{usage}");
+    cooper(&store, &directory, "cache prune").ends(125).says("say what to delete");
+    let pruned = cooper(&store, &directory, "cache prune --all").ok();
+    assert_eq!(pruned.text().matches("Deleted step: ").count(), 4, "{pruned}");
+    assert_eq!(cooper(&store, &directory, "cache ls -q").ok().text(), "");
+}
+
+#[test]
+fn what_is_known_and_missing_is_refused_by_name() {
+    let (store, directory) = (PeerStore::new(), files(&[("Containerfile", "FROM scratch\n")]));
+    let table = [
+        ("--memory 5m", "--memory is not supported yet"),
+        ("--cache-from x", "--cache-from is not supported yet"),
+        ("--sbom", "--sbom is not supported yet"),
+        ("--userns host", "--userns is not supported yet"),
+        ("--network slirp4netns", "--network=slirp4netns is not supported yet"),
+        ("--security-opt label=disable", "--security-opt label=disable is not supported yet"),
+        ("--skip-unused-stages=false", "--skip-unused-stages=false is not supported"),
+        ("--rm=false", "--rm=false is not supported"),
+        ("--frobnicate", "unknown flag: --frobnicate"),
+        ("--pull --pull-never", "can only set one of 'pull', 'pull-always' and 'pull-never'"),
+        ("--format x", "unrecognized image type \"x\""),
+        ("--isolation x", "unrecognized isolation type \"x\""),
+        ("--ulimit x", "invalid ulimit argument"),
+        ("--target x", "target stage \"x\" could not be found"),
+        ("--secret src=a", "there is no id"),
+        ("--push", "--push needs a name to push to"),
+        ("--platform a/b --arch c", "--platform option can not be specified with --arch"),
+        ("-f nowhere", "opening nowhere: No such file or directory"),
+        ("-f Containerfile.in", "files for the C preprocessor are not supported yet"),
+        ("--timestamp 1 --source-date-epoch 2", "contradict each other"),
+    ];
+    for (flags, words) in table {
+        let outcome = cooper(&store, &directory, &format!("build {flags} .")).ends(125).says(words);
+        assert_eq!(outcome.text(), "", "{outcome}");
+    }
+    cooper(&store, &directory, "build nowhere").ends(125).says("context nowhere does not exist");
+}
+
+#[test]
+fn errors_of_the_file_are_shown_with_their_lines() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", "FROM scratch\nCPOY a b\n")]));
+    cooper(&store, &directory, "build .").ends(125).says(" --> Containerfile:2:1").says(
+        "Error: Containerfile cannot be built: unknown instruction: CPOY (did you mean COPY?)",
+    );
+    let strict = "# check=error=true\nFROM scratch AS B\nLABEL a=b\n";
+    std::fs::write(directory.join("Containerfile"), strict).expect("it is writable");
+    cooper(&store, &directory, "build .").ends(125).says("StageNameCasing");
+    let missing = "FROM scratch\nCOPY nothing /\n";
+    std::fs::write(directory.join("Containerfile"), missing).expect("it is writable");
+    cooper(&store, &directory, "build .")
+        .ends(125)
+        .says(" --> Containerfile:2:")
+        .says("building at STEP \"COPY nothing /\"");
+}
+
+#[test]
+fn contexts_come_from_standard_input_and_named_places() {
+    let (store, directory) = (
+        PeerStore::new(),
+        files(&[("ctx/Containerfile", TWO_STAGES), ("ctx/a", "A"), ("more/a", "M")]),
+    );
+    let tar = directory.at("ctx.tar.gz");
+    run(command("tar").args(["-czf", &tar, "-C", &directory.at("ctx"), "."])).ok();
+    let stdin = std::fs::File::open(&tar).expect("it was just made");
+    let of_tar = run(program(&store, &directory, "build -q -o t -").stdin(stdin)).ok();
+    assert_eq!(
+        std::fs::read_to_string(directory.join("t/b")).expect("it is there"),
+        "A",
+        "{of_tar}"
+    );
+    let file = std::fs::File::open(directory.join("ctx/Containerfile")).expect("it is there");
+    let line = "build -q -o n --build-context one=more -f - ctx";
+    run(program(&store, &directory, line).stdin(file)).ok();
+    std::fs::write(directory.join("alone"), "FROM scratch\nCOPY <<E /e\ntext\nE\n")
+        .expect("it is writable");
+    let alone = std::fs::File::open(directory.join("alone")).expect("it is there");
+    run(program(&store, &directory, "build -q -o alone-out -").stdin(alone)).ok();
+    assert_eq!(
+        std::fs::read_to_string(directory.join("alone-out/e")).expect("it is there"),
+        "text\n"
+    );
+}
+
+#[test]
+fn secrets_and_arguments_reach_commands_and_nothing_else() {
+    if !has(&["busybox"]) || !is_root() {
+        return;
+    }
+    let store = PeerStore::new();
+    let directory = with_busybox(&format!(
+        "{RUN}ARG A=default\nRUN --mount=type=secret,id=s cat() {{ /bin/busybox cat \"$@\"; }}; \
+         cat /run/secrets/s > /seen; echo $A >> /seen\n"
+    ));
+    std::fs::write(directory.join("secret"), "hidden\n").expect("it is writable");
+    let line = "build -q --secret id=s,src=secret --build-arg A=given -o out .";
+    cooper(&store, &directory, line).ok();
+    let seen = std::fs::read_to_string(directory.join("out/seen")).expect("it is there");
+    assert_eq!(seen, "hidden\ngiven\n");
+    assert!(!directory.join("out/run/secrets").exists());
+}
+
+#[test]
+fn json_progress_is_one_object_on_each_line() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
+    let outcome = cooper(&store, &directory, "build --progress json .").ok();
+    let events: Vec<Value> = outcome
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((count("stepBegan"), count("stepEnded"), count("built")), (5, 5, 1));
+    assert_eq!(outcome.text().len(), 64);
+    let log = cooper(&store, &directory, "build --logfile log .").ok();
+    assert_eq!(log.text().len(), 64);
+    let log = std::fs::read_to_string(directory.join("log")).expect("it is there");
+    assert!(log.contains("STEP 2/3: COPY --from=one /a /b"), "{log}");
+}
