@@ -1,0 +1,158 @@
+//! Every case of the field, compared with what is recorded of buildah 1.45 and dockerd 20.10, and with what
+//! Debian's buildah makes of it here.
+
+use serde_json::Value;
+use tests::{Outcome, has, scratch};
+
+use crate::TOOLS;
+use crate::case::{prepare, table};
+use crate::difference::{Built, differences};
+use crate::shop::{Builder, Shop};
+
+/// A difference on purpose: the case (`*` is any), how the difference begins, why.
+type Deviation = (&'static str, &'static str, &'static str);
+
+const FROM_RECORDED: &[Deviation] = &[
+    ("*", "config WorkingDir: none / \"/\"", SCRATCH),
+    ("shell test", "history", AS_BUILDKIT),
+    ("copy-escape-glob", "layers: 6 / 5", WORKDIR),
+    ("copy-escape-glob", "history", WORKDIR),
+    ("copy-escape-glob", "type of app4/file.txt: dir / file", SEVERAL),
+    ("copy-escape-glob", "mode of app4/file.txt", SEVERAL),
+    ("copy-escape-glob", "content of app4/file.txt", SEVERAL),
+    ("copy-escape-glob", "file app4/file.txt/file.txt", SEVERAL),
+    ("copy-escape-glob", "type of app5/file.txt: dir / file", SEVERAL),
+    ("copy-escape-glob", "mode of app5/file.txt", SEVERAL),
+    ("copy-escape-glob", "content of app5/file.txt", SEVERAL),
+    ("copy-escape-glob", "file app5/file.txt/file.txt", SEVERAL),
+    ("copy file to workdir rename", "layers: 3 / 2", WORKDIR),
+    ("copy file to workdir rename", "history", WORKDIR),
+    ("exposed default", "history", AS_BUILDKIT),
+    ("ci-pipeline-modified", "layers: 2 / 1", WORKDIR),
+    ("ci-pipeline-modified", "history", WORKDIR),
+    ("copy-integration1", "fails: no / yes", EXCEPTION),
+    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f:", EXCEPTION),
+    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f/subdir-g:", EXCEPTION),
+    (
+        "dockerignore-exclude-deep-subdir-star#2",
+        "file subdir/subdir-f/subdir-g/subdir-b",
+        EXCEPTION,
+    ),
+    ("env-squote-in-dquote", "history", AS_BUILDKIT),
+    ("env-eddquote", "history", AS_BUILDKIT),
+    ("env-edsquote", "history", AS_BUILDKIT),
+    ("env-empty-squote-in-empty-dquote", "history", AS_BUILDKIT),
+    ("heredoc-quoting", "history", AS_BUILDKIT),
+    ("workdir with trailing separator", "history", AS_BUILDKIT),
+    ("mount-cache-by-ownership", "history", AS_BUILDKIT),
+    ("stage arg overrides header arg in same stage", "history", AS_BUILDKIT),
+    ("multiple ARGs in single instruction", "history", AS_BUILDKIT),
+    ("multiple ARGs in single instruction with build-arg override", "history", AS_BUILDKIT),
+];
+
+const FROM_BUILDAH: &[Deviation] = &[
+    ("shell test", "history", AS_BUILDKIT),
+    ("copy file to workdir rename", "layers: 3 / 2", WORKDIR),
+    ("copy file to workdir rename", "history", WORKDIR),
+    ("exposed default", "history", AS_BUILDKIT),
+    ("ci-pipeline-modified", "config WorkingDir", CLEANED),
+    ("ci-pipeline-modified", "layers: 2 / 1", WORKDIR),
+    ("ci-pipeline-modified", "history", WORKDIR),
+    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f:", EXCEPTION),
+    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f/subdir-g:", EXCEPTION),
+    (
+        "dockerignore-exclude-deep-subdir-star#2",
+        "file subdir/subdir-f/subdir-g/subdir-b",
+        EXCEPTION,
+    ),
+    ("env-squote-in-dquote", "history", AS_BUILDKIT),
+    ("env-eddquote", "history", AS_BUILDKIT),
+    ("env-edsquote", "history", AS_BUILDKIT),
+    ("env-empty-squote-in-empty-dquote", "history", AS_BUILDKIT),
+    ("workdir with trailing separator", "config WorkingDir", CLEANED),
+    ("workdir with trailing separator", "history", AS_BUILDKIT),
+    ("mount-cache-by-ownership", "history", AS_BUILDKIT),
+    ("mount-cache-by-ownership", "file results/0+10/0.txt: none", CACHES),
+    ("mount-cache-by-ownership", "file results/0/10.txt: none", CACHES),
+    ("mount-cache-by-ownership", "file results/10/0.txt: none", CACHES),
+    ("stage arg overrides header arg in same stage", "history", AS_BUILDKIT),
+    ("multiple ARGs in single instruction", "history", AS_BUILDKIT),
+    ("multiple ARGs in single instruction with build-arg override", "history", AS_BUILDKIT),
+];
+
+const CLEANED: &str =
+    "a working directory has no slash at its end, as in BuildKit and later buildahs";
+const CACHES: &str = "a cache for another owner is another cache, as in later buildahs";
+
+const SCRATCH: &str =
+    "buildah gives an image from nothing a working directory; BuildKit and dockerd give none";
+const WORKDIR: &str = "WORKDIR makes its directory in a layer of its own, as in BuildKit";
+const AS_BUILDKIT: &str =
+    "the history has the words of BuildKit: what was run and set, not what was written";
+const SEVERAL: &str =
+    "a pattern for several files goes into a directory; the peers write one file over the other";
+const EXCEPTION: &str =
+    "an exception with a wildcard holds below an excluded directory, as in BuildKit";
+
+#[test]
+fn every_case_becomes_what_the_field_makes_of_it() {
+    let Some((cases, contexts)) = table() else { return };
+    if !has(&TOOLS) {
+        return;
+    }
+    let shop = Shop::open();
+    let (mut recorded, mut live) = (Vec::new(), Vec::new());
+    for case in &cases {
+        let id = case["id"].as_str().expect("a case has an ID");
+        let expected = &case["expected"]["buildah"];
+        let scratch = scratch();
+        let prepared = prepare(case, &contexts, &scratch);
+        let ours = shop.build(Builder::Cooper, &prepared);
+        let theirs = shop.build(Builder::Buildah, &prepared);
+        let ours_built = built(&shop, Builder::Cooper, &ours);
+        let found = match (&ours_built, expected["fails"] == Value::Bool(true)) {
+            (None, true) => Vec::new(),
+            (Some(_), true) => vec!["fails: no / yes".to_owned()],
+            (None, false) => vec![format!("fails: yes / no: {}", ours.stderr.trim())],
+            (Some(ours), false) => differences(ours, &Built::recorded(expected)),
+        };
+        recorded.extend(found.into_iter().map(|found| (id.to_owned(), found)));
+        let theirs = built(&shop, Builder::Buildah, &theirs);
+        let found = match (ours_built, theirs) {
+            (Some(ours), Some(theirs)) => differences(&ours, &theirs),
+            _ => Vec::new(),
+        };
+        live.extend(found.into_iter().map(|found| (id.to_owned(), found)));
+    }
+    let wrong = [
+        unlisted("what is recorded", &recorded, FROM_RECORDED),
+        unlisted("Debian's buildah", &live, FROM_BUILDAH),
+    ]
+    .concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What was built, `None` if it failed.
+fn built(shop: &Shop, builder: Builder, outcome: &Outcome) -> Option<Built> {
+    if outcome.code != 0 {
+        return None;
+    }
+    let id = outcome.text().lines().last().expect("a build ends with an ID");
+    Some(Built::of(&shop.read(builder, id)))
+}
+
+/// The differences that are not listed, and what is listed and is none.
+fn unlisted(from: &str, found: &[(String, String)], listed: &[Deviation]) -> Vec<String> {
+    let is = |(case, begins, _): &Deviation, (id, found): &(String, String)| {
+        (*case == "*" || case == id) && found.starts_with(begins)
+    };
+    let unlisted = found
+        .iter()
+        .filter(|found| !listed.iter().any(|listed| is(listed, found)))
+        .map(|(id, found)| format!("not as {from}: {id}: {found}"));
+    let unseen = listed
+        .iter()
+        .filter(|listed| !found.iter().any(|found| is(listed, found)))
+        .map(|(case, begins, why)| format!("as {from} after all: {case}: {begins} ({why})"));
+    unlisted.chain(unseen).collect()
+}

@@ -1,0 +1,12 @@
+//! `alias buildah=cooper`: the same Containerfiles, built by both, and by what others made of them.
+
+mod bases;
+mod case;
+mod conformance;
+mod difference;
+mod image;
+mod real;
+mod shop;
+
+/// What the tests need.
+const TOOLS: [&str; 4] = ["podman", "buildah", "skopeo", "busybox"];

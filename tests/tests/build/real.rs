@@ -1,0 +1,150 @@
+//! Images as people build them, upon a base by debootstrap: packages installed, a program compiled in one
+//! stage and taken over into another, an application in Python; as root and as a user.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use tests::{Outcome, PeerStore, Scratch, command, cooper_built, has, run, scratch};
+
+use crate::TOOLS;
+
+/// The least Debian, as an archive that every store can load: made once for all tests.
+fn debian() -> &'static Path {
+    static DEBIAN: OnceLock<(Scratch, std::path::PathBuf)> = OnceLock::new();
+    let (_, archive) = DEBIAN.get_or_init(|| {
+        let scratch = scratch();
+        let root = scratch.join("debian");
+        let script = "set -e; . /etc/os-release
+            uri=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)' \
+                  'Created-By: Packages' | sed -n \"s/^Debian $VERSION_CODENAME main //p\" | head -n 1)
+            http_proxy=$(apt-config dump --format %v Acquire::http::Proxy); export http_proxy
+            debootstrap --variant=minbase \"$VERSION_CODENAME\" \"$1\" \"$uri\" >\"$1.log\" 2>&1 || { cat \"$1.log\"; exit 1; }
+            rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/var/lib/apt/lists/*";
+        run(command("sh").args(["-c", script, "debian"]).arg(&root)).ok();
+        fs::write(scratch.join("Containerfile"), "FROM scratch\nADD debian /\nCMD [\"/bin/bash\"]\n")
+            .expect("a scratch directory is writable");
+        let store = PeerStore::new();
+        let build = ["build", "-q", "-t", "localhost/debian:test"];
+        cooper(&store, &build, &scratch).ok();
+        let archive = scratch.join("debian.tar");
+        store.podman(&["save", "-q", "-o", &archive.display().to_string(), "localhost/debian:test"]).ok();
+        fs::remove_dir_all(root).expect("it is ours");
+        (scratch, archive)
+    });
+    archive
+}
+
+/// Builds with cooper, in a store, from a context.
+#[track_caller]
+fn cooper(store: &PeerStore, arguments: &[&str], context: &Path) -> Outcome {
+    let mut build = command(cooper_built());
+    run(store.at_store(&mut build).args(arguments).arg(context))
+}
+
+/// A store with the base, and a context with a Containerfile.
+fn begin(text: &str) -> (PeerStore, Scratch) {
+    let (store, context) = (PeerStore::new(), scratch());
+    store.podman(&["load", "-q", "-i", &debian().display().to_string()]).ok();
+    fs::write(context.join("Containerfile"), text).expect("a scratch directory is writable");
+    (store, context)
+}
+
+/// The machine's own settings of apt, for as long as a command runs.
+const APT: [&str; 2] = ["-v", "/etc/apt:/etc/apt:ro"];
+
+#[test]
+fn packages_are_installed_and_the_image_runs_in_podman_s_world() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, context) = begin(
+        "FROM localhost/debian:test\n\
+         RUN apt-get -qq update && apt-get -qq -y install --no-install-recommends openssh-client python3-minimal >/dev/null \
+          && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin\n\
+         RUN ssh-keygen -q -t ed25519 -N '' -f /root/key && test -s /root/key\n\
+         COPY main.py /app/\n\
+         RUN python3 /app/main.py > /app/said\n\
+         CMD [\"ssh\", \"-V\"]\n",
+    );
+    fs::write(context.join("main.py"), "print('hello')\n").expect("writable");
+    cooper(&store, &[["build", "-q", "-t", "localhost/ssh"].as_slice(), &APT].concat(), &context)
+        .ok();
+    // The group of a package, and the set-group-ID bit: what a build without real users loses.
+    let run = ["run", "--isolation", "chroot", "ssh-test", "--"];
+    store.run("buildah", &["from", "-q", "--name", "ssh-test", "localhost/ssh"]).ok();
+    let stat = ["stat", "-c", "%a %G", "/usr/bin/ssh-agent"];
+    let agent = store.run("buildah", &[run.as_slice(), &stat].concat()).ok();
+    assert_eq!(agent.text(), "2755 _ssh");
+    // What was mounted while commands ran is not in the image.
+    let listed =
+        ["sh", "-c", "ls /var/lib/apt/lists /etc/apt; dpkg -V openssh-client && cat /app/said"];
+    let said = store.run("buildah", &[run.as_slice(), &listed].concat()).ok();
+    assert!(said.text().ends_with("hello"), "{said}");
+    store.run("buildah", &["rm", "ssh-test"]).ok();
+    store.podman(&["image", "inspect", "localhost/ssh"]).ok();
+}
+
+#[test]
+fn a_program_is_compiled_in_one_stage_and_taken_over_into_another() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, context) = begin(
+        "FROM localhost/debian:test AS tools\n\
+         RUN --mount=type=cache,target=/var/cache/apt,sharing=locked apt-get -qq update \
+          && apt-get -qq -y install --no-install-recommends gcc libc6-dev >/dev/null\n\
+         FROM tools AS build\n\
+         WORKDIR /src\n\
+         COPY hello.c .\n\
+         RUN gcc -static -O1 -o /hello hello.c\n\
+         FROM localhost/debian:test AS unused\n\
+         RUN exit 1\n\
+         FROM scratch\n\
+         COPY --from=build /hello /hello\n\
+         RUN [\"/hello\"]\n\
+         ENTRYPOINT [\"/hello\"]\n",
+    );
+    let source =
+        |word: &str| format!("#include <stdio.h>\nint main(void){{puts(\"{word}\");return 0;}}\n");
+    fs::write(context.join("hello.c"), source("hello")).expect("writable");
+    let arguments = [["build", "-t", "localhost/hello"].as_slice(), &APT].concat();
+    let first = cooper(&store, &arguments, &context).ok();
+    let id = |outcome: &Outcome| outcome.text().lines().last().expect("an ID").to_owned();
+    let second = cooper(&store, &arguments, &context).ok();
+    assert_eq!(id(&first), id(&second), "nothing changed, and the image did");
+    fs::write(context.join("hello.c"), source("goodbye")).expect("writable");
+    let third = cooper(&store, &[arguments.as_slice(), &["--explain"]].concat(), &context).ok();
+    assert_ne!(id(&first), id(&third));
+    assert!(third.stderr.contains("hello.c"), "the file that changed is named: {third}");
+    let name = ["from", "-q", "--name", "hello-test", "localhost/hello"];
+    store.run("buildah", &name).ok();
+    let said =
+        store.run("buildah", &["run", "--isolation", "chroot", "hello-test", "--", "/hello"]).ok();
+    assert_eq!(said.text(), "goodbye");
+    store.run("buildah", &["rm", "hello-test"]).ok();
+}
+
+#[test]
+fn the_same_input_is_the_same_image_in_any_store_and_directory() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let text = "FROM localhost/debian:test\n\
+        FROM localhost/debian:test\n\
+         ARG WORD=world\n\
+         ENV WORD=$WORD\n\
+         COPY --chown=nobody:nogroup --chmod=u=rwX,go=rX app /app\n\
+         USER nobody\n\
+         RUN test \"$(id -un)\" = nobody && test -r /app/main.py && test \"$WORD\" = world\n\
+         CMD [\"python3\", \"/app/main.py\"]\n";
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (store, context) = begin(text);
+        fs::create_dir(context.join("app")).expect("writable");
+        fs::write(context.join("app/main.py"), "print('hello')\n").expect("writable");
+        let built = cooper(&store, &["build", "-q", "-t", "localhost/app"], &context).ok();
+        ids.push(built.text().to_owned());
+    }
+    assert_eq!(ids[0], ids[1], "another store, another directory, another time: another image");
+}
