@@ -148,10 +148,14 @@ impl<'c> Selector<'c> {
             if self.is_hidden_for_good(path)? || self.is_hidden_for_good(&found)? {
                 return Err(self.missing(path));
             }
-            return self.tree(found, None).map(Some);
+            let selection = self.tree(found.clone(), None)?;
+            // What is kept below brings its directories with it: with nothing kept there is none.
+            if selection.entries.is_empty() && (self.hides(path) || self.hides(&found)) {
+                return Err(self.missing(path));
+            }
+            return Ok(Some(selection));
         }
-        let hides = |path: &[u8]| self.context.ignored(&String::from_utf8_lossy(path)).is_some();
-        if hides(path) || hides(&found) {
+        if self.hides(path) || self.hides(&found) {
             return Err(self.missing(path));
         }
         if status.kind == Kind::Socket {
@@ -170,6 +174,11 @@ impl<'c> Selector<'c> {
         let entry = self.entry(&found, parent.len(), status)?;
         selection.entries.push(entry);
         Ok(Some(selection))
+    }
+
+    /// Whether the ignore file hides a path itself.
+    fn hides(&self, path: &[u8]) -> bool {
+        self.context.ignored(&lossy(path)).is_some()
     }
 
     fn selection(&self, root: Vec<u8>, is_directory: bool) -> Selection {
