@@ -19,7 +19,7 @@ use crate::show;
 /// List the images of the store
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Only images of this name, a part of one, or a pattern
+    /// Only this image
     image: Vec<String>,
     /// List images too that others were built on and that have no name
     #[arg(short, long)]
@@ -116,12 +116,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, seconds));
     let mut filters = filters.collect::<Result<Vec<_>, _>>()?;
-    filters.extend(arguments.image.first().cloned().map(Filter::Reference));
     if !arguments.all {
         filters.push(Filter::Intermediate(false));
     }
     let images = context.images()?;
     let mut listed = images.list(&filters)?;
+    if let Some(name) = arguments.image.first() {
+        let found = images.find(name)?;
+        listed.retain(|one| one.image.id == found.image.id);
+    }
     Context::warn(images.store());
     if arguments.json {
         return json(&listed, arguments, now);
