@@ -79,7 +79,7 @@ impl Store<'_> {
             return Ok(());
         }
         let place = self.run(&["image", "mount", image])?;
-        let count = fs::read_dir(Path::new(&place).join("bin")).map(Iterator::count);
+        let count = fs::read_dir(self.directory.join(&place).join("bin")).map(Iterator::count);
         self.run(&["image", "unmount", image])?;
         let count = count.with_context(|| format!("reading {place}/bin"))?;
         console::line(&format!("mounted, the image has {count} programs in /bin"));
