@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Image(ImageCommand),
     #[command(flatten)]
     Containers(Box<commands::containers::ContainerVerb>),
+    Build(Box<cask_program::build::Arguments>),
     Images(commands::list::Arguments),
     Import(commands::import::Arguments),
     Inspect(commands::inspect::Arguments),

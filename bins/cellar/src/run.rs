@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use cask_engine::ErrorKind;
-use cask_program::{command_line, login, logout, report, rootless, stop};
+use cask_program::{build, command_line, login, logout, report, rootless, stop};
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -18,6 +18,9 @@ use crate::context::Context;
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = commands::containers::internal() {
         return code;
+    }
+    if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
+        return cask_runtime::run_helper().into();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -56,6 +59,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
+        Command::Build(arguments) => build::run(*arguments, &context.settings),
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }
