@@ -143,6 +143,11 @@ fn the_same_input_is_the_same_image_in_any_store_and_directory() {
         let (store, context) = begin(text);
         fs::create_dir(context.join("app")).expect("writable");
         fs::write(context.join("app/main.py"), "print('hello')\n").expect("writable");
+        // When a file changed is a part of the input: copies keep it.
+        run(command("touch")
+            .args(["-d", "@1485449953", "app/main.py", "app"])
+            .current_dir(&*context))
+        .ok();
         let built = cooper(&store, &["build", "-q", "-t", "localhost/app"], &context).ok();
         ids.push(built.text().to_owned());
     }
