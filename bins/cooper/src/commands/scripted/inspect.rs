@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         bail!("invalid format provided: {template}");
     }
     let format = Format::parse("format", template, Origin::Value)?;
-    output::bytes(&format.render(None, &Value::of(&Ordered(&details))?)?)
+    let named = go_names(serde_json::to_value(Ordered(&details))?);
+    output::bytes(&format.render(None, &Value::of(&named)?)?)
 }
 
 fn is_list(images: &cask_engine::Images, name: &str) -> bool {
@@ -88,4 +89,58 @@ fn manifest(images: &cask_engine::Images, name: &str) -> Result<()> {
     let mut output = Output::stdout();
     output.json(&value, JsonStyle::indented(4))?;
     Ok(output.finish()?)
+}
+
+/// What the fields of configs are called in JSON and in Go, which templates are written in.
+///
+/// Source: OCI image specification, `specs-go/v1/config.go`; buildah, `docker/types.go`.
+const GO_NAMES: [(&str, &str); 21] = [
+    ("architecture", "Architecture"),
+    ("author", "Author"),
+    ("comment", "Comment"),
+    ("config", "Config"),
+    ("container", "Container"),
+    ("container_config", "ContainerConfig"),
+    ("created", "Created"),
+    ("created_by", "CreatedBy"),
+    ("diff_ids", "DiffIDs"),
+    ("docker_version", "DockerVersion"),
+    ("empty_layer", "EmptyLayer"),
+    ("history", "History"),
+    ("id", "ID"),
+    ("os", "OS"),
+    ("os.features", "OSFeatures"),
+    ("os.version", "OSVersion"),
+    ("parent", "Parent"),
+    ("rootfs", "RootFS"),
+    ("size", "Size"),
+    ("type", "Type"),
+    ("variant", "Variant"),
+];
+
+/// Gives the fields of both configs, and of the history, the names that Go has for them.
+fn go_names(mut details: serde_json::Value) -> serde_json::Value {
+    for key in ["OCIv1", "Docker", "History"] {
+        if let Some(value) = details.get_mut(key) {
+            rename(value);
+        }
+    }
+    details
+}
+
+fn rename(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(rename),
+        serde_json::Value::Object(fields) => {
+            for (json, go) in GO_NAMES {
+                let Some(mut inner) = fields.remove(json) else { continue };
+                // What is in a config has Go's names already, and labels have their own.
+                if !matches!(json, "config" | "container_config") {
+                    rename(&mut inner);
+                }
+                fields.insert(go.to_owned(), inner);
+            }
+        }
+        _ => {}
+    }
 }
