@@ -72,6 +72,12 @@ impl Store<'_> {
         Ok(said)
     }
 
+    /// Takes away the mount of the driver's directory onto itself, which stays as podman's does.
+    fn release(&self) -> Result<()> {
+        let overlay = self.directory.join("store/root/overlay");
+        process::succeed(process::command("umount", ["-l"]).arg(overlay))
+    }
+
     /// Mounts the image, which only root can, and counts its programs.
     fn look_into(&self, image: &str) -> Result<()> {
         if !rustix::process::geteuid().is_root() {
@@ -81,6 +87,7 @@ impl Store<'_> {
         let place = self.run(&["image", "mount", image])?;
         let count = fs::read_dir(self.directory.join(&place).join("bin")).map(Iterator::count);
         self.run(&["image", "unmount", image])?;
+        self.release()?;
         let count = count.with_context(|| format!("reading {place}/bin"))?;
         console::line(&format!("mounted, the image has {count} programs in /bin"));
         Ok(())
