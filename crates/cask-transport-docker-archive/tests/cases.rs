@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-
 use cask_transport::{Location, Transport as _, Transports};
 use cask_transport_docker_archive::DockerArchiveTransport;
 use serde_json::Value;

@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-
 use cask_transport::{Location, Transport as _};
 use cask_transport_docker_daemon::DockerDaemonTransport;
 use serde_json::Value;
