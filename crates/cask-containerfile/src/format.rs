@@ -2,7 +2,7 @@
 
 use crate::edit::{Edit, apply};
 use crate::instruction::Instruction;
-use crate::parse::key_and_value;
+use crate::parse::{DIRECTIVE_BLANKS, key_and_value};
 use crate::span::Span;
 use crate::statement::{Arguments, Statement, Token, TokenKind};
 use crate::tree::{Item, Tree};
@@ -81,7 +81,9 @@ impl Formatting<'_> {
     fn comment(&mut self, span: Span) {
         let text = self.tree.text(span);
         let end = line_end(text);
-        self.replace(span, format!("{}{end}", text[..text.len() - end.len()].trim()));
+        // Other white space at the end may belong to what a directive says.
+        let text = text[..text.len() - end.len()].trim_start().trim_end_matches(DIRECTIVE_BLANKS);
+        self.replace(span, format!("{text}{end}"));
     }
 
     /// Runs of empty lines between instructions.
@@ -284,6 +286,8 @@ mod tests {
     fn a_comment_does_not_become_a_directive() {
         check("\n\n# escape=`\nFROM a\n", "\n# escape=`\nFROM a\n");
         check("\n# note\nFROM a\n", "# note\nFROM a\n");
+        // No escape is a backtick with a vertical tab: this is an error, and stays one.
+        check("# escape=`\u{b}\nFROM a\n", "# escape=`\u{b}\nFROM a\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod arguments;
 mod lines;
 mod scan;
 
-pub(crate) use scan::key_and_value;
+pub(crate) use scan::{DIRECTIVE_BLANKS, key_and_value};
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use crate::text::Text;
 use crate::tree::{Directive, DirectiveKey, Item};
 
 /// White space within a directive.
-const BLANKS: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
+pub(crate) const DIRECTIVE_BLANKS: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
 
 pub(super) struct Scanner<'a> {
     source: &'a Arc<str>,
@@ -110,7 +110,9 @@ impl<'a> Scanner<'a> {
             return None;
         };
         let value_start = line.content_end
-            - text[text.find('=').map_or(0, |at| at + 1)..].trim_start_matches(BLANKS).len();
+            - text[text.find('=').map_or(0, |at| at + 1)..]
+                .trim_start_matches(DIRECTIVE_BLANKS)
+                .len();
         let value_span = Span::new(value_start, value_start + value.len());
         let directive = Directive { key, value: value.to_owned(), span: line.span, value_span };
         let is_same = |item: &Item| matches!(item, Item::Directive(known) if known.key == key);
@@ -314,8 +316,8 @@ fn may_have_heredoc(reading: &Reading) -> bool {
 /// known.
 pub(crate) fn key_and_value(text: &str) -> Option<(DirectiveKey, &str)> {
     let (key, value) = text.split_once('=')?;
-    let key = key.trim_start().trim_end_matches(BLANKS).to_ascii_lowercase();
-    let value = value.trim_matches(BLANKS);
+    let key = key.trim_start().trim_end_matches(DIRECTIVE_BLANKS).to_ascii_lowercase();
+    let value = value.trim_matches(DIRECTIVE_BLANKS);
     let key = match key.as_str() {
         "escape" => DirectiveKey::Escape,
         "syntax" => DirectiveKey::Syntax,
