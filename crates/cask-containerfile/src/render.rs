@@ -75,12 +75,8 @@ pub fn render_text(file: &RenderedFile<'_>) -> String {
 /// use cask_containerfile::{Span, render_excerpt};
 ///
 /// let text = render_excerpt("Containerfile", "FROM a\nRUN exit 3\n", Span::new(7, 17));
-/// assert_eq!(text, "\
-///  --> Containerfile:2:1
-///   |
-/// 2 | RUN exit 3
-///   | ^^^^^^^^^^
-/// ");
+/// let lines = [" --> Containerfile:2:1", "  |", "2 | RUN exit 3", "  | ^^^^^^^^^^", ""];
+/// assert_eq!(text, lines.join("\n"));
 /// ```
 #[must_use]
 pub fn render_excerpt(name: &str, source: &str, span: Span) -> String {
