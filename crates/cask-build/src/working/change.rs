@@ -619,9 +619,11 @@ mod tests {
                 "SHELL is not supported for OCI image format, [/bin/bash -c] will be ignored. Must use `docker` format"
             ]
         );
-        let mut check = HealthcheckChange::default();
-        check.test = Some("CMD true".into());
-        check.interval = Some(Duration::from_secs(5));
+        let check = HealthcheckChange {
+            test: Some("CMD true".into()),
+            interval: Some(Duration::from_secs(5)),
+            ..HealthcheckChange::default()
+        };
         assert_eq!(change(&mut state, &ConfigChange::Healthcheck(check)).len(), 1);
         let found = &state.execution(Kind::Docker).unwrap()["Healthcheck"];
         let expected = json!({"Test": ["CMD", "true"], "Interval": 5_000_000_000_u64, "Timeout": 30_000_000_000_u64, "Retries": 3});
