@@ -256,6 +256,11 @@ fn locate(target: &Path) -> Result<(Directory, Option<String>)> {
             return Err(Error::new(ErrorKind::AlreadyExists, "writing to", target.display())
                 .with_detail("it is a symbolic link that does not lead to a directory"));
         }
+        // Another writer was quicker.
+        Ok(found) if found.is_dir() => {
+            let directory = Directory::open(target).map_err(|error| fail(error.into()))?;
+            return Ok((directory, None));
+        }
         Ok(_) => return Err(not_a_directory(target)),
     }
     let Some(name) = bare.file_name().and_then(|name| name.to_str()) else {
