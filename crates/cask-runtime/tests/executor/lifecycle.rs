@@ -298,7 +298,7 @@ fn cve_2019_5736_a_container_cannot_look_into_what_joins_it() {
         return;
     }
     let image = Image::new();
-    let script = "for i in $(seq 3000); do for p in /proc/[0-9]*; do \
+    let script = "while :; do for p in /proc/[0-9]*; do \
         case $p in /proc/1|/proc/$$) ;; *) readlink $p/exe && echo >>$p/exe; ls $p/fd;; esac; done; done 2>/dev/null";
     let mut spec = image.shell(script);
     let mut output = piped(&mut spec);
