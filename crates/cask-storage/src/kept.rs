@@ -22,6 +22,9 @@ use crate::{Durability, Result, Store, fault, file};
 /// The part of a file system that stays free, whatever the budget: one in so many.
 const STAYS_FREE: u64 = 10;
 
+/// The most that stays free of a large file system.
+const STAYS_FREE_BYTES: u64 = 8 << 30;
+
 /// After so many bytes it is asked again whether there is room.
 const STEP_BYTES: u64 = 16 << 20;
 
@@ -314,5 +317,5 @@ fn has_room(path: &Path, bytes: u64) -> bool {
     let Ok(found) = rustix::fs::statvfs(parent) else { return false };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let all = found.f_blocks.saturating_mul(found.f_frsize);
-    free.saturating_sub(bytes) >= all / STAYS_FREE
+    free.saturating_sub(bytes) >= (all / STAYS_FREE).min(STAYS_FREE_BYTES)
 }
