@@ -16,6 +16,8 @@ mod select;
 mod tests;
 mod write;
 
+pub(crate) use select::clean;
+
 pub use prepare::prepare;
 pub use prepared::Prepared;
 pub use request::{AddOptions, Component, CopyItem, CopyRequest, CopyTools, WriteOptions, Written};

@@ -10,3 +10,5 @@ mod names;
 mod output;
 mod step;
 mod stubs;
+
+pub(crate) use names::replaced_resolv_conf;

@@ -345,7 +345,7 @@ fn check_name(name: &[u8], path: &[u8]) -> Result<()> {
 }
 
 /// A source as a path below the context: without `.` and `..`, which stops at the root.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in text.split('/') {
         match part {

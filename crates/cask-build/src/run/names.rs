@@ -1,6 +1,6 @@
 //! What names stand for in a command: `/etc/hosts` and `/etc/resolv.conf`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use crate::build::{BuildNetwork, HostNames};
 
@@ -21,9 +21,20 @@ pub(super) fn hosts(names: &HostNames, network: BuildNetwork) -> String {
 
 /// The text of `/etc/resolv.conf`: the machine's, with what the caller wants instead.
 pub(super) fn resolv_conf(names: &HostNames) -> String {
-    let HostNames { servers, search, options, .. } = names;
+    let HostNames { resolv_conf, servers, search, options, .. } = names;
+    replaced_resolv_conf(resolv_conf, servers, search, options)
+}
+
+/// The text of a machine's `/etc/resolv.conf` with these servers, domains and options instead of its
+/// own, as far as there are any.
+pub(crate) fn replaced_resolv_conf(
+    machine: &str,
+    servers: &[impl Display],
+    search: &[String],
+    options: &[String],
+) -> String {
     let mut text = String::new();
-    for line in names.resolv_conf.lines() {
+    for line in machine.lines() {
         let word = line.split_whitespace().next().unwrap_or_default();
         let is_replaced = match word {
             "nameserver" => !servers.is_empty(),
@@ -37,7 +48,7 @@ pub(super) fn resolv_conf(names: &HostNames) -> String {
         }
     }
     // A lone dot means that there are none.
-    if !search.is_empty() && search != &["."] {
+    if !search.is_empty() && search != ["."] {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
     for server in servers {

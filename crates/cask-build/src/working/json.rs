@@ -40,7 +40,8 @@ const OCI_IMAGE: [&str; 10] = [
     "rootfs",
     "history",
 ];
-const OCI_EXECUTION: [&str; 10] = [
+/// Source: OCI image specification, `specs-go/v1/config.go`, `ImageConfig`.
+pub(super) const OCI_EXECUTION: [&str; 10] = [
     "User",
     "ExposedPorts",
     "Env",

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::WorkingContainer;
 use super::state::{Kind, State, texts};
+use crate::copy::clean;
+use crate::run::replaced_resolv_conf;
 use crate::{Error, ErrorKind, Result};
 
 /// What is remembered for the commands that run in a working container. The texts are as buildah
@@ -276,7 +278,7 @@ impl WorkingContainer {
             Some(directory) => directory,
             None => state.execution_text(Kind::Oci, "WorkingDir"),
         };
-        let directory = cleaned(directory);
+        let directory = format!("/{}", clean(directory));
         let owner = Some((identity.uid, identity.gid));
         root.create_dir_all(OsStr::new(&directory), 0o755, owner).map_err(failed)?;
         spec.process.directory = directory.into();
@@ -410,29 +412,7 @@ impl WorkingContainer {
     fn resolv_conf(&self, machine: &str, servers: &[String]) -> String {
         let search = texts(self.state.common("DNSSearch"));
         let options = texts(self.state.common("DNSOptions"));
-        let mut text = String::new();
-        for line in machine.lines() {
-            let is_replaced = match line.split_whitespace().next() {
-                Some("nameserver") => !servers.is_empty(),
-                Some("search" | "domain") => !search.is_empty(),
-                Some("options") => !options.is_empty(),
-                _ => false,
-            };
-            if !is_replaced {
-                let _ = writeln!(text, "{line}");
-            }
-        }
-        // A lone dot means that there are none.
-        if !search.is_empty() && search != ["."] {
-            let _ = writeln!(text, "search {}", search.join(" "));
-        }
-        for server in servers {
-            let _ = writeln!(text, "nameserver {server}");
-        }
-        if !options.is_empty() {
-            let _ = writeln!(text, "options {}", options.join(" "));
-        }
-        text
+        replaced_resolv_conf(machine, servers, &search, &options)
     }
 
     /// The text of `/run/.containerenv`.
@@ -461,19 +441,6 @@ fn host(entry: &str) -> Result<(&str, std::net::IpAddr)> {
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = bare.unwrap_or(address).parse().map_err(|_| wrong())?;
     Ok((name, address))
-}
-
-/// A path from the root, without `.` and `..`.
-fn cleaned(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 /// Reads limits: `nofile=1024:2048`.

@@ -5,7 +5,7 @@ use cask_image::{ImageFormat, Timestamp};
 use cask_json::base64;
 use serde_json::{Map, Value, json};
 
-use super::json::{Shape, encode};
+use super::json::{OCI_EXECUTION, Shape, encode};
 use crate::{Error, ErrorKind, Result};
 
 /// What the state says of whose it is.
@@ -15,20 +15,6 @@ pub(super) const TYPE: &str = "buildah 0.0.1";
 
 /// The name of the file.
 pub(super) const FILE: &str = "buildah.json";
-
-/// The fields of how to run an image that OCI's struct has.
-const OCI_EXECUTION: [&str; 10] = [
-    "User",
-    "ExposedPorts",
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "Volumes",
-    "WorkingDir",
-    "Labels",
-    "StopSignal",
-    "ArgsEscaped",
-];
 
 /// The fields of a config that both structs have.
 const BOTH: [&str; 9] = [
