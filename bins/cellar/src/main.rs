@@ -4,7 +4,6 @@ mod cli;
 mod commands;
 mod context;
 mod moment;
-mod moving;
 mod run;
 mod show;
 

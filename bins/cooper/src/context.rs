@@ -88,16 +88,3 @@ pub(crate) fn format(given: Option<&str>) -> Result<ImageFormat> {
         other => bail!("unrecognized image type {other:?}"),
     }
 }
-
-/// A switch that may have a value: `--flag`, `--flag=false`.
-pub(crate) fn boolean(flag: &str, text: &str) -> Result<bool> {
-    match text {
-        // Source: Go, `strconv.ParseBool`.
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => bail!(
-            "invalid argument {text:?} for \"--{flag}\" flag: \
-             strconv.ParseBool: parsing {text:?}: invalid syntax"
-        ),
-    }
-}

@@ -201,13 +201,17 @@ pub fn tls(
     Ok(Tls { verify, certificate_directory })
 }
 
-/// What a flag says that takes `true` or `false`; the words are those of Go's tools.
+/// What a flag says that takes `true` or `false`, if it is given.
 pub fn boolean(flag: &str, text: Option<&str>) -> Result<Option<bool>> {
-    let Some(text) = text else { return Ok(None) };
+    text.map(|text| boolean_value(flag, text)).transpose()
+}
+
+/// What a flag says that takes `true` or `false`; the words are those of Go's tools.
+pub fn boolean_value(flag: &str, text: &str) -> Result<bool> {
     match text {
         // Source: Go, `strconv.ParseBool`.
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => bail!(
             "invalid argument {text:?} for \"--{flag}\" flag: \
              strconv.ParseBool: parsing {text:?}: invalid syntax"

@@ -21,4 +21,5 @@ mod values;
 
 pub use arguments::Arguments;
 pub use command::run;
+pub use inputs::{Downloads, git};
 pub use values::size;

@@ -12,7 +12,7 @@ use cask_program::{output, platform};
 use clap::Args;
 
 use crate::context::Context;
-use crate::moving;
+use cask_program::moving;
 
 /// Load images from an archive or a directory
 #[derive(Args, Debug)]
@@ -40,9 +40,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let transports = moving::transport_options(&images, &context.settings);
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let wanted = platform::wanted(&context.settings);
-    let copy = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    let copy = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
     let mut options = LoadOptions::new(copy);
-    options.read.spool_directory = moving::temporary_directory(&transports);
+    options.read.spool_directory = transports.temporary_directory.clone();
     let loaded = images.load(input, &cask::transports(&transports), &options).await?;
     progress.finish();
     let lines = loaded.iter().flat_map(|image| match image.names.as_slice() {

@@ -8,7 +8,7 @@ use cask_program::{output, report};
 use clap::Args;
 
 use crate::context::Context;
-use crate::moving::{self, PlatformArguments, RegistryArguments};
+use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Pull images from registries, or from anywhere else
 #[derive(Args, Debug)]
@@ -42,7 +42,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let mut failed = None;
     for name in &arguments.images {
         let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
-        let copy = moving::copy_options(context, platform.clone(), &progress, arguments.quiet)?;
+        let copy =
+            moving::copy_options(&context.settings, platform.clone(), &progress, arguments.quiet)?;
         let mut options = moving::pull_options(copy, policy, &progress);
         options.platform_asked = arguments.platform.is_asked();
         options.all_tags = arguments.all_tags;

@@ -12,7 +12,7 @@ use cask_program::progress::ProgressChoice;
 use clap::Args;
 
 use crate::context::Context;
-use crate::moving::{self, RegistryArguments};
+use cask_program::moving::{self, RegistryArguments};
 
 /// Push an image to a registry, or to anywhere else
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let wanted = platform::wanted(&context.settings);
-    let mut options = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    let mut options = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
     set(&mut options, &arguments, destination)?;
     let report = images.push(image, destination, &transports, &options).await?;
     progress.finish();

@@ -10,7 +10,7 @@ use cask_program::progress::ProgressChoice;
 use clap::Args;
 
 use crate::context::Context;
-use crate::moving;
+use cask_program::moving;
 
 /// Save images to an archive or a directory
 #[derive(Args, Debug)]
@@ -58,7 +58,7 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
     let is_quiet = arguments.quiet || output.is_none();
     let progress = ProgressChoice::Auto.start(is_quiet);
     let wanted = platform::wanted(&context.settings);
-    let copy = moving::copy_options(context, wanted, &progress, is_quiet)?;
+    let copy = moving::copy_options(&context.settings, wanted, &progress, is_quiet)?;
     let mut options = SaveOptions::new(copy, cask::transports(&transports));
     options.format = format;
     options.additional_names = more;
@@ -69,7 +69,7 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
         (None, 1) => images.save(&arguments.images, "-", &first, &options).await?,
         (None, _) => {
             // Nothing can be added to what has gone.
-            let directory = moving::temporary_directory(&transports);
+            let directory = transports.temporary_directory.clone();
             let file = tempfile::NamedTempFile::new_in(&directory)
                 .with_context(|| format!("writing to {}", directory.display()))?;
             let path = file.path().to_str().context("the temporary directory is no text")?;

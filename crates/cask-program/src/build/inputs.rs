@@ -33,15 +33,15 @@ pub(super) struct Inputs {
 }
 
 /// Fetches by HTTP, on a thread that may wait.
-pub(super) struct Downloads {
+pub struct Downloads {
     settings: Settings,
     handle: Handle,
 }
 
 impl Downloads {
-    /// For the runtime of this thread.
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self { settings: settings.clone(), handle: Handle::current() }
+    /// On a runtime.
+    pub fn new(settings: &Settings, handle: Handle) -> Self {
+        Self { settings: settings.clone(), handle }
     }
 }
 
@@ -59,8 +59,8 @@ impl Fetch for Downloads {
     }
 }
 
-/// The git of this machine, with what it needs of the environment.
-pub(super) fn git() -> Option<Git> {
+/// The git of this machine, with what it needs of the environment; `None` where there is none.
+pub fn git() -> Option<Git> {
     const PASSED: [&str; 10] = [
         "PATH",
         "HOME",
@@ -83,7 +83,7 @@ pub(super) fn git() -> Option<Git> {
 
 /// Reads and fetches all that is built from. Needs a thread that may wait.
 pub(super) fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -> Result<Inputs> {
-    let fetch: Arc<dyn Fetch + Send + Sync> = Arc::new(Downloads::new(settings));
+    let fetch: Arc<dyn Fetch + Send + Sync> = Arc::new(Downloads::new(settings, Handle::current()));
     let git = git().map(Arc::new);
     let tools = ContextTools { fetch: Some(&*fetch), git: git.as_deref(), scratch };
     let loading = Loading { input: &arguments.input, fetch: &*fetch, tools };

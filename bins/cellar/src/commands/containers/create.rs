@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::options::ContainerArguments;
 use crate::context::Context;
-use crate::moving::{self, PlatformArguments, RegistryArguments};
+use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Make a container, and do not start it
 #[derive(Args, Debug)]
@@ -91,7 +91,7 @@ impl Making {
         let platform = self.platform.wanted(&context.settings)?;
         let transports = self.registry.transports(images, &context.settings).await?;
         let progress = Arc::new(ProgressChoice::Auto.start(self.quiet));
-        let copy = moving::copy_options(context, platform, &progress, self.quiet)?;
+        let copy = moving::copy_options(&context.settings, platform, &progress, self.quiet)?;
         let mut options = moving::pull_options(copy, policy, &progress);
         options.platform_asked = self.platform.is_asked();
         let pulled = images.pull(&self.image, &transports, &options).await?;

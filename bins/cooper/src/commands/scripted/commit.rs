@@ -9,13 +9,14 @@ use cask::layer::Compression;
 use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
 use cask_engine::Images;
 use cask_image::PlatformWanted;
+use cask_program::access;
 use cask_program::progress::ProgressChoice;
 use cask_program::{output, report};
 use clap::Args;
 
 use super::create::change_of;
-use crate::context::{Context, boolean, format, now};
-use crate::moving::{self, RegistryArguments};
+use crate::context::{Context, format, now};
+use cask_program::moving::{self, RegistryArguments};
 
 /// Make an image of a working container
 #[derive(Args, Debug)]
@@ -159,13 +160,15 @@ async fn send(
     let from = transports.parse(&format!("containers-storage:@{}", committed.id))?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let platform = PlatformWanted::of_this_build();
-    let mut options = moving::copy_options(context, platform, &progress, arguments.quiet)?;
-    options.layers.wanted = match boolean("disable-compression", &arguments.disable_compression)? {
-        false => LayersWanted::CompressPlain(Compression::Gzip),
-        // Registries get compressed layers always.
-        true if to.scheme() == "docker" => LayersWanted::AsDestinationWants,
-        true => LayersWanted::Keep,
-    };
+    let mut options =
+        moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
+    options.layers.wanted =
+        match access::boolean_value("disable-compression", &arguments.disable_compression)? {
+            false => LayersWanted::CompressPlain(Compression::Gzip),
+            // Registries get compressed layers always.
+            true if to.scheme() == "docker" => LayersWanted::AsDestinationWants,
+            true => LayersWanted::Keep,
+        };
     copy(&*from, &*to, &options).await?;
     progress.finish();
     Ok(())
@@ -200,7 +203,7 @@ impl Arguments {
         self.dates.set(&mut options)?;
         let pinned = options.dates != cask_build::WorkingDates::default();
         let wants_label = match &self.says.identity_label {
-            Some(text) => boolean("identity-label", text)?,
+            Some(text) => access::boolean_value("identity-label", text)?,
             None => !pinned,
         };
         if wants_label {

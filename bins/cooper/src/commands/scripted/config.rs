@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use cask_build::{ConfigChange, HealthcheckChange};
+use cask_program::access;
 use cask_program::duration::GoDuration;
 use cask_program::report;
 use clap::Args;
 
-use crate::context::{Context, boolean, environment_switch, now};
+use crate::context::{Context, environment_switch, now};
 
 /// Change what the image of a working container will say
 #[derive(Args, Debug)]
@@ -162,7 +163,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 /// Whether the history is told: by a flag, or else by the environment.
 pub(super) fn add_history(flag: Option<&str>) -> Result<bool> {
     match flag {
-        Some(text) => boolean("add-history", text),
+        Some(text) => access::boolean_value("add-history", text),
         None => Ok(environment_switch("BUILDAH_HISTORY")),
     }
 }

@@ -1,20 +1,15 @@
 //! `cooper copy` and `cooper add`
 
-use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, Fetch,
-    Fetched, Git, IgnoreChoice, WorkingContainers, WriteOptions, machine_context, redacted,
+    AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, IgnoreChoice,
+    WorkingContainers, WriteOptions, machine_context,
 };
-use cask_program::settings::Settings;
-use cask_program::{download, output, report};
+use cask_program::{build, output, report};
 use clap::Args;
-use tokio::runtime::Handle;
-use url::Url;
 
 use super::config::add_history;
 use crate::context::{Context, now};
@@ -94,8 +89,8 @@ pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Res
     }
     let scratch = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let fetch = Downloads { settings: context.settings.clone(), handle: runtime.handle().clone() };
-    let git = git();
+    let fetch = build::Downloads::new(&context.settings, runtime.handle().clone());
+    let git = build::git();
     let mut tools = CopyTools::new(scratch.path());
     tools.git = git.as_ref();
     tools.fetch = Some(&fetch);
@@ -165,48 +160,6 @@ impl Arguments {
         };
         given.iter().map(item).collect()
     }
-}
-
-/// Fetches by HTTP, on a thread that may wait.
-struct Downloads {
-    settings: Settings,
-    handle: Handle,
-}
-
-impl Fetch for Downloads {
-    fn get(&self, url: &str, output: &mut dyn Write) -> cask_build::Result<Fetched> {
-        let failed = |error: anyhow::Error| {
-            cask_build::Error::new(ErrorKind::Fetch, redacted(url), "cannot be downloaded")
-                .with_source(error)
-        };
-        let parsed = Url::parse(url).map_err(|error| failed(error.into()))?;
-        let opened = self.handle.block_on(download::open(&parsed, &self.settings));
-        let mut download = opened.map_err(failed)?;
-        io::copy(&mut download, output).map_err(|error| failed(error.into()))?;
-        Ok(Fetched::default())
-    }
-}
-
-/// The git of this machine, with what it needs of the environment.
-fn git() -> Option<Git> {
-    const PASSED: [&str; 10] = [
-        "PATH",
-        "HOME",
-        "SSH_AUTH_SOCK",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "SSL_CERT_FILE",
-    ];
-    let mut git = Git::new(super::execute::found("git".as_ref()).ok()?);
-    git.environment = PASSED
-        .iter()
-        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
-        .collect();
-    Some(git)
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -10,13 +10,14 @@ use cask_build::{
 };
 use cask_engine::{Images, PullPolicy};
 use cask_image::PlatformWanted;
+use cask_program::access;
 use cask_program::progress::ProgressChoice;
 use cask_program::{output, report};
 use cask_runtime::{Capability, CapabilitySet};
 use clap::Args;
 
-use crate::context::{Context, boolean, format, now};
-use crate::moving::{self, PlatformArguments, RegistryArguments};
+use crate::context::{Context, format, now};
+use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Make a working container of an image, or of nothing
 #[derive(Args, Debug)]
@@ -138,7 +139,7 @@ async fn base(
     let policy = arguments.policy()?;
     let transports = arguments.registry.transports(images, &context.settings).await?;
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
-    let copy = moving::copy_options(context, platform, &progress, arguments.quiet)?;
+    let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
     options.platform_asked = arguments.platform.is_asked();
     let pulled = images.pull(image, &transports, &options).await;
@@ -189,7 +190,7 @@ impl RunArguments {
         options.name_servers.clone_from(&self.dns);
         options.name_search.clone_from(&self.dns_search);
         options.name_options.clone_from(&self.dns_option);
-        options.proxies = boolean("http-proxy", &self.http_proxy)?;
+        options.proxies = access::boolean_value("http-proxy", &self.http_proxy)?;
         options.shared_memory.clone_from(&self.shm_size);
         options.limits.clone_from(&self.ulimit);
         options.volumes.clone_from(&self.volume);

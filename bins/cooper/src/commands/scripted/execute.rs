@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{WorkingContainer, WorkingIsolation, WorkingRun, volume};
+use cask_program::access;
 use cask_program::report;
 use cask_runtime::{
     Cancel, Capability, ChrootExecutor, Device, Executor, Input, Io, Mount, NativeExecutor,
@@ -93,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         bail!("command must be specified");
     }
     if let Some(text) = &arguments.by.terminal
-        && crate::context::boolean("terminal", text)?
+        && access::boolean_value("terminal", text)?
     {
         bail!("--terminal is not supported yet: without it, a command has the caller's terminal");
     }
@@ -270,7 +271,7 @@ fn mount(text: &str) -> Result<Mount> {
             "dst" | "target" | "destination" => target = Some(value),
             "tmpfs-size" | "size" => size = Some(bytes(value)?),
             "ro" | "readonly" | "rw" | "readwrite" => {
-                let on = value.is_empty() || crate::context::boolean(key, value)?;
+                let on = value.is_empty() || access::boolean_value(key, value)?;
                 let read_only =
                     key.starts_with("ro") || key.starts_with("read") && key != "readwrite";
                 options.push(if read_only == on { "ro" } else { "rw" });

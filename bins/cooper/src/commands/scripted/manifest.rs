@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::remove::Failures;
 use crate::context::Context;
-use crate::moving::{self, RegistryArguments};
+use cask_program::moving::{self, RegistryArguments};
 
 /// Make and push lists of images for several platforms
 #[derive(Debug, Subcommand)]
@@ -268,7 +268,8 @@ async fn push(arguments: PushArguments, images: &Images, context: &Context) -> R
     let transports = arguments.registry.transports(images, &context.settings).await?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let platform = PlatformWanted::of_this_build();
-    let mut options = moving::copy_options(context, platform, &progress, arguments.quiet)?;
+    let mut options =
+        moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     options.instances = if arguments.all { Instances::All } else { Instances::IndexOnly };
     options.attached.remove_signatures = arguments.remove_signatures;
     options.format = match arguments.format.as_deref() {

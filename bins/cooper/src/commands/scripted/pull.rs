@@ -9,7 +9,7 @@ use cask_program::progress::ProgressChoice;
 use clap::Args;
 
 use crate::context::Context;
-use crate::moving::{self, PlatformArguments, RegistryArguments};
+use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Pull an image from a registry, or from anywhere else
 #[derive(Args, Debug)]
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
-    let copy = moving::copy_options(context, platform, &progress, arguments.quiet)?;
+    let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
     options.platform_asked = arguments.platform.is_asked();
     options.all_tags = arguments.all_tags;

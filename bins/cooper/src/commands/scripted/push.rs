@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::LayersWanted;
 use cask::image::ImageFormat;
 use cask::layer::Compression;
+use cask_program::access;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
 use clap::Args;
 
-use crate::context::{Context, boolean};
-use crate::moving::{self, RegistryArguments};
+use crate::context::Context;
+use cask_program::moving::{self, RegistryArguments};
 
 /// Push an image to a registry, or to anywhere else
 #[derive(Args, Debug)]
@@ -56,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let wanted = platform::wanted(&context.settings);
-    let mut options = moving::copy_options(context, wanted, &progress, arguments.quiet)?;
+    let mut options = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
     options.attached.remove_signatures = arguments.remove_signatures;
     options.format = match arguments.format.as_deref() {
         None => None,
@@ -71,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         Some("gzip") => LayersWanted::Compress(Compression::Gzip),
         Some("zstd") => LayersWanted::Compress(Compression::Zstd),
         Some(other) => bail!("unsupported compression format {other:?}: choose gzip or zstd"),
-        None if boolean("disable-compression", &arguments.disable_compression)? => {
+        None if access::boolean_value("disable-compression", &arguments.disable_compression)? => {
             LayersWanted::Keep
         }
         None => LayersWanted::AsDestinationWants,
