@@ -12,11 +12,14 @@ use wait4::Wait4;
 use super::rows::Line;
 use crate::process::command;
 
-/// What `{program}`, `{engine}`, `{corpus}`, `{out}`, `{stores}`, `{registry}` and `{registry-files}` stand for.
+/// What `{program}`, `{engine}`, `{builder}`, `{side}`, `{corpus}`, `{out}`, `{stores}`, `{registry}` and `{registry-files}` stand for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) program: PathBuf,
     pub(crate) engine: PathBuf,
+    pub(crate) builder: PathBuf,
+    /// Whose turn it is.
+    pub(crate) side: &'static str,
     pub(crate) corpus: PathBuf,
     pub(crate) out: PathBuf,
     /// Stores that are made once.
@@ -30,6 +33,8 @@ impl Places {
     fn fill(&self, text: &str) -> String {
         text.replace("{program}", &self.program.to_string_lossy())
             .replace("{engine}", &self.engine.to_string_lossy())
+            .replace("{builder}", &self.builder.to_string_lossy())
+            .replace("{side}", self.side)
             .replace("{stores}", &self.stores.to_string_lossy())
             .replace("{corpus}", &self.corpus.to_string_lossy())
             .replace("{out}", &self.out.to_string_lossy())

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`
 
+mod building;
 mod corpus;
 mod machine;
 mod measure;
@@ -7,6 +8,7 @@ mod registry;
 mod report;
 mod rows;
 mod run;
+mod running;
 mod storage;
 
 pub(crate) use run::{BenchOptions, run};

@@ -3,8 +3,8 @@
 use super::corpus::Corpus;
 use Line::{Exec, Shell};
 
-/// A command. `{program}` stands for the program of its side, `{engine}` for the engine of its side, `{stores}` for a
-/// folder of stores that are made once, `{corpus}` for the folder of images, `{out}` for a folder
+/// A command. `{program}` stands for the program of its side, `{engine}` for the engine of its side, `{builder}` for
+/// its builder, `{side}` for `ours` or `peer`, `{stores}` for a folder of stores that are made once, `{corpus}` for the folder of images, `{out}` for a folder
 /// that is empty before each run, `{registry}` for a registry's host and port, `{registry-files}` for where it keeps
 /// what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +55,20 @@ impl Row {
         lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains("{registry"))
     }
 
-    /// Whether any of its commands needs an engine.
-    pub(crate) fn needs_engine(&self) -> bool {
+    /// Whether any of its commands needs the program that `place` stands for.
+    pub(crate) fn needs(&self, place: &str) -> bool {
         let lines = [Some(self.ours), Some(self.peer), self.prepare];
-        lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains("{engine}"))
+        lines.into_iter().flatten().any(|(Exec(text) | Shell(text))| text.contains(place))
+    }
+
+    /// The row, with other words for our program.
+    pub(super) const fn ours(self, ours: Line) -> Self {
+        Self { ours, ..self }
+    }
+
+    /// The row, with other words for the peer.
+    pub(super) const fn peer(self, peer: Line) -> Self {
+        Self { peer, ..self }
     }
 
     /// The row, with something to be done after each command.
@@ -113,7 +123,8 @@ const LINEAR: &str = "linear in layers";
 
 /// Every row, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(super::storage::ROWS)
+    let more = [super::storage::ROWS, super::building::ROWS, super::running::ROWS];
+    ROWS.iter().chain(more.into_iter().flatten())
 }
 
 /// The rows of dray.

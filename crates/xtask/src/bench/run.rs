@@ -45,6 +45,12 @@ pub(crate) struct BenchOptions {
     /// The engine's peer
     #[arg(long, value_name = "PROGRAM", default_value = "podman")]
     peer_engine: PathBuf,
+    /// Another program in our builder's place; without it, cooper is built for release
+    #[arg(long, value_name = "PROGRAM")]
+    our_builder: Option<PathBuf>,
+    /// The builder's peer
+    #[arg(long, value_name = "PROGRAM", default_value = "buildah")]
+    peer_builder: PathBuf,
 }
 
 /// Measures what was asked for.
@@ -66,11 +72,13 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Some(program) => program.clone(),
         None => build("dray")?,
     };
-    let our_engine = match &options.our_engine {
-        Some(program) => program.clone(),
-        None if rows.iter().any(|row| row.needs_engine()) => build("cellar")?,
-        None => PathBuf::new(),
+    let find = |given: &Option<PathBuf>, place, name| match given {
+        Some(program) => Ok(program.clone()),
+        None if rows.iter().any(|row| row.needs(place)) => build(name),
+        None => Ok(PathBuf::new()),
     };
+    let our_engine = find(&options.our_engine, "{engine}", "cellar")?;
+    let our_builder = find(&options.our_builder, "{builder}", "cooper")?;
     let corpora = Corpora::open(target().join("corpus"))?;
     let made = needed(&rows).map(|corpus| corpora.make(corpus)).collect::<Result<Vec<_>>>()?;
     let folder = target().join("bench");
@@ -78,16 +86,21 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         true => Some(Registry::start(&folder)?),
         false => None,
     };
-    let places = |program: &Path, engine: &Path| Places {
+    let places = |side, [program, engine, builder]: [&Path; 3]| Places {
         program: program.to_owned(),
         engine: engine.to_owned(),
+        builder: builder.to_owned(),
+        side,
         stores: folder.join("stores"),
         corpus: corpora.folder().to_owned(),
         out: folder.join("out"),
         registry: registry.as_ref().map(Registry::address).unwrap_or_default().to_owned(),
         registry_files: registry.as_ref().map(Registry::files).unwrap_or(&folder).to_owned(),
     };
-    let programs = [places(&ours, &our_engine), places(&options.peer, &options.peer_engine)];
+    let programs = [
+        places("ours", [&ours, &our_engine, &our_builder]),
+        places("peer", [&options.peer, &options.peer_engine, &options.peer_builder]),
+    ];
     let mut report =
         Report { machine: Machine::look(&ours, &options.peer), corpora: made, rows: Vec::new() };
     for row in rows {
