@@ -35,6 +35,7 @@ const PLACES: &[(&str, Place)] = &[
     ("cask-http", Place::Layer(1)),
     ("cask-layer", Place::Layer(1)),
     ("cask-layout", Place::Layer(1)),
+    ("cask-network", Place::Layer(1)),
     ("cask-registry", Place::Layer(1)),
     ("cask-registry-server", Place::Layer(1)),
     ("cask-rootfs", Place::Layer(1)),

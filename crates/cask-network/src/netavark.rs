@@ -1,0 +1,241 @@
+//! Netavark's protocol: JSON on its input, and the path of a network namespace.
+//!
+//! Source: netavark, `src/network/types.rs`; containers/common, `libnetwork/netavark/run.go`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ErrorKind, Network, Networks, Result, helper};
+
+/// A container on networks: what netavark is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// The container's ID.
+    pub container_id: String,
+    /// Its name, which is known on networks with names.
+    pub container_name: String,
+    /// Ports of this machine that lead to its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub port_mappings: Vec<PortMapping>,
+    /// How it is on each network.
+    pub networks: BTreeMap<String, Attachment>,
+    /// Each of these networks.
+    pub network_info: BTreeMap<String, Network>,
+}
+
+/// How a container is on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub static_ips: Vec<IpAddr>,
+    /// Its other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Its hardware address; `None` is one of chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub static_mac: Option<String>,
+    /// The name of its interface.
+    pub interface_name: String,
+}
+
+/// Ports of this machine that lead to a container's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// The address of this machine; empty is every one.
+    pub host_ip: String,
+    /// The first port of the container.
+    pub container_port: u16,
+    /// The first port of this machine.
+    pub host_port: u16,
+    /// How many ports in a row.
+    pub range: u16,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+}
+
+/// What became of a container on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Domains in which names are looked for.
+    #[serde(default)]
+    pub dns_search_domains: Vec<String>,
+    /// Who answers for names.
+    #[serde(default)]
+    pub dns_server_ips: Vec<IpAddr>,
+    /// Its interfaces, by name.
+    #[serde(default)]
+    pub interfaces: BTreeMap<String, Interface>,
+}
+
+/// An interface of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its hardware address.
+    #[serde(default)]
+    pub mac_address: String,
+    /// Its addresses.
+    #[serde(default)]
+    pub subnets: Vec<InterfaceSubnet>,
+}
+
+/// An address of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceSubnet {
+    /// Through whom the rest of the world is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// The address, and how many of its bits all on the network have: `10.88.0.2/16`.
+    pub ipnet: String,
+}
+
+impl InterfaceSubnet {
+    /// The address alone, with its bits.
+    pub fn address(&self) -> Option<(IpAddr, u8)> {
+        let (address, bits) = self.ipnet.split_once('/')?;
+        Some((address.parse().ok()?, bits.parse().ok()?))
+    }
+}
+
+impl Networks {
+    /// Connects a network namespace.
+    ///
+    /// Nothing is left behind where it fails: what was done of it is undone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] where netavark, or aardvark-dns for a network with names, is not installed;
+    /// [`ErrorKind::Helper`] with what it said.
+    pub fn connect(
+        &self,
+        namespace: &Path,
+        connection: &Connection,
+    ) -> Result<BTreeMap<String, Status>> {
+        let answer = match self.netavark("setup", namespace, connection) {
+            Err(error) if error.kind() == ErrorKind::Helper => {
+                // Some rules may be there already.
+                let _ = self.netavark("teardown", namespace, connection);
+                return Err(error);
+            }
+            other => other?,
+        };
+        serde_json::from_slice(&answer).map_err(|error| {
+            let words =
+                format!("netavark: its answer is not understood: {}", helper::plain(&answer));
+            Error::new(ErrorKind::Helper, words).with_source(error)
+        })
+    }
+
+    /// Takes back everything that [`connect`](Self::connect) did.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn disconnect(&self, namespace: &Path, connection: &Connection) -> Result<()> {
+        self.netavark("teardown", namespace, connection).map(drop)
+    }
+
+    /// Takes back what was done for a container whose network namespace is gone: rules and names.
+    ///
+    /// `empty` is a namespace that nothing is in: netavark takes back only what it finds, so that the container is
+    /// connected there once more before.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn forget(&self, empty: &Path, connection: &Connection) -> Result<()> {
+        self.connect(empty, connection)?;
+        self.disconnect(empty, connection)
+    }
+
+    fn netavark(&self, verb: &str, namespace: &Path, connection: &Connection) -> Result<Vec<u8>> {
+        let places = self.places();
+        let mut command = Command::new(places.program("netavark")?);
+        command.arg("--config").arg(&places.run).arg(format!("--rootless={}", places.rootless));
+        match places.program("aardvark-dns") {
+            Ok(program) => {
+                let mut argument = std::ffi::OsString::from("--aardvark-binary=");
+                argument.push(program);
+                command.arg(argument);
+            }
+            Err(error) if connection.network_info.values().any(|network| network.dns_enabled) => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        command.arg(verb).arg(namespace);
+        std::fs::create_dir_all(&places.run)
+            .map_err(|error| Error::io(error, "making the directory", &places.run))?;
+        let input = serde_json::to_vec(connection).expect("texts and numbers can be written");
+        helper::run(command, &input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Places;
+
+    /// As podman 4.3.1 told netavark 1.4.0, and was answered.
+    const TOLD: &str = r#"{"container_id":"1609","container_name":"c2","port_mappings":[{"host_ip":"","container_port":80,"host_port":8080,"range":1,"protocol":"tcp"}],"networks":{"podman":{"static_ips":["10.88.0.2"],"aliases":["1609072acdd5"],"interface_name":"eth0"}},"network_info":{"podman":{"name":"podman","id":"2f25","driver":"bridge","network_interface":"podman0","created":"2026-11-21T13:11:35.700804233Z","subnets":[{"subnet":"10.88.0.0/16","gateway":"10.88.0.1"}],"ipv6_enabled":false,"internal":false,"dns_enabled":false,"ipam_options":{"driver":"host-local"}}}}"#;
+    const ANSWERED: &str = r#"{"podman":{"dns_search_domains":[],"dns_server_ips":[],"interfaces":{"eth0":{"mac_address":"a6:c9:d8:a9:a0:23","subnets":[{"gateway":"10.88.0.1","ipnet":"10.88.0.2/16"}]}}}}"#;
+
+    /// Networks with a stand-in for netavark.
+    fn networks(directory: &Path, script: &str) -> Networks {
+        let program = directory.join("netavark");
+        crate::helper::tests::script(&program, script);
+        let mut places = Places::new(directory, directory.join("run"));
+        places.helpers = vec![directory.to_owned()];
+        Networks::new(places)
+    }
+
+    #[test]
+    fn the_words_are_podmans() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        let script =
+            format!("echo \"$@\" >>{place}/arguments; cat >{place}/input; echo '{ANSWERED}'");
+        let networks = networks(directory.path(), &script);
+        let connection: Connection = serde_json::from_str(TOLD).unwrap();
+        let namespace = Path::new("/proc/1/ns/net");
+        let status = networks.connect(namespace, &connection).unwrap();
+        let eth0 = &status["podman"].interfaces["eth0"];
+        assert_eq!(eth0.subnets[0].address().unwrap(), ("10.88.0.2".parse().unwrap(), 16));
+        networks.disconnect(namespace, &connection).unwrap();
+        let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+        assert_eq!(read("input"), TOLD);
+        let expected =
+            |verb: &str| format!("--config {place}/run --rootless=false {verb} /proc/1/ns/net\n");
+        assert_eq!(read("arguments"), expected("setup") + &expected("teardown"));
+    }
+
+    #[test]
+    fn what_it_says_of_a_failure_is_told_and_undone() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!(
+            "echo $4 >>{}/verbs; echo '{{\"error\":\"no iptables\"}}'; exit 1",
+            directory.path().display()
+        );
+        let networks = networks(directory.path(), &script);
+        let connection: Connection = serde_json::from_str(TOLD).unwrap();
+        let error = networks.connect(Path::new("/x"), &connection).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Helper, "netavark: no iptables")
+        );
+        let verbs = std::fs::read_to_string(directory.path().join("verbs")).unwrap();
+        assert_eq!(verbs, "setup\nteardown\n");
+    }
+
+    #[test]
+    fn a_missing_program_says_which_package_has_it() {
+        let mut places = Places::new("/nowhere", "/nowhere");
+        places.helpers.clear();
+        let networks = Networks::new(places);
+        let connection: Connection = serde_json::from_str(TOLD).unwrap();
+        let error = networks.connect(Path::new("/x"), &connection).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing);
+        assert!(error.hint().unwrap().contains("install netavark"));
+    }
+}
