@@ -19,11 +19,11 @@ use crate::reserve::own_directory;
 use crate::store::Inner;
 use crate::{Durability, Result, Store, fault, file};
 
-/// The part of a file system that stays free, whatever the budget: one in so many.
-const STAYS_FREE: u64 = 10;
-
-/// The most that stays free of a large file system.
-const STAYS_FREE_BYTES: u64 = 8 << 30;
+/// The part of what is free that blobs may take, whatever the budget: one in so many.
+///
+/// A share of what is free and not of the whole file system: on a disk that is nearly full they are
+/// few, and never what fills it.
+const SHARE_OF_FREE: u64 = 4;
 
 /// After so many bytes it is asked again whether there is room.
 const STEP_BYTES: u64 = 16 << 20;
@@ -125,9 +125,10 @@ impl Store {
     /// Deletes what nothing needs of the blobs that are kept, and the oldest beyond the budget. That
     /// it fails is no reason for anything to fail.
     pub(crate) fn trim_kept_blobs(&self) {
-        let budget = self.options().kept_blobs.budget_bytes;
+        let blobs = self.kept_blobs();
+        let budget = self.inner.kept_budget(&blobs);
         let mut sum = 0;
-        for blob in self.kept_blobs() {
+        for blob in blobs {
             let age = blob.used.elapsed().unwrap_or_default();
             let is_needed = blob.is_of_layer || age < ON_ITS_WAY;
             sum += blob.size_bytes;
@@ -150,6 +151,15 @@ impl Store {
     /// Whether a layer of the store came as this blob; where that cannot be known, it did.
     fn is_of_layer(&self, digest: &Digest) -> bool {
         !self.layers_by_compressed_digest(digest).is_ok_and(|layers| layers.is_empty())
+    }
+}
+
+impl Inner {
+    /// The most bytes that blobs may take, as things are: beside these, which are kept.
+    fn kept_budget(&self, kept: &[KeptBlob]) -> u64 {
+        let own: u64 = kept.iter().map(|blob| blob.size_bytes).sum();
+        let free = free_bytes(self.places[IMAGE_PLACE].root());
+        self.options.kept_blobs.budget_bytes.min(free.saturating_add(own) / SHARE_OF_FREE)
     }
 }
 
@@ -225,13 +235,13 @@ impl<R: Read> Keeper<R> {
         path: PathBuf,
         (digest, size): (Option<&Digest>, Option<u64>),
     ) -> Self {
-        let budget = store.options.kept_blobs.budget_bytes;
-        let wanted = size.unwrap_or(1);
-        let is_kept = |digest| self::path(&store.places[IMAGE_PLACE], digest).exists();
-        let keeps = budget > 0
-            && wanted <= budget
-            && !digest.is_some_and(is_kept)
-            && has_room(&path, wanted);
+        let place = &store.places[IMAGE_PLACE];
+        let budget = match store.options.kept_blobs.budget_bytes {
+            0 => 0,
+            _ => store.kept_budget(&list(place)),
+        };
+        let is_kept = |digest| self::path(place, digest).exists();
+        let keeps = size.unwrap_or(1).max(1) <= budget && !digest.is_some_and(is_kept);
         let state = if keeps { State::Beginning } else { State::Given };
         Self { stream, path, limit: budget, head: Vec::new(), state }
     }
@@ -268,7 +278,7 @@ impl<R: Read> Keeper<R> {
         *written += bytes.len() as u64;
         let asks = before / STEP_BYTES != *written / STEP_BYTES;
         let goes_on = *written <= self.limit
-            && (!asks || has_room(&self.path, STEP_BYTES))
+            && (!asks || has_room(&self.path, *written))
             && file.write_all(bytes).is_ok();
         if !goes_on {
             self.give_up();
@@ -311,11 +321,14 @@ impl<R: Read> Read for Keeper<R> {
     }
 }
 
-/// Whether so many bytes more leave enough of the file system free.
-fn has_room(path: &Path, bytes: u64) -> bool {
-    let parent = path.parent().unwrap_or(path);
-    let Ok(found) = rustix::fs::statvfs(parent) else { return false };
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let all = found.f_blocks.saturating_mul(found.f_frsize);
-    free.saturating_sub(bytes) >= (all / STAYS_FREE).min(STAYS_FREE_BYTES)
+/// Whether what was written is still a small part of what is free: others write too, and the
+/// layer's files need more room than its blob.
+fn has_room(path: &Path, written: u64) -> bool {
+    free_bytes(path.parent().unwrap_or(path)) / SHARE_OF_FREE >= written
+}
+
+/// How many bytes a file system has left for the user; none where that cannot be known.
+fn free_bytes(path: &Path) -> u64 {
+    let found = rustix::fs::statvfs(path);
+    found.map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize))
 }

@@ -81,7 +81,8 @@ pub struct ExtractionOptions {
 #[non_exhaustive]
 pub struct KeptBlobOptions {
     /// The most bytes that they take together; those that were not used for longest go first. Zero
-    /// keeps none. A tenth of the file system, at most 8 GiB, stays free whatever is said here.
+    /// keeps none. Whatever is said here, they take at most a fourth of what the file system would have
+    /// free without them.
     pub budget_bytes: u64,
 }
 

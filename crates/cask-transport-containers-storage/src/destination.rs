@@ -132,7 +132,19 @@ impl State {
     fn check_room(&self, blobs: &[BlobSpec], have: &[Have]) -> Result<()> {
         let missing = blobs.iter().zip(have).filter(|(_, have)| matches!(have, Have::Missing));
         let needed: u64 = missing.filter_map(|(blob, _)| Some(blob.measured.as_ref()?.size)).sum();
-        let Ok(available) = self.store.available_bytes() else { return Ok(()) };
+        let Ok(mut available) = self.store.available_bytes() else { return Ok(()) };
+        if needed > available {
+            // Nothing depends on blobs that are kept, except those that need not come again.
+            for kept in self.store.kept_blobs() {
+                let is_wanted = |blob: &BlobSpec| {
+                    blob.measured.as_ref().is_some_and(|measured| measured.digest == kept.digest)
+                };
+                if !blobs.iter().any(is_wanted) {
+                    let _ = self.store.delete_kept_blob(&kept.digest);
+                }
+            }
+            available = self.store.available_bytes().unwrap_or(available);
+        }
         if needed <= available {
             return Ok(());
         }
