@@ -105,10 +105,29 @@ pub fn cooper_built() -> &'static Path {
 }
 
 fn built(program: &str) -> PathBuf {
+    // Built for this package alone they are other programs to cargo than those of the whole workspace, whose
+    // dependencies have more features: whoever has these says so.
+    let built = std::env::var_os("CASK_PROGRAMS").map_or_else(|| build(program), PathBuf::from);
+    // Whoever builds it anew while the tests run does not change what they test.
+    let here = session().join(program);
+    std::fs::copy(built.join(program), &here).expect("a program can be copied");
+    here
+}
+
+/// Builds a program as this test was built; gives the directory in which it then is.
+fn build(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
     let target = profile.parent().expect("a profile is in a target directory");
     let mut cargo = Command::new(env!("CARGO"));
+    // What cargo said of the test's package, ring's build script takes for news of its own: it would be built again,
+    // with all that needs it.
+    for (name, _) in std::env::vars_os() {
+        let package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if package.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.args(["build", "-q", "-p", program, "--target-dir"]).arg(target);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
@@ -117,10 +136,7 @@ fn built(program: &str) -> PathBuf {
     let built = cargo.output().expect("cargo runs");
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{program} cannot be built:\n{said}");
-    // Whoever builds it anew while the tests run does not change what they test.
-    let here = session().join(program);
-    std::fs::copy(profile.join(program), &here).expect("a program can be copied");
-    here
+    profile.to_path_buf()
 }
 
 /// A program with a home and a temporary directory of ours, and without this process's settings.

@@ -12,8 +12,8 @@ use super::registry::Registry;
 use super::report::{Measured, Report, Side};
 use super::rows::{self, Line, Row};
 use crate::console;
-use crate::process::{command, succeed};
-use crate::workspace::{cargo, root, target};
+use crate::process::succeed;
+use crate::workspace::{cargo, target};
 
 /// A row is measured more often than others where each warm-up took less than this.
 const SHORT_SECONDS: f64 = 0.1;
@@ -112,7 +112,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
 
 fn build(program: &str) -> Result<PathBuf> {
     console::heading(&format!("cargo build --release --package {program}"));
-    succeed(command(cargo(), ["build", "--release", "--package", program]).current_dir(root()))?;
+    succeed(&mut cargo(["build", "--release", "--package", program]))?;
     Ok(target().join("release").join(program))
 }
 

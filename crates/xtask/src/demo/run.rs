@@ -62,8 +62,8 @@ const STEPS: [Step<'static>; 6] = [
 /// Where a step fails, or what comes back is not what went in.
 pub(crate) fn run() -> Result<()> {
     // As the tests build them: what is slow without optimisation is optimised there too.
-    let mut build = process::command(workspace::cargo(), ["build", "-p", "dray", "-p", "cellar"]);
-    process::succeed(build.current_dir(workspace::root()))?;
+    // The whole workspace's, since parts of it would be other builds to cargo.
+    process::succeed(&mut workspace::cargo(["build", "--workspace", "--bins"]))?;
     let [dray, cellar] =
         ["dray", "cellar"].map(|name| workspace::target().join("debug").join(name));
     let directory = workspace::target().join("demo");

@@ -6,8 +6,8 @@
 
 use anyhow::Result;
 
-use crate::process::{command, output, succeed};
-use crate::workspace::{cargo, root};
+use crate::process::{output, succeed};
+use crate::workspace::cargo;
 
 /// Runs what can be run, and says what was checked.
 ///
@@ -16,8 +16,8 @@ use crate::workspace::{cargo, root};
 /// Where cargo-deny found something.
 pub(crate) fn check() -> Result<String> {
     let deny = |arguments: &[&str]| {
-        let mut command = command(cargo(), ["deny"]);
-        command.args(arguments).current_dir(root());
+        let mut command = cargo(["deny"]);
+        command.args(arguments);
         command
     };
     if output(&mut deny(&["--version"])).is_err() {

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, pipe};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use super::summary::Summary;
 use super::{deny, packages};
 use crate::console;
-use crate::process::{command, succeed};
-use crate::workspace::{cargo, root, target};
+use crate::process::succeed;
+use crate::workspace::{cargo, target};
 
 /// How `cargo xtask test` is asked to work.
 #[derive(clap::Args, Debug)]
@@ -36,9 +37,11 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
     let mut steps = Steps::default();
     let mut summary = Summary::default();
     if options.quick {
-        steps.step("tests", || cargo_test(&["--workspace", "--exclude", "tests"], &mut summary));
+        steps.step("tests", || {
+            cargo_test(&["--workspace", "--exclude", "tests"], None, &mut summary)
+        });
         steps.step("structure", || {
-            cargo_test(&["-p", "tests", "--test", "structure"], &mut summary)
+            cargo_test(&["-p", "tests", "--test", "structure"], None, &mut summary)
         });
     } else {
         steps.step("packages", packages::install);
@@ -51,7 +54,8 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
         steps.step("deny", deny::check);
         // Tests of whole programs start them from the target folder.
         steps.step("programs", || cargo_run(&["build", "--workspace", "--bins"]));
-        steps.step("tests", || cargo_test(&["--workspace"], &mut summary));
+        let programs = target().join("debug");
+        steps.step("tests", || cargo_test(&["--workspace"], Some(&programs), &mut summary));
     }
     let text = summary.text();
     let file = target().join("xtask").join("test.txt");
@@ -64,14 +68,22 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
 }
 
 fn cargo_run(arguments: &[&str]) -> Result<String> {
-    succeed(command(cargo(), arguments).current_dir(root()))?;
+    succeed(&mut cargo(arguments.iter().copied()))?;
     Ok(String::new())
 }
 
-/// Runs cargo test, shows what it prints, and keeps its results.
-fn cargo_test(arguments: &[&str], summary: &mut Summary) -> Result<String> {
-    let mut test = command(cargo(), ["test", "--no-fail-fast"]);
-    test.args(arguments).current_dir(root());
+/// Runs cargo test, shows what it prints, and keeps its results. `programs` is the directory of the built programs that
+/// tests are to use; without it they build them.
+fn cargo_test(
+    arguments: &[&str],
+    programs: Option<&Path>,
+    summary: &mut Summary,
+) -> Result<String> {
+    let mut test = cargo(["test", "--no-fail-fast"]);
+    test.args(arguments);
+    if let Some(programs) = programs {
+        test.env("CASK_PROGRAMS", programs);
+    }
     let (reader, writer) = pipe().context("cannot make a pipe")?;
     // One pipe for both, so that results stay below the name of their target.
     test.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer);
