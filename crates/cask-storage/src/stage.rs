@@ -13,18 +13,19 @@ use std::path::{Path, PathBuf};
 
 use cask_image::Digest;
 use cask_layer::{
-    Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, DecompressLimits,
+    Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, Compression, DecompressLimits,
     TarSplitRecorder, UnpackError, UnpackOptions, Whiteouts, apply, unpack,
 };
 use cask_rootfs::Root;
 
 use crate::cache::not_found;
 use crate::delete::TrashOf;
+use crate::driver::vfs;
 use crate::kept::Keeper;
 use crate::names::IMAGE_PLACE;
 use crate::staged::{Facts, Staged};
 use crate::temp::TempDir;
-use crate::{Error, ErrorKind, Id, Result, StagedLayer, Store, file};
+use crate::{DriverKind, Error, ErrorKind, Id, Result, StagedLayer, Store, file};
 
 /// The mode of the uppermost directory of a layer without a parent.
 const ROOT_MODE: u32 = 0o555;
@@ -129,6 +130,58 @@ impl Store {
             }
         }
         Ok(staged)
+    }
+
+    /// Puts a layer of the store upon another parent without reading its files: they get names in
+    /// there too. Where that cannot be, they are read as by [`stage_again`](Self::stage_again).
+    ///
+    /// # Errors
+    /// As [`stage_again`](Self::stage_again).
+    pub fn stage_linked(&self, id: &Id) -> Result<StagedLayer> {
+        self.check_writable()?;
+        let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
+        let inner = &self.inner;
+        let place = &inner.places[layer.place];
+        let recipe = place.tar_split_path(id);
+        let (Some(diff_digest), Ok(diff_size)) =
+            (layer.diff_digest.clone(), u64::try_from(layer.diff_size_bytes))
+        else {
+            return self.stage_again(id);
+        };
+        if self.driver() != DriverKind::Overlay || !recipe.exists() {
+            return self.stage_again(id);
+        }
+        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
+        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let directory = driver_temp.next_path("addition");
+        file::make_directories(&directory, 0o700)?;
+        let files = place.layer_files(id);
+        vfs::link_tree(&files, &directory.join("diff"), self.options().rootless)?;
+        let tar_split = records_temp.next_path("addition");
+        fs::copy(&recipe, &tar_split).map_err(|error| Error::io(error, "copying", &recipe))?;
+        let blob_size = u64::try_from(layer.compressed_size_bytes).ok();
+        let (blob_digest, blob_size) = match (layer.compressed_digest.clone(), blob_size) {
+            (Some(digest), Some(size)) => (digest, size),
+            _ => (diff_digest.clone(), diff_size),
+        };
+        let facts = Facts {
+            blob_digest,
+            blob_size,
+            diff_digest,
+            diff_size,
+            compression: layer.compression().unwrap_or(Compression::None),
+            uids: layer.uids.clone(),
+            gids: layer.gids.clone(),
+            warnings: Vec::new(),
+        };
+        Ok(StagedLayer(Box::new(Staged {
+            _driver_temp: driver_temp,
+            directory,
+            tree: None,
+            _records_temp: records_temp,
+            tar_split,
+            facts,
+        })))
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

@@ -15,7 +15,14 @@ const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 /// Copies a tree: files (sharing their blocks where the file system can), owners, modes, times,
 /// attributes, devices, and which names are the same file.
 pub(crate) fn copy_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless };
+    let mut copy = Copy { seen: HashMap::new(), rootless, links: false };
+    copy.directory(from, to)
+}
+
+/// Makes a tree whose files are those of another one, by other names; directories are copied, with
+/// the attributes that mark them opaque. A file that cannot have another name is copied too.
+pub(crate) fn link_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
+    let mut copy = Copy { seen: HashMap::new(), rootless, links: true };
     copy.directory(from, to)
 }
 
@@ -23,6 +30,7 @@ struct Copy {
     /// Files with several names, by device and inode.
     seen: HashMap<(u64, u64), PathBuf>,
     rootless: bool,
+    links: bool,
 }
 
 impl Copy {
@@ -49,13 +57,16 @@ impl Copy {
         for (from, to) in done.iter().rev() {
             let metadata = fs::symlink_metadata(from);
             let metadata = metadata.map_err(|e| Error::io(e, "looking at", from))?;
-            copy_metadata(from, to, &metadata, self.rootless)?;
+            copy_metadata(from, to, &metadata, (self.rootless, self.links))?;
         }
         Ok(())
     }
 
     fn file(&mut self, from: &Path, to: &Path, metadata: &fs::Metadata) -> Result<()> {
         let failed = |error: std::io::Error| Error::io(error, "copying", from);
+        if self.links && fs::hard_link(from, to).is_ok() {
+            return Ok(());
+        }
         if metadata.nlink() > 1 {
             let key = (metadata.dev(), metadata.ino());
             if let Some(first) = self.seen.get(&key) {
@@ -77,7 +88,7 @@ impl Copy {
             let made = rustix::fs::mknodat(CWD, to, kind, mode, metadata.rdev());
             made.map_err(|error| failed(error.into()))?;
         }
-        copy_metadata(from, to, metadata, self.rootless)
+        copy_metadata(from, to, metadata, (self.rootless, self.links))
     }
 }
 
@@ -90,13 +101,18 @@ fn copy_content(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn copy_metadata(from: &Path, to: &Path, metadata: &fs::Metadata, rootless: bool) -> Result<()> {
+fn copy_metadata(
+    from: &Path,
+    to: &Path,
+    metadata: &fs::Metadata,
+    (rootless, keeps_marks): (bool, bool),
+) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(error, "copying what is known of", from);
     match lchown(to, Some(metadata.uid()), Some(metadata.gid())) {
         Err(_) if rootless => {}
         owned => owned.map_err(failed)?,
     }
-    copy_attributes(from, to, rootless)?;
+    copy_attributes(from, to, rootless, keeps_marks)?;
     if !metadata.file_type().is_symlink() {
         let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
         fs::set_permissions(to, mode).map_err(failed)?;
@@ -110,9 +126,9 @@ fn copy_metadata(from: &Path, to: &Path, metadata: &fs::Metadata, rootless: bool
     rustix::fs::utimensat(CWD, to, &times, flags).map_err(|error| failed(error.into()))
 }
 
-fn copy_attributes(from: &Path, to: &Path, rootless: bool) -> Result<()> {
+fn copy_attributes(from: &Path, to: &Path, rootless: bool, keeps_marks: bool) -> Result<()> {
     for name in attribute_names(from)? {
-        if OPAQUE.contains(&name.as_str()) {
+        if !keeps_marks && OPAQUE.contains(&name.as_str()) {
             continue;
         }
         let failed = |error: rustix::io::Errno| Error::io(error, "copying the attributes of", from);
@@ -180,7 +196,7 @@ pub(crate) fn merge(layer: &Path, tree: &Path, rootless: bool) -> Result<()> {
     for (layer, tree) in done.iter().rev() {
         let metadata = fs::symlink_metadata(layer);
         let metadata = metadata.map_err(|e| Error::io(e, "looking at", layer))?;
-        copy_metadata(layer, tree, &metadata, rootless)?;
+        copy_metadata(layer, tree, &metadata, (rootless, false))?;
     }
     Ok(())
 }
