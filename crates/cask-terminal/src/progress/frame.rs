@@ -62,6 +62,8 @@ fn status(task: &Task, now: Duration) -> String {
             let percent = percent(task.current, total);
             format!("{current} / {} {percent}%", human_size(total))
         }
+        // Not everything that takes time moves bytes.
+        None if task.current == 0 => return seconds(now.saturating_sub(task.started)),
         None => current,
     };
     #[expect(

@@ -107,6 +107,13 @@ impl Handle {
         self.shared.lock().event(event, now);
     }
 
+    /// Draws what is to be drawn now, so that whoever else writes to the terminal writes below it. If
+    /// no task runs nothing is drawn over that.
+    pub fn flush(&self) {
+        let now = self.shared.start.elapsed();
+        self.shared.lock().tick(now);
+    }
+
     /// Prints a line of a log without tearing the bars. Works after the end of the display too.
     ///
     /// The line must be fit for a terminal: it is printed as it is.
