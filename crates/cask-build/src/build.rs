@@ -5,8 +5,10 @@ mod copy_step;
 mod engine;
 mod event;
 mod headers;
+mod hold;
 mod metadata;
 mod plan;
+mod remote;
 mod report;
 mod request;
 mod run_options;
@@ -22,16 +24,18 @@ mod workdir;
 pub(crate) use copy_step::From;
 pub(crate) use engine::Engine;
 pub(crate) use squash::write_tree;
-pub(crate) use stage::{Layered, Made, StageRun};
+pub(crate) use stage::{Ground, Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
+pub(crate) use remote::now_seconds;
+pub use remote::{CachedStep, RemoteCache};
 pub use report::{BuildReport, BuiltImage, StepReport};
 pub use request::{
-    BuildFile, BuildRequest, CacheOptions, ConfigEdits, Dates, ImageOptions, InheritLabels,
-    LayerMode, Platforms, PullPolicy,
+    BuildFile, BuildRequest, CacheExport, CacheOptions, ConfigEdits, Dates, ImageOptions,
+    InheritLabels, LayerMode, Platforms, PullPolicy,
 };
 pub use run_options::{
-    BUILD_HOST_NAME, BuildNetwork, HostNames, RunOptions, RunPrivileges, Secret, Volume,
+    BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret, Volume,
 };
 pub use schedule::build;
 pub use sources::{BuildSources, NamedContext};

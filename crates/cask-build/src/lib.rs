@@ -16,10 +16,10 @@ mod working;
 
 pub use build::{
     BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildNetwork, BuildReport,
-    BuildRequest, BuildSources, BuildTools, BuiltImage, CacheOptions, CacheOutcome, ConfigEdits,
-    Dates, HostNames, ImageOptions, InheritLabels, LayerMode, NamedContext, OutputStream,
-    Platforms, PullPolicy, RunOptions, RunPrivileges, Secret, Step, StepOutcome, StepReport,
-    StoreBases, Volume, build,
+    BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
+    CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritLabels, LayerMode,
+    NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources, RunOptions,
+    RunPrivileges, Secret, Step, StepOutcome, StepReport, StoreBases, Volume, build,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

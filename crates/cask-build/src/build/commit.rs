@@ -21,6 +21,9 @@ use crate::{Error, ErrorKind, Result, config};
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
+/// The annotation that dates an image. Source: as above.
+const CREATED: &str = "org.opencontainers.image.created";
+
 impl Engine {
     /// Makes the image of the target of a platform, and gives it its names.
     pub(crate) fn commit_target(&self, platform: usize) -> Result<BuiltImage> {
@@ -78,6 +81,11 @@ impl Engine {
             let digest = base.digest.as_ref();
             annotations.extend(digest.map(|digest| (BASE_DIGEST.to_owned(), digest.to_string())));
         }
+        if options.created_annotation {
+            let date = self.pinned_date().unwrap_or(state.date);
+            let date = Timestamp::from_unix(date, 0).map(|date| date.to_string());
+            annotations.extend(date.map(|date| (CREATED.to_owned(), date)));
+        }
         for name in &options.edits.remove_annotations {
             annotations.remove(name);
         }
@@ -86,7 +94,7 @@ impl Engine {
     }
 
     /// Takes an image into the store whose layers are there.
-    fn commit(
+    pub(crate) fn commit(
         &self,
         state: &StageState,
         config: ImageConfig,

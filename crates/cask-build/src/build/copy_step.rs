@@ -15,9 +15,10 @@ use cask_storage::{Id, StageOptions, StagedLayer, Store};
 
 use super::engine::Engine;
 use super::sources::NamedContext;
-use super::stage::{Layered, Made, StageRun, unbuilt};
+use super::stage::{Ground, Layered, Made, StageRun, unbuilt};
 use crate::context::Context;
 use crate::copy::{AddOptions, CopyItem, CopyRequest, CopyTools, Prepared, WriteOptions, prepare};
+use crate::key::KeyParts;
 use crate::view::View;
 use crate::{Error, ErrorKind, Result, history};
 
@@ -96,6 +97,13 @@ impl StageRun<'_> {
         self.copy_layer("ADD", &request)
     }
 
+    /// FROM a named context that has files: they are the first layer.
+    pub(crate) fn base_files(&mut self, context: Arc<Context>) -> Result<Layered> {
+        let mut request = CopyRequest::new(context, "/");
+        request.sources.push(CopyItem::Path(".".to_owned()));
+        self.copy_layer("COPY", &request)
+    }
+
     /// What `--from` means: a named context, a stage, or an image.
     pub(crate) fn from(&self, word: &str) -> Result<From> {
         let name = match self.dialect().does(Behavior::CopyFromExpands) {
@@ -168,7 +176,7 @@ impl StageRun<'_> {
                 .map_err(|error| Error::new(ErrorKind::Invalid, "", error.to_string()))?
                 .text;
         }
-        Ok(CopyItem::File { name: heredoc.name.clone(), contents: text.into_bytes() })
+        Ok(CopyItem::File { name: heredoc.name.to_string(), contents: text.into_bytes() })
     }
 
     fn copy_layer(&mut self, verb: &str, request: &CopyRequest) -> Result<Layered> {
@@ -177,14 +185,21 @@ impl StageRun<'_> {
         for warning in prepared.warnings() {
             engine.warn(Some(&self.step), warning.clone());
         }
-        let mut parts = self.key_parts(verb);
+        let ground = match prepared.depends_on_stage() {
+            true => Ground::Stage,
+            false => Ground::Nothing,
+        };
+        let mut parts = match ground {
+            Ground::Stage => self.key_parts(verb),
+            Ground::Nothing => self.key_parts_of_link(verb),
+        };
         parts.add("instruction", self.shown(verb, request));
         parts.add("working directory", &request.working_directory);
         parts.add("files", prepared.digest());
         for component in prepared.components(MAX_COMPONENTS) {
             parts.detail(component.path, component.digest);
         }
-        let layered = self.layered(&parts, |run| run.write_layer(&prepared))?;
+        let layered = self.layered(&parts, ground, |run| run.write_layer(&prepared, ground))?;
         let created_by = match self.dialect().does(Behavior::HistoryHasMarker) {
             true => history::buildkit(&self.shown(verb, request), true),
             false => {
@@ -216,8 +231,18 @@ impl StageRun<'_> {
         words.join(" ")
     }
 
+    /// The parts that the key of a layer begins with that rests on nothing of the stage.
+    fn key_parts_of_link(&self, verb: &str) -> KeyParts {
+        let mut parts = KeyParts::new(verb);
+        parts.add("parent", "any");
+        let date = self.engine.pinned_date().map(|date| date.to_string());
+        parts.add("date", date.unwrap_or_default());
+        self.add_dates(&mut parts);
+        parts
+    }
+
     /// Writes what was prepared, straight into the store.
-    fn write_layer(&mut self, prepared: &Prepared) -> Result<Made> {
+    fn write_layer(&mut self, prepared: &Prepared, ground: Ground) -> Result<Made> {
         let engine = self.engine;
         let store = &engine.tools.store;
         let view = View::of_store(store, self.state.top())?;
@@ -227,13 +252,24 @@ impl StageRun<'_> {
             (None, Some(time)) if dates.rewrite => FileTimes::Clamp(time),
             _ => FileTimes::Keep,
         };
-        let options = WriteOptions { created_seconds: self.state.date, times };
+        let newest = prepared.newest_seconds().unwrap_or(0);
+        let created_seconds = match ground {
+            Ground::Stage => self.state.date,
+            // Whatever the stage is: the layer is the same.
+            Ground::Nothing => engine.pinned_date().unwrap_or(newest),
+        };
+        let options = WriteOptions { created_seconds, times };
         let staged = engine.with_copy_tools(|tools| {
             stage_written(store, &engine.cancel, |output| {
                 prepared.write(&view, tools, &options, output).map(drop)
             })
         })?;
-        let date = prepared.newest_seconds().unwrap_or(0).max(self.state.date);
+        // What was downloaded says only now how old it is.
+        let newest = prepared.newest_seconds().unwrap_or(0);
+        let date = match ground {
+            Ground::Stage => newest.max(self.state.date),
+            Ground::Nothing => newest,
+        };
         Ok(Made { staged: Some(staged), date, cpu: Duration::ZERO })
     }
 }

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use cask_image::PlatformWanted;
 use cask_runtime::Cancel;
+use cask_storage::Id;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::event::{BuildEvent, Step, StepOutcome};
+use super::hold::Holds;
 use super::plan::{Plan, platform_text};
+use super::remote::Export;
 use super::report::StepReport;
 use super::request::BuildRequest;
 use super::scratch::Scratch;
@@ -20,6 +24,10 @@ use super::tools::{BaseImage, BuildTools};
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::{Error, ErrorKind, Result};
+
+/// How much work is lost with a build that is killed: the layers of so long come into the store together, which
+/// costs once what it costs for each. A build that fails or is stopped loses nothing.
+const MOST_LOST: Duration = Duration::from_secs(1);
 
 /// A stage for one of the platforms: their numbers.
 pub(crate) type StageId = (usize, usize);
@@ -45,6 +53,13 @@ pub(crate) struct Engine {
     pub(crate) cancel: Cancel,
     bases: Mutex<BTreeMap<(String, String), BaseImage>>,
     base_flights: Flights<(String, String)>,
+    holds: Holds,
+    /// The steps that shall go elsewhere.
+    pub(crate) exports: Mutex<Vec<Export>>,
+    /// The images that steps came as from elsewhere.
+    pub(crate) fetched: Mutex<Vec<Id>>,
+    /// When layers last came into the store.
+    settled: Mutex<Instant>,
     /// Only one thread tells at a time.
     telling: Arc<Mutex<()>>,
     scratch: OnceLock<Scratch>,
@@ -63,7 +78,8 @@ impl Engine {
         Self {
             request: request.clone(),
             cache: Cache::new(&tools.state_directory),
-            tools: tools.clone(),
+            tools: BuildTools { store: tools.store.with_pending(), ..tools.clone() },
+            settled: Mutex::new(Instant::now()),
             plan,
             runtime,
             done: HashMap::new(),
@@ -75,6 +91,9 @@ impl Engine {
             cancel,
             bases: Mutex::new(bases),
             base_flights: Flights::default(),
+            holds: Holds::default(),
+            exports: Mutex::default(),
+            fetched: Mutex::default(),
             telling: Arc::default(),
             scratch: OnceLock::new(),
             scratch_turn: Mutex::default(),
@@ -95,7 +114,7 @@ impl Engine {
         }
         let own = self.tools.state_directory.join("tmp");
         let root = self.tools.sources.scratch.as_deref().unwrap_or(&own);
-        let scratch = Scratch::new(root)?;
+        let scratch = Scratch::new(root, &self.tools.store)?;
         Ok(self.scratch.get_or_init(|| scratch).path())
     }
 
@@ -140,6 +159,17 @@ impl Engine {
         self.tell(BuildEvent::StepEnded { step: Arc::clone(step), outcome });
     }
 
+    /// Takes the layers of this build into the store that wait, where some may have waited for long.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let mut settled = lock(&self.settled);
+        if settled.elapsed() < MOST_LOST {
+            return Ok(());
+        }
+        let outcome = self.tools.store.settle();
+        *settled = Instant::now();
+        outcome.map_err(|error| Error::storage(error, "the new layers"))
+    }
+
     /// Fails where the build is to end.
     pub(crate) fn check_cancelled(&self) -> Result<()> {
         match self.cancel.is_cancelled() {
@@ -151,6 +181,17 @@ impl Engine {
     /// The result of a stage that was needed before.
     pub(crate) fn stage(&self, id: StageId) -> Option<&StageState> {
         self.done.get(&id)?.get()
+    }
+
+    /// Keeps anybody from deleting the base images until this build ends. Not needed for what is
+    /// taken from the cache: layers that others are upon stay.
+    pub(crate) fn hold_bases(&self) {
+        let bases: Vec<BaseImage> = lock(&self.bases).values().cloned().collect();
+        if bases.is_empty() {
+            return;
+        }
+        let Ok(scratch) = self.scratch() else { return };
+        self.holds.hold(&self.tools.store, scratch, &bases);
     }
 
     /// Finds an image or pulls it, once for every name and platform. Waits on a thread that may.

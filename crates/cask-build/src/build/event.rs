@@ -57,6 +57,14 @@ pub enum BuildEvent {
         /// What it wrote, whatever bytes these are.
         bytes: Vec<u8>,
     },
+    /// A command failed, and a shell opens where it left off: the terminal is the shell's until it
+    /// ends.
+    ShellBegan {
+        /// The step.
+        step: Arc<Step>,
+        /// The status that the command ended with.
+        status: u8,
+    },
     /// A step ended well. One that failed is the error of the build.
     StepEnded {
         /// The step.

@@ -292,7 +292,9 @@ impl OnePlatform<'_> {
         let on = needed.dependencies.first().map_or(Resolved::Scratch, |first| first.on.clone());
         let on = match on {
             // What the caller named comes first.
-            _ if self.contexts.contains(&needed.base) => Resolved::Image(needed.base.clone()),
+            _ if self.contexts.contains(&needed.base.to_lowercase()) => {
+                Resolved::Image(needed.base.clone())
+            }
             on => on,
         };
         let Some(word) = &stage.from.platform else {

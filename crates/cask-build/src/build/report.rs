@@ -7,6 +7,7 @@ use cask_image::{ImageConfig, Platform, RawManifest};
 use cask_storage::Id;
 
 use super::event::{Step, StepOutcome};
+use super::remote::CachedStep;
 
 /// What came of a build.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct BuildReport {
     pub steps: Vec<StepReport>,
     /// What was warned of, in order.
     pub warnings: Vec<String>,
+    /// The steps that shall go elsewhere, where the request wants that.
+    pub cached: Vec<CachedStep>,
     /// How long it took.
     pub wall: Duration,
 }

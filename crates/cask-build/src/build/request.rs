@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cask_containerfile::{BuildArguments, Dialect, Tree};
 use cask_image::{ImageFormat, PlatformWanted};
@@ -127,6 +128,8 @@ pub struct ImageOptions {
     pub dates: Dates,
     /// Leaves the history out of the config.
     pub omit_history: bool,
+    /// Annotates the manifest with the date of the image: `--created-annotation`.
+    pub created_annotation: bool,
 }
 
 impl Default for ImageOptions {
@@ -139,6 +142,7 @@ impl Default for ImageOptions {
             edits: ConfigEdits::default(),
             dates: Dates::default(),
             omit_history: false,
+            created_annotation: false,
         }
     }
 }
@@ -205,6 +209,16 @@ pub struct Dates {
     pub rewrite: bool,
 }
 
+/// Which steps are made ready to be put elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheExport {
+    /// Those of the target's own stage: `mode=min`.
+    Target,
+    /// Those of all stages: `mode=max`.
+    All,
+}
+
 /// Which results of earlier builds are used.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -213,6 +227,10 @@ pub struct CacheOptions {
     pub none: bool,
     /// None of them for these stages, by name or number: `--no-cache-filter`.
     pub none_for: Vec<String>,
+    /// None that is older: `--cache-ttl`.
+    pub most_age: Option<Duration>,
+    /// Which steps are made ready to be put elsewhere: `--cache-to`.
+    pub export: Option<CacheExport>,
     /// What the names of cache mounts count with, to part them from those of other builds.
     pub namespace: String,
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cask_runtime::{Capability, Limit, Network, Seccomp};
+use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp};
 
 /// The name that commands see the machine have: the same everywhere, so that it changes nothing.
 ///
@@ -38,6 +38,11 @@ pub struct RunOptions {
     pub proxies: BTreeMap<String, String>,
     /// A shell to run where a command failed, as that left it, with the terminal of this process.
     pub debug_shell: Option<Vec<String>>,
+    /// What a command and all that it starts may use together, and below which group; only the native
+    /// executor limits. Does not count for the cache: the result is the same.
+    pub resources: Option<Resources>,
+    /// Devices besides those that every command has.
+    pub devices: Vec<Device>,
 }
 
 impl Default for RunOptions {
@@ -54,8 +59,19 @@ impl Default for RunOptions {
             agents: BTreeMap::new(),
             proxies: BTreeMap::new(),
             debug_shell: None,
+            resources: None,
+            devices: Vec::new(),
         }
     }
+}
+
+/// What a command and all that it starts may use together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// The limits.
+    pub limits: CgroupLimits,
+    /// The control group below which there is one for each command; `None` for `cask-build`.
+    pub parent: Option<String>,
 }
 
 /// The network that commands have.

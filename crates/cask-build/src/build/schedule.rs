@@ -74,14 +74,15 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
             Err(error) => Err(error),
         };
         ended.keep_tips(images.as_deref().unwrap_or_default());
-        images
+        ended.forget_fetched();
+        images.map(|images| (images, ended.export_steps()))
     });
-    let images = finished.await.unwrap_or_else(|panic| {
+    let (images, cached) = finished.await.unwrap_or_else(|panic| {
         std::panic::resume_unwind(panic.into_panic());
     })?;
     let steps = std::mem::take(&mut *lock(&engine.steps));
     let warnings = std::mem::take(&mut *lock(&engine.warnings));
-    Ok(BuildReport { images, steps, warnings, wall: begun.elapsed() })
+    Ok(BuildReport { images, steps, warnings, cached, wall: begun.elapsed() })
 }
 
 /// The request with the date that its arguments give.
@@ -126,6 +127,9 @@ async fn fetch_bases(
         for stage in new {
             let base = &platform.bases[stage];
             let Resolved::Image(name) = &base.on else { continue };
+            if tools.sources.files_of(name).is_some() {
+                continue;
+            }
             let head = plan.stages[stage].head.clone();
             let reference = tools.sources.image_of(name).map_err(|e| head.locate(e))?;
             let key = (reference.clone(), platform_text(&base.platform));

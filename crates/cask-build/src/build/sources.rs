@@ -58,16 +58,24 @@ impl BuildSources {
         self.named.get(&name.to_lowercase())
     }
 
-    /// The image that FROM begins with.
+    /// The files of a name, if it stands for files.
+    pub(crate) fn files_of(&self, name: &str) -> Option<&Arc<Context>> {
+        match self.named(name) {
+            Some(NamedContext::Files(context)) => Some(context),
+            _ => None,
+        }
+    }
+
+    /// The image that FROM begins with, where it begins with one.
     pub(crate) fn image_of(&self, name: &str) -> Result<String> {
         match self.named(name) {
             None => Ok(name.to_owned()),
             Some(NamedContext::Image(reference)) => Ok(reference.clone()),
-            Some(NamedContext::Files(_)) => {
-                let detail = "it is a context with files, and FROM needs an image";
-                Err(Error::new(ErrorKind::Invalid, name, detail)
-                    .with_hint("begin with scratch, and copy the files with COPY --from"))
-            }
+            Some(NamedContext::Files(_)) => Err(Error::new(
+                ErrorKind::Invalid,
+                name,
+                "it is a context with files, and no image",
+            )),
         }
     }
 }

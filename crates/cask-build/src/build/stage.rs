@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use cask_containerfile::instruction::Instruction;
 use cask_containerfile::{Behavior, Dialect, Resolved, expand};
 use cask_image::PlatformWanted;
-use cask_storage::StagedLayer;
+use cask_storage::{Id, StagedLayer};
 
 use super::engine::{Engine, StageId, lock};
 use super::event::{BuildEvent, CacheOutcome, Step, StepOutcome};
 use super::plan::{PlatformPlan, StagePlan, StepPlan, platform_text};
+use super::remote::now_seconds;
 use super::request::InheritLabels;
 use super::state::StageState;
+use crate::Context;
 use crate::cache::{Found, LayerFact, Miss, Record};
 use crate::key::KeyParts;
 use crate::{Error, ErrorKind, Result, history};
@@ -36,11 +38,20 @@ pub(crate) struct Layered {
     pub(crate) saved: Duration,
 }
 
+/// What the layer of a step rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// The stage so far: upon anything else the layer may be another one.
+    Stage,
+    /// Nothing: the layer is the same upon every stage.
+    Nothing,
+}
+
 /// What doing a step gave.
 pub(crate) struct Made {
     /// The files that it changed; none where there is nothing to change.
     pub(crate) staged: Option<StagedLayer>,
-    /// The date of the image after the step.
+    /// The date of what was made; the image is not older.
     pub(crate) date: i64,
     /// Processor time of the command.
     pub(crate) cpu: Duration,
@@ -116,10 +127,12 @@ impl Engine {
         let triggers = stage.head.triggers(&triggers, self.request.dialect)?;
         let mut run =
             StageRun { engine: self, id, state, step: Arc::clone(&step), plan: stage.head.clone() };
+        let layered = match self.files_of_base(id) {
+            Some(context) => run.base_files(context).map_err(locate)?,
+            None => Layered::nothing(),
+        };
         run.first_edits();
-        let mut outcome = Layered::nothing().outcome(begun.elapsed());
-        outcome.cache = CacheOutcome::NotNeeded;
-        self.end(&step, outcome);
+        self.end(&step, layered.outcome(begun.elapsed()));
         Ok((run, triggers))
     }
 
@@ -137,6 +150,9 @@ impl Engine {
                 let found = self.stage((id.0, *index)).ok_or_else(|| unbuilt(*index))?;
                 Ok(StageState::of_stage(found))
             }
+            Resolved::Image(_) if self.files_of_base(id).is_some() => {
+                Ok(StageState::scratch(&base.platform, dialect))
+            }
             Resolved::Image(name) => {
                 let reference = self.tools.sources.image_of(name)?;
                 let image = self.base(&reference, &base.platform)?;
@@ -146,6 +162,12 @@ impl Engine {
             }
             _ => Err(Error::new(ErrorKind::Invalid, "FROM", "it begins with something unknown")),
         }
+    }
+
+    /// The files that a stage begins with, where FROM names a context that has some.
+    fn files_of_base(&self, id: StageId) -> Option<Arc<Context>> {
+        let Resolved::Image(name) = &self.platform(id).bases[id.1].on else { return None };
+        self.tools.sources.files_of(name).cloned()
     }
 
     fn check_platform(
@@ -199,6 +221,7 @@ impl StageRun<'_> {
             let begun = Instant::now();
             let layered = self.instruction().map_err(|error| plan.locate(error))?;
             self.engine.end(&self.step, layered.outcome(begun.elapsed()));
+            self.engine.settle()?;
         }
         self.last_edits();
         Ok(())
@@ -309,6 +332,12 @@ impl StageRun<'_> {
         let mut parts = KeyParts::new(kind);
         parts.add("parent", self.state.files_key());
         parts.add("date", self.state.date.to_string());
+        self.add_dates(&mut parts);
+        parts
+    }
+
+    /// What decides the times of files.
+    pub(crate) fn add_dates(&self, parts: &mut KeyParts) {
         let dates = &self.engine.request.image.dates;
         if let Some(timestamp) = dates.timestamp {
             parts.add("--timestamp", timestamp.to_string());
@@ -316,23 +345,24 @@ impl StageRun<'_> {
         if dates.rewrite {
             parts.add("--rewrite-timestamp", "");
         }
-        parts
     }
 
     /// Takes the result of a step from an earlier build, or makes it with `make`.
     pub(crate) fn layered(
         &mut self,
         parts: &KeyParts,
+        ground: Ground,
         make: impl FnOnce(&mut Self) -> Result<Made>,
     ) -> Result<Layered> {
         let engine = self.engine;
         let key = parts.key();
         let _flight = engine.flights.enter(&key);
-        let miss = match self.look_up(parts) {
+        let miss = match self.look_up(parts, ground)? {
             Ok(record) => return Ok(self.take(&record)),
             Err(miss) => miss,
         };
         let begun = Instant::now();
+        engine.hold_bases();
         let made = make(self)?;
         let date = self.engine.pinned_date().unwrap_or(made.date);
         let layer = match made.staged {
@@ -351,11 +381,8 @@ impl StageRun<'_> {
             engine.warn(Some(&self.step), format!("the step cannot be kept for later: {error}"));
         }
         lock(&engine.fresh).insert(key);
-        self.state.date = date;
         let layer_bytes = layer.as_ref().map(|layer| layer.size_bytes);
-        if let Some(layer) = &layer {
-            self.state.push_layer(layer);
-        }
+        self.put(&record);
         let (cache, cpu) = (CacheOutcome::Miss(miss), made.cpu);
         Ok(Layered { cache, layer_bytes, cpu, saved: Duration::ZERO })
     }
@@ -372,8 +399,71 @@ impl StageRun<'_> {
         Ok(layer)
     }
 
-    /// The record of an earlier build that can be used, or why there is none.
-    fn look_up(&self, parts: &KeyParts) -> Result<Box<Record>, Miss> {
+    /// The record of an earlier build that can be used, with its layer in the store, or why there is
+    /// none.
+    fn look_up(&self, parts: &KeyParts, ground: Ground) -> Result<Result<Box<Record>, Miss>> {
+        let record = match self.find_record(parts) {
+            Ok(record) => record,
+            Err(miss) => return Ok(self.look_elsewhere(parts, ground).ok_or(miss)),
+        };
+        let is_there = match ground {
+            Ground::Stage => record.layer_id().is_none_or(|id| self.has_layer(&id)),
+            Ground::Nothing => self.put_upon_stage(&record)?,
+        };
+        if is_there {
+            return Ok(Ok(record));
+        }
+        let miss = Miss::because("its layer is no longer in the store");
+        Ok(self.look_elsewhere(parts, ground).ok_or(miss))
+    }
+
+    /// The record of a step that was done elsewhere, which is kept here from now on.
+    fn look_elsewhere(&self, parts: &KeyParts, ground: Ground) -> Option<Box<Record>> {
+        if self.cache_is_off().is_some() {
+            return None;
+        }
+        let record = self.fetch_record(parts, ground)?;
+        if self.is_too_old(&record) || matches!(self.put_upon_stage(&record), Err(_) | Ok(false)) {
+            return None;
+        }
+        if let Err(error) = self.engine.cache.put(&record) {
+            let message = format!("the step cannot be kept for later: {error}");
+            self.engine.warn(Some(&self.step), message);
+        }
+        Some(Box::new(record))
+    }
+
+    fn is_too_old(&self, record: &Record) -> bool {
+        let most = self.engine.request.cache.most_age;
+        most.is_some_and(|most| {
+            now_seconds().saturating_sub(record.made_seconds) > most.as_secs()
+                && !lock(&self.engine.fresh).contains(&record.key)
+        })
+    }
+
+    fn has_layer(&self, id: &Id) -> bool {
+        matches!(self.engine.tools.store.layer(id), Ok(Some(_)))
+    }
+
+    /// Puts the layer of a record upon the stage, where it lay upon something else; tells whether it
+    /// is in the store at all.
+    fn put_upon_stage(&self, record: &Record) -> Result<bool> {
+        let Some(layer) = record.layer() else { return Ok(true) };
+        let top = self.state.top();
+        if self.has_layer(&Id::of_layer(top, &layer.diff_id)) {
+            return Ok(true);
+        }
+        let store = &self.engine.tools.store;
+        let storage = |error| Error::storage(error, "the layer of an earlier build");
+        let others = store.layers_by_diff_digest(&layer.diff_id).map_err(storage)?;
+        let Some(other) = others.first() else { return Ok(false) };
+        let staged = store.stage_linked(&other.id).map_err(storage)?;
+        store.commit_layer(top, staged).map_err(storage)?;
+        Ok(true)
+    }
+
+    /// The record of an earlier build that the cache options allow, or why there is none.
+    fn find_record(&self, parts: &KeyParts) -> Result<Box<Record>, Miss> {
         let engine = self.engine;
         let key = parts.key();
         if !lock(&engine.fresh).contains(&key)
@@ -383,13 +473,10 @@ impl StageRun<'_> {
         }
         let step = &self.step;
         match engine.cache.find(&key) {
-            Found::Record(record) => match record.layer_id() {
-                None => Ok(record),
-                Some(id) => match engine.tools.store.layer(&id) {
-                    Ok(Some(_)) => Ok(record),
-                    _ => Err(Miss::because("its layer is no longer in the store")),
-                },
-            },
+            Found::Record(record) if self.is_too_old(&record) => {
+                Err(Miss::because("its result is older than it may be"))
+            }
+            Found::Record(record) => Ok(record),
             Found::Damaged => {
                 let message = format!("the record of an earlier build is damaged: {key}");
                 engine.warn(Some(step), message);
@@ -399,6 +486,14 @@ impl StageRun<'_> {
                 Err(engine.cache.explain(parts, &step.text, &step.stage_name, step.number))
             }
         }
+    }
+
+    /// Makes the image as old as what it was made of last, if that is newer.
+    fn be_dated(&mut self, date: i64) {
+        self.state.date = match self.engine.pinned_date() {
+            Some(pinned) => pinned,
+            None => self.state.date.max(date),
+        };
     }
 
     fn cache_is_off(&self) -> Option<String> {
@@ -414,15 +509,20 @@ impl StageRun<'_> {
         Some(format!("no results of earlier builds are to be used for stage {name}"))
     }
 
-    fn take(&mut self, record: &Record) -> Layered {
-        self.state.date = record.date;
-        let layer = record.layer();
-        if let Some(layer) = &layer {
+    /// Puts the result of a step, which is in the store, upon the stage.
+    fn put(&mut self, record: &Record) {
+        self.be_dated(record.date);
+        if let Some(layer) = &record.layer() {
             self.state.push_layer(layer);
+            self.note_export(record);
         }
+    }
+
+    fn take(&mut self, record: &Record) -> Layered {
+        self.put(record);
         Layered {
             cache: CacheOutcome::Hit,
-            layer_bytes: layer.map(|layer| layer.size_bytes),
+            layer_bytes: record.layer().map(|layer| layer.size_bytes),
             cpu: Duration::ZERO,
             saved: Duration::from_millis(record.wall_milliseconds),
         }

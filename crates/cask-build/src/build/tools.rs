@@ -10,6 +10,7 @@ use cask_runtime::{Cancel, Executor};
 use cask_storage::{Id, Store};
 
 use super::event::BuildEvent;
+use super::remote::RemoteCache;
 use super::request::PullPolicy;
 use super::sources::BuildSources;
 use crate::stat_cache::StatCache;
@@ -27,6 +28,8 @@ pub struct BuildTools {
     pub sources: BuildSources,
     /// Remembers the digests of files of contexts; without it every file is read every time.
     pub stat_cache: Option<Arc<StatCache>>,
+    /// Where results of earlier builds are that this store does not have.
+    pub remote_cache: Option<Arc<dyn RemoteCache>>,
     /// What runs commands. Without it a file with RUN is refused, and every other is built.
     pub executor: Option<Arc<dyn Executor>>,
     /// What is told of what happens; called from any thread, one call after the other.
@@ -49,6 +52,7 @@ impl BuildTools {
             bases: Arc::new(StoreBases::new(store.clone())),
             sources: BuildSources::default(),
             stat_cache: None,
+            remote_cache: None,
             executor: None,
             events: Arc::new(|_| {}),
             cancel,

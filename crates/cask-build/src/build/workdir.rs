@@ -4,7 +4,7 @@ use cask_containerfile::instruction::Workdir;
 use cask_layer::{MemberKind, MemberWriter, NewMember};
 use cask_storage::StageOptions;
 
-use super::stage::{Layered, Made, StageRun};
+use super::stage::{Ground, Layered, Made, StageRun};
 use crate::view::{View, parent_and_name};
 use crate::{Error, ErrorKind, Result, config};
 
@@ -22,7 +22,8 @@ impl StageRun<'_> {
         let user = self.state.config.config.user.clone();
         let mut parts = self.key_parts("WORKDIR");
         parts.add("path", &path).add("user", &user);
-        let mut layered = self.layered(&parts, |run| run.make_directory(&path, &user))?;
+        let mut layered =
+            self.layered(&parts, Ground::Stage, |run| run.make_directory(&path, &user))?;
         if layered.layer_bytes.is_none() {
             layered.cache = super::event::CacheOutcome::NotNeeded;
         }

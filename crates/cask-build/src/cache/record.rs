@@ -4,6 +4,7 @@ use cask_image::{Algorithm, Digest, Hasher};
 use cask_storage::Id;
 use serde::{Deserialize, Serialize};
 
+use crate::build::now_seconds;
 use crate::key::{Key, KeyParts, Part};
 
 /// What a record begins with; its own digest follows.
@@ -39,6 +40,9 @@ pub(crate) struct Record {
     size_bytes: u64,
     /// The date of the image after the step.
     pub(crate) date: i64,
+    /// When the step was done, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) made_seconds: u64,
     #[serde(default)]
     pub(crate) wall_milliseconds: u64,
     #[serde(default)]
@@ -60,6 +64,7 @@ impl Record {
             diff_id: layer.map(|layer| layer.diff_id.to_string()),
             size_bytes: layer.map_or(0, |layer| layer.size_bytes),
             date: 0,
+            made_seconds: now_seconds(),
             wall_milliseconds: 0,
             cpu_milliseconds: 0,
         }

@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 use cask_layer::{DiffOptions, FileTimes};
 use cask_rootfs::Root;
 use cask_runtime::{
-    Executor, ExitReport, ExitStatus, Identity, Input, Mount, MountSource, Output, Privileges,
-    RunSpec,
+    Cgroup, CgroupLimits, Executor, ExitReport, ExitStatus, Identity, Input, Mount, MountSource,
+    Output, Privileges, RunSpec,
 };
-use cask_storage::WorkingLayer;
+use cask_storage::{Id, WorkingLayer};
 use rustix::fs::{Mode, OFlags};
 
 use super::command::Command;
@@ -20,7 +20,7 @@ use super::mounts::{Opened, Plans};
 use super::names;
 use super::output::pipe;
 use super::stubs::{self, Place};
-use crate::build::{BuildEvent, BuildNetwork, Made, OutputStream, StageRun};
+use crate::build::{BuildEvent, BuildNetwork, Made, OutputStream, Resources, StageRun};
 use crate::view::View;
 use crate::{Error, ErrorKind, Result};
 
@@ -58,8 +58,11 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let mut running = Running { stage, execution, opened, executor: &*executor };
     running.add_files();
     running.make_places(&mut layer)?;
-    let spec = running.spec(&mut layer)?;
+    let mut spec = running.spec(&mut layer)?;
+    let group = engine.request.run.resources.as_ref().map(Group::new).transpose()?;
+    spec.cgroup = group.as_ref().map(|group| Arc::clone(&group.0));
     let report = running.run(spec)?;
+    drop(group);
     let Running { opened, .. } = running;
     // Mounts that this command alone had end before its changes are read.
     drop(opened);
@@ -72,6 +75,35 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let staged = layer.stage(&options).map_err(storage)?;
     let cpu = report.usage.user + report.usage.system;
     Ok(Made { staged: Some(staged), date: stage.state.date, cpu })
+}
+
+/// The control group of a command, which is gone when this is dropped.
+struct Group(Arc<Cgroup>);
+
+impl Group {
+    fn new(resources: &Resources) -> Result<Self> {
+        let parent = resources.parent.as_deref().unwrap_or("cask-build").trim_matches('/');
+        let name = format!("{parent}/{}", Id::random());
+        let made = |limits: &CgroupLimits| Cgroup::create(&name, limits);
+        let group = match made(&resources.limits) {
+            // Few kernels count swap; the limit of memory holds without it.
+            Err(_) if resources.limits.memory_and_swap_bytes.is_some() => {
+                let mut without = resources.limits.clone();
+                without.memory_and_swap_bytes = None;
+                made(&without)
+            }
+            made => made,
+        };
+        let group = group.map_err(|error| Error::runtime(error, "limiting what commands use"))?;
+        Ok(Self(Arc::new(group)))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Whatever is in it ended with the command; what cannot be removed limits nobody.
+        let _ = self.0.remove();
+    }
 }
 
 struct Running<'a, 'e> {
@@ -177,6 +209,7 @@ impl Running<'_, '_> {
         }
         let can = self.executor.capabilities();
         spec.files.mounts.clone_from(&self.opened.mounts);
+        spec.files.devices.clone_from(&options.devices);
         if can.mounts {
             spec.hostname = Some(options.names.host_name.clone().into());
         }
@@ -202,8 +235,12 @@ impl Running<'_, '_> {
         let ran = self.executor.run(&spec, &engine.cancel);
         drop(spec);
         let report = self.judge(ran);
-        if let (Err(_), Some(spec), Some(shell)) = (&report, again, &engine.request.run.debug_shell)
+        let shell = &engine.request.run.debug_shell;
+        if let (Err(error), Some(spec), Some(shell)) = (&report, again, shell)
+            && let ErrorKind::Command(status) = error.kind()
         {
+            let step = Arc::clone(&self.stage.step);
+            engine.tell(BuildEvent::ShellBegan { step, status });
             self.debug(spec, shell);
         }
         // Everything of the command has ended, and so does what it wrote.

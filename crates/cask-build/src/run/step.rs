@@ -9,7 +9,7 @@ use cask_runtime::{CapabilitySet, Privileges, Seccomp};
 use super::command::Command;
 use super::execute::{Execution, execute};
 use super::mounts;
-use crate::build::{BuildNetwork, Layered, StageRun};
+use crate::build::{BuildNetwork, Ground, Layered, StageRun};
 use crate::key::KeyParts;
 use crate::{Error, ErrorKind, Result, config, history};
 
@@ -33,7 +33,7 @@ impl StageRun<'_> {
             command: &command,
             plans: &plans,
         };
-        let layered = self.layered(&parts, |stage| execute(stage, &execution))?;
+        let layered = self.layered(&parts, Ground::Stage, |stage| execute(stage, &execution))?;
         self.note_run(&command);
         Ok(layered)
     }
@@ -120,6 +120,12 @@ impl StageRun<'_> {
         parts.add("shared memory", options.shared_memory_bytes.to_string());
         for limit in &options.limits {
             parts.add("limit", format!("{limit:?}"));
+        }
+        for device in &options.devices {
+            parts.add(
+                "device",
+                format!("{} {}:{}", device.path.display(), device.major, device.minor),
+            );
         }
         for volume in &options.volumes {
             let from = volume.source.display();

@@ -1,6 +1,7 @@
 //! What earlier builds are good for.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use super::support::{BASE, Bench, first_miss, outcomes};
 
@@ -146,4 +147,39 @@ fn a_command_that_leaves_the_same_files_again_keeps_what_follows() {
     let report = bench.build(&text("two"));
     assert_eq!(outcomes(&report), ["-", "miss", "hit"]);
     assert_eq!(report.images[0].layers, first.images[0].layers);
+}
+
+#[test]
+fn a_linked_copy_is_the_same_layer_upon_another_base_and_nothing_is_copied() {
+    let bench = Bench::new();
+    for (path, text) in [("a", "A"), ("dir/f", "F"), ("base", "1")] {
+        bench.write(path, text);
+    }
+    let text = "FROM scratch\nCOPY base /base\nCOPY --link --chown=7 a dir /to/\nCOPY base /last\n";
+    let first = bench.build(text).images.remove(0);
+    bench.write("base", "2");
+    let report = bench.build(text);
+    assert_eq!(outcomes(&report), ["-", "miss", "hit", "miss"]);
+    let second = &report.images[0];
+    assert_eq!(second.config.diff_ids[1], first.config.diff_ids[1]);
+    let inode = |image: &cask_build::BuiltImage| {
+        let layer = format!("overlay/{}/diff/to/f", image.layers[1]);
+        fs::metadata(bench.store.graph_root().join(layer)).unwrap().ino()
+    };
+    assert_eq!(inode(second), inode(&first), "it is the same file");
+    assert_eq!(bench.read(second, "/to/f"), "F");
+    // Either may go without the other.
+    bench.store.delete_image(&first.id).unwrap();
+    assert_eq!(bench.read(second, "/to/a"), "A");
+    bench.check_nothing_left();
+    // Names of owners are the stage's.
+    let named = |number: u8| {
+        format!(
+            "FROM scratch\nCOPY <<E /etc/passwd\nu:x:{number}:{number}::/:\nE\nCOPY --link --chown=u a /a\n"
+        )
+    };
+    bench.build(&named(1));
+    let report = bench.build(&named(2));
+    assert_eq!(outcomes(&report), ["-", "miss", "miss"]);
+    assert_eq!(bench.view(&report.images[0]).status("/a").unwrap().unwrap().uid, 2);
 }

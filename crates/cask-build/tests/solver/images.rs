@@ -1,6 +1,8 @@
 //! Images without a command.
 
-use cask_build::{ErrorKind, LayerMode};
+use std::sync::{Arc, Mutex};
+
+use cask_build::{BuildEvent, Context, ErrorKind, IgnoreChoice, LayerMode, NamedContext};
 use cask_containerfile::Dialect;
 use cask_image::ImageFormat;
 
@@ -232,4 +234,53 @@ fn workdir_stays_in_the_image() {
     assert!(std::fs::read_dir(&outside).unwrap().next().is_none());
     let inside = format!("{}/made", outside.display());
     assert!(bench.has(&report.images[0], &inside));
+}
+
+#[test]
+fn from_begins_with_the_files_of_a_named_context_or_with_the_image_that_it_names() {
+    let mut bench = Bench::new();
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir(other.path().join("etc")).unwrap();
+    std::fs::write(other.path().join("etc/f"), "named").unwrap();
+    let files = Context::directory(other.path(), &IgnoreChoice::default()).unwrap();
+    let named = &mut bench.tools.sources.named;
+    named.insert("root".to_owned(), NamedContext::Files(Arc::new(files)));
+    bench.write("a", "A");
+    // The name comes before a stage that is called so.
+    let text = "FROM scratch AS root\nCOPY a /of-stage\nFROM Root\nCOPY a /a\n";
+    let report = bench.build(text);
+    let image = &report.images[0];
+    assert_eq!((bench.read(image, "/etc/f").as_str(), image.layers.len()), ("named", 2));
+    assert!(!bench.has(image, "/of-stage"));
+    let history: Vec<&str> = image.config.history.iter().map(|e| e.created_by.as_str()).collect();
+    assert_eq!(history, ["COPY . / # buildkit", "COPY a /a # buildkit"]);
+    assert_eq!(outcomes(&bench.build(text)), ["hit", "hit"]);
+    std::fs::write(other.path().join("etc/f"), "changed").unwrap();
+    let report = bench.build(text);
+    assert_eq!(outcomes(&report), ["miss", "miss"]);
+    assert_eq!(bench.read(&report.images[0], "/etc/f"), "changed");
+}
+
+#[test]
+fn a_base_cannot_be_deleted_while_a_build_needs_it() {
+    let Some(mut bench) = Bench::with_shell() else { return };
+    let base = bench.store.find(&bench.store.resolve(BASE).unwrap()).unwrap().id.clone();
+    let (store, tried) = (bench.store.clone(), Arc::new(Mutex::new(Vec::new())));
+    let (id, told) = (base.clone(), Arc::clone(&tried));
+    bench.tools.events = Arc::new(move |event| {
+        if let BuildEvent::Output { .. } = event {
+            told.lock().unwrap().push(store.delete_image(&id).map_err(|error| error.kind()));
+        }
+    });
+    // The second one begins when the first has ended.
+    let text =
+        format!("FROM {BASE} AS a\nRUN echo\nFROM {BASE}\nCOPY --from=a /bin/sh /x\nRUN echo\n");
+    bench.build(&text);
+    let tried = std::mem::take(&mut *tried.lock().unwrap());
+    assert_eq!(tried.len(), 2);
+    assert!(
+        tried.iter().all(|tried| tried.as_ref().err() == Some(&cask_storage::ErrorKind::InUse))
+    );
+    assert!(bench.store.containers().unwrap().is_empty(), "nothing holds it any more");
+    bench.store.delete_image(&base).unwrap();
 }
