@@ -11,6 +11,7 @@ use cask_config::registries::{
 };
 use cask_copy::{CopyOptions, plan};
 use cask_reference::Reference;
+use cask_storage::Id;
 use cask_transport::{Location, ManifestRole, Selector, Transports};
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
@@ -159,6 +160,25 @@ impl Images {
         }
         let names = names_at(&*location, name).await?;
         Ok(vec![self.take_in(&*location, &names, transports, &options.copy).await?])
+    }
+
+    /// Takes what a place behind the scheme of a transport holds into the store, without a name;
+    /// `None` where there is no such image.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub async fn take_unnamed(
+        &self,
+        place: &str,
+        transports: &Transports,
+        options: &CopyOptions,
+    ) -> Result<Option<Id>> {
+        let from = transports.parse(place)?;
+        match self.take_in(&*from, &[], transports, options).await {
+            Ok(arrived) => Ok(Some(arrived.id)),
+            Err(error) if is_nothing_there(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is known by its ID can only be there.
@@ -416,6 +436,19 @@ async fn names_in_archive(location: &dyn Location, text: &str) -> Result<Vec<Ref
     // Which of several is meant, if no position says it, the copy asks.
     let chosen = entries.into_iter().nth(position.unwrap_or(0));
     chosen.iter().flat_map(|entry| &entry.names).map(|name| whole_name(name)).collect()
+}
+
+/// Whether a place has no such image, or is not there at all.
+fn is_nothing_there(error: &Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<cask_transport::Error>() {
+            use cask_transport::ErrorKind as Kind;
+            return matches!(error.kind(), Kind::NotFound | Kind::Missing);
+        }
+        source = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
