@@ -31,16 +31,20 @@ use crate::{
 
 /// A staged layer that is ready to get its place.
 #[derive(Debug)]
-struct Ready<'a> {
-    id: Id,
+pub(crate) struct Ready {
+    pub(crate) id: Id,
     /// The layers below, the nearest first.
-    lowers: Vec<Id>,
-    staged: &'a StagedLayer,
+    pub(crate) lowers: Vec<Id>,
+    pub(crate) record: LayerRecord,
+    /// What becomes the recipe for the layer's tar stream.
+    pub(crate) tar_split: PathBuf,
     /// What becomes the layer's directory.
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
+    /// The layer's files, in there.
+    pub(crate) files: PathBuf,
     /// The name of its short link.
-    link: String,
-    found_by: Lowers,
+    pub(crate) link: String,
+    pub(crate) found_by: Lowers,
 }
 
 type LayersAndImages<'s> = Held<'s, Writing, Writing>;
@@ -59,6 +63,7 @@ impl Store {
     pub fn commit_image(&self, image: NewImage) -> Result<Image> {
         let inner = &self.inner;
         image.check()?;
+        self.settle()?;
         let names = deduplicated(image.names.clone())?;
         let ids = image.layer_ids()?;
         if ids.len() > MAX_CHAIN {
@@ -68,7 +73,10 @@ impl Store {
         let ready = self.make_ready(&ids, &image.layers)?;
         let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
         let data = stage_data(&mut records, &image)?;
-        self.sync_staged()?;
+        match self.options().durability {
+            Durability::Full if ready.is_empty() => file::sync_files(&data)?,
+            _ => self.sync_staged()?,
+        }
         let mut trash = Trash::default();
         let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
         self.put_layers(&held, &ids, ready, &mut trash)?;
@@ -105,7 +113,12 @@ impl Store {
         ids.push(id.clone());
         layers.push(NewLayer::Staged(staged));
         let ready = self.make_ready(&ids, &layers)?;
-        self.sync_staged()?;
+        if let Some(pending) = &inner.pending {
+            return self.have_wait(pending, &id, ready);
+        }
+        if !ready.is_empty() {
+            self.sync_staged()?;
+        }
         let mut trash = Trash::default();
         let held = inner.hold().layers::<Writing>()?;
         self.put_layers(&held, &ids, ready, &mut trash)?;
@@ -117,7 +130,7 @@ impl Store {
     }
 
     /// Puts on the disk what is about to get its place.
-    fn sync_staged(&self) -> Result<()> {
+    pub(crate) fn sync_staged(&self) -> Result<()> {
         if self.options().durability == Durability::None {
             return Ok(());
         }
@@ -126,8 +139,8 @@ impl Store {
     }
 
     /// Prepares the directories of all layers that are not in the store.
-    fn make_ready<'a>(&self, ids: &[Id], layers: &'a [NewLayer]) -> Result<Vec<Ready<'a>>> {
-        let mut ready: Vec<Ready<'a>> = Vec::new();
+    fn make_ready(&self, ids: &[Id], layers: &[NewLayer]) -> Result<Vec<Ready>> {
+        let mut ready: Vec<Ready> = Vec::new();
         let mut fresh = HashMap::new();
         for (index, layer) in layers.iter().enumerate() {
             let NewLayer::Staged(staged) = layer else { continue };
@@ -137,7 +150,7 @@ impl Store {
             let lowers: Vec<Id> = ids[..index].iter().rev().cloned().collect();
             let parent = match (lowers.first(), ready.last()) {
                 (None, _) => None,
-                (Some(parent), Some(last)) if *parent == last.id => Some(last.files(self.driver())),
+                (Some(parent), Some(last)) if *parent == last.id => Some(last.files.clone()),
                 (Some(parent), _) => Some(self.inner.place_of_layer(parent)?.layer_files(parent)),
             };
             if let Some(parent) = &parent {
@@ -155,7 +168,13 @@ impl Store {
             };
             fresh.insert(ids[index].clone(), link.clone());
             let id = ids[index].clone();
-            ready.push(Ready { id, lowers, staged, directory, link, found_by });
+            let files = match self.driver() {
+                DriverKind::Overlay => staged.files(),
+                DriverKind::Vfs => directory.clone(),
+            };
+            let record = staged.record(id.clone(), lowers.first().cloned());
+            let tar_split = staged.0.tar_split.clone();
+            ready.push(Ready { id, lowers, record, tar_split, directory, files, link, found_by });
         }
         Ok(ready)
     }
@@ -177,18 +196,18 @@ impl Store {
     }
 
     /// Gives the layers their places and their records.
-    fn put_layers<I>(
+    pub(crate) fn put_layers<I>(
         &self,
         held: &Held<'_, Writing, I>,
         ids: &[Id],
-        ready: Vec<Ready<'_>>,
+        ready: Vec<Ready>,
         trash: &mut Trash,
     ) -> Result<()> {
         let mut book = held.layer_book()?;
         discard_incomplete(&self.inner, held, &mut book, trash)?;
         let is_there = |book: &Book<LayerRecord>, id: &Id| match book.by_id(id.as_str()) {
             Some(_) => Ok(true),
-            None => Ok(self.layer(id)?.is_some()),
+            None => Ok(self.layer(id)?.is_some_and(|layer| !self.inner.is_pending(layer.place))),
         };
         let mut wanted = Vec::new();
         for ready in ready {
@@ -207,7 +226,7 @@ impl Store {
             return Ok(());
         }
         for ready in &wanted {
-            let mut record = ready.staged.record(ready.id.clone(), ready.lowers.first().cloned());
+            let mut record = ready.record.clone();
             record.set_incomplete(true);
             book.put(IMAGE_PLACE, record);
         }
@@ -220,7 +239,7 @@ impl Store {
         held.save_layers(&mut book)
     }
 
-    fn put_layer(&self, ready: &Ready<'_>, all: &[Ready<'_>], trash: &mut Trash) -> Result<()> {
+    fn put_layer(&self, ready: &Ready, all: &[Ready], trash: &mut Trash) -> Result<()> {
         let place = &self.inner.places[IMAGE_PLACE];
         // Whatever is there is nobody's.
         discard_layer(&self.inner, IMAGE_PLACE, &ready.id, trash)?;
@@ -241,7 +260,7 @@ impl Store {
             }
         }
         let tar_split = place.tar_split_path(&ready.id);
-        file::rename(&ready.staged.0.tar_split, &tar_split, "placing")
+        file::rename(&ready.tar_split, &tar_split, "placing")
     }
 
     /// Puts on the disk which directories have which names.
@@ -311,15 +330,6 @@ impl Store {
         }
         trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;
         file::rename(data, &directory, "placing")
-    }
-}
-
-impl Ready<'_> {
-    fn files(&self, driver: DriverKind) -> PathBuf {
-        match driver {
-            DriverKind::Overlay => self.staged.files(),
-            DriverKind::Vfs => self.directory.clone(),
-        }
     }
 }
 

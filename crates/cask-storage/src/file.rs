@@ -118,6 +118,13 @@ pub(crate) fn rename(from: &Path, to: &Path, operation: &'static str) -> Result<
     renamed.map_err(|error| Error::io(error, operation, to))
 }
 
+/// Gives a file a second name; what has that name already goes.
+pub(crate) fn link(from: &Path, to: &Path) -> Result<()> {
+    remove_if_there(to)?;
+    let linked = fault::step().and_then(|()| fs::hard_link(from, to));
+    linked.map_err(|error| Error::io(error, "linking", to))
+}
+
 /// Puts what a directory lists on the disk.
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     let synced =
@@ -135,8 +142,24 @@ pub(crate) fn sync_file_system(path: &Path) -> Result<()> {
 /// Puts the file systems of two directories on the disk: mostly they are one.
 pub(crate) fn sync_file_systems(one: &Path, other: &Path) -> Result<()> {
     sync_file_system(one)?;
+    if are_of_one_file_system(one, other) { Ok(()) } else { sync_file_system(other) }
+}
+
+/// Whether two directories are on one file system.
+pub(crate) fn are_of_one_file_system(one: &Path, other: &Path) -> bool {
     let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
-    if device(one) == device(other) { Ok(()) } else { sync_file_system(other) }
+    device(one) == device(other)
+}
+
+/// Puts a directory of files on the disk, file by file: less than everything that others write.
+pub(crate) fn sync_files(directory: &Path) -> Result<()> {
+    let failed = |error| Error::io(error, "syncing", directory);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let synced = fault::step().and_then(|()| File::open(&path)).and_then(|f| f.sync_all());
+        synced.map_err(|error| Error::io(error, "syncing", &path))?;
+    }
+    sync_directory(directory)
 }
 
 /// Makes a directory and those above it, with a mode for the new ones.

@@ -23,6 +23,7 @@ mod new_container;
 mod new_image;
 mod options;
 mod order;
+mod pending;
 mod place;
 mod prune;
 mod random;

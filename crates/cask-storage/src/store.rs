@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lock::{Lock, Mode};
 use crate::order::Held;
+use crate::pending::Pending;
 use crate::place::{Kept, Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::table::Table;
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     /// How many of the places can be changed.
     writable: usize,
     warnings: Mutex<BTreeSet<(PathBuf, String)>>,
+    /// Where layers wait, if they do.
+    pub(crate) pending: Option<Pending>,
 }
 
 impl Store {
@@ -88,14 +91,14 @@ impl Store {
 }
 
 impl Inner {
-    fn new(options: StoreOptions, driver: DriverKind) -> Self {
+    pub(crate) fn new(options: StoreOptions, driver: DriverKind) -> Self {
         let place = |root: &Path, read_only| Place::new(root, driver, read_only, &options);
         let mut places = Vec::new();
         places.extend(options.image_store.as_deref().map(|root| place(root, options.read_only)));
         places.push(place(&options.graph_root, options.read_only));
         let writable = places.len();
         places.extend(options.additional_image_stores.iter().map(|root| place(root, true)));
-        Self { driver, places, writable, warnings: Mutex::default(), options }
+        Self { driver, places, writable, warnings: Mutex::default(), pending: None, options }
     }
 
     /// Makes the directories of a store, and leaves tokens in new lock files.

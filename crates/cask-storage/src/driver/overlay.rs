@@ -44,9 +44,9 @@ pub(crate) fn parent(place: &Place, id: &Id) -> Option<Id> {
 }
 
 /// The name of a layer's short link.
-fn link_name(place: &Place, id: &Id) -> Option<String> {
+pub(crate) fn link_name(place: &Place, id: &Id) -> Option<String> {
     let link = text(&place.layer_directory(id).join("link"))?;
-    Id::parse(link.trim()).ok().map(|link| link.to_string())
+    Id::recorded(link.trim()).ok().map(|link| link.to_string())
 }
 
 /// Whatever a layer has in the driver's directory: the short link goes first, since the layer's

@@ -14,7 +14,8 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 8] = ["put", "put-again", "tag", "delete", "prune", "write", "read", "repair"];
+const JOBS: [&str; 9] =
+    ["put", "put-again", "tag", "delete", "prune", "write", "together", "read", "repair"];
 
 /// Those that need so little space that they succeed on a full disk.
 const FRUGAL: [&str; 2] = ["delete", "prune"];
@@ -28,10 +29,19 @@ fn work(job: &str, directory: &Path) -> Result<()> {
         "tag" => store.add_names(&old()?, &["new".to_owned()]),
         "delete" => store.delete_image(&old()?).map(drop),
         "write" => write(&store),
+        "together" => together(&store.with_pending()),
         "read" => super::kept::add(&store, "fresh").map(drop),
         "repair" => store.repair().map(drop),
         _ => prune(&store),
     }
+}
+
+/// Layers that wait for one another.
+fn together(store: &Store) -> Result<()> {
+    let parent = store.image_named("old")?.top_layer.clone();
+    let below = store.commit_layer(parent.as_ref(), stage(store, "below")?)?;
+    store.commit_layer(Some(&below.id), stage(store, "above")?)?;
+    store.settle()
 }
 
 /// A layer upon the image's; where mounting is allowed, through a mount.
@@ -75,7 +85,7 @@ fn prepare(job: &str, directory: &Path) {
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
         "delete" => [&["old"], &[]],
-        "prune" | "write" | "read" | "repair" => [&["old"], &["old"]],
+        "prune" | "write" | "together" | "read" | "repair" => [&["old"], &["old"]],
         _ => [&["old"], &["new", "old"]],
     }
 }

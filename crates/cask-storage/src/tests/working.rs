@@ -357,3 +357,36 @@ fn what_lies_beneath_is_seen_and_never_is_a_change() {
     assert_eq!(names, ["new"]);
     check_nothing_left(directory.path());
 }
+
+#[test]
+fn layers_that_wait_are_seen_by_their_store_alone_and_come_together() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let below = base(&store);
+    let waiting = store.with_pending();
+    let one = waiting.commit_layer(Some(&below), stage(&store, "one").unwrap()).unwrap();
+    let two = waiting.commit_layer(Some(&one.id), stage(&store, "two").unwrap()).unwrap();
+    let again = waiting.commit_layer(Some(&one.id), stage(&store, "two").unwrap()).unwrap();
+    assert_eq!(again.id, two.id);
+    assert!(store.layer(&one.id).unwrap().is_none());
+    assert_eq!(waiting.layer_chain(&two.id).unwrap().len(), 3);
+    // What was begun while they wait goes on when they do no more.
+    let mut working = waiting.begin_working_layer(Some(&two.id)).unwrap();
+    let files = waiting.layer_files(&one.id).unwrap();
+    waiting.settle().unwrap();
+    waiting.settle().unwrap();
+    assert_eq!(store.layer_chain(&two.id).unwrap().len(), 3);
+    files.open_file("one").unwrap();
+    waiting.layer_files(&two.id).unwrap().open_file("two").unwrap();
+    if may_mount() {
+        let mounted = working.mount().unwrap();
+        let found = ["one", "two", "file"].map(|name| mounted.join(name).exists());
+        assert_eq!(found, [true; 3]);
+        fs::write(mounted.join("three"), "").unwrap();
+    }
+    let three = working.commit(&DiffOptions::default()).unwrap();
+    assert!(store.layer(&three.id).unwrap().is_none());
+    drop(waiting);
+    assert!(store.layer(&three.id).unwrap().is_none());
+    check_whole(temp.path(), "layers that waited");
+}
