@@ -317,7 +317,7 @@ impl<'a> Checker<'a> {
     /// The layers that images and containers need.
     fn used_layers(&self) -> HashSet<Id> {
         let tops = self.images.iter().flat_map(|(_, image)| {
-            let mapped = image.mapped_layers.iter().filter_map(|id| Id::parse(id).ok());
+            let mapped = image.mapped_layers.iter().filter_map(|id| Id::recorded(id).ok());
             image.top_layer.clone().into_iter().chain(mapped)
         });
         let containers = self.containers.iter().filter_map(|(_, found)| found.layer.clone());

@@ -222,7 +222,7 @@ pub(crate) fn removable_layers(books: &Books, image: &ImageRecord) -> Vec<Id> {
         .collect();
     let mut doomed: Vec<Id> = Vec::new();
     // A mapped copy is beside the top layer.
-    for mapped in image.mapped_layers.iter().filter_map(|id| Id::parse(id).ok()) {
+    for mapped in image.mapped_layers.iter().filter_map(|id| Id::recorded(id).ok()) {
         let free = !needed.contains(mapped.as_str()) && !children.contains_key(&mapped);
         if free && books.layers.by_id(mapped.as_str()).is_some() {
             doomed.push(mapped);

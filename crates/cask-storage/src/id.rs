@@ -11,20 +11,33 @@ use crate::{Error, ErrorKind, Result};
 /// The longest ID, in bytes.
 const MAX_BYTES: usize = 128;
 
-/// The ID of an image, a layer or a container: normally 64 lower-case hexadecimal digits.
+/// The ID of an image, a layer or a container: 64 lower-case hexadecimal digits.
 ///
-/// Whoever calls the Go library may choose others, so anything is accepted that is harmless as the
-/// name of a directory: letters, digits, `_`, `-` and `.`, up to 128 of them, the first one a
-/// letter or a digit.
+/// Whoever calls the Go library may choose others for what it stores. In a store's own records
+/// anything is accepted that is harmless as the name of a directory: letters, digits, `_`, `-` and
+/// `.`, up to 128 of them, the first one a letter or a digit.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(Box<str>);
 
 impl Id {
-    /// Checks that a text can be an ID.
+    /// Reads a whole ID. What may be the beginning of one is a name to look for:
+    /// [`Store::resolve`](crate::Store::resolve).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidName`].
+    /// [`ErrorKind::InvalidName`] for anything but 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self> {
+        if is_full_hex(text) {
+            return Ok(Self(text.into()));
+        }
+        Err(Error::new(ErrorKind::InvalidName, "reading the ID", quoted(text))
+            .with_detail("an ID is 64 hexadecimal digits, with small letters"))
+    }
+
+    /// Takes over what a record or a directory of a store says, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] for what is not harmless as the name of a directory.
+    pub(crate) fn recorded(text: &str) -> Result<Self> {
         if is_id(text) {
             return Ok(Self(text.into()));
         }
@@ -134,12 +147,20 @@ mod tests {
     #[test]
     fn ids_cannot_lead_out_of_a_directory() {
         for bad in ["", ".", "..", "../x", "a/b", "/", ".x", "a\0", "-x", "é", &"a".repeat(129)] {
-            let error = Id::parse(bad).unwrap_err();
+            let error = Id::recorded(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidName, "{bad}");
         }
         for good in ["a", "my-layer_1.x", &"a".repeat(128), &"0".repeat(64)] {
-            assert_eq!(Id::parse(good).unwrap().as_str(), good);
+            assert_eq!(Id::recorded(good).unwrap().as_str(), good);
         }
+    }
+
+    #[test]
+    fn only_whole_ids_are_ids() {
+        for bad in ["", "abc", &"a".repeat(63), &"a".repeat(65), &"A".repeat(64), &"g".repeat(64)] {
+            assert_eq!(Id::parse(bad).unwrap_err().kind(), ErrorKind::InvalidName, "{bad}");
+        }
+        assert_eq!(Id::parse(&"0a".repeat(32)).unwrap().as_str(), "0a".repeat(32));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub use reference::{ImageName, StorageReference, StoreSpecifier};
 pub use stage::StageOptions;
 pub use staged::StagedLayer;
 pub use store::Store;
-pub use turn::BlobTurn;
+pub use turn::{BlobTurn, DigestLock};
 pub use view::{Container, Image, Layer};
 pub use warning::Warning;
 pub use working::WorkingLayer;

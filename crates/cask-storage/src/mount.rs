@@ -179,7 +179,7 @@ impl Store {
         let points = MountPoints::load(&self.inner)?;
         let mounted = points.all().filter(|point| is_there(self, Path::new(&point.path)));
         let mounted = mounted.filter_map(|point| {
-            Some(Mounted { layer: Id::parse(&point.id).ok()?, path: point.path.clone().into() })
+            Some(Mounted { layer: Id::recorded(&point.id).ok()?, path: point.path.clone().into() })
         });
         Ok(mounted.collect())
     }

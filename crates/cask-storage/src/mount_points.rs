@@ -118,8 +118,8 @@ mod tests {
         let text = r#"[{"id":"a","path":"/x/merged","count":2},{"id":"b","path":"/y","count":1}]"#;
         let mut points = MountPoints(serde_json::from_str(text).unwrap());
         assert_eq!(points.print(), text);
-        points.forget(&Id::parse("a").unwrap());
-        points.set(&Id::parse("b").unwrap(), Path::new("/y"), 0);
+        points.forget(&Id::recorded("a").unwrap());
+        points.set(&Id::recorded("b").unwrap(), Path::new("/y"), 0);
         assert_eq!(points.print(), "[]");
     }
 

@@ -19,7 +19,7 @@ fn directories(path: &Path) -> Vec<Id> {
     let names = directories.filter_map(|entry| entry.file_name().into_string().ok());
     let mut ids: Vec<Id> = names
         .filter(|name| crate::id::is_full_hex(name))
-        .filter_map(|n| Id::parse(&n).ok())
+        .filter_map(|n| Id::recorded(&n).ok())
         .collect();
     ids.sort();
     ids

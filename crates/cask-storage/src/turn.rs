@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cask_image::Digest;
 
-use crate::lock::Lock;
+use crate::lock::{Lock, Mode};
 use crate::{Result, Store, file};
 
 /// How long to sleep between two looks.
@@ -31,7 +31,7 @@ pub struct BlobTurn {
 
 impl Store {
     /// Waits until nobody else reads a blob, or until who does has made no progress for half a minute,
-    /// or until `is_wanted` says no.
+    /// however long this one has waited, or until `is_wanted` says no. Whoever dies makes no one wait.
     ///
     /// Afterwards the blob may be kept ([`open_kept_blob`](Self::open_kept_blob)) or its layer be
     /// there.
@@ -44,6 +44,7 @@ impl Store {
         file::make_directories(&directory, 0o700)?;
         let path = directory.join(blob.to_string());
         let begun = Instant::now();
+        let mut looks_still = false;
         loop {
             if let Some(lock) = Lock::try_acquire(&path)? {
                 // Who had it before has deleted its file.
@@ -54,10 +55,40 @@ impl Store {
                 turn.touch();
                 return Ok(turn);
             }
-            if !is_wanted() || (begun.elapsed() > PATIENCE && is_still(&path)) {
+            // Who has just locked what a dead one left has not told yet.
+            let looked_still = std::mem::replace(&mut looks_still, is_still(&path));
+            if !is_wanted() || (looked_still && looks_still) {
                 return Ok(BlobTurn { lock: None, told: Mutex::new(begun) });
             }
             std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// The right to change what a digest stands for; it ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct DigestLock {
+    _lock: Lock,
+}
+
+impl Store {
+    /// Waits until nobody else has the lock of a digest, and takes it. The peers have the same lock:
+    /// with it they change lists of images, by the ID of the list.
+    ///
+    /// # Errors
+    /// As [`wait_for_turn`](Self::wait_for_turn).
+    ///
+    /// Source: containers/storage, `store.go`, `GetDigestLock`.
+    pub fn lock_digest(&self, digest: &Digest) -> Result<DigestLock> {
+        let directory = self.run_root().join(format!("{}-locks", self.driver()));
+        file::make_directories(&directory, 0o700)?;
+        let path = directory.join(digest.to_string());
+        loop {
+            let lock = Lock::acquire(&path, Mode::Write, None)?;
+            // A blob of the same digest may have been read, and its file deleted.
+            if lock.is_current() {
+                return Ok(DigestLock { _lock: lock });
+            }
         }
     }
 }

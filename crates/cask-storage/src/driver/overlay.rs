@@ -27,9 +27,9 @@ fn text(path: &Path) -> Option<String> {
 /// The layer that a short link leads to.
 fn link_target(place: &Place, link: &str) -> Option<Id> {
     // What is read becomes a part of a path.
-    Id::parse(link).ok()?;
+    Id::recorded(link).ok()?;
     let target = fs::read_link(place.driver_directory().join("l").join(link)).ok()?;
-    Id::parse(target.parent()?.file_name()?.to_str()?).ok()
+    Id::recorded(target.parent()?.file_name()?.to_str()?).ok()
 }
 
 /// The parent of a layer: the first of its `lower-layers`, or where the first of its `lower`
@@ -37,7 +37,7 @@ fn link_target(place: &Place, link: &str) -> Option<Id> {
 pub(crate) fn parent(place: &Place, id: &Id) -> Option<Id> {
     let directory = place.layer_directory(id);
     if let Some(lowers) = text(&directory.join("lower-layers")) {
-        return Id::parse(lowers.split(':').next()?.trim()).ok();
+        return Id::recorded(lowers.split(':').next()?.trim()).ok();
     }
     let lower = text(&directory.join("lower"))?;
     link_target(place, lower.split(':').next()?.strip_prefix("l/")?)
@@ -125,7 +125,7 @@ pub(crate) fn mend_link(place: &Place, id: &Id) -> Result<()> {
     let named = link_name(place, id);
     match &named {
         Some(link) if link_target(place, link).as_ref() == Some(id) => return Ok(()),
-        Some(link) if Id::parse(link).is_ok() => {
+        Some(link) if Id::recorded(link).is_ok() => {
             file::make_directories(&links, 0o755)?;
             let path = links.join(link);
             file::remove_if_there(&path)?;

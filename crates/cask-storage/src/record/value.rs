@@ -91,6 +91,21 @@ impl FromStr for Id {
     }
 }
 
+/// An ID as a record has it: whoever calls the Go library chooses what it is.
+struct RecordedId(Id);
+
+impl FromStr for RecordedId {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, crate::Error> {
+        Id::recorded(text).map(Self)
+    }
+}
+
+fn read_id<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Id>, A::Error> {
+    Ok(read_parsed::<_, RecordedId>(map)?.map(|RecordedId(id)| id))
+}
+
 impl GoValue for String {
     fn unset() -> Self {
         Self::default()
@@ -118,7 +133,7 @@ impl GoValue for Id {
     }
 
     fn read<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        read_parsed(map)?.ok_or_else(|| A::Error::custom("an empty ID"))
+        read_id(map)?.ok_or_else(|| A::Error::custom("an empty ID"))
     }
 
     fn is_empty(&self) -> bool {
@@ -136,7 +151,7 @@ impl GoValue for Option<Id> {
     }
 
     fn read<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        read_parsed(map)
+        read_id(map)
     }
 
     fn is_empty(&self) -> bool {

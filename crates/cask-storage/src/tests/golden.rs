@@ -41,7 +41,7 @@ fn unknown_fields_odd_flags_and_escapes_survive_a_change() {
         r#""flags":{"a":[1,2.50],"incomplete":true,"s":"t"},"future":{"b": 1e3}}]"#
     );
     let mut table = Table::<LayerRecord>::new(text.to_owned());
-    let id = crate::Id::parse("a").unwrap();
+    let id = crate::Id::recorded("a").unwrap();
     assert!(table.change(&id, |layer| layer.set_incomplete(false)));
     let expected = text.replace(r#""incomplete":true,"#, "");
     assert_eq!(table.print(), expected);
@@ -59,7 +59,7 @@ fn an_entry_that_makes_no_sense_is_kept_and_not_listed() {
 
 #[test]
 fn ids_are_found_however_often_one_asks() {
-    let id = |number: usize| crate::Id::parse(&format!("layer{number}")).unwrap();
+    let id = |number: usize| crate::Id::recorded(&format!("layer{number}")).unwrap();
     let mut table = Table::of((0..50).map(|number| LayerRecord::new(id(number))));
     table = Table::new(table.print());
     for number in (0..50).chain(0..50) {
