@@ -20,7 +20,7 @@ pub fn pin_bases(
     }
     let stages = parsed.tree.stages();
     // The graph knows which names are those of stages.
-    let graph = Graph::new(&stages, |stage| stage.from.image.text.clone());
+    let graph = Graph::new(&stages, |stage| stage.from.image.text.to_string());
     let mut edits = Vec::new();
     for dependency in graph.stages.iter().flat_map(|stage| &stage.dependencies) {
         let Resolved::Image(name) = &dependency.on else { continue };

@@ -11,7 +11,7 @@ use cask_containerfile::{Graph, Resolved, parse};
 pub fn print_stages(source: &str) -> String {
     let parsed = parse(source);
     let stages = parsed.tree.stages();
-    let graph = Graph::new(&stages, |stage| stage.from.image.text.clone());
+    let graph = Graph::new(&stages, |stage| stage.from.image.text.to_string());
     let needed = graph.target(None).map(|last| graph.needed_for(last)).unwrap_or_default();
     let mut text = String::new();
     for (index, stage) in graph.stages.iter().enumerate() {

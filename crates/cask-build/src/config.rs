@@ -66,14 +66,14 @@ pub(crate) fn command(
     dialect: Dialect,
 ) -> Vec<String> {
     match command {
-        CommandLine::Exec(words) => words.iter().map(|word| word.text.clone()).collect(),
+        CommandLine::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
         CommandLine::Shell(text) if text.text.is_empty() => Vec::new(),
         CommandLine::Shell(text) => {
             let mut words = match dialect.does(Behavior::ShellAppliesToCmd) {
                 true => shell(config),
                 false => DEFAULT_SHELL.map(str::to_owned).to_vec(),
             };
-            words.push(text.text.clone());
+            words.push(text.text.to_string());
             words
         }
     }
@@ -95,10 +95,10 @@ pub(crate) fn healthcheck(words: &HealthcheckWords) -> Healthcheck {
     };
     let test = match command {
         CommandLine::Exec(words) => {
-            let words = words.iter().map(|word| word.text.clone());
+            let words = words.iter().map(|word| word.text.to_string());
             std::iter::once("CMD".to_owned()).chain(words).collect()
         }
-        CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.text.clone()],
+        CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.text.to_string()],
     };
     Healthcheck {
         test,

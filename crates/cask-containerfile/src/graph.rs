@@ -107,9 +107,9 @@ impl Graph {
     /// Makes the graph of the stages.
     ///
     /// `image` gives the base of a stage with its variables replaced; `|stage|
-    /// stage.from.image.text.clone()` leaves them. Stages are found by their names in lower case,
-    /// `--from` also by their index, and earlier ones alone; of equal names, the last one before
-    /// the place is taken, as in BuildKit.
+    /// stage.from.image.text.to_string()` leaves them. Stages are found by their names in lower
+    /// case, `--from` also by their index, and earlier ones alone; of equal names, the last one
+    /// before the place is taken, as in BuildKit.
     #[must_use]
     pub fn new(stages: &Stages<'_>, mut image: impl FnMut(&Stage<'_>) -> String) -> Self {
         let mut graph = Self::default();
@@ -151,7 +151,7 @@ impl Graph {
     pub fn expanded(stages: &Stages<'_>, scope: &GlobalScope, options: &ExpandOptions) -> Self {
         Self::new(stages, |stage| {
             let image = &stage.from.image.text;
-            expand(image, scope, options).map_or_else(|_| image.clone(), |found| found.text)
+            expand(image, scope, options).map_or_else(|_| image.to_string(), |found| found.text)
         })
     }
 
@@ -179,7 +179,7 @@ impl Graph {
             Some(index) => Resolved::Stage(index),
             None => {
                 self.refuse_later(needed, last, index, word);
-                Resolved::Image(word.text.clone())
+                Resolved::Image(word.text.to_string())
             }
         };
         needed.dependencies.push(Dependency { on, link, span });
@@ -278,7 +278,7 @@ mod tests {
     fn graph(source: &str) -> Graph {
         let parsed = parse(source);
         assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
-        Graph::new(&parsed.tree.stages(), |stage| stage.from.image.text.clone())
+        Graph::new(&parsed.tree.stages(), |stage| stage.from.image.text.to_string())
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::expand::{ExpandError, Modes, split};
 use crate::span::Span;
+use crate::text::Text;
 
 /// A heredoc: its place on the line, and its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Heredoc {
     /// The delimiter, without quotes.
-    pub name: String,
+    pub name: Text,
     /// The number before `<<`; 0 where there is none.
     pub descriptor: u64,
     /// Whether variables in the body are replaced: not if the delimiter has quotes.
@@ -22,7 +23,7 @@ pub struct Heredoc {
     /// Where the body is: whole lines, without the line that ends it.
     pub body: Span,
     /// The body as it is written.
-    pub text: String,
+    pub text: Text,
 }
 
 impl Heredoc {
@@ -30,7 +31,7 @@ impl Heredoc {
     #[must_use]
     pub fn content(&self) -> String {
         if !self.strips_tabs {
-            return self.text.clone();
+            return self.text.to_string();
         }
         self.text.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
     }
@@ -120,13 +121,13 @@ mod tests {
     #[test]
     fn tabs_are_stripped_from_every_line() {
         let heredoc = Heredoc {
-            name: "E".to_owned(),
+            name: Text::from("E"),
             descriptor: 0,
             expands: true,
             strips_tabs: true,
             span: Span::default(),
             body: Span::default(),
-            text: "\t\ta\n \tb\n\n\t\n".to_owned(),
+            text: Text::from("\t\ta\n \tb\n\n\t\n"),
         };
         assert_eq!(heredoc.content(), "a\n \tb\n\n\n");
     }

@@ -40,5 +40,9 @@ pub const NAMES: [&str; 18] = [
 
 /// The instruction that a word begins, in upper case.
 pub(crate) fn canonical(word: &str) -> Option<&'static str> {
+    let (shortest, longest) = (3, 11);
+    if word.len() < shortest || word.len() > longest {
+        return None;
+    }
     NAMES.iter().copied().find(|name| name.eq_ignore_ascii_case(word))
 }

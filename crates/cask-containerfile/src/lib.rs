@@ -11,6 +11,7 @@ mod heredoc;
 mod ignore;
 pub mod instruction;
 mod json;
+mod line;
 mod lint;
 mod parse;
 mod render;
@@ -43,4 +44,5 @@ pub use render::{
 pub use span::{Lines, Position, Span};
 pub use stages::{Stage, Stages};
 pub use statement::{Arguments, Flag, Pair, Statement, Token, TokenKind, Word};
+pub use text::Text;
 pub use tree::{Directive, DirectiveKey, Item, Tree};

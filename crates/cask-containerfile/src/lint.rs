@@ -135,7 +135,7 @@ impl Linter<'_> {
             return;
         }
         let own =
-            statement.comments.iter().find_map(|span| Checks::of_comment(self.tree.text(*span)));
+            statement.comments().iter().find_map(|span| Checks::of_comment(self.tree.text(*span)));
         let runs = match own {
             Some(own) => {
                 let mut checks = self.checks.clone();

@@ -1,10 +1,13 @@
 //! One instruction as it is written.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
+use crate::diagnostic::Collector;
 use crate::expand::Escape;
 use crate::heredoc::Heredoc;
-use crate::instruction::Instruction;
+use crate::instruction::{Instruction, lower};
+use crate::line::Line;
 use crate::span::Span;
 use crate::text::Text;
 
@@ -14,36 +17,14 @@ use crate::text::Text;
 pub struct Word {
     /// The text; a string of a JSON array is decoded, everything else is as it is written, with
     /// lines joined.
-    pub text: String,
-    /// Where it is.
+    pub text: Text,
+    /// Where it is; of a JSON string, with its quotes.
     pub span: Span,
-    /// Where it is in [`Statement::text`], unless it is a JSON string.
-    pub(crate) place: Place,
-}
-
-/// A range of a joined line, in few bytes: there may be as many words as bytes. There is none for
-/// what is behind the first four gigabytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(u32, u32);
-
-impl Place {
-    pub(crate) const NONE: Self = Self(u32::MAX, u32::MAX);
-
-    pub(crate) fn new(range: Range<usize>) -> Self {
-        match (u32::try_from(range.start), u32::try_from(range.end)) {
-            (Ok(start), Ok(end)) if end < u32::MAX => Self(start, end),
-            _ => Self::NONE,
-        }
-    }
-
-    pub(crate) fn range(self) -> Option<Range<usize>> {
-        (self != Self::NONE).then_some(self.0 as usize..self.1 as usize)
-    }
 }
 
 impl Word {
-    pub(crate) fn new(text: impl Into<String>, span: Span) -> Self {
-        Self { text: text.into(), span, place: Place::NONE }
+    pub(crate) fn new(text: impl Into<Text>, span: Span) -> Self {
+        Self { text: text.into(), span }
     }
 
     /// The text.
@@ -58,7 +39,7 @@ impl Word {
 #[non_exhaustive]
 pub struct Flag {
     /// The whole flag, without quotes and escapes.
-    pub text: String,
+    pub text: Text,
     /// Where it is, with its quotes.
     pub span: Span,
 }
@@ -117,7 +98,7 @@ pub enum Arguments {
     /// Names and values.
     Pairs(Vec<Pair>),
     /// The type of a HEALTHCHECK, and its command.
-    Typed(Word, Box<Arguments>),
+    Typed(Box<(Word, Arguments)>),
     /// The instruction behind ONBUILD.
     Trigger(Box<Statement>),
 }
@@ -164,46 +145,48 @@ pub struct Token {
 }
 
 /// What an instruction is made of, without a gap; the text of its words counts as blank.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Pieces {
     /// That is not known: it is in an ONBUILD.
     #[default]
     None,
     /// One line, whose end begins here.
     Line(usize),
-    /// Several lines.
-    Many(Vec<Token>),
+    /// Several lines: the pieces are among what few statements have.
+    Many,
 }
 
-impl Pieces {
-    /// All of them, where the instruction is at `span` and its keyword at `head`.
-    fn list(&self, span: Span, head: Span) -> Vec<Token> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Many(pieces) => pieces.clone(),
-            Self::Line(end) => {
-                let all = [
-                    (TokenKind::Blank, Span::new(span.start, head.start)),
-                    (TokenKind::Blank, Span::new(head.start, *end)),
-                    (TokenKind::LineEnd, Span::new(*end, span.end)),
-                ];
-                let all = all.into_iter().filter(|(_, span)| !span.is_empty());
-                all.map(|(kind, span)| Token { kind, span }).collect()
-            }
-        }
-    }
+/// What few statements have: not each is to be large for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    pub(crate) flags: Vec<Flag>,
+    pub(crate) heredocs: Vec<Heredoc>,
+    pub(crate) comments: Vec<Span>,
+    pub(crate) empty_lines: Vec<Span>,
+    pub(crate) json_error: Option<Span>,
+    pub(crate) pieces: Vec<Token>,
+}
 
-    /// The list, to add to it, of what is at `span` so far.
-    pub(crate) fn many(&mut self, span: Span, head: Span) -> &mut Vec<Token> {
-        if !matches!(self, Self::Many(_)) {
-            *self = Self::Many(self.list(span, head));
-        }
-        match self {
-            Self::Many(pieces) => pieces,
-            Self::None | Self::Line(_) => unreachable!("it was just made"),
-        }
+impl Rare {
+    /// `None` where there is nothing of it.
+    pub(crate) fn of(flags: Vec<Flag>, json_error: Option<Span>) -> Option<Box<Self>> {
+        let has = !flags.is_empty() || json_error.is_some();
+        has.then(|| Box::new(Self { flags, json_error, ..Self::default() }))
     }
 }
+
+/// What a statement means, once somebody has asked. It follows from the statement, and so is no
+/// part of what makes two of them equal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meaning(OnceLock<Option<Box<Instruction>>>);
+
+impl PartialEq for Meaning {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Meaning {}
 
 /// An instruction as it is written: a node of the [`Tree`](crate::Tree).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,29 +199,88 @@ pub struct Statement {
     pub head: Span,
     /// The word that begins it.
     pub keyword: Word,
-    /// Its flags.
-    pub flags: Vec<Flag>,
     /// Its arguments.
     pub arguments: Arguments,
-    /// Its heredocs, in the order of their bodies.
-    pub heredocs: Vec<Heredoc>,
-    /// The comments since the instruction before: where each one is, from its `#`.
-    pub comments: Vec<Span>,
-    /// The empty lines in it.
-    pub empty_lines: Vec<Span>,
-    /// Where in it the text stops to be JSON, if it begins as an array and is none.
-    pub json_error: Option<Span>,
-    pub(crate) escape: Escape,
-    pub(crate) line: Text,
+    pub(crate) line: Line,
+    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) pieces: Pieces,
-    pub(crate) instruction: Option<Box<Instruction>>,
+    pub(crate) meaning: Meaning,
+    pub(crate) escape: Escape,
+    /// There is an error in it that was told, and so it means nothing.
+    pub(crate) is_broken: bool,
 }
 
 impl Statement {
-    /// What it means; `None` where there is an error in it.
+    /// What it means; `None` where there is an error in it. Found out at the first call, and kept.
     #[must_use]
     pub fn instruction(&self) -> Option<&Instruction> {
-        self.instruction.as_deref()
+        if self.is_broken {
+            return None;
+        }
+        // What is wrong with it was told when the file was parsed.
+        let meaning = || lower(self, &mut Collector::default()).map(Box::new);
+        self.meaning.0.get_or_init(meaning).as_deref()
+    }
+
+    /// Its flags.
+    #[must_use]
+    pub fn flags(&self) -> &[Flag] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.flags)
+    }
+
+    /// Its heredocs, in the order of their bodies.
+    #[must_use]
+    pub fn heredocs(&self) -> &[Heredoc] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.heredocs)
+    }
+
+    /// The comments since the instruction before: where each one is, from its `#`.
+    #[must_use]
+    pub fn comments(&self) -> &[Span] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.comments)
+    }
+
+    /// The empty lines in it.
+    #[must_use]
+    pub fn empty_lines(&self) -> &[Span] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.empty_lines)
+    }
+
+    /// Where in it the text stops to be JSON, if it begins as an array and is none.
+    #[must_use]
+    pub fn json_error(&self) -> Option<Span> {
+        self.rare.as_ref()?.json_error
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What it is made of, without a gap; the text of its words counts as blank.
+    fn pieces(&self) -> Vec<Token> {
+        match self.pieces {
+            Pieces::None => Vec::new(),
+            Pieces::Many => self.rare.as_ref().map_or_else(Vec::new, |rare| rare.pieces.clone()),
+            Pieces::Line(end) => {
+                let all = [
+                    (TokenKind::Blank, Span::new(self.span.start, self.head.start)),
+                    (TokenKind::Blank, Span::new(self.head.start, end)),
+                    (TokenKind::LineEnd, Span::new(end, self.span.end)),
+                ];
+                let all = all.into_iter().filter(|(_, span)| !span.is_empty());
+                all.map(|(kind, span)| Token { kind, span }).collect()
+            }
+        }
+    }
+
+    /// The list of its pieces, to add to it; `end` is where the statement ends so far.
+    pub(crate) fn pieces_mut(&mut self, end: usize) -> &mut Vec<Token> {
+        if self.pieces != Pieces::Many {
+            self.span.end = end;
+            self.rare_mut().pieces = self.pieces();
+            self.pieces = Pieces::Many;
+        }
+        &mut self.rare_mut().pieces
     }
 
     /// The text with its lines joined, without comments, from the keyword on; without heredocs.
@@ -264,9 +306,9 @@ impl Statement {
                 Arguments::Pairs(pairs) => {
                     words.extend(pairs.iter().flat_map(|pair| [&pair.key, &pair.value]));
                 }
-                Arguments::Typed(word, rest) => {
-                    words.push(word);
-                    collect(rest, words);
+                Arguments::Typed(typed) => {
+                    words.push(&typed.0);
+                    collect(&typed.1, words);
                 }
             }
         }
@@ -280,7 +322,7 @@ impl Statement {
     pub fn is_json(&self) -> bool {
         match &self.arguments {
             Arguments::Json(_) => true,
-            Arguments::Typed(_, rest) => matches!(**rest, Arguments::Json(_)),
+            Arguments::Typed(typed) => matches!(typed.1, Arguments::Json(_)),
             _ => false,
         }
     }
@@ -288,7 +330,7 @@ impl Statement {
     /// Where a part of a word is in the source; the whole word, where that cannot be told.
     #[must_use]
     pub fn span_in(&self, word: &Word, part: Range<usize>) -> Span {
-        let Some(range) = word.place.range() else { return word.span };
+        let Some(range) = self.line.place_of(&word.text) else { return word.span };
         let end = range.start + part.end;
         if end > self.line.as_str().len() || part.start > part.end || end > range.end {
             return word.span;
@@ -306,7 +348,7 @@ impl Statement {
         marks.sort_by_key(|mark| (mark.span.start, mark.span.end));
         let mut tokens = Vec::new();
         let mut next = 0;
-        for piece in &self.pieces.list(self.span, self.head) {
+        for piece in &self.pieces() {
             if piece.kind != TokenKind::Blank {
                 tokens.push(*piece);
                 continue;
@@ -329,38 +371,8 @@ impl Statement {
         tokens
     }
 
-    /// Makes the ranges of the words count from `start` of the line that they were cut from.
-    pub(crate) fn rebase(&mut self, start: usize) {
-        fn shift(word: &mut Word, start: usize) {
-            if let Some(range) = word.place.range() {
-                word.place = Place::new(range.start - start..range.end - start);
-            }
-        }
-        fn shift_all(arguments: &mut Arguments, start: usize) {
-            match arguments {
-                Arguments::None | Arguments::Trigger(_) => {}
-                Arguments::Json(words) | Arguments::Words(words) => {
-                    words.iter_mut().for_each(|word| shift(word, start));
-                }
-                Arguments::Text(word) => shift(word, start),
-                Arguments::Pairs(pairs) => {
-                    for pair in pairs {
-                        shift(&mut pair.key, start);
-                        shift(&mut pair.value, start);
-                    }
-                }
-                Arguments::Typed(word, rest) => {
-                    shift(word, start);
-                    shift_all(rest, start);
-                }
-            }
-        }
-        shift(&mut self.keyword, start);
-        shift_all(&mut self.arguments, start);
-    }
-
     fn mark(&self, marks: &mut Vec<Token>) {
-        let flags = self.flags.iter().map(|flag| (TokenKind::Flag, flag.span));
+        let flags = self.flags().iter().map(|flag| (TokenKind::Flag, flag.span));
         let words = self.words();
         let words = words.iter().map(|word| (TokenKind::Argument, word.span));
         marks.extend(flags.chain(words).map(|(kind, span)| Token { kind, span }));

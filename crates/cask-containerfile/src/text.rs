@@ -1,135 +1,193 @@
-//! The text of an instruction with its lines joined, and where each byte of it is in the source.
+//! Text that is cut from the source and shares its bytes.
 
-use std::ops::Range;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::span::Span;
-
-/// Text that was put together of pieces of the source.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Text {
-    /// Nothing was added yet.
-    #[default]
-    Empty,
-    /// One piece, as most instructions are: it is where it is in the source.
-    Piece { source: Arc<str>, start: usize, end: usize },
-    /// Several.
-    Joined(Box<Joined>),
+/// A text that is a part of a larger one, and keeps that alive: mostly a part of the source.
+///
+/// It is used as a `&str`. Cutting and cloning it copy no bytes; a file has as many words as half
+/// of its bytes, and each would else be an allocation.
+#[derive(Clone)]
+pub struct Text {
+    buffer: Arc<str>,
+    /// In few bytes, for the same reason. What begins or ends behind the first four gigabytes has
+    /// a buffer of its own.
+    start: u32,
+    /// [`TO_THE_END`] for all that is behind the start.
+    end: u32,
 }
 
-/// Several pieces of the source.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Joined {
-    string: String,
-    /// Where each piece begins here, and in the source.
-    pieces: Vec<(usize, usize)>,
-}
-
-impl Joined {
-    fn push(&mut self, piece: &str, start: usize) {
-        if !piece.is_empty() || self.pieces.is_empty() {
-            self.pieces.push((self.string.len(), start));
-            self.string.push_str(piece);
-        }
-    }
-
-    /// Where a byte is in the source.
-    fn offset(&self, at: usize) -> usize {
-        let piece = self.pieces.partition_point(|(start, _)| *start <= at).saturating_sub(1);
-        self.pieces.get(piece).map_or(0, |(start, source)| source + (at - start))
-    }
-
-    /// A part of it.
-    fn part(&self, range: Range<usize>) -> Self {
-        let mut part = Self::default();
-        let first =
-            self.pieces.partition_point(|(start, _)| *start <= range.start).saturating_sub(1);
-        for (index, (start, source)) in self.pieces.iter().enumerate().skip(first) {
-            let end = self.pieces.get(index + 1).map_or(self.string.len(), |(next, _)| *next);
-            let (from, to) = ((*start).max(range.start), end.min(range.end));
-            if *start >= range.end {
-                break;
-            }
-            if from < to {
-                part.push(&self.string[from..to], source + (from - start));
-            }
-        }
-        part
-    }
-}
+/// The end of a text that ends where its buffer does.
+const TO_THE_END: u32 = u32::MAX;
 
 impl Text {
-    /// Appends a piece of the source.
-    pub(crate) fn push(&mut self, source: &Arc<str>, piece: Range<usize>) {
-        if let Self::Empty = self {
-            *self = Self::Piece { source: Arc::clone(source), start: piece.start, end: piece.end };
-            return;
-        }
-        if let Self::Piece { source, start, end } = self {
-            let mut joined = Joined::default();
-            joined.push(&source[*start..*end], *start);
-            *self = Self::Joined(Box::new(joined));
-        }
-        if let Self::Joined(joined) = self {
-            joined.push(&source[piece.clone()], piece.start);
+    /// A part of a buffer.
+    pub(crate) fn slice_of(buffer: &Arc<str>, part: Range<usize>) -> Self {
+        match (u32::try_from(part.start), u32::try_from(part.end)) {
+            (Ok(start), Ok(end)) if end < TO_THE_END => {
+                debug_assert!(buffer.get(part).is_some(), "the part is one of the buffer");
+                Self { buffer: Arc::clone(buffer), start, end }
+            }
+            _ => Self::from(&buffer[part]),
         }
     }
 
     /// A part of the text.
-    pub(crate) fn part(&self, range: Range<usize>) -> Self {
-        match self {
-            Self::Empty => Self::Empty,
-            Self::Piece { source, start, .. } => Self::Piece {
-                source: Arc::clone(source),
-                start: start + range.start,
-                end: start + range.end,
-            },
-            Self::Joined(joined) => Self::Joined(Box::new(joined.part(range))),
-        }
+    pub(crate) fn slice(&self, part: Range<usize>) -> Self {
+        let start = self.start();
+        Self::slice_of(&self.buffer, start + part.start..start + part.end)
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Empty => "",
-            Self::Piece { source, start, end } => &source[*start..*end],
-            Self::Joined(joined) => &joined.string,
-        }
+    /// Whether it shares the bytes of a buffer.
+    pub(crate) fn is_in(&self, buffer: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.buffer, buffer)
     }
 
-    /// Where a byte is in the source.
-    fn offset(&self, at: usize) -> usize {
-        match self {
-            Self::Empty => 0,
-            Self::Piece { start, .. } => start + at,
-            Self::Joined(joined) => joined.offset(at),
-        }
+    /// Where it begins in its buffer.
+    pub(crate) fn start(&self) -> usize {
+        self.start as usize
     }
 
-    /// Where a range is in the source, from its first byte to its last; an empty one is between
-    /// two bytes.
-    pub(crate) fn span(&self, range: Range<usize>) -> Span {
-        let start = self.offset(range.start);
-        if range.is_empty() {
-            return Span::new(start, start);
-        }
-        Span::new(start, self.offset(range.end - 1) + 1)
+    fn end(&self) -> usize {
+        if self.end == TO_THE_END { self.buffer.len() } else { self.end as usize }
     }
 
-    /// Where its pieces begin here, and in the source.
-    fn pieces(&self) -> &[(usize, usize)] {
-        match self {
-            Self::Joined(joined) => &joined.pieces,
-            _ => &[],
-        }
+    /// Where another text is in this one, if it was cut from it.
+    pub(crate) fn place_of(&self, other: &Self) -> Option<Range<usize>> {
+        let inside = self.start <= other.start && other.end() <= self.end();
+        (Arc::ptr_eq(&self.buffer, &other.buffer) && inside)
+            .then(|| other.start() - self.start()..other.end() - self.start())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.buffer[self.start()..self.end()]
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { buffer: Arc::from(text), start: 0, end: TO_THE_END }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { buffer: Arc::from(text), start: 0, end: TO_THE_END }
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
     }
 }
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
-            && self.offset(0) == other.offset(0)
-            && self.pieces() == other.pieces()
     }
 }
 
 impl Eq for Text {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<String> for Text {
+    fn eq(&self, other: &String) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_share_the_bytes_and_know_their_places() {
+        fn check(part: Range<usize>, expected: &str) {
+            let source: Arc<str> = Arc::from("FROM a AS b");
+            let text = Text::slice_of(&source, 5..11);
+            let cut = text.slice(part.clone());
+            assert_eq!(cut, expected);
+            assert!(cut.is_in(&source));
+            assert_eq!(text.place_of(&cut), Some(part));
+        }
+        check(0..1, "a");
+        check(2..6, "AS b");
+        check(6..6, "");
+    }
+
+    #[test]
+    fn a_text_of_its_own_has_no_place_in_another() {
+        let one = Text::from("a b");
+        assert_eq!(one.place_of(&Text::from("a")), None);
+        assert_eq!(one.slice(2..3).place_of(&one), None);
+        assert_eq!(one.slice(2..3), "b");
+    }
+}

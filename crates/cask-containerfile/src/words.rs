@@ -1,11 +1,14 @@
 //! How the rest of a line is taken apart.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A word of a text, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub(crate) text: String,
+pub(crate) struct Cut<'a> {
+    /// Borrowed from where the range begins, though perhaps shorter than that; owned where it is
+    /// written otherwise.
+    pub(crate) text: Cow<'a, str>,
     pub(crate) range: Range<usize>,
 }
 
@@ -28,12 +31,12 @@ pub(crate) fn first_word(text: &str, range: Range<usize>) -> (Range<usize>, Opti
 }
 
 /// Splits at blanks, whatever quotes there are.
-pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut> {
+pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut<'_>> {
     let mut words = Vec::new();
     let mut rest = Some(range).filter(|range| !range.is_empty());
     while let Some(range) = rest {
         let (word, behind) = first_word(text, range);
-        words.push(Cut { text: text[word.clone()].to_owned(), range: word });
+        words.push(cut(text, word));
         rest = behind;
     }
     words
@@ -43,7 +46,7 @@ pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut> {
 /// end is dropped.
 ///
 /// Source: BuildKit, `parseWords`.
-pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut> {
+pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut<'_>> {
     let mut words = Vec::new();
     let mut word: Option<Range<usize>> = None;
     let mut quote = None;
@@ -63,7 +66,7 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut> 
         } else if c == escape && quote != Some('\'') {
             if range.end == end {
                 // The escape is a part of the word's place, and not of its text.
-                let text = text[range.start..at].to_owned();
+                let text = Cow::Borrowed(&text[range.start..at]);
                 words.extend(word.filter(|_| !text.is_empty()).map(|range| Cut { text, range }));
                 return words;
             }
@@ -76,15 +79,15 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut> 
     words
 }
 
-fn cut(text: &str, range: Range<usize>) -> Cut {
-    Cut { text: text[range.clone()].to_owned(), range }
+fn cut(text: &str, range: Range<usize>) -> Cut<'_> {
+    Cut { text: Cow::Borrowed(&text[range.clone()]), range }
 }
 
 /// The leading words that begin with `--`, without their quotes and escapes, and what is behind
 /// them. A lone `--` ends them.
 ///
 /// Source: BuildKit, `extractBuilderFlags`.
-pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut>, Range<usize>) {
+pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut<'_>>, Range<usize>) {
     let mut flags = Vec::new();
     let mut rest = trim(text, range);
     while text[rest.clone()].starts_with("--") {
@@ -103,13 +106,20 @@ pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut>,
 }
 
 /// The word at the beginning of a range, without quotes and escapes.
-fn flag(text: &str, range: Range<usize>, escape: char) -> Cut {
-    let mut cut = Cut { text: String::new(), range: range.start..range.end };
+fn flag(text: &str, range: Range<usize>, escape: char) -> Cut<'_> {
+    let part = &text[range.clone()];
+    let is_special = |c: char| c == '\'' || c == '"' || c == escape;
+    let plain = part.find(|c: char| c.is_whitespace() || is_special(c)).unwrap_or(part.len());
+    if !part[plain..].starts_with(is_special) {
+        return cut(text, range.start..range.start + plain);
+    }
+    let mut word = part[..plain].to_owned();
+    let mut end = range.end;
     let mut quote = None;
-    let mut chars = text[range.clone()].char_indices();
+    let mut chars = part[plain..].char_indices();
     while let Some((at, c)) = chars.next() {
         if quote.is_none() && c.is_whitespace() {
-            cut.range.end = range.start + at;
+            end = range.start + plain + at;
             break;
         }
         if quote == Some(c) {
@@ -117,12 +127,12 @@ fn flag(text: &str, range: Range<usize>, escape: char) -> Cut {
         } else if quote.is_none() && (c == '\'' || c == '"') {
             quote = Some(c);
         } else if c == escape {
-            cut.text.extend(chars.next().map(|(_, c)| c));
+            word.extend(chars.next().map(|(_, c)| c));
         } else {
-            cut.text.push(c);
+            word.push(c);
         }
     }
-    cut
+    Cut { text: Cow::Owned(word), range: range.start..end }
 }
 
 #[cfg(test)]
@@ -133,7 +143,7 @@ mod tests {
     fn words_keep_their_quotes() {
         fn check(text: &str, expected: &[&str]) {
             let found = quoted(text, 0..text.len(), '\\');
-            let texts: Vec<&str> = found.iter().map(|cut| cut.text.as_str()).collect();
+            let texts: Vec<&str> = found.iter().map(|cut| &*cut.text).collect();
             assert_eq!(texts, expected, "{text}");
         }
         check("a b", &["a", "b"]);
@@ -148,7 +158,7 @@ mod tests {
     fn flags_lose_their_quotes() {
         fn check(text: &str, expected: &[&str], rest: &str) {
             let (found, behind) = flags(text, 0..text.len(), '\\');
-            let texts: Vec<&str> = found.iter().map(|cut| cut.text.as_str()).collect();
+            let texts: Vec<&str> = found.iter().map(|cut| &*cut.text).collect();
             assert_eq!((texts.as_slice(), &text[behind]), (expected, rest), "{text}");
         }
         check("--a=b --c d", &["--a=b", "--c"], "d");

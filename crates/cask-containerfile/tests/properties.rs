@@ -120,7 +120,7 @@ proptest! {
             for word in statement.words() {
                 let text = parsed.tree.text(word.span);
                 let is_one_line = !text.contains('\n');
-                prop_assert!(!is_one_line || text.starts_with(&word.text), "{text:?} {word:?}");
+                prop_assert!(!is_one_line || text.starts_with(word.as_str()), "{text:?} {word:?}");
             }
         }
     }
@@ -181,13 +181,13 @@ fn hostile_texts_end() {
 /// What a file means: everything but how it is written.
 fn meaning(tree: &Tree) -> Vec<String> {
     let statements = tree.statements().map(|statement| {
-        let flags: Vec<&str> = statement.flags.iter().map(|flag| flag.text.as_str()).collect();
-        let mut words: Vec<String> = statement.words().iter().map(|w| w.text.clone()).collect();
+        let flags: Vec<&str> = statement.flags().iter().map(|flag| flag.text.as_str()).collect();
+        let mut words: Vec<String> = statement.words().iter().map(|w| w.text.to_string()).collect();
         if statement.is("FROM") && words.len() == 3 {
             words[1] = words[1].to_uppercase();
         }
         let bodies: Vec<(&str, &str)> =
-            statement.heredocs.iter().map(|h| (h.name.as_str(), h.text.as_str())).collect();
+            statement.heredocs().iter().map(|h| (h.name.as_str(), h.text.as_str())).collect();
         let trigger = match &statement.arguments {
             cask_containerfile::Arguments::Trigger(trigger) => trigger.text(),
             _ => "",
@@ -228,7 +228,7 @@ proptest! {
         prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
         let sarif = cask_containerfile::render_sarif(&[file], "t", "1");
         prop_assert!(serde_json::from_str::<serde_json::Value>(&sarif).is_ok());
-        let graph = cask_containerfile::Graph::new(&parsed.tree.stages(), |s| s.from.image.text.clone());
+        let graph = cask_containerfile::Graph::new(&parsed.tree.stages(), |s| s.from.image.text.to_string());
         let _ = (graph.to_dot(None), graph.to_mermaid(Some(0)));
     }
 

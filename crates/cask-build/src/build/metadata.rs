@@ -44,7 +44,7 @@ impl StageRun<'_> {
                 Ok(())
             }
             Instruction::Maintainer(maintainer) => {
-                let name = maintainer.name.text.clone();
+                let name = maintainer.name.text.to_string();
                 self.note(&format!("MAINTAINER {name}"), false);
                 self.state.config.author = name;
                 Ok(())
@@ -55,7 +55,8 @@ impl StageRun<'_> {
                 Ok(())
             }
             Instruction::Shell(shell) => {
-                let words: Vec<String> = shell.words.iter().map(|word| word.text.clone()).collect();
+                let words: Vec<String> =
+                    shell.words.iter().map(|word| word.text.to_string()).collect();
                 self.note(&format!("SHELL [{}]", words.join(" ")), false);
                 self.state.config.config.shell = Some(words);
                 Ok(())

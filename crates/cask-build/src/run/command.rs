@@ -21,10 +21,10 @@ impl Command {
     pub(super) fn new(run: &Run, shell: &[String]) -> Self {
         let line = match &run.command {
             CommandLine::Exec(words) => {
-                let arguments = words.iter().map(|word| word.text.clone()).collect();
+                let arguments = words.iter().map(|word| word.text.to_string()).collect();
                 return Self { arguments, script: None };
             }
-            CommandLine::Shell(line) => line.text.clone(),
+            CommandLine::Shell(line) => line.text.to_string(),
         };
         let (text, script) = match run.script() {
             Some(heredoc) => {

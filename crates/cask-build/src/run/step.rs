@@ -160,7 +160,7 @@ impl StageRun<'_> {
                 let statement = &self.plan.statement;
                 let text = statement.text().trim_end();
                 let mut text = text.get(3..).unwrap_or_default().trim_start().to_owned();
-                for heredoc in &statement.heredocs {
+                for heredoc in statement.heredocs() {
                     text.push_str(&format!("\n{}{}", heredoc.text, heredoc.name));
                 }
                 history::buildah_run(&arguments, &text)

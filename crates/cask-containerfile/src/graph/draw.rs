@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn graphs_are_drawn() {
         let parsed = parse(FILE);
-        let graph = Graph::new(&parsed.tree.stages(), |stage| stage.from.image.text.clone());
+        let graph = Graph::new(&parsed.tree.stages(), |stage| stage.from.image.text.to_string());
         let dot = graph.to_dot(Some(2));
         for line in [
             "  s0 [label=\"base\"];",

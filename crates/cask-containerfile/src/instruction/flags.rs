@@ -1,7 +1,7 @@
 //! The flags that each instruction has.
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
-use crate::statement::{Flag, Place, Statement, Word};
+use crate::statement::{Flag, Statement, Word};
 use crate::suggest::{did_you_mean, nearest};
 
 /// What a flag takes.
@@ -51,7 +51,6 @@ pub(crate) fn known_flags(keyword: &str) -> &'static [(&'static str, Kind)] {
 
 /// The flags of a statement, each of them known to its instruction.
 pub(super) struct Flags<'a> {
-    statement: &'a Statement,
     used: Vec<&'a Flag>,
 }
 
@@ -65,7 +64,7 @@ impl<'a> Flags<'a> {
         let known = known_flags(keyword);
         let mut used: Vec<&Flag> = Vec::new();
         let mut ok = true;
-        for flag in &statement.flags {
+        for flag in statement.flags() {
             if diagnostics.is_full() {
                 return None;
             }
@@ -77,31 +76,17 @@ impl<'a> Flags<'a> {
                 }
             }
         }
-        ok.then_some(Self { statement, used })
+        ok.then_some(Self { used })
     }
 
     /// The value of a flag.
     pub(super) fn value(&self, name: &str) -> Option<Word> {
-        self.values(name).into_iter().next()
+        self.used.iter().find(|flag| flag.name() == name).and_then(|flag| word(flag))
     }
 
     /// The values of a flag.
     pub(super) fn values(&self, name: &str) -> Vec<Word> {
-        let flags = self.used.iter().filter(|flag| flag.name() == name);
-        flags.filter_map(|flag| Some(self.word(flag, flag.value()?))).collect()
-    }
-
-    fn word(&self, flag: &Flag, value: &str) -> Word {
-        let mut word = Word::new(value, flag.value_span());
-        // Where quotes or escapes are written, places within the value cannot be told.
-        if flag.span.len() == flag.text.len() {
-            let line = self.statement.line.as_str();
-            word.place = line.find(&flag.text).map_or(Place::NONE, |at| {
-                let end = at + flag.text.len();
-                Place::new(end - value.len()..end)
-            });
-        }
-        word
+        self.used.iter().filter(|flag| flag.name() == name).filter_map(|flag| word(flag)).collect()
     }
 
     /// The value of a flag that is true or false.
@@ -109,6 +94,11 @@ impl<'a> Flags<'a> {
         let flag = self.used.iter().find(|flag| flag.name() == name)?;
         Some(flag.value().is_none_or(|value| value.eq_ignore_ascii_case("true")))
     }
+}
+
+fn word(flag: &Flag) -> Option<Word> {
+    let start = flag.text.find('=')? + 1;
+    Some(Word::new(flag.text.slice(start..flag.text.len()), flag.value_span()))
 }
 
 fn check_flag(

@@ -1,6 +1,7 @@
 //! From what is written to what it means.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::flags::Flags;
 use super::model::{
@@ -11,9 +12,9 @@ use super::model::{
 use super::mount::MountFlag;
 use super::values::{boolean, comma_separated, duration, is_stage_name};
 use crate::diagnostic::{Code, Collector, Diagnostic, Severity};
-use crate::heredoc::opening;
+use crate::heredoc::{Heredoc, opening};
 use crate::span::Span;
-use crate::statement::{Arguments, Pair, Place, Statement, Word};
+use crate::statement::{Arguments, Pair, Statement, Word};
 use crate::suggest::{did_you_mean, nearest};
 
 /// What a statement means; `None` where it has an error, which is pushed.
@@ -143,12 +144,7 @@ impl Lowering<'_> {
                 return self.refuse(Code::BlankName, word.span, "ARG names can not be blank");
             }
             let part = |from: usize, to: usize| {
-                let span = statement.span_in(&word, from..to);
-                let place = word
-                    .place
-                    .range()
-                    .map_or(Place::NONE, |range| Place::new(range.start + from..range.start + to));
-                Word { text: word.text[from..to].to_owned(), span, place }
+                Word::new(word.text.slice(from..to), statement.span_in(&word, from..to))
             };
             let default = Some(part(at + 1, word.text.len()));
             items.push(ArgItem { name: part(0, at), default });
@@ -211,7 +207,7 @@ impl Lowering<'_> {
         let devices: Vec<Option<Device>> =
             flags.values("device").iter().map(|value| self.device(value)).collect();
         let devices = devices.into_iter().collect::<Option<Vec<Device>>>();
-        let heredocs = self.statement.heredocs.clone();
+        let heredocs = self.statement.heredocs().to_vec();
         if !ok {
             return None;
         }
@@ -233,7 +229,7 @@ impl Lowering<'_> {
         all: &[(&'static str, T)],
     ) -> Result<Option<T>, ()> {
         let Some(value) = flags.value(flag) else { return Ok(None) };
-        if let Some((_, found)) = all.iter().find(|(name, _)| *name == value.text) {
+        if let Some((_, found)) = all.iter().find(|(name, _)| value.text == *name) {
             return Ok(Some(*found));
         }
         let near = did_you_mean(nearest(&value.text, all.iter().map(|(name, _)| *name), false));
@@ -298,15 +294,16 @@ impl Lowering<'_> {
             return self.refuse(Code::MisplacedHeredoc, destination.span, message);
         }
         let json = self.statement.is_json();
-        let mut sources = Vec::new();
+        // Of heredocs with one name, the last is taken.
+        let heredocs: HashMap<&str, &Heredoc> =
+            self.statement.heredocs().iter().map(|heredoc| (&*heredoc.name, heredoc)).collect();
+        let mut sources = Vec::with_capacity(words.len());
         for word in words {
             let may_be = !json && word.text.contains("<<");
             let opening = if may_be { opening(&word.text, 0..0).ok().flatten() } else { None };
-            let heredocs = &self.statement.heredocs;
-            // Of heredocs with one name, the last is taken.
-            let found = opening.and_then(|o| heredocs.iter().rev().find(|h| h.name == o.name));
+            let found = opening.and_then(|opening| heredocs.get(opening.name.as_str()));
             sources.push(match found {
-                Some(heredoc) => CopySource::Heredoc(heredoc.clone()),
+                Some(heredoc) => CopySource::Heredoc((*heredoc).clone()),
                 None => CopySource::Path(word),
             });
         }
@@ -371,13 +368,14 @@ impl Lowering<'_> {
     }
 
     fn healthcheck(&mut self, flags: Option<&Flags<'_>>) -> Option<Healthcheck> {
-        let Arguments::Typed(kind, rest) = &self.statement.arguments else {
+        let Arguments::Typed(typed) = &self.statement.arguments else {
             let message = "HEALTHCHECK requires at least one argument";
             return self.refuse(Code::MissingArguments, self.statement.head, message);
         };
+        let (kind, rest) = &**typed;
         let name = kind.text.to_uppercase();
         if name == "NONE" {
-            if **rest != Arguments::None {
+            if *rest != Arguments::None {
                 let message = "HEALTHCHECK NONE takes no arguments";
                 return self.refuse(Code::TooManyArguments, self.statement.head, message);
             }
@@ -464,17 +462,16 @@ impl Lowering<'_> {
         }
         // What is wrong in it stops the builds of other images, not this one.
         let mut found = Collector::default();
-        let mut trigger = trigger.clone();
-        trigger.instruction = lower(&trigger, &mut found).map(Box::new);
+        let _ = lower(trigger, &mut found);
         for diagnostic in found.finish() {
             self.diagnostics.push(Diagnostic { severity: Severity::Warning, ..diagnostic });
         }
         let mut text = trigger.text().to_owned();
-        for heredoc in &trigger.heredocs {
+        for heredoc in trigger.heredocs() {
             text.push('\n');
             text.push_str(&heredoc.text);
             text.push_str(&heredoc.name);
         }
-        Some(Onbuild { text, trigger })
+        Some(Onbuild { text, trigger: trigger.clone() })
     }
 }

@@ -9,10 +9,10 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     let tree = linter.tree;
     casing(linter);
     for statement in tree.statements() {
-        if let Some(line) = statement.empty_lines.first() {
+        if let Some(line) = statement.empty_lines().first() {
             linter.report(Rule::NoEmptyContinuation, statement, *line, "Empty continuation line");
         }
-        if let Some(at) = statement.json_error {
+        if let Some(at) = statement.json_error() {
             looks_like_json(linter, statement, at);
         }
         match statement.instruction() {
@@ -100,7 +100,7 @@ fn looks_like_json(linter: &mut Linter<'_>, statement: &Statement, at: crate::sp
 
 /// The comment directly above begins with one of the names.
 fn description(linter: &mut Linter<'_>, statement: &Statement, keyword: &str, names: &[Word]) {
-    let (Some(comment), Some(first)) = (statement.comments.last(), names.first()) else { return };
+    let (Some(comment), Some(first)) = (statement.comments().last(), names.first()) else { return };
     let lines = linter.tree.lines();
     if lines.line(comment.start) + 1 != lines.line(statement.head.start) {
         return;

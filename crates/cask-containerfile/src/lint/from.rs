@@ -49,7 +49,7 @@ fn names_of_stage(linter: &mut Linter<'_>, stage: &Stage<'_>, earlier: &BTreeSet
         let wanted = match from {
             from if *from == from.to_lowercase() => keyword.text.to_lowercase(),
             from if *from == from.to_uppercase() => keyword.text.to_uppercase(),
-            _ => keyword.text.clone(),
+            _ => keyword.text.to_string(),
         };
         if keyword.text != wanted {
             let message = format!("'{}' and '{from}' keywords' casing do not match", keyword.text);

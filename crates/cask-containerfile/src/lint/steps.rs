@@ -17,7 +17,8 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     let mut known: BTreeMap<String, (bool, bool)> = BTreeMap::new();
     for stage in &stages.stages {
         let base = stage.from.image.text.to_lowercase();
-        let shell = linter.options.bases.get(&stage.from.image.text).is_some_and(|b| b.has_shell);
+        let shell =
+            linter.options.bases.get(stage.from.image.text.as_str()).is_some_and(|b| b.has_shell);
         let (mut workdir, mut shell) = known.get(&base).copied().unwrap_or((false, shell));
         repeated(linter, stage);
         for (statement, instruction) in &stage.steps {
@@ -216,7 +217,7 @@ fn early_arguments(linter: &mut Linter<'_>, stage: &Stage<'_>) {
         let is_run = matches!(instruction, Instruction::Run(_));
         let text = statement.text();
         waiting.retain_mut(|(argument, name, span, run)| {
-            let body = statement.heredocs.iter().any(|heredoc| names(&heredoc.text, name));
+            let body = statement.heredocs().iter().any(|heredoc| names(&heredoc.text, name));
             if !body && !names(text, name) {
                 if is_run && run.is_none() {
                     *run = Some(statement.keyword.span);

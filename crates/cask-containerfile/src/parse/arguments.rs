@@ -1,14 +1,16 @@
 //! One joined line becomes a keyword, flags and arguments.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::{Behavior, Dialect};
 use crate::expand::Escape;
 use crate::instruction::canonical;
-use crate::json::{JsonError, strings};
+use crate::json::{JsonError, Member, strings};
+use crate::line::Line;
 use crate::span::Span;
-use crate::statement::{Arguments, Flag, Pair, Pieces, Place, Statement, Word};
+use crate::statement::{Arguments, Flag, Meaning, Pair, Pieces, Rare, Statement, Word};
 use crate::text::Text;
 use crate::words::{Cut, blank_separated, first_word, flags, quoted, trim};
 
@@ -27,7 +29,7 @@ pub(super) struct Reading {
 
 /// Reads a joined line.
 pub(super) fn read(
-    line: &Text,
+    line: &Line,
     escape: Escape,
     dialect: Dialect,
     diagnostics: &mut Collector,
@@ -38,7 +40,7 @@ pub(super) fn read(
 }
 
 struct Reader<'a> {
-    line: &'a Text,
+    line: &'a Line,
     escape: Escape,
     dialect: Dialect,
     diagnostics: &'a mut Collector,
@@ -46,14 +48,24 @@ struct Reader<'a> {
     is_broken: bool,
 }
 
-impl Reader<'_> {
-    fn word(&self, cut: Cut) -> Word {
-        let span = self.line.span(cut.range.clone());
-        Word { text: cut.text, span, place: Place::new(cut.range) }
+impl<'a> Reader<'a> {
+    fn text(&self, cut: &Cut<'_>) -> Text {
+        match &cut.text {
+            Cow::Borrowed(text) => self.line.slice(cut.range.start..cut.range.start + text.len()),
+            Cow::Owned(text) => Text::from(text.as_str()),
+        }
+    }
+
+    fn word(&self, cut: &Cut<'_>) -> Word {
+        Word::new(self.text(cut), self.line.span(cut.range.clone()))
     }
 
     fn raw(&self, range: Range<usize>) -> Word {
-        self.word(Cut { text: self.line.as_str()[range.clone()].to_owned(), range })
+        Word::new(self.line.slice(range.clone()), self.line.span(range))
+    }
+
+    fn all(&self, cuts: &[Cut<'_>]) -> Arguments {
+        Arguments::Words(cuts.iter().map(|cut| self.word(cut)).collect())
     }
 
     fn refuse(&mut self, diagnostic: Diagnostic) {
@@ -69,7 +81,7 @@ impl Reader<'_> {
             Some(rest) => flags(text, rest, self.escape.char()),
             None => (Vec::new(), 0..0),
         };
-        let flags = flags.into_iter().map(|cut| self.flag(cut)).collect();
+        let flags = flags.iter().map(|cut| self.flag(cut)).collect();
         let arguments = self.arguments(&keyword, trim(text, rest), depth);
         Reading {
             keyword,
@@ -80,15 +92,15 @@ impl Reader<'_> {
         }
     }
 
-    fn flag(&self, cut: Cut) -> Flag {
-        Flag { text: cut.text, span: self.line.span(cut.range.clone()) }
+    fn flag(&self, cut: &Cut<'_>) -> Flag {
+        Flag { text: self.text(cut), span: self.line.span(cut.range.clone()) }
     }
 
     fn arguments(&mut self, keyword: &Word, rest: Range<usize>, depth: usize) -> Arguments {
-        let upper = canonical(&keyword.text).unwrap_or_default();
         if rest.is_empty() {
             return Arguments::None;
         }
+        let Some(upper) = canonical(&keyword.text) else { return Arguments::Text(self.raw(rest)) };
         match upper {
             "RUN" | "CMD" | "ENTRYPOINT" | "SHELL" => self.json_or_text(rest),
             "ADD" | "COPY" | "VOLUME" => match self.json(rest.clone()) {
@@ -97,16 +109,13 @@ impl Reader<'_> {
             },
             "EXPOSE" | "FROM" => self.blank_separated(rest),
             "ENV" | "LABEL" => self.pairs(upper, rest),
-            "ARG" => {
-                let words = quoted(self.line.as_str(), rest, self.escape.char());
-                Arguments::Words(words.into_iter().map(|cut| self.word(cut)).collect())
-            }
+            "ARG" => self.all(&quoted(self.line.as_str(), rest, self.escape.char())),
             "HEALTHCHECK" => {
                 let (kind, rest) = first_white_space(self.line.as_str(), rest);
                 let kind = self.raw(kind);
                 let command =
                     if rest.is_empty() { Arguments::None } else { self.json_or_text(rest) };
-                Arguments::Typed(kind, Box::new(command))
+                Arguments::Typed(Box::new((kind, command)))
             }
             "ONBUILD" if depth < TRIGGER_DEPTH_MAX => self.trigger(rest, depth),
             _ => Arguments::Text(self.raw(rest)),
@@ -114,8 +123,7 @@ impl Reader<'_> {
     }
 
     fn blank_separated(&self, rest: Range<usize>) -> Arguments {
-        let words = blank_separated(self.line.as_str(), rest);
-        Arguments::Words(words.into_iter().map(|cut| self.word(cut)).collect())
+        self.all(&blank_separated(self.line.as_str(), rest))
     }
 
     fn json_or_text(&mut self, rest: Range<usize>) -> Arguments {
@@ -130,10 +138,7 @@ impl Reader<'_> {
         let ignore_rest = self.dialect.does(Behavior::JsonMayHaveTrailingText);
         match strings(&self.line.as_str()[rest.clone()], ignore_rest) {
             Ok(members) => {
-                let word = |range: Range<usize>| {
-                    self.line.span(rest.start + range.start..rest.start + range.end)
-                };
-                let words = members.into_iter().map(|m| Word::new(m.text, word(m.range)));
+                let words = members.into_iter().map(|member| self.member(member, rest.start));
                 Some(Arguments::Json(words.collect()))
             }
             Err(JsonError::NotAnArray) => None,
@@ -154,8 +159,18 @@ impl Reader<'_> {
         }
     }
 
+    /// A string of an array that begins at `start`.
+    fn member(&self, member: Member, start: usize) -> Word {
+        let range = start + member.range.start..start + member.range.end;
+        let inner = range.start + 1..range.end - 1;
+        let is_plain = self.line.as_str()[inner.clone()] == member.text;
+        let text = if is_plain { self.line.slice(inner) } else { Text::from(member.text) };
+        Word::new(text, self.line.span(range))
+    }
+
     fn pairs(&mut self, keyword: &str, rest: Range<usize>) -> Arguments {
-        let text = self.line.as_str();
+        let line: &'a Line = self.line;
+        let text = line.as_str();
         let words = quoted(text, rest.clone(), self.escape.char());
         if !words.first().is_some_and(|word| word.text.contains('=')) {
             return self.legacy_pair(keyword, rest);
@@ -174,9 +189,10 @@ impl Reader<'_> {
             };
             let split = word.range.start + at;
             let key = self.raw(word.range.start..split);
-            let value =
-                Cut { text: word.text[at + 1..].to_owned(), range: split + 1..word.range.end };
-            pairs.push(Pair { key, value: self.word(value), has_equals: true });
+            let text = split + 1..word.range.start + word.text.len();
+            let span = self.line.span(split + 1..word.range.end);
+            let value = Word::new(self.line.slice(text), span);
+            pairs.push(Pair { key, value, has_equals: true });
         }
         Arguments::Pairs(pairs)
     }
@@ -201,22 +217,18 @@ impl Reader<'_> {
         self.is_broken |= reading.is_broken;
         let line = self.line.part(rest.clone());
         let head = self.line.span(rest.clone());
-        let mut trigger = Statement {
+        let trigger = Statement {
             span: head,
             head,
             keyword: reading.keyword,
-            flags: reading.flags,
             arguments: reading.arguments,
-            heredocs: Vec::new(),
-            comments: Vec::new(),
-            empty_lines: Vec::new(),
-            json_error: reading.json_error,
-            escape: self.escape,
             line,
+            rare: Rare::of(reading.flags, reading.json_error),
             pieces: Pieces::None,
-            instruction: None,
+            meaning: Meaning::default(),
+            escape: self.escape,
+            is_broken: reading.is_broken,
         };
-        trigger.rebase(rest.start);
         Arguments::Trigger(Box::new(trigger))
     }
 }

@@ -13,10 +13,11 @@ pub(super) struct Line {
 
 /// The line that begins at `at`; `None` at the end of the source.
 pub(super) fn line(source: &str, at: usize) -> Option<Line> {
-    let rest = source.get(at..).filter(|rest| !rest.is_empty())?;
-    let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-    let content = rest[..length].trim_end_matches(['\r', '\n']).len();
-    Some(Line { span: Span::new(at, at + length), content_end: at + content })
+    let rest = source.as_bytes().get(at..).filter(|rest| !rest.is_empty())?;
+    let length = source.get(at..)?.find('\n').map_or(rest.len(), |end| end + 1);
+    let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let end = rest[..length].iter().rev().take_while(is_end).count();
+    Some(Line { span: Span::new(at, at + length), content_end: at + length - end })
 }
 
 /// Where the escape character is that continues a line; `None` where it does not.
@@ -24,8 +25,13 @@ pub(super) fn line(source: &str, at: usize) -> Option<Line> {
 /// It may be followed by blanks. One that is itself escaped does not continue the line, unless
 /// `doubled` says that it does.
 pub(super) fn continuation(text: &str, escape: char, doubled: bool) -> Option<usize> {
-    let before = text.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
-    (doubled || !before.ends_with(escape)).then_some(before.len())
+    // Both escapes are one byte, and this is asked of every line.
+    let bytes = text.as_bytes();
+    let blanks = bytes.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let is_escape = |at: usize| bytes.get(at).is_some_and(|byte| char::from(*byte) == escape);
+    let at = (bytes.len() - blanks).checked_sub(1).filter(|at| is_escape(*at))?;
+    let is_escaped = at.checked_sub(1).is_some_and(is_escape);
+    (doubled || !is_escaped).then_some(at)
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::ParseOptions;
 use super::arguments::{Reading, read};
-use super::lines::{Line, continuation, line};
+use super::lines::{self, Line, continuation};
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::Behavior;
 use crate::expand::Escape;
 use crate::heredoc::{Heredoc, Opening, openings};
 use crate::instruction;
+use crate::line::{self, Joining};
 use crate::span::Span;
-use crate::statement::{Arguments, Pieces, Statement, Token, TokenKind};
+use crate::statement::{Arguments, Meaning, Pieces, Rare, Statement, Token, TokenKind};
 use crate::text::Text;
 use crate::tree::{Directive, DirectiveKey, Item};
 
@@ -71,7 +72,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn next_line(&mut self) -> Option<Line> {
-        let line = line(self.source, self.at)?;
+        let line = lines::line(self.source, self.at)?;
         self.at = line.span.end;
         let length = line.content_end - line.span.start;
         if length > super::LINE_MAX_BYTES {
@@ -139,76 +140,73 @@ impl<'a> Scanner<'a> {
 
     /// Reads an instruction, whose keyword begins at `start` of its first line.
     fn statement(&mut self, first: Line, start: usize) {
-        let joined = self.join(first, start);
-        let line = joined.line;
+        let (line, pieces) = self.join(first, start);
         let reading = read(&line, self.escape, self.options.dialect, &mut self.diagnostics);
         let end = line.as_str().trim_end().len();
         let head = line.span(0..end);
-        let takes_heredocs = line.as_str().contains("<<") && may_have_heredoc(&reading);
+        let takes_heredocs = line.as_str().contains('<') && may_have_heredoc(&reading);
         let mut statement = Statement {
             span: first.span,
             head,
             keyword: reading.keyword,
-            flags: reading.flags,
             arguments: reading.arguments,
-            heredocs: Vec::new(),
-            comments: std::mem::take(&mut self.comments),
-            empty_lines: joined.empty_lines,
-            json_error: reading.json_error,
-            escape: self.escape,
             line,
-            pieces: joined.pieces,
-            instruction: None,
+            rare: Rare::of(reading.flags, reading.json_error),
+            pieces: Pieces::Line(first.content_end),
+            meaning: Meaning::default(),
+            escape: self.escape,
+            is_broken: reading.is_broken,
         };
+        if let Some(pieces) = pieces {
+            statement.pieces = Pieces::Many;
+            let is_empty = |piece: &&Token| piece.kind == TokenKind::EmptyLine;
+            let rare = statement.rare_mut();
+            rare.empty_lines = pieces.iter().filter(is_empty).map(|piece| piece.span).collect();
+            rare.pieces = pieces;
+        }
+        if !self.comments.is_empty() {
+            statement.rare_mut().comments = std::mem::take(&mut self.comments);
+        }
         if takes_heredocs {
             self.heredocs(&mut statement);
         }
-        if let Arguments::Trigger(trigger) = &mut statement.arguments {
-            trigger.heredocs.clone_from(&statement.heredocs);
-        }
         statement.span.end = self.at;
-        if !reading.is_broken {
-            statement.instruction =
-                instruction::lower(&statement, &mut self.diagnostics).map(Box::new);
+        // What is not told need not be looked for.
+        if !statement.is_broken && !self.diagnostics.is_full() {
+            let _ = instruction::lower(&statement, &mut self.diagnostics);
         }
         self.items.push(Item::Statement(Box::new(statement)));
     }
 
-    /// Joins the lines of an instruction.
-    fn join(&mut self, first: Line, start: usize) -> Joined {
-        let mut joined = Joined::default();
+    /// Joins the lines of an instruction; the pieces that it is made of, where it has several.
+    fn join(&mut self, first: Line, start: usize) -> (line::Line, Option<Vec<Token>>) {
         if self.cut(first, start).is_none() {
-            joined.line.push(self.source, start..first.content_end);
-            joined.pieces = Pieces::Line(first.content_end);
-            return joined;
+            return (line::Line::of_source(self.source, start..first.content_end), None);
         }
-        joined.pieces = Pieces::Many(Vec::new());
+        let mut joined = Joined::default();
         joined.piece(TokenKind::Blank, first.span.start, start);
+        self.join_lines(&mut joined, first, start);
+        (joined.line.finish(), Some(joined.pieces))
+    }
+
+    fn join_lines(&mut self, joined: &mut Joined, first: Line, start: usize) {
         let mut line = first;
         let mut start = start;
-        loop {
-            let continues = self.join_line(&mut joined, line, start);
-            let next = if continues { self.next_line() } else { None };
-            let Some(mut next) = next else { return joined };
+        while self.join_line(joined, line, start) {
             // Comments and empty lines do not end the instruction.
-            loop {
+            line = loop {
+                let Some(next) = self.next_line() else { return };
                 let text = self.source[next.span.start..next.content_end].trim_start();
                 let kind = if text.starts_with('#') {
                     TokenKind::Comment
                 } else if text.is_empty() {
-                    joined.empty_lines.push(next.span);
                     TokenKind::EmptyLine
                 } else {
-                    break;
+                    break next;
                 };
                 joined.piece(kind, next.span.start, next.span.end);
-                match self.next_line() {
-                    Some(line) => next = line,
-                    None => return joined,
-                }
-            }
-            line = next;
-            start = next.span.start;
+            };
+            start = line.span.start;
         }
     }
 
@@ -240,14 +238,19 @@ impl<'a> Scanner<'a> {
                 return;
             }
         };
-        // Only what is on its lines is known so far.
-        let read = Span::new(statement.span.start, self.at);
-        let pieces = statement.pieces.many(read, statement.head);
-        for opening in openings {
-            let span = statement.line.span(opening.range.clone());
-            let heredoc = self.heredoc(opening, span, pieces);
-            statement.heredocs.push(heredoc);
+        let heredocs: Vec<Heredoc> = openings
+            .into_iter()
+            .map(|opening| {
+                let span = statement.line.span(opening.range.clone());
+                // Only what is on its lines is known so far.
+                let end = self.at;
+                self.heredoc(opening, span, statement.pieces_mut(end))
+            })
+            .collect();
+        if let Arguments::Trigger(trigger) = &mut statement.arguments {
+            trigger.rare_mut().heredocs.clone_from(&heredocs);
         }
+        statement.rare_mut().heredocs = heredocs;
     }
 
     fn heredoc(&mut self, opening: Opening, span: Span, pieces: &mut Vec<Token>) -> Heredoc {
@@ -267,6 +270,7 @@ impl<'a> Scanner<'a> {
         }
         match end {
             Some(span) => pieces.push(Token { kind: TokenKind::HeredocEnd, span }),
+            None if self.diagnostics.is_full() => {}
             None => {
                 let name = opening.name.escape_debug();
                 let help = format!("end it with a line that is nothing but `{name}`");
@@ -276,13 +280,13 @@ impl<'a> Scanner<'a> {
             }
         }
         Heredoc {
-            name: opening.name,
+            name: Text::from(opening.name),
             descriptor: opening.descriptor,
             expands: opening.expands,
             strips_tabs: opening.strips_tabs,
             span,
             body,
-            text: self.source[body.range()].to_owned(),
+            text: Text::slice_of(self.source, body.range()),
         }
     }
 }
@@ -290,15 +294,14 @@ impl<'a> Scanner<'a> {
 /// The lines of an instruction as one.
 #[derive(Default)]
 struct Joined {
-    line: Text,
-    pieces: Pieces,
-    empty_lines: Vec<Span>,
+    line: Joining,
+    pieces: Vec<Token>,
 }
 
 impl Joined {
     fn piece(&mut self, kind: TokenKind, start: usize, end: usize) {
-        if let (Pieces::Many(pieces), true) = (&mut self.pieces, start < end) {
-            pieces.push(Token { kind, span: Span::new(start, end) });
+        if start < end {
+            self.pieces.push(Token { kind, span: Span::new(start, end) });
         }
     }
 }

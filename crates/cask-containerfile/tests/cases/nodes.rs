@@ -4,7 +4,7 @@ use cask_containerfile::{Arguments, Heredoc, Statement, Tree, Word};
 use serde_json::{Map, Value, json};
 
 fn words(words: &[Word]) -> Vec<Value> {
-    words.iter().map(|word| json!(word.text)).collect()
+    words.iter().map(|word| json!(word.text.as_str())).collect()
 }
 
 fn arguments(statement: &Statement, arguments: &Arguments) -> Vec<Value> {
@@ -15,12 +15,14 @@ fn arguments(statement: &Statement, arguments: &Arguments) -> Vec<Value> {
         Arguments::Text(_) if statement.instruction().is_none() && is_unknown(statement) => {
             vec![json!("")]
         }
-        Arguments::Text(word) => vec![json!(word.text)],
-        Arguments::Pairs(pairs) => {
-            pairs.iter().map(|p| json!({"key": p.key.text, "value": p.value.text})).collect()
-        }
-        Arguments::Typed(kind, rest) => {
-            let mut all = vec![json!(kind.text)];
+        Arguments::Text(word) => vec![json!(word.text.as_str())],
+        Arguments::Pairs(pairs) => pairs
+            .iter()
+            .map(|p| json!({"key": p.key.text.as_str(), "value": p.value.text.as_str()}))
+            .collect(),
+        Arguments::Typed(typed) => {
+            let (kind, rest) = &**typed;
+            let mut all = vec![json!(kind.text.as_str())];
             all.extend(self::arguments(statement, rest));
             all
         }
@@ -37,10 +39,10 @@ fn is_unknown(statement: &Statement) -> bool {
 fn heredoc(heredoc: &Heredoc) -> Value {
     json!({
         "chomp": heredoc.strips_tabs,
-        "content": heredoc.text,
+        "content": heredoc.text.as_str(),
         "expand": heredoc.expands,
         "fd": heredoc.descriptor,
-        "name": heredoc.name,
+        "name": heredoc.name.as_str(),
     })
 }
 
@@ -55,16 +57,16 @@ fn node(statement: &Statement, start: usize, end: usize) -> Value {
     node.insert("instruction".to_owned(), json!(statement.keyword.text.to_lowercase()));
     node.insert("original".to_owned(), json!(statement.text()));
     node.insert("start_line".to_owned(), json!(start));
-    if !statement.flags.is_empty() {
-        let flags: Vec<&str> = statement.flags.iter().map(|f| f.text.as_str()).collect();
+    if !statement.flags().is_empty() {
+        let flags: Vec<&str> = statement.flags().iter().map(|f| f.text.as_str()).collect();
         node.insert("flags".to_owned(), json!(flags));
     }
     if statement.is_json() {
         node.insert("json".to_owned(), json!(true));
     }
     let is_outer = end > 0;
-    if !statement.heredocs.is_empty() && is_outer {
-        let all: Vec<Value> = statement.heredocs.iter().map(heredoc).collect();
+    if !statement.heredocs().is_empty() && is_outer {
+        let all: Vec<Value> = statement.heredocs().iter().map(heredoc).collect();
         node.insert("heredocs".to_owned(), Value::Array(all));
     }
     Value::Object(node)

@@ -23,18 +23,18 @@ fn object(members: Vec<(&str, Value)>) -> Value {
 }
 
 fn texts(words: &[Word]) -> Value {
-    words.iter().map(|word| word.text.clone()).collect()
+    words.iter().map(|word| word.text.to_string()).collect()
 }
 
 fn flag(word: Option<&Word>) -> Value {
-    word.map_or(Value::Null, |word| json!(word.text))
+    word.map_or(Value::Null, |word| json!(word.text.as_str()))
 }
 
 fn pairs(pairs: &[Pair]) -> Value {
     let all = pairs.iter().map(|pair| {
         object(vec![
-            ("Key", json!(pair.key.text)),
-            ("Value", json!(pair.value.text)),
+            ("Key", json!(pair.key.text.as_str())),
+            ("Value", json!(pair.value.text.as_str())),
             ("NoDelim", json!(!pair.has_equals)),
         ])
     });
@@ -43,10 +43,10 @@ fn pairs(pairs: &[Pair]) -> Value {
 
 fn arguments(arg: &Arg) -> Value {
     let all = arg.items.iter().map(|item| {
-        let mut member = json!({"Key": item.name.text});
+        let mut member = json!({"Key": item.name.text.as_str()});
         // The table leaves out what is empty.
         if let Some(default) = item.default.as_ref().filter(|word| !word.text.is_empty()) {
-            member["Value"] = json!(default.text);
+            member["Value"] = json!(default.text.as_str());
         }
         member
     });
@@ -63,9 +63,9 @@ fn command_line(command: &CommandLine) -> Vec<(&'static str, Value)> {
 fn run(run: &Run, statement: &Statement) -> Vec<(&'static str, Value)> {
     let files = run.heredocs.iter().map(|heredoc| {
         let (name, data, chomp) = (&heredoc.name, &heredoc.text, heredoc.strips_tabs);
-        object(vec![("Name", json!(name)), ("Data", json!(data)), ("Chomp", json!(chomp))])
+        object(vec![("Name", json!(**name)), ("Data", json!(**data)), ("Chomp", json!(chomp))])
     });
-    let mut used: Vec<&str> = statement.flags.iter().map(|flag| flag.name()).collect();
+    let mut used: Vec<&str> = statement.flags().iter().map(|flag| flag.name()).collect();
     used.sort_unstable();
     used.dedup();
     let mut members = command_line(&run.command);
@@ -77,12 +77,12 @@ fn run(run: &Run, statement: &Statement) -> Vec<(&'static str, Value)> {
 fn sources(sources: &[CopySource], destination: &Word) -> Vec<(&'static str, Value)> {
     let content = |heredoc: &Heredoc| {
         let (name, data, expands) = (&heredoc.name, heredoc.content(), heredoc.expands);
-        object(vec![("Path", json!(name)), ("Data", json!(data)), ("Expand", json!(expands))])
+        object(vec![("Path", json!(**name)), ("Data", json!(data)), ("Expand", json!(expands))])
     };
     let (mut paths, mut contents) = (Vec::new(), Vec::new());
     for source in sources {
         match source {
-            CopySource::Path(word) => paths.push(json!(word.text)),
+            CopySource::Path(word) => paths.push(json!(word.text.as_str())),
             CopySource::Heredoc(heredoc) => contents.push(content(heredoc)),
             other => panic!("unknown source {other:?}"),
         }
@@ -90,7 +90,7 @@ fn sources(sources: &[CopySource], destination: &Word) -> Vec<(&'static str, Val
     vec![
         ("SourcePaths", Value::Array(paths)),
         ("SourceContents", Value::Array(contents)),
-        ("DestPath", json!(destination.text)),
+        ("DestPath", json!(destination.text.as_str())),
     ]
 }
 
@@ -165,20 +165,22 @@ fn command(statement: &Statement, instruction: &Instruction) -> Value {
         }
         Instruction::Healthcheck(check) => vec![("Health", health(check))],
         Instruction::Label(label) => vec![("Labels", pairs(&label.pairs))],
-        Instruction::Maintainer(maintainer) => vec![("Maintainer", json!(maintainer.name.text))],
-        Instruction::Onbuild(onbuild) => vec![("Expression", json!(onbuild.text))],
+        Instruction::Maintainer(maintainer) => {
+            vec![("Maintainer", json!(maintainer.name.text.as_str()))]
+        }
+        Instruction::Onbuild(onbuild) => vec![("Expression", json!(onbuild.text.as_str()))],
         Instruction::Run(all) => run(all, statement),
         Instruction::Shell(shell) => vec![("Shell", texts(&shell.words))],
-        Instruction::StopSignal(signal) => vec![("Signal", json!(signal.signal.text))],
-        Instruction::User(user) => vec![("User", json!(user.user.text))],
+        Instruction::StopSignal(signal) => vec![("Signal", json!(signal.signal.text.as_str()))],
+        Instruction::User(user) => vec![("User", json!(user.user.text.as_str()))],
         Instruction::Volume(volume) => {
             let paths: Vec<&str> = volume.paths.iter().map(|path| path.text.trim()).collect();
             vec![("Volumes", json!(paths))]
         }
-        Instruction::Workdir(workdir) => vec![("Path", json!(workdir.path.text))],
+        Instruction::Workdir(workdir) => vec![("Path", json!(workdir.path.text.as_str()))],
         other => panic!("unknown instruction {other:?}"),
     };
-    members.push(("name", json!(statement.keyword.text)));
+    members.push(("name", json!(statement.keyword.text.as_str())));
     object(members)
 }
 
@@ -194,7 +196,7 @@ pub(crate) fn stages(tree: &Tree) -> Value {
     let all = stages.stages.iter().map(|stage| {
         let commands: Vec<Value> = stage.steps.iter().map(|(s, i)| command(s, i)).collect();
         let mut value = object(vec![
-            ("base", json!(stage.from.image.text)),
+            ("base", json!(stage.from.image.text.as_str())),
             ("name", json!(stage.name().unwrap_or_default())),
             ("platform", flag(stage.from.platform.as_ref())),
         ]);
