@@ -3,12 +3,14 @@
 //! A program that is about to write layers calls [`enter`] first of all. Who is root already, of the machine or of
 //! such a namespace, stays where they are.
 
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
-use cask_runtime::{ErrorKind, IdMaps, enter_user_namespace};
+use cask_runtime::{ErrorKind, IdMaps, enter_shared_user_namespace, enter_user_namespace};
 use clap::Args;
 use rustix::process::{getgid, getuid};
 
@@ -52,7 +54,8 @@ pub fn is_rootless() -> bool {
 }
 
 /// Moves the process into a user namespace where it is root, with the IDs that the system gives the user, and into
-/// a mount namespace. Nothing happens for who is root already.
+/// a mount namespace: those in which the user's other programs are, as long as any runs. Nothing happens for who is
+/// root already.
 ///
 /// To be called before anything else that could start a thread. Where the user has no range of IDs, that is said:
 /// then only one user and one group exist.
@@ -65,10 +68,33 @@ pub fn enter() -> Result<()> {
         return Ok(());
     }
     let maps = maps(user, group)?;
-    enter_user_namespace(&maps)?;
+    match directory(user) {
+        Some(directory) => enter_shared_user_namespace(&directory, &maps)?,
+        None => enter_user_namespace(&maps)?,
+    }
     // Who is here twice has been root since the first time.
     let _ = ENTERED.set((user, group));
     Ok(())
+}
+
+/// Where the user's programs find one another: beside what they have while they run. `None` where no directory is
+/// the user's alone: then each is by itself.
+fn directory(user: u32) -> Option<PathBuf> {
+    let own = |path: &Path| {
+        let found = std::fs::symlink_metadata(path).ok();
+        found
+            .is_some_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o022 == 0)
+    };
+    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| own(path));
+    let top = given.or_else(|| {
+        let usual = PathBuf::from(format!("/tmp/storage-run-{user}"));
+        // Where it is there already, whose it is decides.
+        let _ = std::fs::DirBuilder::new().mode(0o700).create(&usual);
+        own(&usual).then_some(usual)
+    });
+    let directory = top?.join("cask");
+    let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&directory);
+    (made.is_ok() && own(&directory)).then_some(directory)
 }
 
 fn maps(user: u32, group: u32) -> Result<IdMaps> {

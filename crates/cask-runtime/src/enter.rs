@@ -1,5 +1,7 @@
 //! Becoming root of a user namespace: what a user's program does before it works with layers of many owners.
 
+mod shared;
+
 use rustix::thread::UnshareFlags;
 
 use crate::channel::Channel;
@@ -9,6 +11,8 @@ use crate::plan::{Failure, message};
 use crate::spec::IdMaps;
 use crate::sys;
 use crate::wire::Wire;
+
+pub use shared::enter_shared_user_namespace;
 
 /// Moves this process into a user namespace of its own where it is root, and into a mount namespace in which it may
 /// mount.
@@ -31,10 +35,7 @@ use crate::wire::Wire;
 pub fn enter_user_namespace(maps: &IdMaps) -> Result<()> {
     maps.check()?;
     let failed = |error| Error::io(error, "enter", "a user namespace");
-    let threads = threads().map_err(failed)?;
-    if threads != 1 {
-        return Err(has_threads(&threads.to_string()));
-    }
+    one_thread()?;
     let own = std::process::id();
     let (near, far) = Channel::pair().map_err(failed)?;
     let Some(child) = sys::fork().map_err(failed)? else {
@@ -48,6 +49,14 @@ pub fn enter_user_namespace(maps: &IdMaps) -> Result<()> {
     drop(near);
     sys::wait4(child).map_err(failed)?;
     entered
+}
+
+/// Refuses a process that has more: a namespace is of a thread.
+fn one_thread() -> Result<()> {
+    match threads().map_err(|error| Error::io(error, "enter", "a user namespace"))? {
+        1 => Ok(()),
+        threads => Err(has_threads(&threads.to_string())),
+    }
 }
 
 /// How many threads this process has. A listing of them ends early where one of them does meanwhile.

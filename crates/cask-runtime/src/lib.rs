@@ -32,7 +32,7 @@ pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
 pub use cgroup::{Cgroup, CgroupLimits, CgroupStats};
 pub use chroot::ChrootExecutor;
-pub use enter::enter_user_namespace;
+pub use enter::{enter_shared_user_namespace, enter_user_namespace};
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
 pub use handle::ProcessHandle;

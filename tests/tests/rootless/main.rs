@@ -2,6 +2,8 @@
 //!
 //! The user exists in a mount namespace of the test only.
 
+mod containers;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::Path;

@@ -1,0 +1,87 @@
+//! Containers of a user, across separate commands.
+
+use std::fs;
+
+use super::{RANGES, TOOLS, User};
+use tests::{has, tool};
+
+/// A user with an image of busybox, `localhost/box:1`.
+fn user() -> Option<User> {
+    if !has(&TOOLS) {
+        return None;
+    }
+    let user = User::new(RANGES);
+    let image = user.path("box");
+    for name in ["bin", "etc", "data"] {
+        fs::create_dir_all(image.join(name)).expect("it is new");
+    }
+    fs::copy("/bin/busybox", image.join("bin/busybox")).expect("busybox is installed");
+    for name in ["sh", "true", "cat", "echo", "id", "sleep", "ls", "touch", "stat"] {
+        std::os::unix::fs::symlink("busybox", image.join("bin").join(name)).expect("it is new");
+    }
+    let passwd = "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n";
+    fs::write(image.join("etc/passwd"), passwd).expect("it is new");
+    tool("tar", &format!("-C {} -cf {} .", image.display(), user.text("box.tar"))).ok();
+    user.script("$D/cellar import -q $D/box.tar localhost/box:1").ok();
+    Some(user)
+}
+
+#[test]
+fn a_users_container_is_joined_stopped_and_removed_by_later_commands() {
+    let Some(user) = user() else { return };
+    user.script("$D/cellar run -d --network none --name web -v data:/data -u alice box:1 sh -c 'echo up; exec sleep 1000'")
+        .ok();
+    let state = "$D/cellar ps -a --format '{{.Names}} {{.State}} {{.ExitCode}}'";
+    assert_eq!(user.script(state).ok().text(), "web running 0");
+    assert_eq!(user.script("$D/cellar exec web id -u").ok().text(), "1000");
+    assert_eq!(user.script("$D/cellar logs web").ok().text(), "up");
+    let inner =
+        "$D/cellar exec -u root web sh -c 'echo kept >/data/file; echo layer >/made; cat /made'";
+    assert_eq!(user.script(inner).ok().text(), "layer");
+    // Its root is mounted for the user's other commands too.
+    let mounted = user.script("$D/cellar unshare sh -c 'cat $($D/cellar mount web)/made'").ok();
+    assert_eq!(mounted.text(), "layer");
+    // A process of another ID of the range is signalled.
+    user.script("$D/cellar stop -t 0 web").ok();
+    assert_eq!(user.script(state).ok().text(), "web exited 137");
+    user.script("$D/cellar unshare $D/cellar unmount web").ok();
+    user.script("$D/cellar start web").ok();
+    assert_eq!(user.script("$D/cellar exec web cat /data/file /made").ok().text(), "kept\nlayer");
+    user.script("$D/cellar restart -t 0 web").ok();
+    user.script("$D/cellar kill web").ok();
+    assert_eq!(user.script("$D/cellar wait web").ok().text(), "137");
+    user.script("$D/cellar rm web && $D/cellar volume rm data").ok();
+    assert_eq!(user.script(state).ok().text(), "");
+    nothing_is_left(&user);
+}
+
+/// What kept the namespace ends by itself, as soon as nothing is in it any more.
+fn nothing_is_left(user: &User) {
+    let keeper = user.path("run/cask/keeper");
+    for _ in 0..500 {
+        if !keeper.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("a process is still there, or was killed");
+}
+
+#[test]
+fn a_killed_keeper_is_replaced_and_a_killed_monitor_takes_its_container_along() {
+    let Some(user) = user() else { return };
+    let run = "$D/cellar run -d --network none --name $N box:1 sleep 1000";
+    user.script(&format!("N=a; {run}")).ok();
+    let keeper = "$(cut -d' ' -f1 $XDG_RUNTIME_DIR/cask/keeper)";
+    user.script(&format!("kill -9 {keeper}")).ok();
+    assert_eq!(user.script("$D/cellar exec a id -u").ok().text(), "0");
+    user.script(&format!("kill -0 {keeper}; N=b; {run}")).ok();
+    let namespaces = "for c in a b; do $D/cellar unshare readlink /proc/$($D/cellar inspect --format '{{.State.Pid}}' $c)/ns/user; done | sort -u | wc -l";
+    assert_eq!(user.script(namespaces).ok().text(), "1");
+    user.script("kill -9 $($D/cellar inspect --format '{{.State.ConmonPid}}' a)").ok();
+    let states =
+        user.script("sleep 0.1; $D/cellar ps -a --format '{{.Names}} {{.State}}' | sort").ok();
+    assert_eq!(states.text(), "a exited\nb running");
+    user.script("$D/cellar start a; $D/cellar rm -f -t 0 -a").ok();
+    nothing_is_left(&user);
+}
