@@ -2,6 +2,7 @@
 
 pub(crate) mod overlay;
 pub(crate) mod overlay_mount;
+pub(crate) mod shifted;
 pub(crate) mod vfs;
 
 use std::fs;

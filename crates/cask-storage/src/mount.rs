@@ -1,11 +1,14 @@
 //! Mounting layers: an image's for reading, a container's for writing.
 
 use std::fs::{self, DirBuilder};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cache::not_found;
 use crate::driver::overlay_mount::{OverlayMount, detach, keep_private};
+use crate::driver::shifted::Shifted;
 use crate::driver::{check_plain, overlay};
 use crate::mount_points::{MountPoint, MountPoints, Mounted, is_mounted};
 use crate::order::Reading;
@@ -22,6 +25,9 @@ pub struct MountOptions {
     pub options: Option<String>,
     /// An SELinux label instead of the layer's own.
     pub label: Option<String>,
+    /// A user namespace: whoever owns a file of the layers below is who it maps them to. What is
+    /// written belongs to whoever writes it. Not for vfs, which mounts nothing.
+    pub owners: Option<Arc<OwnedFd>>,
 }
 
 impl Store {
@@ -61,8 +67,9 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] for it or one below it; [`ErrorKind::ReadOnly`] for writing to a
     /// layer of an additional store; [`ErrorKind::LimitExceeded`] for more than 500 layers;
-    /// [`ErrorKind::Unsupported`] for layers of composefs or additional layer stores, and for stores
-    /// that a program mounts; [`ErrorKind::Denied`], [`ErrorKind::Locked`] and [`ErrorKind::Io`].
+    /// [`ErrorKind::Unsupported`] for layers of composefs or additional layer stores, for stores that
+    /// a program mounts, and where the kernel or the file system cannot shift owners;
+    /// [`ErrorKind::Denied`], [`ErrorKind::Locked`] and [`ErrorKind::Io`].
     pub fn mount_layer(&self, id: &Id, options: &MountOptions) -> Result<PathBuf> {
         let inner = &self.inner;
         let held = inner.hold().layers::<Reading>()?;
@@ -102,10 +109,14 @@ impl Store {
     }
 
     fn mount_chain(&self, chain: &[Layer], target: &Path, options: &MountOptions) -> Result<()> {
-        if self.driver() == DriverKind::Vfs {
-            return Ok(());
-        }
         let [top, below @ ..] = chain else { return Ok(()) };
+        if self.driver() == DriverKind::Vfs {
+            return match options.owners {
+                None => Ok(()),
+                Some(_) => Err(Error::new(ErrorKind::Unsupported, "mounting layer", &top.id)
+                    .with_detail("with vfs nothing is mounted, and owners cannot be shifted")),
+            };
+        }
         self.check_mountable(chain)?;
         let place = &self.inner.places[top.place];
         keep_private(&self.inner.places[top.place].driver_directory())?;
@@ -125,6 +136,17 @@ impl Store {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(target);
         made.map_err(|error| Error::io(error, "making the directory", target))?;
+        // Until the overlay is there.
+        let shifted = match &options.owners {
+            None => None,
+            Some(namespace) => {
+                let directory = target.with_file_name("mapped");
+                Some(Shifted::mount(directory, &lowers, namespace.as_fd())?)
+            }
+        };
+        if let Some(shifted) = &shifted {
+            lowers = shifted.paths().to_vec();
+        }
         let mount = OverlayMount {
             lowers,
             upper,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use cask_json::quoted;
@@ -12,7 +12,7 @@ use crate::delete::{Books, Trash, TrashOf, discard_layer};
 use crate::driver::overlay::{self, Lowers};
 use crate::driver::{copy_owner_and_mode, vfs};
 use crate::place::Kind;
-use crate::record::{ContainerRecord, LayerRecord};
+use crate::record::{ContainerRecord, IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
 use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random};
@@ -38,6 +38,12 @@ pub struct NewContainer {
     pub mount_label: String,
     /// An SELinux label for its processes.
     pub process_label: String,
+    /// Whom the users in it are on the disk; empty where they are themselves. The uppermost directory
+    /// of its layer belongs to whom the image's belongs to, so mapped. The layers of the image stay
+    /// as they are: [`MountOptions::owners`](crate::MountOptions::owners) has the kernel map them.
+    pub uid_map: Vec<IdMap>,
+    /// Whom the groups in it are on the disk.
+    pub gid_map: Vec<IdMap>,
 }
 
 impl NewContainer {
@@ -52,6 +58,8 @@ impl NewContainer {
             volatile: false,
             mount_label: String::new(),
             process_label: String::new(),
+            uid_map: Vec::new(),
+            gid_map: Vec::new(),
         }
     }
 
@@ -62,6 +70,8 @@ impl NewContainer {
         record.layer = Some(layer.clone());
         record.metadata.clone_from(&self.metadata);
         record.created = now();
+        record.uid_map.clone_from(&self.uid_map);
+        record.gid_map.clone_from(&self.gid_map);
         record.flags.set_text("MountLabel", &self.mount_label);
         record.flags.set_text("ProcessLabel", &self.process_label);
         record.flags.set("Volatile", self.volatile);
@@ -84,8 +94,9 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for the image or its layers; [`ErrorKind::Exists`] where the ID or
-    /// a name is taken; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`], [`ErrorKind::NoSpace`],
-    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    /// a name is taken; [`ErrorKind::Unsupported`] with ID maps for vfs, and for maps without the owner
+    /// of the image's uppermost directory; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn create_container(&self, container: &NewContainer) -> Result<Container> {
         let layer = self.ready_layer(container)?;
         let held = self.inner.hold_all()?;
@@ -161,9 +172,19 @@ impl Store {
         match self.driver() {
             DriverKind::Overlay => {
                 file::make_directories(&directory, 0o700)?;
-                self.empty_files(&directory.join("diff"), files.as_deref())?;
+                let diff = directory.join("diff");
+                self.empty_files(&diff, files.as_deref())?;
+                map_owner(&diff, container)?;
                 let found_by = Lowers::of(inner, &lowers, &HashMap::new())?;
                 overlay::prepare(&directory, &link, &found_by)?;
+            }
+            DriverKind::Vfs if !container.uid_map.is_empty() || !container.gid_map.is_empty() => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "mapping the owners of",
+                    &container.id,
+                )
+                .with_detail("with vfs all files would have to be copied: use overlay"));
             }
             DriverKind::Vfs => match &files {
                 Some(files) => vfs::copy_tree(files, &directory, self.options().rootless)?,
@@ -207,5 +228,51 @@ impl Store {
                 .with_hint("somebody deleted it meanwhile: try again")),
             None => Ok(()),
         }
+    }
+}
+
+/// Gives a directory to whom its owner is mapped.
+fn map_owner(path: &Path, container: &NewContainer) -> Result<()> {
+    if container.uid_map.is_empty() && container.gid_map.is_empty() {
+        return Ok(());
+    }
+    let found = fs::metadata(path).map_err(|error| Error::io(error, "looking at", path))?;
+    let (Some(user), Some(group)) =
+        (on_disk(&container.uid_map, found.uid()), on_disk(&container.gid_map, found.gid()))
+    else {
+        return Err(Error::new(ErrorKind::Unsupported, "mapping the owners of", &container.id)
+            .with_detail(format!("{}:{} is in no range of the maps", found.uid(), found.gid())));
+    };
+    lchown(path, Some(user), Some(group))
+        .map_err(|error| Error::io(error, "changing the owner of", path))
+}
+
+/// What an ID inside is on the disk. Without ranges it is itself.
+fn on_disk(map: &[IdMap], id: u32) -> Option<u32> {
+    if map.is_empty() {
+        return Some(id);
+    }
+    map.iter().find_map(|range| {
+        let offset = id.checked_sub(range.container_id).filter(|offset| *offset < range.size)?;
+        range.host_id.checked_add(offset)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_mapped_by_the_range_that_has_them() {
+        let range = |container_id, host_id, size| IdMap { container_id, host_id, size };
+        let map = [range(0, 1000, 1), range(1, 100_000, 65_536), range(70_000, u32::MAX - 1, 9)];
+        let check = |id, expected| assert_eq!(on_disk(&map, id), expected, "{id}");
+        check(0, Some(1000));
+        check(1, Some(100_000));
+        check(65_536, Some(165_535));
+        check(65_537, None);
+        check(70_001, Some(u32::MAX));
+        check(70_002, None);
+        assert_eq!(on_disk(&[], 7), Some(7));
     }
 }

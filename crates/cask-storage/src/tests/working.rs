@@ -390,3 +390,68 @@ fn layers_that_wait_are_seen_by_their_store_alone_and_come_together() {
     assert!(store.layer(&three.id).unwrap().is_none());
     check_whole(temp.path(), "layers that waited");
 }
+
+/// A user namespace with this range for users and one for groups.
+fn namespace(users: u32, groups: u32) -> std::sync::Arc<std::os::fd::OwnedFd> {
+    let mut idle = Command::new("unshare");
+    let idle = idle.args(["-U", "sh", "-c", "echo ready; read -r _"]);
+    let mut idle = idle.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    idle.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+    let own = format!("/proc/{}", idle.id());
+    for (name, first) in [("uid_map", users), ("gid_map", groups)] {
+        fs::write(format!("{own}/{name}"), format!("0 {first} 65536\n")).unwrap();
+    }
+    let file = fs::File::open(format!("{own}/ns/user")).unwrap();
+    drop(idle.stdin.take());
+    idle.wait().unwrap();
+    std::sync::Arc::new(file.into())
+}
+
+#[test]
+fn the_layers_below_a_container_have_the_owners_that_a_namespace_maps() {
+    if !may_mount() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let store = Store::open(options_of(temp.path(), DriverKind::Overlay)).unwrap();
+    let image = put(&store, &["file", "other"], "localhost/it:1").unwrap();
+    let map = |host_id| vec![crate::IdMap { container_id: 0, host_id, size: 65_536 }];
+    let mut new = crate::NewContainer::new(Some(image));
+    (new.uid_map, new.gid_map) = (map(100_000), map(200_000));
+    let container = store.create_container(&new).unwrap();
+    let maps = (&container.uid_map, &container.gid_map);
+    assert_eq!(maps, (&new.uid_map, &new.gid_map));
+    let layer = container.layer.clone().unwrap();
+    let mut how = crate::MountOptions { writable: true, ..Default::default() };
+    how.owners = Some(namespace(100_000, 200_000));
+    let mounted = match store.mount_layer(&layer, &how) {
+        // Not every file system can.
+        Err(error) if error.kind() == ErrorKind::Unsupported => return eprintln!("note: {error}"),
+        mounted => mounted.unwrap(),
+    };
+    let owner = |path: &Path| {
+        let found = fs::symlink_metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    assert_eq!(owner(&mounted), (100_000, 200_000));
+    assert_eq!(owner(&mounted.join("other")), (100_000, 200_000));
+    fs::write(mounted.join("new"), "new").unwrap();
+    // What is copied up has its owner, as the processes of the container see it.
+    fs::set_permissions(mounted.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(owner(&mounted.join("file")), (100_000, 200_000));
+    let directory = temp.path().join("root/overlay").join(layer.as_str());
+    assert!(!directory.join("mapped").exists());
+    assert!(!store.unmount_layer(&layer, false).unwrap());
+    assert_eq!(owner(&directory.join("diff/file")), (100_000, 200_000));
+    let below = store.layers().unwrap().into_iter().filter(|other| other.id != layer);
+    for below in below {
+        let files = temp.path().join("root/overlay").join(below.id.as_str()).join("diff");
+        assert!(fs::read_dir(files).unwrap().all(|entry| owner(&entry.unwrap().path()) == (0, 0)));
+    }
+    store.delete_container(&container.id).unwrap();
+    check_clean(temp.path(), "deleted");
+    let vfs = tempfile::tempdir().unwrap();
+    let store = Store::open(options_of(vfs.path(), DriverKind::Vfs)).unwrap();
+    let error = store.create_container(&crate::NewContainer { image: None, ..new }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
