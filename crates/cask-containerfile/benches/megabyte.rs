@@ -168,6 +168,14 @@ fn inputs() -> Vec<(String, String)> {
     ] {
         all.push((name.to_owned(), format!("FROM a\n{before}{}", many(piece))));
     }
+    for (name, before, piece) in [
+        ("heredocs of other names", "COPY ", "<<E"),
+        ("excludes of other names", "COPY ", "--exclude=a"),
+    ] {
+        let count = SIZE / (piece.len() + 6);
+        let pieces: String = (0..count).map(|n| format!("{piece}{n:05} ")).collect();
+        all.push((name.to_owned(), format!("FROM a\n{before}{pieces}/\n")));
+    }
     all.push(("ordinary".to_owned(), many(ORDINARY)));
     all
 }

@@ -240,3 +240,58 @@ proptest! {
         }
     }
 }
+
+/// The inputs that the fuzz targets keep, of which each was new to them in some way.
+fn corpus(target: &str) -> Vec<String> {
+    let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+    let entries = std::fs::read_dir(folder).expect("the corpus is in the repository");
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("an entry of the corpus").path();
+        String::from_utf8_lossy(&std::fs::read(path).expect("a file of the corpus")).into_owned()
+    };
+    entries.map(read).collect()
+}
+
+#[test]
+fn the_kept_corpus_is_taken_as_the_fuzz_targets_want_it() {
+    let files = corpus("parse");
+    assert_eq!(files.len(), 102);
+    for source in files {
+        let tree = parse(&source).tree;
+        assert_lossless(&tree);
+        let _ = cask_containerfile::lint(&tree, &cask_containerfile::LintOptions::default());
+        let formatted = cask_containerfile::format(&tree);
+        let again = cask_containerfile::format(&parse(&formatted).tree);
+        assert_eq!(again, formatted, "{source:?}");
+    }
+    let words = corpus("expand");
+    assert_eq!(words.len(), 52);
+    for word in words {
+        for dialect in [Dialect::BuildKit, Dialect::Buildah] {
+            let mut options = ExpandOptions::default();
+            options.dialect = dialect;
+            let variables = [("a", "x/y.z"), ("b", "")];
+            let whole = expand(&word, &variables[..], &options);
+            let several = expand_words(&word, &variables[..], &options);
+            assert_eq!(whole.is_ok(), several.is_ok(), "{word:?}");
+        }
+    }
+    let rules = corpus("ignore");
+    assert_eq!(rules.len(), 41);
+    for text in rules {
+        if let Ok(file) = cask_containerfile::IgnoreFile::parse(&text) {
+            let decision = file.decide("a/b.c");
+            assert!(decision.rule.is_none_or(|rule| rule < file.rules().len()), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn heredocs_of_many_names_take_linear_time() {
+    let words: String = (0..20_000).map(|number| format!("<<E{number:05} ")).collect();
+    let excludes: String = (0..20_000).map(|number| format!("--exclude=a{number:05} ")).collect();
+    for source in [format!("FROM a\nCOPY {words}/\n"), format!("FROM a\nCOPY {excludes}a b\n")] {
+        let parsed = parse(&source);
+        assert_eq!(parsed.tree.print(), source);
+    }
+}
