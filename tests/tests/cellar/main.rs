@@ -1,10 +1,12 @@
 //! `alias podman=cellar`: the same commands on the same store, side by side.
 
 mod change;
+mod mapped;
 mod moving;
 mod show;
 mod storage;
 mod walk;
+mod written;
 
 /// What the tests need.
 const TOOLS: [&str; 3] = ["podman", "buildah", "busybox"];

@@ -13,7 +13,7 @@ use crate::TOOLS;
 /// How many operations a walk has.
 const STEPS: usize = 200;
 /// On a machine that is slow, or busy, a walk ends here; of so many steps at least.
-const TIME: Duration = Duration::from_secs(150);
+const TIME: Duration = Duration::from_secs(100);
 const FEWEST: usize = 40;
 const PLAIN: &str = "--tls-verify=false";
 
@@ -258,13 +258,17 @@ impl Walk {
         Effect::Any
     }
 
-    /// Whether the store is as it has to be.
-    fn assert_whole(&self, effect: &Effect) {
+    /// Whether the store is as it has to be: of every byte, as podman sees it too; or, in less time, as far as
+    /// the records tell.
+    fn assert_whole(&self, effect: &Effect, with_bytes: bool) {
         let steps = || self.steps.join("\n");
-        let check = self.store.cellar(&["system", "check"]);
+        let flags: &[&str] = if with_bytes { &[] } else { &["-q"] };
+        let check = self.store.cellar(&[&["system", "check"], flags].concat());
         assert!(check.code == 0 && check.text().is_empty(), "{check}\nafter\n{}", steps());
-        let (ours, theirs) = (self.names("cellar"), self.names("podman"));
-        assert_eq!(ours, theirs, "after\n{}", steps());
+        let ours = self.names("cellar");
+        if with_bytes {
+            assert_eq!(ours, self.names("podman"), "after\n{}", steps());
+        }
         let is_so = match effect {
             Effect::Has(name) => ours.contains_key(name),
             Effect::Lacks(name) => !ours.contains_key(name),
@@ -286,12 +290,12 @@ fn a_walk_with_any_tool_at_any_step_leaves_the_store_whole() {
     let mut done = 0;
     while done < STEPS && (done < FEWEST || began.elapsed() < TIME) {
         let effect = walk.step();
-        walk.assert_whole(&effect);
         done += 1;
+        walk.assert_whole(&effect, done % 5 == 0);
     }
     // In the end, nothing is left of all that.
     walk.store.cellar(&["rmi", "-af"]).ok();
-    walk.assert_whole(&Effect::Any);
+    walk.assert_whole(&Effect::Any, true);
     let check = walk.store.cellar(&["system", "check"]).ok();
     assert_eq!(check.stderr, "", "after\n{}", walk.steps.join("\n"));
 }
@@ -318,9 +322,9 @@ fn eight_at_once_do_not_disturb_one_another() {
     });
     let failed = failures.load(Ordering::SeqCst);
     assert!(failed < 8, "{failed} runs of peers failed");
-    walk.assert_whole(&Effect::Any);
+    walk.assert_whole(&Effect::Any, true);
     walk.store.cellar(&["rmi", "-af"]).ok();
-    walk.assert_whole(&Effect::Any);
+    walk.assert_whole(&Effect::Any, true);
 }
 
 /// What one of several does: it pulls what all pull, names it, and takes its name away again.

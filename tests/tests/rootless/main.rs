@@ -3,6 +3,7 @@
 //! The user exists in a mount namespace of the test only.
 
 mod containers;
+mod walk;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, lchown};
