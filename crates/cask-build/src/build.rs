@@ -14,6 +14,7 @@ mod request;
 mod run_options;
 mod schedule;
 mod scratch;
+mod settling;
 mod sources;
 mod squash;
 mod stage;

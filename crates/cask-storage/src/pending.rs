@@ -35,7 +35,8 @@ use crate::{DriverKind, Durability, Error, ErrorKind, Id, Layer, Result, Store, 
 pub(crate) struct Pending {
     /// The number of the place.
     place: usize,
-    /// Whoever adds layers, or takes them into the store, holds this.
+    /// Whoever takes layers into the store holds this, also while the disk works: others may add layers then.
+    settling: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -84,12 +85,14 @@ impl Store {
     /// As [`commit_layer`](Self::commit_layer).
     pub fn settle(&self) -> Result<()> {
         let Some(pending) = &self.inner.pending else { return Ok(()) };
-        let mut state = pending.enter();
-        if state.waiting.is_empty() {
+        let _turn = pending.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = pending.enter().waiting.clone();
+        if waiting.is_empty() {
             return Ok(());
         }
+        let count = waiting.len();
         let place = &self.inner.places[pending.place];
-        let waiting = state.waiting.iter().map(|(id, path)| self.ready_again(place, id, path));
+        let waiting = waiting.iter().map(|(id, path)| self.ready_again(place, id, path));
         let waiting = waiting.collect::<Result<Vec<_>>>()?;
         let below = waiting.iter().flat_map(|ready| ready.lowers.iter().chain([&ready.id]));
         let ids: Vec<Id> = below.cloned().collect();
@@ -98,7 +101,8 @@ impl Store {
         let held = self.inner.hold().layers::<Writing>()?;
         self.put_layers(&held, &ids, waiting, &mut trash)?;
         drop(held);
-        state.waiting.clear();
+        // What came meanwhile is behind them.
+        pending.enter().waiting.drain(..count);
         trash.empty()?;
         self.tidy();
         Ok(())
@@ -180,7 +184,8 @@ impl Inner {
         let at = inner.places.len();
         inner.places.push(place);
         let state = State { waiting: Vec::new(), held: Vec::new(), temp };
-        inner.pending = Some(Pending { place: at, state: Mutex::new(state) });
+        inner.pending =
+            Some(Pending { place: at, settling: Mutex::new(()), state: Mutex::new(state) });
         Ok(inner)
     }
 

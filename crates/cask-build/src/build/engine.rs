@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use cask_image::PlatformWanted;
 use cask_runtime::Cancel;
@@ -19,15 +18,12 @@ use super::remote::Export;
 use super::report::StepReport;
 use super::request::BuildRequest;
 use super::scratch::Scratch;
+use super::settling::Settling;
 use super::state::StageState;
 use super::tools::{BaseImage, BuildTools};
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::{Error, ErrorKind, Result};
-
-/// How much work is lost with a build that is killed: the layers of so long come into the store together, which
-/// costs once what it costs for each. A build that fails or is stopped loses nothing.
-const MOST_LOST: Duration = Duration::from_secs(1);
 
 /// A stage for one of the platforms: their numbers.
 pub(crate) type StageId = (usize, usize);
@@ -58,8 +54,8 @@ pub(crate) struct Engine {
     pub(crate) exports: Mutex<Vec<Export>>,
     /// The images that steps came as from elsewhere.
     pub(crate) fetched: Mutex<Vec<Id>>,
-    /// When layers last came into the store.
-    settled: Mutex<Instant>,
+    /// Takes the layers that wait into the store.
+    pub(crate) settling: Settling,
     /// Only one thread tells at a time.
     telling: Arc<Mutex<()>>,
     scratch: OnceLock<Scratch>,
@@ -79,7 +75,7 @@ impl Engine {
             request: request.clone(),
             cache: Cache::new(&tools.state_directory),
             tools: BuildTools { store: tools.store.with_pending(), ..tools.clone() },
-            settled: Mutex::new(Instant::now()),
+            settling: Settling::default(),
             plan,
             runtime,
             done: HashMap::new(),
@@ -157,17 +153,6 @@ impl Engine {
         let report = StepReport { step: Arc::clone(step), outcome: outcome.clone() };
         lock(&self.steps).push(report);
         self.tell(BuildEvent::StepEnded { step: Arc::clone(step), outcome });
-    }
-
-    /// Takes the layers of this build into the store that wait, where some may have waited for long.
-    pub(crate) fn settle(&self) -> Result<()> {
-        let mut settled = lock(&self.settled);
-        if settled.elapsed() < MOST_LOST {
-            return Ok(());
-        }
-        let outcome = self.tools.store.settle();
-        *settled = Instant::now();
-        outcome.map_err(|error| Error::storage(error, "the new layers"))
     }
 
     /// Fails where the build is to end.

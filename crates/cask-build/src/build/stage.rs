@@ -221,7 +221,6 @@ impl StageRun<'_> {
             let begun = Instant::now();
             let layered = self.instruction().map_err(|error| plan.locate(error))?;
             self.engine.end(&self.step, layered.outcome(begun.elapsed()));
-            self.engine.settle()?;
         }
         self.last_edits();
         Ok(())
@@ -396,6 +395,7 @@ impl StageRun<'_> {
         let store = &self.engine.tools.store;
         let kept = store.commit_layer(self.state.top(), staged);
         kept.map_err(|error| Error::storage(error, "the new layer"))?;
+        self.engine.settling.begin(store);
         Ok(layer)
     }
 

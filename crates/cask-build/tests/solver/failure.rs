@@ -77,6 +77,10 @@ fn a_build_that_is_killed_leaves_nothing_to_the_next_one() {
         "FROM {BASE}\nRUN echo kept >/kept\n\
          RUN --mount=type=cache,target=/c,sharing=locked --mount=from={BASE},target=/m echo began; sleep 4242\n"
     );
+    // Those of steps: that of a container has no digest.
+    let is_of_step = |layer: &cask_storage::Layer| layer.diff_digest.is_some();
+    let layers = || bench.tools.store.layers().unwrap().iter().filter(|l| is_of_step(l)).count();
+    let before = layers();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cask-build-helper"))
         .arg("__build")
         .arg(bench.directory.path())
@@ -85,6 +89,10 @@ fn a_build_that_is_killed_leaves_nothing_to_the_next_one() {
         .unwrap();
     let end = Instant::now() + Duration::from_secs(60);
     while !bench.directory.path().join("began").exists() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    // What a step made is in the store a second later.
+    while layers() == before && Instant::now() < end {
         thread::sleep(Duration::from_millis(10));
     }
     child.kill().unwrap();
