@@ -1,6 +1,7 @@
 //! `alias podman=cellar`: the same commands on the same store, side by side.
 
 mod change;
+mod flight;
 mod mapped;
 mod moving;
 mod show;
