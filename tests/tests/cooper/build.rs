@@ -259,6 +259,25 @@ fn errors_of_the_file_are_shown_with_their_lines() {
 }
 
 #[test]
+fn several_files_make_one_containerfile() {
+    let parts = [
+        ("first", "ARG base=scratch\nFROM $base AS one\n"),
+        ("second", "COPY a /a\n"),
+        ("third", "FROM scratch\nCOPY --from=one /a /b\n"),
+        ("wrong", "LABEL x=y\nRUN --x y\n"),
+        ("a", "A"),
+    ];
+    let (store, directory) = (PeerStore::new(), files(&parts));
+    cooper(&store, &directory, "build -q -o out -f first -f second -f third .").ok();
+    assert_eq!(std::fs::read_to_string(directory.join("out/b")).expect("it is there"), "A");
+    // Each has lines of its own.
+    cooper(&store, &directory, "build -f first -f wrong .")
+        .ends(125)
+        .says(" --> wrong:2:5")
+        .says("wrong cannot be built: unknown flag: --x");
+}
+
+#[test]
 fn contexts_come_from_standard_input_and_named_places() {
     let (store, directory) = (
         PeerStore::new(),
