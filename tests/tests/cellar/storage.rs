@@ -1,6 +1,6 @@
 //! Images that go into podman's store and come out of it.
 
-use tests::{PeerStore, dray_with, fixtures, has, scratch, skopeo_with};
+use tests::{PeerStore, dray_with, fixtures, has, identity, scratch, skopeo_with, tool};
 
 use crate::TOOLS;
 
@@ -69,4 +69,35 @@ fn what_podman_stores_we_read() {
     dray_with(&["--insecure-policy", "delete", &image]).ok();
     store.podman(&["image", "exists", "localhost/child:1"]).ends(1);
     store.podman(&["image", "exists", "quay.io/x/child:v2"]).ok();
+}
+
+#[test]
+fn of_a_list_the_image_for_this_platform_is_saved_and_pushed() {
+    if !has(&TOOLS) || !has(&["skopeo"]) {
+        return;
+    }
+    let (store, scratch) = (PeerStore::new(), scratch());
+    let tar = scratch.at("it.tar");
+    tool("tar", &format!("-C /bin -cf {tar} busybox")).ok();
+    store.cellar(&["import", "-q", &tar, "localhost/it:1"]).ok();
+    store.cellar(&["import", "-q", "--arch", "s390x", &tar, "localhost/other:1"]).ok();
+    let members = ["other", "it"].map(|name| format!("containers-storage:localhost/{name}:1"));
+    store.podman(&["manifest", "create", "list:1", &members[0], &members[1]]).ok();
+    let own = store.podman(&["images", "-q", "--no-trunc", "it:1"]).ok();
+    for program in ["podman", "cellar"] {
+        let run = |line: &[&str]| match program {
+            "podman" => store.podman(line).ok(),
+            _ => store.cellar(line).ok(),
+        };
+        let check =
+            |place: &str| assert_eq!(identity(place).config, own.text(), "{program} {place}");
+        for format in ["docker-archive", "oci-archive"] {
+            let at = scratch.at(&format!("{program}.{format}"));
+            run(&["save", "-q", "--format", format, "-o", &at, "list:1"]);
+            check(&format!("{format}:{at}"));
+        }
+        let place = format!("dir:{}", scratch.at(program));
+        run(&["push", "-q", "list:1", &place]);
+        check(&place);
+    }
 }
