@@ -7,6 +7,7 @@ mod details;
 mod etc;
 mod exec;
 mod find;
+mod holders;
 mod list;
 mod logs;
 mod monitor;

@@ -44,6 +44,8 @@ pub enum ErrorKind {
     CommandNotExecutable,
     /// A container could not be started.
     NotStarted,
+    /// The monitor of a container, or another command that works on it, does nothing.
+    Unresponsive,
     /// This machine, or what a container was made with, does not allow it.
     Unsupported,
     /// The operating system refused.

@@ -187,7 +187,7 @@ pub(crate) fn blobs_of(books: &Books, layers: &[Id]) -> Vec<Digest> {
 }
 
 /// Who needs a layer.
-fn user_of_layer(books: &Books, id: &Id) -> Option<String> {
+pub(crate) fn user_of_layer(books: &Books, id: &Id) -> Option<String> {
     let child = books.layers.records().find(|layer| layer.parent.as_ref() == Some(id));
     let image = || books.images.records().find(|image| has_on_top(image, id));
     let container = || books.containers.records().find(|c| c.layer.as_ref() == Some(id));

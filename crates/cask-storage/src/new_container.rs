@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cask_json::quoted;
 
 use crate::cache::not_found;
-use crate::delete::{Books, Trash, TrashOf, discard_layer};
+use crate::delete::{Books, Trash, TrashOf, delete_layers, discard_layer, user_of_layer};
 use crate::driver::overlay::{self, Lowers};
 use crate::driver::{copy_owner_and_mode, vfs};
 use crate::place::Kind;
@@ -79,6 +79,14 @@ impl NewContainer {
     }
 }
 
+/// Layers of these names that nothing uses: whoever made them was killed before there was a container.
+fn orphans(books: &Books, names: &[String]) -> Vec<Id> {
+    let named = names.iter().filter_map(|name| books.layers.by_name(name)).map(|layer| &layer.id);
+    let mut found: Vec<Id> = named.cloned().collect();
+    found.retain(|id| user_of_layer(books, id).is_none());
+    found
+}
+
 /// The layer of a container, ready to get its place.
 struct ReadyLayer {
     /// Holds `directory`.
@@ -101,6 +109,9 @@ impl Store {
         let layer = self.ready_layer(container)?;
         let held = self.inner.hold_all()?;
         let mut books = Books::load(&held)?;
+        let mut trash = Trash::default();
+        let orphans = orphans(&books, &container.layer_names);
+        delete_layers(&self.inner, &held, &mut books.layers, &orphans, &mut trash)?;
         self.check_free(&books, container, &layer)?;
         let at = self.inner.container_place();
         let place = &self.inner.places[at];
@@ -112,7 +123,6 @@ impl Store {
         record.set_incomplete(true);
         books.layers.put(at, record);
         held.save_layers(&mut books.layers)?;
-        let mut trash = Trash::default();
         discard_layer(&self.inner, at, &layer.id, &mut trash)?;
         match self.driver() {
             DriverKind::Overlay => overlay::put(place, &layer.id, &layer.directory, &layer.link)?,

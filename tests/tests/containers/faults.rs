@@ -1,21 +1,51 @@
-//! What is killed, is not forgotten: `ps` tells the truth, and `rm` leaves nothing.
+//! What is killed, stopped or out of space is not forgotten: `ps` tells the truth, `rm` cleans up, nothing is left.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Cellar;
 
+fn signal(pid: i64, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("it is a number");
+    kill_process(pid, signal).expect("it runs");
+}
+
 fn kill(pid: i64) {
-    let pid =
-        i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("it is a number");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    signal(pid, Signal::KILL);
 }
 
 fn number(cellar: &Cellar, field: &str) -> i64 {
     cellar.run(&["inspect", "c"]).ok().json()[0]["State"][field].as_i64().expect("it is a number")
 }
 
+/// A container `c` that runs for long.
+fn sleeping(cellar: &Cellar, options: &[&str]) {
+    let command = ["box:1", "sleep", "1000"];
+    let all: Vec<&str> =
+        ["-d", "--name", "c"].iter().chain(options).chain(&command).copied().collect();
+    cellar.container(&all).ok();
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_there(pid: i64) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
 #[test]
 fn a_killed_process_is_an_exited_container() {
     let Some(cellar) = Cellar::new() else { return };
-    cellar.container(&["-d", "--name", "c", "box:1", "sleep", "1000"]).ok();
+    sleeping(&cellar, &[]);
     kill(number(&cellar, "Pid"));
     assert_eq!(cellar.run(&["wait", "c"]).ok().text(), "137");
     assert_eq!(cellar.states(), "c exited 137");
@@ -26,22 +56,72 @@ fn a_killed_process_is_an_exited_container() {
 #[test]
 fn a_killed_monitor_takes_its_container_along() {
     let Some(cellar) = Cellar::new() else { return };
-    cellar.container(&["-d", "--name", "c", "box:1", "sleep", "1000"]).ok();
+    sleeping(&cellar, &["--restart", "always"]);
     let process = number(&cellar, "Pid");
     kill(number(&cellar, "ConmonPid"));
-    let there = || std::path::Path::new(&format!("/proc/{process}")).exists();
-    for _ in 0..500 {
-        if !there() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert!(!there(), "its process goes on");
+    until("its process goes on", || !is_there(process));
+    // Nobody is left who would have it begin again.
     assert_eq!(cellar.states(), "c exited 137");
-    // It can live again, and go.
+    // It can live again, with its policy, and go.
     cellar.run(&["start", "c"]).ok();
     assert_eq!(cellar.states(), "c running 0");
+    let second = number(&cellar, "Pid");
+    kill(second);
+    until("it does not begin again", || {
+        number(&cellar, "Pid") != second && cellar.states() == "c running 0"
+    });
     cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn what_goes_when_it_ends_goes_also_without_its_monitor() {
+    let Some(cellar) = Cellar::new() else { return };
+    sleeping(&cellar, &["--rm", "-v", "/anonymous"]);
+    let process = number(&cellar, "Pid");
+    kill(number(&cellar, "ConmonPid"));
+    until("its process goes on", || !is_there(process));
+    assert_eq!(cellar.states(), "");
+    assert_eq!(cellar.run(&["volume", "ls", "-q"]).ok().text(), "");
+    cellar.is_clean();
+}
+
+/// The state as another start of the machine would have left it.
+fn of_another_boot(cellar: &Cellar) {
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
+    let path = cellar.path("root/cask/containers").join(id).join("container.json");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("it is there");
+    assert!(text.contains(boot.trim()), "{text}");
+    std::fs::write(path, text.replace(boot.trim(), "another")).expect("it is writable");
+    // What is in memory is gone, and so are mounts and their counts.
+    cellar.unmount_all();
+    std::fs::remove_dir_all(cellar.path("run")).expect("it was there");
+}
+
+#[test]
+fn what_ran_when_the_machine_ended_has_exited() {
+    let Some(cellar) = Cellar::new() else { return };
+    let crash = |options: &[&str]| {
+        sleeping(&cellar, options);
+        let (process, monitor) = (number(&cellar, "Pid"), number(&cellar, "ConmonPid"));
+        kill(monitor);
+        until("its process goes on", || !is_there(process));
+        of_another_boot(&cellar);
+    };
+    crash(&[]);
+    cellar.run(&["create", "--network", "none", "--name", "new", "box:1", "true"]).ok();
+    assert_eq!(cellar.states(), "c exited 137, new created 0");
+    let shown = cellar.run(&["inspect", "c"]).ok().json();
+    assert_eq!(shown[0]["State"]["Error"], "it ended with the machine");
+    cellar.run(&["rm", "new"]).ok();
+    cellar.run(&["start", "c"]).ok();
+    assert_eq!(cellar.states(), "c running 0");
+    cellar.run(&["exec", "c", "true"]).ok();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.is_clean();
+    crash(&["--rm"]);
+    assert_eq!(cellar.states(), "");
     cellar.is_clean();
 }
 
@@ -57,4 +137,199 @@ fn of_two_starts_one_is_enough() {
     assert_eq!(cellar.states(), "c running 0");
     cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
     cellar.is_clean();
+}
+
+#[test]
+fn one_that_begins_again_and_again_is_started_stopped_and_removed_meanwhile() {
+    let Some(cellar) = Cellar::new() else { return };
+    let failing = ["-d", "--name", "c", "--restart", "always", "box:1", "false"];
+    cellar.container(&failing).ok();
+    // Up to a minute passes between its lives: nobody waits so long for it.
+    std::thread::sleep(Duration::from_millis(900));
+    let began = Instant::now();
+    cellar.run(&["start", "c"]).ok();
+    cellar.run(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.states(), "c exited 1");
+    cellar.run(&["start", "c"]).ok();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    cellar.is_clean();
+    cellar.container(&["--name", "c", "--restart", "on-failure:2", "box:1", "false"]).ends(1);
+    let shown = cellar.run(&["inspect", "c"]).ok().json();
+    assert_eq!(shown[0]["RestartCount"], 2);
+}
+
+#[test]
+fn a_monitor_that_stands_is_waited_for_briefly_and_removed_by_force() {
+    let Some(cellar) = Cellar::new() else { return };
+    sleeping(&cellar, &[]);
+    let (process, monitor) = (number(&cellar, "Pid"), number(&cellar, "ConmonPid"));
+    signal(monitor, Signal::STOP);
+    let began = Instant::now();
+    let hint = format!("kill -CONT {monitor}");
+    cellar.run(&["stop", "-t", "0", "c"]).ends(125).says("is stopped and does nothing").says(&hint);
+    cellar.run(&["start", "c"]);
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    until("something of it goes on", || !is_there(process) && !is_there(monitor));
+    assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+#[test]
+fn who_is_attached_and_stands_keeps_nobody_from_stopping_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "i=0; while true; do echo $i-0123456789012345678901234567890123456789; done";
+    let mut attached = cellar.command(&["run", "--network", "none", "--name", "c", "box:1", "sh"]);
+    attached.args(["-c", script]).stdout(Stdio::null());
+    let mut attached = attached.spawn().expect("it starts");
+    until("it does not run", || cellar.states() == "c running 0");
+    signal(i64::from(attached.id()), Signal::STOP);
+    std::thread::sleep(Duration::from_millis(100));
+    cellar.run(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.states(), "c exited 137");
+    cellar.run(&["rm", "c"]).ok();
+    signal(i64::from(attached.id()), Signal::CONT);
+    assert_eq!(attached.wait().expect("it ends").code(), Some(137));
+    cellar.is_clean();
+}
+
+#[test]
+fn one_that_ignores_the_request_to_end_is_killed() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "trap '' TERM; echo ready; while true; do sleep 1; done";
+    cellar.container(&["-d", "--name", "c", "box:1", "sh", "-c", script]).ok();
+    until("it does not begin", || cellar.run(&["logs", "c"]).text() == "ready");
+    cellar.run(&["stop", "-t", "1", "c"]).ok().says("resorting to SIGKILL");
+    assert_eq!(cellar.states(), "c exited 137");
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn one_that_forks_for_ever_is_limited_and_removed() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "bomb() { bomb & bomb & }; bomb 2>/dev/null; sleep 1000";
+    let bomb = ["-d", "--name", "c", "--pids-limit", "100", "box:1", "sh", "-c", script];
+    cellar.container(&bomb).ok();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(cellar.states(), "c running 0");
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn what_it_prints_without_end_takes_no_more_room_than_its_log_may() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "yes 0123456789012345678901234567890123456789 | head -c 64000000; sleep 1000";
+    let log = ["--log-opt", "max-size=1m"];
+    let run = ["-d", "--name", "c", log[0], log[1], "box:1", "sh", "-c", script];
+    cellar.container(&run).ok();
+    let monitor = number(&cellar, "ConmonPid");
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
+    let directory = cellar.path("root/cask/containers").join(id);
+    let size = |name: &str| std::fs::metadata(directory.join(name)).map_or(0, |found| found.len());
+    // 64 MB are read when nothing comes any more.
+    until("it does not end", || {
+        let before = (size("ctr.log"), size("ctr.log.1"));
+        std::thread::sleep(Duration::from_millis(200));
+        before.0 > 0 && before == (size("ctr.log"), size("ctr.log.1"))
+    });
+    assert!(size("ctr.log") <= (1 << 20) + (1 << 16), "{}", size("ctr.log"));
+    assert!(size("ctr.log.1") <= (1 << 20) + (1 << 16), "{}", size("ctr.log.1"));
+    let status = std::fs::read_to_string(format!("/proc/{monitor}/status")).expect("it runs");
+    let most =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+    let most: u64 = most.and_then(|most| most.parse().ok()).expect("it is a number");
+    assert!(most < 64 << 10, "{most} KiB");
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn a_killed_command_leaves_a_container_or_none() {
+    let Some(cellar) = Cellar::new() else { return };
+    let run = ["run", "-d", "--network", "none", "--name", "c", "box:1", "sleep", "1000"];
+    let began = Instant::now();
+    cellar.run(&run).ok();
+    let whole = began.elapsed();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    for turn in 0..10 {
+        let mut command = cellar.command(&run);
+        let mut command = command.stdout(Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(whole * turn / 10);
+        command.kill().expect("a child can be killed");
+        command.wait().expect("it ends");
+        // A monitor that was started goes on.
+        let known = ["", "c created 0", "c running 0"];
+        until("a state that cannot be", || known.contains(&&*cellar.states()));
+        cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+        assert_eq!(cellar.states(), "", "{turn}");
+        cellar.container(&["--rm", "--name", "c", "box:1", "true"]).ok();
+    }
+    cellar.is_clean();
+}
+
+#[test]
+fn a_name_is_free_as_soon_as_its_container_is_gone() {
+    let Some(cellar) = Cellar::new() else { return };
+    for turn in 0..5 {
+        let said = cellar.container(&["--rm", "--name", "c", "box:1", "echo", &turn.to_string()]);
+        assert_eq!(said.ok().text(), turn.to_string());
+    }
+    sleeping(&cellar, &[]);
+    cellar.container(&["--name", "c", "box:1", "true"]).ends(125).says("is already in use by");
+    cellar.container(&["--replace", "--name", "c", "box:1", "echo", "second"]).ok();
+    assert_eq!(cellar.states(), "c exited 0");
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn a_full_disk_is_told_and_containers_still_end_and_go() {
+    let Some(cellar) = Cellar::on_small_disk() else { return };
+    sleeping(&cellar, &[]);
+    cellar.fill();
+    cellar.container(&["--name", "d", "box:1", "true"]).ends(125).says("o space left on device");
+    assert_eq!(cellar.states(), "c running 0");
+    kill(number(&cellar, "Pid"));
+    until("it goes on", || cellar.states() == "c exited 137");
+    cellar.run(&["start", "c"]);
+    cellar.run(&["rm", "-f", "-t", "0", "c"]);
+    cellar.make_room();
+    cellar.run(&["rm", "-f", "-t", "0", "-a"]).ok();
+    assert_eq!(cellar.states(), "");
+    cellar.container(&["--rm", "box:1", "true"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn many_start_at_once() {
+    let Some(cellar) = Cellar::new() else { return };
+    let run = ["run", "-d", "--rm", "--network", "none", "box:1", "sleep", "1000"];
+    let start = |_| cellar.command(&run).stdout(Stdio::null()).spawn().expect("it starts");
+    let started: Vec<Child> = (0..many("CASK_PARALLEL_STARTS", 30)).map(start).collect();
+    let count = started.len();
+    for mut one in started {
+        assert!(one.wait().expect("it ends").success());
+    }
+    assert_eq!(cellar.run(&["ps", "-q"]).ok().text().lines().count(), count);
+    cellar.run(&["rm", "-f", "-t", "0", "-a"]).ok();
+    assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+#[test]
+fn many_runs_one_after_the_other_leave_nothing() {
+    let Some(cellar) = Cellar::new() else { return };
+    for _ in 0..many("CASK_RUNS", 40) {
+        cellar.container(&["--rm", "box:1", "true"]).ok();
+    }
+    assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+/// How many: more where a person asks for it.
+fn many(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }

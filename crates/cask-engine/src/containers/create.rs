@@ -126,7 +126,20 @@ impl Containers {
         // Before the store knows it: who finds a container in the store that has no file here takes it for another
         // program's.
         place.make()?;
-        let made = self.store().create_container(&new).map_err(|error| self.taken(config, error));
+        let _being_made = place.begin()?;
+        let made = match self.store().create_container(&new) {
+            Err(error) if error.kind() == cask_storage::ErrorKind::Exists => {
+                // Perhaps one has the name whose maker was killed.
+                match self.store().container_named(&config.name) {
+                    Ok(half) if self.sweep_half_made(&half.id) => {
+                        self.store().create_container(&new)
+                    }
+                    _ => Err(error),
+                }
+            }
+            made => made,
+        };
+        let made = made.map_err(|error| self.taken(config, error));
         let state = ContainerState::default();
         let written = made.and_then(|made| {
             config.layer = made.layer.as_ref().map(ToString::to_string).unwrap_or_default();

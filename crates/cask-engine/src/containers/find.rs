@@ -64,18 +64,48 @@ impl Containers {
 
     /// All containers, in no order. What is damaged is left out, and told to `damaged`.
     ///
+    /// One that was to go when it ended, but ended with its monitor or with the machine, goes now.
+    ///
     /// # Errors
     /// [`ErrorKind::Io`].
     pub fn all(&self, mut damaged: impl FnMut(Error)) -> Result<Vec<Container>> {
         let mut found = Vec::new();
         for id in record::ids(&self.directory())? {
             match self.at(&id) {
+                Ok(container) if container.outlived_its_removal() && self.sweep(&container) => {}
                 Ok(container) => found.push(container),
-                // Being made, or removed meanwhile.
-                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {}
+                // Being made, or removed meanwhile; or whoever did that was killed.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
+                    self.sweep_half_made(&id);
+                }
                 Err(error) => damaged(error),
             }
         }
         Ok(found)
+    }
+
+    /// Removes what is left of a container that was never whole, or is no more, where nobody works on it; says
+    /// whether there was anything.
+    pub(super) fn sweep_half_made(&self, id: &Id) -> bool {
+        let place = self.place(id);
+        let Some(_held) = place.abandoned() else { return false };
+        match self.store().delete_container(id) {
+            Err(error) if error.kind() != cask_storage::ErrorKind::NotFound => false,
+            _ => place.remove().is_ok(),
+        }
+    }
+
+    /// Removes what its monitor could not. Where that cannot be done, it stays in the list.
+    fn sweep(&self, container: &Container) -> bool {
+        self.remove(container, &super::RemoveOptions::default()).is_ok()
+    }
+}
+
+impl Container {
+    /// Whether it should be gone: it ended, and nobody is left who would remove it.
+    fn outlived_its_removal(&self) -> bool {
+        self.config.lifecycle.auto_remove
+            && self.state.status == super::Status::Exited
+            && !self.place.has_monitor()
     }
 }

@@ -64,7 +64,7 @@ fn watch(socket: &OwnedFd) -> Result<()> {
             let _ = wire::send(socket, wire::STARTED, &[], true);
         });
     }
-    let Some(_alive) = container.place.become_monitor()? else {
+    let Some(alive) = container.place.become_monitor()? else {
         return Err(Error::new(
             ErrorKind::StateImproper,
             container.id(),
@@ -85,7 +85,7 @@ fn watch(socket: &OwnedFd) -> Result<()> {
     if order.attach && told {
         life.clients.push(Client::new(starter));
     }
-    life.go_on()
+    life.go_on(alive)
 }
 
 impl Container {

@@ -122,6 +122,12 @@ pub(crate) struct Held {
     _file: File,
 }
 
+impl Held {
+    pub(crate) fn new(file: File) -> Self {
+        Self { _file: file }
+    }
+}
+
 pub(crate) fn io(error: std::io::Error, doing: &str, path: &Path) -> Error {
     let kind = match error.kind() {
         std::io::ErrorKind::NotFound => ErrorKind::ContainerNotKnown,
@@ -152,6 +158,21 @@ impl Place {
         Ok(())
     }
 
+    /// Takes the lock of a container that is about to be made.
+    pub(crate) fn begin(&self) -> Result<Held> {
+        let path = self.kept.join("lock");
+        let file = open_lock(&path)?;
+        file.lock().map_err(|error| io(error, "locking", &path))?;
+        Ok(Held::new(file))
+    }
+
+    /// Takes the lock of a container that has no file, where nobody else has it.
+    pub(crate) fn abandoned(&self) -> Option<Held> {
+        let file = File::open(self.kept.join("lock")).ok()?;
+        file.try_lock().ok()?;
+        (!self.file().exists()).then(|| Held::new(file))
+    }
+
     /// Removes both. What is gone already is no error.
     pub(crate) fn remove(&self) -> Result<()> {
         for path in [&self.run, &self.kept] {
@@ -165,25 +186,12 @@ impl Place {
         Ok(())
     }
 
-    /// Waits for the lock of the container.
-    pub(crate) fn lock(&self) -> Result<Held> {
-        let path = self.kept.join("lock");
-        let file = open_lock(&path)?;
-        file.lock().map_err(|error| io(error, "locking", &path))?;
-        // Whoever removed the container meanwhile removed the file that is locked now.
-        if !self.file().exists() {
-            let id = self.kept.file_name().unwrap_or_default().to_string_lossy();
-            return Err(Error::no_container(&id));
-        }
-        Ok(Held { _file: file })
-    }
-
     /// Takes the lock that says that a monitor lives. `None` where another one does.
     pub(crate) fn become_monitor(&self) -> Result<Option<Held>> {
         let path = self.kept.join("monitor");
         let file = open_lock(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Held { _file: file })),
+            Ok(()) => Ok(Some(Held::new(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(io(error, "locking", &path)),
         }
@@ -193,14 +201,6 @@ impl Place {
     pub(crate) fn has_monitor(&self) -> bool {
         let Ok(file) = File::open(self.kept.join("monitor")) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-    }
-
-    /// Waits until no monitor lives.
-    pub(crate) fn wait_for_monitor(&self) {
-        if let Ok(file) = File::open(self.kept.join("monitor")) {
-            // One that cannot be locked has nobody to be waited for.
-            let _ = file.lock_shared();
-        }
     }
 
     /// Reads the container, and settles what its state says that is no more.
@@ -240,13 +240,26 @@ impl Place {
         let written = fs::metadata(self.file()).and_then(|found| found.modified());
         state.status = Status::Exited;
         state.pid = 0;
-        state.exit_code = 137;
         state.finished_at = written.map_or_else(|_| now(), text_of);
+        state.exit_code = 137;
         state.error = if rebooted {
             "it ended with the machine".to_owned()
+        } else if let Some(code) = self.left_code() {
+            state.exit_code = code;
+            "its end could not be written down: is the disk full?".to_owned()
         } else {
             "its monitor was killed, and it with that".to_owned()
         };
+    }
+
+    /// Where its exit code is left for those who wait, or where the disk of the store takes no more.
+    pub(crate) fn exit_path(&self) -> PathBuf {
+        let top = self.run.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+        top.join("exits").join(self.run.file_name().unwrap_or_default())
+    }
+
+    fn left_code(&self) -> Option<i32> {
+        fs::read_to_string(self.exit_path()).ok()?.trim().parse().ok()
     }
 
     /// Replaces the file.
@@ -269,7 +282,7 @@ impl Place {
     }
 }
 
-fn open_lock(path: &Path) -> Result<File> {
+pub(crate) fn open_lock(path: &Path) -> Result<File> {
     let opened = OpenOptions::new()
         .read(true)
         .write(true)

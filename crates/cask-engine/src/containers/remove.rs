@@ -21,8 +21,8 @@ impl Containers {
     /// Removes a container.
     ///
     /// # Errors
-    /// [`ErrorKind::StateImproper`] for one that runs, without `force`; [`ErrorKind::InUse`] for one whose
-    /// namespaces others use; [`ErrorKind::Storage`] and [`ErrorKind::Io`].
+    /// [`ErrorKind::StateImproper`] for one that runs, and [`ErrorKind::Unresponsive`] for one whose monitor does
+    /// nothing, both without `force`; [`ErrorKind::InUse`] for one whose namespaces others use; [`ErrorKind::Storage`] and [`ErrorKind::Io`].
     pub fn remove(&self, container: &Container, options: &RemoveOptions) -> Result<()> {
         let fresh = match self.reload(container) {
             Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
@@ -32,21 +32,36 @@ impl Containers {
             if !options.force {
                 return Err(still_up(&fresh));
             }
-            self.mark_and_end(&fresh, options.timeout)?;
+            match self.mark_and_end(&fresh, options.timeout) {
+                // It was made to go when it ended.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
+                Err(_) => self.put_down(&fresh)?,
+                Ok(()) => {}
+            }
+        } else if fresh.place.has_monitor() {
+            // It tidies up, or waits for the moment when the container begins again.
+            match self.mark_stopped(&fresh) {
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
+                Err(error) if !options.force => return Err(error),
+                _ => {}
+            }
         }
-        fresh.place.wait_for_monitor();
-        let held = match fresh.place.lock() {
-            // It was made to go when it ended.
+        let held = match fresh.place.wait_for_monitor().and_then(|()| fresh.place.lock()) {
             Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
+            Err(error) if options.force && error.kind() == ErrorKind::Unresponsive => {
+                self.put_down(&fresh)?;
+                fresh.place.lock()?
+            }
             other => other?,
         };
         let (config, mut state) = fresh.place.load()?;
         if state.status.is_up() {
             return Err(still_up(&fresh));
         }
-        state.status = Status::Removing;
-        fresh.place.save(&config, &state)?;
         self.tear_down(&fresh)?;
+        state.status = Status::Removing;
+        // On a full disk it is removed all the same.
+        let _ = fresh.place.save(&config, &state);
         if options.volumes || config.lifecycle.auto_remove {
             self.remove_anonymous(&config)?;
         }
@@ -65,6 +80,7 @@ impl Containers {
 
     /// Takes back what a container that was killed with its monitor left behind: its group, its mount.
     pub(super) fn tear_down(&self, container: &Container) -> Result<()> {
+        self.end_leftovers(container)?;
         if let Some(name) = &container.state.cgroup
             && let Some(group) = cask_runtime::Cgroup::open(name)?
         {
@@ -95,7 +111,7 @@ impl Containers {
         ids.retain(|id| id.as_str().starts_with(text) && !text.is_empty());
         let [id] = ids.as_slice() else { return Err(Error::no_container(text)) };
         let place = self.place(id);
-        place.wait_for_monitor();
+        place.wait_for_monitor()?;
         match self.store().delete_container(id) {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {}
             other => drop(other?),
@@ -116,6 +132,9 @@ impl Containers {
             }
             other => other?,
         };
+        if self.sweep_half_made(&found.id) {
+            return Ok(found.id.to_string());
+        }
         if self.place(&found.id).kept.exists() {
             // It is one of ours, with a monitor that must end first.
             return Err(Error::no_container(text));

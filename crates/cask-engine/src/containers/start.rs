@@ -122,6 +122,7 @@ impl Containers {
     /// # Errors
     /// [`ErrorKind::CommandNotFound`] and [`ErrorKind::CommandNotExecutable`]; [`ErrorKind::NotStarted`] with
     /// what its monitor says; [`ErrorKind::StateImproper`] for one that is paused or being removed;
+    /// [`ErrorKind::Unresponsive`] where the monitor of its last life does nothing;
     /// [`ErrorKind::ContainerNotKnown`] where it was removed.
     pub fn start(
         &self,
@@ -130,26 +131,24 @@ impl Containers {
         size: Option<Terminal>,
     ) -> Result<Option<Attached>> {
         let place = &container.place;
-        let held = place.lock()?;
-        let (config, mut state) = place.load()?;
-        match state.status {
-            Status::Running => return Ok(None),
-            Status::Paused | Status::Removing => {
-                let words = format!(
-                    "unable to start container {}: it is {}",
-                    config.id,
-                    state.status.as_str()
-                );
-                return Err(Error::new(
-                    ErrorKind::StateImproper,
-                    words,
-                    "container state improper",
-                ));
+        let (held, config, mut state) = loop {
+            let held = place.lock()?;
+            let (config, mut state) = place.load()?;
+            check_startable(&config.id, state.status)?;
+            if state.status == Status::Running {
+                return Ok(None);
             }
-            Status::Created | Status::Exited => {}
-        }
-        // The monitor of its last life may still be tidying up; one that was killed did not.
-        place.wait_for_monitor();
+            if !place.has_monitor() {
+                break (held, config, state);
+            }
+            // The monitor of its last life tidies up, for which it needs the lock, or is about to have it begin
+            // again, which is done here.
+            state.stopped = true;
+            place.save(&config, &state)?;
+            drop(held);
+            place.wait_for_monitor()?;
+        };
+        // One that was killed did not tidy up.
         if place.load_as_written()?.1.status.is_up() {
             self.tear_down(container)?;
             place.save(&config, &state)?;
@@ -181,7 +180,7 @@ impl Containers {
         let store = StoreOrder::of(self.store().options(), self.store().driver());
         let order = Order { store, id: id.to_owned(), attach, size, exec: exec.cloned() };
         let order = serde_json::to_vec(&order).expect("texts and numbers can be written");
-        Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("cask-monitor")
             .arg(MONITOR_ARGUMENT)
             .current_dir("/")
@@ -191,9 +190,28 @@ impl Containers {
             .spawn()
             .map_err(failed)?;
         wire::send(&near, wire::ORDER, &order, true).map_err(failed)?;
-        wait_until_started(&near)?;
-        Ok(near)
+        match wait_until_started(&near) {
+            Ok(()) => {
+                // Programs that go on for long leave no trace of it either.
+                drop(std::thread::spawn(move || child.wait()));
+                Ok(near)
+            }
+            Err(error) => {
+                // It ends by itself, and only then its locks are free.
+                drop(near);
+                let _ = child.wait();
+                Err(error)
+            }
+        }
     }
+}
+
+fn check_startable(id: &str, status: Status) -> Result<()> {
+    if !matches!(status, Status::Paused | Status::Removing) {
+        return Ok(());
+    }
+    let words = format!("unable to start container {id}: it is {}", status.as_str());
+    Err(Error::new(ErrorKind::StateImproper, words, "container state improper"))
 }
 
 fn wait_until_started(socket: &OwnedFd) -> Result<()> {

@@ -72,7 +72,7 @@ impl Containers {
             // What is frozen does not hear of its end.
             thaw(container);
             if process.wait(Some(PATIENCE)) {
-                self.wait_for_end(container);
+                container.place.wait_for_monitor()?;
             }
         }
         Ok(())
@@ -82,7 +82,8 @@ impl Containers {
     /// not run is no error. Says whether it had to be killed.
     ///
     /// # Errors
-    /// [`ErrorKind::StateImproper`] for one that is paused; [`ErrorKind::Io`].
+    /// [`ErrorKind::StateImproper`] for one that is paused; [`ErrorKind::Unresponsive`] where its monitor does
+    /// nothing; [`ErrorKind::Io`].
     pub fn stop(&self, container: &Container, timeout: Option<u32>) -> Result<bool> {
         if container.state.status == Status::Paused {
             let words = format!(
@@ -98,7 +99,7 @@ impl Containers {
     /// Ends the processes of a container, and waits until its monitor has tidied up.
     pub(super) fn end(&self, container: &Container, seconds: u32) -> Result<bool> {
         let Ok(process) = container.process() else {
-            container.place.wait_for_monitor();
+            container.place.wait_for_monitor()?;
             return Ok(false);
         };
         let mut killed = false;
@@ -115,19 +116,15 @@ impl Containers {
                 return Err(Error::new(ErrorKind::Io, container.id(), why));
             }
         }
-        self.wait_for_end(container);
+        container.place.wait_for_monitor()?;
         Ok(killed)
     }
 
-    fn wait_for_end(&self, container: &Container) {
-        // With a policy, the monitor may have begun it again.
-        container.place.wait_for_monitor();
-    }
-
-    fn mark_stopped(&self, container: &Container) -> Result<()> {
+    /// Notes that it shall not begin again by itself, also where its monitor is just about to have it do so.
+    pub(super) fn mark_stopped(&self, container: &Container) -> Result<()> {
         let _held = container.place.lock()?;
         let (config, mut state) = container.place.load_as_written()?;
-        if state.stopped || !state.status.is_up() {
+        if state.stopped || !(state.status.is_up() || container.place.has_monitor()) {
             return Ok(());
         }
         state.stopped = true;
@@ -186,19 +183,14 @@ impl Containers {
             if !state.status.is_up() {
                 return Ok(state.exit_code);
             }
-            container.place.wait_for_monitor();
+            container.place.wait_for_end();
         }
     }
 
     /// The exit code of a container that was removed when it ended.
     pub(super) fn removed_code(&self, container: &Container) -> Option<i32> {
-        let path = self.exits().join(container.id());
-        std::fs::read_to_string(path).ok()?.trim().parse().ok()
-    }
-
-    /// Where the exit codes of containers are that were removed when they ended; until the machine is started again.
-    pub(super) fn exits(&self) -> std::path::PathBuf {
-        self.store().run_root().join("cask/exits")
+        let text = std::fs::read_to_string(container.place.exit_path());
+        text.ok()?.trim().parse().ok()
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cgroup, Created, ExitReport, Input, NativeExecutor, Output, ProcessHandle, RunSpec,
+    Cgroup, ExitReport, Input, NativeExecutor, Output, ProcessHandle, RunSpec, Running,
     TerminalSize,
 };
 use cask_storage::{Id, MountOptions};
 
 use super::super::config::NetworkMode;
-use super::super::record::{boot, io, now};
+use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
 use super::super::start::Terminal;
 use super::super::{Container, ContainerState, Containers, resources, wire};
@@ -24,14 +24,18 @@ use crate::{Error, ErrorKind, Result};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// A container that ran so long did not fail at once.
 const LONG: Duration = Duration::from_secs(10);
+/// How often a container that is about to begin again is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
+/// The exit code of what was killed.
+const KILLED: i32 = 137;
 /// The size of a terminal that nobody looks at yet.
 const SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
 
 /// What a container has while it runs.
 struct Body {
-    created: Option<Created>,
-    running: Option<cask_runtime::Running>,
-    streams: Option<Streams>,
+    running: Running,
+    streams: Streams,
+    log: Log,
     began: Instant,
 }
 
@@ -73,6 +77,8 @@ impl<'a> Life<'a> {
     /// Makes everything that the container needs, and has it begin.
     pub(super) fn begin(&mut self) -> Result<()> {
         let place = &self.container.place;
+        // Of an earlier life.
+        let _ = std::fs::remove_file(place.exit_path());
         if self.listener.is_none() {
             let path = place.socket();
             self.listener =
@@ -96,6 +102,7 @@ impl<'a> Life<'a> {
         if let NetworkMode::Bridge(_) = self.container.config.network.mode {
             return Err(no_bridge());
         }
+        let log = Log::open(&self.container.config, self.container.log_path())?;
         let mut streams = streams(&mut spec, process.interactive)?;
         let mut created = self.executor.create(&spec)?;
         drop(spec);
@@ -103,8 +110,7 @@ impl<'a> Life<'a> {
         notes.extend(created.notes().iter().map(ToString::to_string));
         let (pid, began) = (created.pid(), Instant::now());
         let running = created.start()?;
-        self.body =
-            Some(Body { created: None, running: Some(running), streams: Some(streams), began });
+        self.body = Some(Body { running, streams, log, began });
         self.say_running(pid, notes)
     }
 
@@ -159,23 +165,29 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Watches this life, and those that follow.
-    pub(super) fn go_on(mut self) -> Result<()> {
+    /// Watches this life, and those that follow. `alive` is the lock that says so.
+    pub(super) fn go_on(mut self, alive: Held) -> Result<()> {
         let mut pause = PAUSES.0;
         let code = loop {
-            let (code, lasted) = self.live()?;
-            let stopped = self.say_ended(code)?;
+            let (code, lasted) = self.live();
+            let stopped = self.say_ended(code);
             self.tidy_up();
             if !self.container.begins_again(code, self.restarts, stopped) {
                 break code;
             }
             pause = if lasted > LONG { PAUSES.0 } else { pause };
-            std::thread::sleep(pause);
+            if self.is_stopped_within(pause) {
+                break code;
+            }
             pause = (pause * 2).min(PAUSES.1);
             self.restarts += 1;
-            if let Err(error) = self.begin_again() {
-                self.discard(&error);
-                break code;
+            match self.begin_again() {
+                Ok(true) => {}
+                Ok(false) => break code,
+                Err(error) => {
+                    self.discard(&error);
+                    break code;
+                }
             }
         };
         let _ = std::fs::remove_file(self.container.place.socket());
@@ -187,43 +199,47 @@ impl<'a> Life<'a> {
                 self.remove();
             }
         }
-        for client in &self.clients {
+        // Who is attached and reads slowly keeps nobody else waiting from here on.
+        drop((alive, self.listener.take()));
+        for client in self.clients {
             client.tell_end(code);
         }
         Ok(())
     }
 
-    /// Begins again, unless somebody stopped it meanwhile.
-    fn begin_again(&mut self) -> Result<()> {
+    /// Waits for so long, unless somebody stops it, or removes it, meanwhile.
+    fn is_stopped_within(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(GLANCE));
+            if self.container.place.load_as_written().is_ok_and(|(_, state)| state.stopped) {
+                return true;
+            }
+        }
+    }
+
+    /// Begins again, unless somebody stopped it meanwhile, which is `false`.
+    fn begin_again(&mut self) -> Result<bool> {
         let _held = self.container.place.lock()?;
         let (_, state) = self.container.place.load_as_written()?;
         if state.stopped {
-            return Err(Error::new(
-                ErrorKind::StateImproper,
-                self.container.id(),
-                "it was stopped",
-            ));
+            return Ok(false);
         }
-        self.begin()
+        self.begin().map(|()| true)
     }
 
     /// Relays until it has ended; its exit code, and how long it ran.
-    fn live(&mut self) -> Result<(i32, Duration)> {
-        let Some(Body { running: Some(running), streams: Some(streams), began, created }) =
-            self.body.take()
+    fn live(&mut self) -> (i32, Duration) {
+        let (Some(Body { running, streams, mut log, began }), Some(listener)) =
+            (self.body.take(), &self.listener)
         else {
-            return Err(Error::new(ErrorKind::NotStarted, self.container.id(), "it did not begin"));
-        };
-        drop(created);
-        let Some(listener) = &self.listener else {
-            return Err(Error::new(
-                ErrorKind::NotStarted,
-                self.container.id(),
-                "nobody can attach",
-            ));
+            return (KILLED, Duration::ZERO);
         };
         let config = &self.container.config;
-        let mut log = Log::open(config, self.container.log_path())?;
         let deadline = match config.lifecycle.timeout {
             0 => None,
             seconds => Some(began + Duration::from_secs(seconds)),
@@ -232,15 +248,24 @@ impl<'a> Life<'a> {
         let code = match relay.run() {
             Ok(ExitReport { status, .. }) => i32::from(status.shell_status()),
             // Its helper was killed, and with it the container.
-            Err(_) => 137,
+            Err(_) => KILLED,
         };
-        Ok((code, began.elapsed()))
+        (code, began.elapsed())
     }
 
-    /// Writes down that it has ended; says whether somebody stopped it.
-    fn say_ended(&self, code: i32) -> Result<bool> {
+    /// Writes down that it has ended; says whether somebody stopped it, or whether that cannot be known.
+    fn say_ended(&self, code: i32) -> bool {
+        // Without the lock too: what a command that stands left undone is worth less than the truth.
+        let _held = self.container.place.lock();
+        self.write_ended(code).unwrap_or_else(|_| {
+            // Where the disk takes no more, perhaps another one does.
+            self.leave_code(code);
+            true
+        })
+    }
+
+    fn write_ended(&self, code: i32) -> Result<bool> {
         let place = &self.container.place;
-        let _held = place.lock()?;
         let (config, mut state) = place.load_as_written()?;
         state.status = super::ended_status();
         state.pid = 0;
@@ -273,10 +298,10 @@ impl<'a> Life<'a> {
 
     /// Leaves the exit code behind for those who wait for it.
     fn leave_code(&self, code: i32) {
-        let exits = self.containers.exits();
+        let path = self.container.place.exit_path();
         // Who waits later is told that there is no such container.
-        let _ = std::fs::create_dir_all(&exits);
-        let _ = std::fs::write(exits.join(self.container.id()), code.to_string());
+        let _ = path.parent().map(std::fs::create_dir_all);
+        let _ = std::fs::write(path, code.to_string());
     }
 
     /// Removes the container, whose lock is held.

@@ -58,9 +58,10 @@ impl Log {
 
     /// Puts the log aside, in place of the one that was before, and begins a new one.
     fn rotate(&mut self) {
-        let old = self.path.with_extension("log.1");
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
         // Where it cannot be put aside it is cut: the limit holds.
-        if std::fs::rename(&self.path, &old).is_err() {
+        if std::fs::rename(&self.path, old).is_err() {
             let _ = std::fs::remove_file(&self.path);
         }
         let mut options = OpenOptions::new();

@@ -34,8 +34,10 @@ impl Client {
     }
 
     fn offer(&mut self, kind: u8, bytes: &[u8]) {
-        self.pending.push_back((kind, bytes.to_vec()));
-        self.flush();
+        if !self.gone {
+            self.pending.push_back((kind, bytes.to_vec()));
+            self.flush();
+        }
     }
 
     fn flush(&mut self) {
@@ -51,8 +53,13 @@ impl Client {
         }
     }
 
-    /// Tells how the container ended, and waits until that is heard.
-    pub(super) fn tell_end(&self, code: i32) {
+    /// Tells what is left and how the container ended, and waits until that is heard.
+    pub(super) fn tell_end(self, code: i32) {
+        for (kind, bytes) in &self.pending {
+            if wire::send(&self.socket, *kind, bytes, true).is_err() {
+                return;
+            }
+        }
         let _ = wire::send(&self.socket, wire::ENDED, &code.to_le_bytes(), true);
     }
 }
@@ -231,18 +238,11 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// What was printed just before the end. Those who are attached get it all, in their time.
+    /// What was printed just before the end: no more than a pipe holds. Those who are attached get it all, in their
+    /// time.
     fn drain(&mut self) {
         for kind in [wire::OUTPUT, wire::ERROR] {
             while self.take_some(kind) {}
-        }
-        for client in self.clients.iter_mut() {
-            while let Some((kind, bytes)) = client.pending.pop_front() {
-                if wire::send(&client.socket, kind, &bytes, true).is_err() {
-                    client.gone = true;
-                    client.pending.clear();
-                }
-            }
         }
         self.clients.retain(|client| !client.gone);
     }
