@@ -11,11 +11,11 @@ use super::support::*;
 use crate::{ErrorKind, PruneOptions, Store};
 
 /// A small file system of its own.
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// Makes one, or `None` where the user may not.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mounted = mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), c"size=4m");
         assert!(mounted.is_ok() || std::env::var_os("CI").is_none(), "root is needed");
@@ -23,7 +23,7 @@ impl SmallDisk {
         Some(Self(directory))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 

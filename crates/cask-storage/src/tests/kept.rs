@@ -7,16 +7,21 @@ use std::time::{Duration, SystemTime};
 
 use cask_image::Digest;
 
+use super::full::SmallDisk;
 use super::support::*;
 use crate::{CheckOptions, Id, ProblemKind, PruneOptions, Result, StageOptions, Store};
 
 /// A layer of one file, compressed.
 fn blob(name: &str) -> Vec<u8> {
+    blob_of(name, name.as_bytes())
+}
+
+fn blob_of(name: &str, content: &[u8]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
     header.set_mode(0o644);
-    header.set_size(name.len() as u64);
-    builder.append_data(&mut header, name, name.as_bytes()).unwrap();
+    header.set_size(content.len() as u64);
+    builder.append_data(&mut header, name, content).unwrap();
     let tar = builder.into_inner().unwrap();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&tar).unwrap();
@@ -128,4 +133,21 @@ fn a_blob_that_changed_is_found_and_mended() {
     assert_eq!(broken[0].kind, ProblemKind::KeptBlobChanged);
     store.delete_kept_blob(&digest).unwrap();
     assert_eq!(kept(&store), []);
+}
+
+#[test]
+fn of_a_small_disk_blobs_take_a_share_of_what_is_free() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let store = open(disk.path());
+    add(&store, "small").unwrap();
+    assert_eq!(kept(&store).len(), 1, "a disk may be small");
+    // More than a fourth of the four MiB of the disk, of which little can be compressed.
+    let mut content = vec![0; 1_200_000];
+    crate::random::fill(&mut content);
+    let large = blob_of("large", &content);
+    for blob_size_bytes in [None, Some(large.len() as u64)] {
+        let options = StageOptions { blob_size_bytes, ..Default::default() };
+        drop(store.stage_layer(&large[..], &options).unwrap());
+        assert_eq!(kept(&store).len(), 1, "{blob_size_bytes:?}");
+    }
 }
