@@ -5,7 +5,10 @@
 
 mod arguments;
 mod bases;
+mod cache;
+mod check;
 mod command;
+mod compression;
 mod environment;
 mod executor;
 mod inputs;

@@ -8,19 +8,19 @@ use tests::{Outcome, PeerStore, Scratch, command, cooper_built, has, is_root, ru
 use crate::files;
 
 /// `cooper` on a store, in a directory, with arguments that white space separates.
-fn program(store: &PeerStore, directory: &Scratch, line: &str) -> Command {
+pub(crate) fn program(store: &PeerStore, directory: &Scratch, line: &str) -> Command {
     let mut cooper = command(cooper_built());
     store.at_store(&mut cooper).current_dir(&**directory).args(line.split_whitespace());
     cooper
 }
 
 #[track_caller]
-fn cooper(store: &PeerStore, directory: &Scratch, line: &str) -> Outcome {
+pub(crate) fn cooper(store: &PeerStore, directory: &Scratch, line: &str) -> Outcome {
     run(&mut program(store, directory, line))
 }
 
 /// The last line of standard output.
-fn last(outcome: &Outcome) -> String {
+pub(crate) fn last(outcome: &Outcome) -> String {
     outcome.text().lines().last().unwrap_or_default().to_owned()
 }
 
@@ -33,13 +33,13 @@ LABEL x=y
 ";
 
 /// A context with busybox, for files with RUN.
-fn with_busybox(file: &str) -> Scratch {
+pub(crate) fn with_busybox(file: &str) -> Scratch {
     let directory = files(&[("Containerfile", file)]);
     std::fs::copy("/bin/busybox", directory.join("busybox")).expect("busybox is installed");
     directory
 }
 
-const RUN: &str = "\
+pub(crate) const RUN: &str = "\
 FROM scratch
 COPY busybox /bin/busybox
 SHELL [\"/bin/busybox\", \"sh\", \"-c\"]
@@ -212,8 +212,8 @@ fn a_miss_is_explained_and_the_cache_is_listed_and_pruned() {
 fn what_is_known_and_missing_is_refused_by_name() {
     let (store, directory) = (PeerStore::new(), files(&[("Containerfile", "FROM scratch\n")]));
     let table = [
-        ("--memory 5m", "--memory is not supported yet"),
-        ("--cache-from x", "--cache-from is not supported yet"),
+        ("--all-platforms", "--all-platforms is not supported yet"),
+        ("--cache-from type=gha", "the type \"gha\" is not supported"),
         ("--sbom", "--sbom is not supported yet"),
         ("--userns host", "--userns is not supported yet"),
         ("--network slirp4netns", "--network=slirp4netns is not supported yet"),

@@ -4,6 +4,7 @@ mod build;
 mod fmt;
 mod graph;
 mod lint;
+mod places;
 
 use std::process::Command;
 

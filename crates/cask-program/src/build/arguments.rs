@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::refused::RefusedArguments;
 use super::run_arguments::RunArguments;
+use crate::duration::GoDuration;
 use crate::moving::RegistryArguments;
 
 /// Build an image from a Containerfile
@@ -143,6 +144,9 @@ pub(super) struct ImageArguments {
     /// Leave the history out
     #[arg(long)]
     pub(super) omit_history: bool,
+    /// Annotate the image with its date [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) created_annotation: Option<String>,
 }
 
 /// Where it goes.
@@ -168,6 +172,18 @@ pub(super) struct OutputArguments {
     /// Write the ID of the image to this file
     #[arg(long, value_name = "FILE")]
     pub(super) iidfile: Option<PathBuf>,
+    /// The same without `sha256:` before it
+    #[arg(long, value_name = "FILE")]
+    pub(super) iidfile_raw: Option<PathBuf>,
+    /// Compress layers that are pushed or written to an archive by gzip or zstd
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) compression_format: Option<String>,
+    /// The level of compression: gzip 1 to 9, zstd 1 to 20
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) compression_level: Option<i32>,
+    /// Take no layer in another compression for the one that was asked for
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) force_compression: Option<String>,
     /// Write what came of the build to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
@@ -183,6 +199,16 @@ pub(super) struct CacheArguments {
     /// Use nothing of it for these stages
     #[arg(long, value_name = "STAGE,...", value_delimiter = ',')]
     pub(super) no_cache_filter: Vec<String>,
+    /// Take steps from here too: a repository, or type=registry|local,ref=REPOSITORY,src=DIRECTORY
+    #[arg(long, value_name = "PLACE")]
+    pub(super) cache_from: Vec<String>,
+    /// Put steps there for later builds: a repository, or
+    /// type=registry|local,ref=REPOSITORY,dest=DIRECTORY,mode=min|max
+    #[arg(long, value_name = "PLACE")]
+    pub(super) cache_to: Vec<String>,
+    /// Use nothing of it that is older, such as 24h
+    #[arg(long, value_name = "DURATION")]
+    pub(super) cache_ttl: Option<GoDuration>,
     /// Say why a step was not taken from it
     #[arg(long)]
     pub(super) explain: bool,
@@ -226,6 +252,9 @@ pub(super) struct ShowArguments {
     /// Open a shell in the stage where a command fails
     #[arg(long)]
     pub(super) debug: bool,
+    /// Check the Containerfile, and build nothing
+    #[arg(long)]
+    pub(super) check: bool,
 }
 
 /// How to show what happens.

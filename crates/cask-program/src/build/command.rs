@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use cask::transport::Transports;
@@ -15,12 +16,17 @@ use cask_terminal::report::Exit;
 
 use super::arguments::Arguments;
 use super::bases::PulledBases;
-use super::outputs::{self, Destinations, Output};
+use super::cache::Pulled;
+use super::compression::Compress;
+use super::outputs::{self, Output};
 use super::results::{self, Results};
 use super::show::Show;
-use super::{executor, inputs, request, summary};
+use super::{cache, check, executor, inputs, request, summary};
 use crate::settings::Settings;
 use crate::{registries, report, stop};
+
+/// How long steps that are told to end are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Builds, and tells how the program ends: with the status of a command that failed, or 125.
 ///
@@ -32,9 +38,13 @@ use crate::{registries, report, stop};
 pub fn run(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(stop::unless_stopped(None, build(arguments, settings)));
-    // Whoever still reads standard input is left behind.
-    runtime.shutdown_background();
-    let Err(error) = outcome else { return Ok(ExitCode::SUCCESS) };
+    // Commands that are told to end do, and what was held for them is let go. Whoever still reads
+    // standard input is left behind.
+    runtime.shutdown_timeout(if outcome.is_ok() { Duration::ZERO } else { PATIENCE });
+    let error = match outcome {
+        Ok(code) => return Ok(code),
+        Err(error) => error,
+    };
     report::engine_failure(&error, hint);
     Ok(match error.downcast_ref::<CommandFailed>() {
         Some(CommandFailed { status, .. }) => ExitCode::from(*status),
@@ -66,11 +76,12 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     of_build.or_else(of_engine)
 }
 
-async fn build(arguments: Arguments, settings: &Settings) -> Result<()> {
+async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     let store = settings.store.open()?;
     let images = Images::new(store.clone(), registries::lazily(settings));
     let transports = arguments.registry.transports(&images, settings).await?;
     let output = &arguments.output;
+    let compress = Compress::of(output)?;
     let is_scheme = |scheme: &str| transports.find(scheme).is_some();
     let mut to = outputs::destinations(&output.tag, &output.output, output.push, is_scheme)?;
     to.list = output.manifest.as_deref().map(outputs::full_name).transpose()?;
@@ -86,12 +97,26 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<()> {
         inputs::load(&arguments, &settings, &scratch)
     });
     let inputs = loaded.await??;
-    let request = request::request(&arguments, inputs.files, &to.names)?;
+    if arguments.show.check {
+        let fails = check::check(&inputs, &arguments)?;
+        return Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    let cache_from = cache::sources(&arguments.cache.cache_from)?;
+    let cache_to = cache::destinations(&arguments.cache.cache_to)?;
+    let mut request = request::request(&arguments, inputs.files, &to.names)?;
+    request.cache.export = cache::export(&cache_to);
     results::check(&request, &to)?;
     let mut tools = BuildTools::new(store.clone())?;
     tools.sources = inputs.sources;
     tools.executor = Some(executor::executor(&arguments.run, scratch.path())?);
     tools.bases = bases(&images, &transports, settings, &show);
+    if !cache_from.is_empty() {
+        let (images, transports) = (images.clone(), transports.clone());
+        let (settings, show) = (settings.clone(), Arc::clone(&show));
+        let places = cache_from;
+        let pulled = Pulled { places, images, transports, settings, show };
+        tools.remote_cache = Some(Arc::new(pulled));
+    }
     let known = Arc::new(StatCache::open(tools.state_directory.join("stat-cache")));
     tools.stat_cache = Some(Arc::clone(&known));
     let told = Arc::clone(&show);
@@ -102,18 +127,21 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<()> {
         report::note(&format!("what is known of files cannot be kept for later builds: {error}"));
     }
     let built = built?;
-    finish(
-        &built,
-        &request,
-        &arguments,
-        (&images, &transports),
-        (&to, &show),
+    cache::push(&built, &cache_to, (&images, &transports), settings, &show).await?;
+    let results = Results {
+        built: &built,
+        request: &request,
+        to: &to,
+        images: &images,
+        transports: &transports,
         settings,
-        scratch.path(),
-    )
-    .await?;
+        show: &show,
+        scratch: scratch.path(),
+        compress: &compress,
+    };
+    finish(&results, &arguments).await?;
     warn(&store);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Builds; where it fails, the line that it is about is shown.
@@ -154,19 +182,10 @@ fn bases(
 }
 
 /// What comes after the build: names of lists, outputs, files that say what came of it.
-async fn finish(
-    built: &BuildReport,
-    request: &BuildRequest,
-    arguments: &Arguments,
-    (images, transports): (&Images, &Transports),
-    (to, show): (&Destinations, &Show),
-    settings: &Settings,
-    scratch: &std::path::Path,
-) -> Result<()> {
-    let results = Results { built, request, to, images, transports, settings, show, scratch };
+async fn finish(results: &Results<'_>, arguments: &Arguments) -> Result<()> {
     let id = results.finish(&arguments.output).await?;
-    show.note(&summary::table(built));
-    show.finish();
+    results.show.note(&summary::table(results.built));
+    results.show.finish();
     results.print(&id, &arguments.output)
 }
 

@@ -18,6 +18,16 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
     let isolation = arguments.isolation.clone().or_else(|| variable("BUILDAH_ISOLATION"));
     let named =
         arguments.runtime.clone().or_else(|| variable("BUILDAH_RUNTIME").map(PathBuf::from));
+    let is_native = match isolation.as_deref() {
+        None => named.is_none(),
+        Some(kind) => kind == "native" || kind == "rootless",
+    };
+    if !is_native && arguments.needs_groups()? {
+        bail!("limits of memory and processors are supported by --isolation=native only");
+    }
+    if !is_native && arguments.needs_devices() {
+        bail!("--device is supported by --isolation=native only");
+    }
     match isolation.as_deref() {
         None if named.is_some() => oci(named, scratch),
         Some("oci") => oci(named, scratch),
@@ -37,11 +47,30 @@ fn oci(named: Option<PathBuf>, scratch: &Path) -> Result<Arc<dyn Executor>> {
         Some(path) if path.components().count() > 1 => path,
         Some(name) => program(&name.to_string_lossy())
             .with_context(|| format!("there is no program {}", name.display()))?,
-        None => RUNTIMES
-            .iter()
-            .find_map(|name| program(name))
-            .context("none of the runtimes crun, runc and youki is installed")?,
+        None => return first_fit(scratch),
     };
+    one(runtime, scratch)
+}
+
+/// The first of the runtimes that are looked for that can run something here.
+fn first_fit(scratch: &Path) -> Result<Arc<dyn Executor>> {
+    let found: Vec<PathBuf> = RUNTIMES.iter().filter_map(|name| program(name)).collect();
+    let last = found.last().context("none of the runtimes crun, runc and youki is installed")?;
+    let fit = found.iter().find(|runtime| is_fit(runtime));
+    one(fit.unwrap_or(last).clone(), scratch)
+}
+
+/// Whether a runtime takes this machine as it is: crun refuses one that has cgroups of both versions,
+/// with controllers in both.
+fn is_fit(runtime: &Path) -> bool {
+    let both = std::fs::read_to_string("/sys/fs/cgroup/unified/cgroup.controllers");
+    let is_crun = runtime.file_name().is_some_and(|name| name == "crun");
+    !is_crun
+        || both.is_ok_and(|controllers| controllers.trim().is_empty())
+        || !Path::new("/sys/fs/cgroup/unified").exists()
+}
+
+fn one(runtime: PathBuf, scratch: &Path) -> Result<Arc<dyn Executor>> {
     let directory = scratch.join("runtime");
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("making {}", directory.display()))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::compression::Compress;
 use super::values;
 
 /// Where the result goes besides the store.
@@ -13,8 +14,8 @@ pub(super) enum Output {
     Directory(PathBuf),
     /// The files, as an archive; `None` is standard output.
     Tar(Option<PathBuf>),
-    /// The image, in a place that is written as for `push`.
-    Place(String),
+    /// The image, in a place that is written as for `push`, and how its layers are compressed.
+    Place(String, Compress),
     /// Nowhere else, under another name.
     Named(String),
 }
@@ -30,6 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Output>> {
         return Ok(vec![Output::Directory(text.into())]);
     }
     let (mut kind, mut destination, mut name, mut push) = (None, None, None, false);
+    let mut compress = Compress::default();
     for (key, value) in values::fields(text)? {
         let Some(value) = value else { bail!("{key:?} has no value: write KEY=VALUE,KEY=VALUE") };
         match key.as_str() {
@@ -37,9 +39,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Output>> {
             "dest" => destination = Some(value),
             "name" => name = Some(value),
             "push" => push = crate::access::boolean("output", Some(&value))? == Some(true),
-            other => bail!("{other:?} is not supported: use type, dest, name and push"),
+            key if compress.field(key, &value)? => {}
+            other => {
+                bail!("{other:?} is not supported: use type, dest, name, push and compression")
+            }
         }
     }
+    compress.check()?;
     let kind = kind.context("there is no type: write type=local,dest=DIRECTORY")?;
     let names: Vec<String> =
         name.iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
@@ -53,7 +59,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Output>> {
             let scheme = if kind == "oci" { "oci-archive" } else { "docker-archive" };
             let path = path().unwrap_or_else(|| "/dev/stdout".to_owned());
             let name = names.first().map(|name| format!(":{name}")).unwrap_or_default();
-            vec![Output::Place(format!("{scheme}:{path}{name}"))]
+            vec![Output::Place(format!("{scheme}:{path}{name}"), compress)]
         }
         "image" | "registry" => {
             if names.is_empty() {
@@ -61,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Output>> {
             }
             let is_pushed = push || kind == "registry";
             let each = names.into_iter().map(|name| match is_pushed {
-                true => Output::Place(format!("docker://{name}")),
+                true => Output::Place(format!("docker://{name}"), compress.clone()),
                 false => Output::Named(name),
             });
             each.collect()
@@ -87,7 +93,7 @@ impl Output {
     pub(super) fn is_standard_output(&self) -> bool {
         match self {
             Self::Tar(path) => path.is_none(),
-            Self::Place(place) => place.contains(":/dev/stdout"),
+            Self::Place(place, _) => place.contains(":/dev/stdout"),
             Self::Directory(_) | Self::Named(_) => false,
         }
     }
@@ -104,7 +110,9 @@ pub(super) fn destinations(
     for tag in tags {
         match tag.split_once(':') {
             // A place behind the scheme of a transport.
-            Some((scheme, _)) if schemes(scheme) => found.outputs.push(Output::Place(tag.clone())),
+            Some((scheme, _)) if schemes(scheme) => {
+                found.outputs.push(Output::Place(tag.clone(), Compress::default()));
+            }
             _ => found.names.push(full_name(tag).with_context(|| format!("--tag {tag:?}"))?),
         }
     }
@@ -123,7 +131,8 @@ pub(super) fn destinations(
         if found.names.is_empty() {
             bail!("--push needs a name to push to: give --tag");
         }
-        let places = found.names.iter().map(|name| Output::Place(format!("docker://{name}")));
+        let place = |name| Output::Place(format!("docker://{name}"), Compress::default());
+        let places = found.names.iter().map(place);
         found.outputs.extend(places.collect::<Vec<_>>());
     }
     Ok(found)
@@ -146,7 +155,7 @@ mod tests {
     fn outputs_are_written_as_for_the_peers() {
         let check =
             |text: &str, expected: &[Output]| assert_eq!(parse(text).unwrap(), expected, "{text}");
-        let place = |text: &str| Output::Place(text.to_owned());
+        let place = |text: &str| Output::Place(text.to_owned(), Compress::default());
         check("-", &[Output::Tar(None)]);
         check("out", &[Output::Directory("out".into())]);
         check("type=local,dest=a", &[Output::Directory("a".into())]);
@@ -161,7 +170,11 @@ mod tests {
         assert!(refused("type=local").contains("needs dest"));
         assert!(refused("dest=a").contains("there is no type"));
         assert!(refused("type=x,dest=a").contains("is not known"));
-        assert!(refused("type=tar,compression=zstd").contains("not supported"));
+        assert!(refused("type=tar,frob=x").contains("not supported"));
+        assert!(refused("type=oci,compression=xz").contains("choose gzip or zstd"));
+        let zstd = parse("type=registry,name=h/x,compression=zstd,compression-level=3").unwrap();
+        let [Output::Place(_, compress)] = zstd.as_slice() else { panic!("{zstd:?}") };
+        assert_eq!((compress.format.as_deref(), compress.level), (Some("zstd"), Some(3)));
     }
 
     #[test]
@@ -169,7 +182,8 @@ mod tests {
         let tags = ["a".to_owned(), "oci:dir:x".to_owned(), "h:5000/b:1".to_owned()];
         let found = destinations(&tags, &[], false, |scheme| scheme == "oci").unwrap();
         assert_eq!(found.names, ["localhost/a:latest", "h:5000/b:1"]);
-        assert_eq!(found.outputs, [Output::Place("oci:dir:x".to_owned())]);
+        let expected = Output::Place("oci:dir:x".to_owned(), Compress::default());
+        assert_eq!(found.outputs, [expected]);
         destinations(&["A".to_owned()], &[], false, |_| false).unwrap_err();
         destinations(&[], &[], true, |_| false).unwrap_err();
     }

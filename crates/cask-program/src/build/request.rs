@@ -13,6 +13,7 @@ use super::arguments::{Arguments, ImageArguments, InputArguments};
 use super::values;
 use crate::access::boolean;
 use crate::containerfile::build_arguments;
+use crate::duration::GoDuration;
 use crate::platform;
 
 /// The request that the flags and the environment make.
@@ -33,6 +34,10 @@ pub(super) fn request(
     request.pull = pull(&arguments.input)?;
     request.jobs = arguments.cache.jobs();
     request.cache.none = arguments.cache.no_cache;
+    let most_age = arguments.cache.cache_ttl.map(|GoDuration(age)| age);
+    // Nothing is that young.
+    request.cache.none |= most_age.is_some_and(|age| age.is_zero());
+    request.cache.most_age = most_age;
     request.cache.none_for.clone_from(&arguments.cache.no_cache_filter);
     request.run = arguments.run.options(arguments.show.debug)?;
     let image = &arguments.image;
@@ -42,16 +47,15 @@ pub(super) fn request(
     request.image.edits = edits(image)?;
     request.image.dates = dates(image, &request.arguments)?;
     request.image.omit_history = image.omit_history;
+    let created = boolean("created-annotation", image.created_annotation.as_deref())?;
+    request.image.created_annotation = created == Some(true);
     Ok(request)
 }
 
 /// What is known and cannot be done, and what contradicts itself.
 fn refuse(arguments: &Arguments) -> Result<()> {
     if let Some(flag) = arguments.refused.given {
-        match flag {
-            "check" => bail!("--check is not supported yet: use `lint`"),
-            flag => bail!("--{flag} is not supported yet"),
-        }
+        bail!("--{flag} is not supported yet");
     }
     let skips = boolean("skip-unused-stages", arguments.input.skip_unused_stages.as_deref())?;
     if skips == Some(false) {

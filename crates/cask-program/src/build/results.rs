@@ -13,6 +13,7 @@ use cask_engine::Images;
 use serde_json::{Value, json};
 
 use super::arguments::OutputArguments;
+use super::compression::Compress;
 use super::outputs::{Destinations, Output};
 use super::show::{Show, json_outcome, title};
 use crate::settings::Settings;
@@ -28,6 +29,7 @@ pub(super) struct Results<'a> {
     pub(super) settings: &'a Settings,
     pub(super) show: &'a Show,
     pub(super) scratch: &'a Path,
+    pub(super) compress: &'a Compress,
 }
 
 /// What is known of the result.
@@ -48,7 +50,7 @@ pub(super) fn check(request: &BuildRequest, to: &Destinations) -> Result<()> {
     for output in &to.outputs {
         match output {
             Output::Tar(_) => bail!("an archive has the files of one platform: use type=local"),
-            Output::Place(place) if place.starts_with("docker-archive:") => {
+            Output::Place(place, _) if place.starts_with("docker-archive:") => {
                 bail!("type=docker holds one platform: use type=oci")
             }
             _ => {}
@@ -66,6 +68,9 @@ impl Results<'_> {
         }
         if let Some(path) = &arguments.iidfile {
             write_file(path, &format!("sha256:{}", result.id))?;
+        }
+        if let Some(path) = &arguments.iidfile_raw {
+            write_file(path, &result.id)?;
         }
         if let Some(path) = &arguments.metadata_file {
             write_file(path, &format!("{:#}\n", self.metadata(&result)))?;
@@ -117,13 +122,13 @@ impl Results<'_> {
         names.iter().for_each(|name| self.show.say(&format!("Successfully tagged {name}")));
     }
 
-    async fn write(&self, place: &Output) -> Result<()> {
-        match place {
+    async fn write(&self, output: &Output) -> Result<()> {
+        match output {
             Output::Directory(directory) => self.directories(directory).await,
             Output::Tar(path) => self.tar(path.clone()).await,
-            Output::Place(place) => match self.built.images.as_slice() {
-                [image] => self.push(image, place).await,
-                images => self.push_list(images, place).await,
+            Output::Place(place, own) => match self.built.images.as_slice() {
+                [image] => self.push(image, place, own).await,
+                images => self.push_list(images, place, own).await,
             }
             .with_context(|| format!("writing {place}")),
             Output::Named(_) => Ok(()),
@@ -163,29 +168,33 @@ impl Results<'_> {
         written.await?
     }
 
-    fn copy_options(&self) -> Result<cask::copy::CopyOptions> {
+    /// How images are copied; what an output says itself comes before the flags.
+    fn copy_options(&self, own: &Compress) -> Result<cask::copy::CopyOptions> {
         let platform = PlatformWanted::of_this_build();
         let quiet = self.show.is_quiet();
-        moving::copy_options(self.settings, platform, self.show.progress(), quiet)
+        let mut options =
+            moving::copy_options(self.settings, platform, self.show.progress(), quiet)?;
+        own.or(self.compress).set(&mut options)?;
+        Ok(options)
     }
 
-    async fn push(&self, image: &BuiltImage, place: &str) -> Result<()> {
-        let options = self.copy_options()?;
+    async fn push(&self, image: &BuiltImage, place: &str, own: &Compress) -> Result<()> {
+        let options = self.copy_options(own)?;
         self.images.push(image.id.as_str(), place, self.transports, &options).await?;
         Ok(())
     }
 
     /// Pushes a list with its images: they come together in a layout, compressed, whose list goes on.
-    async fn push_list(&self, images: &[BuiltImage], place: &str) -> Result<()> {
+    async fn push_list(&self, images: &[BuiltImage], place: &str, own: &Compress) -> Result<()> {
         let layout = tempfile::tempdir_in(self.scratch)?;
         let at = layout.path().display().to_string();
         for (number, image) in images.iter().enumerate() {
-            self.push(image, &format!("oci:{at}:{number}")).await?;
+            self.push(image, &format!("oci:{at}:{number}"), own).await?;
         }
         let format = self.request.image.format;
         let platforms: Vec<_> = images.iter().map(|image| image.platform.clone()).collect();
         super::layout::add_list(layout.path(), &platforms, format)?;
-        let mut options = self.copy_options()?;
+        let mut options = self.copy_options(&Compress::default())?;
         options.instances = Instances::All;
         let from = self.transports.parse(&format!("oci:{at}:list"))?;
         let to = self.transports.parse(place)?;
@@ -230,7 +239,7 @@ impl Results<'_> {
     /// Source: buildah, `imagebuildah.Executor`, `Build`.
     pub(super) fn print(&self, result: &Outcome, arguments: &OutputArguments) -> Result<()> {
         let is_taken = self.to.outputs.iter().any(Output::is_standard_output);
-        if arguments.iidfile.is_some() || is_taken {
+        if arguments.iidfile.is_some() || arguments.iidfile_raw.is_some() || is_taken {
             return Ok(());
         }
         output::line(&result.id)

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use cask_build::{BuildNetwork, RunOptions, Volume};
-use cask_runtime::{Limit, Seccomp};
+use cask_build::{BuildNetwork, Resources, RunOptions, Volume};
+use cask_runtime::{CgroupLimits, Device, Limit, Seccomp};
 use clap::Args;
 
 use super::{environment, values};
@@ -64,6 +64,36 @@ pub(super) struct RunArguments {
     /// The socket of an SSH agent for RUN --mount=type=ssh: default, or ID=SOCKET
     #[arg(long, value_name = "ID[=SOCKET]")]
     ssh: Vec<String>,
+    /// A device of the machine
+    #[arg(long, value_name = "SOURCE[:TARGET[:rwm]]")]
+    device: Vec<String>,
+    /// Leave the image's /etc/hostname as it is; that is always so
+    #[arg(long)]
+    no_hostname: bool,
+    /// How much memory they may use together, such as 512m
+    #[arg(short, long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// How much memory and swap; -1 is no limit
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory_swap: Option<String>,
+    /// The period that --cpu-quota is of, in microseconds
+    #[arg(long, value_name = "MICROSECONDS")]
+    cpu_period: Option<u64>,
+    /// How much processor time in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS")]
+    cpu_quota: Option<u64>,
+    /// Their share of processor time where it is short; 1024 is usual
+    #[arg(short, long, value_name = "N")]
+    cpu_shares: Option<u64>,
+    /// The processors that they may use, such as 0-3,6
+    #[arg(long, value_name = "LIST")]
+    cpuset_cpus: Option<String>,
+    /// The memory nodes that they may use
+    #[arg(long, value_name = "LIST")]
+    cpuset_mems: Option<String>,
+    /// The control group below which they have theirs
+    #[arg(long, value_name = "GROUP")]
+    cgroup_parent: Option<String>,
     /// What sets them apart: native, oci, rootless or chroot [default: $BUILDAH_ISOLATION, else native]
     #[arg(long, value_name = "KIND")]
     pub(super) isolation: Option<String>,
@@ -98,6 +128,8 @@ impl RunArguments {
         options.volumes = self.volume.iter().map(|text| volume(text)).collect::<Result<_>>()?;
         options.secrets = environment::secrets(&self.secret)?;
         options.agents = environment::agents(&self.ssh)?;
+        options.resources = self.resources()?;
+        options.devices = self.device.iter().map(|text| device(text)).collect::<Result<_>>()?;
         if debug {
             options.debug_shell = Some(vec!["/bin/sh".to_owned()]);
         }
@@ -114,6 +146,46 @@ impl RunArguments {
                 )
             }
         }
+    }
+
+    /// What they may use together.
+    ///
+    /// Source: buildah, `parse.CommonBuildOptions`.
+    fn resources(&self) -> Result<Option<Resources>> {
+        let mut limits = CgroupLimits::default();
+        let size = |text: &String, flag: &'static str| values::size(text).context(flag);
+        limits.memory_bytes =
+            self.memory.as_ref().map(|text| size(text, "--memory")).transpose()?;
+        limits.memory_and_swap_bytes = match self.memory_swap.as_deref() {
+            Some("-1") => Some(u64::MAX),
+            Some(text) => Some(values::size(text).context("--memory-swap")?),
+            None => None,
+        };
+        if limits.memory_and_swap_bytes < limits.memory_bytes
+            && limits.memory_and_swap_bytes.is_some()
+        {
+            bail!("--memory-swap counts memory too: it is not less than --memory");
+        }
+        limits.processor_period_micros = self.cpu_period;
+        limits.processor_quota_micros = self.cpu_quota;
+        limits.processor_shares = self.cpu_shares;
+        limits.processors.clone_from(&self.cpuset_cpus);
+        limits.memory_nodes.clone_from(&self.cpuset_mems);
+        if limits == CgroupLimits::default() && self.cgroup_parent.is_none() {
+            return Ok(None);
+        }
+        let parent = self.cgroup_parent.clone();
+        Ok(Some(Resources { limits, parent }))
+    }
+
+    /// Whether control groups are wanted, which only the native executor makes.
+    pub(super) fn needs_groups(&self) -> Result<bool> {
+        Ok(self.resources()?.is_some())
+    }
+
+    /// Whether devices are wanted, which only the native executor gives.
+    pub(super) fn needs_devices(&self) -> bool {
+        !self.device.is_empty()
     }
 
     fn privileges(&self, options: &mut RunOptions) -> Result<()> {
@@ -179,6 +251,18 @@ fn limit(text: &str) -> Result<Limit> {
         bail!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}");
     }
     Ok(Limit { resource: name.parse().with_context(|| format!("--ulimit {text:?}"))?, soft, hard })
+}
+
+fn device(text: &str) -> Result<Device> {
+    let mut parts = text.splitn(3, ':');
+    let source = parts.next().unwrap_or_default();
+    let target = parts.next().unwrap_or(source);
+    if let Some(permissions) = parts.next().filter(|word| *word != "rwm") {
+        bail!(
+            "--device {text:?}: {permissions:?} is not supported: a device can be used in full (rwm) or not at all"
+        );
+    }
+    Device::of(Path::new(source), target).with_context(|| format!("--device {text:?}"))
 }
 
 fn volume(text: &str) -> Result<Volume> {

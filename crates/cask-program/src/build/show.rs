@@ -113,11 +113,11 @@ impl Show {
     /// Leaves the terminal alone: what comes now is not the build's.
     pub(super) fn finish(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(handle) = self.handle() else { return };
         for (_, task) in state.tasks.drain() {
-            if let Some(handle) = self.handle() {
-                handle.event(Event::finished(task, Outcome::Failed, None));
-            }
+            handle.event(Event::finished(task, Outcome::Failed, None));
         }
+        handle.flush();
     }
 
     /// Whether nothing is shown.
@@ -143,6 +143,9 @@ impl Show {
             BuildEvent::StepBegan(step) => self.began(step),
             BuildEvent::Output { step, stream, bytes } => self.output(step, *stream, bytes),
             BuildEvent::StepEnded { step, outcome } => self.ended(step, outcome),
+            BuildEvent::ShellBegan { status, .. } => self.note(&format!(
+                "the command ended with {status}; this is a shell where it left off: `exit` ends it and the build"
+            )),
             BuildEvent::Warning { message, .. } => match (self.handle(), &self.log) {
                 (Some(live), _) => report::warning(&live, message),
                 (None, Some(_)) => self.line(To::Stderr, &format!("warning: {message}")),
@@ -333,6 +336,9 @@ fn json_event(event: &BuildEvent) -> Value {
         }),
         BuildEvent::StepEnded { step, outcome } => {
             json!({"event": "stepEnded", "step": json_step(step), "outcome": json_outcome(outcome)})
+        }
+        BuildEvent::ShellBegan { step, status } => {
+            json!({"event": "shellBegan", "step": json_step(step), "status": status})
         }
         BuildEvent::Warning { step, message } => json!({
             "event": "warning",

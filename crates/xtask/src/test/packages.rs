@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, succeed};
 
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 20] = [
     "buildah",
     "busybox-static",
     "bzip2",
@@ -13,7 +13,9 @@ const PACKAGES: [&str; 18] = [
     "docker-registry",
     "docker.io",
     "fuse-overlayfs",
+    "git",
     "jq",
+    "openssh-client",
     "openssl",
     "pigz",
     "podman",

@@ -1,0 +1,249 @@
+//! Results of earlier builds in registries and image layouts: `--cache-from` and `--cache-to`.
+//!
+//! As with buildah, every step is an image of its own whose tag is the key of the step.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use async_trait::async_trait;
+use cask::image::PlatformWanted;
+use cask::reference::Reference;
+use cask::transport::Transports;
+use cask_build::{BuildReport, CacheExport, ErrorKind, RemoteCache};
+use cask_engine::Images;
+use cask_storage::Id;
+use tokio::runtime::Handle;
+
+use super::show::Show;
+use super::values;
+use crate::moving;
+use crate::settings::Settings;
+
+/// Longer, and a tag with a key behind it is none.
+const LONGEST_TAG: usize = 63;
+
+/// A place for steps: what stands before a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    prefix: String,
+    /// The directory of a layout, which need not be there yet.
+    directory: Option<String>,
+    export: CacheExport,
+}
+
+/// Whether a place is read or written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    From,
+    To,
+}
+
+/// Where `--cache-from` has steps.
+pub(super) fn sources(given: &[String]) -> Result<Vec<Place>> {
+    let each = given
+        .iter()
+        .map(|text| place(text, Way::From).with_context(|| format!("--cache-from {text:?}")));
+    each.collect()
+}
+
+/// Where `--cache-to` puts steps.
+pub(super) fn destinations(given: &[String]) -> Result<Vec<Place>> {
+    let each = given
+        .iter()
+        .map(|text| place(text, Way::To).with_context(|| format!("--cache-to {text:?}")));
+    each.collect()
+}
+
+/// Which steps are made ready for all the places.
+pub(super) fn export(places: &[Place]) -> Option<CacheExport> {
+    let all = places.iter().any(|place| place.export == CacheExport::All);
+    match places {
+        [] => None,
+        _ if all => Some(CacheExport::All),
+        _ => Some(CacheExport::Target),
+    }
+}
+
+/// Reads `REPOSITORY`, `type=registry,ref=REPOSITORY[:TAG]` or `type=local,src=DIRECTORY`.
+///
+/// Source: buildah, `parse.RepoNamesToNamedReferences`; docker/buildx, `ParseCacheEntry`.
+fn place(text: &str, way: Way) -> Result<Place> {
+    let export = CacheExport::All;
+    if !text.contains('=') {
+        let named = Reference::parse_normalized(text)?;
+        if !named.is_name_only() {
+            bail!("repository must contain neither a tag nor digest: {text}");
+        }
+        return Ok(Place { prefix: format!("docker://{named}:"), directory: None, export });
+    }
+    let (mut kind, mut reference, mut directory, mut mode) = (None, None, None, None);
+    let directory_key = if way == Way::From { "src" } else { "dest" };
+    for (key, value) in values::fields(text)? {
+        let Some(value) = value else { bail!("{key:?} has no value: write KEY=VALUE,KEY=VALUE") };
+        match key.as_str() {
+            "type" => kind = Some(value),
+            "ref" => reference = Some(value),
+            "mode" if way == Way::To => mode = Some(value),
+            key if key == directory_key => directory = Some(value),
+            other => bail!("{other:?} is not supported: use type, ref, {directory_key} and mode"),
+        }
+    }
+    let export = match mode.as_deref() {
+        None | Some("max") => CacheExport::All,
+        Some("min") => CacheExport::Target,
+        Some(other) => bail!("the mode {other:?} is not known: use min or max"),
+    };
+    match kind.as_deref() {
+        Some("registry") => {
+            let text = reference.context("type=registry needs ref=REPOSITORY")?;
+            let prefix = registry_prefix(&text)?;
+            Ok(Place { prefix, directory: None, export })
+        }
+        Some("local") => {
+            let directory =
+                directory.with_context(|| format!("type=local needs {directory_key}=DIRECTORY"))?;
+            let prefix = format!("oci:{directory}:");
+            Ok(Place { prefix, directory: Some(directory), export })
+        }
+        Some(other) => bail!("the type {other:?} is not supported: use registry or local"),
+        None => bail!("there is no type: write type=registry,ref=REPOSITORY"),
+    }
+}
+
+/// What stands before a key: a tag of the caller is kept before it.
+fn registry_prefix(text: &str) -> Result<String> {
+    let named = Reference::parse_normalized(text)?;
+    if named.digest().is_some() {
+        bail!("repository must not contain a digest: {text}");
+    }
+    let Some(tag) = named.tag().map(ToString::to_string) else {
+        return Ok(format!("docker://{named}:"));
+    };
+    if tag.len() > LONGEST_TAG {
+        bail!("the tag {tag:?} is longer than {LONGEST_TAG} characters: keys come after it");
+    }
+    Ok(format!("docker://{}:{tag}-", named.without_tag()))
+}
+
+/// The places of `--cache-from`.
+pub(super) struct Pulled {
+    pub(super) places: Vec<Place>,
+    pub(super) images: Images,
+    pub(super) transports: Transports,
+    pub(super) settings: Settings,
+    pub(super) show: Arc<Show>,
+}
+
+#[async_trait]
+impl RemoteCache for Pulled {
+    async fn fetch(&self, key: &str, platform: &PlatformWanted) -> cask_build::Result<Option<Id>> {
+        let mut failed = None;
+        for place in &self.places {
+            if place.directory.as_ref().is_some_and(|path| !std::path::Path::new(path).exists()) {
+                continue;
+            }
+            let name = format!("{}{key}", place.prefix);
+            match self.pull(&name, platform).await {
+                Ok(Some(id)) => {
+                    let shown = name.trim_start_matches("docker://");
+                    self.show.say(&format!("--> Cache pulled from remote {shown}"));
+                    return Ok(Some(id));
+                }
+                Ok(None) => {}
+                Err(error) => failed = failed.or(Some((name, error))),
+            }
+        }
+        match failed {
+            None => Ok(None),
+            Some((name, error)) => {
+                let place = name.trim_end_matches(key).to_owned();
+                Err(cask_build::Error::new(ErrorKind::Fetch, place, "cannot be read")
+                    .with_source(error))
+            }
+        }
+    }
+}
+
+impl Pulled {
+    async fn pull(&self, name: &str, platform: &PlatformWanted) -> Result<Option<Id>> {
+        let (settings, progress) = (&self.settings, self.show.progress());
+        let options = moving::copy_options(settings, platform.clone(), progress, true)?;
+        let (images, transports) = (self.images.clone(), self.transports.clone());
+        let (handle, name) = (Handle::current(), name.to_owned());
+        // A pull stays on its thread: what it borrows cannot go from one to another.
+        let pulling = tokio::task::spawn_blocking(move || {
+            handle.block_on(images.take_unnamed(&name, &transports, &options))
+        });
+        Ok(pulling.await??)
+    }
+}
+
+/// Puts the steps of a build to the places of `--cache-to`. A place that cannot be written is told:
+/// what was built is there all the same.
+pub(super) async fn push(
+    built: &BuildReport,
+    places: &[Place],
+    (images, transports): (&Images, &Transports),
+    settings: &Settings,
+    show: &Show,
+) -> Result<()> {
+    let platform = PlatformWanted::of_this_build();
+    let options = moving::copy_options(settings, platform, show.progress(), true)?;
+    for place in places {
+        let shown = place.prefix.trim_start_matches("docker://");
+        show.say(&format!("--> Pushing cache []:{shown} ({} steps)", built.cached.len()));
+        for step in &built.cached {
+            let to = format!("{}{}", place.prefix, step.key);
+            let pushed = images.push(step.image.as_str(), &to, transports, &options).await;
+            if let Err(error) = pushed {
+                let error = anyhow::Error::from(error);
+                crate::report::note(&format!("the cache {shown} cannot be written: {error:#}"));
+                break;
+            }
+        }
+    }
+    for step in built.cached.iter().filter(|step| step.is_new) {
+        // It stays as an image without a name, which is harmless.
+        let _ = images.store().delete_image(&step.image);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_repositories_and_directories() {
+        let check = |text: &str, way: Way, expected: &str| {
+            assert_eq!(place(text, way).unwrap().prefix, expected, "{text}");
+        };
+        check("h:5000/x/y", Way::From, "docker://h:5000/x/y:");
+        check("x", Way::To, "docker://docker.io/library/x:");
+        check("type=registry,ref=h/x", Way::From, "docker://h/x:");
+        check("type=registry,ref=h.io/x:cache,mode=min", Way::To, "docker://h.io/x:cache-");
+        check("type=local,src=dir", Way::From, "oci:dir:");
+        check("type=local,dest=dir,mode=max", Way::To, "oci:dir:");
+        let refused = |text: &str, words: &str| {
+            let error = format!("{:#}", place(text, Way::To).unwrap_err());
+            assert!(error.contains(words), "{text}: {error}");
+        };
+        refused("h.io/x:1", "must contain neither a tag nor digest");
+        refused("type=gha", "is not supported");
+        refused("type=registry", "needs ref");
+        refused("type=local,src=x", "\"src\" is not supported");
+        refused("type=local,dest=x,mode=most", "is not known");
+        refused(&format!("type=registry,ref=h.io/x:{}", "t".repeat(64)), "keys come after it");
+    }
+
+    #[test]
+    fn the_largest_of_several_exports_counts() {
+        let places = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            export(&destinations(&texts).unwrap())
+        };
+        assert_eq!(places(&[]), None);
+        assert_eq!(places(&["type=local,dest=a,mode=min"]), Some(CacheExport::Target));
+        assert_eq!(places(&["type=local,dest=a,mode=min", "h.io/x"]), Some(CacheExport::All));
+    }
+}
