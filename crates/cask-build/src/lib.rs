@@ -31,11 +31,13 @@ pub use copy::{
     prepare,
 };
 pub use error::{Error, ErrorKind, Location, Result};
-pub use output::{add_to_list, write_directory, write_tar};
+pub use output::{write_directory, write_tar};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
 pub use working::{
-    CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, NewWorkingContainer,
-    WorkingContainer, WorkingContainers, WorkingDates, WorkingDetails, WorkingIsolation,
-    WorkingNetwork, WorkingRun, WorkingRunOptions, image_details, machine_context, volume,
+    CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, MountFrom,
+    NewWorkingContainer, OpenedMount, WorkingConfinement, WorkingContainer, WorkingContainers,
+    WorkingDates, WorkingDetails, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
+    WorkingNetwork, WorkingResources, WorkingRun, WorkingRunOptions, image_details,
+    machine_context, volume,
 };

@@ -1,7 +1,7 @@
 //! RUN: a command in the image, and the layer that its changes make.
 
 mod agent;
-mod cache_mount;
+pub(crate) mod cache_mount;
 mod command;
 mod execute;
 mod materialize;

@@ -3,11 +3,13 @@
 
 mod change;
 mod commit;
+mod confine;
 mod copy;
 mod create;
 mod inspect;
 mod json;
 mod mount;
+mod mounts;
 mod run;
 mod shell_words;
 mod state;
@@ -26,9 +28,11 @@ use crate::{Error, ErrorKind, Result};
 
 pub use change::{ConfigChange, HealthcheckChange};
 pub use commit::{CommitOptions, CommittedImage, WorkingDates};
+pub use confine::{WorkingConfinement, WorkingNamespace, WorkingNamespaces, WorkingResources};
 pub use copy::{Copied, machine_context};
 pub use create::NewWorkingContainer;
 pub use inspect::{WorkingDetails, image_details};
+pub use mounts::{MountFrom, OpenedMount};
 pub use run::{WorkingIsolation, WorkingNetwork, WorkingRun, WorkingRunOptions, volume};
 
 /// The longest state that is read.
@@ -87,6 +91,15 @@ impl WorkingContainers {
             Some(container) => Ok(container),
             None => create::import(self, container),
         }
+    }
+
+    /// Looks at a container that another program made as at a working container, with what its image says, to
+    /// make an image of it. It does not become one: nothing is written down.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn borrow(&self, text: &str) -> Result<WorkingContainer> {
+        create::imported(self, self.container(text)?)
     }
 
     fn container(&self, text: &str) -> Result<Container> {

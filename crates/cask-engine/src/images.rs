@@ -36,7 +36,7 @@ pub use find::Found;
 pub use history::HistoryEntry;
 pub use import::ImportOptions;
 pub use list::ImageSummary;
-pub use lists::{Entries, EntryChange, ImageList};
+pub use lists::{Entries, EntryChange, FoundEntries, ImageList, NewEntry, SamePlatform};
 pub use load::{LoadInput, LoadOptions};
 pub use moving::Arrived;
 pub use names::whole_name;

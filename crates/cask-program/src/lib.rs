@@ -26,4 +26,6 @@ pub mod rootless;
 pub mod settings;
 pub mod stop;
 pub mod storage;
+#[cfg(feature = "store")]
+pub mod terminal;
 pub mod transports;

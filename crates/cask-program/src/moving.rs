@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use cask::TransportOptions;
 use cask::copy::CopyOptions;
-use cask::image::PlatformWanted;
+use cask::image::{ImageFormat, PlatformWanted};
 use cask::layer::Compression;
 use cask::transport::{Event, Transports};
 use cask_config::registries::{Question, recorded_aliases_path};
@@ -159,6 +159,22 @@ fn ask() -> Option<AskShortName> {
             answer.trim().parse::<usize>().ok()?.checked_sub(1)
         })
     }))
+}
+
+/// The format of manifests that a flag names. The words are podman's.
+///
+/// # Errors
+/// For a word that is none of them, and for `v2s1`, which nobody writes any more.
+pub fn format(format: Option<&str>) -> Result<Option<ImageFormat>> {
+    match format {
+        None => Ok(None),
+        Some("oci") => Ok(Some(ImageFormat::Oci)),
+        Some("v2s2" | "docker") => Ok(Some(ImageFormat::Docker)),
+        Some("v2s1") => bail!("format v2s1 can only be read: choose 'oci' or 'v2s2'"),
+        Some(other) => {
+            bail!("unknown format {other:?}. Choose one of the supported formats: 'oci', or 'v2s2'")
+        }
+    }
 }
 
 /// The compression that a flag names.

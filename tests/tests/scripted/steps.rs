@@ -76,10 +76,11 @@ fn options_that_are_not_there_are_refused_by_name() {
     let check = |line: &[&str], said: &str| {
         cooper(&store, line).ends(125).says(said);
     };
-    check(&["from", "--memory", "1g", "base"], "unknown flag: --memory");
+    check(&["from", "--userns", "auto", "base"], "unknown flag: --userns");
+    check(&["from", "--security-opt", "apparmor=x", "base"], "--security-opt");
     check(&["from", "--network", "bridge", "base"], "network \"bridge\"");
-    check(&["run", "--terminal", &container, "true"], "--terminal is not supported");
-    check(&["run", "--mount", "type=cache,target=/x", &container, "true"], "\"cache\"");
+    check(&["run", "--mount", "target=/x", &container, "true"], "has no source");
+    check(&["run", "--pid", "nosuch", &container, "true"], "is no namespace");
     check(&["run", "-v", "/:/x:z", &container, "true"], "SELinux");
     check(&["run", "--isolation", "x", &container, "true"], "unrecognized isolation type");
     check(&["commit", "--sign-by", "me", &container], "unknown flag: --sign-by");

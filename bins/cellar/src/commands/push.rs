@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{CopyOptions, LayersWanted};
-use cask::image::ImageFormat;
 use cask::layer::{Compression, Level};
 use cask_program::access;
 use cask_program::platform;
@@ -72,7 +71,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
 
 /// Sets what was asked for.
 fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> Result<()> {
-    options.format = arguments.format.as_deref().map(format).transpose()?;
+    options.format = moving::format(arguments.format.as_deref())?;
     options.attached.remove_signatures = arguments.remove_signatures;
     let compression = arguments.compression_format.as_deref().map(moving::compression);
     let compression = compression.transpose()?;
@@ -98,16 +97,4 @@ fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> R
         options.layers.level = level;
     }
     Ok(())
-}
-
-/// The words are podman's.
-fn format(text: &str) -> Result<ImageFormat> {
-    match text {
-        "oci" => Ok(ImageFormat::Oci),
-        "v2s2" | "docker" => Ok(ImageFormat::Docker),
-        "v2s1" => bail!("format v2s1 can only be read: choose 'oci' or 'v2s2'"),
-        _ => {
-            bail!("unknown format {text:?}. Choose one of the supported formats: 'oci', or 'v2s2'")
-        }
-    }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 #[serde(rename_all = "camelCase")]
 struct Version {
     version: &'static str,
-    #[serde(rename = "OsArch")]
+    #[serde(rename = "osArch")]
     platform: String,
 }
 

@@ -22,20 +22,20 @@ const MAX_PRIVATE: usize = 1024;
 
 /// Which cache a mount means, and how it is to be.
 #[derive(Clone, Debug)]
-pub(super) struct CacheRequest<'a> {
+pub(crate) struct CacheRequest<'a> {
     /// Parts of caches that have nothing to do with each other.
-    pub(super) namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// Its name: any text.
-    pub(super) id: &'a str,
-    pub(super) sharing: Sharing,
-    pub(super) owner: (u32, u32),
-    pub(super) mode: u32,
+    pub(crate) id: &'a str,
+    pub(crate) sharing: Sharing,
+    pub(crate) owner: (u32, u32),
+    pub(crate) mode: u32,
 }
 
 /// A cache that a command has; it is free for others when this is dropped.
 #[derive(Debug)]
-pub(super) struct CacheMount {
-    pub(super) directory: OwnedFd,
+pub(crate) struct CacheMount {
+    pub(crate) directory: OwnedFd,
     _lock: File,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct CacheMount {
 /// so that one that belongs to another user is another one.
 ///
 /// Source: buildah, `GetCacheMount`.
-pub(super) fn open(
+pub(crate) fn open(
     root: &Path,
     request: &CacheRequest<'_>,
     cancel: &Cancel,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cask_image::{ImageFormat, Timestamp};
+use cask_image::{ImageFormat, PlatformWanted, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::shell_words::split;
@@ -45,6 +45,8 @@ pub enum ConfigChange {
     /// Variables: `NAME=VALUE`, in which `$OTHER` is replaced. Those without a value must have got
     /// theirs from the caller's environment already.
     Environment(Vec<String>),
+    /// One variable, and its value as it is: nothing in it is replaced.
+    Variable(String, String),
     /// The entry point: a JSON list, or a text for `/bin/sh -c`.
     Entrypoint(String),
     /// The command: a JSON list, or a text as a shell would read it.
@@ -110,8 +112,16 @@ impl Changing<'_> {
         match change {
             ConfigChange::Author(text) => self.state.set_image_text("author", text),
             ConfigChange::CreatedBy(text) => self.state.set_text("created-by", text),
+            // Without one it is this machine's.
+            ConfigChange::Architecture(text) if text.is_empty() => {
+                let usual = PlatformWanted::of_this_build().architecture;
+                self.state.set_image_text("architecture", &usual);
+            }
             ConfigChange::Architecture(text) => self.state.set_image_text("architecture", text),
             ConfigChange::Variant(text) => self.state.set_image_text("variant", text),
+            ConfigChange::Os(text) if text.is_empty() => {
+                self.state.set_image_text("os", &PlatformWanted::of_this_build().os);
+            }
             ConfigChange::Os(text) => self.state.set_image_text("os", text),
             ConfigChange::OsVersion(text) => self.state.set_image_text("os.version", text),
             ConfigChange::OsFeatures(features) => self.os_features(features),
@@ -120,6 +130,7 @@ impl Changing<'_> {
             ConfigChange::StopSignal(text) => self.text("StopSignal", "STOPSIGNAL", text),
             ConfigChange::Ports(ports) => self.ports(ports),
             ConfigChange::Environment(variables) => self.environment(variables)?,
+            ConfigChange::Variable(name, value) => self.set_variable(name, Some(value)),
             ConfigChange::Entrypoint(text) => self.entrypoint(text),
             ConfigChange::Command(text) => self.command(text)?,
             ConfigChange::Volumes(volumes) => self.volumes(volumes),

@@ -5,7 +5,7 @@ use std::thread;
 
 use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
-    RawManifest, Timestamp,
+    Platform, RawManifest, Timestamp,
 };
 use cask_layer::{
     DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
@@ -95,6 +95,8 @@ pub struct CommittedImage {
     pub id: Id,
     /// Its manifest.
     pub manifest: RawManifest,
+    /// What it is for.
+    pub platform: Platform,
     /// Whether the store had it before.
     pub was_there: bool,
     /// What the user is to be told.
@@ -134,7 +136,8 @@ impl WorkingContainer {
         image.layers.push(NewLayer::Staged(staged));
         let was_there = self.store.image(&image.id).map_err(storage)?.is_some();
         let image = self.store.commit_image(image).map_err(storage)?;
-        Ok(CommittedImage { id: image.id.clone(), manifest, was_there, warnings })
+        let platform = platform(&state);
+        Ok(CommittedImage { id: image.id.clone(), manifest, platform, was_there, warnings })
     }
 
     /// The state with what holds for the image alone.
@@ -356,6 +359,14 @@ impl WorkingContainer {
             image.insert("container_config".to_owned(), execution);
         }
     }
+}
+
+fn platform(state: &State) -> Platform {
+    let mut platform = Platform::new(state.image_text("os"), state.image_text("architecture"));
+    let text = |key| Some(state.image_text(key).to_owned()).filter(|text| !text.is_empty());
+    platform.variant = text("variant");
+    platform.os_version = text("os.version");
+    platform
 }
 
 fn diff_options(options: &CommitOptions) -> DiffOptions {

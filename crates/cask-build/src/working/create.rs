@@ -73,7 +73,7 @@ impl WorkingContainers {
         finish_image(&mut state, &new.platform, new.created);
         state.set_format(new.format);
         annotate(&mut state);
-        new.run.remember(&mut state);
+        new.run.remember(&mut state)?;
         let container = self.create_named(new, image.as_ref(), state.text("image"))?;
         self.begin(container, state)
     }
@@ -150,9 +150,19 @@ impl WorkingContainers {
 }
 
 /// Makes a working container of one that somebody else made.
+pub(super) fn import(all: &WorkingContainers, container: Container) -> Result<WorkingContainer> {
+    let mut made = imported(all, container)?;
+    annotate(&mut made.state);
+    let path = state_path(&all.store, made.id());
+    let _lock = lock(&path)?;
+    write_state(&path, &made.state)?;
+    Ok(made)
+}
+
+/// Looks at a container that somebody else made as at a working one; nothing is written.
 ///
 /// Source: buildah, `import.go`, `ImportBuilder`.
-pub(super) fn import(all: &WorkingContainers, container: Container) -> Result<WorkingContainer> {
+pub(super) fn imported(all: &WorkingContainers, container: Container) -> Result<WorkingContainer> {
     let name = container.names.first().cloned().unwrap_or_else(|| container.id.to_string());
     let mut state = State::new();
     state.set("Args", json!({}));
@@ -167,13 +177,9 @@ pub(super) fn import(all: &WorkingContainers, container: Container) -> Result<Wo
     let created = container.created.or(Timestamp::from_unix(0, 0)).unwrap_or(Timestamp::GO_ZERO);
     finish_image(&mut state, &PlatformWanted::of_this_build(), created);
     state.set_format(ImageFormat::Oci);
-    annotate(&mut state);
-    WorkingRunOptions::default().remember(&mut state);
+    WorkingRunOptions::default().remember(&mut state)?;
     state.set("container-id", json!(container.id.as_str()));
     state.set_text("container-name", &name);
-    let path = state_path(&all.store, &container.id);
-    let _lock = lock(&path)?;
-    write_state(&path, &state)?;
     Ok(WorkingContainer { store: all.store.clone(), container, state })
 }
 

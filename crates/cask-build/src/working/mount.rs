@@ -25,7 +25,7 @@ impl WorkingContainer {
         Ok(path)
     }
 
-    fn mount_quietly(&self) -> Result<PathBuf> {
+    pub(super) fn mount_quietly(&self) -> Result<PathBuf> {
         let mut options = MountOptions::default();
         options.writable = true;
         let label = self.state.text("mount-label");
@@ -51,7 +51,7 @@ impl WorkingContainer {
         Ok(is_mounted)
     }
 
-    fn unmount_quietly(&self) -> Result<bool> {
+    pub(super) fn unmount_quietly(&self) -> Result<bool> {
         self.store.unmount_layer(self.layer()?, false).map_err(|error| {
             Error::storage(error, format!("unmounting container {:?}", self.name()))
         })

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Cancel, Capability, CapabilitySet, DEFAULT_PATH, Device, Executor, ExitReport, Identity, Io,
-    Limit, Mount, Network, RunSpec, Seccomp,
+    Cancel, Capability, CapabilitySet, Cgroup, DEFAULT_PATH, Device, Executor, ExitReport,
+    Identity, Io, Limit, Mount, Namespace, NativeExecutor, Network, RunSpec, Seccomp, TerminalSize,
 };
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
+use super::confine::{WorkingConfinement, WorkingNamespaces, open_namespace};
 use super::state::{Kind, State, texts};
 use crate::copy::clean;
 use crate::run::replaced_resolv_conf;
@@ -44,6 +47,8 @@ pub struct WorkingRunOptions {
     pub limits: Vec<String>,
     /// Directories of the machine that commands see: `SOURCE:TARGET[:OPTIONS]`.
     pub volumes: Vec<String>,
+    /// What else sets commands apart, and what they may use.
+    pub confinement: WorkingConfinement,
 }
 
 impl Default for WorkingRunOptions {
@@ -60,6 +65,7 @@ impl Default for WorkingRunOptions {
             shared_memory: "65536k".to_owned(),
             limits: Vec::new(),
             volumes: Vec::new(),
+            confinement: WorkingConfinement::default(),
         }
     }
 }
@@ -116,21 +122,9 @@ impl WorkingRunOptions {
     }
 
     /// Writes down what is to be remembered.
-    pub(super) fn remember(&self, state: &mut State) {
+    pub(super) fn remember(&self, state: &mut State) -> Result<()> {
         state.set("Isolation", json!(self.isolation.number()));
         let is_host = self.network == WorkingNetwork::Host;
-        let namespaces = [
-            ("cgroup", true),
-            ("ipc", false),
-            ("mount", false),
-            ("network", is_host),
-            ("pid", false),
-            ("user", true),
-            ("uts", false),
-        ];
-        let namespaces =
-            namespaces.map(|(name, host)| json!({"Name": name, "Host": host, "Path": ""}));
-        state.set("NamespaceOptions", json!(namespaces));
         let network = i64::from(self.network == WorkingNetwork::None);
         state.set("ConfigureNetwork", json!(network));
         state.set("CNIPluginPath", json!(""));
@@ -154,7 +148,7 @@ impl WorkingRunOptions {
         state.set("CommonBuildOpts", self.common());
         state.set("TempVolumes", json!({}));
         state.set("ContentDigester", json!({}));
-        state.set("Devices", json!([]));
+        self.confinement.remember(state, is_host)
     }
 
     /// Source: buildah, `define/types.go`, `CommonBuildOptions`.
@@ -192,6 +186,10 @@ pub struct WorkingRun {
     pub network: Option<WorkingNetwork>,
     /// Mounts beside those of the container.
     pub mounts: Vec<Mount>,
+    /// What it has for itself, instead of what the container remembers.
+    pub namespaces: WorkingNamespaces,
+    /// The network namespace that the file of this path refers to.
+    pub network_path: Option<String>,
     /// Devices.
     pub devices: Vec<Device>,
     /// Capabilities beside those of the container.
@@ -220,6 +218,8 @@ impl WorkingRun {
             host_name: None,
             network: None,
             mounts: Vec::new(),
+            namespaces: WorkingNamespaces::default(),
+            network_path: None,
             devices: Vec::new(),
             add: Vec::new(),
             remove: Vec::new(),
@@ -228,6 +228,30 @@ impl WorkingRun {
             io: None,
             seccomp: Seccomp::default(),
         }
+    }
+}
+
+/// The control group of a command.
+struct Group(Option<Arc<Cgroup>>);
+
+impl Group {
+    fn begin(container: &WorkingContainer, spec: &mut RunSpec) -> Result<Self> {
+        let group = container.group()?.map(Arc::new);
+        spec.cgroup.clone_from(&group);
+        Ok(Self(group))
+    }
+
+    fn end(self) {
+        if let Some(group) = self.0 {
+            // What shares the machine's processes may have left some.
+            let _ = group.kill().and_then(|()| group.remove());
+        }
+    }
+}
+
+impl WorkingRun {
+    fn shown(&self) -> String {
+        self.command.first().map(|word| word.display().to_string()).unwrap_or_default()
     }
 }
 
@@ -255,9 +279,43 @@ impl WorkingContainer {
         cancel: &Cancel,
     ) -> Result<ExitReport> {
         let files = self.files()?;
-        let spec = self.run_spec(run, &files.root()?, executor)?;
-        let shown = run.command.first().map(|word| word.display().to_string()).unwrap_or_default();
-        executor.run(&spec, cancel).map_err(|error| Error::runtime(error, shown))
+        let mut spec = self.run_spec(run, &files.root()?, executor)?;
+        let group = Group::begin(self, &mut spec)?;
+        let ran = executor.run(&spec, cancel).map_err(|error| Error::runtime(error, run.shown()));
+        group.end();
+        ran
+    }
+
+    /// Runs a command with a terminal of its own, whose other end is relayed by the caller until the
+    /// command has left it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`ErrorKind::Io`] for the caller's errors.
+    pub fn run_with_terminal(
+        &self,
+        run: &WorkingRun,
+        size: TerminalSize,
+        executor: &NativeExecutor,
+        relay: impl FnOnce(&OwnedFd) -> std::io::Result<()>,
+    ) -> Result<ExitReport> {
+        let files = self.files()?;
+        let mut spec = self.run_spec(run, &files.root()?, executor)?;
+        spec.io.terminal = Some(size);
+        let group = Group::begin(self, &mut spec)?;
+        let failed = |error| Error::runtime(error, run.shown());
+        let ran = executor.create(&spec).map_err(failed).and_then(|mut created| {
+            let terminal = created.take_terminal();
+            let running = created.start().map_err(failed)?;
+            if let Some(terminal) = &terminal {
+                relay(terminal).map_err(|error| {
+                    Error::new(ErrorKind::Io, "the terminal", "cannot be relayed")
+                        .with_source(error)
+                })?;
+            }
+            running.wait().map_err(failed)
+        });
+        group.end();
+        ran
     }
 
     fn run_spec(&self, run: &WorkingRun, root: &Root, executor: &dyn Executor) -> Result<RunSpec> {
@@ -287,21 +345,28 @@ impl WorkingContainer {
         spec.process.identity = identity;
         spec.process.limits = limits(&texts(state.common("Ulimit")))?;
         spec.privileges.capabilities = self.capabilities(run)?;
-        spec.privileges.seccomp = run.seccomp;
+        spec.privileges.seccomp = self.seccomp(run.seccomp);
+        spec.namespaces = self.namespaces(&run.namespaces)?;
         let network = run.network.unwrap_or_else(|| self.network());
         spec.network = match network {
             WorkingNetwork::None => Network::None,
             WorkingNetwork::Default | WorkingNetwork::Host => Network::Host,
         };
+        if let Some(path) = &run.network_path {
+            spec.network = Network::Join(open_namespace(path)?);
+        }
         if let Some(io) = &run.io {
             spec.io = io.clone();
         }
-        spec.files.devices.clone_from(&run.devices);
+        spec.files.devices = self.devices()?;
+        spec.files.devices.extend(run.devices.iter().cloned());
         if let Some(size) = state.common("ShmSize").and_then(Value::as_str) {
             spec.files.shared_memory_bytes = shared_memory(size)?;
         }
         if executor.capabilities().mounts {
-            spec.hostname = Some(host_name.clone().into());
+            if !matches!(spec.namespaces.names, Namespace::Host) {
+                spec.hostname = Some(host_name.clone().into());
+            }
             spec.files.mounts = self.own_mounts(run, network, &host_name)?;
             spec.files.mounts.extend(volumes(&texts(state.common("Volumes")))?);
         }

@@ -123,6 +123,11 @@ impl State {
         self.0.get("CommonBuildOpts")?.get(key)
     }
 
+    /// Sets a field of what the user said of all builds.
+    pub(super) fn set_common(&mut self, key: &str, value: Value) {
+        object(&mut self.0, "CommonBuildOpts").insert(key.to_owned(), value);
+    }
+
     pub(super) fn image(&self, kind: Kind) -> Option<&Map<String, Value>> {
         self.0.get(kind.key())?.as_object()
     }

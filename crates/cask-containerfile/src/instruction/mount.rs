@@ -127,6 +127,25 @@ pub struct Mount {
     pub relabel: Option<Relabel>,
 }
 
+impl Mount {
+    /// Reads a `--mount` outside of a Containerfile: nothing in it is a variable.
+    ///
+    /// # Errors
+    ///
+    /// Its quotes are not those of comma-separated values; a field is unknown, has a value that it
+    /// cannot have, or does not go with the others.
+    pub fn parse(value: &str) -> Result<Self, MountError> {
+        let mut fields = Fields::default();
+        for field in &MountFlag::parse(value, Span::default())?.fields {
+            match field.split_once('=') {
+                None => fields.flag(field)?,
+                Some((key, value)) => read(&mut fields, field, key, value)?,
+            }
+        }
+        fields.finish()
+    }
+}
+
 /// A `--mount` as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

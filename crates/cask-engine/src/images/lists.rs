@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use cask_copy::{CopyOptions, Description, inspect};
 use cask_image::{
-    Descriptor, Digest, ImageFormat, Index, Manifest, Platform, PlatformWanted, RawManifest,
+    Algorithm, Descriptor, Digest, Hasher, ImageFormat, Index, Manifest, Platform, PlatformWanted,
+    RawManifest,
 };
-use cask_storage::{Id, Image, NewImage};
+use cask_storage::{DigestLock, Id, Image, NewImage};
+use cask_transport::Location;
 
 use super::names::whole_name;
 use crate::{Error, ErrorKind, Images, Result};
@@ -46,6 +49,26 @@ pub struct EntryChange {
     pub annotations: Vec<(String, String)>,
 }
 
+/// An image of the store that comes to a list.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// Its ID.
+    pub id: Id,
+    /// Its manifest.
+    pub manifest: RawManifest,
+    /// What it is for.
+    pub platform: Platform,
+}
+
+/// What becomes of an entry of a list when another image for the same platform comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamePlatform {
+    /// It stays.
+    Stays,
+    /// It is replaced.
+    Replaced,
+}
+
 /// Which of an image that is a list itself come to a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entries {
@@ -56,12 +79,13 @@ pub enum Entries {
 }
 
 impl Images {
-    /// Makes an empty list with these names. Only images of the store can be put in.
+    /// Makes an empty list with these names.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a name that is none, or that an image has;
     /// [`ErrorKind::Storage`].
     pub fn create_list(&self, names: &[String]) -> Result<Id> {
+        let _creating = names.first().map(|name| self.lock_name(name)).transpose()?;
         let mut whole = Vec::with_capacity(names.len());
         for name in names {
             let name = whole_name(name)?.to_string();
@@ -74,17 +98,128 @@ impl Images {
             }
             whole.push(name);
         }
-        let id = Id::random();
-        let index = Index::new(ImageFormat::Oci, Vec::new()).encode();
-        let mut image = NewImage::new(id.clone());
-        image.names = whole;
-        image.digest = Some(index.digest().clone());
-        let instances = BTreeMap::from([(String::new(), id.to_string())]);
+        let index = Index::new(ImageFormat::Oci, Vec::new());
+        self.store_list(Id::random(), &index, BTreeMap::new(), whole)
+    }
+
+    /// Changes a list, which nobody else does meanwhile, and writes it down; gives it as it is then.
+    /// Without success nothing is written.
+    ///
+    /// # Errors
+    /// As [`find_list`](Self::find_list); those of the change; [`ErrorKind::Storage`].
+    pub fn change_list<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut ImageList) -> Result<T>,
+    ) -> Result<(ImageList, T)> {
+        let before = self.find_list(name)?;
+        let _lock = self.lock_list(&before.image.id)?;
+        // Somebody may have changed it while this one waited.
+        let mut list = self.find_list(before.image.id.as_str())?;
+        let value = change(&mut list)?;
+        self.save_list(&list)?;
+        Ok((list, value))
+    }
+
+    /// Puts images of the store into the list of this name, which is made where there is none, and
+    /// gives the list. It gets the other names too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where a name is none; [`ErrorKind::Storage`].
+    pub fn put_in_list(
+        &self,
+        names: &[String],
+        images: &[NewEntry],
+        same: SamePlatform,
+        format: ImageFormat,
+    ) -> Result<(Id, RawManifest)> {
+        let whole = names.iter().map(|name| Ok(whole_name(name)?.to_string()));
+        let whole = whole.collect::<Result<Vec<_>>>()?;
+        let _creating = whole.first().map(|name| self.lock_name(name)).transpose()?;
+        let known = match whole.first() {
+            Some(name) => self.store().image_by_name(name)?,
+            None => None,
+        };
+        let is_list = |image: &Image| {
+            matches!(self.manifest(image), Ok((_, Manifest::Index(_)))).then(|| image.id.clone())
+        };
+        // A name moves from an image that is no list.
+        let Some(id) = known.as_ref().and_then(is_list) else {
+            let mut index = Index::new(format, Vec::new());
+            let places = self.put(&mut index, images, same);
+            // What follows from what is in it is the same for the same images.
+            let id = Id::of_config(index.encode().digest());
+            let id = match self.store().image(&id)? {
+                None => id,
+                Some(_) => Id::random(),
+            };
+            let id = self.store_list(id, &index, places, whole)?;
+            return Ok((id, index.encode()));
+        };
+        let (list, ()) = self.change_list(id.as_str(), |list| {
+            let places = self.put(&mut list.index, images, same);
+            list.instances.extend(places);
+            Ok(())
+        })?;
+        self.store().append_names(&id, &whole)?;
+        Ok((id, list.index.encode()))
+    }
+
+    fn put(
+        &self,
+        index: &mut Index,
+        images: &[NewEntry],
+        same: SamePlatform,
+    ) -> BTreeMap<String, String> {
+        let mut places = BTreeMap::new();
+        for image in images {
+            let mut entry = image.manifest.descriptor();
+            entry.platform = Some(image.platform.clone());
+            index.manifests.retain(|other| {
+                other.digest != entry.digest
+                    && (same == SamePlatform::Stays || other.platform != entry.platform)
+            });
+            places.insert(entry.digest.to_string(), self.place_of(&image.id));
+            index.manifests.push(entry);
+        }
+        places
+    }
+
+    fn store_list(
+        &self,
+        id: Id,
+        index: &Index,
+        mut instances: BTreeMap<String, String>,
+        names: Vec<String>,
+    ) -> Result<Id> {
+        let raw = index.encode();
+        instances.insert(String::new(), id.to_string());
+        let mut image = NewImage::new(id);
+        image.names = names;
+        image.digest = Some(raw.digest().clone());
         image.data = vec![
-            ("manifest".to_owned(), index.bytes().to_vec()),
+            ("manifest".to_owned(), raw.bytes().to_vec()),
             (INSTANCES.to_owned(), encode(&instances)),
         ];
         Ok(self.store().commit_image(image)?.id.clone())
+    }
+
+    /// Keeps everybody else from changing a list: the peers too.
+    ///
+    /// Source: containers/common, `libimage/manifests/manifests.go`, `LockerForImage`.
+    fn lock_list(&self, id: &Id) -> Result<DigestLock> {
+        let digest = format!("sha256:{id}");
+        let digest = digest.parse().map_err(|error| {
+            Error::new(ErrorKind::Invalid, id, "is no ID of a list").with_source(error)
+        })?;
+        Ok(self.store().lock_digest(&digest)?)
+    }
+
+    /// Keeps others from making a list of a name at the same time.
+    fn lock_name(&self, name: &str) -> Result<DigestLock> {
+        let whole = whole_name(name)?.to_string();
+        let digest = Hasher::digest(Algorithm::Sha256, format!("list {whole}").as_bytes());
+        Ok(self.store().lock_digest(&digest)?)
     }
 
     /// Finds a list.
@@ -133,26 +268,39 @@ impl Images {
                 vec![(entry, place)]
             }
         };
-        if new.is_empty() {
-            let detail = "it has no image for the platform".to_owned();
-            return Err(Error::new(ErrorKind::Invalid, name, detail));
-        }
-        let digests = new.iter().map(|(entry, _)| entry.digest.clone()).collect();
-        for (entry, place) in new {
-            list.instances.insert(entry.digest.to_string(), place);
-            match list.index.manifests.iter_mut().find(|old| old.digest == entry.digest) {
-                Some(old) => *old = entry,
-                None => list.index.manifests.push(entry),
+        list.take(new, name)
+    }
+
+    /// Reads of an image that is not in the store what [`add_found`](ImageList::add_found) puts into
+    /// a list. Its layers are not read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Transfer`].
+    pub async fn find_for_list(
+        &self,
+        from: &dyn Location,
+        options: &CopyOptions,
+    ) -> Result<FoundEntries> {
+        let inspected = inspect(from, &options.policy, options.require_signed).await?;
+        let place = from.to_string();
+        let entries = match inspected.describe().await? {
+            Description::Index(index) => index.manifests,
+            Description::Image { config, .. } => {
+                let mut entry = inspected.top().descriptor();
+                entry.platform = Some(config.platform());
+                return Ok(FoundEntries { entries: vec![entry], place, is_list: false });
             }
-        }
-        Ok(digests)
+            _ => vec![inspected.top().descriptor()],
+        };
+        let is_list = inspected.top().media_type().is_index();
+        Ok(FoundEntries { entries, place, is_list })
     }
 
     /// Writes a list down as it is now. Gives the digest of its manifest.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
-    pub fn save_list(&self, list: &ImageList) -> Result<Digest> {
+    fn save_list(&self, list: &ImageList) -> Result<Digest> {
         let mut instances = list.instances.clone();
         instances.retain(|digest, _| {
             digest.is_empty() || list.index.manifests.iter().any(|e| e.digest.as_str() == digest)
@@ -174,7 +322,49 @@ impl Images {
     }
 }
 
+/// What was found of an image elsewhere.
+#[derive(Clone, Debug)]
+pub struct FoundEntries {
+    entries: Vec<Descriptor>,
+    place: String,
+    is_list: bool,
+}
+
 impl ImageList {
+    /// Puts an image into the list that is not in the store, or those of a list that are wanted;
+    /// gives their digests.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where there is no image for a platform that is wanted.
+    pub fn add_found(&mut self, found: &FoundEntries, entries: &Entries) -> Result<Vec<Digest>> {
+        let wanted = found.entries.iter().filter(|entry| !found.is_list || fits(entry, entries));
+        let new = wanted.map(|entry| (entry.clone(), found.place.clone())).collect();
+        self.take(new, &found.place)
+    }
+
+    fn take(&mut self, new: Vec<(Descriptor, String)>, name: &str) -> Result<Vec<Digest>> {
+        if new.is_empty() {
+            let detail = "it has no image for the platform".to_owned();
+            return Err(Error::new(ErrorKind::Invalid, name, detail));
+        }
+        let digests = new.iter().map(|(entry, _)| entry.digest.clone()).collect();
+        for (entry, place) in new {
+            self.instances.insert(entry.digest.to_string(), place);
+            match self.index.manifests.iter_mut().find(|old| old.digest == entry.digest) {
+                Some(old) => *old = entry,
+                None => self.index.manifests.push(entry),
+            }
+        }
+        Ok(digests)
+    }
+
+    /// Where the images are that the store may not have: the digest of each, and its place.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&Digest, &str)> {
+        self.index.manifests.iter().filter_map(|entry| {
+            Some((&entry.digest, self.instances.get(entry.digest.as_str())?.as_str()))
+        })
+    }
+
     /// Changes an entry.
     ///
     /// # Errors

@@ -1,8 +1,12 @@
 //! Images that go to registries and other places.
 
-use cask_copy::{CopyOptions, Report, copy};
+use cask_copy::{CopyOptions, Instances, Report, copy};
+use cask_image::{Digest, Manifest};
+use cask_storage::Id;
 use cask_transport::{Location, Transports};
 
+use super::find::Found;
+use super::moving::on_thread;
 use crate::{Images, Result};
 
 impl Images {
@@ -11,6 +15,9 @@ impl Images {
     ///
     /// Where layers are plain, as they lie in the store, and the place wants them compressed, they
     /// are compressed; the options say how.
+    ///
+    /// Where a list is pushed with its images, those that are elsewhere come to the store until it is
+    /// done.
     ///
     /// Source: containers/common, `libimage/push.go`.
     ///
@@ -26,7 +33,63 @@ impl Images {
         let found = self.find_on_thread(image).await?;
         let from = self.location(&found, transports)?;
         let to = push_destination(destination, transports)?;
-        Ok(copy(&*from, &*to, options).await?)
+        let fetched = match options.instances {
+            Instances::IndexOnly => Vec::new(),
+            _ => self.fetch_elsewhere(&found, transports, options).await?,
+        };
+        let copied = copy(&*from, &*to, options).await;
+        let images = self.clone();
+        on_thread(move || {
+            for id in fetched {
+                // Somebody may have given it a name meanwhile.
+                if images.store().image(&id)?.is_some_and(|image| image.names.is_empty()) {
+                    images.store().delete_image(&id)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(copied?)
+    }
+
+    /// Has those images of a list in the store that it says to be elsewhere; gives what came.
+    async fn fetch_elsewhere(
+        &self,
+        found: &Found,
+        transports: &Transports,
+        options: &CopyOptions,
+    ) -> Result<Vec<Id>> {
+        let (images, found) = (self.clone(), found.clone());
+        let missing: Vec<(Digest, String)> = on_thread(move || {
+            if !matches!(images.manifest(&found.image)?, (_, Manifest::Index(_))) {
+                return Ok(Vec::new());
+            }
+            let list = images.find_list(found.image.id.as_str())?;
+            let mut missing = Vec::new();
+            for (digest, place) in list.places() {
+                let is_elsewhere = !place.starts_with("containers-storage:");
+                if is_elsewhere && images.store().images_by_digest(digest)?.is_empty() {
+                    missing.push((digest.clone(), place.to_owned()));
+                }
+            }
+            Ok(missing)
+        })
+        .await?;
+        let mut pull =
+            CopyOptions::new(options.policy.clone(), cask_image::PlatformWanted::of_this_build());
+        pull.events = options.events.clone();
+        let mut fetched = Vec::new();
+        for (digest, place) in missing {
+            let location = transports.parse(&place)?;
+            let exact = location.reference().filter(|_| place.starts_with("docker://"));
+            let location = match exact {
+                // The place may be that of a list.
+                Some(name) => transports.parse(&format!("docker://{}@{digest}", name.name()))?,
+                None => location,
+            };
+            fetched.push(self.take_in(&*location, &[], transports, &pull).await?.id);
+        }
+        Ok(fetched)
     }
 }
 

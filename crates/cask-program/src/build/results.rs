@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::{Instances, copy};
 use cask::image::PlatformWanted;
 use cask::transport::Transports;
-use cask_build::{BuildReport, BuildRequest, BuiltImage, add_to_list, write_directory, write_tar};
-use cask_engine::Images;
+use cask_build::{BuildReport, BuildRequest, BuiltImage, write_directory, write_tar};
+use cask_engine::{Images, NewEntry, SamePlatform};
 use serde_json::{Value, json};
 
 use super::arguments::OutputArguments;
@@ -103,7 +103,14 @@ impl Results<'_> {
 
     fn list(&self, names: &[String]) -> Result<Outcome> {
         let format = self.request.image.format;
-        let (id, manifest) = add_to_list(&self.built.images, names, format, self.images.store())?;
+        let entry = |image: &BuiltImage| NewEntry {
+            id: image.id.clone(),
+            manifest: image.manifest.clone(),
+            platform: image.platform.clone(),
+        };
+        let entries: Vec<NewEntry> = self.built.images.iter().map(entry).collect();
+        let (id, manifest) =
+            self.images.put_in_list(names, &entries, SamePlatform::Replaced, format)?;
         let name = names.first().map(|name| format!(" {name}")).unwrap_or_default();
         self.show.say(&format!("COMMIT{name}"));
         for image in &self.built.images {

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::{LayersWanted, copy};
 use cask::layer::Compression;
 use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
-use cask_engine::Images;
-use cask_image::PlatformWanted;
+use cask_engine::{Images, NewEntry, SamePlatform};
+use cask_image::{ImageFormat, PlatformWanted};
 use cask_program::access;
 use cask_program::progress::ProgressChoice;
 use cask_program::{output, report};
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Write the ID of the image to this file, with sha256: before it
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Put the image into this list, which is made where there is none
+    #[arg(long, value_name = "LIST")]
+    manifest: Option<String>,
     /// Remove the container afterwards
     #[arg(long)]
     rm: bool,
@@ -125,12 +128,28 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     committed.warnings.iter().for_each(|warning| report::note(warning));
     if let Some(wanted) = elsewhere {
         let sent = send(&committed, wanted, &arguments, &transports, context).await;
-        forget(&committed, &images)?;
+        // A list needs it.
+        if arguments.manifest.is_none() || sent.is_err() {
+            forget(&committed, &images)?;
+        }
         sent.with_context(failed)?;
+    }
+    if let Some(list) = &arguments.manifest {
+        let entry = NewEntry {
+            id: committed.id.clone(),
+            manifest: committed.manifest.clone(),
+            platform: committed.platform.clone(),
+        };
+        let list = std::slice::from_ref(list);
+        images
+            .put_in_list(list, &[entry], SamePlatform::Stays, ImageFormat::Oci)
+            .context("adding the image to the list")?;
     }
     match &arguments.iidfile {
         Some(file) => std::fs::write(file, format!("sha256:{}", committed.id))
             .with_context(|| format!("writing {}", file.display()))?,
+        // What is not in the store has no ID there.
+        None if elsewhere.is_some() => {}
         None => output::line(committed.id.as_str())?,
     }
     if arguments.rm {

@@ -1,15 +1,17 @@
 //! `cooper copy` and `cooper add`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, IgnoreChoice,
-    WorkingContainers, WriteOptions, machine_context,
+    AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, Fetch,
+    Fetched, IgnoreChoice, WorkingContainer, WorkingContainers, WriteOptions, machine_context,
 };
+use cask_program::duration::GoDuration;
 use cask_program::{build, output, report};
-use clap::Args;
+use clap::{Args, Parser};
 
 use super::config::add_history;
 use crate::context::{Context, now};
@@ -50,6 +52,12 @@ pub(crate) struct Arguments {
     /// Tell the history of the copy
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     add_history: Option<String>,
+    /// Try to get a remote source again so often
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    retry: u32,
+    /// Wait so long between two tries
+    #[arg(long, value_name = "DURATION", default_value = "2s")]
+    retry_delay: GoDuration,
     /// Do not print the digest
     #[arg(short, long)]
     quiet: bool,
@@ -76,44 +84,141 @@ pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Res
     let containers = context.containers()?;
     let mut container =
         containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
-    let mut request = CopyRequest::new(arguments.context(&containers, context)?, destination);
-    request.sources = arguments.sources(sources)?;
-    request.owner.clone_from(&arguments.chown);
-    request.mode.clone_from(&arguments.chmod);
-    request.excludes.clone_from(&arguments.exclude);
-    request.parents = arguments.parents;
-    if is_add {
-        let mut add = AddOptions::default();
-        add.checksum.clone_from(&arguments.checksum);
-        request.add = Some(add);
+    arguments.copy(&mut container, (sources, destination), is_add, &containers, context)
+}
+
+/// Copies what an image says for builds that start from it.
+///
+/// Source: buildah, `cmd/buildah/from.go`, `onBuild`.
+pub(super) fn on_build(
+    container: &mut WorkingContainer,
+    rest: &str,
+    is_add: bool,
+    containers: &WorkingContainers,
+    context: &Context,
+) -> Result<()> {
+    let words = match rest.find('[') {
+        Some(at) if rest[..at].split_whitespace().all(|word| word.starts_with("--")) => {
+            let listed: Vec<String> = serde_json::from_str(&rest[at..])?;
+            rest[..at].split_whitespace().map(str::to_owned).chain(listed).collect()
+        }
+        _ => rest.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+    };
+    let flags = words.iter().take_while(|word| word.starts_with("--")).count();
+    let line = ["COPY", "--quiet"].map(str::to_owned).into_iter().chain(words[..flags].to_vec());
+    let Given { arguments } = Given::try_parse_from(line)
+        .with_context(|| format!("the instruction for builds {rest:?}"))?;
+    let Some((destination, sources)) = words[flags..].split_last() else {
+        bail!("the instruction for builds {rest:?} has no destination");
+    };
+    arguments.copy(container, (sources, destination), is_add, containers, context)
+}
+
+/// The flags of an instruction.
+#[derive(Parser)]
+struct Given {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// Gets what is remote, and tries again where that fails.
+struct Trying<F> {
+    fetch: F,
+    times: u32,
+    pause: std::time::Duration,
+}
+
+impl<F: Fetch> Fetch for Trying<F> {
+    fn get(&self, url: &str, output: &mut dyn Write) -> cask_build::Result<Fetched> {
+        let mut tries = 0;
+        loop {
+            let mut counted = Counted { output: &mut *output, bytes: 0 };
+            let got = self.fetch.get(url, &mut counted);
+            let has_begun = counted.bytes > 0;
+            match got {
+                // What is written cannot be taken back.
+                Err(error)
+                    if error.kind() == ErrorKind::Fetch && tries < self.times && !has_begun =>
+                {
+                    tries += 1;
+                    let Self { times, pause, .. } = self;
+                    report::note(&format!(
+                        "{error}: trying again in {pause:?} ({tries} of {times})"
+                    ));
+                    std::thread::sleep(*pause);
+                }
+                got => return got,
+            }
+        }
     }
-    let scratch = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let fetch = build::Downloads::new(&context.settings, runtime.handle().clone());
-    let git = build::git();
-    let mut tools = CopyTools::new(scratch.path());
-    tools.git = git.as_ref();
-    tools.fetch = Some(&fetch);
-    let time = now()?;
-    let mut options = WriteOptions::default();
-    options.created_seconds = arguments.timestamp.unwrap_or(time.unix_seconds());
-    let copied = container
-        .copy(&request, &tools, &options)
-        .with_context(|| format!("adding content to container {:?}", container.name()))?;
-    copied.warnings.iter().for_each(|warning| report::note(warning));
-    if !arguments.quiet {
-        output::line(copied.digest.hex())?;
+}
+
+struct Counted<'o> {
+    output: &'o mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.output.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
     }
-    if add_history(arguments.add_history.as_deref())? {
-        let verb = if is_add { "ADD" } else { "COPY" };
-        let text = format!("/bin/sh -c #(nop) {verb} {}:{}", copied.kind, copied.digest.hex());
-        container.add_history(time, &text)?;
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.output.flush()
     }
-    Context::warn(containers.store());
-    Ok(())
 }
 
 impl Arguments {
+    fn copy(
+        &self,
+        container: &mut WorkingContainer,
+        (sources, destination): (&[String], &str),
+        is_add: bool,
+        containers: &WorkingContainers,
+        context: &Context,
+    ) -> Result<()> {
+        let arguments = self;
+        let mut request = CopyRequest::new(arguments.context(containers, context)?, destination);
+        request.sources = arguments.sources(sources)?;
+        request.owner.clone_from(&arguments.chown);
+        request.mode.clone_from(&arguments.chmod);
+        request.excludes.clone_from(&arguments.exclude);
+        request.parents = arguments.parents;
+        if is_add {
+            let mut add = AddOptions::default();
+            add.checksum.clone_from(&arguments.checksum);
+            request.add = Some(add);
+        }
+        let scratch = tempfile::tempdir()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let GoDuration(pause) = arguments.retry_delay;
+        let fetch = build::Downloads::new(&context.settings, runtime.handle().clone());
+        let fetch = Trying { fetch, times: arguments.retry, pause };
+        let git = build::git();
+        let mut tools = CopyTools::new(scratch.path());
+        tools.git = git.as_ref();
+        tools.fetch = Some(&fetch);
+        let time = now()?;
+        let mut options = WriteOptions::default();
+        options.created_seconds = arguments.timestamp.unwrap_or(time.unix_seconds());
+        let copied = container
+            .copy(&request, &tools, &options)
+            .with_context(|| format!("adding content to container {:?}", container.name()))?;
+        copied.warnings.iter().for_each(|warning| report::note(warning));
+        if !arguments.quiet {
+            output::line(copied.digest.hex())?;
+        }
+        if add_history(arguments.add_history.as_deref())? {
+            let verb = if is_add { "ADD" } else { "COPY" };
+            let text = format!("/bin/sh -c #(nop) {verb} {}:{}", copied.kind, copied.digest.hex());
+            container.add_history(time, &text)?;
+        }
+        Context::warn(containers.store());
+        Ok(())
+    }
+
     /// Where sources are.
     fn context(
         &self,

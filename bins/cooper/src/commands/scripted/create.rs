@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    BaseImage, ConfigChange, NewWorkingContainer, WorkingContainer, WorkingContainers,
-    WorkingIsolation, WorkingNetwork, WorkingRunOptions,
+    BaseImage, ConfigChange, NewWorkingContainer, WorkingConfinement, WorkingContainer,
+    WorkingContainers, WorkingIsolation, WorkingNamespace, WorkingNetwork, WorkingRunOptions,
 };
 use cask_engine::{Images, PullPolicy};
 use cask_image::PlatformWanted;
-use cask_program::access;
 use cask_program::progress::ProgressChoice;
-use cask_program::{output, report};
+use cask_program::{access, build, output, report};
 use cask_runtime::{Capability, CapabilitySet};
 use clap::Args;
 
@@ -93,6 +92,104 @@ struct RunArguments {
     /// A directory of the machine
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
     volume: Vec<String>,
+    #[command(flatten)]
+    confinement: ConfinementArguments,
+}
+
+/// What else sets commands apart, and what they may use.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "For the commands that run in it")]
+struct ConfinementArguments {
+    /// Their shared memory and queues: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    ipc: Option<String>,
+    /// The processes that they see: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    pid: Option<String>,
+    /// Their name of the machine: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    uts: Option<String>,
+    /// A device of the machine
+    #[arg(long, value_name = "DEVICE[:PATH][:PERMISSIONS]")]
+    device: Vec<String>,
+    /// seccomp=unconfined
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    /// The most memory, such as 512m
+    #[arg(short, long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// The most memory and swap together; -1 for no limit
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory_swap: Option<String>,
+    /// The period of the processor's time, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    cpu_period: u64,
+    /// Processor time in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    cpu_quota: i64,
+    /// The share of processor time where it is short
+    #[arg(short, long, value_name = "SHARE", default_value_t = 0)]
+    cpu_shares: u64,
+    /// The processors that may be used, such as 0-3
+    #[arg(long, value_name = "LIST", default_value = "")]
+    cpuset_cpus: String,
+    /// The memory nodes that may be used, such as 0
+    #[arg(long, value_name = "LIST", default_value = "")]
+    cpuset_mems: String,
+    /// The control group above theirs
+    #[arg(long, value_name = "GROUP", default_value = "")]
+    cgroup_parent: String,
+}
+
+impl ConfinementArguments {
+    fn confinement(&self) -> Result<WorkingConfinement> {
+        let mut confinement = WorkingConfinement::default();
+        let namespaces = &mut confinement.namespaces;
+        namespaces.ipc = namespace(self.ipc.as_deref())?;
+        namespaces.pid = namespace(self.pid.as_deref())?;
+        namespaces.uts = namespace(self.uts.as_deref())?;
+        confinement.devices.clone_from(&self.device);
+        for option in &self.security_opt {
+            match option.split_once(['=', ':']) {
+                Some(("seccomp", "unconfined")) => confinement.danger_no_seccomp = true,
+                Some(("label", "disable")) => {}
+                _ => bail!("--security-opt {option:?} is not supported: seccomp=unconfined is"),
+            }
+        }
+        let resources = &mut confinement.resources;
+        if let Some(size) = &self.memory {
+            resources.memory_bytes = build::size(size).context("--memory")?;
+        }
+        resources.memory_and_swap_bytes = match self.memory_swap.as_deref() {
+            None => 0,
+            Some("-1") => -1,
+            Some(size) => i64::try_from(build::size(size).context("--memory-swap")?)?,
+        };
+        resources.processor_period_micros = self.cpu_period;
+        resources.processor_quota_micros = self.cpu_quota;
+        resources.processor_shares = self.cpu_shares;
+        resources.processors.clone_from(&self.cpuset_cpus);
+        resources.memory_nodes.clone_from(&self.cpuset_mems);
+        resources.parent.clone_from(&self.cgroup_parent);
+        Ok(confinement)
+    }
+}
+
+/// What commands have for themselves, as a flag says it.
+pub(super) fn namespace(flag: Option<&str>) -> Result<Option<WorkingNamespace>> {
+    Ok(flag.map(WorkingNamespace::parse).transpose()?)
+}
+
+/// Capabilities by their names; `all` stands for every one.
+pub(super) fn capabilities(names: &[String]) -> Result<Vec<Capability>> {
+    let mut found = Vec::new();
+    for name in names {
+        match name.eq_ignore_ascii_case("all") {
+            true => found.extend(Capability::ALL.iter().copied()),
+            false => found.push(name.parse()?),
+        }
+    }
+    Ok(found)
 }
 
 /// Makes a container and prints its name.
@@ -115,7 +212,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     new.run = arguments.run.options()?;
     let containers = WorkingContainers::new(images.store().clone());
     let mut container = containers.create(&new)?;
-    if let Err(error) = on_build(&mut container, &arguments) {
+    // What it does may wait for others by itself.
+    let carried_out = std::thread::scope(|scope| {
+        let done =
+            scope.spawn(|| on_build(&mut container, &arguments, &containers, context)).join();
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    if let Err(error) = carried_out {
         // It is of no use to anybody.
         let _ = containers.remove(&container);
         return Err(error);
@@ -177,13 +280,12 @@ impl RunArguments {
         let mut options = WorkingRunOptions::default();
         options.isolation = isolation(self.isolation.as_deref())?;
         options.network = network(self.network.as_deref())?.unwrap_or_default();
-        let parse = |text: &String| text.parse::<Capability>();
         let mut set = CapabilitySet::default();
-        for added in self.cap_add.iter().map(parse) {
-            set = set.with(added?);
+        for added in capabilities(&self.cap_add)? {
+            set = set.with(added);
         }
-        for removed in self.cap_drop.iter().map(parse) {
-            set = set.without(removed?);
+        for removed in capabilities(&self.cap_drop)? {
+            set = set.without(removed);
         }
         options.capabilities = set.iter().collect();
         options.hosts.clone_from(&self.add_host);
@@ -194,6 +296,7 @@ impl RunArguments {
         options.shared_memory.clone_from(&self.shm_size);
         options.limits.clone_from(&self.ulimit);
         options.volumes.clone_from(&self.volume);
+        options.confinement = self.confinement.confinement()?;
         options.check()?;
         Ok(options)
     }
@@ -224,7 +327,12 @@ pub(super) fn network(flag: Option<&str>) -> Result<Option<WorkingNetwork>> {
 /// Carries out what the image has for builds that start from it.
 ///
 /// Source: buildah, `cmd/buildah/from.go`, `onBuild`.
-fn on_build(container: &mut WorkingContainer, arguments: &Arguments) -> Result<()> {
+fn on_build(
+    container: &mut WorkingContainer,
+    arguments: &Arguments,
+    containers: &WorkingContainers,
+    context: &Context,
+) -> Result<()> {
     let instructions = container.on_build();
     if instructions.is_empty() {
         return Ok(());
@@ -238,6 +346,10 @@ fn on_build(container: &mut WorkingContainer, arguments: &Arguments) -> Result<(
         let change = match word.to_ascii_uppercase().as_str() {
             "RUN" => {
                 super::execute::on_build(container, rest)?;
+                continue;
+            }
+            word @ ("COPY" | "ADD") => {
+                super::copy::on_build(container, rest, word == "ADD", containers, context)?;
                 continue;
             }
             word => change_of(word, rest).with_context(|| {

@@ -1,21 +1,25 @@
 //! `cooper run`
 
+mod mounts;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_build::{WorkingContainer, WorkingIsolation, WorkingRun, volume};
-use cask_program::access;
-use cask_program::report;
+use cask_build::{
+    OpenedMount, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
+    WorkingRun, volume,
+};
+use cask_program::{access, report, terminal};
 use cask_runtime::{
-    Cancel, Capability, ChrootExecutor, Device, Executor, Input, Io, Mount, NativeExecutor,
-    OciExecutor, OciOptions, Output, RunSpec,
+    Cancel, ChrootExecutor, Device, Executor, ExitReport, Input, Io, NativeExecutor, OciExecutor,
+    OciOptions, Output, RunSpec, TerminalSize,
 };
 use clap::Args;
 
 use super::config::add_history;
-use super::create::{isolation, network};
+use super::create::{capabilities, isolation, namespace, network};
 use crate::context::{Context, now};
 
 /// Run a command in a working container
@@ -44,13 +48,32 @@ pub(crate) struct Arguments {
     /// Leave the image's /etc/hosts as it is
     #[arg(long)]
     no_hosts: bool,
-    /// Its network: none or host
-    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    network: Option<String>,
+    #[command(flatten)]
+    apart: ApartArguments,
     #[command(flatten)]
     sees: SeesArguments,
     #[command(flatten)]
     by: ByArguments,
+}
+
+/// What it has for itself, or with others.
+#[derive(Args, Debug)]
+struct ApartArguments {
+    /// Its network: none, host or ns:PATH
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    network: Option<String>,
+    /// Its shared memory and queues: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    ipc: Option<String>,
+    /// The processes that it sees: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    pid: Option<String>,
+    /// Its name of the machine: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    uts: Option<String>,
+    /// The control groups that it sees: private or host
+    #[arg(long, value_name = "NAMESPACE")]
+    cgroupns: Option<String>,
 }
 
 /// What it sees and may do.
@@ -59,9 +82,12 @@ struct SeesArguments {
     /// A directory of the machine
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// A mount: type=bind, source=, target=, ro; type=tmpfs, target=, size=
+    /// A mount: type=bind,source=,target=,rw; type=tmpfs,target=,tmpfs-size=; type=cache,target=,id=
     #[arg(long, value_name = "MOUNT")]
     mount: Vec<String>,
+    /// The directory that the sources of bind mounts are in
+    #[arg(long, value_name = "DIRECTORY")]
+    contextdir: Option<PathBuf>,
     /// A device of the machine
     #[arg(long, value_name = "DEVICE[:PATH]", value_delimiter = ',')]
     device: Vec<String>,
@@ -82,7 +108,10 @@ struct ByArguments {
     /// The OCI runtime [default: $BUILDAH_RUNTIME, else crun or runc]
     #[arg(long, value_name = "PROGRAM")]
     runtime: Option<PathBuf>,
-    /// Give it a terminal; it has the caller's
+    /// Do not pivot to its root; nothing here does without
+    #[arg(long)]
+    no_pivot: bool,
+    /// Give it a terminal of its own
     #[arg(short, long, alias = "tty", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     terminal: Option<String>,
 }
@@ -93,29 +122,27 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if arguments.command.is_empty() {
         bail!("command must be specified");
     }
-    if let Some(text) = &arguments.by.terminal
-        && access::boolean_value("terminal", text)?
-    {
-        bail!("--terminal is not supported yet: without it, a command has the caller's terminal");
-    }
-    let mut container = context
-        .containers()?
-        .find(name)
-        .with_context(|| format!("reading build container {name:?}"))?;
-    let run = arguments.run()?;
+    let containers = context.containers()?;
+    let mut container =
+        containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
+    let mut run = arguments.run()?;
     let scratch = tempfile::tempdir()?;
-    let executor = arguments.by.executor(&container, scratch.path())?;
-    let report = match container.run(&run, &*executor, &Cancel::new()?) {
+    let executor = arguments.by.executor(&container, scratch.path(), &mut run)?;
+    let cancel = Cancel::new()?;
+    let mounts: Vec<OpenedMount> =
+        mounts::open(&arguments.sees, &containers, &container, context, &cancel)?;
+    run.mounts.extend(mounts.iter().map(|opened| opened.mount.clone()));
+    let report = match arguments.carry_out(&container, &run, &executor, &cancel) {
         Ok(report) => report,
         Err(error) => {
             // A command that cannot begin ends as it would in a shell.
-            let cask_build::ErrorKind::Command(status) = error.kind() else {
-                return Err(error.into());
-            };
-            report::engine_failure(&error.into(), crate::run::hint);
+            let status = error.downcast_ref::<cask_build::Error>().map(cask_build::Error::kind);
+            let Some(cask_build::ErrorKind::Command(status)) = status else { return Err(error) };
+            report::engine_failure(&error, crate::run::hint);
             return Ok(ExitCode::from(status));
         }
     };
+    drop(mounts);
     report.notes.iter().for_each(|note| report::note(&note.to_string()));
     if !report.status.success() {
         let status = report.status;
@@ -191,30 +218,79 @@ impl Arguments {
         run.directory.clone_from(&self.workingdir);
         run.host_name.clone_from(&self.hostname);
         run.keep_hosts_file = self.no_hosts;
-        run.network = network(self.network.as_deref())?;
+        let apart = &self.apart;
+        match apart.network.as_deref().and_then(|text| text.strip_prefix("ns:")) {
+            Some(path) => run.network_path = Some(path.to_owned()),
+            None => run.network = network(apart.network.as_deref())?,
+        }
+        run.namespaces.ipc = namespace(apart.ipc.as_deref())?;
+        run.namespaces.pid = namespace(apart.pid.as_deref())?;
+        run.namespaces.uts = namespace(apart.uts.as_deref())?;
+        run.namespaces.cgroup = namespace(apart.cgroupns.as_deref())?;
         for variable in &self.env {
             match variable.split_once('=') {
                 Some((name, value)) => run.environment.push((name.into(), value.into())),
-                None => run.environment.extend(
-                    std::env::var_os(variable).map(|value| (OsString::from(variable), value)),
-                ),
+                None => run.environment.extend(from_caller(variable)),
             }
         }
         for text in &self.sees.volume {
             run.mounts.push(volume(text)?);
         }
-        for text in &self.sees.mount {
-            run.mounts.push(mount(text)?);
-        }
         for text in &self.sees.device {
             let (path, inside) = text.split_once(':').unwrap_or((text, text));
             run.devices.push(Device::of(path.as_ref(), inside)?);
         }
-        let parse = |text: &String| text.parse::<Capability>();
-        run.add = self.sees.cap_add.iter().map(parse).collect::<Result<_, _>>()?;
-        run.remove = self.sees.cap_drop.iter().map(parse).collect::<Result<_, _>>()?;
+        run.add = capabilities(&self.sees.cap_add)?;
+        run.remove = capabilities(&self.sees.cap_drop)?;
         Ok(run)
     }
+
+    fn carry_out(
+        &self,
+        container: &WorkingContainer,
+        run: &WorkingRun,
+        executor: &By,
+        cancel: &Cancel,
+    ) -> Result<ExitReport> {
+        let wants_terminal = match &self.by.terminal {
+            Some(text) => access::boolean_value("terminal", text)?,
+            None => false,
+        };
+        match (executor, wants_terminal) {
+            (By::Native(native), true) => {
+                let (rows, columns) = terminal::size().unwrap_or((24, 80));
+                let size = TerminalSize { rows, columns };
+                let relay = |end: &std::os::fd::OwnedFd| {
+                    terminal::relay(end, true, Vec::new()).map(drop).map_err(std::io::Error::other)
+                };
+                Ok(container.run_with_terminal(run, size, native, relay)?)
+            }
+            (By::Other(_), true) => bail!(
+                "--terminal needs namespaces of our own: leave --runtime and --isolation out, or --terminal"
+            ),
+            (By::Native(native), false) => Ok(container.run(run, native, cancel)?),
+            (By::Other(other), false) => Ok(container.run(run, &**other, cancel)?),
+        }
+    }
+}
+
+/// The caller's variables that a flag names: one, or all that begin so where a `*` is behind it.
+fn from_caller(variable: &str) -> Vec<(OsString, OsString)> {
+    match variable.strip_suffix('*') {
+        Some(beginning) => std::env::vars_os()
+            .filter(|(name, _)| name.to_string_lossy().starts_with(beginning))
+            .collect(),
+        None => std::env::var_os(variable)
+            .map(|value| (OsString::from(variable), value))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// What runs a command.
+enum By {
+    Native(NativeExecutor),
+    Other(Box<dyn Executor>),
 }
 
 impl ByArguments {
@@ -222,27 +298,54 @@ impl ByArguments {
         &self,
         container: &WorkingContainer,
         scratch: &std::path::Path,
-    ) -> Result<Box<dyn Executor>> {
+        run: &mut WorkingRun,
+    ) -> Result<By> {
         let asked = match isolation(self.isolation.as_deref())? {
             WorkingIsolation::Default => container.isolation(),
             asked => asked,
         };
         let from_environment = || std::env::var_os("BUILDAH_RUNTIME").map(PathBuf::from);
         let runtime = self.runtime.clone().or_else(from_environment);
-        Ok(match asked {
-            WorkingIsolation::Chroot => Box::new(ChrootExecutor::default()),
-            WorkingIsolation::Default if runtime.is_none() => Box::new(NativeExecutor::default()),
+        match asked {
+            WorkingIsolation::Chroot if may_mount() => {
+                chroot(run);
+                Ok(By::Native(NativeExecutor::default()))
+            }
+            // Where nothing can be mounted, another root is all there is.
+            WorkingIsolation::Chroot => Ok(By::Other(Box::new(ChrootExecutor::default()))),
+            WorkingIsolation::Default if runtime.is_none() => {
+                Ok(By::Native(NativeExecutor::default()))
+            }
             _ => {
                 let runtime = runtime.or_else(usual_runtime).context(
                     "no OCI runtime is installed: name one with --runtime, or leave --isolation out",
                 )?;
-                Box::new(OciExecutor::new(OciOptions::new(found(&runtime)?, scratch))?)
+                let options = OciOptions::new(found(&runtime)?, scratch);
+                Ok(By::Other(Box::new(OciExecutor::new(options)?)))
             }
-        })
+        }
     }
 }
 
-fn usual_runtime() -> Option<PathBuf> {
+/// What buildah sets apart where it only changes the root: the mounts and the name of the machine.
+///
+/// Source: buildah, `chroot/run_linux.go`.
+fn chroot(run: &mut WorkingRun) {
+    let WorkingNamespaces { ipc, pid, cgroup, .. } = &mut run.namespaces;
+    for shared in [ipc, pid, cgroup] {
+        shared.get_or_insert(WorkingNamespace::Host);
+    }
+}
+
+/// Whether this process may mount: whether it has `CAP_SYS_ADMIN`.
+fn may_mount() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & (1 << 21) != 0)
+}
+
+pub(super) fn usual_runtime() -> Option<PathBuf> {
     ["crun", "runc", "youki"].iter().find_map(|name| found(name.as_ref()).ok())
 }
 
@@ -256,60 +359,4 @@ pub(super) fn found(program: &std::path::Path) -> Result<PathBuf> {
     places
         .find(|path| path.is_file())
         .with_context(|| format!("{} is in none of the directories of PATH", program.display()))
-}
-
-/// Reads a mount: `type=bind,source=/a,target=/b,ro`.
-fn mount(text: &str) -> Result<Mount> {
-    let mut kind = "bind";
-    let (mut source, mut target, mut size) = (None, None, None);
-    let mut options = Vec::new();
-    for field in text.split(',') {
-        let (key, value) = field.split_once('=').unwrap_or((field, ""));
-        match key {
-            "type" => kind = value,
-            "src" | "source" => source = Some(value),
-            "dst" | "target" | "destination" => target = Some(value),
-            "tmpfs-size" | "size" => size = Some(bytes(value)?),
-            "ro" | "readonly" | "rw" | "readwrite" => {
-                let on = value.is_empty() || access::boolean_value(key, value)?;
-                let read_only =
-                    key.starts_with("ro") || key.starts_with("read") && key != "readwrite";
-                options.push(if read_only == on { "ro" } else { "rw" });
-            }
-            "nosuid" | "nodev" | "noexec" if value.is_empty() => options.push(key),
-            "bind-propagation" => match value {
-                "private" | "rprivate" | "slave" | "rslave" => options.push(value),
-                _ => bail!("mount {text:?}: the propagation {value:?} is not supported"),
-            },
-            _ => bail!("mount {text:?}: the option {field:?} is not known"),
-        }
-    }
-    let target = target.with_context(|| format!("mount {text:?} has no target"))?;
-    match (kind, source) {
-        ("bind", Some(source)) if size.is_none() => {
-            Ok(volume(&format!("{source}:{target}:{}", options.join(",")))?)
-        }
-        ("bind", None) => bail!("mount {text:?} has no source"),
-        ("tmpfs", None) if options.iter().all(|option| *option == "rw") => {
-            Ok(Mount::memory(size, target))
-        }
-        ("bind" | "tmpfs", _) => bail!("mount {text:?}: an option does not belong to type={kind}"),
-        (other, _) => {
-            bail!("mount {text:?}: the type {other:?} is not supported: use bind or tmpfs")
-        }
-    }
-}
-
-/// Reads a size: a number with k, m or g.
-fn bytes(text: &str) -> Result<u64> {
-    let lower = text.to_ascii_lowercase();
-    let lower = lower.strip_suffix('b').unwrap_or(&lower);
-    let (digits, factor) = match lower.chars().last() {
-        Some('k') => (&lower[..lower.len() - 1], 1_u64 << 10),
-        Some('m') => (&lower[..lower.len() - 1], 1 << 20),
-        Some('g') => (&lower[..lower.len() - 1], 1 << 30),
-        _ => (lower, 1),
-    };
-    let number: u64 = digits.parse().with_context(|| format!("the size {text:?} is no number"))?;
-    number.checked_mul(factor).with_context(|| format!("the size {text:?} is too large"))
 }

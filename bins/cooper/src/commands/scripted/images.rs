@@ -9,7 +9,7 @@ use cask_program::output;
 use cask_reference::Reference;
 use cask_terminal::output::Output;
 use cask_terminal::table::{ago, spaced_size};
-use cask_terminal::value::JsonStyle;
+use cask_terminal::value::{JsonStyle, Time};
 use clap::Args;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     noheading: bool,
     /// Cut no IDs off
-    #[arg(long, visible_alias = "no-trunc")]
+    #[arg(long = "no-trunc", alias = "notruncate")]
     notruncate: bool,
     /// Print only IDs
     #[arg(short, long)]
@@ -53,22 +53,22 @@ pub(crate) struct Arguments {
 /// Source: buildah, `cmd/buildah/images.go`, `imageOutputParams`.
 #[derive(Clone, Serialize)]
 struct Row {
-    #[serde(rename = "Name")]
-    name: String,
     #[serde(rename = "Tag")]
     tag: String,
     #[serde(rename = "ID")]
     id: String,
+    #[serde(rename = "Name")]
+    name: String,
     #[serde(rename = "Digest")]
     digest: String,
     #[serde(rename = "Created")]
     created: i64,
     #[serde(rename = "CreatedAt")]
     created_at: String,
-    #[serde(rename = "CreatedAtRaw")]
-    created_at_raw: String,
     #[serde(rename = "Size")]
     size: String,
+    #[serde(rename = "CreatedAtRaw")]
+    created_at_raw: Time,
     #[serde(rename = "ReadOnly")]
     read_only: bool,
     #[serde(rename = "History")]
@@ -171,7 +171,7 @@ fn json(listed: &[ImageSummary], arguments: &Arguments, now: Duration) -> Result
             names: one.image.names.clone(),
             digest: one.digest().map(ToString::to_string).unwrap_or_default(),
             createdat: since(created, now),
-            size: spaced_size(one.size_bytes),
+            size: size(one.size_bytes),
             created: created.unix_seconds(),
             createdatraw: raw,
             readonly: one.image.is_read_only(),
@@ -194,8 +194,8 @@ fn rows(one: &ImageSummary, arguments: &Arguments, now: Duration) -> Vec<Row> {
         digest: one.digest().map(ToString::to_string).unwrap_or_default(),
         created: created.unix_seconds(),
         created_at: since(created, now),
-        created_at_raw: raw,
-        size: spaced_size(one.size_bytes),
+        created_at_raw: Time(raw),
+        size: size(one.size_bytes),
         read_only: one.image.is_read_only(),
         history: String::new(),
     };
@@ -229,6 +229,13 @@ fn id(one: &ImageSummary, arguments: &Arguments) -> String {
         true => format!("sha256:{}", one.image.id),
         false => one.image.id.short().to_owned(),
     }
+}
+
+/// A size in the units of buildah, which has them all in capitals.
+///
+/// Source: buildah, `cmd/buildah/images.go`, `formattedSize`.
+fn size(size_bytes: u64) -> String {
+    spaced_size(size_bytes).replace("kB", "KB")
 }
 
 fn created(one: &ImageSummary) -> (Timestamp, String) {

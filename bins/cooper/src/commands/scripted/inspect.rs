@@ -1,16 +1,19 @@
 //! `cooper inspect`
 
+mod typed;
+
 use anyhow::{Context as _, Result, bail};
 use cask_build::{WorkingDetails, image_details};
-use cask_program::output;
+use cask_image::{Descriptor, Manifest, PlatformWanted};
+use cask_program::moving::RegistryArguments;
+use cask_storage::Image;
 use cask_terminal::output::Output;
-use cask_terminal::template::{Format, Origin};
-use cask_terminal::value::{JsonStyle, Value};
+use cask_terminal::value::JsonStyle;
 use clap::Args;
-use serde::Serialize;
-use serde::ser::SerializeMap as _;
 
+use super::manifest::inspect_list;
 use crate::context::Context;
+use crate::show;
 
 /// Show everything about a working container or an image
 #[derive(Args, Debug)]
@@ -25,19 +28,6 @@ pub(crate) struct Arguments {
     kind: Option<String>,
 }
 
-/// The fields in their order.
-struct Ordered<'d>(&'d WorkingDetails);
-
-impl Serialize for Ordered<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.fields.len()))?;
-        for (name, value) in &self.0.fields {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
 /// Shows.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let name = match arguments.name.as_slice() {
@@ -49,98 +39,50 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
     let image = || -> Result<WorkingDetails> {
         let found = images.find(name).context("importing settings")?;
-        Ok(image_details(&containers, &found.image, &found.name)?)
+        let image = of_platform(&images, found.image)?;
+        Ok(image_details(&containers, &image, &found.name)?)
     };
     let details = match arguments.kind.as_deref() {
         None => match containers.find(name) {
             Ok(container) => container.details(),
-            Err(_) => match is_list(&images, name) {
-                true => return manifest(&images, name),
-                false => image()?,
-            },
+            Err(_) => image()?,
         },
         Some("container") => containers.find(name).context("reading build container")?.details(),
         Some("image") => image()?,
-        Some("manifest") => return manifest(&images, name),
+        Some("manifest") => return manifest(name, &images, context),
         Some(_) => bail!("the only recognized types are \"container\" and \"image\""),
     };
+    let shown = typed::Details::of(&details)?;
     let Some(template) = &arguments.format else {
         let mut output = Output::stdout();
-        output.json(&Ordered(&details), JsonStyle::indented(4))?;
+        output.json(&shown, JsonStyle::indented(4))?;
         return Ok(output.finish()?);
     };
     if !(template.contains("{{") && template.contains("}}")) {
         bail!("invalid format provided: {template}");
     }
-    let format = Format::parse("format", template, Origin::Value)?;
-    let named = go_names(serde_json::to_value(Ordered(&details))?);
-    output::bytes(&format.render(None, &Value::of(&named)?)?)
+    show::value("format", template, &shown.for_templates())
 }
 
-fn is_list(images: &cask_engine::Images, name: &str) -> bool {
-    let found = images.find(name).and_then(|found| images.manifest(&found.image));
-    matches!(found, Ok((_, cask_image::Manifest::Index(_))))
+/// The image itself; of a list the one for this machine.
+fn of_platform(images: &cask_engine::Images, image: Image) -> Result<Image> {
+    let (_, Manifest::Index(index)) = images.manifest(&image)? else { return Ok(image) };
+    let wanted = PlatformWanted::of_this_build();
+    let fits = |entry: &&Descriptor| {
+        entry.platform.as_ref().is_some_and(|platform| {
+            platform.os == wanted.os && platform.architecture == wanted.architecture
+        })
+    };
+    let found = match index.manifests.iter().find(fits) {
+        Some(entry) => images.store().images_by_digest(&entry.digest)?.into_iter().next(),
+        None => None,
+    };
+    found.with_context(|| {
+        format!("the list {} has no image for {wanted} in the store", image.id.short())
+    })
 }
 
-fn manifest(images: &cask_engine::Images, name: &str) -> Result<()> {
-    let found = images.find(name)?;
-    let (raw, _) = images.manifest(&found.image)?;
-    let value: serde_json::Value = serde_json::from_slice(raw.bytes())?;
-    let mut output = Output::stdout();
-    output.json(&value, JsonStyle::indented(4))?;
-    Ok(output.finish()?)
-}
-
-/// What the fields of configs are called in JSON and in Go, which templates are written in.
-///
-/// Source: OCI image specification, `specs-go/v1/config.go`; buildah, `docker/types.go`.
-const GO_NAMES: [(&str, &str); 21] = [
-    ("architecture", "Architecture"),
-    ("author", "Author"),
-    ("comment", "Comment"),
-    ("config", "Config"),
-    ("container", "Container"),
-    ("container_config", "ContainerConfig"),
-    ("created", "Created"),
-    ("created_by", "CreatedBy"),
-    ("diff_ids", "DiffIDs"),
-    ("docker_version", "DockerVersion"),
-    ("empty_layer", "EmptyLayer"),
-    ("history", "History"),
-    ("id", "ID"),
-    ("os", "OS"),
-    ("os.features", "OSFeatures"),
-    ("os.version", "OSVersion"),
-    ("parent", "Parent"),
-    ("rootfs", "RootFS"),
-    ("size", "Size"),
-    ("type", "Type"),
-    ("variant", "Variant"),
-];
-
-/// Gives the fields of both configs, and of the history, the names that Go has for them.
-fn go_names(mut details: serde_json::Value) -> serde_json::Value {
-    for key in ["OCIv1", "Docker", "History"] {
-        if let Some(value) = details.get_mut(key) {
-            rename(value);
-        }
-    }
-    details
-}
-
-fn rename(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Array(items) => items.iter_mut().for_each(rename),
-        serde_json::Value::Object(fields) => {
-            for (json, go) in GO_NAMES {
-                let Some(mut inner) = fields.remove(json) else { continue };
-                // What is in a config has Go's names already, and labels have their own.
-                if !matches!(json, "config" | "container_config") {
-                    rename(&mut inner);
-                }
-                fields.insert(go.to_owned(), inner);
-            }
-        }
-        _ => {}
-    }
+fn manifest(name: &str, images: &cask_engine::Images, context: &Context) -> Result<()> {
+    let registry = RegistryArguments::default();
+    super::wait(inspect_list(name, &registry, images, context))
 }

@@ -1,21 +1,22 @@
 //! `cooper manifest`: lists of images for several platforms.
 
+mod shown;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask::copy::Instances;
-use cask_engine::{Entries, EntryChange, ErrorKind, ImageList, Images, Removal};
-use cask_image::{Digest, ImageFormat, PlatformWanted};
-use cask_program::output;
+use cask::copy::{Instances, inspect};
+use cask_engine::{Entries, EntryChange, ErrorKind, FoundEntries, ImageList, Images, Removal};
+use cask_image::{Digest, PlatformWanted, RawManifest};
+use cask_program::moving::{self, RegistryArguments};
 use cask_program::progress::ProgressChoice;
-use cask_terminal::output::Output;
-use cask_terminal::value::JsonStyle;
+use cask_program::{output, policy};
 use clap::{Args, Subcommand};
 
 use super::remove::Failures;
 use crate::context::Context;
-use cask_program::moving::{self, RegistryArguments};
+use crate::show;
 
 /// Make and push lists of images for several platforms
 #[derive(Debug, Subcommand)]
@@ -24,18 +25,18 @@ pub(crate) enum Command {
     Add(AddArguments),
     Annotate(AnnotateArguments),
     Inspect(InspectArguments),
-    Push(PushArguments),
+    Push(Box<PushArguments>),
     Remove(RemoveArguments),
     Rm(RmArguments),
     Exists(ExistsArguments),
 }
 
-/// Make a list, and put images of the store into it
+/// Make a list, and put images into it
 #[derive(Args, Debug)]
 pub(crate) struct CreateArguments {
     /// The name of the list
     list: String,
-    /// The images
+    /// The images: of the store, or else of a registry
     images: Vec<String>,
     /// Of an image that is a list itself, put in all that is in it
     #[arg(long)]
@@ -43,20 +44,27 @@ pub(crate) struct CreateArguments {
     /// Where the list is there already, add to it
     #[arg(short, long)]
     amend: bool,
+    /// Say something of the list, NAME=VALUE
+    #[arg(long, value_name = "ANNOTATION")]
+    annotation: Vec<String>,
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
-/// Put an image of the store into a list
+/// Put an image into a list
 #[derive(Args, Debug)]
 pub(crate) struct AddArguments {
     /// The list
     list: String,
-    /// The image
+    /// The image: of the store, or else of a registry
     image: String,
     /// Of an image that is a list itself, put in all that is in it
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     entry: EntryArguments,
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 /// Change what a list says of an image in it
@@ -65,7 +73,13 @@ pub(crate) struct AnnotateArguments {
     /// The list
     list: String,
     /// The image: its digest, or its name
-    image: String,
+    image: Option<String>,
+    /// Change what is said of the list itself
+    #[arg(long)]
+    index: bool,
+    /// The image that the list is about: one of the store
+    #[arg(long, value_name = "IMAGE")]
+    subject: Option<String>,
     #[command(flatten)]
     entry: EntryArguments,
 }
@@ -99,8 +113,10 @@ struct EntryArguments {
 /// Show a list
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
-    /// The list
+    /// The list: of the store, or else of a registry
     list: String,
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 /// Push a list to a registry, or to anywhere else
@@ -159,11 +175,13 @@ pub(crate) struct ExistsArguments {
 pub(super) fn run(command: Command, context: &Context) -> Result<ExitCode> {
     let images = context.images()?;
     match command {
-        Command::Create(arguments) => create(&arguments, &images)?,
-        Command::Add(arguments) => add(&arguments, &images)?,
+        Command::Create(arguments) => super::wait(create(&arguments, &images, context))?,
+        Command::Add(arguments) => super::wait(add(&arguments, &images, context))?,
         Command::Annotate(arguments) => annotate(&arguments, &images)?,
-        Command::Inspect(arguments) => inspect(&arguments, &images)?,
-        Command::Push(arguments) => super::wait(push(arguments, &images, context))?,
+        Command::Inspect(arguments) => {
+            super::wait(inspect_list(&arguments.list, &arguments.registry, &images, context))?;
+        }
+        Command::Push(arguments) => super::wait(push(*arguments, &images, context))?,
         Command::Remove(arguments) => remove(&arguments, &images)?,
         Command::Rm(arguments) => {
             let mut failures = Failures::default();
@@ -177,11 +195,9 @@ pub(super) fn run(command: Command, context: &Context) -> Result<ExitCode> {
         Command::Exists(arguments) => {
             return match images.find_list(&arguments.list) {
                 Ok(_) => Ok(ExitCode::SUCCESS),
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::ImageNotKnown | ErrorKind::Invalid) =>
-                {
-                    Ok(ExitCode::from(1))
-                }
+                Err(error) if error.kind() == ErrorKind::ImageNotKnown => Ok(ExitCode::from(1)),
+                Err(error) if error.kind() == ErrorKind::Invalid => Err(error)
+                    .with_context(|| format!("{}: image is not a manifest list", arguments.list)),
                 Err(error) => Err(error.into()),
             };
         }
@@ -189,58 +205,137 @@ pub(super) fn run(command: Command, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(arguments: &CreateArguments, images: &Images) -> Result<()> {
+async fn create(arguments: &CreateArguments, images: &Images, context: &Context) -> Result<()> {
+    let mut found = Vec::new();
+    for name in &arguments.images {
+        found.push(elsewhere(name, &arguments.registry, images, context).await?);
+    }
     let there = arguments.amend && images.find_list(&arguments.list).is_ok();
     if !there {
         images
             .create_list(std::slice::from_ref(&arguments.list))
             .context("creating image to hold manifest list")?;
     }
-    let mut list = images.find_list(&arguments.list)?;
-    for name in &arguments.images {
-        images.add_to_list(&mut list, name, &entries(arguments.all, None))?;
-    }
-    images.save_list(&list)?;
+    let wanted = entries(arguments.all, None);
+    let annotations = pairs(&arguments.annotation)?;
+    let (list, ()) = images.change_list(&arguments.list, |list| {
+        for (name, found) in arguments.images.iter().zip(&found) {
+            match found {
+                Some(found) => list.add_found(found, &wanted)?,
+                None => images.add_to_list(list, name, &wanted)?,
+            };
+        }
+        list.index.annotations.extend(annotations);
+        Ok(())
+    })?;
     output::line(list.image.id.as_str())
 }
 
-fn add(arguments: &AddArguments, images: &Images) -> Result<()> {
-    let mut list = images.find_list(&arguments.list)?;
+async fn add(arguments: &AddArguments, images: &Images, context: &Context) -> Result<()> {
+    images.find_list(&arguments.list)?;
+    let found = elsewhere(&arguments.image, &arguments.registry, images, context).await?;
     let change = arguments.entry.change()?;
     let wanted = entries(arguments.all, Some(&arguments.entry));
-    let digests = images.add_to_list(&mut list, &arguments.image, &wanted)?;
-    for digest in &digests {
-        // What was said of the platform of a list chose among its images.
-        list.change(digest, &change)?;
-    }
-    images.save_list(&list)?;
-    let digest = digests.last().context("nothing was added")?;
-    said(&list, digest)
+    let (list, digests) = images.change_list(&arguments.list, |list| {
+        let digests = match &found {
+            Some(found) => list.add_found(found, &wanted)?,
+            None => images.add_to_list(list, &arguments.image, &wanted)?,
+        };
+        for digest in &digests {
+            // What was said of the platform of a list chose among its images.
+            list.change(digest, &change)?;
+        }
+        Ok(digests)
+    })?;
+    said(&list, digests.last().context("nothing was added")?)
+}
+
+/// What an image says that is not in the store; nothing where it is.
+async fn elsewhere(
+    name: &str,
+    registry: &RegistryArguments,
+    images: &Images,
+    context: &Context,
+) -> Result<Option<FoundEntries>> {
+    let not_here = match images.find(name) {
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::ImageNotKnown => error,
+        Err(error) => return Err(error.into()),
+    };
+    let transports = registry.transports(images, &context.settings).await?;
+    let location =
+        transports.parse(name).or_else(|_| transports.parse(&format!("docker://{name}")));
+    let Ok(location) = location else { return Err(not_here.into()) };
+    let progress = ProgressChoice::Auto.start(true);
+    let platform = PlatformWanted::of_this_build();
+    let options = moving::copy_options(&context.settings, platform, &progress, true)?;
+    let found = images.find_for_list(&*location, &options).await;
+    let found = found.with_context(|| {
+        format!(
+            "{name} is not in the store: reading manifest and configuration from {:?}",
+            location.to_string()
+        )
+    })?;
+    Ok(Some(found))
 }
 
 fn annotate(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
-    let mut list = images.find_list(&arguments.list)?;
-    let digest = match arguments.image.parse::<Digest>() {
+    let change = arguments.entry.change()?;
+    if arguments.index || arguments.subject.is_some() {
+        return annotate_list(arguments, images);
+    }
+    let Some(image) = &arguments.image else {
+        bail!("requires at least 2 arg(s), only received 1");
+    };
+    let digest = match image.parse::<Digest>() {
         Ok(digest) => digest,
         Err(_) => {
-            let found = images.find(&arguments.image)?;
+            let found = images.find(image)?;
             let (raw, _) = images.manifest(&found.image)?;
             raw.digest().clone()
         }
     };
-    list.change(&digest, &arguments.entry.change()?)?;
-    images.save_list(&list)?;
+    let (list, ()) = images.change_list(&arguments.list, |list| list.change(&digest, &change))?;
+    said(&list, &digest)
+}
+
+/// Changes what is said of the list itself.
+fn annotate_list(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
+    let entry = &arguments.entry;
+    let of_entry = entry.arch.is_some()
+        || entry.os.is_some()
+        || entry.variant.is_some()
+        || entry.os_version.is_some()
+        || !entry.os_features.is_empty()
+        || !entry.features.is_empty();
+    if arguments.image.is_some() || of_entry {
+        bail!("--index and --subject are about the list: give no image and no platform with them");
+    }
+    if !arguments.index && !entry.annotation.is_empty() {
+        bail!("--annotation is about an image of the list, or about the list with --index");
+    }
+    let annotations = pairs(&entry.annotation)?;
+    let subject = match &arguments.subject {
+        Some(name) => Some(images.manifest(&images.find(name)?.image)?.0.descriptor()),
+        None => None,
+    };
+    let (list, ()) = images.change_list(&arguments.list, |list| {
+        list.index.annotations.extend(annotations);
+        if subject.is_some() {
+            list.index.subject = subject;
+        }
+        Ok(())
+    })?;
+    let digest = list.index.encode().digest().clone();
     said(&list, &digest)
 }
 
 fn remove(arguments: &RemoveArguments, images: &Images) -> Result<()> {
-    let mut list = images.find_list(&arguments.list)?;
     let digest: Digest = arguments
         .digest
         .parse()
-        .with_context(|| format!("invalid image digest {:?}", arguments.digest))?;
-    list.remove(&digest)?;
-    images.save_list(&list)?;
+        .with_context(|| format!("Invalid instance {:?}", arguments.digest))?;
+    let (list, ()) = images.change_list(&arguments.list, |list| list.remove(&digest))?;
     said(&list, &digest)
 }
 
@@ -249,13 +344,46 @@ fn said(list: &ImageList, digest: &Digest) -> Result<()> {
     output::line(&format!("{}: {digest}", list.image.id))
 }
 
-fn inspect(arguments: &InspectArguments, images: &Images) -> Result<()> {
-    let list = images.find_list(&arguments.list)?;
-    let (raw, _) = images.manifest(&list.image)?;
-    let value: serde_json::Value = serde_json::from_slice(raw.bytes())?;
-    let mut output = Output::stdout();
-    output.json(&value, JsonStyle::indented(4))?;
-    Ok(output.finish()?)
+/// Shows a list of the store, or of elsewhere.
+pub(super) async fn inspect_list(
+    name: &str,
+    registry: &RegistryArguments,
+    images: &Images,
+    context: &Context,
+) -> Result<()> {
+    let here = match images.find(name) {
+        Ok(found) => Some(images.manifest(&found.image)?.0),
+        Err(error) if error.kind() == ErrorKind::ImageNotKnown => None,
+        Err(error) => return Err(error.into()),
+    };
+    let raw = match here {
+        Some(raw) if raw.media_type().is_index() => return shown::list(&raw),
+        here => {
+            let read = elsewhere_raw(name, registry, images, context).await;
+            match (read, here) {
+                (Ok(raw), _) if raw.media_type().is_index() => raw,
+                (Ok(raw), _) | (Err(_), Some(raw)) => {
+                    bail!("{name}: manifest is of type {} (not a list type)", raw.media_type())
+                }
+                (Err(error), None) => return Err(error),
+            }
+        }
+    };
+    output::bytes(show::indented(raw.bytes()).as_bytes())
+}
+
+async fn elsewhere_raw(
+    name: &str,
+    registry: &RegistryArguments,
+    images: &Images,
+    context: &Context,
+) -> Result<RawManifest> {
+    let transports = registry.transports(images, &context.settings).await?;
+    let location =
+        transports.parse(name).or_else(|_| transports.parse(&format!("docker://{name}")))?;
+    let read = inspect(&*location, &*policy::read(&context.settings)?, false).await;
+    let read = read.with_context(|| format!("reading image {:?}", location.to_string()))?;
+    Ok(read.top().clone())
 }
 
 async fn push(arguments: PushArguments, images: &Images, context: &Context) -> Result<()> {
@@ -272,14 +400,7 @@ async fn push(arguments: PushArguments, images: &Images, context: &Context) -> R
         moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     options.instances = if arguments.all { Instances::All } else { Instances::IndexOnly };
     options.attached.remove_signatures = arguments.remove_signatures;
-    options.format = match arguments.format.as_deref() {
-        None => None,
-        Some("oci") => Some(ImageFormat::Oci),
-        Some("v2s2" | "docker") => Some(ImageFormat::Docker),
-        Some(other) => {
-            bail!("unknown format {other:?}. Choose on of the supported formats: 'oci' or 'v2s2'")
-        }
-    };
+    options.format = moving::format(arguments.format.as_deref())?;
     let report = images.push(name, destination, &transports, &options).await?;
     progress.finish();
     if let Some(file) = &arguments.digestfile {
@@ -287,7 +408,7 @@ async fn push(arguments: PushArguments, images: &Images, context: &Context) -> R
             .with_context(|| format!("failed to write digest to file {:?}", file.display()))?;
     }
     if arguments.rm {
-        remove_list(images, name)?;
+        images.remove(&images.find(name)?, Removal::default())?;
     }
     Ok(())
 }
@@ -327,12 +448,16 @@ impl EntryArguments {
         change.os_version.clone_from(&self.os_version);
         change.os_features.clone_from(&self.os_features);
         change.features.clone_from(&self.features);
-        for annotation in &self.annotation {
-            let Some((name, value)) = annotation.split_once('=') else {
-                bail!("no value given for annotation {annotation:?}");
-            };
-            change.annotations.push((name.to_owned(), value.to_owned()));
-        }
+        change.annotations = pairs(&self.annotation)?;
         Ok(change)
     }
+}
+
+/// Reads annotations, NAME=VALUE.
+fn pairs(annotations: &[String]) -> Result<Vec<(String, String)>> {
+    let pair = |annotation: &String| match annotation.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => bail!("no value given for annotation {annotation:?}"),
+    };
+    annotations.iter().map(pair).collect()
 }

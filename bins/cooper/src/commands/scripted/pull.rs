@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// When to pull an image that is in the store: always, missing, newer or never
     #[arg(long, value_name = "POLICY", default_value = "missing")]
     policy: String,
+    /// Do not keep signatures
+    #[arg(long)]
+    remove_signatures: bool,
     /// Print nothing but the ID
     #[arg(short, long)]
     quiet: bool,
@@ -45,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
     let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
+    options.copy.attached.remove_signatures = arguments.remove_signatures;
     options.platform_asked = arguments.platform.is_asked();
     options.all_tags = arguments.all_tags;
     let pulled = images.pull(image, &transports, &options).await;

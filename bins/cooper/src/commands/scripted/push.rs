@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use cask::copy::LayersWanted;
-use cask::image::ImageFormat;
-use cask::layer::Compression;
+use cask::copy::{Instances, LayersWanted};
+use cask::layer::{Compression, Level};
 use cask_program::access;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
@@ -20,6 +19,9 @@ pub(crate) struct Arguments {
     /// The image, and where to: a name, or TRANSPORT:DETAILS [default: as the image is called]
     #[arg(value_names = ["IMAGE", "DESTINATION"])]
     image: Vec<String>,
+    /// Of a list, push all images in it
+    #[arg(long)]
+    all: bool,
     /// Write the digest of the pushed image to this file
     #[arg(long, value_name = "FILE")]
     digestfile: Option<PathBuf>,
@@ -32,6 +34,9 @@ pub(crate) struct Arguments {
     /// Compress layers by gzip or zstd
     #[arg(long, value_name = "FORMAT")]
     compression_format: Option<String>,
+    /// How hard to compress
+    #[arg(long, value_name = "LEVEL")]
+    compression_level: Option<i32>,
     /// Do not compress layers
     #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "true|false")]
     disable_compression: String,
@@ -59,19 +64,18 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let wanted = platform::wanted(&context.settings);
     let mut options = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
     options.attached.remove_signatures = arguments.remove_signatures;
-    options.format = match arguments.format.as_deref() {
-        None => None,
-        Some("oci") => Some(ImageFormat::Oci),
-        Some("v2s2" | "docker") => Some(ImageFormat::Docker),
-        Some("v2s1") => bail!("format v2s1 can only be read: choose 'oci' or 'v2s2'"),
-        Some(other) => bail!(
-            "unknown format {other:?}. Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'"
-        ),
-    };
+    options.format = moving::format(arguments.format.as_deref())?;
+    if arguments.all {
+        options.instances = Instances::All;
+    }
+    if let Some(level) = arguments.compression_level {
+        let level = Level::Exact(level);
+        let format = arguments.compression_format.as_deref().map(moving::compression);
+        level.number(format.transpose()?.unwrap_or(Compression::Gzip))?;
+        options.layers.level = level;
+    }
     options.layers.wanted = match arguments.compression_format.as_deref() {
-        Some("gzip") => LayersWanted::Compress(Compression::Gzip),
-        Some("zstd") => LayersWanted::Compress(Compression::Zstd),
-        Some(other) => bail!("unsupported compression format {other:?}: choose gzip or zstd"),
+        Some(format) => LayersWanted::Compress(moving::compression(format)?),
         None if access::boolean_value("disable-compression", &arguments.disable_compression)? => {
             LayersWanted::Keep
         }
