@@ -1,5 +1,6 @@
 //! The main job, end to end, on what every machine has.
 
+mod build;
 mod image;
 mod registry;
 mod run;

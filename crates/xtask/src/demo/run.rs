@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::build::Build;
 use super::image;
 use super::registry::Registry;
 use super::store::Store;
@@ -55,7 +56,7 @@ const STEPS: [Step<'static>; 6] = [
 ];
 
 /// Makes an image of this machine's shell, takes it through every local place, a registry and back,
-/// and a store, validates each, and prints what came out.
+/// and a store, validates each, builds upon it, and prints what came out.
 ///
 /// # Errors
 ///
@@ -64,8 +65,8 @@ pub(crate) fn run() -> Result<()> {
     // As the tests build them: what is slow without optimisation is optimised there too.
     // The whole workspace's, since parts of it would be other builds to cargo.
     process::succeed(&mut workspace::cargo(["build", "--workspace", "--bins"]))?;
-    let [dray, cellar] =
-        ["dray", "cellar"].map(|name| workspace::target().join("debug").join(name));
+    let [dray, cooper, cellar] =
+        ["dray", "cooper", "cellar"].map(|name| workspace::target().join("debug").join(name));
     let directory = workspace::target().join("demo");
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -102,6 +103,15 @@ pub(crate) fn run() -> Result<()> {
         process::output(&mut demo.command(&["validate", "--quiet", image]))?;
     }
     rows.extend(stored);
+    let build = Build {
+        cooper: &cooper,
+        cellar: &cellar,
+        dray: &dray,
+        directory: &directory,
+        registry: &registry,
+    };
+    rows.extend(build.tour(&format!("{}/demo/app:1", registry.host()))?);
+    console::line("");
     console::table(&rows);
     console::line("every place was validated: all digests, sizes and plain layers are right");
     console::line(&format!("pushed and pulled, the digest is the same: {pulled}"));
