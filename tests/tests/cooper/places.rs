@@ -482,3 +482,30 @@ fn on_a_terminal_steps_are_shown_as_they_run_and_the_id_stays() {
     let again = on_terminal(&program(&store, &directory, "build ."), "");
     assert!(String::from_utf8_lossy(&again.stdout).contains("from the cache"), "{again}");
 }
+
+#[test]
+fn skopeo_podman_and_docker_read_what_was_built() {
+    if !can_run() || !has(&["docker", "podman", "skopeo"]) {
+        return;
+    }
+    let store = PeerStore::new();
+    let directory =
+        with_busybox(&format!("{RUN}RUN echo made > /made\nCMD [\"/bin/busybox\", \"id\"]\n"));
+    let name = "example.com/built-by-cooper:1";
+    let line =
+        format!("build -q --format docker -t {name} -o type=docker,dest=d.tar,name={name} .");
+    cooper(&store, &directory, &line).ok();
+    let id = store.podman(&["image", "inspect", "--format", "{{.Id}}", name]).ok();
+    let archive = directory.at("d.tar");
+    let shown = tests::skopeo(&format!("inspect --config docker-archive:{archive}")).ok().json();
+    assert_eq!(shown["config"]["Cmd"][1], "id");
+    let daemon = tests::daemon();
+    daemon.docker(&format!("load -q -i {archive}")).ok();
+    let loaded = daemon.docker(&format!("inspect --format {{{{.Id}}}} {name}")).ok();
+    assert_eq!(loaded.text(), format!("sha256:{}", id.text()));
+    daemon.docker(&format!("create --name built-by-cooper {name}")).ok();
+    let files = directory.at("export.tar");
+    daemon.docker(&format!("export -o {files} built-by-cooper")).ok();
+    let made = run(command("tar").args(["-xOf", &files, "made"])).ok();
+    assert_eq!(made.text(), "made");
+}
