@@ -253,8 +253,17 @@ impl Arguments {
     /// The sources, as paths of the context.
     fn sources(&self, given: &[String]) -> Result<Vec<CopyItem>> {
         let item = |source: &String| -> Result<CopyItem> {
-            if source.contains("://") || self.contextdir.is_some() && self.from.is_none() {
+            if source.contains("://") {
                 return Ok(CopyItem::Path(source.clone()));
+            }
+            if let (Some(directory), None) = (&self.contextdir, &self.from) {
+                // A path of the machine below the context, as buildah wants it, or one of the context.
+                let whole = std::path::absolute(directory)?;
+                let within = Path::new(source).strip_prefix(&whole).unwrap_or(Path::new(source));
+                return Ok(CopyItem::Path(match within.as_os_str().is_empty() {
+                    true => ".".to_owned(),
+                    false => text(within)?,
+                }));
             }
             let path = match (&self.from, &self.contextdir) {
                 (Some(_), Some(directory)) => directory.join(source.trim_start_matches('/')),
