@@ -509,3 +509,20 @@ fn skopeo_podman_and_docker_read_what_was_built() {
     let made = run(command("tar").args(["-xOf", &files, "made"])).ok();
     assert_eq!(made.text(), "made");
 }
+
+#[test]
+fn cve_2024_23653_privileges_are_for_who_was_allowed_them_with_and_without_a_shell() {
+    let (store, directory) = (PeerStore::new(), scratch());
+    for (instruction, flags, words) in [
+        ("RUN --security=insecure true", "", "security.insecure is not allowed"),
+        ("RUN --network=host true", "--network=none", "the build was asked to have no network"),
+    ] {
+        let file = format!("FROM scratch\n{instruction}\n");
+        std::fs::write(directory.join("Containerfile"), file).expect("it is writable");
+        for shell in ["", "--debug"] {
+            let outcome = cooper(&store, &directory, &format!("build {flags} {shell} ."));
+            let outcome = outcome.ends(125).says(words);
+            assert!(!outcome.stderr.contains("a shell where it left off"), "{outcome}");
+        }
+    }
+}
