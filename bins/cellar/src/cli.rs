@@ -125,6 +125,7 @@ impl Command {
 /// Manage images
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
+    Diff(commands::containers::ImageDiffArguments),
     Exists(commands::exists::Arguments),
     History(commands::history::Arguments),
     Import(commands::import::Arguments),

@@ -94,6 +94,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Untag(arguments) | Command::Image(ImageCommand::Untag(arguments)) => {
             commands::untag::run(&arguments, &context).map(done)
         }
+        Command::Image(ImageCommand::Diff(arguments)) => {
+            commands::containers::image_diff(&arguments, &context)
+        }
         Command::Image(ImageCommand::Exists(arguments)) => {
             commands::exists::run(&arguments, &context)
         }

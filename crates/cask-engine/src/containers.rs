@@ -2,10 +2,14 @@
 
 mod attach;
 mod config;
+mod cp;
 mod create;
 mod details;
+mod diff;
 mod etc;
+mod events;
 mod exec;
+mod export;
 mod find;
 mod holders;
 mod list;
@@ -18,7 +22,9 @@ mod remove;
 mod resources;
 mod spec;
 mod start;
+mod stats;
 mod stop;
+mod top;
 mod volumes;
 mod wire;
 
@@ -35,7 +41,11 @@ pub use config::{
     NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, SecurityConfig,
     SpaceMode,
 };
+pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CreateOptions, parse_port};
+pub use diff::{ChangeKind, DiffSide, FileChange};
+pub(crate) use events::tell;
+pub use events::{Event, EventFilter, EventOptions};
 pub use exec::ExecOptions;
 pub use list::ContainerFilter;
 pub use logs::{LogLine, LogOptions, LogStream};
@@ -44,6 +54,8 @@ pub use mounts::{MountConfig, MountType, parse_bytes};
 pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
 pub use start::Terminal;
+pub use stats::ContainerStats;
+pub use top::{TOP_FIELDS, TopField, go_duration, parse_top_fields};
 pub use volumes::{Volume, VolumeOptions, Volumes};
 
 /// The containers of a store. Cheap to clone.

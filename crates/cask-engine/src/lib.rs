@@ -5,13 +5,14 @@ mod error;
 mod images;
 
 pub use containers::{
-    Attached, Container, ContainerConfig, ContainerFilter, ContainerState, Containers,
-    CreateOptions, DETACH_KEYS, ExecOptions, FilesConfig, LifecycleConfig, LogConfig, LogLine,
-    LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig,
-    NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions,
-    ResourcesConfig, RestartPolicy, SecurityConfig, SpaceMode, Status, Terminal, Volume,
-    VolumeOptions, Volumes, parse_bytes, parse_detach_keys, parse_port, relay_terminal,
-    run_monitor,
+    Attached, ChangeKind, Container, ContainerConfig, ContainerFilter, ContainerState,
+    ContainerStats, Containers, CopyEnd, CreateOptions, DETACH_KEYS, DiffSide, Event, EventFilter,
+    EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig, LifecycleConfig,
+    LogConfig, LogLine, LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType,
+    NamespacesConfig, NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd,
+    RemoveOptions, ResourcesConfig, RestartPolicy, SecurityConfig, SpaceMode, Status, TOP_FIELDS,
+    Terminal, TopField, Volume, VolumeOptions, Volumes, go_duration, parse_bytes,
+    parse_detach_keys, parse_port, parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{

@@ -1,5 +1,8 @@
 //! Containers of `cellar`, as root: they run, are watched, joined, stopped and removed, and leave nothing.
 
 mod faults;
+mod files;
 mod life;
 mod support;
+mod terminal;
+mod verbs;

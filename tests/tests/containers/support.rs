@@ -63,7 +63,7 @@ impl Cellar {
         std::fs::copy("/bin/busybox", image.join("bin/busybox")).expect("busybox is installed");
         for name in [
             "sh", "true", "cat", "echo", "id", "env", "sleep", "hostname", "test", "ls", "touch",
-            "kill", "false", "yes", "head",
+            "kill", "ln", "mkdir", "rm", "stty", "false", "yes", "head",
         ] {
             std::os::unix::fs::symlink("busybox", image.join("bin").join(name)).expect("it is new");
         }
@@ -90,6 +90,16 @@ impl Cellar {
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         run(&mut self.command(arguments))
+    }
+
+    /// Runs a script in which `$CELLAR` is the program on this store.
+    #[track_caller]
+    pub(crate) fn shell(&self, script: &str) -> Outcome {
+        let words = self.command(&[]);
+        let program = words.get_program().to_string_lossy().into_owned();
+        let arguments = words.get_args().map(|word| word.to_string_lossy().into_owned());
+        let words: Vec<String> = std::iter::once(program).chain(arguments).collect();
+        run(Command::new("sh").arg("-c").arg(script).env("CELLAR", words.join(" ")))
     }
 
     /// Runs a container without a network.

@@ -66,6 +66,8 @@ pub struct ProcessConfig {
     pub command: Vec<String>,
     /// The environment: `NAME=value`.
     pub environment: Vec<String>,
+    /// More of it, in which `$NAME` and `${NAME}` are the image's.
+    pub merged_environment: Vec<String>,
     /// Names that are taken out of the image's environment; `*` is all of them.
     pub unset_environment: Vec<String>,
     /// Where it begins; `None` is the image's.
@@ -243,6 +245,8 @@ pub struct LifecycleConfig {
     pub stop_timeout: Option<u32>,
     /// Seconds that it may run; 0 is for ever.
     pub timeout: u64,
+    /// A file that the number of its first process is written to whenever it starts.
+    pub pid_file: Option<PathBuf>,
 }
 
 /// Whether a container that ended begins again.

@@ -149,7 +149,10 @@ impl Containers {
             })
         });
         match written {
-            Ok(()) => Ok(Container { config: config.clone(), state, place }),
+            Ok(()) => {
+                self.tell("create", config);
+                Ok(Container { config: config.clone(), state, place })
+            }
             Err(error) => {
                 place.remove()?;
                 Err(error)
@@ -232,12 +235,41 @@ fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<Str
     usual.retain(|entry| !unset.contains(&name(entry)));
     let mut order = Vec::new();
     let mut last = BTreeMap::new();
-    for entry in usual.iter().chain(kept).chain(&process.environment) {
+    let merged = process.merged_environment.iter().map(|entry| merge(entry, &run.env));
+    let merged: Vec<String> = merged.collect();
+    for entry in usual.iter().chain(kept).chain(&merged).chain(&process.environment) {
         if last.insert(name(entry), entry.clone()).is_none() {
             order.push(name(entry));
         }
     }
     order.iter().filter_map(|name| last.remove(name)).collect()
+}
+
+/// A variable with `$NAME` and `${NAME}` replaced by those of an image; unknown ones are empty.
+///
+/// Source: podman, `pkg/specgen/generate/container.go`, which has them expanded as a shell would.
+fn merge(entry: &str, known: &[String]) -> String {
+    let value_of = |name: &str| {
+        let found = known.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_default()
+    };
+    let mut merged = String::new();
+    let mut rest = entry;
+    while let Some((before, behind)) = rest.split_once('$') {
+        merged.push_str(before);
+        let (name, after) = match behind.strip_prefix('{').and_then(|text| text.split_once('}')) {
+            Some(found) => found,
+            None => {
+                let is_name = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '_';
+                let end = behind.find(|symbol| !is_name(symbol)).unwrap_or(behind.len());
+                behind.split_at(end)
+            }
+        };
+        merged.push_str(value_of(name));
+        rest = after;
+    }
+    merged.push_str(rest);
+    merged
 }
 
 /// The image's volumes, where nothing else is mounted.
@@ -341,6 +373,19 @@ pub fn parse_port(text: &str) -> Result<PortMapping> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_are_merged_with_the_images() {
+        let known = ["PATH=/bin".to_owned(), "A=1".to_owned()];
+        for (entry, expected) in [
+            ("PATH=/opt:${PATH}", "PATH=/opt:/bin"),
+            ("X=$A-$B.", "X=1-."),
+            ("X=plain", "X=plain"),
+            ("X=${A", "X={A"),
+        ] {
+            assert_eq!(merge(entry, &known), expected);
+        }
+    }
 
     #[test]
     fn ports_are_read() {

@@ -42,7 +42,9 @@ impl Containers {
             }
         })?;
         name.clone_into(&mut config.name);
-        container.place.save(&config, &state)
+        container.place.save(&config, &state)?;
+        self.tell("rename", &config);
+        Ok(())
     }
 
     /// Mounts the root of a container; says where. Taken back by [`unmount`](Self::unmount).

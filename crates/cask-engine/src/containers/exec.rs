@@ -115,7 +115,9 @@ impl Containers {
         if let Some(name) = &container.state.cgroup {
             run.cgroup = Cgroup::open(name)?.map(Arc::new);
         }
-        Ok(NativeExecutor::default().exec(&target, &run)?)
+        let made = NativeExecutor::default().exec(&target, &run)?;
+        self.tell("exec", config);
+        Ok(made)
     }
 }
 

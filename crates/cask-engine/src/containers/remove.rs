@@ -99,7 +99,9 @@ impl Containers {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {}
             other => drop(other?),
         }
-        container.place.remove()
+        container.place.remove()?;
+        self.tell("remove", &container.config);
+        Ok(())
     }
 
     /// Removes a container that cannot be read, by its ID or the beginning of it.

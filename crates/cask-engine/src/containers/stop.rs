@@ -68,6 +68,7 @@ impl Containers {
         }
         let process = container.process()?;
         process.signal(signal)?;
+        self.tell("kill", &container.config);
         if signal == Signal::KILL {
             // What is frozen does not hear of its end.
             thaw(container);
@@ -93,7 +94,11 @@ impl Containers {
             return Err(container.improper(&words));
         }
         self.mark_stopped(container)?;
-        self.end(container, timeout.unwrap_or_else(|| container.stop_timeout()))
+        let killed = self.end(container, timeout.unwrap_or_else(|| container.stop_timeout()))?;
+        if container.state.status.is_up() {
+            self.tell("stop", &container.config);
+        }
+        Ok(killed)
     }
 
     /// Ends the processes of a container, and waits until its monitor has tidied up.
@@ -146,7 +151,9 @@ impl Containers {
         }
         fresh.control_group()?.freeze()?;
         state.status = Status::Paused;
-        container.place.save(&config, &state)
+        container.place.save(&config, &state)?;
+        self.tell("pause", &config);
+        Ok(())
     }
 
     /// Lets them go on.
@@ -163,7 +170,9 @@ impl Containers {
         }
         fresh.control_group()?.thaw()?;
         state.status = Status::Running;
-        container.place.save(&config, &state)
+        container.place.save(&config, &state)?;
+        self.tell("unpause", &config);
+        Ok(())
     }
 
     /// Waits until a container has ended, and gives its exit code; at once for one that has, or never began.

@@ -15,6 +15,7 @@ use cask_rootfs::{Directory, Kind, Node, Order, Root};
 use cask_storage::Id;
 use serde::{Deserialize, Serialize};
 
+use super::events::{Event, tell};
 use super::mounts::{MountType, check_name};
 use super::record::{io, now};
 use super::{Container, ContainerConfig, Containers};
@@ -134,6 +135,7 @@ impl Volumes {
                 .and_then(|mut file| file.write_all(&bytes))
                 .and_then(|()| fs::rename(&new, &file));
             write.map_err(|error| io(error, "writing", &file))?;
+            tell(&self.graph_root, &Event::of_volume("create", name));
         }
         self.find(name)
     }
@@ -223,7 +225,10 @@ impl Volumes {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(error, "removing", &file))
             }
-            _ => Ok(()),
+            _ => {
+                tell(&self.graph_root, &Event::of_volume("remove", &volume.name));
+                Ok(())
+            }
         }
     }
 

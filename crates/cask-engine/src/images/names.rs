@@ -3,6 +3,7 @@
 use cask_reference::{AnyReference, LiteralReference, Reference};
 
 use super::find::Found;
+use crate::containers::{Event, tell};
 use crate::{Error, ErrorKind, Images, Result};
 
 impl Images {
@@ -19,6 +20,8 @@ impl Images {
         }
         let name = name.to_string();
         self.store().append_names(&found.image.id, std::slice::from_ref(&name))?;
+        let event = Event::of_image("tag", found.image.id.as_str(), &name);
+        tell(self.store().graph_root(), &event);
         Ok(name)
     }
 
@@ -46,6 +49,10 @@ impl Images {
             gone.push(whole);
         }
         self.store().remove_names(&found.image.id, &gone)?;
+        for name in &gone {
+            let event = Event::of_image("untag", found.image.id.as_str(), name);
+            tell(self.store().graph_root(), &event);
+        }
         Ok(gone)
     }
 }

@@ -6,6 +6,7 @@ use cask_storage::{Id, Image};
 
 use super::filter::{Filter, Matcher};
 use super::find::Found;
+use crate::containers::{Event, tell};
 use crate::{Error, ErrorKind, Images, Relations, Result};
 
 /// How images are removed.
@@ -111,7 +112,11 @@ impl Images {
             }
         }
         match self.store().delete_image(&image.id) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                let event = Event::of_image("remove", image.id.as_str(), name);
+                tell(self.store().graph_root(), &event);
+                Ok(())
+            }
             Err(error) if error.kind() == cask_storage::ErrorKind::InUse => {
                 let users = self.store().containers()?.into_iter();
                 let user = users.into_iter().find(|user| user.image.as_ref() == Some(&image.id));

@@ -16,6 +16,7 @@ use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Make a container, and do not start it
 #[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) making: Making,

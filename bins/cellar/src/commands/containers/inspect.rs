@@ -197,7 +197,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "StaticDir": container.directory().display().to_string(),
         "OCIRuntime": "native",
         "ConmonPidFile": "",
-        "PidFile": "",
+        "PidFile": config.lifecycle.pid_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "Name": &config.name,
         "RestartCount": state.restarts,
         "Driver": containers.images().store().driver().to_string(),

@@ -1,10 +1,15 @@
 //! The commands of containers and volumes, one file each.
 
 mod attach;
+mod commit;
+mod cp;
 mod create;
+mod diff;
 mod ended;
+mod events;
 mod exec;
 mod exists;
+mod export;
 mod inspect;
 mod kill;
 mod logs;
@@ -14,6 +19,7 @@ mod pause;
 mod port;
 mod prune;
 mod ps;
+mod refused;
 mod relay;
 mod rename;
 mod restart;
@@ -21,10 +27,14 @@ mod rm;
 mod run;
 mod several;
 mod start;
+mod stats;
 mod stop;
+mod top;
+mod unsupported;
 mod verbs;
 mod volume;
 mod wait;
 
+pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
 pub(crate) use inspect::documents;
 pub(crate) use verbs::{ContainerVerb, internal, run};

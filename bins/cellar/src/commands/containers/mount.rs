@@ -47,8 +47,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let alone = meant.len() == 1;
     for Meant { container, .. } in meant {
         match containers.mount(&container) {
-            Ok(path) if alone => output::line(&path.display().to_string())?,
-            Ok(path) => output::line(&format!("{}  {}", container.id(), path.display()))?,
+            Ok(path) => {
+                containers.note(&container, "mount");
+                let path = path.display();
+                let line = format!("{}  {path}", container.id());
+                output::line(&if alone { path.to_string() } else { line })?;
+            }
             Err(error) => errors.push(error.into()),
         }
     }
@@ -62,6 +66,7 @@ pub(crate) fn unmount(arguments: &UnmountArguments, context: &Context) -> Result
             return Ok(false);
         }
         containers.unmount(container, arguments.force)?;
+        containers.note(container, "unmount");
         Ok(true)
     })
 }

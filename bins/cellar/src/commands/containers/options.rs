@@ -9,6 +9,8 @@ use cask_engine::{
 };
 use clap::Args;
 
+use super::unsupported::Unsupported;
+
 /// Flags of containers.
 #[derive(Args, Debug)]
 pub(crate) struct ContainerArguments {
@@ -24,6 +26,8 @@ pub(crate) struct ContainerArguments {
     resources: ResourceArguments,
     #[command(flatten)]
     life: LifeArguments,
+    #[command(flatten)]
+    unsupported: Unsupported,
 }
 
 #[derive(Args, Debug)]
@@ -41,6 +45,9 @@ struct ProcessArguments {
     /// Set every variable that is set here
     #[arg(long)]
     env_host: bool,
+    /// Set a variable from those of the image, such as PATH=/opt:${PATH}
+    #[arg(long, value_name = "NAME=VALUE")]
+    env_merge: Vec<String>,
     /// Take a variable out of the image's environment
     #[arg(long, value_name = "NAME")]
     unsetenv: Vec<String>,
@@ -150,7 +157,7 @@ struct NetworkArguments {
     #[arg(long, value_name = "PORT[/PROTOCOL]")]
     expose: Vec<String>,
     /// Its host name
-    #[arg(long, value_name = "NAME")]
+    #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<String>,
     /// Add a line to /etc/hosts
     #[arg(long, value_name = "NAME:ADDRESS")]
@@ -264,6 +271,12 @@ struct LifeArguments {
     /// Write its ID to this file, which must not exist
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
+    /// Write the number of its first process to this file whenever it starts
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
 }
 
 impl ContainerArguments {
@@ -286,6 +299,7 @@ impl ContainerArguments {
         words: &[String],
         containers: &cask_engine::Containers,
     ) -> Result<CreateOptions> {
+        self.unsupported.check()?;
         let mut options = CreateOptions::default();
         options.replace = self.life.replace;
         options.publish_all = self.network.publish_all;
@@ -371,6 +385,7 @@ impl ProcessArguments {
                 .extend(std::env::vars().map(|(name, value)| format!("{name}={value}")));
         }
         process.environment.extend(environment(&self.env_file, &self.env)?);
+        process.merged_environment = pairs_of(&self.env_merge)?;
         process.unset_environment.clone_from(&self.unsetenv);
         if self.unsetenv_all {
             process.unset_environment.push("*".to_owned());
@@ -567,6 +582,7 @@ impl LifeArguments {
         }
         life.stop_timeout = self.stop_timeout;
         life.timeout = self.timeout;
+        life.pid_file = self.pidfile.as_ref().map(std::path::absolute).transpose()?;
         config.log.driver = self.log_driver.clone().unwrap_or_default();
         for option in &self.log_opt {
             match option.split_once('=') {
@@ -589,6 +605,14 @@ impl LifeArguments {
         config.annotations = pairs(&self.annotation);
         Ok(())
     }
+}
+
+/// Variables that have a value.
+fn pairs_of(given: &[String]) -> Result<Vec<String>> {
+    if let Some(wrong) = given.iter().find(|text| !text.contains('=') || text.starts_with('=')) {
+        bail!("invalid variable {wrong:?} for --env-merge: it is NAME=VALUE");
+    }
+    Ok(given.to_vec())
 }
 
 /// Names and values; of equal names the last holds.

@@ -14,6 +14,7 @@ use crate::context::Context;
 
 /// Run a command in a new container
 #[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// Leave it running, and print its ID
     #[arg(short, long)]

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::{
-    attach, create, exec, exists, inspect, kill, logs, mount, pause, port, prune, ps, rename,
-    restart, rm, run as running, start, stop, volume, wait,
+    attach, commit, cp, create, diff, events, exec, exists, export, inspect, kill, logs, mount,
+    pause, port, prune, ps, refused, rename, restart, rm, run as running, start, stats, stop, top,
+    volume, wait,
 };
 use crate::context::Context;
 
@@ -15,8 +16,13 @@ use crate::context::Context;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerVerb {
     Attach(attach::Arguments),
+    Commit(commit::Arguments),
+    Cp(cp::Arguments),
     Create(create::Arguments),
+    Diff(diff::Arguments),
+    Events(events::Arguments),
     Exec(exec::Arguments),
+    Export(export::Arguments),
     Kill(kill::Arguments),
     Logs(logs::Arguments),
     Mount(mount::Arguments),
@@ -28,7 +34,9 @@ pub(crate) enum ContainerVerb {
     Rm(rm::Arguments),
     Run(running::Arguments),
     Start(start::Arguments),
+    Stats(stats::Arguments),
     Stop(stop::Arguments),
+    Top(top::Arguments),
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArguments),
     Unpause(pause::UnpauseArguments),
@@ -37,15 +45,21 @@ pub(crate) enum ContainerVerb {
     Container(ContainerCommand),
     #[command(subcommand)]
     Volume(volume::VolumeCommand),
+    #[command(flatten)]
+    Refused(refused::Alone),
 }
 
 /// Manage containers
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
     Attach(attach::Arguments),
+    Commit(commit::Arguments),
+    Cp(cp::Arguments),
     Create(create::Arguments),
+    Diff(diff::Arguments),
     Exec(exec::Arguments),
     Exists(exists::Arguments),
+    Export(export::Arguments),
     Inspect(inspect::Arguments),
     Kill(kill::Arguments),
     #[command(name = "ls", visible_aliases = ["list", "ps"])]
@@ -60,21 +74,38 @@ pub(crate) enum ContainerCommand {
     Rm(rm::Arguments),
     Run(running::Arguments),
     Start(start::Arguments),
+    Stats(stats::Arguments),
     Stop(stop::Arguments),
+    Top(top::Arguments),
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArguments),
     Unpause(pause::UnpauseArguments),
     Wait(wait::Arguments),
+    #[command(flatten)]
+    Refused(refused::OfContainer),
+}
+
+/// What stands alone only, or means something else there.
+enum Alone {
+    Diff(diff::Arguments),
+    Events(events::Arguments),
+    Refused(refused::Alone),
+    Volume(volume::VolumeCommand),
 }
 
 impl ContainerVerb {
     /// Those that stand both alone and after `container`.
-    fn plain(self) -> Result<ContainerCommand, volume::VolumeCommand> {
+    fn plain(self) -> Result<ContainerCommand, Box<Alone>> {
         use ContainerCommand as To;
         Ok(match self {
             Self::Attach(arguments) => To::Attach(arguments),
+            Self::Commit(arguments) => To::Commit(arguments),
+            Self::Cp(arguments) => To::Cp(arguments),
             Self::Create(arguments) => To::Create(arguments),
+            Self::Diff(arguments) => return Err(Box::new(Alone::Diff(arguments))),
+            Self::Events(arguments) => return Err(Box::new(Alone::Events(arguments))),
             Self::Exec(arguments) => To::Exec(arguments),
+            Self::Export(arguments) => To::Export(arguments),
             Self::Kill(arguments) => To::Kill(arguments),
             Self::Logs(arguments) => To::Logs(arguments),
             Self::Mount(arguments) => To::Mount(arguments),
@@ -86,12 +117,15 @@ impl ContainerVerb {
             Self::Rm(arguments) => To::Rm(arguments),
             Self::Run(arguments) => To::Run(arguments),
             Self::Start(arguments) => To::Start(arguments),
+            Self::Stats(arguments) => To::Stats(arguments),
             Self::Stop(arguments) => To::Stop(arguments),
+            Self::Top(arguments) => To::Top(arguments),
             Self::Unmount(arguments) => To::Unmount(arguments),
             Self::Unpause(arguments) => To::Unpause(arguments),
             Self::Wait(arguments) => To::Wait(arguments),
             Self::Container(command) => command,
-            Self::Volume(command) => return Err(command),
+            Self::Volume(command) => return Err(Box::new(Alone::Volume(command))),
+            Self::Refused(command) => return Err(Box::new(Alone::Refused(command))),
         })
     }
 }
@@ -100,11 +134,20 @@ impl ContainerVerb {
 pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
     use ContainerCommand as Of;
     match verb.plain() {
-        Err(volume) => volume::run(volume, context),
+        Err(alone) => match *alone {
+            Alone::Diff(arguments) => diff::run(&arguments, diff::Kind::Any, context),
+            Alone::Events(arguments) => events::run(&arguments, context),
+            Alone::Refused(command) => refused::alone(&command),
+            Alone::Volume(command) => volume::run(command, context),
+        },
         Ok(Of::Attach(arguments)) => attach::run(&arguments, context),
+        Ok(Of::Commit(arguments)) => commit::run(&arguments, context),
+        Ok(Of::Cp(arguments)) => cp::run(&arguments, context),
         Ok(Of::Create(arguments)) => create::run(arguments, context),
+        Ok(Of::Diff(arguments)) => diff::run(&arguments, diff::Kind::Container, context),
         Ok(Of::Exec(arguments)) => exec::run(&arguments, context),
         Ok(Of::Exists(arguments)) => exists::run(&arguments, context),
+        Ok(Of::Export(arguments)) => export::run(&arguments, context),
         Ok(Of::Inspect(arguments)) => inspect::run(&arguments, context),
         Ok(Of::Kill(arguments)) => kill::run(&arguments, context),
         Ok(Of::List(arguments)) => ps::run(&arguments, context),
@@ -113,12 +156,15 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Ok(Of::Pause(arguments)) => pause::run(&arguments, context),
         Ok(Of::Port(arguments)) => port::run(&arguments, context),
         Ok(Of::Prune(arguments)) => prune::run(&arguments, context),
+        Ok(Of::Refused(command)) => refused::of_container(&command),
         Ok(Of::Rename(arguments)) => rename::run(&arguments, context),
         Ok(Of::Restart(arguments)) => restart::run(&arguments, context),
         Ok(Of::Rm(arguments)) => rm::run(&arguments, context),
         Ok(Of::Run(arguments)) => running::run(arguments, context),
         Ok(Of::Start(arguments)) => start::run(&arguments, context),
+        Ok(Of::Stats(arguments)) => stats::run(&arguments, context),
         Ok(Of::Stop(arguments)) => stop::run(&arguments, context),
+        Ok(Of::Top(arguments)) => top::run(&arguments, context),
         Ok(Of::Unmount(arguments)) => mount::unmount(&arguments, context),
         Ok(Of::Unpause(arguments)) => pause::unpause(&arguments, context),
         Ok(Of::Wait(arguments)) => wait::run(&arguments, context),

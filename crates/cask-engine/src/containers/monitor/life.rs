@@ -130,6 +130,10 @@ impl<'a> Life<'a> {
     fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
         let place = &self.container.place;
         let (config, old) = place.load_as_written()?;
+        if let Some(path) = &config.lifecycle.pid_file {
+            std::fs::write(path, pid.to_string())
+                .map_err(|error| super::super::record::io(error, "writing the pidfile", path))?;
+        }
         let state = ContainerState {
             status: super::super::Status::Running,
             pid,
@@ -276,6 +280,7 @@ impl<'a> Life<'a> {
             self.cgroup.as_ref().is_some_and(|group| group.out_of_memory_kills() > 0);
         let stopped = state.stopped;
         place.save(&config, &state)?;
+        self.containers.tell_end(code, &config);
         Ok(stopped)
     }
 
@@ -294,6 +299,7 @@ impl<'a> Life<'a> {
         {
             let _ = store.unmount_layer(&layer, false);
         }
+        self.containers.tell("cleanup", &self.container.config);
     }
 
     /// Leaves the exit code behind for those who wait for it.

@@ -1,0 +1,110 @@
+//! Commands of podman's that are not here, and what to do instead: they are refused by name, not taken for a slip.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+/// Whatever is written behind the name of such a command.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _words: Vec<String>,
+}
+
+/// Those that stand alone.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alone {
+    #[command(hide = true)]
+    AutoUpdate(Words),
+    #[command(hide = true)]
+    Generate(Words),
+    #[command(hide = true)]
+    Healthcheck(Words),
+    #[command(hide = true)]
+    Init(Words),
+    #[command(hide = true)]
+    Kube(Words),
+    #[command(hide = true)]
+    Machine(Words),
+    #[command(hide = true)]
+    Play(Words),
+    #[command(hide = true)]
+    Pod(Words),
+    #[command(hide = true)]
+    Secret(Words),
+    #[command(hide = true)]
+    Update(Words),
+}
+
+/// Those behind `container`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfContainer {
+    #[command(hide = true)]
+    Checkpoint(Words),
+    #[command(hide = true)]
+    Cleanup(Words),
+    #[command(hide = true)]
+    Clone(Words),
+    #[command(hide = true)]
+    Init(Words),
+    #[command(hide = true)]
+    Restore(Words),
+    #[command(hide = true)]
+    Runlabel(Words),
+    #[command(hide = true)]
+    Update(Words),
+}
+
+const INIT: (&str, &str) =
+    ("init", "a container is prepared by its monitor when it starts; use create and start");
+const UPDATE: (&str, &str) = (
+    "update",
+    "the limits of a container are those that it was made with; make another one with run --replace --name",
+);
+
+/// Says that there is none such.
+pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
+    refuse(match command {
+        Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
+        Alone::Generate(_) => ("generate", "units and specifications are not written"),
+        Alone::Healthcheck(_) => ("healthcheck", "use exec"),
+        Alone::Init(_) => INIT,
+        Alone::Kube(_) => ("kube", "there are no pods; use run for each container"),
+        Alone::Machine(_) => ("machine", "containers run on this machine"),
+        Alone::Play(_) => ("play", "there are no pods; use run for each container"),
+        Alone::Pod(_) => (
+            "pod",
+            "there are no pods; containers share with --network, --ipc and --pid container:NAME",
+        ),
+        Alone::Secret(_) => ("secret", "use --mount type=bind,ro or --env-file"),
+        Alone::Update(_) => UPDATE,
+    })
+}
+
+/// Says that there is none such.
+pub(crate) fn of_container(command: &OfContainer) -> Result<ExitCode> {
+    refuse(match command {
+        OfContainer::Checkpoint(_) => {
+            ("container checkpoint", "processes are not frozen into files")
+        }
+        OfContainer::Cleanup(_) => (
+            "container cleanup",
+            "its monitor tidies up after a container; rm --force does after both",
+        ),
+        OfContainer::Clone(_) => {
+            ("container clone", "use create with the flags that inspect shows")
+        }
+        OfContainer::Init(_) => INIT,
+        OfContainer::Restore(_) => ("container restore", "processes are not frozen into files"),
+        OfContainer::Runlabel(_) => {
+            ("container runlabel", "labels are not run; inspect shows them")
+        }
+        OfContainer::Update(_) => UPDATE,
+    })
+}
+
+fn refuse((name, instead): (&str, &str)) -> Result<ExitCode> {
+    bail!("cellar has no command {name:?}: {instead}")
+}
