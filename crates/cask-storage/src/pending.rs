@@ -46,7 +46,10 @@ struct State {
     waiting: Vec<(Id, PathBuf)>,
     /// The directories of all that ever waited.
     held: Vec<OwnedFd>,
-    temp: TempDir,
+    /// Holds the directories.
+    layers: TempDir,
+    /// Holds the place.
+    _records: TempDir,
 }
 
 impl Pending {
@@ -61,18 +64,10 @@ impl Store {
     /// [`commit_image`](Self::commit_image) or with [`settle`](Self::settle). Those that never do are deleted with
     /// the last clone, or after a crash by whoever comes next.
     ///
-    /// With vfs, where nothing can be written, and where the driver's directory is on a file system of its own,
-    /// layers do not wait.
+    /// With vfs, and where nothing can be written, layers do not wait.
     pub fn with_pending(&self) -> Self {
-        let inner = &self.inner;
-        let place = &inner.places[IMAGE_PLACE];
-        let waits = self.driver() == DriverKind::Overlay
-            && !self.options().read_only
-            && file::are_of_one_file_system(
-                &place.driver_directory(),
-                &place.directory(Kind::Layer),
-            );
-        match waits.then(|| Inner::with_pending(inner)) {
+        let waits = self.driver() == DriverKind::Overlay && !self.options().read_only;
+        match waits.then(|| Inner::with_pending(&self.inner)) {
             Some(Ok(inner)) => Self { inner: std::sync::Arc::new(inner) },
             // Where there is no room for a directory there is none for layers: the first says so.
             _ => self.clone(),
@@ -116,7 +111,7 @@ impl Store {
                 .with_detail("its file link is missing or makes no sense")
         })?;
         // Who reads it by its name here goes on.
-        let tar_split = directory.with_extension("tar-split");
+        let tar_split = place.tar_split_path(id).with_extension("settled");
         file::link(&place.tar_split_path(id), &tar_split)?;
         Ok(Ready {
             found_by: Lowers::of(&self.inner, &lowers, &HashMap::new())?,
@@ -139,7 +134,7 @@ impl Store {
             if table.by_id(ready.id.as_str()).is_some() {
                 continue;
             }
-            let directory = state.temp.next_path("layer");
+            let directory = state.layers.next_path("layer");
             file::rename(&ready.directory, &directory, "placing")?;
             state.held.push(enter_by_descriptor(place, &ready, &directory)?);
             file::rename(&ready.tar_split, &place.tar_split_path(&ready.id), "placing")?;
@@ -172,8 +167,11 @@ fn enter_by_descriptor(place: &Place, ready: &Ready, directory: &Path) -> Result
 
 impl Inner {
     fn with_pending(from: &Self) -> Result<Self> {
-        let mut temp = TempDir::create(&from.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
-        let root = temp.next_path("pending");
+        // The driver's directory is mounted onto itself once something is mounted: what is in it cannot be renamed
+        // to where the records are, nor the other way round.
+        let layers = TempDir::create(&from.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
+        let mut records = TempDir::create(&from.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let root = records.next_path("pending");
         let mut options = from.options.clone();
         options.transient = false;
         let place = Place::new(&root, from.driver, true, &options);
@@ -183,7 +181,7 @@ impl Inner {
         let mut inner = Self::new(from.options.clone(), from.driver);
         let at = inner.places.len();
         inner.places.push(place);
-        let state = State { waiting: Vec::new(), held: Vec::new(), temp };
+        let state = State { waiting: Vec::new(), held: Vec::new(), layers, _records: records };
         inner.pending =
             Some(Pending { place: at, settling: Mutex::new(()), state: Mutex::new(state) });
         Ok(inner)

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use cask_layer::{DiffOptions, FileTimes};
 
 use super::support::*;
+use crate::driver::overlay_mount;
 use crate::{CheckOptions, DriverKind, ErrorKind, Id, StageOptions, Store, StoreOptions};
 
 /// Says to a child process where it is to die.
@@ -363,6 +364,11 @@ fn layers_that_wait_are_seen_by_their_store_alone_and_come_together() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
     let below = base(&store);
+    // As it is once a container was mounted: nothing can be renamed into it or out of it.
+    let driver = temp.path().join("root/overlay");
+    if may_mount() {
+        overlay_mount::keep_private(&driver).unwrap();
+    }
     let waiting = store.with_pending();
     let one = waiting.commit_layer(Some(&below), stage(&store, "one").unwrap()).unwrap();
     let two = waiting.commit_layer(Some(&one.id), stage(&store, "two").unwrap()).unwrap();
@@ -389,6 +395,9 @@ fn layers_that_wait_are_seen_by_their_store_alone_and_come_together() {
     drop(waiting);
     assert!(store.layer(&three.id).unwrap().is_none());
     check_whole(temp.path(), "layers that waited");
+    if may_mount() {
+        overlay_mount::detach(&driver).unwrap();
+    }
 }
 
 /// A user namespace with this range for users and one for groups.
