@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "the examples are programs, included here")]
 
+#[path = "../build_and_run.rs"]
+mod build_and_run;
 #[path = "../copy_image.rs"]
 mod copy_image;
 #[path = "../inspect_image.rs"]
@@ -30,6 +32,37 @@ fn layout() -> (tempfile::TempDir, Image, String, String) {
     let from = format!("oci:{}:app", source.display());
     let to = format!("oci:{}/target:app", directory.path().display());
     (directory, image, from, to)
+}
+
+#[tokio::test]
+async fn build_and_run_moves_what_it_builds() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let (store, image) = build_and_run::build_and_move(directory.path(), &program).await.unwrap();
+    let images = cask::engine::Images::new(store, cask::engine::no_registries());
+    let found = images.find(&image).unwrap();
+    let config = images.config(&found.image).unwrap().expect("an image has a config");
+    assert_eq!(config.config.entrypoint, Some(vec!["/README.md".to_owned()]));
+}
+
+/// The example is a program here: a container is watched by that program started again.
+#[test]
+fn build_and_run_prints_what_the_container_does() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !is_root || !std::path::Path::new("/bin/busybox").exists() {
+        assert!(std::env::var_os("CI").is_none(), "this needs root, and Debian's busybox-static");
+        return;
+    }
+    let tests = std::env::current_exe().unwrap();
+    let examples = tests.parent().unwrap().parent().unwrap().join("examples");
+    let output = std::process::Command::new(examples.join("build_and_run"))
+        .args(["/bin/busybox", "sh", "-c", "echo $((6 * 7)); exit 3"])
+        .output()
+        .expect("cargo builds the examples of a package with its tests");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "42\nexit code 3\n", "{error}");
 }
 
 #[tokio::test]

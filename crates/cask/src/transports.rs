@@ -1,6 +1,8 @@
 //! The transports that the features switch on, as one set.
 
 use std::path::PathBuf;
+#[cfg(any(feature = "containers-storage", feature = "docker"))]
+use std::sync::Arc;
 
 use cask_transport::Transports;
 
@@ -44,6 +46,38 @@ impl Default for TransportOptions {
             #[cfg(feature = "docker-daemon")]
             docker_daemon: cask_transport_docker_daemon::DockerDaemonOptions::default(),
         }
+    }
+}
+
+impl TransportOptions {
+    /// Has `containers-storage:` mean a store that is open, wherever a location names no other.
+    #[cfg(feature = "containers-storage")]
+    #[must_use]
+    pub fn with_store(mut self, store: cask_storage::Store) -> Self {
+        let usual = Arc::clone(&self.containers_storage.store);
+        self.containers_storage.store = Arc::new(move |specifier, used| match specifier {
+            None => Ok(store.clone()),
+            Some(_) => usual(specifier, used),
+        });
+        self
+    }
+
+    /// Has a registry, by its host and port, be spoken to without TLS. Who stands between can read
+    /// and change everything that is not checked by a digest, passwords among it.
+    #[cfg(feature = "docker")]
+    #[must_use]
+    pub fn danger_with_plain_http(mut self, registry: impl Into<String>) -> Self {
+        let registry = registry.into();
+        let mut options = cask_registry::ClientOptions::default();
+        options.hosts = Arc::new(move |host| {
+            let mut settings = cask_registry::HostSettings::default();
+            settings.danger_http = host == registry;
+            Ok(settings)
+        });
+        let client = cask_registry::Client::new(options);
+        self.docker.client_elsewhere = client.clone();
+        self.docker.client = client;
+        self
     }
 }
 
