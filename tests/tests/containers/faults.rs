@@ -254,10 +254,10 @@ fn a_killed_command_leaves_a_container_or_none() {
     cellar.run(&run).ok();
     let whole = began.elapsed();
     cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
-    for turn in 0..10 {
+    for turn in 0..4 {
         let mut command = cellar.command(&run);
         let mut command = command.stdout(Stdio::null()).spawn().expect("it starts");
-        std::thread::sleep(whole * turn / 10);
+        std::thread::sleep(whole * turn / 4);
         command.kill().expect("a child can be killed");
         command.wait().expect("it ends");
         // A monitor that was started goes on.
@@ -308,7 +308,7 @@ fn many_start_at_once() {
     let Some(cellar) = Cellar::new() else { return };
     let run = ["run", "-d", "--rm", "--network", "none", "box:1", "sleep", "1000"];
     let start = |_| cellar.command(&run).stdout(Stdio::null()).spawn().expect("it starts");
-    let started: Vec<Child> = (0..many("CASK_PARALLEL_STARTS", 30)).map(start).collect();
+    let started: Vec<Child> = (0..many("CASK_PARALLEL_STARTS", 20)).map(start).collect();
     let count = started.len();
     for mut one in started {
         assert!(one.wait().expect("it ends").success());
@@ -322,7 +322,7 @@ fn many_start_at_once() {
 #[test]
 fn many_runs_one_after_the_other_leave_nothing() {
     let Some(cellar) = Cellar::new() else { return };
-    for _ in 0..many("CASK_RUNS", 40) {
+    for _ in 0..many("CASK_RUNS", 12) {
         cellar.container(&["--rm", "box:1", "true"]).ok();
     }
     assert_eq!(cellar.states(), "");
@@ -332,4 +332,25 @@ fn many_runs_one_after_the_other_leave_nothing() {
 /// How many: more where a person asks for it.
 fn many(variable: &str, usual: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+#[test]
+fn podman_beside_us_keeps_our_images_and_shows_our_containers() {
+    let Some(cellar) = Cellar::new() else { return };
+    if !tests::has(&["podman"]) {
+        return;
+    }
+    sleeping(&cellar, &[]);
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
+    let listed =
+        cellar.podman(&["ps", "-a", "--external", "--no-trunc", "--format", "{{.ID}} {{.Names}}"]);
+    assert_eq!(listed.ok().text(), format!("{id} c"));
+    cellar.podman(&["rmi", "localhost/box:1"]).ends(2).says(&id);
+    cellar.podman(&["image", "prune", "-a", "-f"]).ok();
+    assert_eq!(cellar.run(&["images", "-q"]).ok().text().lines().count(), 1);
+    cellar.run(&["exec", "c", "true"]).ok();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.podman(&["ps", "-a", "--external", "-q"]).ok().text(), "");
+    cellar.podman(&["rmi", "localhost/box:1"]).ok();
+    cellar.is_clean();
 }

@@ -87,6 +87,15 @@ impl Cellar {
         cellar
     }
 
+    /// Runs podman on the same store.
+    #[track_caller]
+    pub(crate) fn podman(&self, arguments: &[&str]) -> Outcome {
+        let mut podman = command("podman");
+        podman.arg("--root").arg(self.0.join("root")).arg("--runroot").arg(self.0.join("run"));
+        podman.args(["--storage-driver", "overlay"]).args(arguments);
+        run(&mut podman)
+    }
+
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         run(&mut self.command(arguments))

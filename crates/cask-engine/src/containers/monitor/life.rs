@@ -130,6 +130,10 @@ impl<'a> Life<'a> {
     fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
         let place = &self.container.place;
         let (config, old) = place.load_as_written()?;
+        if old.stopped {
+            // Whoever started it was killed meanwhile, and somebody else wants it gone.
+            return Err(Error::new(ErrorKind::StateImproper, config.id, "it was stopped"));
+        }
         if let Some(path) = &config.lifecycle.pid_file {
             std::fs::write(path, pid.to_string())
                 .map_err(|error| super::super::record::io(error, "writing the pidfile", path))?;
