@@ -23,6 +23,9 @@ pub(crate) struct Cli {
 pub(crate) struct GlobalArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
+    /// Keep networks in this directory [default: /etc/containers/networks, or networks in the store of a user]
+    #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
+    pub(crate) network_config_dir: Option<PathBuf>,
     /// Log messages at this level and above
     #[arg(long, global = true, value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) log_level: LogLevel,

@@ -32,7 +32,16 @@ impl Context {
 
     /// The containers of the store.
     pub(crate) fn containers(&self) -> Result<Containers> {
-        Ok(Containers::new(self.images()?))
+        let containers = Containers::new(self.images()?);
+        let mut places = containers.networks().places().clone();
+        if let Some(directory) = &self.global.network_config_dir {
+            places.config = std::path::absolute(directory)?;
+        }
+        // Podman's own name for it. Source: containers/common, `pkg/config/config.go`.
+        if let Some(directory) = std::env::var_os("CONTAINERS_HELPER_BINARY_DIR") {
+            places.helpers.insert(0, directory.into());
+        }
+        Ok(containers.with_networks_in(places))
     }
 
     /// Says what was found wrong with the store on the way.

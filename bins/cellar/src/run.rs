@@ -37,7 +37,8 @@ pub(crate) fn main() -> ExitCode {
 
 /// What the user can do about an error of the images or the store.
 pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
-    error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint())
+    let of_network = || error.downcast_ref::<cask_network::Error>()?.hint();
+    error.downcast_ref::<cask_engine::Error>().and_then(|error| error.hint()).or_else(of_network)
 }
 
 /// Runs the command; only those that wait for others need a runtime.

@@ -17,6 +17,7 @@ mod logs;
 mod monitor;
 mod mounts;
 mod names;
+mod network;
 mod record;
 mod remove;
 mod resources;
@@ -37,9 +38,9 @@ use record::Place;
 
 pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
-    ContainerConfig, FilesConfig, LifecycleConfig, LogConfig, NamespacesConfig, NetworkConfig,
-    NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, SecurityConfig,
-    SpaceMode,
+    ContainerConfig, FilesConfig, LifecycleConfig, LogConfig, NamespacesConfig, NetworkAttachment,
+    NetworkConfig, NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy,
+    SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CreateOptions, parse_port};
@@ -51,6 +52,7 @@ pub use list::ContainerFilter;
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use monitor::{MONITOR_ARGUMENT, run_monitor};
 pub use mounts::{MountConfig, MountType, parse_bytes};
+pub use network::{ContainerNetwork, attachment_options, parse_networks};
 pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
 pub use start::Terminal;
@@ -65,6 +67,7 @@ pub use volumes::{Volume, VolumeOptions, Volumes};
 #[derive(Clone, Debug)]
 pub struct Containers {
     images: Images,
+    places: cask_network::Places,
 }
 
 /// One container, as it was when it was looked at.
@@ -108,7 +111,15 @@ impl Container {
 impl Containers {
     /// Looks at the containers of a store.
     pub fn new(images: Images) -> Self {
-        Self { images }
+        let places = network::usual_places(&images);
+        Self { images, places }
+    }
+
+    /// Has networks be in other places than podman's.
+    #[must_use]
+    pub fn with_networks_in(mut self, places: cask_network::Places) -> Self {
+        self.places = places;
+        self
     }
 
     /// The images that containers are made from.

@@ -34,7 +34,9 @@ pub enum ErrorKind {
     ContainerNotKnown,
     /// No volume is known by that name.
     VolumeNotKnown,
-    /// A container or a volume has the name already.
+    /// No network is known by that name.
+    NetworkNotKnown,
+    /// A container, a volume or a network has the name already.
     NameInUse,
     /// It cannot be done to a container that is where this one is in its life.
     StateImproper,
@@ -126,7 +128,8 @@ impl Error {
             let of_transfer = || source.downcast_ref::<cask_transport::Error>()?.hint();
             let of_store = source.downcast_ref::<cask_storage::Error>().and_then(|it| it.hint());
             let of_runtime = || source.downcast_ref::<cask_runtime::Error>()?.hint();
-            of_store.or_else(of_transfer).or_else(of_runtime)
+            let of_network = || source.downcast_ref::<cask_network::Error>()?.hint();
+            of_store.or_else(of_transfer).or_else(of_runtime).or_else(of_network)
         };
         self.hint.as_deref().or_else(of_source)
     }
@@ -176,6 +179,21 @@ impl From<cask_runtime::Error> for Error {
             Runtime::InvalidSpec | Runtime::NotFound => ErrorKind::Invalid,
             Runtime::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::NotStarted,
+        };
+        Self::new(kind, "", "").with_source(error)
+    }
+}
+
+impl From<cask_network::Error> for Error {
+    fn from(error: cask_network::Error) -> Self {
+        use cask_network::ErrorKind as Of;
+        let kind = match error.kind() {
+            Of::NotFound => ErrorKind::NetworkNotKnown,
+            Of::Exists => ErrorKind::NameInUse,
+            Of::Ambiguous => ErrorKind::Ambiguous,
+            Of::Invalid | Of::Taken => ErrorKind::Invalid,
+            Of::Missing | Of::Helper => ErrorKind::NotStarted,
+            _ => ErrorKind::Io,
         };
         Self::new(kind, "", "").with_source(error)
     }

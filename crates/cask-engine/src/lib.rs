@@ -5,14 +5,15 @@ mod error;
 mod images;
 
 pub use containers::{
-    Attached, ChangeKind, Container, ContainerConfig, ContainerFilter, ContainerState,
-    ContainerStats, Containers, CopyEnd, CreateOptions, DETACH_KEYS, DiffSide, Event, EventFilter,
-    EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig, LifecycleConfig,
-    LogConfig, LogLine, LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType,
-    NamespacesConfig, NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd,
-    RemoveOptions, ResourcesConfig, RestartPolicy, SecurityConfig, SpaceMode, Status, TOP_FIELDS,
-    Terminal, TopField, Volume, VolumeOptions, Volumes, go_duration, parse_bytes,
-    parse_detach_keys, parse_port, parse_top_fields, relay_terminal, run_monitor,
+    Attached, ChangeKind, Container, ContainerConfig, ContainerFilter, ContainerNetwork,
+    ContainerState, ContainerStats, Containers, CopyEnd, CreateOptions, DETACH_KEYS, DiffSide,
+    Event, EventFilter, EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig,
+    LifecycleConfig, LogConfig, LogLine, LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig,
+    MountType, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
+    ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig, RestartPolicy, SecurityConfig,
+    SpaceMode, Status, TOP_FIELDS, Terminal, TopField, Volume, VolumeOptions, Volumes,
+    attachment_options, go_duration, parse_bytes, parse_detach_keys, parse_networks, parse_port,
+    parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{

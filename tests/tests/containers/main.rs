@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod life;
+mod network;
 mod support;
 mod terminal;
 mod verbs;

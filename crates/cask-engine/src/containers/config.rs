@@ -161,11 +161,23 @@ pub struct NetworkConfig {
     pub dns_search: Vec<String>,
     /// Options for it.
     pub dns_options: Vec<String>,
-    /// More names on its networks.
+    /// The networks of names that it is on, in the order of its interfaces.
+    pub attachments: Vec<NetworkAttachment>,
+}
+
+/// How a container is on a network of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkAttachment {
+    /// The network.
+    pub network: String,
+    /// Its interface; empty is one that is free.
+    pub interface: String,
+    /// The addresses that it asks for.
+    pub addresses: Vec<std::net::IpAddr>,
+    /// More names on this network.
     pub aliases: Vec<String>,
-    /// The address that it gets.
-    pub address: Option<String>,
-    /// The hardware address that it gets.
+    /// The hardware address that it asks for.
     pub mac: Option<String>,
 }
 
@@ -307,6 +319,8 @@ pub enum NetworkMode {
     None,
     /// This machine's.
     Host,
+    /// That of pasta, which a user may have, with its options.
+    Pasta(Vec<String>),
     /// Another container's: its ID.
     Container(String),
     /// That of the namespace of a file.
@@ -357,9 +371,12 @@ impl FromStr for NetworkMode {
             ("" | "bridge" | "default" | "private", _) => Self::Bridge(Vec::new()),
             (_, Some(("container", name))) if !name.is_empty() => Self::Container(name.to_owned()),
             (_, Some(("ns", path))) if path.starts_with('/') => Self::Path(path.into()),
-            (_, Some(("pasta" | "slirp4netns", _))) | ("pasta" | "slirp4netns", _) => {
-                let why =
-                    "user-mode networks are not supported yet: choose none, host, or a network";
+            ("pasta", None) => Self::Pasta(Vec::new()),
+            (_, Some(("pasta", options))) => {
+                Self::Pasta(options.split(',').map(ToOwned::to_owned).collect())
+            }
+            (_, Some(("slirp4netns", _))) | ("slirp4netns", _) => {
+                let why = "slirp4netns is not supported: pasta does the same";
                 return Err(invalid("network", text, why));
             }
             (_, Some(_)) => {
@@ -378,6 +395,8 @@ impl fmt::Display for NetworkMode {
             Self::Bridge(names) => f.write_str(&names.join(",")),
             Self::None => f.write_str("none"),
             Self::Host => f.write_str("host"),
+            Self::Pasta(options) if options.is_empty() => f.write_str("pasta"),
+            Self::Pasta(options) => write!(f, "pasta:{}", options.join(",")),
             Self::Container(id) => write!(f, "container:{id}"),
             Self::Path(path) => write!(f, "ns:{}", path.display()),
         }

@@ -49,6 +49,7 @@ impl Containers {
             publish_exposed(&mut config);
         }
         self.resolve_others(&mut config)?;
+        self.settle_network(&mut config)?;
         super::spec::check(&config)?;
         if !config.name.is_empty() {
             check_name(&config.name)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Containers;
 use super::config::{ContainerConfig, NetworkMode};
+use super::network::ContainerNetwork;
 use super::record::{Place, io};
 use crate::Result;
 
@@ -53,14 +54,32 @@ impl Containers {
         }
         write("hostname", "/etc/hostname", format!("{}\n", hostname(config)))?;
         if !config.files.no_hosts {
-            write("hosts", "/etc/hosts", hosts(config))?;
+            write("hosts", "/etc/hosts", hosts(config, None))?;
         }
         let no_dns = config.network.dns.iter().any(|server| server == "none");
         if !no_dns {
-            write("resolv.conf", "/etc/resolv.conf", resolv_conf(config))?;
+            write("resolv.conf", "/etc/resolv.conf", resolv_conf(config, None))?;
         }
         Ok(files)
     }
+}
+
+/// Writes those files again that say whom a container reaches: it is connected now. They stay mounted.
+pub(super) fn rewrite(
+    config: &ContainerConfig,
+    place: &Place,
+    network: Option<&ContainerNetwork>,
+) -> Result<()> {
+    for (name, text) in
+        [("hosts", hosts(config, network)), ("resolv.conf", resolv_conf(config, network))]
+    {
+        let path = place.run.join(name);
+        // What it was not given before it shall not be given now.
+        if path.exists() {
+            fs::write(&path, text).map_err(|error| io(error, "writing", &path))?;
+        }
+    }
+    Ok(())
 }
 
 fn readable(path: &Path) -> Result<()> {
@@ -81,11 +100,13 @@ pub(super) fn hostname(config: &ContainerConfig) -> String {
 }
 
 /// Source: podman, `libpod/container_internal_linux.go`, `generateHosts`; containers/common, `libnetwork/etchosts`.
-fn hosts(config: &ContainerConfig) -> String {
+fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>) -> String {
     let mut text = String::new();
+    let gateway = network.and_then(ContainerNetwork::gateway).map(|gateway| gateway.to_string());
     for entry in &config.network.add_hosts {
         if let Some((name, address)) = entry.split_once(':') {
-            let address = if address == "host-gateway" { "127.0.0.1" } else { address };
+            let machine = gateway.as_deref().unwrap_or("127.0.0.1");
+            let address = if address == "host-gateway" { machine } else { address };
             let _ = writeln!(text, "{address}\t{name}");
         }
     }
@@ -96,17 +117,28 @@ fn hosts(config: &ContainerConfig) -> String {
     if !text.contains("localhost") {
         text.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost\n");
     }
-    let address = match &config.network.mode {
-        NetworkMode::Host => "127.0.1.1",
-        _ => config.network.address.as_deref().unwrap_or("127.0.1.1"),
-    };
-    let _ = writeln!(text, "{address}\t{} {}", hostname(config), config.name);
+    if let Some(gateway) = &gateway {
+        let _ = writeln!(text, "{gateway}\thost.containers.internal");
+    }
+    let mut own: Vec<String> = network
+        .iter()
+        .flat_map(|network| network.addresses())
+        .map(|(address, _)| address.to_string())
+        .collect();
+    if own.is_empty() {
+        own.push("127.0.1.1".to_owned());
+    }
+    for address in own {
+        let _ = writeln!(text, "{address}\t{} {}", hostname(config), config.name);
+    }
     text
 }
 
 /// This machine's servers, but those that only it can reach; or those that were given.
-fn resolv_conf(config: &ContainerConfig) -> String {
+fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -> String {
     let network = &config.network;
+    let answered = || connected.iter().flat_map(|one| one.status.values());
+    let pasta = connected.is_some_and(|one| one.pasta.is_some());
     let machine = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     // What systemd-resolved asks itself.
     let upstream = || fs::read_to_string("/run/systemd/resolve/resolv.conf").ok();
@@ -119,16 +151,28 @@ fn resolv_conf(config: &ContainerConfig) -> String {
     let machine = if !shared && local(&machine) { upstream().unwrap_or(machine) } else { machine };
     let reachable =
         |server: &&str| shared || !LOCAL_RESOLVERS.iter().any(|local| server.starts_with(local));
+    let mut named: Vec<String> = Vec::new();
     let mut servers: Vec<&str> = network.dns.iter().map(String::as_str).collect();
     if servers.is_empty() {
-        servers = values(&machine, "nameserver").filter(reachable).collect();
+        named.extend(answered().flat_map(|one| &one.dns_server_ips).map(ToString::to_string));
+        // Pasta asks those for it that only this machine reaches.
+        named.extend(pasta.then(|| cask_network::PASTA_RESOLVER.to_owned()));
+        servers = named.iter().map(String::as_str).collect();
+        servers.extend(values(&machine, "nameserver").filter(reachable));
     }
     if servers.is_empty() {
         servers = DEFAULT_SERVERS.to_vec();
     }
     let mut text = String::new();
     let own: Vec<&str> = network.dns_search.iter().map(String::as_str).collect();
-    let search = if own.is_empty() { values(&machine, "search").collect() } else { own };
+    let mut search: Vec<&str> =
+        answered().flat_map(|one| &one.dns_search_domains).map(String::as_str).collect();
+    search.dedup();
+    let given = !own.is_empty();
+    search.extend(own);
+    if !given {
+        search.extend(values(&machine, "search"));
+    }
     if !search.is_empty() && search != ["."] {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
@@ -179,9 +223,12 @@ mod tests {
         config.network.dns = vec!["1.1.1.1".to_owned()];
         config.network.dns_search = vec!["example".to_owned()];
         config.network.dns_options = vec!["ndots:2".to_owned()];
-        let text = hosts(&config);
+        let text = hosts(&config, None);
         assert!(text.starts_with("10.0.0.1\tdb\n"), "{text}");
         assert!(text.ends_with("127.0.1.1\t0123456789ab web\n"), "{text}");
-        assert_eq!(resolv_conf(&config), "search example\nnameserver 1.1.1.1\noptions ndots:2\n");
+        assert_eq!(
+            resolv_conf(&config, None),
+            "search example\nnameserver 1.1.1.1\noptions ndots:2\n"
+        );
     }
 }

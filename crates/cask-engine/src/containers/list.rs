@@ -167,8 +167,9 @@ impl Containers {
             ContainerFilter::Network(network) => Box::new(move |one| {
                 let mode = &one.config.network.mode;
                 match mode {
-                    super::NetworkMode::Bridge(names) => {
-                        names.contains(&network) || (names.is_empty() && network == "podman")
+                    super::NetworkMode::Bridge(_) => {
+                        let mut all = one.config.network.attachments.iter();
+                        all.any(|attachment| attachment.network == network)
                     }
                     other => other.to_string() == network,
                 }

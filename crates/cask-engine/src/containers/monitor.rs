@@ -57,6 +57,7 @@ fn watch(socket: &OwnedFd) -> Result<()> {
         .map_err(|error| refused("it is not understood").with_source(error))?;
     let store = Store::open(order.store.options())?;
     let containers = Containers::new(Images::new(store, no_registries()));
+    let containers = containers.with_networks_in(order.networks.clone());
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
         return containers.watch_exec(&container, options, || {

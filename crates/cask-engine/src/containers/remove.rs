@@ -90,7 +90,7 @@ impl Containers {
         if let Ok(layer) = Id::parse(&container.config.layer) {
             self.store().unmount_layer(&layer, true)?;
         }
-        Ok(())
+        self.forget_network(container)
     }
 
     /// Removes its layer, its record and its files.

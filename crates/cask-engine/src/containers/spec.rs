@@ -43,6 +43,12 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, format_args!("{entry:?}"), why));
         }
     }
+    let has_machine = matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host);
+    if !has_machine && config.network.add_hosts.iter().any(|entry| entry.ends_with(":host-gateway"))
+    {
+        let why = "host containers internal IP address is empty";
+        return Err(Error::new(ErrorKind::Invalid, "unable to replace \"host-gateway\"", why));
+    }
     let uts = &config.namespaces.uts;
     if config.network.hostname.is_some() && *uts == SpaceMode::Host {
         let why =
@@ -53,7 +59,12 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
         return Err(Error::new(ErrorKind::Invalid, "the host name", "it ends at 64 bytes"));
     }
     let ports = !config.network.ports.is_empty();
-    if ports && !matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host) {
+    if ports
+        && !matches!(
+            config.network.mode,
+            NetworkMode::Bridge(_) | NetworkMode::Pasta(_) | NetworkMode::Host
+        )
+    {
         let why = "ports can only be published where the container has a network of its own";
         return Err(Error::new(ErrorKind::Invalid, config.network.mode.to_string(), why));
     }
@@ -226,7 +237,8 @@ impl Ingredients<'_> {
         spec.namespaces.names = self.space(&spaces.uts, "uts")?;
         spec.namespaces.control_groups = self.space(&spaces.cgroup, "cgroup")?;
         spec.network = match &config.network.mode {
-            NetworkMode::None | NetworkMode::Bridge(_) => Network::None,
+            // Connected while its first process waits.
+            NetworkMode::None | NetworkMode::Bridge(_) | NetworkMode::Pasta(_) => Network::None,
             NetworkMode::Host => Network::Host,
             NetworkMode::Container(id) => Network::Join(self.other(id)?.namespace("net")?.into()),
             NetworkMode::Path(path) => Network::Join(open(path)?),

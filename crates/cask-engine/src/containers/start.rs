@@ -27,6 +27,7 @@ pub struct Terminal {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) store: StoreOrder,
+    pub(super) networks: cask_network::Places,
     pub(super) id: String,
     /// Whoever started it hears the output from its beginning.
     pub(super) attach: bool,
@@ -182,7 +183,8 @@ impl Containers {
         let program = NativeExecutor::default().program()?;
         let (near, far) = wire::pair().map_err(failed)?;
         let store = StoreOrder::of(self.store().options(), self.store().driver());
-        let order = Order { store, id: id.to_owned(), attach, size, exec: exec.cloned() };
+        let networks = self.networks().places().clone();
+        let order = Order { store, networks, id: id.to_owned(), attach, size, exec: exec.cloned() };
         let order = serde_json::to_vec(&order).expect("texts and numbers can be written");
         let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("cask-monitor")

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, succeed};
 
-const PACKAGES: [&str; 20] = [
+const PACKAGES: [&str; 26] = [
+    "aardvark-dns",
     "buildah",
     "busybox-static",
     "bzip2",
@@ -14,9 +15,14 @@ const PACKAGES: [&str; 20] = [
     "docker.io",
     "fuse-overlayfs",
     "git",
+    "iptables",
     "jq",
+    "netavark",
+    "nftables",
+    "nginx",
     "openssh-client",
     "openssl",
+    "passt",
     "pigz",
     "podman",
     "runc",

@@ -213,7 +213,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         },
         "Mounts": config.files.mounts.iter().map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(config),
-        "NetworkSettings": network_part(config),
+        "NetworkSettings": network_part(container),
         "Namespace": "",
         "IsInfra": false,
         "IsService": false,
@@ -330,24 +330,78 @@ fn ports_part(config: &cask_engine::ContainerConfig, exposed: bool) -> Part {
     Part::Map(map)
 }
 
-fn network_part(config: &cask_engine::ContainerConfig) -> Part {
-    fields! {
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": config.network.address.clone().unwrap_or_default(),
-        "IPPrefixLen": 0_i64,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0_i64,
-        "MacAddress": config.network.mac.clone().unwrap_or_default(),
-        "Bridge": "",
-        "SandboxID": "",
-        "HairpinMode": false,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0_i64,
-        "Ports": ports_part(config, true),
-        "SandboxKey": "",
+/// The fields that say one address of each version, which stand for a network and for the whole.
+fn address_fields(interface: Option<&cask_network::Interface>) -> Vec<(&'static str, Part)> {
+    let subnets = || interface.into_iter().flat_map(|one| &one.subnets);
+    let of = |v4: bool| {
+        let fits = |subnet: &&cask_network::InterfaceSubnet| {
+            subnet.address().is_some_and(|(address, _)| address.is_ipv4() == v4)
+        };
+        let found = subnets().find(fits);
+        let gateway = found.and_then(|subnet| subnet.gateway).map(|gateway| gateway.to_string());
+        let (address, bits) = found
+            .and_then(cask_network::InterfaceSubnet::address)
+            .map_or((String::new(), 0), |(address, bits)| (address.to_string(), i64::from(bits)));
+        (gateway.unwrap_or_default(), address, bits)
+    };
+    let ((gateway, address, bits), (gateway6, address6, bits6)) = (of(true), of(false));
+    vec![
+        ("EndpointID", "".into()),
+        ("Gateway", gateway.into()),
+        ("IPAddress", address.into()),
+        ("IPPrefixLen", bits.into()),
+        ("IPv6Gateway", gateway6.into()),
+        ("GlobalIPv6Address", address6.into()),
+        ("GlobalIPv6PrefixLen", bits6.into()),
+        ("MacAddress", interface.map(|one| one.mac_address.clone()).unwrap_or_default().into()),
+    ]
+}
+
+/// Source: podman, `libpod/networking_linux.go`, `getContainerNetworkInfo`.
+fn network_part(container: &Container) -> Part {
+    let config = &container.config;
+    let connected = container.network().unwrap_or_default();
+    let interface = |wanted: &cask_engine::NetworkAttachment| {
+        connected.status.get(&wanted.network)?.interfaces.get(&wanted.interface)
+    };
+    let attachments = &config.network.attachments;
+    let alone = match attachments.as_slice() {
+        [one] => interface(one),
+        _ => None,
+    };
+    let mut fields = address_fields(alone);
+    let key = match (container.state.status.is_up(), &config.network.mode) {
+        (true, NetworkMode::Bridge(_) | NetworkMode::Pasta(_) | NetworkMode::None) => {
+            format!("/proc/{}/ns/net", container.state.pid)
+        }
+        _ => String::new(),
+    };
+    fields.extend([
+        ("Bridge", "".into()),
+        ("SandboxID", "".into()),
+        ("HairpinMode", false.into()),
+        ("LinkLocalIPv6Address", "".into()),
+        ("LinkLocalIPv6PrefixLen", 0_i64.into()),
+        ("Ports", ports_part(config, true)),
+        ("SandboxKey", key.into()),
+    ]);
+    let network = |wanted: &cask_engine::NetworkAttachment| {
+        let mut part = address_fields(interface(wanted));
+        let mut aliases = wanted.aliases.clone();
+        aliases.push(config.id.chars().take(12).collect());
+        part.extend([
+            ("NetworkID", (&wanted.network).into()),
+            ("DriverOpts", Part::Null),
+            ("IPAMConfig", Part::Null),
+            ("Links", Part::Null),
+            ("Aliases", aliases.into()),
+        ]);
+        (wanted.network.clone(), Part::Fields(part))
+    };
+    if !attachments.is_empty() {
+        fields.push(("Networks", Part::Map(attachments.iter().map(network).collect())));
     }
+    Part::Fields(fields)
 }
 
 fn config_part(container: &Container) -> Part {

@@ -14,6 +14,7 @@ mod inspect;
 mod kill;
 mod logs;
 mod mount;
+mod network;
 mod options;
 mod pause;
 mod port;

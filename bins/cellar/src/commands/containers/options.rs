@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{
-    ContainerConfig, CreateOptions, MountConfig, NetworkMode, SpaceMode, parse_bytes, parse_port,
+    ContainerConfig, CreateOptions, MountConfig, SpaceMode, parse_bytes, parse_networks, parse_port,
 };
 use clap::Args;
 
@@ -144,9 +144,22 @@ struct FileArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "What it reaches")]
 struct NetworkArguments {
-    /// none, host, container:NAME, ns:PATH, bridge, or names of networks
+    /// none, host, container:NAME, ns:PATH, pasta[:OPTIONS], bridge, or names of networks, each with options:
+    /// NAME:ip=ADDRESS,mac=ADDRESS,alias=NAME,interface_name=NAME
     #[arg(long, visible_alias = "net", value_name = "MODE")]
     network: Vec<String>,
+    /// Ask for this address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// Ask for this address of version 6 on its network
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<String>,
+    /// Ask for this hardware address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    mac_address: Option<String>,
+    /// Have one more name on its networks
+    #[arg(long, value_name = "NAME")]
+    network_alias: Vec<String>,
     /// Have a port of this machine lead to one of its own
     #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/PROTOCOL]")]
     publish: Vec<String>,
@@ -311,7 +324,7 @@ impl ContainerArguments {
         self.process.resolve(config, words)?;
         self.security.resolve(config)?;
         self.files.resolve(config, containers)?;
-        self.network.resolve(config)?;
+        self.network.resolve(config, containers)?;
         self.resources.resolve(config)?;
         self.life.resolve(config)?;
         Ok(options)
@@ -489,13 +502,52 @@ impl FileArguments {
 }
 
 impl NetworkArguments {
-    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
+    /// Which networks, and what is asked of them.
+    fn attach(
+        &self,
+        config: &mut ContainerConfig,
+        containers: &cask_engine::Containers,
+    ) -> Result<()> {
         let network = &mut config.network;
-        network.mode = match self.network.as_slice() {
-            [] => NetworkMode::Bridge(Vec::new()),
-            [one] => one.parse()?,
-            several => several.join(",").parse()?,
+        (network.mode, network.attachments) = match self.network.as_slice() {
+            [] => match containers.usual_network() {
+                mode @ cask_engine::NetworkMode::Bridge(_) => {
+                    (mode, parse_networks(&["bridge".to_owned()])?.1)
+                }
+                mode => (mode, Vec::new()),
+            },
+            given => parse_networks(given)?,
         };
+        let addresses: Vec<String> = self.ip.iter().chain(&self.ip6).cloned().collect();
+        let alone = !addresses.is_empty() || self.mac_address.is_some();
+        match network.attachments.as_mut_slice() {
+            [one] => one.ask(&addresses, self.mac_address.as_deref(), &self.network_alias)?,
+            [] if alone || !self.network_alias.is_empty() => bail!(
+                "--ip, --ip6, --mac-address and --network-alias can only be set when the network mode is bridge: \
+                 invalid argument"
+            ),
+            _ if alone => bail!(
+                "--ip, --ip6 and --mac-address can only be set for a single network: use NETWORK:ip=ADDRESS instead"
+            ),
+            several => {
+                several
+                    .iter_mut()
+                    .for_each(|one| one.aliases.extend(self.network_alias.iter().cloned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(
+        &self,
+        config: &mut ContainerConfig,
+        containers: &cask_engine::Containers,
+    ) -> Result<()> {
+        self.attach(config, containers)?;
+        if self.no_hosts && !self.add_host.is_empty() {
+            bail!("--no-hosts and --add-host cannot be set together");
+        }
+        let network = &mut config.network;
         for text in &self.publish {
             network.ports.push(parse_port(text)?);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{Container, ContainerFilter, Containers, NetworkMode, PortMapping, Status};
+use cask_engine::{Container, ContainerFilter, Containers, PortMapping, Status};
 use cask_image::Timestamp;
 use cask_program::output;
 use cask_terminal::table::human_size;
@@ -329,12 +329,11 @@ fn ports(ports: &[PortMapping]) -> String {
     ports.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn networks(mode: &NetworkMode) -> Vec<String> {
-    match mode {
-        NetworkMode::Bridge(names) if names.is_empty() => vec!["podman".to_owned()],
-        NetworkMode::Bridge(names) => names.clone(),
-        _ => Vec::new(),
-    }
+fn networks(config: &cask_engine::ContainerConfig) -> Vec<String> {
+    let mut names: Vec<String> =
+        config.network.attachments.iter().map(|one| one.network.clone()).collect();
+    names.sort();
+    names
 }
 
 fn one(container: &Container, containers: &Containers, arguments: &Arguments) -> Result<One> {
@@ -379,7 +378,7 @@ fn one(container: &Container, containers: &Containers, arguments: &Arguments) ->
         }),
         labels: labels.collect::<Vec<_>>().join(","),
         mounts: mounts.join(","),
-        networks: networks(&config.network.mode).join(","),
+        networks: networks(config).join(","),
         pod: String::new(),
         pod_name: String::new(),
         pid: state.pid,
@@ -426,7 +425,7 @@ fn listed(
         mounts,
         names: vec![config.name.clone()],
         namespaces: BTreeMap::new(),
-        networks: networks(&config.network.mode),
+        networks: networks(config),
         pid: state.pid,
         pod: String::new(),
         pod_name: String::new(),

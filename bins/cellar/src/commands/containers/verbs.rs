@@ -7,8 +7,8 @@ use clap::Subcommand;
 
 use super::{
     attach, commit, cp, create, diff, events, exec, exists, export, inspect, kill, logs, mount,
-    pause, port, prune, ps, refused, rename, restart, rm, run as running, start, stats, stop, top,
-    volume, wait,
+    network, pause, port, prune, ps, refused, rename, restart, rm, run as running, start, stats,
+    stop, top, volume, wait,
 };
 use crate::context::Context;
 
@@ -43,6 +43,8 @@ pub(crate) enum ContainerVerb {
     Wait(wait::Arguments),
     #[command(subcommand)]
     Container(ContainerCommand),
+    #[command(subcommand)]
+    Network(network::NetworkCommand),
     #[command(subcommand)]
     Volume(volume::VolumeCommand),
     #[command(flatten)]
@@ -89,6 +91,7 @@ pub(crate) enum ContainerCommand {
 enum Alone {
     Diff(diff::Arguments),
     Events(events::Arguments),
+    Network(network::NetworkCommand),
     Refused(refused::Alone),
     Volume(volume::VolumeCommand),
 }
@@ -124,6 +127,7 @@ impl ContainerVerb {
             Self::Unpause(arguments) => To::Unpause(arguments),
             Self::Wait(arguments) => To::Wait(arguments),
             Self::Container(command) => command,
+            Self::Network(command) => return Err(Box::new(Alone::Network(command))),
             Self::Volume(command) => return Err(Box::new(Alone::Volume(command))),
             Self::Refused(command) => return Err(Box::new(Alone::Refused(command))),
         })
@@ -137,6 +141,7 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Err(alone) => match *alone {
             Alone::Diff(arguments) => diff::run(&arguments, diff::Kind::Any, context),
             Alone::Events(arguments) => events::run(&arguments, context),
+            Alone::Network(command) => network::run(command, context),
             Alone::Refused(command) => refused::alone(&command),
             Alone::Volume(command) => volume::run(command, context),
         },

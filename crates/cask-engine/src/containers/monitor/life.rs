@@ -11,7 +11,7 @@ use cask_runtime::{
 };
 use cask_storage::{Id, MountOptions};
 
-use super::super::config::NetworkMode;
+use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
 use super::super::start::Terminal;
@@ -50,6 +50,7 @@ pub(super) struct Life<'a> {
     cgroup: Option<Arc<Cgroup>>,
     mounted: bool,
     borrowed: Borrowed,
+    network: Option<Live>,
     restarts: u32,
 }
 
@@ -70,6 +71,7 @@ impl<'a> Life<'a> {
             cgroup: None,
             mounted: false,
             borrowed: Borrowed::default(),
+            network: None,
             restarts: 0,
         }
     }
@@ -99,15 +101,16 @@ impl<'a> Life<'a> {
         };
         let mut spec = ingredients.spec(&mut self.borrowed)?;
         spec.cgroup.clone_from(&self.cgroup);
-        if let NetworkMode::Bridge(_) = self.container.config.network.mode {
-            return Err(no_bridge());
-        }
+        self.network = Live::prepare(self.containers, self.container)?;
         let log = Log::open(&self.container.config, self.container.log_path())?;
         let mut streams = streams(&mut spec, process.interactive)?;
         let mut created = self.executor.create(&spec)?;
         drop(spec);
         streams.terminal = created.take_terminal();
         notes.extend(created.notes().iter().map(ToString::to_string));
+        if let Some(network) = &mut self.network {
+            network.connect(self.containers, self.container, created.pid())?;
+        }
         let (pid, began) = (created.pid(), Instant::now());
         let running = created.start()?;
         self.body = Some(Body { running, streams, log, began });
@@ -290,6 +293,9 @@ impl<'a> Life<'a> {
 
     /// Takes back the group and the mounts. What cannot be is what `rm` tries again.
     fn tidy_up(&mut self) {
+        if let Some(mut network) = self.network.take() {
+            network.take_back(self.containers, self.container);
+        }
         if let Some(group) = self.cgroup.take() {
             let _ = group.kill();
             let _ = group.remove();
@@ -351,9 +357,4 @@ fn streams(spec: &mut RunSpec, interactive: bool) -> Result<Streams> {
         streams.input = Some(input);
     }
     Ok(streams)
-}
-
-fn no_bridge() -> Error {
-    Error::new(ErrorKind::NotStarted, "networks of containers need the program netavark", "")
-        .with_hint("install netavark and aardvark-dns, or choose --network none or --network host")
 }

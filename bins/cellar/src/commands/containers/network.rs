@@ -1,0 +1,488 @@
+//! `cellar network`
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use cask_engine::{Containers, ErrorKind, NetworkAttachment, RemoveOptions};
+use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefix};
+use cask_program::{output, report};
+use cask_terminal::template::{Headers, Origin, is_json_format};
+use cask_terminal::value::JsonStyle;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::options::pairs;
+use super::several::{finish, one};
+use super::volume::agreed;
+use crate::context::Context;
+use crate::{moment, show};
+
+/// Manage networks
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    Connect(ConnectArguments),
+    Create(CreateArguments),
+    Disconnect(DisconnectArguments),
+    /// Say by the exit code whether there is such a network
+    Exists {
+        /// The network
+        network: String,
+    },
+    Inspect(InspectArguments),
+    #[command(name = "ls", visible_alias = "list")]
+    List(ListArguments),
+    Prune(PruneArguments),
+    Reload(ReloadArguments),
+    #[command(name = "rm", visible_alias = "remove")]
+    Remove(RemoveArguments),
+}
+
+/// Connect a container to one more network
+#[derive(Args, Debug)]
+pub(crate) struct ConnectArguments {
+    /// The network
+    network: String,
+    /// The container
+    container: String,
+    /// Have one more name on it
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    alias: Vec<String>,
+    /// Ask for this address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// Ask for this address of version 6
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<String>,
+    /// Ask for this hardware address
+    #[arg(long, value_name = "ADDRESS")]
+    mac_address: Option<String>,
+}
+
+/// Make a network
+#[derive(Args, Debug)]
+pub(crate) struct CreateArguments {
+    /// Its name [default: one that is free]
+    name: Option<String>,
+    /// bridge or macvlan
+    #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
+    driver: String,
+    /// Its addresses [default: some that are free]
+    #[arg(long, value_name = "ADDRESS/BITS")]
+    subnet: Vec<Prefix>,
+    /// The address of this machine on it
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    gateway: Vec<IpAddr>,
+    /// Give containers these addresses only
+    #[arg(long, value_name = "ADDRESS/BITS|FIRST-LAST")]
+    ip_range: Vec<String>,
+    /// Have addresses of version 6 too
+    #[arg(long)]
+    ipv6: bool,
+    /// Lead nowhere else
+    #[arg(long)]
+    internal: bool,
+    /// Do not have names of containers be known on it
+    #[arg(long)]
+    disable_dns: bool,
+    /// Who gives addresses: host-local or none
+    #[arg(long, value_name = "DRIVER", default_value = "")]
+    ipam_driver: String,
+    /// Set a label
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// Set an option of the driver: mtu, vlan, isolate; parent, mode of macvlan
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    opt: Vec<String>,
+    /// Do not fail where it exists
+    #[arg(long)]
+    ignore: bool,
+}
+
+/// Take a container off a network
+#[derive(Args, Debug)]
+pub(crate) struct DisconnectArguments {
+    /// The network
+    network: String,
+    /// The container
+    container: String,
+    /// Do not fail where there is no such container
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Print everything about networks
+#[derive(Args, Debug)]
+pub(crate) struct InspectArguments {
+    /// The networks
+    #[arg(required = true)]
+    networks: Vec<String>,
+    /// Print what a Go template says
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+/// List networks
+#[derive(Args, Debug)]
+pub(crate) struct ListArguments {
+    /// Only those that fit, such as name=TEXT, driver=bridge, label=KEY=VALUE or dangling=true
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Print JSON, or what a Go template says
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Print whole IDs
+    #[arg(long)]
+    no_trunc: bool,
+    /// Print no headings
+    #[arg(short, long)]
+    noheading: bool,
+    /// Print only names
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Remove every network that no container has
+#[derive(Args, Debug)]
+pub(crate) struct PruneArguments {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Only those that fit
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+/// Make the rules for containers again, after all rules of this machine were removed
+#[derive(Args, Debug)]
+pub(crate) struct ReloadArguments {
+    /// The containers
+    containers: Vec<String>,
+    /// All containers that run
+    #[arg(short, long)]
+    all: bool,
+    /// The container that was made last
+    #[arg(short, long)]
+    latest: bool,
+}
+
+/// Remove networks
+#[derive(Args, Debug)]
+pub(crate) struct RemoveArguments {
+    /// The networks
+    #[arg(required = true)]
+    networks: Vec<String>,
+    /// Remove the containers too that have them
+    #[arg(short, long)]
+    force: bool,
+    /// Seconds from the request to end to the end of a container
+    #[arg(short, long, value_name = "SECONDS")]
+    time: Option<u32>,
+}
+
+/// What templates see of a network.
+#[derive(Serialize)]
+struct Row {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Driver")]
+    driver: String,
+    #[serde(rename = "NetworkInterface")]
+    interface: String,
+    #[serde(rename = "Created")]
+    created: String,
+    #[serde(rename = "Subnets")]
+    subnets: Vec<SubnetRow>,
+    #[serde(rename = "IPv6Enabled")]
+    ipv6: bool,
+    #[serde(rename = "Internal")]
+    internal: bool,
+    #[serde(rename = "DNSEnabled")]
+    dns: bool,
+    #[serde(rename = "Labels")]
+    labels: String,
+    #[serde(rename = "Options")]
+    options: BTreeMap<String, String>,
+    #[serde(rename = "IPAMOptions")]
+    ipam: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct SubnetRow {
+    #[serde(rename = "Subnet")]
+    subnet: String,
+    #[serde(rename = "Gateway")]
+    gateway: String,
+}
+
+const FIELDS: [&str; 11] = [
+    "ID",
+    "Name",
+    "Driver",
+    "NetworkInterface",
+    "Created",
+    "Subnets",
+    "IPv6Enabled",
+    "Internal",
+    "DNSEnabled",
+    "Labels",
+    "Options",
+];
+
+/// Does it.
+pub(crate) fn run(command: NetworkCommand, context: &Context) -> Result<ExitCode> {
+    let containers = context.containers()?;
+    match command {
+        NetworkCommand::Connect(arguments) => connect(&arguments, &containers),
+        NetworkCommand::Create(arguments) => create(arguments, &containers),
+        NetworkCommand::Disconnect(arguments) => disconnect(&arguments, &containers),
+        NetworkCommand::Exists { network } => exists(&network, &containers),
+        NetworkCommand::Inspect(arguments) => inspect(&arguments, &containers),
+        NetworkCommand::List(arguments) => list(&arguments, &containers),
+        NetworkCommand::Prune(arguments) => prune(&arguments, &containers),
+        NetworkCommand::Reload(arguments) => reload(&arguments, &containers),
+        NetworkCommand::Remove(arguments) => remove(&arguments, &containers),
+    }
+}
+
+fn row(network: Network, whole: bool) -> Row {
+    let subnet = |subnet: &cask_network::Subnet| SubnetRow {
+        subnet: subnet.subnet.to_string(),
+        gateway: subnet.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+    };
+    let labels = network.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    Row {
+        id: network.id.chars().take(if whole { 64 } else { 12 }).collect(),
+        driver: network.driver,
+        interface: network.network_interface,
+        created: network.created,
+        subnets: network.subnets.iter().map(subnet).collect(),
+        ipv6: network.ipv6_enabled,
+        internal: network.internal,
+        dns: network.dns_enabled,
+        labels: labels.collect::<Vec<_>>().join(","),
+        options: network.options,
+        ipam: network.ipam_options,
+        name: network.name,
+    }
+}
+
+fn connect(arguments: &ConnectArguments, containers: &Containers) -> Result<ExitCode> {
+    let container = containers.find(&arguments.container)?;
+    let mut wanted = NetworkAttachment::of(&arguments.network);
+    let addresses: Vec<String> = arguments.ip.iter().chain(&arguments.ip6).cloned().collect();
+    wanted.ask(&addresses, arguments.mac_address.as_deref(), &arguments.alias)?;
+    containers.connect(&container, wanted)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(arguments: CreateArguments, containers: &Containers) -> Result<ExitCode> {
+    let mut options = NetworkOptions::default();
+    options.name = arguments.name.unwrap_or_default();
+    options.driver = arguments.driver;
+    options.subnets = arguments.subnet;
+    options.gateways = arguments.gateway;
+    options.ranges = arguments.ip_range;
+    options.ipv6 = arguments.ipv6;
+    options.internal = arguments.internal;
+    options.no_dns = arguments.disable_dns;
+    options.ipam = arguments.ipam_driver;
+    options.labels = pairs(&arguments.label);
+    options.options = pairs(&arguments.opt);
+    let name = options.name.clone();
+    let made = match containers.networks().create(options) {
+        Err(error) if arguments.ignore && error.kind() == NetworkErrorKind::Exists => name,
+        other => other?.name,
+    };
+    output::line(&made)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn disconnect(arguments: &DisconnectArguments, containers: &Containers) -> Result<ExitCode> {
+    let container = match containers.find(&arguments.container) {
+        Err(error) if arguments.force && error.kind() == ErrorKind::ContainerNotKnown => {
+            return Ok(ExitCode::SUCCESS);
+        }
+        other => other?,
+    };
+    containers.disconnect(&container, &arguments.network)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exists(network: &str, containers: &Containers) -> Result<ExitCode> {
+    match containers.networks().find(network) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.kind() == NetworkErrorKind::NotFound => Ok(ExitCode::FAILURE),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn inspect(arguments: &InspectArguments, containers: &Containers) -> Result<ExitCode> {
+    let networks = containers.networks();
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for name in &arguments.networks {
+        match networks.find(name) {
+            Ok(network) => found.push(network),
+            Err(error) => errors.push(
+                anyhow::Error::from(error).context(format!("inspecting object: network {name}")),
+            ),
+        }
+    }
+    match &arguments.format {
+        Some(template) if !is_json_format(template) => {
+            let rows: Vec<Row> = found.into_iter().map(|network| row(network, true)).collect();
+            show::rows("network inspect", (template, Origin::List), None, &rows)?;
+        }
+        _ => show::json(&found, JsonStyle::indented(5))?,
+    }
+    Ok(finish(errors))
+}
+
+fn matching(filters: &[String], containers: &Containers) -> Result<Vec<Network>> {
+    let mut kept = containers.networks().list(|error| {
+        report::engine_failure(&error.into(), crate::run::hint);
+    })?;
+    for filter in filters {
+        let Some((key, value)) = filter.split_once('=') else {
+            bail!("invalid filter {filter:?}: it is KEY=VALUE")
+        };
+        let label = |network: &Network| match value.split_once('=') {
+            Some((name, value)) => network.labels.get(name).is_some_and(|found| found == value),
+            None => network.labels.contains_key(value),
+        };
+        match key {
+            "name" => kept.retain(|network| network.name.contains(value)),
+            "id" => kept.retain(|network| network.id.starts_with(value)),
+            "driver" => kept.retain(|network| network.driver == value),
+            "label" => kept.retain(label),
+            "label!" => kept.retain(|network| !label(network)),
+            "until" => {
+                let until = cask_engine::parse_moment(value, moment::now())?;
+                kept.retain(|network| {
+                    let made = network.created.parse::<cask_image::Timestamp>();
+                    made.is_ok_and(|made| made.unix_seconds() < until)
+                });
+            }
+            "dangling" => {
+                let wanted: bool = value.parse()?;
+                let mut fitting = Vec::new();
+                for network in kept {
+                    let used = !containers.users_of_network(&network.name)?.is_empty();
+                    if used != wanted && network.name != cask_network::DEFAULT_NETWORK {
+                        fitting.push(network);
+                    }
+                }
+                kept = fitting;
+            }
+            _ => bail!("invalid filter \"{key}\""),
+        }
+    }
+    Ok(kept)
+}
+
+fn list(arguments: &ListArguments, containers: &Containers) -> Result<ExitCode> {
+    if arguments.quiet && arguments.format.is_some() {
+        bail!("quiet and format flags cannot be used together");
+    }
+    let found = matching(&arguments.filter, containers)?;
+    if arguments.quiet {
+        let names: String = found.iter().map(|network| format!("{}\n", network.name)).collect();
+        output::bytes(names.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let template = arguments.format.as_deref();
+    if template.is_some_and(is_json_format) {
+        show::json(&found, JsonStyle::indented(2))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<Row> =
+        found.into_iter().map(|network| row(network, arguments.no_trunc)).collect();
+    let headers = Headers::from_fields(FIELDS, &[("ID", "NETWORK ID")]);
+    let headers = (!arguments.noheading).then_some(&headers);
+    let usual = "table {{.ID}}\t{{.Name}}\t{{.Driver}}";
+    show::rows("network ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prune(arguments: &PruneArguments, containers: &Containers) -> Result<ExitCode> {
+    let question = "WARNING! This will remove all networks not used by at least one container.";
+    if !arguments.force && !agreed(question)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for network in matching(&arguments.filter, containers)? {
+        let usual = network.name == cask_network::DEFAULT_NETWORK;
+        if !usual && containers.users_of_network(&network.name)?.is_empty() {
+            containers.networks().remove(&network)?;
+            output::line(&network.name)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCode> {
+    let found = match (arguments.containers.is_empty(), arguments.all, arguments.latest) {
+        (true, true, false) => {
+            let mut all = containers.all(|_| ())?;
+            all.retain(|container| {
+                container.state.status.is_up() && !container.config.network.attachments.is_empty()
+            });
+            all
+        }
+        (true, false, true) => vec![one(containers, None, true)?],
+        (false, false, false) => arguments
+            .containers
+            .iter()
+            .map(|name| containers.find(name))
+            .collect::<Result<Vec<_>, _>>()?,
+        _ => bail!("give containers, --all or --latest"),
+    };
+    let mut errors = Vec::new();
+    for container in &found {
+        match containers.reload_network(container) {
+            Ok(()) => output::line(container.id())?,
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    Ok(finish(errors))
+}
+
+/// Removes networks: 1 where one is not known, 2 where one is in use, 125 otherwise.
+///
+/// Source: podman, `cmd/podman/networks/rm.go`, `setExitCode`.
+fn remove(arguments: &RemoveArguments, containers: &Containers) -> Result<ExitCode> {
+    let networks = containers.networks();
+    let mut code = 0;
+    for name in &arguments.networks {
+        let network = match networks.find(name) {
+            Ok(network) => network,
+            Err(error) if error.kind() == NetworkErrorKind::NotFound => {
+                if !arguments.force {
+                    code = code.max(1);
+                    report::engine_failure(&error.into(), crate::run::hint);
+                }
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let users = containers.users_of_network(&network.name)?;
+        if !users.is_empty() && !arguments.force {
+            code = 2;
+            report::engine_usage(&format!(
+                "{name:?} has associated containers with it. Use -f to forcibly delete containers and pods: \
+                 network is being used"
+            ));
+            continue;
+        }
+        let mut options = RemoveOptions::default();
+        options.force = true;
+        options.timeout = arguments.time;
+        users.iter().try_for_each(|user| containers.remove(user, &options))?;
+        networks.remove(&network)?;
+        output::line(name)?;
+    }
+    Ok(ExitCode::from(code))
+}
