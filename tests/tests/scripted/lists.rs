@@ -41,11 +41,11 @@ fn lists_are_made_by_one_and_changed_by_the_other() {
     check("buildah", "theirs");
 
     cooper(&store, &["manifest", "exists", "all"]).ok();
-    let exists = cooper(&store, &["manifest", "exists", "base"]);
-    exists.ends(125).says("image is not a manifest list");
+    cooper(&store, &["manifest", "exists", "base"]).ends(125).says("image is not a manifest list");
     cooper(&store, &["manifest", "exists", "nosuch"]).ends(1);
     cooper(&store, &["manifest", "create", "all"]).ends(125).says("that name is already in use");
-    cooper(&store, &["manifest", "add", "all", "nosuch"]).ends(125).says("image not known");
+    let nowhere = ["manifest", "add", "--retry=0", "all", "127.0.0.1:1/nosuch"];
+    cooper(&store, &nowhere).ends(125).says("is not in the store");
     cooper(&store, &["manifest", "remove", "all", &digest]).ok();
     let again = ["manifest", "remove", "all", &digest];
     cooper(&store, &again).ends(125).says("no instance matching digest");
@@ -55,4 +55,50 @@ fn lists_are_made_by_one_and_changed_by_the_other() {
     );
     let gone = cooper(&store, &["manifest", "rm", "all"]).ok();
     assert_eq!(gone.text(), format!("untagged: localhost/all:latest\n{id}"));
+}
+
+#[test]
+fn lists_that_many_change_at_once_lose_nothing() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let names: Vec<String> = (0..6).map(|number| format!("of-{number}")).collect();
+    for name in &names {
+        let container = cooper(&store, &["from", "scratch"]).ok().text().to_owned();
+        cooper(&store, &["config", "--label", &format!("n={name}"), &container]).ok();
+        cooper(&store, &["commit", "-q", "--rm", &container, name]).ok();
+    }
+    cooper(&store, &["manifest", "create", "all"]).ok();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let store = &store;
+            scope.spawn(move || cooper(store, &["manifest", "add", "all", name]).ok());
+        }
+    });
+    let list = buildah(&store, &["manifest", "inspect", "all"]).ok().json();
+    assert_eq!(list["manifests"].as_array().map(Vec::len), Some(names.len()));
+}
+
+#[test]
+fn commits_at_once_make_one_list() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let containers: Vec<String> =
+        (0..3).map(|_| cooper(&store, &["from", "base"]).ok().text().to_owned()).collect();
+    for (number, container) in containers.iter().enumerate() {
+        cooper(&store, &["config", "--label", &format!("n={number}"), container]).ok();
+    }
+    std::thread::scope(|scope| {
+        for container in &containers {
+            let store = &store;
+            scope.spawn(move || {
+                cooper(store, &["commit", "-q", "--manifest", "all", container]).ok()
+            });
+        }
+    });
+    let list = buildah(&store, &["manifest", "inspect", "all"]).ok().json();
+    assert_eq!(list["manifests"].as_array().map(Vec::len), Some(containers.len()));
 }

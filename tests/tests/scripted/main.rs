@@ -5,9 +5,14 @@ mod commit;
 mod continued;
 mod lists;
 mod nothing;
+mod scripts;
 mod steps;
+mod walk;
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use tests::{Outcome, PeerStore, cooper_built};
 
@@ -32,11 +37,33 @@ fn program() -> &'static str {
 
 /// A store with an image `localhost/base:latest`: busybox with a few of its names, and settings.
 fn store_with_base() -> PeerStore {
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    let archive = MADE.get_or_init(|| {
+        let store = made_with_base();
+        let packed =
+            Command::new("tar").arg("-C").arg(store.root()).args(["-cf", "-", "."]).output();
+        packed.expect("tar is installed").stdout
+    });
+    let store = PeerStore::new();
+    std::fs::create_dir_all(store.root()).expect("a scratch directory is writable");
+    let mut unpack = Command::new("tar");
+    unpack.arg("-C").arg(store.root()).args(["-xf", "-"]).stdin(Stdio::piped());
+    let mut unpacking = unpack.spawn().expect("tar is installed");
+    let written = unpacking.stdin.take().expect("it is a pipe").write_all(archive);
+    written.expect("tar reads all of it");
+    assert!(unpacking.wait().expect("a child can be waited for").success());
+    store
+}
+
+fn made_with_base() -> PeerStore {
     let store = PeerStore::new();
     let container = buildah(&store, &["from", "scratch"]).ok().text().to_owned();
     buildah(&store, &["copy", "-q", &container, "/bin/busybox", "/bin/busybox"]).ok();
     let mounted = buildah(&store, &["mount", &container]).ok().text().to_owned();
-    for name in ["sh", "cat", "echo", "env", "id", "ls", "pwd", "true", "false", "kill", "sleep"] {
+    for name in [
+        "sh", "cat", "echo", "env", "id", "ls", "pwd", "true", "false", "kill", "sleep", "tty",
+        "hostname", "touch", "rm", "mkdir",
+    ] {
         let link = Path::new(&mounted).join("bin").join(name);
         std::os::unix::fs::symlink("busybox", link).expect("a new directory is writable");
     }
