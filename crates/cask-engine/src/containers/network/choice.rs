@@ -146,6 +146,8 @@ impl Containers {
                 let why = "pasta is the network of users without privileges; root has bridge";
                 return Err(refused("--network pasta", why));
             }
+            // It has ports, and no networks of names.
+            NetworkMode::Pasta(_) if network.attachments.is_empty() => {}
             mode => {
                 if !network.attachments.is_empty() {
                     return Err(refused(mode.to_string(), "it has no networks of names"));
