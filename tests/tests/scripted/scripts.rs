@@ -206,7 +206,7 @@ fn a_list_for_several_platforms_is_pushed_to_a_registry() {
         let more = [("PLACE", place(name)), ("CONTAINERS_REGISTRIES_CONF", conf.clone())];
         let more: Vec<(&str, &str)> =
             more.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let ran = ran(&script, is_ours, &more);
+        let ran = ran(script, is_ours, &more);
         assert_eq!(ran.outcome.code, 0, "{}", ran.outcome);
         ran
     };
