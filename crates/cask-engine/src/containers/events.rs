@@ -32,8 +32,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Something that was done to a container, an image, a volume or a network. The names are podman's.
 ///
 /// Written are, of containers: attach, cleanup, commit, create, died, exec, export, init, kill, mount, pause,
-/// remove, rename, restart, start, stop, unmount, unpause; of volumes: create, remove; of images: tag, untag,
-/// remove, import.
+/// remove, rename, start, stop, unmount, unpause; of volumes: create, remove; of images: tag, untag, remove.
 ///
 /// Source: podman, `libpod/events/config.go`, `Event`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
