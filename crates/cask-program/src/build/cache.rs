@@ -220,7 +220,7 @@ mod tests {
         };
         check("h:5000/x/y", Way::From, "docker://h:5000/x/y:");
         check("x", Way::To, "docker://docker.io/library/x:");
-        check("type=registry,ref=h/x", Way::From, "docker://h/x:");
+        check("type=registry,ref=h/x", Way::From, "docker://docker.io/h/x:");
         check("type=registry,ref=h.io/x:cache,mode=min", Way::To, "docker://h.io/x:cache-");
         check("type=local,src=dir", Way::From, "oci:dir:");
         check("type=local,dest=dir,mode=max", Way::To, "oci:dir:");
