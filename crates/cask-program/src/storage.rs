@@ -62,8 +62,12 @@ impl StoreArguments {
         let user = StorageEnvironment::new(registries::environment(), variables());
         let conf = StorageConf::load(&StoragePaths::new(&user, StoragePaths::scheme(&user)))?;
         let location = conf.resolve(&user);
-        let graph_root = self.root.clone().unwrap_or(location.graph_root);
-        let run_root = self.runroot.clone().unwrap_or(location.run_root);
+        // Whoever watches a container works elsewhere.
+        let whole = |path: PathBuf| {
+            std::path::absolute(&path).with_context(|| format!("cannot tell where {path:?} is"))
+        };
+        let graph_root = whole(self.root.clone().unwrap_or(location.graph_root))?;
+        let run_root = whole(self.runroot.clone().unwrap_or(location.run_root))?;
         check_own(&run_root)?;
         let mut options = StoreOptions::new(graph_root, run_root);
         options.rootless = rootless::is_rootless();

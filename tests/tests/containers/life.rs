@@ -20,6 +20,17 @@ fn a_command_runs_and_leaves_nothing() {
 }
 
 #[test]
+fn a_store_may_be_named_from_where_one_is() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "cd \"$1\" && shift && exec \"$1\" --root root --runroot run run --rm --network none box:1 echo hello";
+    let program = cellar.command(&[]).get_program().to_owned();
+    let mut shell = tests::command("sh");
+    shell.args(["-c", script, "sh"]).arg(cellar.path("")).arg(program);
+    assert_eq!(tests::run(&mut shell).ok().text(), "hello");
+    cellar.is_clean();
+}
+
+#[test]
 fn output_is_kept_and_told_apart() {
     let Some(cellar) = Cellar::new() else { return };
     cellar
