@@ -185,14 +185,15 @@ impl Cgroup {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The files that take processes in, open for writing.
+    /// The files that take processes in, open for writing. One that is missing is an error: without it a process would
+    /// run without its limits.
     pub(crate) fn open_members(&self) -> Result<Vec<OwnedFd>> {
         let open = |directory: PathBuf| {
             let path = directory.join("cgroup.procs");
             let file = fs::OpenOptions::new().write(true).open(&path);
             file.map(OwnedFd::from).map_err(|error| Error::io(error, "open", path.display()))
         };
-        self.directories().map(open).collect()
+        self.layout.members(&self.name).into_iter().map(open).collect()
     }
 
     fn directories(&self) -> impl Iterator<Item = PathBuf> {

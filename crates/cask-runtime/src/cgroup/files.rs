@@ -62,6 +62,19 @@ impl Layout {
         }
     }
 
+    /// Those of [`directories`](Self::directories) that a process of the group is in.
+    pub(super) fn members(&self, name: &str) -> Vec<PathBuf> {
+        match self {
+            Self::Unified(_) => self.directories(name),
+            Self::Legacy => {
+                let set = self.of(LEGACY_SET, name);
+                let there = LEGACY.iter().filter(|top| Path::new(TOP).join(top).is_dir());
+                let always = there.map(|controller| self.of(controller, name));
+                always.chain(set.is_dir().then_some(set)).collect()
+            }
+        }
+    }
+
     /// The directory of one controller.
     pub(super) fn of(&self, controller: &str, name: &str) -> PathBuf {
         match self {

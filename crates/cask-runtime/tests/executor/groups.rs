@@ -8,7 +8,7 @@ use cask_runtime::{Cgroup, CgroupLimits, ErrorKind, ExitStatus, Output, RunSpec}
 use crate::support::{Image, executor, is_root, processes_with, run_on};
 
 /// A group of its own, where this machine lets root make one.
-struct Group(Arc<Cgroup>);
+struct Group(Arc<Cgroup>, String);
 
 impl Group {
     fn new(name: &str, change: impl Fn(&mut CgroupLimits)) -> Option<Self> {
@@ -17,8 +17,10 @@ impl Group {
         }
         let mut limits = CgroupLimits::default();
         change(&mut limits);
-        match Cgroup::create(&format!("cask-test-{}/{name}", std::process::id()), &limits) {
-            Ok(group) => Some(Self(Arc::new(group))),
+        // Nothing is shared with other tests: removing what is above would take their groups, and limits, from them.
+        let above = format!("cask-test-{}-{name}", std::process::id());
+        match Cgroup::create(&format!("{above}/it"), &limits) {
+            Ok(group) => Some(Self(Arc::new(group), above)),
             Err(error) => {
                 assert!(std::env::var_os("CI").is_none(), "{error:?}");
                 eprintln!("not run: {error:?}");
@@ -38,11 +40,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.remove().unwrap();
-        let above = Cgroup::open(&format!("cask-test-{}", std::process::id())).unwrap();
-        // Others may still be there.
-        let _ = above.map(|above| {
-            if above.processes().is_ok_and(|all| all.is_empty()) { above.remove() } else { Ok(()) }
-        });
+        Cgroup::open(&self.1).unwrap().map_or(Ok(()), |above| above.remove()).unwrap();
     }
 }
 
