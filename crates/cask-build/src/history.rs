@@ -1,9 +1,8 @@
 //! How instructions are named in the history of an image.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use cask_image::Healthcheck;
+use cask_image::{Healthcheck, go_duration};
 
 /// What BuildKit puts into the comment of every entry; tools know its history by it.
 pub(crate) const BUILDKIT_COMMENT: &str = "buildkit.dockerfile.v0";
@@ -105,59 +104,11 @@ pub(crate) fn healthcheck(check: &Healthcheck) -> String {
     format!("HEALTHCHECK &{{{} {} '{retries}'}}", quoted_list(&check.test), times.join(" "))
 }
 
-/// A duration as Go prints it: `1h2m3.5s`, `30s`, `1.5ms`.
-fn go_duration(time: Duration) -> String {
-    let nanoseconds = time.as_nanos();
-    let scaled = |unit: u128, name: &str| {
-        let (whole, rest) = (nanoseconds / unit, nanoseconds % unit);
-        let width = unit.ilog10() as usize;
-        let fraction = format!("{rest:0width$}");
-        match fraction.trim_end_matches('0') {
-            "" => format!("{whole}{name}"),
-            fraction => format!("{whole}.{fraction}{name}"),
-        }
-    };
-    match nanoseconds {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{nanoseconds}ns"),
-        1_000..1_000_000 => scaled(1_000, "µs"),
-        1_000_000..1_000_000_000 => scaled(1_000_000, "ms"),
-        _ => {
-            let seconds = time.as_secs();
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            let rest = Duration::new(seconds % 60, time.subsec_nanos());
-            let fraction = format!("{:09}", rest.subsec_nanos());
-            let tail = match fraction.trim_end_matches('0') {
-                "" => format!("{}s", rest.as_secs()),
-                fraction => format!("{}.{fraction}s", rest.as_secs()),
-            };
-            match (hours, minutes) {
-                (0, 0) => tail,
-                (0, minutes) => format!("{minutes}m{tail}"),
-                (hours, minutes) => format!("{hours}h{minutes}m{tail}"),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn durations_are_printed_as_go_does() {
-        fn check(nanoseconds: u64, expected: &str) {
-            assert_eq!(go_duration(Duration::from_nanos(nanoseconds)), expected);
-        }
-        check(0, "0s");
-        check(15, "15ns");
-        check(1_500, "1.5µs");
-        check(2_000_000, "2ms");
-        check(30_000_000_000, "30s");
-        check(3_723_500_000_000, "1h2m3.5s");
-        check(3_600_000_000_000, "1h0m0s");
-        check(90_000_000_000, "1m30s");
-    }
+    use super::*;
 
     #[test]
     fn texts_are_those_of_the_peers() {

@@ -57,7 +57,7 @@ pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
 pub use start::Terminal;
 pub use stats::ContainerStats;
-pub use top::{TOP_FIELDS, TopField, go_duration, parse_top_fields};
+pub use top::{TOP_FIELDS, TopField, parse_top_fields};
 pub use volumes::{Volume, VolumeOptions, Volumes};
 
 /// The containers of a store. Cheap to clone.

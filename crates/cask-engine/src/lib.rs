@@ -12,7 +12,7 @@ pub use containers::{
     MountType, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
     ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig, RestartPolicy, SecurityConfig,
     SpaceMode, Status, TOP_FIELDS, Terminal, TopField, Volume, VolumeOptions, Volumes,
-    attachment_options, go_duration, parse_bytes, parse_detach_keys, parse_networks, parse_port,
+    attachment_options, parse_bytes, parse_detach_keys, parse_networks, parse_port,
     parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};

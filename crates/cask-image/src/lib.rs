@@ -4,6 +4,7 @@ mod choose;
 mod convert;
 mod descriptor;
 mod error;
+mod go_duration;
 mod hash;
 mod image_config;
 mod image_manifest;
@@ -31,6 +32,7 @@ pub use convert::{
 };
 pub use descriptor::Descriptor;
 pub use error::{ManifestError, ManifestErrorKind};
+pub use go_duration::go_duration;
 pub use hash::Hasher;
 pub use image_config::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig};
 pub use image_manifest::{ImageFormat, ImageManifest};

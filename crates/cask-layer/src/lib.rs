@@ -33,6 +33,6 @@ pub use members::{
 pub use pipeline::{PipelinedReader, pipelined};
 pub use tar_split::{
     Assemble, Crc64, Files, Scratch, TarSplitEntry, TarSplitError, TarSplitErrorKind,
-    TarSplitReader, TarSplitRecorder, TarSplitWriter, assemble,
+    TarSplitReader, TarSplitRecorder, TarSplitWriter, assemble, member_path,
 };
 pub use unpack::{UnpackError, UnpackOptions, Unpacked, unpack};

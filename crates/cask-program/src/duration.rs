@@ -45,43 +45,6 @@ impl FromStr for GoDuration {
     }
 }
 
-/// Prints a duration as Go does: `1m0s`, `1.5s`, `20ms`.
-///
-/// Source: Go, `time.Duration.String`.
-pub fn go_duration(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let all = nanoseconds.unsigned_abs();
-    let decimal = |unit: u64, name: &str| {
-        let (whole, rest) = (all / unit, all % unit);
-        let digits = unit.to_string().len() - 1;
-        let fraction = format!("{rest:0digits$}");
-        match fraction.trim_end_matches('0') {
-            "" => format!("{sign}{whole}{name}"),
-            fraction => format!("{sign}{whole}.{fraction}{name}"),
-        }
-    };
-    match all {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{sign}{all}ns"),
-        1_000..1_000_000 => decimal(1_000, "µs"),
-        1_000_000..1_000_000_000 => decimal(1_000_000, "ms"),
-        _ => {
-            let (seconds, rest) = (all / 1_000_000_000, all % 1_000_000_000);
-            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            let fraction = format!("{rest:09}");
-            let fraction = match fraction.trim_end_matches('0') {
-                "" => String::new(),
-                digits => format!(".{digits}"),
-            };
-            match (hours, minutes) {
-                (0, 0) => format!("{sign}{seconds}{fraction}s"),
-                (0, minutes) => format!("{sign}{minutes}m{seconds}{fraction}s"),
-                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}{fraction}s"),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

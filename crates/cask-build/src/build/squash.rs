@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use cask_layer::{MemberKind, MemberWriter, NewMember};
-use cask_rootfs::Kind;
 use cask_storage::Id;
 
 use super::copy_step::stage_written;
@@ -223,16 +222,9 @@ impl Writing<'_> {
             self.first_names.insert(file, path.to_vec());
         }
         member.xattrs = self.full.xattrs(path)?;
-        member.kind = match status.kind {
-            Kind::File => MemberKind::File,
-            Kind::Directory => MemberKind::Directory,
-            Kind::Symlink => MemberKind::Symlink,
-            Kind::CharDevice => MemberKind::CharacterDevice,
-            Kind::BlockDevice => MemberKind::BlockDevice,
-            Kind::Fifo => MemberKind::Fifo,
-            // A layer has none.
-            _ => return Ok(()),
-        };
+        // A layer has no sockets.
+        let Some(kind) = MemberKind::of(status.kind) else { return Ok(()) };
+        member.kind = kind;
         match member.kind {
             MemberKind::Directory => member.name.push(b'/'),
             MemberKind::Symlink => member.link_name = self.full.read_link(path)?,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 use std::sync::OnceLock;
 
-use cask_layer::{MemberKind, MemberLimits, Members, TarSplitEntry, TarSplitReader};
+use cask_layer::{MemberKind, MemberLimits, Members, TarSplitEntry, TarSplitReader, member_path};
 use cask_storage::{Id, Store};
 
 use super::Status;
@@ -90,7 +90,7 @@ fn read_layer<R: Read>(
     let mut members = Members::new(stream, MemberLimits::default());
     while let Some(entry) = members.next_member().map_err(io::Error::other)? {
         let member = entry.member;
-        let path = clean(&member.name);
+        let path = member_path(&member.name);
         let owner = Owner {
             uid: u32::try_from(member.uid).unwrap_or(0),
             gid: u32::try_from(member.gid).unwrap_or(0),
@@ -100,7 +100,7 @@ fn read_layer<R: Read>(
             MemberKind::GlobalHeader | MemberKind::Other(_) => {}
             MemberKind::HardLink => {
                 // It is what it is another name of.
-                let target = entries.get(clean(&member.link_name).as_slice()).copied();
+                let target = entries.get(member_path(&member.link_name).as_slice()).copied();
                 entries.insert(path.into(), target.unwrap_or(owner));
             }
             _ => {
@@ -109,19 +109,6 @@ fn read_layer<R: Read>(
         }
     }
     Ok(())
-}
-
-/// A name as a path: no `.`, no empty component, `..` stopped at the root.
-fn clean(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }
 
 /// A tar stream with nothing but zeros in its files.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cask_image::Timestamp;
+use cask_image::{Timestamp, go_duration};
 use cask_rootfs::Root;
 
 use super::{Container, Containers, SpaceMode};
@@ -355,36 +355,6 @@ fn up() -> Duration {
     seconds.map_or(Duration::ZERO, Duration::from_secs_f64)
 }
 
-/// A duration as Go prints it: `1h2m3.5s`, `94.7ms`, `0s`.
-///
-/// Source: Go, `time.Duration.String`.
-pub fn go_duration(duration: Duration) -> String {
-    let nanoseconds = duration.as_nanos();
-    let fraction = |value: u128, unit: u128| {
-        let (whole, rest) = (value / unit, value % unit);
-        let digits = unit.ilog10() as usize;
-        match rest {
-            0 => whole.to_string(),
-            rest => format!("{whole}.{}", format!("{rest:0digits$}").trim_end_matches('0')),
-        }
-    };
-    match nanoseconds {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{nanoseconds}ns"),
-        1_000..1_000_000 => format!("{}µs", fraction(nanoseconds, 1_000)),
-        1_000_000..1_000_000_000 => format!("{}ms", fraction(nanoseconds, 1_000_000)),
-        _ => {
-            let minutes = nanoseconds / 60_000_000_000;
-            let seconds = fraction(nanoseconds % 60_000_000_000, 1_000_000_000);
-            match (minutes / 60, minutes % 60) {
-                (0, 0) => format!("{seconds}s"),
-                (0, minutes) => format!("{minutes}m{seconds}s"),
-                (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-            }
-        }
-    }
-}
-
 /// Says which of some names is none of a field.
 ///
 /// # Errors
@@ -401,21 +371,6 @@ pub fn parse_top_fields(words: &[&str]) -> Result<Vec<TopField>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_printed_as_go_prints_them() {
-        for (nanoseconds, expected) in [
-            (0, "0s"),
-            (7, "7ns"),
-            (1_500, "1.5µs"),
-            (94_739_962, "94.739962ms"),
-            (1_754_914_870, "1.75491487s"),
-            (60_000_000_000, "1m0s"),
-            (3_723_500_000_000, "1h2m3.5s"),
-        ] {
-            assert_eq!(go_duration(Duration::from_nanos(nanoseconds)), expected);
-        }
-    }
 
     #[test]
     fn fields_have_names_and_letters() {

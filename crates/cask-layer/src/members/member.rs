@@ -1,5 +1,7 @@
 //! What one member says about itself.
 
+use cask_rootfs::Kind;
+
 /// A member of a tar stream: its metadata, after PAX records and GNU long names.
 ///
 /// Names are bytes, exactly as in the stream: a trailing `/`, a leading `./` or `/` and `..` are
@@ -97,6 +99,19 @@ pub struct Timestamp {
 }
 
 impl MemberKind {
+    /// What a file is as a member; `None` for what no tar holds, such as a socket.
+    pub fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::File => Some(Self::File),
+            Kind::Directory => Some(Self::Directory),
+            Kind::Symlink => Some(Self::Symlink),
+            Kind::CharDevice => Some(Self::CharacterDevice),
+            Kind::BlockDevice => Some(Self::BlockDevice),
+            Kind::Fifo => Some(Self::Fifo),
+            _ => None,
+        }
+    }
+
     pub(crate) fn of_flag(flag: u8) -> Self {
         match flag {
             b'0' | b'7' | 0 | b'S' => Self::File,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use super::tree::clean;
+use super::tree::member_path;
 use super::{Crc64, TarSplitEntry, TarSplitError, TarSplitErrorKind, TarSplitReader};
 
 /// Opens the files of a layer by their paths in it.
@@ -111,7 +111,7 @@ impl<R: Read, F: Files> Assemble<R, F> {
                     self.state = State::Segment { bytes: Vec::new(), position: 0 };
                     return Ok(());
                 }
-                let file = self.files.open(&clean(&name).0.join(&b'/')).map_err(|error| {
+                let file = self.files.open(&member_path(&name)).map_err(|error| {
                     TarSplitError::new(TarSplitErrorKind::File, number, "")
                         .about(&name)
                         .because(error)

@@ -15,4 +15,5 @@ pub use entry::TarSplitEntry;
 pub use error::{TarSplitError, TarSplitErrorKind};
 pub use reader::TarSplitReader;
 pub use recorder::{Scratch, TarSplitRecorder};
+pub use tree::member_path;
 pub use writer::TarSplitWriter;

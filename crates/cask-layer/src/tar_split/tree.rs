@@ -280,6 +280,12 @@ pub(super) fn clean(name: &[u8]) -> (Vec<&[u8]>, bool) {
     (parts, unclean)
 }
 
+/// The path that a member's name, or the target of its hard link, stands for: relative to the root, without `.`, empty
+/// parts and `..`, which stops at the root. Empty for the root itself.
+pub fn member_path(name: &[u8]) -> Vec<u8> {
+    clean(name).0.join(&b'/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod exists;
 mod export;
+mod filter;
 mod inspect;
 mod kill;
 mod logs;

@@ -13,11 +13,12 @@ use cask_terminal::value::JsonStyle;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::filter::{self, has_label, made_before};
 use super::options::pairs;
 use super::several::{finish, one};
 use super::volume::agreed;
 use crate::context::Context;
-use crate::{moment, show};
+use crate::show;
 
 /// Manage networks
 #[derive(Debug, Subcommand)]
@@ -347,13 +348,8 @@ fn matching(filters: &[String], containers: &Containers) -> Result<Vec<Network>>
         report::engine_failure(&error.into(), crate::run::hint);
     })?;
     for filter in filters {
-        let Some((key, value)) = filter.split_once('=') else {
-            bail!("invalid filter {filter:?}: it is KEY=VALUE")
-        };
-        let label = |network: &Network| match value.split_once('=') {
-            Some((name, value)) => network.labels.get(name).is_some_and(|found| found == value),
-            None => network.labels.contains_key(value),
-        };
+        let (key, value) = filter::pair(filter)?;
+        let label = |network: &Network| has_label(&network.labels, value);
         match key {
             "name" => kept.retain(|network| network.name.contains(value)),
             "id" => kept.retain(|network| network.id.starts_with(value)),
@@ -361,11 +357,8 @@ fn matching(filters: &[String], containers: &Containers) -> Result<Vec<Network>>
             "label" => kept.retain(label),
             "label!" => kept.retain(|network| !label(network)),
             "until" => {
-                let until = cask_engine::parse_moment(value, moment::now())?;
-                kept.retain(|network| {
-                    let made = network.created.parse::<cask_image::Timestamp>();
-                    made.is_ok_and(|made| made.unix_seconds() < until)
-                });
+                let is_old = made_before(value)?;
+                kept.retain(|network| is_old(&network.created));
             }
             "dangling" => {
                 let wanted: bool = value.parse()?;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use cask_engine::{Container, ContainerStats, Containers, ErrorKind, go_duration};
+use cask_engine::{Container, ContainerStats, Containers, ErrorKind};
+use cask_image::go_duration;
 use cask_program::output;
 use cask_terminal::table::{binary_size, human_size};
 use cask_terminal::template::{Headers, Origin, is_json_format};

@@ -12,10 +12,11 @@ use cask_terminal::value::JsonStyle;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::filter::{self, has_label, made_before};
 use super::options::pairs;
 use super::several::finish;
 use crate::context::Context;
-use crate::{moment, show};
+use crate::show;
 
 /// Manage volumes
 #[derive(Debug, Subcommand)]
@@ -234,13 +235,8 @@ fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Resu
     let containers = context.containers()?;
     let mut kept = volumes;
     for filter in filters {
-        let Some((key, value)) = filter.split_once('=') else {
-            bail!("invalid filter {filter:?}: it is KEY=VALUE")
-        };
-        let label = |volume: &Volume| match value.split_once('=') {
-            Some((name, value)) => volume.labels.get(name).is_some_and(|found| found == value),
-            None => volume.labels.contains_key(value),
-        };
+        let (key, value) = filter::pair(filter)?;
+        let label = |volume: &Volume| has_label(&volume.labels, value);
         match key {
             "name" => kept.retain(|volume| volume.name.contains(value)),
             "driver" => kept.retain(|_| value == "local"),
@@ -258,11 +254,8 @@ fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Resu
                 kept = fitting;
             }
             "until" => {
-                let until = cask_engine::parse_moment(value, moment::now())?;
-                kept.retain(|volume| {
-                    let made = volume.created.parse::<cask_image::Timestamp>();
-                    made.is_ok_and(|made| made.unix_seconds() < until)
-                });
+                let is_old = made_before(value)?;
+                kept.retain(|volume| is_old(&volume.created));
             }
             _ => bail!("{key:?} is an invalid volume filter"),
         }

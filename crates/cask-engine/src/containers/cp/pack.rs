@@ -119,16 +119,9 @@ impl<W: Write> Pack<W> {
         (member.uid, member.gid) = self.owner.unwrap_or((found.uid, found.gid));
         member.seconds = found.modified.seconds;
         (member.device_major, member.device_minor) = (found.device_major, found.device_minor);
-        member.kind = match found.kind {
-            Kind::File => MemberKind::File,
-            Kind::Directory => MemberKind::Directory,
-            Kind::Symlink => MemberKind::Symlink,
-            Kind::CharDevice => MemberKind::CharacterDevice,
-            Kind::BlockDevice => MemberKind::BlockDevice,
-            Kind::Fifo => MemberKind::Fifo,
-            // A tarball holds no sockets.
-            _ => return Ok(()),
-        };
+        // A tarball holds no sockets.
+        let Some(kind) = MemberKind::of(found.kind) else { return Ok(()) };
+        member.kind = kind;
         if found.kind == Kind::Symlink {
             member.link_name = directory.read_link(entry)?.as_bytes().to_vec();
         }

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
-use cask_layer::{Entry, Member, MemberKind, MemberLimits, Members, Payload, TarErrorKind};
+use cask_layer::{
+    Entry, Member, MemberKind, MemberLimits, Members, Payload, TarErrorKind, member_path,
+};
 use cask_rootfs::{Directory, ErrorKind as Rootfs, Metadata, Node, Root, Timestamp};
 
 use super::view::Placed;
@@ -64,7 +66,7 @@ impl Unpack<'_, '_> {
     /// Makes one entry; of a directory, what is left to do.
     fn member<R: BufRead>(&self, mut entry: Entry<'_, R>) -> Result<Option<Closed>> {
         let member = entry.member;
-        let name = clean(&member.name);
+        let name = member_path(&member.name);
         if name.is_empty() || member.kind == MemberKind::GlobalHeader {
             return Ok(None);
         }
@@ -144,7 +146,7 @@ impl Unpack<'_, '_> {
                 directory.symlink(last, OsStr::from_bytes(&member.link_name))?;
             }
             MemberKind::HardLink => {
-                let target = clean(&member.link_name);
+                let target = member_path(&member.link_name);
                 let target = [self.place.path.as_slice(), b"/", &target].concat();
                 let (source, name) = self.root().entry(OsStr::from_bytes(&target))?;
                 directory.hard_link(last, &source, name)?;
@@ -216,19 +218,6 @@ fn unreadable(error: cask_layer::TarError, members: u64) -> Error {
     Error::new(ErrorKind::Io, "reading the tarball", "").with_source(error)
 }
 
-/// A name below the directory that it is unpacked in, whatever it says.
-fn clean(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
-}
-
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     (&path[..slash], &path[slash + 1..])
@@ -257,7 +246,7 @@ mod tests {
             ("..", ""),
             ("", ""),
         ] {
-            assert_eq!(clean(name.as_bytes()), expected.as_bytes(), "{name}");
+            assert_eq!(member_path(name.as_bytes()), expected.as_bytes(), "{name}");
         }
     }
 }

@@ -2,10 +2,11 @@
 //! nothing is said.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use cask_build::WorkingDetails;
-use cask_program::duration::go_duration;
+use cask_image::go_duration;
 use cask_terminal::value::{Time, nil};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct as _;
@@ -313,7 +314,9 @@ impl Health {
     fn for_templates(&mut self) {
         for span in [&mut self.interval, &mut self.timeout, &mut self.start_period] {
             if let Span::Number(nanoseconds) = span {
-                *span = Span::Text(go_duration(*nanoseconds));
+                let sign = if *nanoseconds < 0 { "-" } else { "" };
+                let length = go_duration(Duration::from_nanos(nanoseconds.unsigned_abs()));
+                *span = Span::Text(format!("{sign}{length}"));
             }
         }
     }
