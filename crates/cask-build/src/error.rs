@@ -39,7 +39,7 @@ pub struct Location {
 impl Location {
     /// The place of a span of a file.
     pub fn new(file: &str, tree: &Tree, span: Span, instruction: &str) -> Self {
-        let position = tree.lines().position(tree.source(), span.start);
+        let position = tree.lines().position(tree.source(), span.start());
         Self {
             file: file.to_owned(),
             line: position.line,

@@ -71,6 +71,8 @@ codes! {
     InvalidCheck = "invalid-check",
     /// A line is longer than we read.
     LineTooLong = "line-too-long",
+    /// The file is longer than we read.
+    FileTooLong = "file-too-long",
     /// A heredoc has no end line.
     UnterminatedHeredoc = "unterminated-heredoc",
     /// The name of a heredoc cannot be read.
@@ -225,7 +227,7 @@ impl Collector {
 
     /// By place; diagnostics of one place stay in the order in which they were found.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|diagnostic| diagnostic.span.start);
+        self.found.sort_by_key(|diagnostic| diagnostic.span.start());
         self.found
     }
 }

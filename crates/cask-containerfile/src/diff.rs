@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::edit::{Edit, apply};
-use crate::span::Lines;
+use crate::span::{Lines, Span};
 
 /// So many lines are shown around a change.
 const CONTEXT: usize = 3;
@@ -61,15 +61,15 @@ pub fn unified_diff(name: &str, source: &str, edits: &[Edit]) -> Option<String> 
 fn changes(source: &str, before: &[&str], edits: &[Edit]) -> Option<Vec<Change>> {
     let places = Lines::new(source);
     let mut edits: Vec<&Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    edits.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
     let start_of = |line: usize| places.start(line + 1).unwrap_or(source.len());
     let mut changes: Vec<(Range<usize>, Vec<Edit>)> = Vec::new();
     for edit in edits {
-        let first = (places.line(edit.span.start) - 1).min(before.len());
+        let first = (places.line(edit.span.start()) - 1).min(before.len());
         // The line after a removed line end is part of the change.
-        let last = places.line(edit.span.end) - 1;
+        let last = places.line(edit.span.end()) - 1;
         let is_whole = edit.text.ends_with('\n') || edit.text.is_empty();
-        let at_start = start_of(last) == edit.span.end && is_whole && last > first;
+        let at_start = start_of(last) == edit.span.end() && is_whole && last > first;
         let end = if at_start { last } else { (last + 1).min(before.len()) };
         match changes.last_mut().filter(|(lines, _)| first <= lines.end) {
             Some((lines, of_lines)) => {
@@ -83,9 +83,8 @@ fn changes(source: &str, before: &[&str], edits: &[Edit]) -> Option<Vec<Change>>
     for (lines, edits) in changes {
         let start = start_of(lines.start);
         let shift = |edit: &Edit| {
-            let mut edit = edit.clone();
-            (edit.span.start, edit.span.end) = (edit.span.start - start, edit.span.end - start);
-            edit
+            let span = Span::new(edit.span.start() - start, edit.span.end() - start);
+            Edit::new(span, edit.text.as_str())
         };
         let old = source.get(start..start_of(lines.end))?;
         let text = apply(old, &edits.iter().map(shift).collect::<Vec<_>>())?;

@@ -26,14 +26,14 @@ impl Edit {
 #[must_use]
 pub fn apply(source: &str, edits: &[Edit]) -> Option<String> {
     let mut edits: Vec<&Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    edits.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
     let mut result = String::with_capacity(source.len());
     let mut at = 0;
     for edit in edits {
-        result.push_str(source.get(at..edit.span.start)?);
+        result.push_str(source.get(at..edit.span.start())?);
         source.get(edit.span.range())?;
         result.push_str(&edit.text);
-        at = edit.span.end;
+        at = edit.span.end();
     }
     result.push_str(source.get(at..)?);
     Some(result)

@@ -35,7 +35,7 @@ pub fn format_edits(tree: &Tree) -> Vec<Edit> {
             Item::Statement(statement) if statement.instruction().is_some() => {
                 formatting.statement(statement);
             }
-            Item::Comment(span) => formatting.comment(*span),
+            Item::Comment(span) => formatting.comment(span),
             Item::Directive(directive) => formatting.comment(directive.span),
             _ => {}
         }
@@ -43,17 +43,17 @@ pub fn format_edits(tree: &Tree) -> Vec<Edit> {
     formatting.end();
     let mut edits = formatting.edits;
     edits.retain(|edit| tree.text(edit.span) != edit.text);
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    edits.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
     edits
 }
 
 /// Whether more keywords are in lower case than in upper case.
 fn is_lower(tree: &Tree) -> bool {
-    let words = tree.statements().filter(|s| s.instruction().is_some()).map(|s| &s.keyword.text);
+    let words = tree.statements().filter(|s| s.instruction().is_some()).map(|s| s.keyword());
     let (mut lower, mut upper) = (0, 0);
     for word in words {
-        lower += usize::from(*word == word.to_lowercase());
-        upper += usize::from(*word == word.to_uppercase());
+        lower += usize::from(word == word.to_lowercase());
+        upper += usize::from(word == word.to_uppercase());
     }
     lower > upper
 }
@@ -88,7 +88,7 @@ impl Formatting<'_> {
 
     /// Runs of empty lines between instructions.
     fn empty_lines(&mut self) {
-        let items = self.tree.items();
+        let items: Vec<Item<'_>> = self.tree.items().collect();
         let begins = |index: usize| {
             items[..index]
                 .iter()
@@ -116,7 +116,7 @@ impl Formatting<'_> {
 
     /// Whether an item would be another without the empty line before it: a comment that could be
     /// a directive, and a character that could be the byte order mark.
-    fn is_special_at_the_start(&self, item: &Item) -> bool {
+    fn is_special_at_the_start(&self, item: &Item<'_>) -> bool {
         let text = self.tree.text(item.span()).trim();
         match item {
             Item::Comment(_) => key_and_value(text.strip_prefix('#').unwrap_or(text)).is_some(),
@@ -125,8 +125,8 @@ impl Formatting<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
-        let keyword = self.cased(&statement.keyword.text);
-        self.replace(statement.keyword.span, keyword);
+        let keyword = self.cased(statement.keyword());
+        self.replace(statement.keyword_span(), keyword);
         if let (Some(Instruction::From(_)), [_, keyword, _]) =
             (statement.instruction(), statement.words().as_slice())
         {
@@ -178,14 +178,14 @@ impl Formatting<'_> {
             // Of a trigger, the text is stored in the image.
             Some(TokenKind::Argument | TokenKind::Flag) if is_trigger => {}
             Some(TokenKind::Keyword)
-                if is_trigger && before.is_some_and(|b| b.span.start != self.first(token)) => {}
+                if is_trigger && before.is_some_and(|b| b.span.start() != self.first(token)) => {}
             Some(kind) if is_word(kind) && is_blank(text) && after.is_some_and(is_word) => {
                 self.replace(token.span, " ");
             }
             // Before the bracket of a JSON array.
             Some(TokenKind::Keyword) if text.starts_with([' ', '\t']) && !is_blank(text) => {
                 let rest = text.trim_start_matches([' ', '\t']);
-                let span = Span::new(token.span.start, token.span.end - rest.len());
+                let span = Span::new(token.span.start(), token.span.end() - rest.len());
                 self.replace(span, " ");
             }
             _ => {}
@@ -194,13 +194,15 @@ impl Formatting<'_> {
 
     /// Where the keyword of the statement begins that a token belongs to.
     fn first(&self, token: Token) -> usize {
-        self.tree.statement_at(token.span.start).map_or(0, |statement| statement.keyword.span.start)
+        self.tree
+            .statement_at(token.span.start())
+            .map_or(0, |statement| statement.keyword_span().start())
     }
 
     /// The end of the last line.
     fn end(&mut self) {
         let source = self.tree.source();
-        let last = self.tree.items().iter().rev().find(|item| !matches!(item, Item::EmptyLine(_)));
+        let last = self.tree.items().rev().find(|item| !matches!(item, Item::EmptyLine(_)));
         let (Some(item), false) = (last, source.ends_with('\n')) else { return };
         if let Item::Statement(statement) = item {
             // An open heredoc would become longer.
@@ -212,14 +214,14 @@ impl Formatting<'_> {
                 return;
             }
         }
-        if matches!(item, Item::ByteOrderMark(_)) || item.span().end != source.len() {
+        if matches!(item, Item::ByteOrderMark(_)) || item.span().end() != source.len() {
             return;
         }
         // An edit of the last line may be there already.
         match self
             .edits
             .iter_mut()
-            .find(|edit| edit.span.end == source.len() && !edit.text.is_empty())
+            .find(|edit| edit.span.end() == source.len() && !edit.text.is_empty())
         {
             Some(edit) => edit.text.push('\n'),
             None => self.replace(Span::new(source.len(), source.len()), "\n"),

@@ -121,7 +121,7 @@ impl Graph {
             let mut needed = Needed {
                 name: stage.name(),
                 base: base.clone(),
-                span: stage.statement.head,
+                span: stage.statement.head(),
                 dependencies: Vec::new(),
             };
             let on = match graph.find(&base) {

@@ -2,6 +2,7 @@
 
 mod pattern;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::span::Span;
@@ -133,7 +134,7 @@ impl IgnoreFile {
         let (is_exception, cleaned) = match cleaned.strip_prefix('!') {
             Some("") => return Err(refuse(true)),
             Some(rest) => (true, rest.to_owned()),
-            None => (false, cleaned),
+            None => (false, cleaned.into_owned()),
         };
         let matcher = Matcher::parse(&cleaned).ok_or_else(|| refuse(false))?;
         self.rules.push(IgnoreRule { pattern: cleaned, is_exception, line, span, matcher });
@@ -167,10 +168,11 @@ impl IgnoreFile {
             if rule.is_exception != decision.is_ignored {
                 continue;
             }
-            let parent = if rule.matcher.matches(&path) {
+            let matches = |path: &str| rule.matcher.matches(&rule.pattern, path);
+            let parent = if matches(&path) {
                 None
             } else {
-                match parents.iter().find(|at| rule.matcher.matches(&path[..**at])) {
+                match parents.iter().find(|at| matches(&path[..**at])) {
                     Some(at) => Some(path[..*at].to_owned()),
                     None => continue,
                 }
@@ -209,34 +211,42 @@ impl IgnoreFile {
 }
 
 /// The patterns of a file, cleaned as the field does, with their lines.
-fn lines(text: &str) -> Vec<(String, usize, Span)> {
-    let mut found = Vec::new();
+fn lines(text: &str) -> impl Iterator<Item = (Cow<'_, str>, usize, Span)> {
     let mut start = 0;
-    for (index, raw) in text.split_inclusive('\n').enumerate() {
+    text.split_inclusive('\n').enumerate().filter_map(move |(index, raw)| {
         let span = Span::new(start, start + raw.trim_end_matches(['\r', '\n']).len());
         start += raw.len();
-        let line = raw.trim_end_matches('\n');
-        let line = if index == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+        let line = if index == 0 { raw.strip_prefix('\u{feff}').unwrap_or(raw) } else { raw };
         let pattern = line.trim();
         if line.starts_with('#') || pattern.is_empty() {
-            continue;
+            return None;
         }
-        let (exception, pattern) = match pattern.strip_prefix('!') {
-            Some(rest) => ("!", rest.trim()),
-            None => ("", pattern),
+        let pattern = match pattern.strip_prefix('!') {
+            Some(rest) => Cow::Owned(format!("!{}", relative(rest.trim()))),
+            None => relative(pattern),
         };
-        let cleaned = if pattern.is_empty() { String::new() } else { clean(pattern) };
-        let relative = match cleaned.strip_prefix('/') {
-            Some(rest) if !rest.is_empty() => rest,
-            _ => &cleaned,
-        };
-        found.push((format!("{exception}{relative}"), index + 1, span));
+        Some((pattern, index + 1, span))
+    })
+}
+
+/// A pattern, cleaned, without the slash before it.
+fn relative(pattern: &str) -> Cow<'_, str> {
+    if pattern.is_empty() {
+        return Cow::Borrowed("");
     }
-    found
+    match clean(pattern) {
+        cleaned if cleaned.len() > 1 && cleaned.starts_with('/') => {
+            Cow::Owned(cleaned[1..].to_owned())
+        }
+        cleaned => cleaned,
+    }
 }
 
 /// Removes `.`, `..` and needless slashes, as Go's `path.Clean`.
-pub(crate) fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> Cow<'_, str> {
+    if path.split('/').all(|part| !matches!(part, "" | "." | "..")) {
+        return Cow::Borrowed(path);
+    }
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -253,11 +263,11 @@ pub(crate) fn clean(path: &str) -> String {
         }
     }
     let joined = parts.join("/");
-    match (is_absolute, joined.as_str()) {
+    Cow::Owned(match (is_absolute, joined.as_str()) {
         (true, _) => format!("/{joined}"),
         (false, "") => ".".to_owned(),
         (false, _) => joined,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,20 @@ pub const NAMES: [&str; 18] = [
     "WORKDIR",
 ];
 
+/// The flags that an instruction has, without `--`, in order; none for what is no instruction. Upper
+/// and lower case are one.
+///
+/// ```
+/// use cask_containerfile::instruction::flag_names;
+///
+/// assert_eq!(flag_names("from").collect::<Vec<_>>(), ["after", "platform"]);
+/// assert_eq!(flag_names("WORKDIR").count(), 0);
+/// ```
+pub fn flag_names(instruction: &str) -> impl Iterator<Item = &'static str> {
+    let keyword = canonical(instruction).unwrap_or_default();
+    flags::known_flags(keyword).iter().map(|(name, _)| *name)
+}
+
 /// The instruction that a word begins, in upper case.
 pub(crate) fn canonical(word: &str) -> Option<&'static str> {
     let (shortest, longest) = (3, 11);

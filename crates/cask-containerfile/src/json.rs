@@ -38,6 +38,15 @@ pub(crate) fn strings(text: &str, ignore_rest: bool) -> Result<Vec<Member>, Json
     wrong.map_or(Ok(members), |at| Err(JsonError::NotAString(at)))
 }
 
+/// Reads an object whose members are all strings, and nothing else; `None` for any other text.
+pub(crate) fn string_members(text: &str) -> Option<Vec<(String, Member)>> {
+    let mut reader = Reader { text, at: 0 };
+    reader.blanks();
+    let members = reader.object().ok()?;
+    reader.blanks();
+    (reader.at == text.len()).then_some(members)
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -93,6 +102,33 @@ impl Reader<'_> {
         }
         self.at += 1;
         Ok((members, wrong))
+    }
+
+    fn object(&mut self) -> Result<Vec<(String, Member)>, JsonError> {
+        let mut members = Vec::new();
+        self.expect(b'{')?;
+        self.blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(members);
+        }
+        loop {
+            self.blanks();
+            let key = self.string()?;
+            self.blanks();
+            self.expect(b':')?;
+            self.blanks();
+            let start = self.at;
+            let text = self.string()?;
+            members.push((key, Member { text, range: start..self.at }));
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                _ => break,
+            }
+        }
+        self.expect(b'}')?;
+        Ok(members)
     }
 
     /// Goes over a value of any kind, without recursion.
@@ -305,6 +341,24 @@ mod tests {
         check(r#"["a", 1.5e3, {"a": [null, {}]}]"#, Err(JsonError::NotAString(6)));
         check(r#"[{"a": }]"#, Err(JsonError::Syntax(7)));
         check("[01]", Err(JsonError::Syntax(2)));
+    }
+
+    #[test]
+    fn objects_of_strings_are_read() {
+        fn check(text: &str, expected: Option<&[(&str, &str)]>) {
+            let found = string_members(text);
+            let found = found.as_ref().map(|all| -> Vec<(&str, &str)> {
+                all.iter().map(|(key, member)| (key.as_str(), member.text.as_str())).collect()
+            });
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+        check(" {\"a\" : \"b\", \"c\":\"\\n\"}\n", Some(&[("a", "b"), ("c", "\n")]));
+        check("{ }", Some(&[]));
+        check("{\"a\":1}", None);
+        check("{\"a\":\"b\"} x", None);
+        check("{\"a\":\"b\",}", None);
+        check("[]", None);
+        check("", None);
     }
 
     #[test]

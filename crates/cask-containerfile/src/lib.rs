@@ -41,7 +41,7 @@ pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
 pub use render::{
     RenderedFile, render_excerpt, render_json, render_sarif, render_short, render_text,
 };
-pub use span::{Lines, Position, Span};
+pub use span::{Lines, Position, SOURCE_MAX_BYTES, Span, Utf16Position};
 pub use stages::{Stage, Stages};
 pub use statement::{Arguments, Flag, Pair, Statement, Token, TokenKind, Word};
 pub use text::Text;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::span::Span;
-use crate::text::Text;
+use crate::span::{Span, narrow};
+use crate::text::{Buffer, Text};
 
 /// A line that was put together of pieces of the source.
 #[derive(Clone, Debug)]
@@ -12,17 +12,14 @@ pub(crate) struct Line {
     text: Text,
     /// Where each piece begins in the buffer of the text, and in the source; `None` where the
     /// buffer is the source, as it is of an instruction on one line.
-    pieces: Option<Arc<[(usize, usize)]>>,
+    pieces: Option<Arc<Vec<(u32, u32)>>>,
 }
 
 impl Line {
     /// A part of the source.
-    pub(crate) fn of_source(source: &Arc<str>, part: Range<usize>) -> Self {
-        let start = part.start;
-        let text = Text::slice_of(source, part);
-        let moved = !text.is_in(source);
-        let pieces = moved.then(|| Arc::from([(0, start)]));
-        Self { text, pieces }
+    pub(crate) fn of_source(source: &Buffer, part: Range<usize>) -> Self {
+        // The source is short enough for that: see `parse`.
+        Self { text: Text::slice_of(source, part), pieces: None }
     }
 
     /// A part of the line.
@@ -48,8 +45,14 @@ impl Line {
     fn offset(&self, at: usize) -> usize {
         let at = self.text.start() + at;
         let Some(pieces) = &self.pieces else { return at };
-        let piece = pieces.partition_point(|(start, _)| *start <= at).saturating_sub(1);
-        pieces.get(piece).map_or(0, |(start, source)| source + (at - start))
+        let piece = pieces.partition_point(|(start, _)| *start as usize <= at).saturating_sub(1);
+        let place = pieces.get(piece);
+        place.map_or(0, |(start, source)| *source as usize + (at - *start as usize))
+    }
+
+    /// Where the line ends in the source.
+    pub(crate) fn end(&self) -> usize {
+        self.offset(self.as_str().len())
     }
 
     /// Where a range is in the source, from its first byte to its last; an empty one is between
@@ -75,19 +78,19 @@ impl Eq for Line {}
 #[derive(Debug, Default)]
 pub(crate) struct Joining {
     string: String,
-    pieces: Vec<(usize, usize)>,
+    pieces: Vec<(u32, u32)>,
 }
 
 impl Joining {
     /// Appends a piece of the source.
     pub(crate) fn push(&mut self, source: &str, piece: Range<usize>) {
         if !piece.is_empty() || self.pieces.is_empty() {
-            self.pieces.push((self.string.len(), piece.start));
+            self.pieces.push((narrow(self.string.len()), narrow(piece.start)));
             self.string.push_str(&source[piece]);
         }
     }
 
     pub(crate) fn finish(self) -> Line {
-        Line { text: Text::from(self.string), pieces: Some(Arc::from(self.pieces)) }
+        Line { text: Text::from(self.string), pieces: Some(Arc::new(self.pieces)) }
     }
 }

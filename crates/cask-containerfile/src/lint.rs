@@ -18,6 +18,7 @@ pub use rule::{Rule, UnknownRule};
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::expand::{BuildArguments, ExpandOptions, PlatformArguments};
 use crate::ignore::IgnoreFile;
+use crate::parse::declared;
 use crate::span::Span;
 use crate::statement::Statement;
 use crate::tree::{DirectiveKey, Tree};
@@ -83,11 +84,10 @@ pub fn lint(tree: &Tree, options: &LintOptions<'_>) -> LintReport {
         found: Collector::default(),
     };
     graph::check(&mut linter);
-    if let Some(directive) = tree.directives().find(|d| d.key == DirectiveKey::Check) {
-        match Checks::parse(&directive.value) {
+    if let Some((value, span)) = declared(tree.source(), DirectiveKey::Check) {
+        match Checks::parse(&value) {
             Ok(checks) => linter.checks.merge(&checks),
             Err(error) => {
-                let span = directive.value_span;
                 linter.found.error(Code::InvalidCheck, span, error.to_string());
             }
         }
@@ -150,8 +150,8 @@ impl Linter<'_> {
     }
 
     fn is_left_out(&self, statement: &Statement) -> bool {
-        let at = statement.keyword.span.start;
-        let after = self.left_out.partition_point(|span| span.start <= at);
+        let at = statement.keyword_span().start();
+        let after = self.left_out.partition_point(|span| span.start() <= at);
         after > 0 && self.left_out[after - 1].contains(at)
     }
 

@@ -1,17 +1,20 @@
 //! From text to a tree.
 
 mod arguments;
+mod declared;
 mod lines;
 mod scan;
 
+pub(crate) use declared::declared;
 pub(crate) use scan::{DIRECTIVE_BLANKS, key_and_value};
 
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Collector, Diagnostic};
 use crate::dialect::Dialect;
-use crate::span::{Lines, Span};
-use crate::tree::{DirectiveKey, Item, Tree};
+use crate::span::{Lines, SOURCE_MAX_BYTES, Span};
+use crate::text::Buffer;
+use crate::tree::{DirectiveKey, Tree};
 
 /// The longest line that is read without an error, in bytes.
 pub const LINE_MAX_BYTES: usize = 2 << 20;
@@ -58,15 +61,26 @@ pub fn parse(source: &str) -> Parsed {
 /// Parses a Containerfile, or a part of one.
 ///
 /// A file of bytes that are not UTF-8 is to be decoded by the caller, with replacement characters
-/// or with an error.
+/// or with an error. Of a text that is longer than [`SOURCE_MAX_BYTES`], which is an error, the
+/// tree has the beginning.
 #[must_use]
 pub fn parse_with(source: &str, options: &ParseOptions) -> Parsed {
+    parse_up_to(source, options, SOURCE_MAX_BYTES)
+}
+
+fn parse_up_to(source: &str, options: &ParseOptions, limit: usize) -> Parsed {
+    let length = source.len();
+    let source = &source[..source.floor_char_boundary(limit)];
     let lines = Lines::new(source);
-    let source: Arc<str> = Arc::from(source);
-    let mut scanner = scan::Scanner::new(&source, lines.count(), options);
-    scanner.file();
-    let (items, escape, mut diagnostics) = scanner.finish();
-    let tree = Tree { source, items, escape, lines };
+    let source: Buffer = Arc::new(Box::from(source));
+    let found = scan::scan(&source, &lines, options);
+    let scan::Scanned { nodes, directives, statements, escape, mut diagnostics } = found;
+    let tree = Tree { source, nodes, directives, statements, escape, lines };
+    if tree.source.len() < length {
+        let end = Span::new(tree.source.len(), tree.source.len());
+        let message = format!("the file has {length} bytes, and more than {limit} are not read");
+        diagnostics.error(Code::FileTooLong, end, message);
+    }
     check_file(&tree, options, &mut diagnostics);
     Parsed { tree, diagnostics: diagnostics.finish() }
 }
@@ -92,12 +106,12 @@ fn check_file(tree: &Tree, options: &ParseOptions, diagnostics: &mut Collector) 
     match outside {
         Some(statement) if statement.is("FROM") => {}
         Some(statement)
-            if statement.instruction().is_some() || is_instruction(&statement.keyword.text) =>
+            if statement.instruction().is_some() || is_instruction(statement.keyword()) =>
         {
-            let span = statement.keyword.span;
+            let span = statement.keyword_span();
             let message = "no build stage in current context";
             let help =
-                format!("only ARG may stand before the first FROM, not {}", statement.keyword.text);
+                format!("only ARG may stand before the first FROM, not {}", statement.keyword());
             diagnostics.push(Diagnostic::error(Code::OutsideStage, span, message).with_help(help));
         }
         Some(_) => {}
@@ -105,7 +119,7 @@ fn check_file(tree: &Tree, options: &ParseOptions, diagnostics: &mut Collector) 
             let message = "dockerfile contains no stages to build";
             let help = "add `FROM image` behind the arguments";
             diagnostics.push(
-                Diagnostic::error(Code::NoStages, first.keyword.span, message).with_help(help),
+                Diagnostic::error(Code::NoStages, first.keyword_span(), message).with_help(help),
             );
         }
     }
@@ -117,14 +131,14 @@ fn is_instruction(word: &str) -> bool {
 
 /// Warns of a frontend that is not the language of this crate.
 fn check_syntax(tree: &Tree, diagnostics: &mut Collector) {
-    let Some(directive) = tree.directives().find(|d| d.key == DirectiveKey::Syntax) else { return };
-    let image = directive.value.split(' ').next().unwrap_or_default();
+    let Some((value, span)) = declared(&tree.source, DirectiveKey::Syntax) else { return };
+    let image = value.split(' ').next().unwrap_or_default();
     let name = image.strip_prefix("docker.io/").unwrap_or(image);
     let name = name.split(['@', ':']).next().unwrap_or_default();
     if name != "docker/dockerfile" && name != "docker/dockerfile-upstream" {
         let message =
             format!("the frontend {image} is not used: the file is read as a Containerfile");
-        diagnostics.push(Diagnostic::warning(Code::ForeignSyntax, directive.value_span, message));
+        diagnostics.push(Diagnostic::warning(Code::ForeignSyntax, span, message));
     }
 }
 
@@ -132,6 +146,29 @@ impl Tree {
     /// Whether the file has nothing but comments and empty lines.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.items.iter().any(|item| matches!(item, Item::Statement(_)))
+        self.statements.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a million of them are in a megabyte of short lines: the time is that of their memory.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn what_a_file_has_many_of_is_small() {
+        assert_eq!(size_of::<crate::Word>(), 24);
+        assert_eq!(size_of::<crate::Statement>(), 96);
+        assert_eq!(size_of::<crate::tree::Node>(), 12);
+    }
+
+    #[test]
+    fn of_a_file_that_is_too_long_the_beginning_is_read() {
+        let parsed = parse_up_to("FROM a\nRUN ää\n", &ParseOptions::default(), 12);
+        assert_eq!(parsed.tree.print(), "FROM a\nRUN ");
+        let found: Vec<_> = parsed.diagnostics.iter().map(|d| (d.code, d.span.start())).collect();
+        assert_eq!(found, [(Code::FileTooLong, 11)]);
+        assert!(parse_up_to("FROM a\n", &ParseOptions::default(), 7).diagnostics.is_empty());
     }
 }

@@ -52,7 +52,7 @@ pub fn render_text(file: &RenderedFile<'_>) -> String {
         let _ =
             writeln!(text, "{severity}[{}]: {}", diagnostic.code, printable(&diagnostic.message));
         let last = diagnostic.notes.iter().filter_map(|note| note.span);
-        let last = last.chain([diagnostic.span]).map(|span| lines.line(span.start)).max();
+        let last = last.chain([diagnostic.span]).map(|span| lines.line(span.start())).max();
         let gutter = last.unwrap_or(1).to_string().len();
         excerpt(&mut text, file, &lines, diagnostic.span, gutter, true);
         for note in &diagnostic.notes {
@@ -81,7 +81,7 @@ pub fn render_text(file: &RenderedFile<'_>) -> String {
 #[must_use]
 pub fn render_excerpt(name: &str, source: &str, span: Span) -> String {
     let lines = Lines::new(source);
-    let gutter = lines.line(span.start).to_string().len();
+    let gutter = lines.line(span.start()).to_string().len();
     let mut text = String::new();
     let file = RenderedFile { name, source, diagnostics: &[] };
     excerpt(&mut text, &file, &lines, span, gutter, true);
@@ -97,7 +97,7 @@ fn excerpt(
     gutter: usize,
     is_main: bool,
 ) {
-    let position = lines.position(file.source, span.start);
+    let position = lines.position(file.source, span.start());
     let (line, column) = (position.line, position.column);
     let name = printable(file.name);
     let arrow = if is_main { "-->" } else { ":::" };
@@ -145,7 +145,7 @@ pub fn render_short(file: &RenderedFile<'_>) -> String {
             Severity::Warning => "WARN",
         };
         let (code, message) = (diagnostic.code, printable(&diagnostic.message));
-        let line = lines.line(diagnostic.span.start);
+        let line = lines.line(diagnostic.span.start());
         let _ = writeln!(text, "{severity}: {code}: {message} (line {line})");
     }
     text
@@ -153,11 +153,16 @@ pub fn render_short(file: &RenderedFile<'_>) -> String {
 
 /// A span as JSON: offsets, and lines and columns from 1.
 fn place(file: &RenderedFile<'_>, lines: &Lines, span: Span) -> String {
-    let start = lines.position(file.source, span.start);
-    let end = lines.position(file.source, span.end);
+    let start = lines.position(file.source, span.start());
+    let end = lines.position(file.source, span.end());
     format!(
         "{{\"start\":{},\"end\":{},\"startLine\":{},\"startColumn\":{},\"endLine\":{},\"endColumn\":{}}}",
-        span.start, span.end, start.line, start.column, end.line, end.column
+        span.start(),
+        span.end(),
+        start.line,
+        start.column,
+        end.line,
+        end.column
     )
 }
 
@@ -263,8 +268,8 @@ fn sarif_location(
     span: Span,
     message: Option<&str>,
 ) -> String {
-    let start = lines.position(file.source, span.start);
-    let end = lines.position(file.source, span.end);
+    let start = lines.position(file.source, span.start());
+    let end = lines.position(file.source, span.end());
     let message = message.map(|text| format!(",\"message\":{{\"text\":{}}}", quote(text)));
     format!(
         "{{\"physicalLocation\":{{\"artifactLocation\":{{\"uri\":{}}},\"region\":{{\"startLine\":{},\

@@ -64,7 +64,7 @@ impl Flag {
     pub fn value_span(&self) -> Span {
         match self.text.find('=') {
             Some(at) if self.span.len() == self.text.len() => {
-                Span::new(self.span.start + at + 1, self.span.end)
+                Span::new(self.span.start() + at + 1, self.span.end())
             }
             _ => self.span,
         }
@@ -150,8 +150,8 @@ pub(crate) enum Pieces {
     /// That is not known: it is in an ONBUILD.
     #[default]
     None,
-    /// One line, whose end begins here.
-    Line(usize),
+    /// One line, with its end.
+    Line,
     /// Several lines: the pieces are among what few statements have.
     Many,
 }
@@ -195,22 +195,44 @@ pub struct Statement {
     /// The whole instruction: its first line with the indentation, all its lines, the comments
     /// among them, the heredocs, and the end of the last line.
     pub span: Span,
-    /// From the keyword to the last character of the arguments.
-    pub head: Span,
-    /// The word that begins it.
-    pub keyword: Word,
     /// Its arguments.
     pub arguments: Arguments,
     pub(crate) line: Line,
     pub(crate) rare: Option<Box<Rare>>,
-    pub(crate) pieces: Pieces,
     pub(crate) meaning: Meaning,
+    /// Of the word that begins the line.
+    pub(crate) keyword_len: u32,
+    pub(crate) pieces: Pieces,
     pub(crate) escape: Escape,
     /// There is an error in it that was told, and so it means nothing.
     pub(crate) is_broken: bool,
 }
 
 impl Statement {
+    /// The word that begins it.
+    #[must_use]
+    pub fn keyword(&self) -> &str {
+        &self.line.as_str()[self.keyword_range()]
+    }
+
+    /// Where the word is that begins it.
+    #[must_use]
+    pub fn keyword_span(&self) -> Span {
+        self.line.span(self.keyword_range())
+    }
+
+    fn keyword_range(&self) -> Range<usize> {
+        let line = self.line.as_str();
+        let start = line.len() - line.trim_start().len();
+        start..start + self.keyword_len as usize
+    }
+
+    /// From the keyword to the last character of the arguments.
+    #[must_use]
+    pub fn head(&self) -> Span {
+        self.line.span(0..self.line.as_str().trim_end().len())
+    }
+
     /// What it means; `None` where there is an error in it. Found out at the first call, and kept.
     #[must_use]
     pub fn instruction(&self) -> Option<&Instruction> {
@@ -261,11 +283,12 @@ impl Statement {
         match self.pieces {
             Pieces::None => Vec::new(),
             Pieces::Many => self.rare.as_ref().map_or_else(Vec::new, |rare| rare.pieces.clone()),
-            Pieces::Line(end) => {
+            Pieces::Line => {
+                let (start, end) = (self.head().start(), self.line.end());
                 let all = [
-                    (TokenKind::Blank, Span::new(self.span.start, self.head.start)),
-                    (TokenKind::Blank, Span::new(self.head.start, end)),
-                    (TokenKind::LineEnd, Span::new(end, self.span.end)),
+                    (TokenKind::Blank, Span::new(self.span.start(), start)),
+                    (TokenKind::Blank, Span::new(start, end)),
+                    (TokenKind::LineEnd, Span::new(end, self.span.end())),
                 ];
                 let all = all.into_iter().filter(|(_, span)| !span.is_empty());
                 all.map(|(kind, span)| Token { kind, span }).collect()
@@ -276,7 +299,7 @@ impl Statement {
     /// The list of its pieces, to add to it; `end` is where the statement ends so far.
     pub(crate) fn pieces_mut(&mut self, end: usize) -> &mut Vec<Token> {
         if self.pieces != Pieces::Many {
-            self.span.end = end;
+            self.span = Span::new(self.span.start(), end);
             self.rare_mut().pieces = self.pieces();
             self.pieces = Pieces::Many;
         }
@@ -292,7 +315,7 @@ impl Statement {
     /// Whether the keyword is this one, in upper or lower case.
     #[must_use]
     pub fn is(&self, keyword: &str) -> bool {
-        self.keyword.text.eq_ignore_ascii_case(keyword)
+        self.keyword().eq_ignore_ascii_case(keyword)
     }
 
     /// The words of the arguments, in order; those of a trigger are not among them.
@@ -342,10 +365,10 @@ impl Statement {
     /// text of [`span`](Self::span).
     #[must_use]
     pub fn tokens(&self) -> Vec<Token> {
-        let mut marks = vec![Token { kind: TokenKind::Keyword, span: self.keyword.span }];
+        let mut marks = vec![Token { kind: TokenKind::Keyword, span: self.keyword_span() }];
         self.mark(&mut marks);
         marks.retain(|mark| !mark.span.is_empty());
-        marks.sort_by_key(|mark| (mark.span.start, mark.span.end));
+        marks.sort_by_key(|mark| (mark.span.start(), mark.span.end()));
         let mut tokens = Vec::new();
         let mut next = 0;
         for piece in &self.pieces() {
@@ -353,17 +376,17 @@ impl Statement {
                 tokens.push(*piece);
                 continue;
             }
-            let mut at = piece.span.start;
-            while at < piece.span.end {
-                while marks.get(next).is_some_and(|mark| mark.span.end <= at) {
+            let mut at = piece.span.start();
+            while at < piece.span.end() {
+                while marks.get(next).is_some_and(|mark| mark.span.end() <= at) {
                     next += 1;
                 }
                 let (kind, end) = match marks.get(next) {
-                    Some(mark) if mark.span.start <= at => (mark.kind, mark.span.end),
-                    Some(mark) => (TokenKind::Blank, mark.span.start),
-                    None => (TokenKind::Blank, piece.span.end),
+                    Some(mark) if mark.span.start() <= at => (mark.kind, mark.span.end()),
+                    Some(mark) => (TokenKind::Blank, mark.span.start()),
+                    None => (TokenKind::Blank, piece.span.end()),
                 };
-                let end = end.min(piece.span.end);
+                let end = end.min(piece.span.end());
                 tokens.push(Token { kind, span: Span::new(at, end) });
                 at = end;
             }
@@ -377,7 +400,7 @@ impl Statement {
         let words = words.iter().map(|word| (TokenKind::Argument, word.span));
         marks.extend(flags.chain(words).map(|(kind, span)| Token { kind, span }));
         if let Arguments::Trigger(trigger) = &self.arguments {
-            marks.push(Token { kind: TokenKind::Keyword, span: trigger.keyword.span });
+            marks.push(Token { kind: TokenKind::Keyword, span: trigger.keyword_span() });
             trigger.mark(marks);
         }
     }

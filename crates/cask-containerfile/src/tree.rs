@@ -1,10 +1,12 @@
 //! A whole file, without losing a byte of it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use crate::expand::Escape;
+use crate::parse::declared;
 use crate::span::{Lines, Span};
 use crate::statement::{Statement, Token, TokenKind};
+use crate::text::Buffer;
 
 /// What a parser directive is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,22 +35,22 @@ pub struct Directive {
 }
 
 /// A part of a file. The items of a file follow each other without a gap.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Item {
+pub enum Item<'a> {
     /// The byte order mark at the very beginning.
     ByteOrderMark(Span),
     /// A parser directive.
-    Directive(Box<Directive>),
+    Directive(&'a Directive),
     /// A comment line, with its indentation and its end.
     Comment(Span),
     /// An empty line, with its blanks and its end.
     EmptyLine(Span),
     /// An instruction.
-    Statement(Box<Statement>),
+    Statement(&'a Statement),
 }
 
-impl Item {
+impl Item<'_> {
     /// Where it is.
     #[must_use]
     pub fn span(&self) -> Span {
@@ -60,14 +62,28 @@ impl Item {
     }
 }
 
+/// An item as the tree keeps it, in few bytes: most of a file can be empty lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
+    ByteOrderMark(Span),
+    /// The directive of this index.
+    Directive(u32),
+    Comment(Span),
+    EmptyLine(Span),
+    /// The statement of this index.
+    Statement(u32),
+}
+
 /// A file: its text, and what is where in it.
 ///
 /// Nothing of the text is lost: its items follow each other without a gap, and so do the tokens
 /// of each, whatever the text is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    pub(crate) source: Arc<str>,
-    pub(crate) items: Vec<Item>,
+    pub(crate) source: Buffer,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) directives: Vec<Directive>,
+    pub(crate) statements: Vec<Statement>,
     pub(crate) escape: Escape,
     pub(crate) lines: Lines,
 }
@@ -80,31 +96,43 @@ impl Tree {
     }
 
     /// The parts of the file, in order.
-    #[must_use]
-    pub fn items(&self) -> &[Item] {
-        &self.items
+    pub fn items(&self) -> impl ExactSizeIterator<Item = Item<'_>> + DoubleEndedIterator {
+        self.nodes.iter().map(|node| self.item(*node))
+    }
+
+    fn item(&self, node: Node) -> Item<'_> {
+        match node {
+            Node::ByteOrderMark(span) => Item::ByteOrderMark(span),
+            Node::Directive(index) => Item::Directive(&self.directives[index as usize]),
+            Node::Comment(span) => Item::Comment(span),
+            Node::EmptyLine(span) => Item::EmptyLine(span),
+            Node::Statement(index) => Item::Statement(&self.statements[index as usize]),
+        }
     }
 
     /// The instructions as they are written, in order.
-    pub fn statements(&self) -> impl DoubleEndedIterator<Item = &Statement> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Statement(statement) => Some(&**statement),
-            _ => None,
-        })
+    pub fn statements(&self) -> impl ExactSizeIterator<Item = &Statement> + DoubleEndedIterator {
+        self.statements.iter()
     }
 
     /// The parser directives, in order.
     pub fn directives(&self) -> impl Iterator<Item = &Directive> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Directive(directive) => Some(&**directive),
-            _ => None,
-        })
+        self.directives.iter()
     }
 
     /// The value of a parser directive.
+    ///
+    /// Of `syntax` and `check`, also where BuildKit alone looks for them: behind a first line that
+    /// begins with `#!`; of `syntax`, also in comments that begin with `//`, and in a JSON object.
     #[must_use]
-    pub fn directive(&self, key: DirectiveKey) -> Option<&str> {
-        self.directives().find(|directive| directive.key == key).map(|d| d.value.as_str())
+    pub fn directive(&self, key: DirectiveKey) -> Option<Cow<'_, str>> {
+        match key {
+            DirectiveKey::Escape => {
+                let directive = self.directives.iter().find(|directive| directive.key == key)?;
+                Some(Cow::Borrowed(&directive.value))
+            }
+            _ => declared(&self.source, key).map(|(value, _)| value),
+        }
     }
 
     /// The character that escapes in this file.
@@ -128,11 +156,8 @@ impl Tree {
     /// The instruction that a byte of the source belongs to.
     #[must_use]
     pub fn statement_at(&self, offset: usize) -> Option<&Statement> {
-        let at = self.items.partition_point(|item| item.span().end <= offset);
-        match self.items.get(at) {
-            Some(Item::Statement(statement)) => Some(statement),
-            _ => None,
-        }
+        let at = self.statements.partition_point(|statement| statement.span.end() <= offset);
+        self.statements.get(at).filter(|statement| statement.span.contains(offset))
     }
 
     /// The tokens of the file, which follow each other without a gap: their texts together are
@@ -140,7 +165,7 @@ impl Tree {
     #[must_use]
     pub fn tokens(&self) -> Vec<Token> {
         let mut tokens = Vec::new();
-        for item in &self.items {
+        for item in self.items() {
             let kind = match item {
                 Item::ByteOrderMark(_) => TokenKind::ByteOrderMark,
                 Item::Directive(_) => TokenKind::Directive,

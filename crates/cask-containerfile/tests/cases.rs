@@ -74,8 +74,9 @@ fn files_are_parsed_as_buildkit_does() {
             }
         } else if let Some(error) = expected.get("instruction_error").and_then(Value::as_str) {
             *counts.entry("instruction errors").or_default() += 1;
-            let line = parsed.tree.lines().line(errors.first().map_or(0, |d| d.span.start));
-            let places = parsed.diagnostics.iter().map(|d| parsed.tree.lines().line(d.span.start));
+            let line = parsed.tree.lines().line(errors.first().map_or(0, |d| d.span.start()));
+            let places =
+                parsed.diagnostics.iter().map(|d| parsed.tree.lines().line(d.span.start()));
             let told = places.zip(&parsed.diagnostics).any(|(at, d)| {
                 let full = format!("dockerfile parse error on line {at}: {}", d.message);
                 (full == error || d.message == error) && d.severity == Severity::Error && at >= line

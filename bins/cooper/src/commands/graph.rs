@@ -135,7 +135,7 @@ fn shown(graph: &Graph, text: &str, target: usize) -> Shown {
         index,
         name: stage.name.clone(),
         base: stage.base.clone(),
-        line: lines.line(stage.span.start),
+        line: lines.line(stage.span.start()),
         needed: needed.contains(&index),
         dependencies: stage
             .dependencies
@@ -150,7 +150,7 @@ fn shown(graph: &Graph, text: &str, target: usize) -> Shown {
                     Resolved::Image(name) => Some(name.clone()),
                     _ => None,
                 },
-                line: lines.line(dependency.span.start),
+                line: lines.line(dependency.span.start()),
             })
             .collect(),
     });

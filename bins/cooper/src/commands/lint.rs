@@ -142,7 +142,7 @@ fn check(source: Source, arguments: &Arguments) -> Result<Checked> {
     let fails = report.is_failure || parsed.has_errors();
     let mut found = parsed.diagnostics;
     found.extend(report.diagnostics);
-    found.sort_by_key(|one| one.span.start);
+    found.sort_by_key(|one| one.span.start());
     let fails = fails || found.iter().any(fails_the_check);
     Ok(Checked { source, found, fails })
 }

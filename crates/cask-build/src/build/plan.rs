@@ -41,7 +41,7 @@ impl StepPlan {
 
     /// The line of the instruction, from 1.
     pub(crate) fn line(&self) -> usize {
-        self.tree.lines().line(self.at.start)
+        self.tree.lines().line(self.at.start())
     }
 
     /// The triggers that a base image has for whoever begins with it; this is their FROM.
@@ -67,7 +67,7 @@ impl StepPlan {
                     Some(
                         Instruction::Onbuild(_) | Instruction::From(_) | Instruction::Maintainer(_),
                     ) => {
-                        let word = &statement.keyword.text;
+                        let word = statement.keyword();
                         let detail = format!("{word} isn't allowed as an ONBUILD trigger");
                         return Err(self.locate(Error::new(ErrorKind::Invalid, "FROM", detail)));
                     }
@@ -168,7 +168,7 @@ fn collect(request: &BuildRequest) -> (Vec<StepPlan>, Vec<StagePlan>) {
             let step = StepPlan {
                 file: Arc::clone(&name),
                 tree: Arc::clone(&file.tree),
-                at: statement.head,
+                at: statement.head(),
                 escape: file.tree.escape(),
                 statement: Arc::new(statement.clone()),
             };
@@ -321,7 +321,7 @@ impl OnePlatform<'_> {
                 let steps = std::iter::once(&stage.head).chain(&stage.steps);
                 steps
                     .into_iter()
-                    .find(|step| step.statement.span.contains(diagnostic.span.start))
+                    .find(|step| step.statement.span.contains(diagnostic.span.start()))
                     .cloned()
             };
             let found = self

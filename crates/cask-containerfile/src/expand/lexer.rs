@@ -159,6 +159,11 @@ impl<'a> Lexer<'a> {
                 if result.len() > EXPANSION_MAX_BYTES {
                     return self.error(ExpandErrorKind::TooLong, at);
                 }
+            } else if let Some(run) = self.run(stop) {
+                result.push_str(run);
+                if let Some(words) = words.as_deref_mut() {
+                    words.add_raw(run, at);
+                }
             } else {
                 self.plain(&mut result, words.as_deref_mut());
             }
@@ -170,6 +175,20 @@ impl<'a> Lexer<'a> {
             }
             Some(_) => self.error(ExpandErrorKind::OpenBrace, begin),
         }
+    }
+
+    /// The characters from here on of which none could mean anything; `None` if there is none.
+    fn run(&mut self, stop: Option<char>) -> Option<&'a str> {
+        let rest = &self.source[self.at..];
+        let could_mean = |c: char| {
+            matches!(c, '$' | '<' | '\'' | '"')
+                || c.is_whitespace()
+                || c == self.escape
+                || Some(c) == stop
+        };
+        let run = &rest[..rest.find(could_mean).unwrap_or(rest.len())];
+        self.at += run.len();
+        (!run.is_empty()).then_some(run)
     }
 
     /// What begins with a special character; `None` if it is not one.

@@ -20,12 +20,12 @@ pub(super) enum Part {
 /// How a pattern is matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Matcher {
-    /// The path is this.
-    Exact(String),
-    /// The path begins with this.
-    Prefix(String),
-    /// The path ends with this, or is it without its `/`.
-    Suffix(String),
+    /// The path is the pattern.
+    Exact,
+    /// The path begins with what is before the two stars at its end.
+    Prefix,
+    /// The path ends with what is behind the two stars at its beginning, or is it without its `/`.
+    Suffix,
     /// The path is made of these.
     Parts(Vec<Part>),
 }
@@ -34,6 +34,9 @@ impl Matcher {
     /// Reads a cleaned pattern; `None` if a bracket or an escape in it is open, or a range ends
     /// before it begins.
     pub(super) fn parse(pattern: &str) -> Option<Self> {
+        if !pattern.contains(['*', '?', '[', '\\']) {
+            return Some(Self::Exact);
+        }
         let mut parts = Vec::new();
         // Without any special part, and with nothing but `**` at the beginning or the end.
         let (mut is_plain, mut leads, mut trails) = (true, false, false);
@@ -73,19 +76,21 @@ impl Matcher {
             is_first = false;
         }
         Some(match (is_plain, leads, trails) {
-            (true, false, false) => Self::Exact(pattern.to_owned()),
-            (true, true, _) => Self::Suffix(pattern[2..].to_owned()),
-            (true, false, true) => Self::Prefix(pattern[..pattern.len() - 2].to_owned()),
+            (true, false, false) => Self::Exact,
+            (true, true, _) => Self::Suffix,
+            (true, false, true) => Self::Prefix,
             (false, ..) => Self::Parts(parts),
         })
     }
 
-    pub(super) fn matches(&self, path: &str) -> bool {
+    /// Whether a path matches the pattern that this was read of.
+    pub(super) fn matches(&self, pattern: &str, path: &str) -> bool {
         match self {
-            Self::Exact(text) => path == text,
-            Self::Prefix(text) => path.starts_with(text.as_str()),
-            Self::Suffix(text) => {
-                path.ends_with(text.as_str()) || text.strip_prefix('/').is_some_and(|t| t == path)
+            Self::Exact => path == pattern,
+            Self::Prefix => path.starts_with(&pattern[..pattern.len() - 2]),
+            Self::Suffix => {
+                let text = &pattern[2..];
+                path.ends_with(text) || text.strip_prefix('/').is_some_and(|t| t == path)
             }
             Self::Parts(parts) => matches(parts, path),
         }

@@ -19,7 +19,7 @@ use crate::suggest::{did_you_mean, nearest};
 
 /// What a statement means; `None` where it has an error, which is pushed.
 pub(crate) fn lower(statement: &Statement, diagnostics: &mut Collector) -> Option<Instruction> {
-    let Some(keyword) = super::canonical(&statement.keyword.text) else {
+    let Some(keyword) = super::canonical(statement.keyword()) else {
         unknown(statement, diagnostics);
         return None;
     };
@@ -33,14 +33,14 @@ fn unknown(statement: &Statement, diagnostics: &mut Collector) {
     if diagnostics.is_full() {
         return;
     }
-    let word = &statement.keyword.text;
+    let word = statement.keyword();
     let near = nearest(word, super::NAMES, true).map(|name| {
-        if *word == word.to_lowercase() { name.to_lowercase() } else { name.to_owned() }
+        if word == word.to_lowercase() { name.to_lowercase() } else { name.to_owned() }
     });
     let shown: String = word.chars().take(64).collect();
     let near = did_you_mean(near.as_deref());
     let message = format!("unknown instruction: {}{near}", shown.escape_debug());
-    let mut found = Diagnostic::error(Code::UnknownInstruction, statement.keyword.span, message);
+    let mut found = Diagnostic::error(Code::UnknownInstruction, statement.keyword_span(), message);
     if near.is_empty() {
         found = found.with_help("if it belongs to the line before, that must end in a \\");
     }
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         let words = self.words();
         if words.is_empty() {
             let message = format!("{} requires at least one argument", self.keyword);
-            return self.refuse(Code::MissingArguments, self.statement.head, message);
+            return self.refuse(Code::MissingArguments, self.statement.head(), message);
         }
         Some(words.into_owned())
     }
@@ -105,7 +105,7 @@ impl Lowering<'_> {
             return Some(word.clone());
         }
         let message = format!("{} requires exactly one argument", self.keyword);
-        self.refuse(Code::MissingArguments, self.statement.head, message)
+        self.refuse(Code::MissingArguments, self.statement.head(), message)
     }
 
     fn command(&self, arguments: &Arguments) -> CommandLine {
@@ -114,7 +114,7 @@ impl Lowering<'_> {
             Arguments::Text(word) => CommandLine::Shell(word.clone()),
             _ => CommandLine::Shell(Word::new(
                 "",
-                Span::new(self.statement.head.end, self.statement.head.end),
+                Span::new(self.statement.head().end(), self.statement.head().end()),
             )),
         }
     }
@@ -122,7 +122,7 @@ impl Lowering<'_> {
     fn pairs(&mut self) -> Option<Vec<Pair>> {
         let Arguments::Pairs(pairs) = &self.statement.arguments else {
             let message = format!("{} requires at least one argument", self.keyword);
-            return self.refuse(Code::MissingArguments, self.statement.head, message);
+            return self.refuse(Code::MissingArguments, self.statement.head(), message);
         };
         let blank = pairs.iter().find(|pair| pair.key.text.is_empty());
         if let Some(pair) = blank {
@@ -165,7 +165,8 @@ impl Lowering<'_> {
             _ => {
                 let message = "FROM requires either one or three arguments";
                 let help = "write `FROM image` or `FROM image AS name`";
-                let found = Diagnostic::error(Code::TooManyArguments, self.statement.head, message);
+                let found =
+                    Diagnostic::error(Code::TooManyArguments, self.statement.head(), message);
                 self.diagnostics.push(found.with_help(help));
                 return None;
             }
@@ -284,7 +285,7 @@ impl Lowering<'_> {
                 "{} requires at least two arguments, but only one was provided. Destination could not be determined",
                 self.keyword
             );
-            return self.refuse(Code::MissingArguments, self.statement.head, message);
+            return self.refuse(Code::MissingArguments, self.statement.head(), message);
         };
         let is_heredoc = |word: &Word| {
             word.text.contains("<<") && matches!(opening(&word.text, 0..0), Ok(Some(_)))
@@ -346,12 +347,12 @@ impl Lowering<'_> {
             Arguments::Json(words) if !words.is_empty() => Some(words.clone()),
             Arguments::Json(_) | Arguments::None => {
                 let message = "SHELL requires at least one argument";
-                self.refuse(Code::MissingArguments, self.statement.head, message)
+                self.refuse(Code::MissingArguments, self.statement.head(), message)
             }
             _ => {
                 let message = "SHELL requires the arguments to be in JSON form";
                 let help = "write `SHELL [\"/bin/sh\", \"-c\"]`";
-                let found = Diagnostic::error(Code::JsonRequired, self.statement.head, message);
+                let found = Diagnostic::error(Code::JsonRequired, self.statement.head(), message);
                 self.diagnostics.push(found.with_help(help));
                 None
             }
@@ -370,14 +371,14 @@ impl Lowering<'_> {
     fn healthcheck(&mut self, flags: Option<&Flags<'_>>) -> Option<Healthcheck> {
         let Arguments::Typed(typed) = &self.statement.arguments else {
             let message = "HEALTHCHECK requires at least one argument";
-            return self.refuse(Code::MissingArguments, self.statement.head, message);
+            return self.refuse(Code::MissingArguments, self.statement.head(), message);
         };
         let (kind, rest) = &**typed;
         let name = kind.text.to_uppercase();
         if name == "NONE" {
             if *rest != Arguments::None {
                 let message = "HEALTHCHECK NONE takes no arguments";
-                return self.refuse(Code::TooManyArguments, self.statement.head, message);
+                return self.refuse(Code::TooManyArguments, self.statement.head(), message);
             }
             return Some(Healthcheck::None);
         }
@@ -388,7 +389,7 @@ impl Lowering<'_> {
         let command = self.command(rest);
         if command.words().is_empty() {
             let message = "Missing command after HEALTHCHECK CMD";
-            return self.refuse(Code::InvalidHealthcheck, self.statement.head, message);
+            return self.refuse(Code::InvalidHealthcheck, self.statement.head(), message);
         }
         let flags = flags?;
         let retries = match flags.value("retries").filter(|value| !value.text.is_empty()) {
@@ -449,16 +450,16 @@ impl Lowering<'_> {
     fn onbuild(&mut self) -> Option<Onbuild> {
         let Arguments::Trigger(trigger) = &self.statement.arguments else {
             let message = "ONBUILD requires at least one argument";
-            return self.refuse(Code::MissingArguments, self.statement.head, message);
+            return self.refuse(Code::MissingArguments, self.statement.head(), message);
         };
-        let name = trigger.keyword.text.to_uppercase();
+        let name = trigger.keyword().to_uppercase();
         if name == "ONBUILD" {
             let message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed";
-            return self.refuse(Code::InvalidTrigger, trigger.keyword.span, message);
+            return self.refuse(Code::InvalidTrigger, trigger.keyword_span(), message);
         }
         if name == "FROM" || name == "MAINTAINER" {
             let message = format!("{name} isn't allowed as an ONBUILD trigger");
-            return self.refuse(Code::InvalidTrigger, trigger.keyword.span, message);
+            return self.refuse(Code::InvalidTrigger, trigger.keyword_span(), message);
         }
         // What is wrong in it stops the builds of other images, not this one.
         let mut found = Collector::default();

@@ -34,7 +34,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 let help = "write `LABEL org.opencontainers.image.authors=\"…\"`";
                 let found = Diagnostic::warning(
                     Code::Lint(Rule::MaintainerDeprecated),
-                    statement.keyword.span,
+                    statement.keyword_span(),
                     message,
                 );
                 linter.report_with(Rule::MaintainerDeprecated, statement, found.with_help(help));
@@ -51,27 +51,27 @@ fn casing(linter: &mut Linter<'_>) {
     let known = |statement: &&Statement| statement.instruction().is_some();
     let (mut lower, mut upper) = (0, 0);
     for statement in in_stages().filter(known) {
-        let word = &statement.keyword.text;
-        if *word == word.to_lowercase() {
+        let word = statement.keyword();
+        if word == word.to_lowercase() {
             lower += 1;
-        } else if *word == word.to_uppercase() {
+        } else if word == word.to_uppercase() {
             upper += 1;
         }
     }
     for statement in in_stages().filter(known) {
-        let word = &statement.keyword.text;
+        let word = statement.keyword();
         let (wanted, name) = if lower > upper {
             (word.to_lowercase(), "lowercase")
         } else {
             (word.to_uppercase(), "uppercase")
         };
-        if *word != wanted {
+        if word != wanted {
             let message =
                 format!("Command '{word}' should match the case of the command majority ({name})");
             linter.report(
                 Rule::ConsistentInstructionCasing,
                 statement,
-                statement.keyword.span,
+                statement.keyword_span(),
                 message,
             );
         }
@@ -79,15 +79,15 @@ fn casing(linter: &mut Linter<'_>) {
 }
 
 fn legacy(linter: &mut Linter<'_>, statement: &Statement) {
-    let name = statement.keyword.text.to_uppercase();
+    let name = statement.keyword().to_uppercase();
     let message = format!(
         "\"{name} key=value\" should be used instead of legacy \"{name} key value\" format"
     );
-    linter.report(Rule::LegacyKeyValueFormat, statement, statement.head, message);
+    linter.report(Rule::LegacyKeyValueFormat, statement, statement.head(), message);
 }
 
 fn looks_like_json(linter: &mut Linter<'_>, statement: &Statement, at: crate::span::Span) {
-    let column = linter.tree.lines().position(linter.tree.source(), at.start).column;
+    let column = linter.tree.lines().position(linter.tree.source(), at.start()).column;
     let message = format!("looks like JSON but is not, column {column}: it is taken as shell text");
     let help = if statement.text().contains('\'') {
         "strings of JSON are in double quotes"
@@ -102,7 +102,7 @@ fn looks_like_json(linter: &mut Linter<'_>, statement: &Statement, at: crate::sp
 fn description(linter: &mut Linter<'_>, statement: &Statement, keyword: &str, names: &[Word]) {
     let (Some(comment), Some(first)) = (statement.comments().last(), names.first()) else { return };
     let lines = linter.tree.lines();
-    if lines.line(comment.start) + 1 != lines.line(statement.head.start) {
+    if lines.line(comment.start()) + 1 != lines.line(statement.head().start()) {
         return;
     }
     let text = linter.tree.text(*comment).trim_start_matches('#').trim();

@@ -44,11 +44,11 @@ fn names_of_stage(linter: &mut Linter<'_>, stage: &Stage<'_>, earlier: &BTreeSet
         let message = format!("Stage name '{}' should be lowercase", word.text);
         linter.report(Rule::StageNameCasing, statement, word.span, message);
     }
-    let from = &statement.keyword.text;
+    let from = statement.keyword();
     if let Some(keyword) = statement.words().get(1) {
         let wanted = match from {
-            from if *from == from.to_lowercase() => keyword.text.to_lowercase(),
-            from if *from == from.to_uppercase() => keyword.text.to_uppercase(),
+            from if from == from.to_lowercase() => keyword.text.to_lowercase(),
+            from if from == from.to_uppercase() => keyword.text.to_uppercase(),
             _ => keyword.text.to_string(),
         };
         if keyword.text != wanted {

@@ -20,7 +20,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
         match graph.target(Some(target)) {
             Ok(target) => {
                 linter.left_out = left_out(linter, &stages, &graph.needed_for(target));
-                found.retain(|one| !linter.left_out.iter().any(|s| s.contains(one.span.start)));
+                found.retain(|one| !linter.left_out.iter().any(|s| s.contains(one.span.start())));
             }
             Err(error) => found.push(error),
         }
@@ -30,7 +30,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
 
 /// The stages that are not needed, each from its FROM to the next one.
 fn left_out(linter: &Linter<'_>, stages: &Stages<'_>, needed: &[usize]) -> Vec<Span> {
-    let start = |index: usize| stages.stages.get(index).map(|stage| stage.statement.head.start);
+    let start = |index: usize| stages.stages.get(index).map(|stage| stage.statement.head().start());
     let end = linter.tree.source().len();
     let is_unneeded = |index: &usize| needed.binary_search(index).is_err();
     let spans = (0..stages.stages.len())

@@ -84,8 +84,8 @@ fn repeated(linter: &mut Linter<'_>, stage: &Stage<'_>) {
                 "Multiple {name} instructions should not be used in the same stage because only the last one will be used"
             );
             let rule = Rule::MultipleInstructionsDisallowed;
-            let found = Diagnostic::warning(Code::Lint(rule), statement.head, message);
-            let found = found.with_note(Some(last.keyword.span), "this one is used");
+            let found = Diagnostic::warning(Code::Lint(rule), statement.head(), message);
+            let found = found.with_note(Some(last.keyword_span()), "this one is used");
             linter.report_with(rule, statement, found);
         }
     }
@@ -93,11 +93,11 @@ fn repeated(linter: &mut Linter<'_>, stage: &Stage<'_>) {
 
 fn shell_form(linter: &mut Linter<'_>, statement: &Statement, line: &CommandLine) {
     let CommandLine::Shell(_) = line else { return };
-    let name = statement.keyword.text.to_uppercase();
+    let name = statement.keyword().to_uppercase();
     let message = format!(
         "JSON arguments recommended for {name} to prevent unintended behavior related to OS signals"
     );
-    linter.report(Rule::JSONArgsRecommended, statement, statement.head, message);
+    linter.report(Rule::JSONArgsRecommended, statement, statement.head(), message);
 }
 
 fn ports(linter: &mut Linter<'_>, statement: &Statement, expose: &Expose) {
@@ -190,8 +190,8 @@ fn order(linter: &mut Linter<'_>, stage: &Stage<'_>) {
                     let rule = Rule::CopyBeforeInstall;
                     let message =
                         "Packages are installed again whenever a file of the context changes";
-                    let found = Diagnostic::warning(Code::Lint(rule), statement.head, message)
-                        .with_note(Some(earlier.head), "the whole context is copied here")
+                    let found = Diagnostic::warning(Code::Lint(rule), statement.head(), message)
+                        .with_note(Some(earlier.head()), "the whole context is copied here")
                         .with_help("put this RUN above the copy");
                     linter.report_with(rule, statement, found);
                     return;
@@ -220,7 +220,7 @@ fn early_arguments(linter: &mut Linter<'_>, stage: &Stage<'_>) {
             let body = statement.heredocs().iter().any(|heredoc| names(&heredoc.text, name));
             if !body && !names(text, name) {
                 if is_run && run.is_none() {
-                    *run = Some(statement.keyword.span);
+                    *run = Some(statement.keyword_span());
                 }
                 return true;
             }
@@ -230,7 +230,7 @@ fn early_arguments(linter: &mut Linter<'_>, stage: &Stage<'_>) {
                     format!("Another value of {name} makes a RUN run again that does not need it");
                 let found = Diagnostic::warning(Code::Lint(rule), *span, message)
                     .with_note(Some(*run), "this one")
-                    .with_note(Some(statement.keyword.span), "it is first used here")
+                    .with_note(Some(statement.keyword_span()), "it is first used here")
                     .with_help("move the ARG down to its first use");
                 linter.report_with(rule, argument, found);
             }

@@ -7,7 +7,7 @@ fn found(source: &str, options: &LintOptions<'_>) -> Vec<String> {
     let parsed = parse(source);
     assert!(!parsed.has_errors(), "{source}: {:?}", parsed.diagnostics);
     let report = lint(&parsed.tree, options);
-    let line = |d: &Diagnostic| parsed.tree.lines().line(d.span.start);
+    let line = |d: &Diagnostic| parsed.tree.lines().line(d.span.start());
     report
         .diagnostics
         .iter()

@@ -9,7 +9,7 @@ use crate::expand::Escape;
 use crate::instruction::canonical;
 use crate::json::{JsonError, Member, strings};
 use crate::line::Line;
-use crate::span::Span;
+use crate::span::{Span, narrow};
 use crate::statement::{Arguments, Flag, Meaning, Pair, Pieces, Rare, Statement, Word};
 use crate::text::Text;
 use crate::words::{Cut, blank_separated, first_word, flags, quoted, trim};
@@ -19,7 +19,8 @@ const TRIGGER_DEPTH_MAX: usize = 4;
 
 /// What a line says.
 pub(super) struct Reading {
-    pub(super) keyword: Word,
+    /// Where the keyword is in the line.
+    pub(super) keyword: Range<usize>,
     pub(super) flags: Vec<Flag>,
     pub(super) arguments: Arguments,
     pub(super) json_error: Option<Span>,
@@ -76,13 +77,12 @@ impl<'a> Reader<'a> {
     fn instruction(&mut self, range: Range<usize>, depth: usize) -> Reading {
         let text = self.line.as_str();
         let (keyword, rest) = first_word(text, trim(text, range));
-        let keyword = self.raw(keyword);
         let (flags, rest) = match rest {
             Some(rest) => flags(text, rest, self.escape.char()),
             None => (Vec::new(), 0..0),
         };
         let flags = flags.iter().map(|cut| self.flag(cut)).collect();
-        let arguments = self.arguments(&keyword, trim(text, rest), depth);
+        let arguments = self.arguments(&text[keyword.clone()], trim(text, rest), depth);
         Reading {
             keyword,
             flags,
@@ -96,11 +96,11 @@ impl<'a> Reader<'a> {
         Flag { text: self.text(cut), span: self.line.span(cut.range.clone()) }
     }
 
-    fn arguments(&mut self, keyword: &Word, rest: Range<usize>, depth: usize) -> Arguments {
+    fn arguments(&mut self, keyword: &str, rest: Range<usize>, depth: usize) -> Arguments {
         if rest.is_empty() {
             return Arguments::None;
         }
-        let Some(upper) = canonical(&keyword.text) else { return Arguments::Text(self.raw(rest)) };
+        let Some(upper) = canonical(keyword) else { return Arguments::Text(self.raw(rest)) };
         match upper {
             "RUN" | "CMD" | "ENTRYPOINT" | "SHELL" => self.json_or_text(rest),
             "ADD" | "COPY" | "VOLUME" => match self.json(rest.clone()) {
@@ -215,17 +215,14 @@ impl<'a> Reader<'a> {
     fn trigger(&mut self, rest: Range<usize>, depth: usize) -> Arguments {
         let reading = self.instruction(rest.clone(), depth + 1);
         self.is_broken |= reading.is_broken;
-        let line = self.line.part(rest.clone());
-        let head = self.line.span(rest.clone());
         let trigger = Statement {
-            span: head,
-            head,
-            keyword: reading.keyword,
+            span: self.line.span(rest.clone()),
             arguments: reading.arguments,
-            line,
+            line: self.line.part(rest),
             rare: Rare::of(reading.flags, reading.json_error),
-            pieces: Pieces::None,
             meaning: Meaning::default(),
+            keyword_len: narrow(reading.keyword.len()),
+            pieces: Pieces::None,
             escape: self.escape,
             is_broken: reading.is_broken,
         };

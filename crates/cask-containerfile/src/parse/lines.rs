@@ -1,5 +1,7 @@
 //! The lines of a source.
 
+use std::ops::Range;
+
 use crate::span::Span;
 
 /// A line of the source.
@@ -11,13 +13,12 @@ pub(super) struct Line {
     pub(super) content_end: usize,
 }
 
-/// The line that begins at `at`; `None` at the end of the source.
-pub(super) fn line(source: &str, at: usize) -> Option<Line> {
-    let rest = source.as_bytes().get(at..).filter(|rest| !rest.is_empty())?;
-    let length = source.get(at..)?.find('\n').map_or(rest.len(), |end| end + 1);
+/// The line of a source that `range` is of, with its end.
+pub(super) fn line(source: &str, range: Range<usize>) -> Line {
+    let bytes = &source.as_bytes()[range.clone()];
     let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-    let end = rest[..length].iter().rev().take_while(is_end).count();
-    Some(Line { span: Span::new(at, at + length), content_end: at + length - end })
+    let end = bytes.iter().rev().take_while(is_end).count();
+    Line { span: Span::new(range.start, range.end), content_end: range.end - end }
 }
 
 /// Where the escape character is that continues a line; `None` where it does not.

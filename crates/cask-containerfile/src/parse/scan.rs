@@ -1,7 +1,5 @@
 //! Lines become items.
 
-use std::sync::Arc;
-
 use super::ParseOptions;
 use super::arguments::{Reading, read};
 use super::lines::{self, Line, continuation};
@@ -11,77 +9,95 @@ use crate::expand::Escape;
 use crate::heredoc::{Heredoc, Opening, openings};
 use crate::instruction;
 use crate::line::{self, Joining};
-use crate::span::Span;
+use crate::span::{Lines, Span, narrow};
 use crate::statement::{Arguments, Meaning, Pieces, Rare, Statement, Token, TokenKind};
-use crate::text::Text;
-use crate::tree::{Directive, DirectiveKey, Item};
+use crate::text::{Buffer, Text};
+use crate::tree::{Directive, DirectiveKey, Node};
 
 /// White space within a directive.
 pub(crate) const DIRECTIVE_BLANKS: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
 
-pub(super) struct Scanner<'a> {
-    source: &'a Arc<str>,
+/// What the lines of a source are.
+#[derive(Default)]
+pub(super) struct Scanned {
+    pub(super) nodes: Vec<Node>,
+    pub(super) directives: Vec<Directive>,
+    pub(super) statements: Vec<Statement>,
+    pub(super) escape: Escape,
+    pub(super) diagnostics: Collector,
+}
+
+/// Reads all lines of a source.
+pub(super) fn scan(source: &Buffer, lines: &Lines, options: &ParseOptions) -> Scanned {
+    // An item has a line at least, but for the byte order mark.
+    let nodes = Vec::with_capacity(lines.count() + 1);
+    let found = Scanned { nodes, ..Scanned::default() };
+    let mut scanner = Scanner {
+        source,
+        lines,
+        options,
+        line: 1,
+        at: 0,
+        found,
+        comments: Vec::new(),
+        may_be_directive: true,
+    };
+    scanner.file();
+    scanner.found
+}
+
+struct Scanner<'a> {
+    source: &'a Buffer,
+    lines: &'a Lines,
     options: &'a ParseOptions,
+    /// The line that is next, counted from 1.
+    line: usize,
+    /// Where it begins.
     at: usize,
-    escape: Escape,
-    items: Vec<Item>,
-    diagnostics: Collector,
+    found: Scanned,
     /// Comments since the last instruction, and since the last empty one of them.
     comments: Vec<Span>,
     /// Whether a parser directive may come.
-    directives: bool,
+    may_be_directive: bool,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(source: &'a Arc<str>, lines: usize, options: &'a ParseOptions) -> Self {
-        Self {
-            source,
-            options,
-            at: 0,
-            escape: Escape::default(),
-            // An item has a line at least, but for the byte order mark.
-            items: Vec::with_capacity(lines + 1),
-            diagnostics: Collector::default(),
-            comments: Vec::new(),
-            directives: true,
-        }
-    }
-
-    pub(super) fn finish(self) -> (Vec<Item>, Escape, Collector) {
-        (self.items, self.escape, self.diagnostics)
-    }
-
-    pub(super) fn file(&mut self) {
+impl Scanner<'_> {
+    fn file(&mut self) {
         if self.source.starts_with('\u{feff}') {
             self.at = '\u{feff}'.len_utf8();
-            self.items.push(Item::ByteOrderMark(Span::new(0, self.at)));
+            self.found.nodes.push(Node::ByteOrderMark(Span::new(0, self.at)));
         }
         while let Some(line) = self.next_line() {
-            let content = &self.source[line.span.start..line.content_end];
+            let content = &self.source[line.span.start()..line.content_end];
             let text = content.trim_start();
             if text.is_empty() {
-                self.directives = false;
-                self.items.push(Item::EmptyLine(line.span));
+                self.may_be_directive = false;
+                self.found.nodes.push(Node::EmptyLine(line.span));
             } else if text.starts_with('#') {
                 self.comment(line, line.content_end - text.len());
             } else {
-                self.directives = false;
+                self.may_be_directive = false;
                 self.statement(line, line.content_end - text.len());
             }
         }
     }
 
     fn next_line(&mut self) -> Option<Line> {
-        let line = lines::line(self.source, self.at)?;
-        self.at = line.span.end;
-        let length = line.content_end - line.span.start;
+        let end = self.lines.start(self.line + 1).unwrap_or(self.source.len());
+        if self.at == end {
+            return None;
+        }
+        let line = lines::line(self.source, self.at..end);
+        self.line += 1;
+        self.at = end;
+        let length = line.content_end - line.span.start();
         if length > super::LINE_MAX_BYTES {
             let message = format!(
                 "dockerfile line greater than max allowed size of {}: it has {length} bytes",
                 super::LINE_MAX_BYTES
             );
-            let span = Span::new(line.span.start, line.content_end);
-            self.diagnostics.error(Code::LineTooLong, span, message);
+            let span = Span::new(line.span.start(), line.content_end);
+            self.found.diagnostics.error(Code::LineTooLong, span, message);
         }
         Some(line)
     }
@@ -89,7 +105,8 @@ impl<'a> Scanner<'a> {
     /// A comment, or a directive; `start` is where its `#` is.
     fn comment(&mut self, line: Line, start: usize) {
         if let Some(directive) = self.directive(line, start) {
-            self.items.push(Item::Directive(Box::new(directive)));
+            self.found.nodes.push(Node::Directive(narrow(self.found.directives.len())));
+            self.found.directives.push(directive);
             return;
         }
         let span = Span::new(start, line.content_end);
@@ -98,16 +115,16 @@ impl<'a> Scanner<'a> {
         } else {
             self.comments.push(span);
         }
-        self.items.push(Item::Comment(line.span));
+        self.found.nodes.push(Node::Comment(line.span));
     }
 
     fn directive(&mut self, line: Line, start: usize) -> Option<Directive> {
-        if !self.directives {
+        if !self.may_be_directive {
             return None;
         }
         let text = &self.source[start + 1..line.content_end];
         let Some((key, value)) = key_and_value(text) else {
-            self.directives = false;
+            self.may_be_directive = false;
             return None;
         };
         let value_start = line.content_end
@@ -116,22 +133,22 @@ impl<'a> Scanner<'a> {
                 .len();
         let value_span = Span::new(value_start, value_start + value.len());
         let directive = Directive { key, value: value.to_owned(), span: line.span, value_span };
-        let is_same = |item: &Item| matches!(item, Item::Directive(known) if known.key == key);
-        if self.items.iter().any(is_same) {
+        if self.found.directives.iter().any(|known| known.key == key) {
             let name = key_name(key);
             let message = format!("only one {name} parser directive can be used");
             let span = Span::new(start, line.content_end);
             let help = "remove this line; the first one counts";
-            self.diagnostics
+            self.found
+                .diagnostics
                 .push(Diagnostic::error(Code::DuplicateDirective, span, message).with_help(help));
         } else if key == DirectiveKey::Escape {
             match value {
-                "\\" => self.escape = Escape::Backslash,
-                "`" => self.escape = Escape::Backtick,
+                "\\" => self.found.escape = Escape::Backslash,
+                "`" => self.found.escape = Escape::Backtick,
                 other => {
                     let other = other.escape_debug();
                     let message = format!("invalid escape token '{other}' does not match ` or \\");
-                    self.diagnostics.error(Code::InvalidEscape, value_span, message);
+                    self.found.diagnostics.error(Code::InvalidEscape, value_span, message);
                 }
             }
         }
@@ -141,20 +158,18 @@ impl<'a> Scanner<'a> {
     /// Reads an instruction, whose keyword begins at `start` of its first line.
     fn statement(&mut self, first: Line, start: usize) {
         let (line, pieces) = self.join(first, start);
-        let reading = read(&line, self.escape, self.options.dialect, &mut self.diagnostics);
-        let end = line.as_str().trim_end().len();
-        let head = line.span(0..end);
-        let takes_heredocs = line.as_str().contains('<') && may_have_heredoc(&reading);
+        let reading =
+            read(&line, self.found.escape, self.options.dialect, &mut self.found.diagnostics);
+        let takes_heredocs = may_have_heredoc(&reading, line.as_str());
         let mut statement = Statement {
             span: first.span,
-            head,
-            keyword: reading.keyword,
             arguments: reading.arguments,
             line,
             rare: Rare::of(reading.flags, reading.json_error),
-            pieces: Pieces::Line(first.content_end),
             meaning: Meaning::default(),
-            escape: self.escape,
+            keyword_len: narrow(reading.keyword.len()),
+            pieces: Pieces::Line,
+            escape: self.found.escape,
             is_broken: reading.is_broken,
         };
         if let Some(pieces) = pieces {
@@ -170,12 +185,13 @@ impl<'a> Scanner<'a> {
         if takes_heredocs {
             self.heredocs(&mut statement);
         }
-        statement.span.end = self.at;
+        statement.span = Span::new(first.span.start(), self.at);
         // What is not told need not be looked for.
-        if !statement.is_broken && !self.diagnostics.is_full() {
-            let _ = instruction::lower(&statement, &mut self.diagnostics);
+        if !statement.is_broken && !self.found.diagnostics.is_full() {
+            let _ = instruction::lower(&statement, &mut self.found.diagnostics);
         }
-        self.items.push(Item::Statement(Box::new(statement)));
+        self.found.nodes.push(Node::Statement(narrow(self.found.statements.len())));
+        self.found.statements.push(statement);
     }
 
     /// Joins the lines of an instruction; the pieces that it is made of, where it has several.
@@ -184,7 +200,7 @@ impl<'a> Scanner<'a> {
             return (line::Line::of_source(self.source, start..first.content_end), None);
         }
         let mut joined = Joined::default();
-        joined.piece(TokenKind::Blank, first.span.start, start);
+        joined.piece(TokenKind::Blank, first.span.start(), start);
         self.join_lines(&mut joined, first, start);
         (joined.line.finish(), Some(joined.pieces))
     }
@@ -196,7 +212,7 @@ impl<'a> Scanner<'a> {
             // Comments and empty lines do not end the instruction.
             line = loop {
                 let Some(next) = self.next_line() else { return };
-                let text = self.source[next.span.start..next.content_end].trim_start();
+                let text = self.source[next.span.start()..next.content_end].trim_start();
                 let kind = if text.starts_with('#') {
                     TokenKind::Comment
                 } else if text.is_empty() {
@@ -204,9 +220,9 @@ impl<'a> Scanner<'a> {
                 } else {
                     break next;
                 };
-                joined.piece(kind, next.span.start, next.span.end);
+                joined.piece(kind, next.span.start(), next.span.end());
             };
-            start = line.span.start;
+            start = line.span.start();
         }
     }
 
@@ -217,7 +233,7 @@ impl<'a> Scanner<'a> {
         joined.line.push(self.source, start..end);
         joined.piece(TokenKind::Blank, start, end);
         let kind = if cut.is_some() { TokenKind::Continuation } else { TokenKind::LineEnd };
-        joined.piece(kind, end, line.span.end);
+        joined.piece(kind, end, line.span.end());
         cut.is_some()
     }
 
@@ -225,7 +241,7 @@ impl<'a> Scanner<'a> {
     fn cut(&self, line: Line, start: usize) -> Option<usize> {
         let text = &self.source[start..line.content_end];
         let doubled = self.options.dialect.does(Behavior::DoubledEscapeContinues);
-        Some(start + continuation(text, self.escape.char(), doubled)?)
+        Some(start + continuation(text, self.found.escape.char(), doubled)?)
     }
 
     /// Reads the bodies of the heredocs of an instruction.
@@ -234,7 +250,7 @@ impl<'a> Scanner<'a> {
             Ok(openings) => openings,
             Err(error) => {
                 let message = format!("the name of a heredoc cannot be read: {error}");
-                self.diagnostics.error(Code::InvalidHeredoc, statement.head, message);
+                self.found.diagnostics.error(Code::InvalidHeredoc, statement.head(), message);
                 return;
             }
         };
@@ -257,26 +273,26 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut end = None;
         while let Some(line) = self.next_line() {
-            let text = &self.source[line.span.start..line.content_end];
+            let text = &self.source[line.span.start()..line.content_end];
             let text = if opening.strips_tabs { text.trim_start_matches('\t') } else { text };
             if text == opening.name {
                 end = Some(line.span);
                 break;
             }
         }
-        let body = Span::new(start, end.map_or(self.at, |line| line.start));
+        let body = Span::new(start, end.map_or(self.at, Span::start));
         if !body.is_empty() {
             pieces.push(Token { kind: TokenKind::HeredocBody, span: body });
         }
         match end {
             Some(span) => pieces.push(Token { kind: TokenKind::HeredocEnd, span }),
-            None if self.diagnostics.is_full() => {}
+            None if self.found.diagnostics.is_full() => {}
             None => {
                 let name = opening.name.escape_debug();
                 let help = format!("end it with a line that is nothing but `{name}`");
                 let found =
                     Diagnostic::error(Code::UnterminatedHeredoc, span, "unterminated heredoc");
-                self.diagnostics.push(found.with_help(help));
+                self.found.diagnostics.push(found.with_help(help));
             }
         }
         Heredoc {
@@ -307,12 +323,13 @@ impl Joined {
 }
 
 /// Whether heredocs are read: for RUN, COPY and ADD, and for ONBUILD of these, not in JSON.
-fn may_have_heredoc(reading: &Reading) -> bool {
+fn may_have_heredoc(reading: &Reading, line: &str) -> bool {
     let is = |word: &str| ["RUN", "COPY", "ADD"].iter().any(|name| name.eq_ignore_ascii_case(word));
-    match &reading.arguments {
-        Arguments::Trigger(trigger) => is(&trigger.keyword.text) && !trigger.is_json(),
-        arguments => is(&reading.keyword.text) && !matches!(arguments, Arguments::Json(_)),
-    }
+    let may = match &reading.arguments {
+        Arguments::Trigger(trigger) => is(trigger.keyword()) && !trigger.is_json(),
+        arguments => is(&line[reading.keyword.clone()]) && !matches!(arguments, Arguments::Json(_)),
+    };
+    may && line.contains('<')
 }
 
 /// A directive behind its `#`: `^\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$`, with a key that is

@@ -32,7 +32,7 @@ fn arguments(statement: &Statement, arguments: &Arguments) -> Vec<Value> {
 }
 
 fn is_unknown(statement: &Statement) -> bool {
-    let name = statement.keyword.text.to_uppercase();
+    let name = statement.keyword().to_uppercase();
     !cask_containerfile::instruction::NAMES.contains(&name.as_str())
 }
 
@@ -54,7 +54,7 @@ fn node(statement: &Statement, start: usize, end: usize) -> Value {
     let mut node = Map::new();
     node.insert("args".to_owned(), Value::Array(args));
     node.insert("end_line".to_owned(), json!(end));
-    node.insert("instruction".to_owned(), json!(statement.keyword.text.to_lowercase()));
+    node.insert("instruction".to_owned(), json!(statement.keyword().to_lowercase()));
     node.insert("original".to_owned(), json!(statement.text()));
     node.insert("start_line".to_owned(), json!(start));
     if !statement.flags().is_empty() {
@@ -76,7 +76,7 @@ fn node(statement: &Statement, start: usize, end: usize) -> Value {
 pub(crate) fn nodes(tree: &Tree) -> Value {
     let all = tree.statements().map(|statement| {
         let lines = tree.lines();
-        node(statement, lines.line(statement.span.start), lines.line(statement.span.end - 1))
+        node(statement, lines.line(statement.span.start()), lines.line(statement.span.end() - 1))
     });
     Value::Array(all.collect())
 }

@@ -180,7 +180,7 @@ fn command(statement: &Statement, instruction: &Instruction) -> Value {
         Instruction::Workdir(workdir) => vec![("Path", json!(workdir.path.text.as_str()))],
         other => panic!("unknown instruction {other:?}"),
     };
-    members.push(("name", json!(statement.keyword.text.as_str())));
+    members.push(("name", json!(statement.keyword())));
     object(members)
 }
 

@@ -318,7 +318,7 @@ fn check(name: &str, tree: &Tree, arguments: &Arguments) -> Result<()> {
     let given = containerfile::build_arguments(&arguments.input.build_arg)?;
     let of_build = given.get("BUILDKIT_DOCKERFILE_CHECK").map(|text| Checks::parse(text));
     let of_build = of_build.transpose().context("--build-arg BUILDKIT_DOCKERFILE_CHECK")?;
-    let of_file = tree.directive(DirectiveKey::Check).map(Checks::parse);
+    let of_file = tree.directive(DirectiveKey::Check).map(|text| Checks::parse(&text));
     let is_error = |checks: &Checks| checks.is_error;
     let strict = of_build.as_ref().is_some_and(is_error)
         || of_file.is_some_and(|checks| checks.is_ok_and(|checks| checks.is_error));
