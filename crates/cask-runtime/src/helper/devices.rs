@@ -11,6 +11,7 @@ use rustix::mount::{MountAttrFlags, MoveMountFlags};
 use super::mounts::{clone_tree, make_filesystem};
 use crate::error::ErrorKind;
 use crate::plan::{DevicePlan, Failure, Plan, Space};
+use crate::sys;
 
 /// Name, major and minor number. Source: OCI runtime specification, "Default Devices".
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -71,6 +72,24 @@ pub(super) fn fill(devices: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Fail
 
 fn failed(error: Errno, name: &str) -> Failure {
     Failure::io(error, "make", format_args!("/dev/{name}"))
+/// Has no devices work in an attached `/dev` but those that it has by now: they are mounted on themselves, and others
+/// on the file system below do not work.
+pub(super) fn seal(devices: BorrowedFd<'_>, plan: &Plan) -> Result<(), Failure> {
+    let own = DEVICES.iter().map(|(name, ..)| name.as_bytes());
+    for path in own.chain(plan.devices.iter().map(|wanted| wanted.path.as_slice())) {
+        let failed = |error| failed(error, &String::from_utf8_lossy(path));
+        let (parent, last) = place(devices, path).map_err(failed)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let node = rustix::fs::openat(&parent, last, flags, Mode::empty()).map_err(failed)?;
+        let tree = clone_tree(node.as_fd(), false).map_err(failed)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&tree, "", &parent, last, flags).map_err(failed)?;
+    }
+    let closed = MountAttrFlags::MOUNT_ATTR_NODEV;
+    sys::mount_setattr(devices, false, closed.bits().into(), 0)
+        .map_err(|error| Failure::io(error, "seal", "/dev"))
+}
+
 }
 
 fn directory(devices: BorrowedFd<'_>, name: &str, tree: &OwnedFd) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ use rustix::mount::{
 use super::devices;
 use super::target::{Stub, Want, find_or_make};
 use super::terminal::Terminal;
+use crate::capability::{Capability, CapabilitySet};
 use crate::error::ErrorKind;
 use crate::in_root::open_place;
 use crate::mount::Propagation;
@@ -358,10 +359,18 @@ fn standard(
         .map_err(|error| Failure::io(error, "mount", "/dev"))?;
     attach_standard(root, "dev", &devices, stubs)?;
     let terminals = devices::fill(devices.as_fd(), plan)?;
-    let Some(size) = plan.terminal else { return Ok(None) };
-    let terminal = Terminal::make(terminals.as_fd(), size, plan.uid)?;
-    terminal.show_as_console(devices.as_fd())?;
-    Ok(Some(terminal))
+    let make = |size| {
+        let terminal = Terminal::make(terminals.as_fd(), size, plan.uid)?;
+        terminal.show_as_console(devices.as_fd())?;
+        Ok(terminal)
+    };
+    let terminal = plan.terminal.map(make).transpose()?;
+    // Who may make devices shall not make those of this machine.
+    let may_make = CapabilitySet::from_bits(plan.capabilities).contains(Capability::MakeNode);
+    if may_make && !plan.root_devices {
+        devices::seal(devices.as_fd(), plan)?;
+    }
+    Ok(terminal)
 }
 
 /// Writes a setting through the `/proc` that was just mounted: nothing lies over it yet (CVE-2025-52881).

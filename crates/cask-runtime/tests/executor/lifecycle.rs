@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cask_runtime::{
-    Created, Device, ErrorKind, ExitStatus, Namespace, Network, Output, ProcessHandle, RunSpec,
-    Running, Signal, TerminalSize,
+    Capability, Created, Device, ErrorKind, ExitStatus, Namespace, Network, Output, ProcessHandle,
+    RunSpec, Running, Signal, TerminalSize,
 };
 
-use crate::support::{Image, executor, is_root, open_descriptors, processes_with};
+use crate::support::{
+    Image, descriptors_come_down_to, executor, is_root, open_descriptors, processes_with,
+};
 
 /// Gives a specification a pipe for its output.
 fn piped(spec: &mut RunSpec) -> File {
@@ -94,7 +96,7 @@ fn what_is_dropped_leaves_nothing() {
     drop(running);
     assert_eq!(ProcessHandle::started(pid), None);
     assert!(processes_with("10001").is_empty());
-    assert!(open_descriptors() <= before + 1, "only the copy of the program stays");
+    descriptors_come_down_to(before + 1);
 }
 
 #[test]
@@ -413,6 +415,13 @@ fn devices_are_those_that_were_asked_for() {
     spec.files.danger_root_devices = true;
     let (text, _) = crate::support::run_on(executor(), spec).unwrap();
     assert_eq!(text, "character special file 1 5 640\n\0\n");
+    // Who may make devices cannot use those that it makes.
+    let script = "mknod /dev/made c 1 5 && head -c 1 /dev/made 2>&1; \
+        head -c 1 /dev/zero | wc -c";
+    let mut maker = image.shell(script);
+    maker.privileges.capabilities = maker.privileges.capabilities.with(Capability::MakeNode);
+    let (text, _) = crate::support::run_on(executor(), maker).unwrap();
+    assert_eq!(text, "head: /dev/made: Permission denied\n1\n");
     assert_eq!(
         Device::of("/etc/passwd".as_ref(), "/dev/x").unwrap_err().kind(),
         ErrorKind::InvalidSpec

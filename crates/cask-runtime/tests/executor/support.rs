@@ -134,6 +134,15 @@ pub(crate) fn run_on(
     outcome.map(|report| (text, report))
 }
 
+/// Waits until no more descriptors are open than so many: those of tests that run beside this one close some time.
+pub(crate) fn descriptors_come_down_to(most: usize) {
+    let begun = std::time::Instant::now();
+    while open_descriptors() > most {
+        assert!(begun.elapsed().as_secs() < 60, "only the copy of the program stays");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// How many descriptors this process has open.
 pub(crate) fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
