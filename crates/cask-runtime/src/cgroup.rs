@@ -45,6 +45,38 @@ pub struct CgroupLimits {
     pub memory_nodes: Option<String>,
     /// Processes and threads.
     pub processes: Option<u64>,
+    /// How readily memory is swapped, from 0 to 100. Version 1 only.
+    pub swappiness: Option<u64>,
+    /// Where memory is short, processes wait for more instead of being killed. Version 1 only.
+    pub waits_for_memory: bool,
+    /// How fast single disks are read and written.
+    pub disks: Vec<DiskRate>,
+}
+
+/// How fast a disk is read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskRate {
+    /// Its major number.
+    pub major: u32,
+    /// Its minor number.
+    pub minor: u32,
+    /// What is limited.
+    pub what: DiskUse,
+    /// How much of it in a second; 0 is no limit.
+    pub most: u64,
+}
+
+/// What is limited of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskUse {
+    /// Bytes that are read.
+    ReadBytes,
+    /// Reads.
+    Reads,
+    /// Bytes that are written.
+    WrittenBytes,
+    /// Writes.
+    Writes,
 }
 
 /// How long a group may take to become empty after everything in it was killed.
@@ -87,6 +119,11 @@ impl Cgroup {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its path from where groups are mounted, or from there in the hierarchy of each controller.
+    pub(crate) fn path(&self) -> String {
+        self.layout.below_mount(&self.name).display().to_string()
     }
 
     /// Changes the limits that are given, and leaves the others.
@@ -185,11 +222,14 @@ impl Cgroup {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The files that take processes in, open for writing. One that is missing is an error: without it a process would
-    /// run without its limits.
+    /// The files that take in a process of one thread, which writes `0` to them. One that is missing is an error: without
+    /// it a process would run without its limits.
     pub(crate) fn open_members(&self) -> Result<Vec<OwnedFd>> {
+        // A process of one thread that moves itself is let through the door of threads at once. At that of processes the
+        // kernel keeps all processes of the machine from starting and ending meanwhile, for which it takes up to 20 ms.
+        let door = if self.layout.is_unified() { "cgroup.procs" } else { "tasks" };
         let open = |directory: PathBuf| {
-            let path = directory.join("cgroup.procs");
+            let path = directory.join(door);
             let file = fs::OpenOptions::new().write(true).open(&path);
             file.map(OwnedFd::from).map_err(|error| Error::io(error, "open", path.display()))
         };

@@ -3,6 +3,7 @@
 //! It takes a plan over its standard input, makes the namespaces, forks the process into them, watches both, and
 //! removes what it made. It outlives whoever started it for as long as that takes.
 
+mod created;
 mod devices;
 mod mounts;
 mod process;
@@ -99,6 +100,9 @@ fn work(channel: &Channel) -> Result<(), Failure> {
     let given = Given { io, joins, members };
     let Some(child) = child else {
         drop(near);
+        if plan.isolation == Isolation::External && plan.wait {
+            created::keep(&plan, root, sources, given.io, &far);
+        }
         process::begin(&plan, root, sources, given, &far);
     };
     // What is held here would keep mounts and pipes alive that the process closes.

@@ -31,7 +31,7 @@ mod wire;
 
 pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
-pub use cgroup::{Cgroup, CgroupLimits, CgroupStats};
+pub use cgroup::{Cgroup, CgroupLimits, CgroupStats, DiskRate, DiskUse};
 pub use chroot::ChrootExecutor;
 pub use enter::{enter_shared_user_namespace, enter_user_namespace};
 pub use error::{Error, ErrorKind, Result};

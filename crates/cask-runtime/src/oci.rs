@@ -18,15 +18,14 @@ use rustix::fs::FileType;
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, ExecutorCapabilities};
-use crate::launch::{Program, launch};
+use crate::launch::{Helper, Program, launch};
 use crate::mount::{Mount, MountSource, Propagation};
 use crate::native::NativeOptions;
-use crate::plan::{Cleanup, Isolation};
+use crate::plan::{CONSOLE, Cleanup, Isolation, PID_FILE};
 use crate::prepare::{Prepared, check, prepare};
-use crate::report::ExitReport;
-use crate::spec::{
-    DEFAULT_PATH, Namespace, Namespaces, Network, Privileges, RunSpec, UserNamespace,
-};
+use crate::report::{ExitReport, Note};
+use crate::running::Created;
+use crate::spec::{DEFAULT_PATH, Network, Privileges, RunSpec, UserNamespace};
 
 /// The longest `features` or log of a runtime that is read, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
@@ -45,22 +44,23 @@ pub struct OciOptions {
     pub directory: PathBuf,
     /// How the helper is started, which watches the runtime.
     pub helper: NativeOptions,
+    /// Options of the runtime itself, without the two hyphens: `systemd-cgroup`, `log-level=debug`.
+    pub flags: Vec<String>,
 }
 
 impl OciOptions {
     /// A runtime and a directory, with the default helper.
     pub fn new(runtime: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
         let helper = NativeOptions::default();
-        Self { runtime: runtime.into(), directory: directory.into(), helper }
+        Self { runtime: runtime.into(), directory: directory.into(), helper, flags: Vec::new() }
     }
 }
 
 /// Runs processes with an external OCI runtime, found fit once when this is made.
 ///
-/// For what the native executor does not do, such as limits by cgroups that the runtime's defaults give, SELinux,
-/// or virtual machines. Needs root, of the machine or of a user namespace: runtimes are told paths, and what the
-/// specification has open is mounted where these paths lead, in a mount namespace of the run. Mount points that
-/// the runtime makes in the root stay there. Signals that end the
+/// For what the native executor does not do, such as SELinux or virtual machines. Needs root, of the machine or of a
+/// user namespace: runtimes are told paths, and what the specification has open is mounted where these paths lead, in
+/// a mount namespace of the run. Mount points that the runtime makes in the root stay there. Signals that end the
 /// process are reported as the runtime reports them, usually as code 128 and the signal.
 #[derive(Debug)]
 pub struct OciExecutor {
@@ -96,21 +96,39 @@ impl OciExecutor {
     }
 
     fn runtime_words(&self, bundle: &Bundle) -> Vec<Vec<u8>> {
-        let state = self.options.directory.join("state");
-        vec![
-            self.options.runtime.as_os_str().as_bytes().to_vec(),
-            b"--root".to_vec(),
-            state.as_os_str().as_bytes().to_vec(),
+        let mut words = self.state_words();
+        words.extend([
             b"--log".to_vec(),
             bundle.path.join("log").as_os_str().as_bytes().to_vec(),
             b"--log-format".to_vec(),
             b"json".to_vec(),
-        ]
+        ]);
+        words.extend(self.options.flags.iter().map(|flag| format!("--{flag}").into_bytes()));
+        words
+    }
+
+    fn state_words(&self) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let runtime = self.options.runtime.as_os_str();
+        [runtime, OsStr::new("--root"), state.as_os_str()]
+            .map(|word| word.as_bytes().to_vec())
+            .to_vec()
+    }
+
+    /// The runtime's own directory.
+    fn state(&self) -> PathBuf {
+        self.options.directory.join("state")
     }
 
     /// The plan of the runtime as a process of its own, with the input and output of `spec`, and in a mount
     /// namespace where what `spec` has open stands in the bundle.
-    fn plan(&self, spec: &RunSpec, bundle: &Bundle, files: &[PathBuf]) -> Result<Prepared> {
+    fn plan(
+        &self,
+        spec: &RunSpec,
+        bundle: &Bundle,
+        files: &[PathBuf],
+        how: How,
+    ) -> Result<Prepared> {
         let mut outer = RunSpec::new(spec.root.clone(), [&self.options.runtime]);
         outer.io = spec.io.clone();
         outer.network = Network::Host;
@@ -131,7 +149,23 @@ impl OciExecutor {
             words.iter().cloned().chain(more.iter().map(|word| word.to_vec())).collect()
         };
         let (path, name) = (bundle.path.as_os_str().as_bytes(), bundle.name.as_bytes());
-        prepared.plan.arguments = with(&[b"run", b"--bundle", path, name]);
+        let pid_file = bundle.path.join(PID_FILE);
+        let pid_file = pid_file.as_os_str().as_bytes();
+        prepared.plan.arguments = match how {
+            How::Run => with(&[b"run", b"--bundle", path, name]),
+            How::Create => {
+                let mut words = vec![&b"create"[..], b"--bundle", path, b"--pid-file", pid_file];
+                if spec.io.terminal.is_some() {
+                    words.extend([&b"--console-socket"[..], CONSOLE.as_bytes()]);
+                }
+                words.push(name);
+                with(&words)
+            }
+        };
+        if how == How::Create {
+            prepared.plan.start = with(&[b"start", name]);
+            prepared.plan.wait = true;
+        }
         let command = with(&[b"delete", b"--force", name]);
         prepared.plan.cleanup = Some(Cleanup { command, directory: path.to_vec() });
         prepared.plan.seccomp = Vec::new();
@@ -139,16 +173,87 @@ impl OciExecutor {
     }
 }
 
-impl Executor for OciExecutor {
-    fn run(&self, spec: &RunSpec, cancel: &Cancel) -> Result<ExitReport> {
+/// What the runtime does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Everything, to the end.
+    Run,
+    /// It leaves a process that waits.
+    Create,
+}
+
+impl OciExecutor {
+    fn prepare(&self, spec: &RunSpec, how: How) -> Result<(Bundle, Prepared, Vec<Note>)> {
         check(spec)?;
         refuse(spec)?;
         let bundle = Bundle::new(&self.options.directory)?;
         let files = bundle.files(spec)?;
         let root = bundle.path.join(ROOT);
-        let (text, mut notes) = config::write(spec, &self.version, &root, &files)?;
+        let (text, notes) = config::write(spec, &self.version, &root, &files)?;
         bundle.file("config.json", text.as_bytes(), 0o600)?;
-        let prepared = self.plan(spec, &bundle, &files)?;
+        let prepared = self.plan(spec, &bundle, &files, how)?;
+        Ok((bundle, prepared, notes))
+    }
+
+    /// Has the runtime make a process with everything that it has, and wait before its command.
+    ///
+    /// As [`NativeExecutor::create`](crate::NativeExecutor::create), and it may have a terminal. Where the helper
+    /// is killed, whoever holds what this returns kills the process; where both are, it goes on until
+    /// [`sweep`](Self::sweep).
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::run`]; `RuntimeFailed` with what the runtime says.
+    pub fn create(&self, spec: &RunSpec) -> Result<Created> {
+        let (mut bundle, mut prepared, notes) = self.prepare(spec, How::Create)?;
+        prepared.notes.extend(notes);
+        let NativeOptions { program, argument, .. } = &self.options.helper;
+        let helper = Helper::with_plan(&self.program, program, argument, prepared)?;
+        let created = Created::wait(helper, &|_| Ok(()));
+        let log = bundle.path.join("log");
+        match created {
+            Ok(created) => {
+                // The helper removes it when all is over.
+                bundle.is_kept = true;
+                Ok(created)
+            }
+            Err(error) => Err(failure::explain(&log, &self.options.runtime, spec).unwrap_or(error)),
+        }
+    }
+
+    /// Has the runtime end everything that it created below its directory, and removes what is left there: what
+    /// was created by a process that was killed together with its helper. Nothing else may be in that directory.
+    ///
+    /// # Errors
+    ///
+    /// `Io` where something cannot be removed.
+    pub fn sweep(&self) -> Result<()> {
+        let Ok(known) = fs::read_dir(self.state()) else { return Ok(()) };
+        let words = self.state_words();
+        for entry in known.flatten() {
+            let words = words.iter().map(|word| OsStr::from_bytes(word));
+            let mut words = words.collect::<Vec<_>>().into_iter();
+            let mut delete = Command::new(words.next().unwrap_or_default());
+            delete.args(words).args(["delete", "--force"]).arg(entry.file_name());
+            // What it does not know any more is removed with the directory.
+            let _ = delete.env_clear().env("PATH", DEFAULT_PATH).stdin(Stdio::null()).output();
+        }
+        let directory = &self.options.directory;
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(error, "remove", directory.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Executor for OciExecutor {
+    fn run(&self, spec: &RunSpec, cancel: &Cancel) -> Result<ExitReport> {
+        if spec.io.terminal.is_some() {
+            return Err(refused("a terminal", "create the process, and start it"));
+        }
+        let (bundle, prepared, mut notes) = self.prepare(spec, How::Run)?;
         let helper = &self.options.helper;
         let report =
             launch(&self.program, &helper.program, &helper.argument, prepared, cancel, &|_| Ok(()));
@@ -196,7 +301,11 @@ struct Bundle {
 impl Drop for Bundle {
     fn drop(&mut self) {
         // The helper removes it as well, where it is the one who ends the run.
-        let _ = fs::remove_dir_all(&self.path);
+        if !self.is_kept {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    /// Somebody else removes it.
+    is_kept: bool,
     }
 }
 
@@ -215,7 +324,7 @@ impl Bundle {
                 Ok(()) => {
                     // Without links: the runtime compares paths as texts.
                     let path = path.canonicalize().map_err(|error| failed(error, &path))?;
-                    return Ok(Self { path, name });
+                    return Ok(Self { path, name, is_kept: false });
                 }
             }
         }
@@ -267,33 +376,12 @@ impl Bundle {
 
 /// What no external runtime is asked for.
 fn refuse(spec: &RunSpec) -> Result<()> {
-    let refused = |what: &str, hint: &'static str| {
-        Err(Error::new(ErrorKind::Unsupported, "give the process", what).with_hint(hint))
-    };
     if spec.process.init {
-        return refused("an init", "use the native executor, or an init of the image");
-    }
-    if spec.io.terminal.is_some() {
-        return refused("a terminal", "use the native executor");
-    }
-    let Namespaces { processes, communication, names, control_groups } = &spec.namespaces;
-    let own = |space: &&Namespace| matches!(space, Namespace::New);
-    let all = [processes, communication, names, control_groups];
-    if !all.iter().all(own) || matches!(spec.network, Network::Join(_)) {
-        return refused("namespaces of others", "use the native executor");
-    }
-    if !spec.sysctls.is_empty() || spec.domainname.is_some() {
-        return refused("settings of the kernel or a domain name", "use the native executor");
-    }
-    if spec.cgroup.is_some() {
-        return refused("a control group that exists", "use the native executor");
-    }
-    if !spec.files.devices.is_empty() {
-        return refused("more devices", "use the native executor");
+        return Err(refused("an init", "use the native executor, or an init of the image"));
     }
     let shared = |mount: &Mount| mount.options.propagation == Propagation::DangerShared;
     if spec.files.mounts.iter().any(shared) {
-        return refused("shared mounts", "use the native executor");
+        return Err(refused("shared mounts", "use the native executor"));
     }
     Ok(())
 }
@@ -304,6 +392,10 @@ fn outside(spec: &RunSpec, id: u32, user: bool) -> Result<u32> {
     let ranges = if user { &maps.uids } else { &maps.gids };
     let found =
         ranges.iter().find(|range| (range.inside..range.inside + range.count).contains(&id));
+fn refused(what: &str, hint: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, "give the process", what).with_hint(hint)
+}
+
     found.map(|range| range.outside + (id - range.inside)).ok_or_else(|| {
         Error::new(ErrorKind::InvalidSpec, "give a file to", format_args!("the ID {id}"))
             .with_detail("the user namespace does not have it")

@@ -82,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) out_of_memory_score: Option<i32>,
     /// What an external runtime is called with to end what it started, and the directory that is removed then.
     pub(crate) cleanup: Option<Cleanup>,
+    /// What an external runtime is called with to begin what it created.
+    pub(crate) start: Vec<Vec<u8>>,
 }
 
 impl Plan {
@@ -96,7 +98,7 @@ impl Plan {
     }
 }
 
-/// What is done where an external runtime was killed.
+/// What is done where an external runtime was killed, or when what it created has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cleanup {
     pub(crate) command: Vec<Vec<u8>>,
@@ -139,6 +141,7 @@ wire_struct!(Plan {
     init,
     out_of_memory_score,
     cleanup,
+    start,
 });
 
 /// The namespaces that a process may share, in the order of [`Plan::spaces`].
@@ -250,6 +253,12 @@ pub(crate) enum MountKind {
 wire_enum!(MountKind { Bind, Content, Memory });
 
 /// Descriptors that come before those of mounts: root, input, output, error.
+/// The file of a bundle that a runtime writes the number of the process to.
+pub(crate) const PID_FILE: &str = "pid";
+
+/// The socket of a bundle that a runtime sends the terminal to.
+pub(crate) const CONSOLE: &str = "console";
+
 pub(crate) const FIXED_DESCRIPTORS: usize = 4;
 
 /// Why the helper failed, in a form that travels.
@@ -266,7 +275,7 @@ pub(crate) struct Failure {
 wire_struct!(Failure { kind, operation, subject, errno, detail, hint });
 
 /// The kinds that a helper has, by their number in a [`Failure`].
-const KINDS: [ErrorKind; 7] = [
+const KINDS: [ErrorKind; 8] = [
     ErrorKind::Io,
     ErrorKind::CommandNotFound,
     ErrorKind::CommandNotExecutable,
@@ -275,6 +284,7 @@ const KINDS: [ErrorKind; 7] = [
     ErrorKind::Denied,
     ErrorKind::Unsupported,
 ];
+    ErrorKind::RuntimeFailed,
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, operation: &str, subject: impl fmt::Display) -> Self {

@@ -92,6 +92,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         init: process.init,
         out_of_memory_score: process.out_of_memory_score.map(i32::from),
         cleanup: None,
+        start: Vec::new(),
     };
     Ok(Prepared { plan, descriptors, notes })
 }

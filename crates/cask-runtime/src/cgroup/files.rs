@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::CgroupLimits;
+use super::{CgroupLimits, DiskUse};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where control groups are mounted. Source: file-hierarchy(7), systemd.
@@ -19,6 +19,8 @@ const MAGIC_2: u64 = 0x6367_7270;
 const LEGACY: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "freezer"];
 /// The one that groups have which need it: it wants to be set up.
 const LEGACY_SET: &str = "cpuset";
+/// The one that groups have which limit disks.
+const LEGACY_DISKS: &str = "blkio";
 
 /// Which groups the machine has.
 #[derive(Clone, Debug)]
@@ -56,10 +58,19 @@ impl Layout {
             Self::Unified(top) => vec![top.join(name)],
             Self::Legacy => LEGACY
                 .iter()
-                .chain([&LEGACY_SET])
+                .chain([&LEGACY_SET, &LEGACY_DISKS])
                 .map(|controller| Path::new(TOP).join(controller).join(name))
                 .collect(),
         }
+    }
+
+    /// Where a group is from where all of them, or those of one controller, are mounted.
+    pub(super) fn below_mount(&self, name: &str) -> PathBuf {
+        let top = match self {
+            Self::Unified(top) => top.strip_prefix(TOP).unwrap_or(top),
+            Self::Legacy => Path::new(""),
+        };
+        Path::new("/").join(top).join(name)
     }
 
     /// Those of [`directories`](Self::directories) that a process of the group is in.
@@ -67,10 +78,10 @@ impl Layout {
         match self {
             Self::Unified(_) => self.directories(name),
             Self::Legacy => {
-                let set = self.of(LEGACY_SET, name);
                 let there = LEGACY.iter().filter(|top| Path::new(TOP).join(top).is_dir());
                 let always = there.map(|controller| self.of(controller, name));
-                always.chain(set.is_dir().then_some(set)).collect()
+                let asked = [LEGACY_SET, LEGACY_DISKS].map(|controller| self.of(controller, name));
+                always.chain(asked.into_iter().filter(|path| path.is_dir())).collect()
             }
         }
     }
@@ -106,6 +117,9 @@ impl Layout {
                         make_directory(&top.join(name))?;
                     }
                 }
+                if !limits.disks.is_empty() {
+                    make_directory(&self.of(LEGACY_DISKS, name))?;
+                }
                 let wanted = limits.processors.is_some() || limits.memory_nodes.is_some();
                 if wanted { make_set(name) } else { Ok(()) }
             }
@@ -118,6 +132,11 @@ impl Layout {
             let directory = self.of(controller, name);
             if self.is_unified() {
                 let (file, text) = unified;
+                if file.is_empty() {
+                    let what = legacy.first().map_or("it", |(file, _)| file);
+                    return Err(Error::new(ErrorKind::Unsupported, "set the limit", what)
+                        .with_detail("control groups of version 2 do not have it"));
+                }
                 write_limit(&directory, file, &text, controller)?;
             } else {
                 for (file, text) in legacy {
@@ -312,7 +331,34 @@ fn settings(limits: &CgroupLimits) -> Vec<Setting> {
         let text = most(processes, "max");
         add("pids", ("pids.max", text.clone()), vec![("pids.max", text)]);
     }
+    if let Some(swappiness) = limits.swappiness {
+        add("memory", NONE, vec![("memory.swappiness", swappiness.to_string())]);
+    }
+    if limits.waits_for_memory {
+        add("memory", NONE, vec![("memory.oom_control", "1".to_owned())]);
+    }
+    disk_settings(limits, &mut add);
     all
+}
+
+/// What version 2 has no file for.
+const NONE: Written = ("", String::new());
+
+fn disk_settings(limits: &CgroupLimits, add: &mut dyn FnMut(&'static str, Written, Vec<Written>)) {
+    for rate in &limits.disks {
+        let (key, file) = match rate.what {
+            DiskUse::ReadBytes => ("rbps", "blkio.throttle.read_bps_device"),
+            DiskUse::Reads => ("riops", "blkio.throttle.read_iops_device"),
+            DiskUse::WrittenBytes => ("wbps", "blkio.throttle.write_bps_device"),
+            DiskUse::Writes => ("wiops", "blkio.throttle.write_iops_device"),
+        };
+        let disk = format!("{}:{}", rate.major, rate.minor);
+        let unified = match rate.most {
+            0 => format!("{disk} {key}=max"),
+            most => format!("{disk} {key}={most}"),
+        };
+        add(LEGACY_DISKS, ("io.max", unified), vec![(file, format!("{disk} {}", rate.most))]);
+    }
 }
 
 fn processor_settings(
@@ -380,5 +426,15 @@ mod tests {
             &["cpu.shares=1024"],
         );
         check(|limits| limits.processes = Some(u64::MAX), &["pids.max=max"], &["pids.max=max"]);
+        check(|limits| limits.swappiness = Some(10), &["="], &["memory.swappiness=10"]);
+        let disk = |what, most| super::super::DiskRate { major: 8, minor: 16, what, most };
+        check(
+            |limits| limits.disks = vec![disk(DiskUse::ReadBytes, 1024), disk(DiskUse::Writes, 0)],
+            &["io.max=8:16 rbps=1024", "io.max=8:16 wiops=max"],
+            &[
+                "blkio.throttle.read_bps_device=8:16 1024",
+                "blkio.throttle.write_iops_device=8:16 0",
+            ],
+        );
     }
 }

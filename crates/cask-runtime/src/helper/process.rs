@@ -120,7 +120,7 @@ fn isolate(
 }
 
 /// Waits for the word to begin, where the plan says so.
-fn wait(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+pub(super) fn wait(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
     if !plan.wait {
         return Ok(());
     }
@@ -134,7 +134,7 @@ fn wait(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
 }
 
 /// Leaves the keys of whoever started the run behind.
-fn keyring() -> Result<(), Failure> {
+pub(super) fn keyring() -> Result<(), Failure> {
     let Err(error) = sys::new_session_keyring() else { return Ok(()) };
     match error.raw_os_error() {
         // Without keyrings in the kernel, or with a filter around all of us, there is nothing to leave. A user whose
@@ -145,7 +145,7 @@ fn keyring() -> Result<(), Failure> {
 }
 
 /// Puts what is open where the runtime is told that it is; it does everything else by itself.
-fn external(
+pub(super) fn external(
     plan: &Plan,
     root: Source,
     sources: Vec<Source>,
@@ -163,7 +163,7 @@ fn external(
 }
 
 /// Has the kernel kill this process, and with it its namespace, when the helper ends.
-fn die_with_helper() -> Result<(), Failure> {
+pub(super) fn die_with_helper() -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failure::io(error, "tie to the helper", "the process"))
 }
@@ -177,7 +177,7 @@ fn change_root(root: Source) -> Result<(), Failure> {
     rustix::process::chdir("/").map_err(failed)
 }
 
-fn connect([input, output, error]: [&OwnedFd; 3]) -> Result<(), Failure> {
+pub(super) fn connect([input, output, error]: [&OwnedFd; 3]) -> Result<(), Failure> {
     let connected = rustix::stdio::dup2_stdin(input)
         .and_then(|()| rustix::stdio::dup2_stdout(output))
         .and_then(|()| rustix::stdio::dup2_stderr(error));
@@ -358,7 +358,7 @@ fn become_init(helper: &Channel) -> Result<(), Failure> {
 
 /// Leaves with the status of another process. Number 1 cannot end by a signal of its own, so that becomes 128 and
 /// the signal.
-fn leave_as(status: i32) -> ! {
+pub(super) fn leave_as(status: i32) -> ! {
     if libc::WIFSIGNALED(status) {
         sys::exit_now(128 + libc::WTERMSIG(status));
     }

@@ -24,8 +24,14 @@ pub(super) fn until_end(
     started: Instant,
     plan: &Plan,
 ) -> Result<(), Failure> {
-    let mut watch =
-        Watch { executor, init: Some(init), stubs: Vec::new(), failed: false, killed: false };
+    let mut watch = Watch {
+        executor,
+        init: Some(init),
+        stubs: Vec::new(),
+        failed: false,
+        killed: false,
+        begun: false,
+    };
     let watched =
         pidfd_open(child, PidfdFlags::empty()).and_then(|process| watch.wait(child, &process));
     let ended = match watched {
@@ -36,8 +42,12 @@ pub(super) fn until_end(
             sys::wait4(child).and(Err(error.into()))
         }
     };
-    if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed) {
-        clean_up(cleanup);
+    if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed || plan.wait) {
+        end_with_runtime(cleanup);
+        // Why it did not begin is in there, for the executor to read.
+        if watch.killed || watch.begun {
+            let _ = std::fs::remove_dir_all(OsStr::from_bytes(&cleanup.directory));
+        }
     }
     if plan.leaves_orphans() {
         end_orphans();
@@ -63,6 +73,8 @@ struct Watch<'a> {
     failed: bool,
     /// The executor gave up, or is gone.
     killed: bool,
+    /// The executor said the word to begin.
+    begun: bool,
 }
 
 impl Watch<'_> {
@@ -109,6 +121,7 @@ impl Watch<'_> {
     fn pass_on_begin(&mut self) -> bool {
         match self.executor.receive() {
             Ok(Some(frame)) if frame.kind == message::BEGIN => {
+                self.begun = true;
                 // A process that has failed meanwhile says so itself.
                 if let Some(init) = &self.init {
                     let _ = init.send(message::BEGIN, &[], &[]);
@@ -148,8 +161,8 @@ impl Watch<'_> {
     }
 }
 
-/// Has an external runtime end what it started, and removes what was written for it.
-fn clean_up(cleanup: &Cleanup) {
+/// Has an external runtime end what it started.
+fn end_with_runtime(cleanup: &Cleanup) {
     let words = cleanup.command.iter().map(|word| OsStr::from_bytes(word));
     let mut words = words.collect::<Vec<_>>().into_iter();
     let Some(program) = words.next() else { return };
@@ -161,7 +174,6 @@ fn clean_up(cleanup: &Cleanup) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    let _ = std::fs::remove_dir_all(OsStr::from_bytes(&cleanup.directory));
 }
 
 /// Kills every process that was left behind; orphans are children of the helper.

@@ -22,6 +22,13 @@ pub(super) struct Terminal {
     pub(super) inner: OwnedFd,
 }
 
+/// Says how much a terminal shows.
+pub(super) fn resize(outer: &OwnedFd, size: TerminalSize) -> Result<(), Failure> {
+    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(outer, size)
+        .map_err(|error| Failure::io(error, "resize", "a terminal"))
+}
+
 impl Terminal {
     /// Makes one in a mounted devpts, which is found by descriptor: nothing of the image leads there.
     pub(super) fn make(
@@ -35,8 +42,7 @@ impl Terminal {
         rustix::pty::unlockpt(&outer).map_err(failed)?;
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let inner = rustix::pty::ioctl_tiocgptpeer(&outer, flags).map_err(failed)?;
-        let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&outer, size).map_err(failed)?;
+        resize(&outer, size)?;
         let owner = rustix::fs::Uid::from_raw(owner);
         match rustix::fs::fchown(&inner, Some(owner), None) {
             // A user namespace may have no such user: then the process cannot be it either.

@@ -3,6 +3,7 @@
 //! Source: OCI runtime specification 1.0.2, config.md and config-linux.md.
 
 use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::limit::{Limit, deduplicate};
 use crate::mount::{Mount, MountSource, Propagation};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
-use crate::spec::{IdRange, Network, RunSpec, UserNamespace};
+use crate::spec::{IdRange, Namespace, Network, RunSpec, UserNamespace};
 
 /// The version to write: what the runtime's `features` allow, but not more than is needed.
 ///
@@ -57,6 +58,9 @@ pub(super) fn write(
     if let Some(name) = &spec.hostname {
         config["hostname"] = text(name, "the host name")?.into();
     }
+    if let Some(name) = &spec.domainname {
+        config["domainname"] = text(name, "the domain name")?.into();
+    }
     Ok((format!("{config:#}"), notes))
 }
 
@@ -90,7 +94,7 @@ fn process(spec: &RunSpec, limits: &[Limit]) -> Result<Value> {
     let effective = if process.identity.uid == 0 { given.clone() } else { Vec::new() };
     let limit = |limit: &Limit| json!({ "type": limit.resource.name(), "soft": limit.soft, "hard": limit.hard });
     let mut value = json!({
-        "terminal": false,
+        "terminal": spec.io.terminal.is_some(),
         "user": {
             "uid": process.identity.uid,
             "gid": process.identity.gid,
@@ -111,6 +115,9 @@ fn process(spec: &RunSpec, limits: &[Limit]) -> Result<Value> {
     if !single {
         value["user"]["additionalGids"] = process.identity.all_groups().into();
     }
+    if let Some(size) = spec.io.terminal {
+        value["consoleSize"] = json!({ "height": size.rows, "width": size.columns });
+    }
     if let Some(score) = process.out_of_memory_score {
         value["oomScoreAdj"] = score.into();
     }
@@ -119,6 +126,8 @@ fn process(spec: &RunSpec, limits: &[Limit]) -> Result<Value> {
 
 fn standard(spec: &RunSpec) -> Vec<Value> {
     let closed = ["nosuid", "noexec", "nodev"];
+    let mut system = closed.to_vec();
+    system.extend((!spec.files.danger_writable_system).then_some("ro"));
     let mount = |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     let size = format!("size={}", spec.files.shared_memory_bytes);
     let has_terminals = match &spec.users {
@@ -131,7 +140,7 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
     terminals.extend(has_terminals.then_some("gid=5"));
     vec![
         mount("proc", "/proc", &closed),
-        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("sysfs", "/sys", &system),
         mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
         mount("devpts", "/dev/pts", &terminals),
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]),
@@ -170,8 +179,7 @@ fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
 }
 
 fn linux(spec: &RunSpec) -> Result<Value> {
-    let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
-    namespaces.extend(matches!(spec.network, Network::None).then_some("network"));
+    let mut namespaces = namespaces(spec);
     let paths = |paths: &[PathBuf]| -> Result<Vec<String>> {
         paths.iter().map(|path| text(path, "the path")).collect()
     };
@@ -180,7 +188,7 @@ fn linux(spec: &RunSpec) -> Result<Value> {
         "readonlyPaths": paths(&spec.files.read_only)?,
     });
     if let UserNamespace::Map(maps) = &spec.users {
-        namespaces.push("user");
+        namespaces.push(json!({ "type": "user" }));
         let ranges = |ranges: &[IdRange]| -> Vec<Value> {
             let range = |range: &IdRange| json!({ "containerID": range.inside, "hostID": range.outside, "size": range.count });
             ranges.iter().map(range).collect()
@@ -188,12 +196,91 @@ fn linux(spec: &RunSpec) -> Result<Value> {
         linux["uidMappings"] = ranges(&maps.uids).into();
         linux["gidMappings"] = ranges(&maps.gids).into();
     }
-    let namespaces = namespaces.into_iter().map(|kind| json!({ "type": kind }));
-    linux["namespaces"] = namespaces.collect::<Vec<_>>().into();
+    linux["namespaces"] = namespaces.into();
+    if !spec.sysctls.is_empty() {
+        linux["sysctl"] = sysctls(spec);
+    }
+    if let Some(cgroup) = &spec.cgroup {
+        linux["cgroupsPath"] = cgroup.path().into();
+    }
+    devices(spec, &mut linux)?;
     if spec.privileges.seccomp == Seccomp::Default {
         linux["seccomp"] = profile(spec.privileges.capabilities);
     }
     Ok(linux)
+}
+
+/// What it has for itself, and what it joins: by the descriptors of this process, which waits for the runtime.
+fn namespaces(spec: &RunSpec) -> Vec<Value> {
+    let spaces = &spec.namespaces;
+    let network = match &spec.network {
+        Network::None => &Namespace::New,
+        Network::Host => &Namespace::Host,
+        Network::Join(space) => &Namespace::Join(space.clone()),
+    };
+    let all = [
+        ("pid", &spaces.processes),
+        ("ipc", &spaces.communication),
+        ("uts", &spaces.names),
+        ("mount", &Namespace::New),
+        ("cgroup", &spaces.control_groups),
+        ("network", network),
+    ];
+    let one = |(kind, space): (&str, &Namespace)| match space {
+        Namespace::New => Some(json!({ "type": kind })),
+        Namespace::Host => None,
+        Namespace::Join(space) => {
+            let path = format!("/proc/{}/fd/{}", std::process::id(), space.as_raw_fd());
+            Some(json!({ "type": kind, "path": path }))
+        }
+    };
+    all.into_iter().filter_map(one).collect()
+}
+
+/// Settings by their names with dots: a dot that is not between parts is a slash there.
+fn sysctls(spec: &RunSpec) -> Value {
+    let name = |name: &str| match name.contains('/') {
+        true => name.chars().map(swapped).collect(),
+        false => name.to_owned(),
+    };
+    let settings = spec.sysctls.iter().map(|(key, value)| (name(key), value.clone().into()));
+    Value::Object(settings.collect())
+}
+
+fn swapped(symbol: char) -> char {
+    match symbol {
+        '/' => '.',
+        '.' => '/',
+        other => other,
+    }
+}
+
+/// Devices, and that no others can be used, unless those of the root are.
+fn devices(spec: &RunSpec, linux: &mut Value) -> Result<()> {
+    let mut nodes = Vec::new();
+    let mut rules = vec![json!({ "allow": spec.files.danger_root_devices, "access": "rwm" })];
+    for device in &spec.files.devices {
+        let kind = if device.block { "b" } else { "c" };
+        nodes.push(json!({
+            "path": text(&device.path, "the device")?,
+            "type": kind,
+            "major": device.major,
+            "minor": device.minor,
+            "fileMode": device.mode,
+            "uid": device.uid,
+            "gid": device.gid,
+        }));
+        rules.push(json!({
+            "allow": true,
+            "type": kind,
+            "major": device.major,
+            "minor": device.minor,
+            "access": "rwm",
+        }));
+    }
+    linux["devices"] = nodes.into();
+    linux["resources"] = json!({ "devices": rules });
+    Ok(())
 }
 
 /// The default profile by the names of calls.

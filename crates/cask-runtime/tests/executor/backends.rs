@@ -1,17 +1,19 @@
 //! The other backends do what the native one does, or say that they do not.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cancel, ChrootExecutor, ErrorKind, Executor, ExitStatus, Mount, Network, Note, OciExecutor,
-    OciOptions, RunSpec,
+    Cancel, ChrootExecutor, Device, ErrorKind, Executor, ExitStatus, Mount, Network, Note,
+    OciExecutor, OciOptions, Output, ProcessHandle, RunSpec, TerminalSize,
 };
 
-use crate::support::{Image, is_root, options, processes_with, run_on};
+use crate::support::{Image, executor, is_root, options, processes_with, run_on};
 
 const RUNC: &str = "/usr/sbin/runc";
 
@@ -195,6 +197,72 @@ fn cancelling_an_external_runtime_leaves_nothing() {
     assert_eq!(runner.join().unwrap().kind(), ErrorKind::Cancelled);
     assert!(processes_with("98811").is_empty());
     nothing_is_left(&image);
+}
+
+#[test]
+fn what_runc_creates_waits_for_the_word_is_joined_and_leaves_nothing() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let Some(runc) = oci(&image, RUNC) else { return };
+    let mut spec =
+        image.shell("busybox stty size; read line; echo \"got $line\"; ls /dev/own; exit 7");
+    spec.io.terminal = Some(TerminalSize { rows: 7, columns: 42 });
+    spec.files.devices = vec![Device::of("/dev/null".as_ref(), "/dev/own").unwrap()];
+    spec.sysctls = vec![("net.ipv4.ip_forward".to_owned(), "1".to_owned())];
+    let mut created = runc.create(&spec).unwrap();
+    let terminal = fs::File::from(created.take_terminal().unwrap());
+    let handle = ProcessHandle::open(created.pid(), None).unwrap().unwrap();
+    assert_ne!(
+        fs::read_link(format!("/proc/{}/ns/net", created.pid())).unwrap(),
+        fs::read_link("/proc/self/ns/net").unwrap()
+    );
+    let running = created.start().unwrap();
+    assert_eq!(running.pid(), handle.pid());
+    let mut joined = image.spec(&["cat", "/proc/sys/net/ipv4/ip_forward"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    joined.io.output = Output::Descriptor(Arc::new(writer.into()));
+    let second = executor().exec(&handle, &joined).unwrap().start().unwrap();
+    drop(joined);
+    assert!(second.wait().unwrap().status.success());
+    assert_eq!(std::io::read_to_string(reader).unwrap(), "1\n");
+    (&terminal).write_all(b"word\n").unwrap();
+    let mut text = Vec::new();
+    // The terminal is gone with the last that had it, which is an error here.
+    let _ = (&terminal).read_to_end(&mut text);
+    assert_eq!(String::from_utf8_lossy(&text), "7 42\r\nword\r\ngot word\r\n/dev/own\r\n");
+    assert_eq!(running.wait().unwrap().status, ExitStatus::Code(7));
+    nothing_is_left(&image);
+}
+
+#[test]
+fn what_runc_creates_can_be_dropped_killed_and_swept() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let Some(runc) = oci(&image, RUNC) else { return };
+    drop(runc.create(&image.shell("sleep 98812")).unwrap());
+    nothing_is_left(&image);
+    let running = runc.create(&image.shell("sleep 98812")).unwrap().start().unwrap();
+    running.kill().unwrap();
+    assert_eq!(running.wait().unwrap().status.shell_status(), 137);
+    let running = runc.create(&image.shell("sleep 98812")).unwrap().start().unwrap();
+    drop(running);
+    assert!(processes_with("98812").is_empty());
+    nothing_is_left(&image);
+    for words in [&["nope"][..], &["/bin/nope"]] {
+        let error = runc.create(&image.spec(words)).and_then(|made| made.start().map(drop));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::CommandNotFound, "{words:?}");
+    }
+    nothing_is_left(&image);
+    // As if this process and the helper had been killed together.
+    let running = runc.create(&image.shell("sleep 98812")).unwrap().start().unwrap();
+    runc.sweep().unwrap();
+    assert_eq!(running.wait().unwrap().status.shell_status(), 137);
+    assert!(processes_with("98812").is_empty());
+    assert!(!image.beside("oci").exists());
 }
 
 #[test]
