@@ -1,16 +1,13 @@
 //! Starting the helper, telling it the plan, and hearing what became of it.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -22,50 +19,7 @@ use crate::prepare::{Prepared, memory_file};
 use crate::report::{ExitReport, ExitStatus, Note, Usage};
 use crate::wire::Wire;
 
-/// The helper's program: a sealed copy in memory, made once, so that no process can write to the file that
-/// this program was started from (CVE-2019-5736).
-#[derive(Debug, Default)]
-pub(crate) struct Program(Mutex<Option<std::sync::Arc<OwnedFd>>>);
-
-impl Program {
-    /// The copy of the program at `path`.
-    pub(crate) fn sealed(&self, path: &Path) -> Result<std::sync::Arc<OwnedFd>> {
-        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(program) = &*kept {
-            return Ok(program.clone());
-        }
-        let program = std::sync::Arc::new(copy(path)?);
-        *kept = Some(program.clone());
-        Ok(program)
-    }
-}
-
-fn copy(path: &Path) -> Result<OwnedFd> {
-    let failed =
-        |error: std::io::Error| Error::io(error, "copy into memory the helper", path.display());
-    let mut from = File::open(path).map_err(failed)?;
-    // Whoever runs from such a copy needs no other.
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    if rustix::fs::fcntl_get_seals(&from).is_ok_and(|found| found.contains(seals)) {
-        return Ok(from.into());
-    }
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know the flag; their files in memory can be executed without it.
-    let memory = match rustix::fs::memfd_create("cask-run", flags | MemfdFlags::EXEC) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create("cask-run", flags),
-        other => other,
-    };
-    let memory = memory.map_err(|error| {
-        let hint = "files in memory must be executable: see the sysctl vm.memfd_noexec";
-        failed(error.into()).with_hint(hint)
-    })?;
-    let mut to = File::from(memory);
-    std::io::copy(&mut from, &mut to).map_err(failed)?;
-    rustix::fs::fcntl_add_seals(&to, seals).map_err(|error| failed(error.into()))?;
-    // A program that is open for writing cannot be executed.
-    let reopened = File::open(format!("/proc/self/fd/{}", to.as_raw_fd())).map_err(failed)?;
-    Ok(reopened.into())
-}
+pub(crate) use crate::program::Program;
 
 /// Who writes the ID maps of the helper's user namespace, which is `pid`'s.
 pub(crate) type WriteMaps<'a> = &'a dyn Fn(u32) -> Result<()>;

@@ -21,6 +21,7 @@ mod native;
 mod oci;
 mod plan;
 mod prepare;
+mod program;
 mod report;
 mod running;
 mod seccomp;
