@@ -296,6 +296,8 @@ fn make_directory(path: &Path) -> Result<()> {
 struct Bundle {
     path: PathBuf,
     name: String,
+    /// Somebody else removes it.
+    is_kept: bool,
 }
 
 impl Drop for Bundle {
@@ -304,8 +306,6 @@ impl Drop for Bundle {
         if !self.is_kept {
             let _ = fs::remove_dir_all(&self.path);
         }
-    /// Somebody else removes it.
-    is_kept: bool,
     }
 }
 
@@ -386,16 +386,16 @@ fn refuse(spec: &RunSpec) -> Result<()> {
     Ok(())
 }
 
+fn refused(what: &str, hint: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, "give the process", what).with_hint(hint)
+}
+
 /// What an ID of the process's user namespace is here.
 fn outside(spec: &RunSpec, id: u32, user: bool) -> Result<u32> {
     let UserNamespace::Map(maps) = &spec.users else { return Ok(id) };
     let ranges = if user { &maps.uids } else { &maps.gids };
     let found =
         ranges.iter().find(|range| (range.inside..range.inside + range.count).contains(&id));
-fn refused(what: &str, hint: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported, "give the process", what).with_hint(hint)
-}
-
     found.map(|range| range.outside + (id - range.inside)).ok_or_else(|| {
         Error::new(ErrorKind::InvalidSpec, "give a file to", format_args!("the ID {id}"))
             .with_detail("the user namespace does not have it")
