@@ -24,6 +24,8 @@ mod injected {
     pub enum Fault {
         /// The step, counted from zero, fails with an I/O error.
         Fail(u64),
+        /// The step, counted from zero, finds no space left on the disk.
+        Full(u64),
         /// The process dies before the step, as if by `kill -9`.
         Die(u64),
     }
@@ -53,6 +55,9 @@ mod injected {
         match FAULT.get() {
             Some(Fault::Fail(at)) if at == number => {
                 Err(io::Error::other(format!("step {number} was told to fail")))
+            }
+            Some(Fault::Full(at)) if at == number => {
+                Err(io::Error::new(io::ErrorKind::StorageFull, format!("step {number} is full")))
             }
             Some(Fault::Die(at)) if at == number => {
                 let own = rustix::process::getpid();

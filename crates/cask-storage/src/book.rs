@@ -42,6 +42,11 @@ impl<R: Kept> Book<R> {
         self.volumes.iter().flat_map(|volume| volume.table.records())
     }
 
+    /// The records whose text holds a word, and some others: see [`Table::mentioning`].
+    pub(crate) fn mentioning(&self, word: &str) -> impl Iterator<Item = &Arc<R>> {
+        self.volumes.iter().flat_map(move |volume| volume.table.mentioning(word))
+    }
+
     /// The record with an ID.
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<R>> {
         self.volumes.iter().find_map(|volume| volume.table.by_id(id))

@@ -9,11 +9,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::big_data;
 use crate::book::Book;
 use crate::cache::not_found;
-use crate::delete::{Trash, TrashOf, discard_layer};
+use crate::delete::{Trash, TrashOf, discard_incomplete, discard_layer};
 use crate::driver::overlay::{self, Lowers};
 use crate::driver::{copy_owner_and_mode, vfs};
 use crate::layers::MAX_CHAIN;
@@ -23,8 +24,8 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ImageRecord, LayerRecord};
 use crate::staged::{StagedLayer, now};
-use crate::store::Inner;
 use crate::temp::TempDir;
+use crate::unfinished::Unfinished;
 use crate::{
     DriverKind, Durability, Error, ErrorKind, Id, Image, Layer, Result, Store, file, random,
 };
@@ -77,16 +78,37 @@ impl Store {
             Durability::Full if ready.is_empty() => file::sync_files(&data)?,
             _ => self.sync_staged()?,
         }
-        let mut trash = Trash::default();
-        let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
-        self.put_layers(&held, &ids, ready, &mut trash)?;
-        let record = self.put_image(&held, &image, &ids, names, &data, &mut trash)?;
-        drop(held);
-        trash.empty()?;
+        let record = self.list_image(&image, &ids, ready, names, &data);
         // What was staged and not needed goes without being swept.
         drop((records, image));
         self.tidy();
-        Ok(self.image_view(IMAGE_PLACE, &record))
+        Ok(self.image_view(IMAGE_PLACE, &record?))
+    }
+
+    /// Gives an image and its layers their places and their records.
+    fn list_image(
+        &self,
+        image: &NewImage,
+        ids: &[Id],
+        ready: Vec<Ready>,
+        names: Vec<String>,
+        data: &Path,
+    ) -> Result<Arc<ImageRecord>> {
+        let inner = &self.inner;
+        let mut trash = Trash::default();
+        let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
+        let known = held.layer_book()?;
+        let new = ready.iter().rev().map(|ready| ready.id.clone());
+        let new = new.filter(|id| known.by_id(id.as_str()).is_none()).collect();
+        // A book that somebody has is copied when it is changed.
+        drop(known);
+        let note = Unfinished::note(inner, &held, Kind::Image, &image.id, new)?;
+        self.put_layers(&held, ids, ready, &mut trash)?;
+        let record = self.put_image(&held, image, ids, names, data, &mut trash)?;
+        note.forget(inner);
+        drop(held);
+        trash.empty()?;
+        Ok(record)
     }
 
     /// Takes one layer into the store, upon another or as a base.
@@ -287,7 +309,7 @@ impl Store {
         names: Vec<String>,
         data: &Path,
         trash: &mut Trash,
-    ) -> Result<std::sync::Arc<ImageRecord>> {
+    ) -> Result<Arc<ImageRecord>> {
         let mut book = held.image_book()?;
         let known = book.by_id(image.id.as_str()).cloned();
         let mut record = match &known {
@@ -342,22 +364,4 @@ fn stage_data(records: &mut TempDir, image: &NewImage) -> Result<PathBuf> {
         file::replace(&directory.join(big_data::file_name(key)), bytes, 0o600, Durability::None)?;
     }
     Ok(directory)
-}
-
-/// Takes away what the dead left half made or half deleted. Whoever holds the write lock knows
-/// that nobody works on it.
-fn discard_incomplete<I>(
-    store: &Inner,
-    held: &Held<'_, Writing, I>,
-    book: &mut Book<LayerRecord>,
-    trash: &mut Trash,
-) -> Result<()> {
-    let incomplete = book.records().filter(|layer| layer.is_incomplete());
-    let incomplete: Vec<Id> = incomplete.map(|layer| layer.id.clone()).collect();
-    for id in &incomplete {
-        let Some(place) = book.place_of(id.as_str()) else { continue };
-        discard_layer(store, place, id, trash)?;
-        book.remove(id);
-    }
-    if incomplete.is_empty() { Ok(()) } else { held.save_layers(book) }
 }

@@ -7,6 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::sync::Arc;
 
 use cask_image::Digest;
 
@@ -17,7 +18,8 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
-use crate::temp::{TempDir, remove_tree};
+use crate::temp::TempDir;
+use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, working};
 
 /// What was deleted.
@@ -32,7 +34,7 @@ pub struct Deleted {
     pub containers: Vec<Id>,
 }
 
-type AllHeld<'s> = Held<'s, Writing, Writing, Writing>;
+pub(crate) type AllHeld<'s> = Held<'s, Writing, Writing, Writing>;
 
 /// All records that can be changed.
 pub(crate) struct Books {
@@ -49,6 +51,13 @@ impl Books {
             containers: held.container_book()?,
         })
     }
+
+    /// Reads the records, and takes away the layers that the dead left half made or half deleted.
+    pub(crate) fn begin(store: &Inner, held: &AllHeld<'_>, trash: &mut Trash) -> Result<Self> {
+        let mut books = Self::load(held)?;
+        discard_incomplete(store, held, &mut books.layers, trash)?;
+        Ok(books)
+    }
 }
 
 impl Store {
@@ -61,22 +70,29 @@ impl Store {
     /// [`ErrorKind::ReadOnly`] for an image of an additional store; [`ErrorKind::Locked`],
     /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn delete_image(&self, id: &Id) -> Result<Deleted> {
-        let held = self.inner.hold_all()?;
-        let mut books = Books::load(&held)?;
+        let deleted = self.unlist_image(id);
+        self.tidy();
+        deleted
+    }
+
+    fn unlist_image(&self, id: &Id) -> Result<Deleted> {
+        let inner = &self.inner;
+        let held = inner.hold_all()?;
+        let mut trash = Trash::default();
+        let mut books = Books::begin(inner, &held, &mut trash)?;
         let image = self.deletable_image(&books, id)?;
         let doomed = removable_layers(&books, &image);
         let place = books.images.place_of(id.as_str()).unwrap_or_default();
-        let mut trash = Trash::default();
+        let note = Unfinished::note(inner, &held, Kind::Image, id, doomed.clone())?;
         books.images.remove(id);
         held.save_images(&mut books.images)?;
-        let directory = self.inner.places[place].big_data_directory(Kind::Image, id);
-        trash.take(&self.inner, place, TrashOf::Records, &directory)?;
         let blobs = blobs_of(&books, &doomed);
-        delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        delete_layers(inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        note.discard_directories(inner, place, &mut trash)?;
+        note.forget(inner);
         drop(held);
         trash.empty()?;
         self.forget_kept_blobs(&blobs);
-        self.tidy();
         Ok(Deleted { images: vec![id.clone()], layers: doomed, ..Deleted::default() })
     }
 
@@ -105,17 +121,17 @@ impl Store {
     /// [`delete_image`](Self::delete_image).
     pub fn delete_layer(&self, id: &Id) -> Result<Deleted> {
         let held = self.inner.hold_all()?;
-        let mut books = Books::load(&held)?;
+        let mut trash = Trash::default();
+        let mut books = Books::begin(&self.inner, &held, &mut trash)?;
         if books.layers.by_id(id.as_str()).is_none() {
             return Err(not_found("deleting the layer", id));
         }
-        if let Some(user) = user_of_layer(&books, id) {
+        if let Some(user) = user_of_layer(&books, id, &[]) {
             return Err(Error::new(ErrorKind::InUse, "deleting the layer", id)
                 .with_detail(format!("{user} needs it")));
         }
         let doomed = vec![id.clone()];
         let blobs = blobs_of(&books, &doomed);
-        let mut trash = Trash::default();
         delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
         drop(held);
         trash.empty()?;
@@ -128,23 +144,30 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`]; otherwise as [`delete_image`](Self::delete_image).
     pub fn delete_container(&self, id: &Id) -> Result<Deleted> {
-        let held = self.inner.hold_all()?;
-        let mut books = Books::load(&held)?;
+        let deleted = self.unlist_container(id);
+        self.tidy();
+        deleted
+    }
+
+    fn unlist_container(&self, id: &Id) -> Result<Deleted> {
+        let inner = &self.inner;
+        let held = inner.hold_all()?;
+        let mut trash = Trash::default();
+        let mut books = Books::begin(inner, &held, &mut trash)?;
         let container = books.containers.by_id(id.as_str()).cloned();
         let container = container.ok_or_else(|| not_found("deleting the container", id))?;
         let mut doomed: Vec<Id> = container.layer.iter().cloned().collect();
         doomed.retain(|layer| books.layers.by_id(layer.as_str()).is_some());
-        let place = self.inner.container_place();
-        let mut trash = Trash::default();
-        delete_layers(&self.inner, &held, &mut books.layers, &doomed, &mut trash)?;
-        let directory = self.inner.places[place].big_data_directory(Kind::Container, id);
-        trash.take(&self.inner, place, TrashOf::Records, &directory)?;
+        // What cannot be unmounted is not deleted.
+        unmount_all(inner, &held, &doomed)?;
+        let note = Unfinished::note(inner, &held, Kind::Container, id, doomed.clone())?;
         books.containers.remove(id);
         held.save_containers(&mut books.containers)?;
+        delete_layers(inner, &held, &mut books.layers, &doomed, &mut trash)?;
+        note.discard_directories(inner, inner.container_place(), &mut trash)?;
+        note.forget(inner);
         drop(held);
         trash.empty()?;
-        let containers = format!("{}-containers", self.driver());
-        remove_tree(&self.run_root().join(containers).join(id.as_str()))?;
         Ok(Deleted { layers: doomed, containers: vec![id.clone()], ..Deleted::default() })
     }
 
@@ -152,14 +175,20 @@ impl Store {
     /// layers come and go, and keeps back again what deleting on a full disk may have used. That
     /// it fails is no reason for the change to fail.
     pub(crate) fn tidy(&self) {
+        self.sweep();
+        self.trim_kept_blobs();
+        self.refill_reserve();
+    }
+
+    /// Deletes what the dead left, without locks.
+    pub(crate) fn sweep(&self) {
         let _ = working::sweep(&self.inner);
+        let _ = self.take_back_unfinished();
         for place in self.inner.writable_places() {
             for of in [TrashOf::Driver, TrashOf::Records] {
                 let _ = temp::sweep(&self.inner.temp_root(place, of));
             }
         }
-        self.trim_kept_blobs();
-        self.refill_reserve();
     }
 
     /// Keeps back again what deleting on a full disk may have used.
@@ -186,11 +215,15 @@ pub(crate) fn blobs_of(books: &Books, layers: &[Id]) -> Vec<Digest> {
     records.filter_map(|layer| layer.compressed_digest.clone()).collect()
 }
 
-/// Who needs a layer.
-pub(crate) fn user_of_layer(books: &Books, id: &Id) -> Option<String> {
-    let child = books.layers.records().find(|layer| layer.parent.as_ref() == Some(id));
-    let image = || books.images.records().find(|image| has_on_top(image, id));
-    let container = || books.containers.records().find(|c| c.layer.as_ref() == Some(id));
+/// Who needs a layer, other than layers that go with it.
+pub(crate) fn user_of_layer(books: &Books, id: &Id, doomed: &[Id]) -> Option<String> {
+    let word = id.as_str();
+    let is_child = |layer: &&Arc<LayerRecord>| {
+        layer.parent.as_ref() == Some(id) && !doomed.contains(&layer.id)
+    };
+    let child = books.layers.mentioning(word).find(is_child);
+    let image = || books.images.mentioning(word).find(|image| has_on_top(image, id));
+    let container = || books.containers.mentioning(word).find(|c| c.layer.as_ref() == Some(id));
     child
         .map(|child| format!("layer {}", child.id))
         .or_else(|| image().map(|image| format!("image {}", image.id)))
@@ -264,6 +297,24 @@ pub(crate) fn delete_layers(
         book.remove(id);
     }
     held.save_layers(book)
+}
+
+/// Takes away what the dead left half made or half deleted. Whoever holds the write lock knows
+/// that nobody works on it.
+pub(crate) fn discard_incomplete<I, C>(
+    store: &Inner,
+    held: &Held<'_, Writing, I, C>,
+    book: &mut Book<LayerRecord>,
+    trash: &mut Trash,
+) -> Result<()> {
+    let incomplete = book.mentioning("incomplete").filter(|layer| layer.is_incomplete());
+    let incomplete: Vec<Id> = incomplete.map(|layer| layer.id.clone()).collect();
+    for id in &incomplete {
+        let Some(place) = book.place_of(id.as_str()) else { continue };
+        discard_layer(store, place, id, trash)?;
+        book.remove(id);
+    }
+    if incomplete.is_empty() { Ok(()) } else { held.save_layers(book) }
 }
 
 /// Takes back every mount of layers that are about to go.

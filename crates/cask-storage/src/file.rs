@@ -5,7 +5,9 @@ use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{Durability, Error, ErrorKind, Result, fault, random};
+use cask_files::fault;
+
+use crate::{Durability, Error, ErrorKind, Result};
 
 /// The most bytes of a JSON file of the store that are read.
 pub(crate) const MAX_JSON_BYTES: u64 = 1 << 30;
@@ -70,14 +72,15 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> 
 
 /// Replaces a file: readers see the old bytes or the new ones.
 ///
-/// The new file is on the disk before it gets its name, and the name is before this returns,
+/// Whoever calls this has a lock that keeps others from replacing the same file, so the new one is
+/// called the same each time, and what a dead one left is written over. The new file is on the disk before it gets its name, and the name is before this returns,
 /// unless the store was opened without durability.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let temporary = temporary_path(path);
     let written = write_new(&temporary, bytes, mode, durability)
         .and_then(|()| rename(&temporary, path, "replacing"));
     if let Err(error) = written {
-        // It was not listed anywhere, and sweeping finds it if this fails.
+        // Whoever replaces the file next writes over it if this fails.
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
@@ -94,14 +97,15 @@ fn temporary_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // Names of big data may be as long as a file's name can be.
     let name: String = name.chars().take(64).collect();
-    path.with_file_name(format!("{TEMPORARY_PREFIX}{name}{}", random::suffix()))
+    path.with_file_name(format!("{TEMPORARY_PREFIX}{name}-cask"))
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let failed = |error| Error::io(error, "writing", path);
     fault::step().map_err(failed)?;
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    options.write(true).create(true).truncate(true).mode(mode);
+    let mut file = options.open(path).map_err(failed)?;
     fault::step().and_then(|()| file.write_all(bytes)).map_err(failed)?;
     // The mode of an open is cut by the umask.
     rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))

@@ -24,11 +24,12 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn images(&self) -> Result<Vec<Image>> {
+        let tables = self.inner.tables::<ImageRecord>()?;
         let mut seen = HashSet::new();
         let mut images = Vec::new();
-        for (place, table) in self.inner.tables::<ImageRecord>()? {
-            let new = table.records().filter(|record| seen.insert(record.id.clone()));
-            images.extend(new.map(|record| self.image_view(place, record)));
+        for (place, table) in &tables {
+            let new = table.records().filter(|record| seen.insert(&record.id));
+            images.extend(new.map(|record| self.image_view(*place, record)));
         }
         Ok(images)
     }
@@ -167,6 +168,16 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn image_sizes(&self) -> Result<HashMap<Id, u64>> {
+        let sized = self.images_with_sizes()?;
+        Ok(sized.into_iter().map(|(image, size)| (image.id.clone(), size)).collect())
+    }
+
+    /// All images, as [`images`](Self::images) gives them, with their sizes in bytes, as
+    /// [`image_sizes`](Self::image_sizes) does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn images_with_sizes(&self) -> Result<Vec<(Image, u64)>> {
         self.inner.snapshot(|| {
             let images = self.images()?;
             let texts = self.inner.texts::<LayerRecord>()?;
@@ -174,12 +185,12 @@ impl Store {
             let read = texts.iter().all(|table| sizes.add_text(table));
             let tables = if read { Vec::new() } else { self.inner.tables::<LayerRecord>()? };
             tables.iter().for_each(|(_, table)| sizes.add_records(table));
-            let size = |image: &Image| {
+            let with_size = |image: Image| {
                 let files: i64 = image.big_data_sizes.values().sum();
                 let layers = image.top_layer.as_ref().map_or(0, |top| sizes.chain(top.as_str()));
-                (image.id.clone(), u64::try_from(files).unwrap_or(0) + layers)
+                (image, u64::try_from(files).unwrap_or(0) + layers)
             };
-            Ok(images.iter().map(size).collect())
+            Ok(images.into_iter().map(with_size).collect())
         })
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use cask_files::fault;
 use cask_image::{Digest, Hasher};
 use cask_layer::Compression;
 
@@ -17,7 +18,7 @@ use crate::names::IMAGE_PLACE;
 use crate::place::Place;
 use crate::reserve::own_directory;
 use crate::store::Inner;
-use crate::{Durability, Result, Store, fault, file};
+use crate::{Durability, Result, Store, file};
 
 /// The part of what is free that blobs may take, whatever the budget: one in so many.
 ///

@@ -9,7 +9,6 @@ mod containers;
 mod delete;
 mod driver;
 mod error;
-mod fault;
 mod file;
 mod id;
 mod images;
@@ -41,6 +40,7 @@ mod temp;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unfinished;
 mod view;
 mod warning;
 mod working;

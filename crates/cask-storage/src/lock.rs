@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cask_files::fault;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::file::is_missing;
-use crate::{Error, ErrorKind, Result, fault, random};
+use crate::{Error, ErrorKind, Result, random};
 
 /// How long to sleep between two attempts, at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);

@@ -71,7 +71,10 @@ impl Store {
             return Ok(());
         }
         assign_names(&mut book, image, names);
-        held.save_images(&mut book)
+        held.save_images(&mut book)?;
+        drop(held);
+        self.sweep();
+        Ok(())
     }
 
     /// Writes one of an image's files and remembers its size and its digest. Up to 64 MiB.

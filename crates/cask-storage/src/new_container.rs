@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use cask_json::quoted;
 
 use crate::cache::not_found;
-use crate::delete::{Books, Trash, TrashOf, delete_layers, discard_layer, user_of_layer};
+use crate::delete::{Books, Trash, TrashOf, delete_layers, user_of_layer};
 use crate::driver::overlay::{self, Lowers};
 use crate::driver::{copy_owner_and_mode, vfs};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
+use crate::unfinished::Unfinished;
 use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random};
 
 /// A container that is about to be made.
@@ -83,7 +84,7 @@ impl NewContainer {
 fn orphans(books: &Books, names: &[String]) -> Vec<Id> {
     let named = names.iter().filter_map(|name| books.layers.by_name(name)).map(|layer| &layer.id);
     let mut found: Vec<Id> = named.cloned().collect();
-    found.retain(|id| user_of_layer(books, id).is_none());
+    found.retain(|id| user_of_layer(books, id, &[]).is_none());
     found
 }
 
@@ -106,47 +107,56 @@ impl Store {
     /// of the image's uppermost directory; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
     /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn create_container(&self, container: &NewContainer) -> Result<Container> {
+        let made = self.list_container(container);
+        self.sweep();
+        made?;
+        self.container_named(container.id.as_str())
+    }
+
+    fn list_container(&self, container: &NewContainer) -> Result<()> {
         let layer = self.ready_layer(container)?;
-        let held = self.inner.hold_all()?;
-        let mut books = Books::load(&held)?;
+        let inner = &self.inner;
+        let held = inner.hold_all()?;
         let mut trash = Trash::default();
+        let mut books = Books::begin(inner, &held, &mut trash)?;
         let orphans = orphans(&books, &container.layer_names);
-        delete_layers(&self.inner, &held, &mut books.layers, &orphans, &mut trash)?;
+        delete_layers(inner, &held, &mut books.layers, &orphans, &mut trash)?;
         self.check_free(&books, container, &layer)?;
-        let at = self.inner.container_place();
-        let place = &self.inner.places[at];
+        let at = inner.container_place();
+        let id = &container.id;
+        let note = Unfinished::note(inner, &held, Kind::Container, id, vec![layer.id.clone()])?;
+        // Nobody else comes upon this ID: the layer need not be listed as incomplete before it is
+        // in its place.
+        self.place_layer(&layer)?;
         let mut record = LayerRecord::new(layer.id.clone());
         record.names.clone_from(&container.layer_names);
         record.parent.clone_from(&layer.parent);
         record.mount_label.clone_from(&container.mount_label);
         record.created = now();
-        record.set_incomplete(true);
         books.layers.put(at, record);
         held.save_layers(&mut books.layers)?;
-        discard_layer(&self.inner, at, &layer.id, &mut trash)?;
+        for path in
+            [self.container_directory(id), inner.container_run_directory(id).join("userdata")]
+        {
+            file::make_directories(&path, 0o700)?;
+        }
+        books.containers.put(at, container.record(&layer.id));
+        held.save_containers(&mut books.containers)?;
+        note.forget(inner);
+        drop(held);
+        trash.empty()
+    }
+
+    fn place_layer(&self, layer: &ReadyLayer) -> Result<()> {
+        let place = &self.inner.places[self.inner.container_place()];
         match self.driver() {
-            DriverKind::Overlay => overlay::put(place, &layer.id, &layer.directory, &layer.link)?,
+            DriverKind::Overlay => overlay::put(place, &layer.id, &layer.directory, &layer.link),
             DriverKind::Vfs => {
                 let target = place.layer_directory(&layer.id);
                 file::make_directories(target.parent().unwrap_or(&target), 0o700)?;
-                file::rename(&layer.directory, &target, "placing")?;
+                file::rename(&layer.directory, &target, "placing")
             }
         }
-        books.layers.change(&layer.id, |record| record.set_incomplete(false));
-        held.save_layers(&mut books.layers)?;
-        self.container_directories(&container.id)?;
-        books.containers.put(at, container.record(&layer.id));
-        held.save_containers(&mut books.containers)?;
-        drop(held);
-        trash.empty()?;
-        self.container_named(container.id.as_str())
-    }
-
-    fn container_directories(&self, id: &Id) -> Result<()> {
-        for path in [self.container_directory(id), self.container_run_directory(id)] {
-            file::make_directories(&path, 0o700)?;
-        }
-        Ok(())
     }
 
     /// The directory of whatever the maker of a container keeps with it, deleted with it.
@@ -157,8 +167,7 @@ impl Store {
 
     /// The directory of what a container has until the next reboot.
     pub fn container_run_directory(&self, id: &Id) -> PathBuf {
-        let containers = self.run_root().join(format!("{}-containers", self.driver()));
-        containers.join(id.as_str()).join("userdata")
+        self.inner.container_run_directory(id).join("userdata")
     }
 
     fn ready_layer(&self, container: &NewContainer) -> Result<ReadyLayer> {

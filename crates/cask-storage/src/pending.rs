@@ -15,6 +15,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cask_files::fault;
 use rustix::fs::{Mode, OFlags};
 
 use crate::cache::not_found;
@@ -28,7 +29,7 @@ use crate::record::LayerRecord;
 use crate::store::Inner;
 use crate::table::Table;
 use crate::temp::TempDir;
-use crate::{DriverKind, Durability, Error, ErrorKind, Id, Layer, Result, Store, fault, file};
+use crate::{DriverKind, Durability, Error, ErrorKind, Id, Layer, Result, Store, file};
 
 /// Where layers wait.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::place::{Kept, Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::table::Table;
 use crate::warning::Warning;
-use crate::{DriverKind, Error, ErrorKind, Result, StoreOptions, file, reserve};
+use crate::{DriverKind, Error, ErrorKind, Id, Result, StoreOptions, file, reserve};
 
 /// Directories of drivers that this crate does not know: a store of theirs is not taken for an
 /// empty one.
@@ -170,6 +170,11 @@ impl Inner {
     /// The place of containers and their layers.
     pub(crate) fn container_place(&self) -> usize {
         self.writable - 1
+    }
+
+    /// The directory of all that a container has until the next reboot.
+    pub(crate) fn container_run_directory(&self, id: &Id) -> PathBuf {
+        self.options.run_root.join(format!("{}-containers", self.driver)).join(id.as_str())
     }
 
     /// Whether a place cannot be changed.

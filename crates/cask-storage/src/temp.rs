@@ -11,9 +11,11 @@ use std::io::ErrorKind as IoErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use cask_files::fault;
+
 use crate::file::is_missing;
 use crate::lock::Lock;
-use crate::{Error, Result, fault, file, random};
+use crate::{Error, Result, file, random};
 
 const LOCK_PREFIX: &str = "lock-";
 const DIRECTORY_PREFIX: &str = "temp-dir-";

@@ -81,6 +81,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("cask-registry-server", "cask-layout"),
     ("cask-layer", "cask-rootfs"),
     ("cask-runtime", "cask-rootfs"),
+    ("cask-storage", "cask-files"),
     ("cask-storage", "cask-layer"),
     ("cask-storage", "cask-rootfs"),
     ("cask-docker-tar-seam", "cask-transport"),

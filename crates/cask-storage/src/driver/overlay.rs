@@ -5,10 +5,12 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use cask_files::fault;
+
 use crate::place::Place;
 use crate::record::LayerRecord;
 use crate::store::Inner;
-use crate::{Error, ErrorKind, Id, Result, fault, file, random};
+use crate::{Error, ErrorKind, Id, Result, file, random};
 
 /// The most bytes of `lower`, `lower-layers` or `link` that are read.
 const MAX_LOWER_BYTES: u64 = 1 << 20;

@@ -1,12 +1,13 @@
 //! Processes that die, and file systems that fail, at every step.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::support::*;
-use crate::fault::injected::{Fault, arm, steps};
-use crate::{ErrorKind, PruneOptions, Result, Store};
+use crate::{CheckOptions, ErrorKind, NewContainer, PruneOptions, Result, Store};
+use cask_files::fault::{Fault, arm, steps};
 
 /// Says to a child process what it is to do, and where.
 const JOB: &str = "CASK_STORAGE_TEST_JOB";
@@ -14,11 +15,25 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 9] =
-    ["put", "put-again", "tag", "delete", "prune", "write", "together", "read", "repair"];
+const JOBS: [&str; 11] = [
+    "put",
+    "put-again",
+    "tag",
+    "delete",
+    "prune",
+    "write",
+    "together",
+    "read",
+    "repair",
+    "create",
+    "remove",
+];
 
 /// Those that need so little space that they succeed on a full disk.
-const FRUGAL: [&str; 2] = ["delete", "prune"];
+const FRUGAL: [&str; 3] = ["delete", "prune", "remove"];
+
+/// Those that take nothing away twice: what is gone is not found.
+const ONCE: [&str; 2] = ["delete", "remove"];
 
 fn work(job: &str, directory: &Path) -> Result<()> {
     let store = Store::open(options(directory))?;
@@ -32,6 +47,10 @@ fn work(job: &str, directory: &Path) -> Result<()> {
         "together" => together(&store.with_pending()),
         "read" => super::kept::add(&store, "fresh").map(drop),
         "repair" => store.repair().map(drop),
+        "create" => create(&store),
+        "remove" => {
+            store.container_named("c").and_then(|c| store.delete_container(&c.id)).map(drop)
+        }
         _ => prune(&store),
     }
 }
@@ -56,6 +75,17 @@ fn write(store: &Store) -> Result<()> {
     working.commit(&options).map(drop)
 }
 
+/// A container `c`, unless there is one.
+fn create(store: &Store) -> Result<()> {
+    let mut new = NewContainer::new(Some(store.image_named("old")?.id.clone()));
+    new.names = vec!["c".to_owned()];
+    new.layer_names = vec!["c-layer".to_owned()];
+    match store.create_container(&new) {
+        Err(error) if error.kind() == ErrorKind::Exists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
 fn prune(store: &Store) -> Result<()> {
     let options = PruneOptions { older_than: Duration::ZERO };
     store.prune(&options).map(drop)
@@ -71,6 +101,9 @@ fn prepare(job: &str, directory: &Path) {
         std::fs::remove_dir_all(directory.join("root/overlay/l")).unwrap();
         std::fs::write(directory.join("root/overlay-images/images.json"), "[").unwrap();
     }
+    if job == "remove" {
+        create(&store).unwrap();
+    }
     if job == "prune" {
         let waste = put(&store, &["base", "waste", "more"], "waste").unwrap();
         // An image that lost its record leaves layers that nobody needs, and a directory.
@@ -85,8 +118,8 @@ fn prepare(job: &str, directory: &Path) {
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
         "delete" => [&["old"], &[]],
-        "prune" | "write" | "together" | "read" | "repair" => [&["old"], &["old"]],
-        _ => [&["old"], &["new", "old"]],
+        "put" | "put-again" | "tag" => [&["old"], &["new", "old"]],
+        _ => [&["old"], &["old"]],
     }
 }
 
@@ -116,6 +149,11 @@ fn child() {
     }
 }
 
+/// A directory in memory, where there is one: thousands of small files are made and deleted.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn spawn(job: &str, place: &Path, step: Option<u64>) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "tests::crash::child"]).env(JOB, job).env(PLACE, place);
@@ -126,7 +164,7 @@ fn spawn(job: &str, place: &Path, step: Option<u64>) -> Child {
 }
 
 fn count_steps(job: &str) -> u64 {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     prepare(job, temp.path());
     arm(None);
     work(job, temp.path()).unwrap();
@@ -145,12 +183,64 @@ fn check_after(job: &str, directory: &Path, at: &str) {
     let found = names(&store);
     assert!(states(job).iter().any(|state| found == *state), "{at}: {found:?}");
     let done = work(job, directory);
-    if job != "delete" {
+    if !ONCE.contains(&job) {
         done.unwrap();
     }
     assert_eq!(names(&store), states(job)[1], "{at}");
+    let containers = store.containers().unwrap();
+    assert_eq!(containers.len(), usize::from(job == "create"), "{at}");
+    bystander(&store).unwrap();
+    check_listed(&store, job, at);
     prune(&store).unwrap();
     check_clean(directory, at);
+}
+
+/// A change that has nothing to do with what others did.
+fn bystander(store: &Store) -> Result<()> {
+    let made = store.create_container(&NewContainer::new(None))?;
+    store.delete_container(&made.id).map(drop)
+}
+
+/// Asserts that the next change has left nothing that no record has.
+fn check_listed(store: &Store, job: &str, at: &str) {
+    let images = store.images().unwrap().into_iter().map(|image| image.id.to_string());
+    let layers = store.layers().unwrap().into_iter().map(|layer| layer.id.to_string());
+    let containers = store.containers().unwrap().into_iter().map(|found| found.id.to_string());
+    let listed = [layers.collect(), images.collect(), containers.collect()];
+    let [layers, images, containers]: [HashSet<String>; 3] = listed;
+    for (root, directory, known) in [
+        (store.graph_root(), "overlay", &layers),
+        (store.graph_root(), "overlay-layers", &layers),
+        (store.graph_root(), "overlay-images", &images),
+        (store.graph_root(), "overlay-containers", &containers),
+        (store.run_root(), "overlay-containers", &containers),
+        (store.graph_root(), "cask/unfinished", &HashSet::new()),
+        (store.graph_root(), "overlay/tempdirs", &HashSet::new()),
+        (store.graph_root(), "overlay-layers/tmp", &HashSet::new()),
+        (store.run_root(), "cask/mounts", &HashSet::new()),
+    ] {
+        let is_own = directory.contains('/');
+        for name in entries(&root.join(directory)) {
+            let id = name.strip_suffix(".tar-split.gz").unwrap_or(&name);
+            let is_listed = known.contains(id) || (!is_own && !crate::id::is_full_hex(id));
+            assert!(is_listed, "{at}: {directory}/{name}");
+        }
+    }
+    let links = store.graph_root().join("overlay/l");
+    for name in entries(&links) {
+        assert!(links.join(&name).exists(), "{at}: the link {name} leads nowhere");
+    }
+    // These are about layers that no image has.
+    if !["prune", "write", "together", "read"].contains(&job) {
+        let problems = store.check(&CheckOptions::default()).unwrap();
+        let unused = problems.iter().filter(|problem| problem.kind.is_waste());
+        assert_eq!(unused.count(), 0, "{at}: {problems:?}");
+    }
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -159,7 +249,7 @@ fn whoever_dies_leaves_a_store_that_works() {
         let steps = count_steps(job);
         assert!(steps > 3, "{job} has {steps} steps");
         for step in 0..steps {
-            let temp = tempfile::tempdir().unwrap();
+            let temp = scratch();
             prepare(job, temp.path());
             let status = spawn(job, temp.path(), Some(step)).wait().unwrap();
             assert!(!status.success(), "{job} {step}");
@@ -172,7 +262,7 @@ fn whoever_dies_leaves_a_store_that_works() {
 fn whatever_fails_leaves_a_store_that_works() {
     for job in JOBS {
         for step in 0..count_steps(job) {
-            let temp = tempfile::tempdir().unwrap();
+            let temp = scratch();
             prepare(job, temp.path());
             arm(Some(Fault::Fail(step)));
             let done = work(job, temp.path());
@@ -188,7 +278,7 @@ fn whatever_fails_leaves_a_store_that_works() {
 fn a_disk_that_is_full_at_any_step_leaves_a_store_that_works() {
     for job in JOBS {
         for step in 0..count_steps(job) {
-            let temp = tempfile::tempdir().unwrap();
+            let temp = scratch();
             prepare(job, temp.path());
             arm(Some(Fault::Full(step)));
             let done = work(job, temp.path());
@@ -207,7 +297,7 @@ fn a_disk_that_is_full_at_any_step_leaves_a_store_that_works() {
 
 #[test]
 fn eight_processes_lose_nothing() {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let jobs: Vec<String> = (0..8).map(|number| format!("p{number}")).collect();
     let children: Vec<Child> = jobs.iter().map(|job| spawn(job, temp.path(), None)).collect();
     for mut child in children {
