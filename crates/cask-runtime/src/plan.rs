@@ -252,13 +252,13 @@ pub(crate) enum MountKind {
 
 wire_enum!(MountKind { Bind, Content, Memory });
 
-/// Descriptors that come before those of mounts: root, input, output, error.
 /// The file of a bundle that a runtime writes the number of the process to.
 pub(crate) const PID_FILE: &str = "pid";
 
 /// The socket of a bundle that a runtime sends the terminal to.
 pub(crate) const CONSOLE: &str = "console";
 
+/// Descriptors that come before those of mounts: root, input, output, error.
 pub(crate) const FIXED_DESCRIPTORS: usize = 4;
 
 /// Why the helper failed, in a form that travels.
@@ -283,8 +283,8 @@ const KINDS: [ErrorKind; 8] = [
     ErrorKind::InvalidSpec,
     ErrorKind::Denied,
     ErrorKind::Unsupported,
-];
     ErrorKind::RuntimeFailed,
+];
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, operation: &str, subject: impl fmt::Display) -> Self {

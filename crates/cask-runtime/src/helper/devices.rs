@@ -70,8 +70,6 @@ pub(super) fn fill(devices: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Fail
     Ok(terminals)
 }
 
-fn failed(error: Errno, name: &str) -> Failure {
-    Failure::io(error, "make", format_args!("/dev/{name}"))
 /// Has no devices work in an attached `/dev` but those that it has by now: they are mounted on themselves, and others
 /// on the file system below do not work.
 pub(super) fn seal(devices: BorrowedFd<'_>, plan: &Plan) -> Result<(), Failure> {
@@ -90,6 +88,8 @@ pub(super) fn seal(devices: BorrowedFd<'_>, plan: &Plan) -> Result<(), Failure> 
         .map_err(|error| Failure::io(error, "seal", "/dev"))
 }
 
+fn failed(error: Errno, name: &str) -> Failure {
+    Failure::io(error, "make", format_args!("/dev/{name}"))
 }
 
 fn directory(devices: BorrowedFd<'_>, name: &str, tree: &OwnedFd) -> Result<(), Failure> {
