@@ -54,6 +54,7 @@ impl Executor for ChrootExecutor {
             mounts: false,
             networks: false,
             seccomp: seccomp::is_supported(),
+            terminals: false,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What a backend does.
 
+use std::io;
+use std::os::fd::OwnedFd;
+
 use crate::cancel::Cancel;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::report::ExitReport;
-use crate::spec::RunSpec;
+use crate::spec::{RunSpec, TerminalSize};
 
 /// Runs processes in root filesystems.
 ///
@@ -21,6 +24,24 @@ pub trait Executor: Send + Sync {
     /// is a report, no error.
     fn run(&self, spec: &RunSpec, cancel: &Cancel) -> Result<ExitReport>;
 
+    /// Runs one process to its end, with a new terminal for input, output and errors, which it has control of.
+    /// `relay` gets the terminal's other end, and returns when nobody has the terminal any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); `Io` for what `relay` says; `Unsupported` for a backend that makes no terminals,
+    /// which is what happens unless a backend does something else.
+    fn run_on_terminal(
+        &self,
+        spec: &RunSpec,
+        size: TerminalSize,
+        relay: &mut dyn FnMut(&OwnedFd) -> io::Result<()>,
+    ) -> Result<ExitReport> {
+        let _ = (spec, size, relay);
+        Err(Error::new(ErrorKind::Unsupported, "give the process", "a terminal")
+            .with_detail("only the native executor makes terminals"))
+    }
+
     /// What this backend isolates and supports.
     fn capabilities(&self) -> ExecutorCapabilities;
 }
@@ -37,4 +58,6 @@ pub struct ExecutorCapabilities {
     pub networks: bool,
     /// It applies seccomp profiles.
     pub seccomp: bool,
+    /// It can [give a process a terminal](Executor::run_on_terminal).
+    pub terminals: bool,
 }

@@ -1,6 +1,7 @@
 //! The executor that needs nothing but the kernel.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +17,7 @@ use crate::prepare::{Prepared, may_map_freely, prepare};
 use crate::report::ExitReport;
 use crate::running::Created;
 use crate::seccomp;
-use crate::spec::{IdMaps, IdRange, RunSpec, UserNamespace};
+use crate::spec::{IdMaps, IdRange, RunSpec, TerminalSize, UserNamespace};
 
 /// How the helper of the native executor is started.
 #[derive(Clone, Debug)]
@@ -139,12 +140,30 @@ impl Executor for NativeExecutor {
         launch(&self.program, program, argument, prepared, cancel, &write_maps)
     }
 
+    fn run_on_terminal(
+        &self,
+        spec: &RunSpec,
+        size: TerminalSize,
+        relay: &mut dyn FnMut(&OwnedFd) -> io::Result<()>,
+    ) -> Result<ExitReport> {
+        let mut spec = spec.clone();
+        spec.io.terminal = Some(size);
+        let mut created = self.create(&spec)?;
+        let terminal = created.take_terminal();
+        let running = created.start()?;
+        if let Some(terminal) = &terminal {
+            relay(terminal).map_err(|error| Error::io(error, "relay", "the terminal"))?;
+        }
+        running.wait()
+    }
+
     fn capabilities(&self) -> ExecutorCapabilities {
         ExecutorCapabilities {
             isolates: true,
             mounts: true,
             networks: true,
             seccomp: seccomp::is_supported(),
+            terminals: true,
         }
     }
 }

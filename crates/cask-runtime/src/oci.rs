@@ -268,7 +268,13 @@ impl Executor for OciExecutor {
     }
 
     fn capabilities(&self) -> ExecutorCapabilities {
-        ExecutorCapabilities { isolates: true, mounts: true, networks: true, seccomp: true }
+        ExecutorCapabilities {
+            isolates: true,
+            mounts: true,
+            networks: true,
+            seccomp: true,
+            terminals: false,
+        }
     }
 }
 

@@ -176,6 +176,7 @@ wire_struct!(Setting { path, value });
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DevicePlan {
     pub(crate) path: Vec<u8>,
+    pub(crate) source: Vec<u8>,
     pub(crate) block: bool,
     pub(crate) major: u32,
     pub(crate) minor: u32,
@@ -184,7 +185,7 @@ pub(crate) struct DevicePlan {
     pub(crate) gid: u32,
 }
 
-wire_struct!(DevicePlan { path, block, major, minor, mode, uid, gid });
+wire_struct!(DevicePlan { path, source, block, major, minor, mode, uid, gid });
 
 impl Wire for TerminalSize {
     fn put(&self, out: &mut Vec<u8>) {

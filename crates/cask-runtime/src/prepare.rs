@@ -148,6 +148,7 @@ fn device_plan(device: &Device) -> Result<DevicePlan> {
     })?;
     Ok(DevicePlan {
         path: bytes(path),
+        source: bytes(&device.source),
         block: device.block,
         major: device.major,
         minor: device.minor,

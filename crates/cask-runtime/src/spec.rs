@@ -221,6 +221,8 @@ pub struct Files {
 pub struct Device {
     /// Where: a path below `/dev`.
     pub path: PathBuf,
+    /// Where this machine has it. In a user namespace no device can be made, and this one is mounted.
+    pub source: PathBuf,
     /// A block device; otherwise one of characters.
     pub block: bool,
     /// Its major number.
@@ -251,6 +253,8 @@ impl Device {
         }
         Ok(Self {
             path: inside.into(),
+            source: std::path::absolute(path)
+                .map_err(|error| Error::io(error, "look at the device", path.display()))?,
             block: kind == FileType::BlockDevice,
             major: rustix::fs::major(found.st_rdev),
             minor: rustix::fs::minor(found.st_rdev),

@@ -40,7 +40,9 @@ const TERMINALS: &str = "5";
 pub(super) fn fill(devices: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Failure> {
     for (name, major, minor) in DEVICES {
         let (path, mode) = (name.as_bytes().to_vec(), 0o666);
-        device(devices, &DevicePlan { path, block: false, major, minor, mode, uid: 0, gid: 0 })?;
+        let source = [b"/dev/", name.as_bytes()].concat();
+        let own = DevicePlan { path, source, block: false, major, minor, mode, uid: 0, gid: 0 };
+        device(devices, &own)?;
     }
     for wanted in &plan.devices {
         // One that every process has already is the same, or refused by its numbers.
@@ -129,12 +131,13 @@ fn device(devices: BorrowedFd<'_>, wanted: &DevicePlan) -> Result<(), Failure> {
             };
         }
     }
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let path = std::path::Path::new("/dev").join(name);
-    let machine = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
-    let found = rustix::fs::fstat(&machine).map_err(failed)?;
+    let subject = String::from_utf8_lossy(&wanted.source);
+    let gone = |error| Failure::io(error, "mount", &subject);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let machine =
+        rustix::fs::openat(CWD, wanted.source.as_slice(), flags, Mode::empty()).map_err(gone)?;
+    let found = rustix::fs::fstat(&machine).map_err(gone)?;
     if FileType::from_raw_mode(found.st_mode) != kind || found.st_rdev != number {
-        let subject = format!("/dev/{}", name.to_string_lossy());
         return Err(Failure::new(ErrorKind::Unsupported, "mount", subject).with_detail(format!(
             "this machine's is not the device {}:{}",
             wanted.major, wanted.minor

@@ -20,7 +20,7 @@ use crate::capability::{Capability, CapabilitySet};
 use crate::error::ErrorKind;
 use crate::in_root::open_place;
 use crate::mount::Propagation;
-use crate::plan::{Failure, MountKind, MountPlan, Plan, Setting};
+use crate::plan::{Failure, MountKind, MountPlan, Plan, Setting, Space};
 use crate::sys;
 
 /// A place of this machine that is to be mounted, as far as it could be taken hold of.
@@ -343,12 +343,7 @@ fn standard(
     let closed = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let processes = make_filesystem("proc", &[], closed).map_err(|error| {
-        Failure::io(error, "mount", "/proc").with_hint(
-            "where this machine's own /proc is partly covered, as in a container, the kernel gives no new one to \
-             a user namespace: run without covered paths in /proc, or use the chroot backend",
-        )
-    })?;
+    let processes = processes(closed, plan)?;
     attach_standard(root, "proc", &processes, stubs)?;
     plan.sysctls.iter().try_for_each(|setting| set(processes.as_fd(), setting))?;
     let system = system_files(closed, plan.writable_system)?;
@@ -393,6 +388,32 @@ fn set(processes: BorrowedFd<'_>, setting: &Setting) -> Result<(), Failure> {
     let file =
         rustix::fs::openat2(processes, path, flags, Mode::empty(), resolve).map_err(failed)?;
     rustix::io::write(&file, setting.value.as_bytes()).map(drop).map_err(failed)
+}
+
+/// A `/proc` of the processes that are seen; the machine's own where a user namespace sees its processes, and so may
+/// not mount one.
+fn processes(attributes: MountAttrFlags, plan: &Plan) -> Result<OwnedFd, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::io(error, "mount", "/proc").with_hint(
+            "where this machine's own /proc is partly covered, as in a container, the kernel gives no new one to \
+             a user namespace: run without covered paths in /proc, or use the chroot backend",
+        )
+    };
+    match make_filesystem("proc", &[], attributes) {
+        Err(Errno::PERM) if plan.spaces.first() == Some(&Space::Keep) => {}
+        other => return other.map_err(|error| failed(error.into())),
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let machine = rustix::fs::open("/proc", flags, Mode::empty());
+    let machine = machine.map_err(|error| failed(error.into()))?;
+    let kind = rustix::fs::fstatfs(&machine).map_err(|error| failed(error.into()))?.f_type;
+    if kind != rustix::fs::PROC_SUPER_MAGIC {
+        return Err(failed(Errno::NODEV.into()));
+    }
+    let tree = clone_tree(machine.as_fd(), true).map_err(|error| failed(error.into()))?;
+    sys::mount_setattr(tree.as_fd(), true, u64::from(attributes.bits()), libc::MS_PRIVATE)
+        .map_err(failed)?;
+    Ok(tree)
 }
 
 /// A new view of the kernel's devices; where the network is another's, the machine's own one, read-only.

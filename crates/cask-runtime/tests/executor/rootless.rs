@@ -114,6 +114,36 @@ fn root_of_a_user_namespace_is_root_enough() {
 }
 
 #[test]
+fn the_processes_of_the_machine_can_be_seen() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let script = "test -d /proc/1 && test $$ != 1 && readlink /proc/self/ns/pid; \
+        echo x > /proc/sys/kernel/hostname; echo x > /proc/sysrq-trigger";
+    let own = fs::read_link("/proc/self/ns/pid").unwrap();
+    let within = ["unshare", "--user", "--map-root-user", "--mount"];
+    for (before, mode) in [([].as_slice(), "subordinate+pid"), (&within, "inherit+pid")] {
+        let output = as_user_in(&image, RANGE, before, mode, &["sh", "-c", script]);
+        check(&output, 1, &format!("{}\n", own.display()), "sysrq-trigger");
+    }
+}
+
+#[test]
+fn devices_of_the_machine_are_in_other_places() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let script = "stat -c %t:%T /dev/some/where; echo x > /dev/some/where";
+    let within = ["unshare", "--user", "--map-root-user", "--mount"];
+    let output = as_user(&image, RANGE, "subordinate+device", &["sh", "-c", script]);
+    check(&output, 0, "1:3\n", "");
+    let output = as_user_in(&image, "", &within, "inherit+device", &["sh", "-c", script]);
+    check(&output, 0, "1:3\n", "");
+}
+
+#[test]
 fn users_of_the_image_are_in_the_range() {
     if !is_root() {
         return;

@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use cask_runtime::{
-    Cancel, Executor, IdMaps, Identity, NativeExecutor, Network, RunSpec, UserNamespace, run_helper,
+    Cancel, Device, Executor, IdMaps, Identity, Namespace, NativeExecutor, Network, RunSpec,
+    UserNamespace, run_helper,
 };
 
 fn main() -> ExitCode {
@@ -28,14 +29,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// The mode is `inherit`, `single` or `subordinate`, with `+host` for the machine's network, and a user
-/// after a colon where it is not root.
+/// The mode is `inherit`, `single` or `subordinate`, with `+host` for the machine's network or `+device` for
+/// `/dev/null` in another place, with `+pid` for the machine's processes, and a user after a colon where it is not root.
 fn run(
     mode: &str,
     arguments: &mut dyn Iterator<Item = std::ffi::OsString>,
 ) -> Result<u8, Box<dyn Error>> {
     let (mode, user) = mode.split_once(':').unwrap_or((mode, ""));
     let (mode, host) = mode.strip_suffix("+host").map_or((mode, false), |mode| (mode, true));
+    let (mode, device) = mode.strip_suffix("+device").map_or((mode, false), |mode| (mode, true));
+    let (mode, processes) = mode.strip_suffix("+pid").map_or((mode, false), |mode| (mode, true));
     let path = arguments.next().ok_or("a root is missing")?;
     let root = OwnedFd::from(File::open(&path)?);
     let identity = Identity::resolve(&cask_rootfs::Root::open(&path)?, user)?;
@@ -43,6 +46,12 @@ fn run(
     spec.process.identity = identity;
     if host {
         spec.network = Network::Host;
+    }
+    if processes {
+        spec.namespaces.processes = Namespace::Host;
+    }
+    if device {
+        spec.files.devices.push(Device::of("/dev/null".as_ref(), "/dev/some/where")?);
     }
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     spec.users = match mode {
