@@ -49,11 +49,41 @@ pub(crate) struct Opening {
 
 /// The heredocs of a line. A line whose quotes are open has none.
 pub(crate) fn openings(line: &str) -> Result<Vec<Opening>, ExpandError> {
+    if line.contains(['\'', '"', '\\', '$']) { quoted_openings(line) } else { plain_openings(line) }
+}
+
+fn quoted_openings(line: &str) -> Result<Vec<Opening>, ExpandError> {
     let modes =
         Modes { raw_quotes: true, raw_escapes: true, keep_unset: true, literal_quotes: false };
     let words = split(line, modes).unwrap_or_default();
     let found = words.iter().filter_map(|word| opening(&word.text, word.range.clone()).transpose());
     found.collect()
+}
+
+/// The same of a line in which nothing needs to be lexed: most of them.
+fn plain_openings(line: &str) -> Result<Vec<Opening>, ExpandError> {
+    let mut found = Vec::new();
+    let mut end = 0;
+    while let Some(blanks) = line[end..].find(|c: char| !c.is_whitespace()) {
+        let start = end + blanks;
+        end = start;
+        // The blanks behind `<<` belong to the word.
+        loop {
+            let rest = &line[end..];
+            let length = rest.find(|c: char| c == '<' || c.is_whitespace()).unwrap_or(rest.len());
+            let rest = &rest[length..];
+            let behind = match rest.strip_prefix("<<") {
+                Some(behind) => behind.trim_start_matches(['\t', '\r', ' ']),
+                None => rest.strip_prefix('<').unwrap_or(rest),
+            };
+            end = line.len() - behind.len();
+            if behind.len() == rest.len() {
+                break;
+            }
+        }
+        found.extend(opening(&line[start..end], start..end)?);
+    }
+    Ok(found)
 }
 
 /// Whether a word is the beginning of a heredoc: `^(\d*)<<(-?)\s*([^<]*)$`, with one word as the
@@ -116,6 +146,15 @@ mod tests {
         check("RUN \\<<EOF", &[]);
         check("RUN <<EOF '", &[]);
         check("RUN <<$EOF", &[("$EOF", 0, true, false)]);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn lines_without_quotes_are_read_as_all_are(line in "[ \\t\\ra3<\u{85}-]{0,12}") {
+            proptest::prop_assert_eq!(plain_openings(&line), quoted_openings(&line));
+        }
     }
 
     #[test]

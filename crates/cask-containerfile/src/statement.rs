@@ -296,6 +296,13 @@ impl Statement {
         }
     }
 
+    /// An empty word behind its head.
+    pub(crate) fn nothing(&self) -> Word {
+        let end = self.line.as_str().trim_end().len();
+        let at = self.head().end();
+        Word::new(self.line.slice(end..end), Span::new(at, at))
+    }
+
     /// The list of its pieces, to add to it; `end` is where the statement ends so far.
     pub(crate) fn pieces_mut(&mut self, end: usize) -> &mut Vec<Token> {
         if self.pieces != Pieces::Many {

@@ -30,23 +30,32 @@ pub(crate) fn first_word(text: &str, range: Range<usize>) -> (Range<usize>, Opti
     (range.start..range.start + length, Some(range.end - rest.len()..range.end))
 }
 
-/// Splits at blanks, whatever quotes there are.
-pub(crate) fn blank_separated(text: &str, range: Range<usize>) -> Vec<Cut<'_>> {
+/// Splits at blanks, whatever quotes there are, and makes something of each word.
+pub(crate) fn blank_separated<'a, T>(
+    text: &'a str,
+    range: Range<usize>,
+    make: impl Fn(Cut<'a>) -> T,
+) -> Vec<T> {
     let mut words = Vec::new();
     let mut rest = Some(range).filter(|range| !range.is_empty());
     while let Some(range) = rest {
         let (word, behind) = first_word(text, range);
-        words.push(cut(text, word));
+        words.push(make(cut(text, word)));
         rest = behind;
     }
     words
 }
 
-/// Splits at blanks outside quotes. Quotes and escapes stay in the words; an escape at the very
-/// end is dropped.
+/// Splits at blanks outside quotes, and makes something of each word. Quotes and escapes stay in the
+/// words; an escape at the very end is dropped.
 ///
 /// Source: BuildKit, `parseWords`.
-pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut<'_>> {
+pub(crate) fn quoted<'a, T>(
+    text: &'a str,
+    range: Range<usize>,
+    escape: char,
+    make: impl Fn(Cut<'a>) -> T,
+) -> Vec<T> {
     let mut words = Vec::new();
     let mut word: Option<Range<usize>> = None;
     let mut quote = None;
@@ -54,7 +63,7 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut<'
     let mut chars = text[range.clone()].char_indices().map(|(at, c)| (range.start + at, c));
     while let Some((at, c)) = chars.next() {
         if quote.is_none() && c.is_whitespace() {
-            words.extend(word.take().map(|range| cut(text, range)));
+            words.extend(word.take().map(|range| make(cut(text, range))));
             continue;
         }
         let range = word.get_or_insert(at..at);
@@ -67,7 +76,9 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut<'
             if range.end == end {
                 // The escape is a part of the word's place, and not of its text.
                 let text = Cow::Borrowed(&text[range.start..at]);
-                words.extend(word.filter(|_| !text.is_empty()).map(|range| Cut { text, range }));
+                words.extend(
+                    word.filter(|_| !text.is_empty()).map(|range| make(Cut { text, range })),
+                );
                 return words;
             }
             if let Some((at, c)) = chars.next() {
@@ -75,7 +86,7 @@ pub(crate) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<Cut<'
             }
         }
     }
-    words.extend(word.map(|range| cut(text, range)));
+    words.extend(word.map(|range| make(cut(text, range))));
     words
 }
 
@@ -83,11 +94,16 @@ fn cut(text: &str, range: Range<usize>) -> Cut<'_> {
     Cut { text: Cow::Borrowed(&text[range.clone()]), range }
 }
 
-/// The leading words that begin with `--`, without their quotes and escapes, and what is behind
-/// them. A lone `--` ends them.
+/// What is made of the leading words that begin with `--`, without their quotes and escapes, and what
+/// is behind them. A lone `--` ends them.
 ///
 /// Source: BuildKit, `extractBuilderFlags`.
-pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut<'_>>, Range<usize>) {
+pub(crate) fn flags<'a, T>(
+    text: &'a str,
+    range: Range<usize>,
+    escape: char,
+    make: impl Fn(Cut<'a>) -> T,
+) -> (Vec<T>, Range<usize>) {
     let mut flags = Vec::new();
     let mut rest = trim(text, range);
     while text[rest.clone()].starts_with("--") {
@@ -95,7 +111,7 @@ pub(crate) fn flags(text: &str, range: Range<usize>, escape: char) -> (Vec<Cut<'
         let end = flag.range.end;
         let is_end = flag.text == "--";
         if !is_end && !flag.text.is_empty() {
-            flags.push(flag);
+            flags.push(make(flag));
         }
         rest = trim(text, end..rest.end);
         if is_end {
@@ -142,9 +158,8 @@ mod tests {
     #[test]
     fn words_keep_their_quotes() {
         fn check(text: &str, expected: &[&str]) {
-            let found = quoted(text, 0..text.len(), '\\');
-            let texts: Vec<&str> = found.iter().map(|cut| &*cut.text).collect();
-            assert_eq!(texts, expected, "{text}");
+            let found = quoted(text, 0..text.len(), '\\', |cut| cut.text.into_owned());
+            assert_eq!(found, expected, "{text}");
         }
         check("a b", &["a", "b"]);
         check("a=\"b c\" d='e\\' f", &["a=\"b c\"", "d='e\\'", "f"]);
@@ -157,9 +172,9 @@ mod tests {
     #[test]
     fn flags_lose_their_quotes() {
         fn check(text: &str, expected: &[&str], rest: &str) {
-            let (found, behind) = flags(text, 0..text.len(), '\\');
-            let texts: Vec<&str> = found.iter().map(|cut| &*cut.text).collect();
-            assert_eq!((texts.as_slice(), &text[behind]), (expected, rest), "{text}");
+            let (found, behind) = flags(text, 0..text.len(), '\\', |cut| cut.text.into_owned());
+            assert_eq!(found, expected, "{text}");
+            assert_eq!(&text[behind], rest, "{text}");
         }
         check("--a=b --c d", &["--a=b", "--c"], "d");
         check("--a=\"b c\" d", &["--a=b c"], "d");

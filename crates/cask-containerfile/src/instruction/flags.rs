@@ -51,7 +51,7 @@ pub(crate) fn known_flags(keyword: &str) -> &'static [(&'static str, Kind)] {
 
 /// The flags of a statement, each of them known to its instruction.
 pub(super) struct Flags<'a> {
-    used: Vec<&'a Flag>,
+    used: &'a [Flag],
 }
 
 impl<'a> Flags<'a> {
@@ -62,18 +62,15 @@ impl<'a> Flags<'a> {
         diagnostics: &mut Collector,
     ) -> Option<Self> {
         let known = known_flags(keyword);
-        let mut used: Vec<&Flag> = Vec::new();
+        let used = statement.flags();
         let mut ok = true;
-        for flag in statement.flags() {
+        for (index, flag) in used.iter().enumerate() {
             if diagnostics.is_full() {
                 return None;
             }
-            match check_flag(flag, known, &used, keyword) {
-                Ok(()) => used.push(flag),
-                Err(diagnostic) => {
-                    diagnostics.push(diagnostic);
-                    ok = false;
-                }
+            if let Err(diagnostic) = check_flag(flag, known, &used[..index], keyword) {
+                diagnostics.push(diagnostic);
+                ok = false;
             }
         }
         ok.then_some(Self { used })
@@ -81,12 +78,12 @@ impl<'a> Flags<'a> {
 
     /// The value of a flag.
     pub(super) fn value(&self, name: &str) -> Option<Word> {
-        self.used.iter().find(|flag| flag.name() == name).and_then(|flag| word(flag))
+        self.used.iter().find(|flag| flag.name() == name).and_then(word)
     }
 
     /// The values of a flag.
     pub(super) fn values(&self, name: &str) -> Vec<Word> {
-        self.used.iter().filter(|flag| flag.name() == name).filter_map(|flag| word(flag)).collect()
+        self.used.iter().filter(|flag| flag.name() == name).filter_map(word).collect()
     }
 
     /// The value of a flag that is true or false.
@@ -104,7 +101,7 @@ fn word(flag: &Flag) -> Option<Word> {
 fn check_flag(
     flag: &Flag,
     known: &[(&'static str, Kind)],
-    used: &[&Flag],
+    used: &[Flag],
     keyword: &str,
 ) -> Result<(), Diagnostic> {
     let name = flag.name();

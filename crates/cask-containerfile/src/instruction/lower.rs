@@ -112,10 +112,7 @@ impl Lowering<'_> {
         match arguments {
             Arguments::Json(words) => CommandLine::Exec(words.clone()),
             Arguments::Text(word) => CommandLine::Shell(word.clone()),
-            _ => CommandLine::Shell(Word::new(
-                "",
-                Span::new(self.statement.head().end(), self.statement.head().end()),
-            )),
+            _ => CommandLine::Shell(self.statement.nothing()),
         }
     }
 
@@ -278,37 +275,40 @@ impl Lowering<'_> {
     }
 
     fn sources(&mut self) -> Option<(Vec<CopySource>, Word)> {
-        let mut words = self.words().into_owned();
-        let destination = words.pop().filter(|_| !words.is_empty());
-        let Some(destination) = destination else {
+        let statement = self.statement;
+        let words = match &statement.arguments {
+            Arguments::Words(words) | Arguments::Json(words) => words.as_slice(),
+            _ => &[],
+        };
+        let Some((destination, sources)) = words.split_last().filter(|(_, all)| !all.is_empty())
+        else {
             let message = format!(
                 "{} requires at least two arguments, but only one was provided. Destination could not be determined",
                 self.keyword
             );
-            return self.refuse(Code::MissingArguments, self.statement.head(), message);
+            return self.refuse(Code::MissingArguments, statement.head(), message);
         };
-        let is_heredoc = |word: &Word| {
-            word.text.contains("<<") && matches!(opening(&word.text, 0..0), Ok(Some(_)))
-        };
-        if is_heredoc(&destination) {
+        let may_be = |word: &Word| word.text.contains("<<");
+        if may_be(destination) && matches!(opening(&destination.text, 0..0), Ok(Some(_))) {
             let message = format!("{} cannot accept a heredoc as a destination", self.keyword);
             return self.refuse(Code::MisplacedHeredoc, destination.span, message);
         }
-        let json = self.statement.is_json();
+        let path = |word: &Word| CopySource::Path(word.clone());
+        if statement.heredocs().is_empty() || statement.is_json() {
+            return Some((sources.iter().map(path).collect(), destination.clone()));
+        }
         // Of heredocs with one name, the last is taken.
         let heredocs: HashMap<&str, &Heredoc> =
-            self.statement.heredocs().iter().map(|heredoc| (&*heredoc.name, heredoc)).collect();
-        let mut sources = Vec::with_capacity(words.len());
-        for word in words {
-            let may_be = !json && word.text.contains("<<");
-            let opening = if may_be { opening(&word.text, 0..0).ok().flatten() } else { None };
-            let found = opening.and_then(|opening| heredocs.get(opening.name.as_str()));
-            sources.push(match found {
+            statement.heredocs().iter().map(|heredoc| (&*heredoc.name, heredoc)).collect();
+        let source = |word: &Word| {
+            let opening =
+                if may_be(word) { opening(&word.text, 0..0).ok().flatten() } else { None };
+            match opening.and_then(|opening| heredocs.get(opening.name.as_str())) {
                 Some(heredoc) => CopySource::Heredoc((*heredoc).clone()),
-                None => CopySource::Path(word),
-            });
-        }
-        Some((sources, destination))
+                None => path(word),
+            }
+        };
+        Some((sources.iter().map(source).collect(), destination.clone()))
     }
 
     fn copy(&mut self, flags: Option<&Flags<'_>>) -> Option<Copy> {

@@ -65,10 +65,6 @@ impl<'a> Reader<'a> {
         Word::new(self.line.slice(range.clone()), self.line.span(range))
     }
 
-    fn all(&self, cuts: &[Cut<'_>]) -> Arguments {
-        Arguments::Words(cuts.iter().map(|cut| self.word(cut)).collect())
-    }
-
     fn refuse(&mut self, diagnostic: Diagnostic) {
         self.is_broken = true;
         self.diagnostics.push(diagnostic);
@@ -78,10 +74,9 @@ impl<'a> Reader<'a> {
         let text = self.line.as_str();
         let (keyword, rest) = first_word(text, trim(text, range));
         let (flags, rest) = match rest {
-            Some(rest) => flags(text, rest, self.escape.char()),
+            Some(rest) => flags(text, rest, self.escape.char(), |cut| self.flag(&cut)),
             None => (Vec::new(), 0..0),
         };
-        let flags = flags.iter().map(|cut| self.flag(cut)).collect();
         let arguments = self.arguments(&text[keyword.clone()], trim(text, rest), depth);
         Reading {
             keyword,
@@ -109,7 +104,10 @@ impl<'a> Reader<'a> {
             },
             "EXPOSE" | "FROM" => self.blank_separated(rest),
             "ENV" | "LABEL" => self.pairs(upper, rest),
-            "ARG" => self.all(&quoted(self.line.as_str(), rest, self.escape.char())),
+            "ARG" => {
+                let make = |cut: Cut<'_>| self.word(&cut);
+                Arguments::Words(quoted(self.line.as_str(), rest, self.escape.char(), make))
+            }
             "HEALTHCHECK" => {
                 let (kind, rest) = first_white_space(self.line.as_str(), rest);
                 let kind = self.raw(kind);
@@ -123,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     fn blank_separated(&self, rest: Range<usize>) -> Arguments {
-        self.all(&blank_separated(self.line.as_str(), rest))
+        Arguments::Words(blank_separated(self.line.as_str(), rest, |cut| self.word(&cut)))
     }
 
     fn json_or_text(&mut self, rest: Range<usize>) -> Arguments {
@@ -171,7 +169,7 @@ impl<'a> Reader<'a> {
     fn pairs(&mut self, keyword: &str, rest: Range<usize>) -> Arguments {
         let line: &'a Line = self.line;
         let text = line.as_str();
-        let words = quoted(text, rest.clone(), self.escape.char());
+        let words = quoted(text, rest.clone(), self.escape.char(), |cut| cut);
         if !words.first().is_some_and(|word| word.text.contains('=')) {
             return self.legacy_pair(keyword, rest);
         }

@@ -258,9 +258,10 @@ impl Scanner<'_> {
             .into_iter()
             .map(|opening| {
                 let span = statement.line.span(opening.range.clone());
+                let name = name_of(&opening, &statement.line);
                 // Only what is on its lines is known so far.
                 let end = self.at;
-                self.heredoc(opening, span, statement.pieces_mut(end))
+                self.heredoc(&opening, name, span, statement.pieces_mut(end))
             })
             .collect();
         if let Arguments::Trigger(trigger) = &mut statement.arguments {
@@ -269,13 +270,19 @@ impl Scanner<'_> {
         statement.rare_mut().heredocs = heredocs;
     }
 
-    fn heredoc(&mut self, opening: Opening, span: Span, pieces: &mut Vec<Token>) -> Heredoc {
+    fn heredoc(
+        &mut self,
+        opening: &Opening,
+        name: Text,
+        span: Span,
+        pieces: &mut Vec<Token>,
+    ) -> Heredoc {
         let start = self.at;
         let mut end = None;
         while let Some(line) = self.next_line() {
             let text = &self.source[line.span.start()..line.content_end];
             let text = if opening.strips_tabs { text.trim_start_matches('\t') } else { text };
-            if text == opening.name {
+            if name == text {
                 end = Some(line.span);
                 break;
             }
@@ -288,15 +295,15 @@ impl Scanner<'_> {
             Some(span) => pieces.push(Token { kind: TokenKind::HeredocEnd, span }),
             None if self.found.diagnostics.is_full() => {}
             None => {
-                let name = opening.name.escape_debug();
-                let help = format!("end it with a line that is nothing but `{name}`");
+                let shown = name.escape_debug();
+                let help = format!("end it with a line that is nothing but `{shown}`");
                 let found =
                     Diagnostic::error(Code::UnterminatedHeredoc, span, "unterminated heredoc");
                 self.found.diagnostics.push(found.with_help(help));
             }
         }
         Heredoc {
-            name: Text::from(opening.name),
+            name,
             descriptor: opening.descriptor,
             expands: opening.expands,
             strips_tabs: opening.strips_tabs,
@@ -304,6 +311,15 @@ impl Scanner<'_> {
             body,
             text: Text::slice_of(self.source, body.range()),
         }
+    }
+}
+
+/// The name of a heredoc, as a part of its line where it is written without quotes and escapes.
+fn name_of(opening: &Opening, line: &line::Line) -> Text {
+    let word = line.slice(opening.range.clone());
+    match word.strip_suffix(opening.name.as_str()) {
+        Some(before) => word.slice(before.len()..word.len()),
+        None => Text::from(opening.name.as_str()),
     }
 }
 
