@@ -10,6 +10,7 @@ use crate::check_policy;
 use crate::decide::{Decided, Fixed, accept_equivalents, decide};
 use crate::execute::{Execution, Totals};
 use crate::graph::Graph;
+use crate::held::HeldLayers;
 use crate::nowhere::Nowhere;
 use crate::plan::BlobStep;
 use crate::precompute::precompute;
@@ -35,6 +36,9 @@ pub struct PlannedCopy {
     options: CopyOptions,
     capabilities: Capabilities,
     fixed: Option<Fixed>,
+    held: HeldLayers,
+    /// The destination's scheme.
+    scheme: &'static str,
     signatures: Vec<Vec<Signature>>,
     transaction: Box<dyn Transaction>,
 }
@@ -99,34 +103,45 @@ pub(crate) async fn plan_at(
     if options.existing == ExistingImage::Refused {
         check_free(to, &capabilities, graph.top().raw.digest()).await?;
     }
-    let place = (&capabilities, to.scheme());
-    let decided = decide(&source, &graph, place, options, fixed).await?;
     let kept = graph.chosen_from().filter(|_| capabilities.keeps_chosen_from);
-    check_name(named_digest.as_ref(), &graph.top().raw, kept)?;
-    let Decided { manifests, blobs, warnings } = decided;
     let mut write_options = options.write.clone();
     write_options.copied_from = from.reference().cloned();
     write_options.chosen_from = kept.cloned();
-    let (from, to_text) = (from.to_string(), to.to_string());
-    let mut plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
-    let transaction = match existence {
-        Existence::Possible => {
-            to.begin(&write_options).await.map_err(Error::not_found_is_missing)?
-        }
-        Existence::Impossible => Box::new(Nowhere),
+    let begin = async || match existence {
+        Existence::Possible => to.begin(&write_options).await.map_err(Error::not_found_is_missing),
+        Existence::Impossible => Ok(Box::new(Nowhere) as Box<dyn Transaction>),
     };
-    if signatures.iter().all(Vec::is_empty) && is_there(&*transaction, &plan).await? {
-        plan.is_there = true;
-        plan.blobs.iter_mut().for_each(|blob| blob.have = Have::Exact);
-    } else {
-        if options.layers.precompute_digests {
-            precompute(&mut plan, &source, &options.layers).await?;
-        }
-        ask(&*transaction, &mut plan).await?;
-        accept_equivalents(&mut plan, &graph, &capabilities, options, fixed.is_some());
+    let mut held = HeldLayers::read(&source, &graph).await?;
+    let unnamed = held.unnamed(&graph, &capabilities, options);
+    let mut begun = None;
+    if !unnamed.is_empty() {
+        held.ask(&**begun.insert(begin().await?), &unnamed).await?;
     }
-    let options = options.clone();
-    Ok(PlannedCopy { source, graph, plan, options, capabilities, fixed, signatures, transaction })
+    let place = (&capabilities, to.scheme());
+    let decided = decide(&source, &graph, place, options, fixed, &held).await?;
+    check_name(named_digest.as_ref(), &graph.top().raw, kept)?;
+    let transaction = match begun {
+        Some(begun) => begun,
+        None => begin().await?,
+    };
+    let Decided { manifests, blobs, warnings } = decided;
+    let (from, to_text) = (from.to_string(), to.to_string());
+    let plan = Plan { from, to: to_text, manifests, blobs, is_there: false, warnings };
+    let (options, scheme) = (options.clone(), to.scheme());
+    let mut planned = PlannedCopy {
+        source,
+        graph,
+        plan,
+        options,
+        capabilities,
+        fixed,
+        held,
+        scheme,
+        signatures,
+        transaction,
+    };
+    planned.look().await?;
+    Ok(planned)
 }
 
 fn check_can_write(
@@ -254,11 +269,60 @@ impl PlannedCopy {
         &self.graph.top().descriptor.digest
     }
 
+    /// Finds out what the destination has of it.
+    async fn look(&mut self) -> Result<()> {
+        let Self { plan, transaction, .. } = self;
+        if self.signatures.iter().all(Vec::is_empty) && is_there(&**transaction, plan).await? {
+            plan.is_there = true;
+            plan.blobs.iter_mut().for_each(|blob| blob.have = Have::Exact);
+            return Ok(());
+        }
+        if self.options.layers.precompute_digests {
+            precompute(plan, &self.source, &self.options.layers).await?;
+        }
+        ask(&**transaction, plan).await?;
+        let is_fixed = self.fixed.is_some();
+        accept_equivalents(plan, &self.graph, &self.capabilities, &self.options, is_fixed);
+        Ok(())
+    }
+
+    /// Has the destination mount the layers that the source cannot give. Where one turns out not
+    /// to be there, it is planned again without them.
+    async fn mount_named(&mut self) -> Result<()> {
+        let mut missing = Vec::new();
+        for blob in &mut self.plan.blobs {
+            if !self.held.is_named(&blob.source.digest) || self.plan.is_there {
+                continue;
+            }
+            let is_there = match &blob.have {
+                Have::Exact | Have::Equivalent(_) | Have::MountableEquivalent { .. } => continue,
+                Have::Mountable { from } => self.transaction.mount(&blob.spec(), from).await?,
+                _ => false,
+            };
+            match is_there {
+                true => blob.have = Have::Exact,
+                false => missing.push(blob.source.digest.clone()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.held.withdraw(&missing);
+        let place = (&self.capabilities, self.scheme);
+        let (source, graph, options) = (&self.source, &self.graph, &self.options);
+        let decided = decide(source, graph, place, options, self.fixed, &self.held).await?;
+        self.plan.manifests = decided.manifests;
+        self.plan.blobs = decided.blobs;
+        self.plan.warnings = decided.warnings;
+        self.look().await
+    }
+
     /// Does it.
     ///
     /// # Errors
     /// As [`copy`].
-    pub async fn execute(self) -> Result<Report> {
+    pub async fn execute(mut self) -> Result<Report> {
+        self.mount_named().await.map_err(Error::not_found_is_missing)?;
         for message in &self.plan.warnings {
             self.options.events.send(Event::Warning { message: message.clone() });
         }

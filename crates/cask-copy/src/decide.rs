@@ -19,6 +19,7 @@ use cask_transport::{Capabilities, Error, ErrorKind, ManifestRole, Result, Verif
 
 use crate::CopyOptions;
 use crate::graph::{Content, Graph, Node};
+use crate::held::HeldLayers;
 use crate::plan::{BlobStep, ManifestStep, ManifestWork};
 
 use blobs::BlobKey;
@@ -40,6 +41,7 @@ pub(crate) struct Decider<'a> {
     destination: &'a str,
     options: &'a CopyOptions,
     fixed: Option<Fixed>,
+    held: &'a HeldLayers,
     decided: Decided,
     /// Which blob of the source, treated how, stands where in the list.
     known: HashMap<BlobKey, usize>,
@@ -70,6 +72,7 @@ pub(crate) async fn decide(
     (capabilities, destination): (&Capabilities, &str),
     options: &CopyOptions,
     fixed: Option<Fixed>,
+    held: &HeldLayers,
 ) -> Result<Decided> {
     let mut decider = Decider {
         source,
@@ -78,6 +81,7 @@ pub(crate) async fn decide(
         destination,
         options,
         fixed,
+        held,
         decided: Decided::default(),
         known: HashMap::new(),
         configs: HashMap::new(),

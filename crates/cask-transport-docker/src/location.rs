@@ -211,6 +211,7 @@ impl Location for DockerLocation {
         capabilities.signatures = self.takes_signatures();
         capabilities.foreign_layers = true;
         capabilities.layer_form = LayerForm::Compressed;
+        capabilities.tells_freely = true;
         capabilities.concurrent_blobs = std::num::NonZeroUsize::MAX;
         capabilities
     }

@@ -103,6 +103,7 @@ impl Location for OciLocation {
         } else {
             LayerForm::Compressed
         };
+        capabilities.tells_freely = true;
         capabilities.concurrent_blobs = std::num::NonZeroUsize::MAX;
         capabilities
     }

@@ -60,6 +60,9 @@ pub struct Capabilities {
     /// A layer is unpacked while it is written, and refused if it is not the plain layer that it is
     /// said to be.
     pub compares_layers: bool,
+    /// What is there of blobs can be asked as often as anybody likes, and costs little: asking
+    /// neither reserves room nor changes anything.
+    pub tells_freely: bool,
     /// How many blobs may be written at once. With one, they come in the order of
     /// [`Transaction::have`](crate::Transaction::have).
     pub concurrent_blobs: NonZeroUsize,
@@ -90,6 +93,7 @@ impl Capabilities {
             foreign_layers: false,
             layer_form: LayerForm::AsGiven,
             compares_layers: false,
+            tells_freely: false,
             concurrent_blobs: NonZeroUsize::MIN,
             additional_names: false,
             keeps_chosen_from: false,

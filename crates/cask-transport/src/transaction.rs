@@ -142,8 +142,9 @@ pub struct Committed {
 /// nothing remains; killed, the next writer sweeps up.
 ///
 /// The order of calls: [`holds`](Self::holds), where it may spare the rest;
-/// [`have`](Self::have) once, with all blobs in the order of the image, those
-/// left out that need not be stored; then blobs, several at once where
+/// [`have`](Self::have) once, or more often where
+/// [`Capabilities::tells_freely`](crate::Capabilities::tells_freely) says so, the last time with all
+/// blobs in the order of the image, those left out that need not be stored; then blobs, several at once where
 /// [`Capabilities`](crate::Capabilities) allow; then manifests, children before their index and
 /// referrers after what they refer to; then signatures; then commit. After a manifest was refused
 /// with `ManifestRefused`, the config that another form of it needs may come between manifests.

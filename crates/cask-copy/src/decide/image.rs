@@ -39,7 +39,7 @@ impl Decider<'_> {
             return Err(Error::new(ErrorKind::Corrupt, "reading config", &image.config.digest)
                 .with_detail(detail));
         }
-        let (image, changes) = match self.source.held_layers(&node.descriptor).await? {
+        let (image, changes) = match self.held.of(&node.descriptor.digest, image) {
             Some(held) => {
                 let plain = as_held(image, &held)
                     .map_err(|error| conversion_error(&node.descriptor.digest, error))?;

@@ -12,6 +12,7 @@ mod hostile;
 mod index;
 mod inspect;
 mod layers;
+mod named;
 mod refused;
 mod runtimes;
 mod schema1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cask_image::{Digest, MediaType};
-use cask_transport::Have;
+use cask_transport::{Have, Measured};
 
 /// How a [`MemoryStore`](super::MemoryStore) behaves. The default is honest, synchronous, and
 /// reuses what it holds.
@@ -17,6 +17,9 @@ pub struct Behaviour {
     pub chunk_bytes: usize,
     /// Which blobs are not what they should be when they are read.
     pub lies: BTreeMap<Digest, Lie>,
+    /// Images whose layers are told to be held in another form than their manifest names, by its
+    /// digest.
+    pub held: BTreeMap<Digest, Vec<Measured>>,
     /// What is told to be there of blobs that are to be written.
     pub reuse: Reuse,
     /// Answers instead of the honest one, by the blob's digest, or by the DiffID of a layer whose
@@ -108,6 +111,7 @@ impl Default for Behaviour {
             is_async: false,
             chunk_bytes: 64 << 10,
             lies: BTreeMap::new(),
+            held: BTreeMap::new(),
             reuse: Reuse { exact: true, equivalent: false, mounted: false, manifests: false },
             have: BTreeMap::new(),
             mounts_fail: false,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cask_image::{Descriptor, Digest};
 use cask_transport::{
-    Error, ErrorKind, Location as _, Result, Selector, Signature, Source, UnverifiedBlob,
+    Error, ErrorKind, Location as _, Measured, Result, Selector, Signature, Source, UnverifiedBlob,
     UnverifiedManifest,
 };
 
@@ -83,6 +83,10 @@ impl Source for MemorySource {
             let held = held.ok_or_else(|| no_blob(digest))?;
             Ok(bytes::blob(&held.bytes, offset, lie, behaviour))
         })
+    }
+
+    async fn held_layers(&self, manifest: &Descriptor) -> Result<Option<Vec<Measured>>> {
+        Ok(self.location.store.state().behaviour.held.get(&manifest.digest).cloned())
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<u64> {
