@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::file::Replacement;
 use crate::lock::Lock;
 use crate::place::{Kept, Place};
 use crate::record::Record;
@@ -94,6 +95,34 @@ impl<R: Kept> Book<R> {
             }
         }
         Ok(damaged)
+    }
+
+    /// Writes beside each file that was changed what is to replace it; `lock` says which lock a place is held by.
+    pub(crate) fn write<'l>(
+        &self,
+        store: &Inner,
+        lock: impl Fn(usize) -> &'l Lock,
+    ) -> Result<Vec<Replacement>> {
+        let changed = self.volumes.iter().filter(|volume| volume.changed);
+        let written = changed.map(|volume| {
+            lock(volume.place).write_token()?;
+            let file = R::files(&store.places[volume.place])[volume.file];
+            store.with_reserve(|| file.write(&volume.table))
+        });
+        written.collect()
+    }
+
+    /// Replaces each file that was changed with what [`write`](Self::write) wrote.
+    pub(crate) fn put_written(&mut self, store: &Inner, written: Vec<Replacement>) -> Result<()> {
+        let changed = self.volumes.iter_mut().filter(|volume| volume.changed);
+        for (volume, replacement) in changed.zip(written) {
+            let file = R::files(&store.places[volume.place])[volume.file];
+            store.with_reserve(|| file.put(&replacement))?;
+            file.remember(Arc::unwrap_or_clone(std::mem::take(&mut volume.table)))?;
+            volume.table = store.load::<R>(volume.place, volume.file)?;
+            volume.changed = false;
+        }
+        Ok(())
     }
 
     /// Saves what was changed; `lock` says which lock a place is held by.

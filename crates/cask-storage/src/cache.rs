@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::file::{self, MAX_JSON_BYTES, Stamp};
+use crate::file::{self, MAX_JSON_BYTES, Replacement, Stamp};
 use crate::record::Record;
 use crate::table::Table;
 use crate::warning::Warning;
@@ -114,6 +114,22 @@ impl<R: Record> Cache<R> {
     pub(crate) fn save(&self, table: Table<R>, durability: Durability) -> Result<()> {
         self.keep_backup();
         file::replace(&self.path, table.print().as_bytes(), 0o600, durability)?;
+        self.remember(table)
+    }
+
+    /// Writes beside the file what is to replace it.
+    pub(crate) fn write(&self, table: &Table<R>) -> Result<Replacement> {
+        Replacement::write(&self.path, table.print().as_bytes(), 0o600)
+    }
+
+    /// Replaces the file with what was written; the old one is kept as its last good generation.
+    pub(crate) fn put(&self, replacement: &Replacement) -> Result<()> {
+        self.keep_backup();
+        replacement.put()
+    }
+
+    /// Remembers what the file says now.
+    pub(crate) fn remember(&self, table: Table<R>) -> Result<()> {
         let loaded =
             Loaded { stamp: self.stamp()?, table: Arc::new(table), damage: None, checked: true };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
@@ -133,7 +149,9 @@ impl<R: Record> Cache<R> {
         let temporary = self.sibling(".bak.new");
         let _ = std::fs::remove_file(&temporary);
         if std::fs::hard_link(&self.path, &temporary).is_ok() {
+            let old = std::fs::File::open(&kept);
             let _ = std::fs::rename(&temporary, &kept);
+            let _ = old.map(file::let_go);
         }
     }
 

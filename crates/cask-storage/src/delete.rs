@@ -7,6 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use cask_image::Digest;
@@ -18,7 +19,7 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
-use crate::temp::TempDir;
+use crate::temp::{TempDir, remove_tree};
 use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, working};
 
@@ -144,16 +145,26 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`]; otherwise as [`delete_image`](Self::delete_image).
     pub fn delete_container(&self, id: &Id) -> Result<Deleted> {
-        let deleted = self.unlist_container(id);
-        self.tidy();
-        deleted
+        let (deleted, leftovers) = self.unlist_container(id)?;
+        leftovers.delete()?;
+        Ok(deleted)
     }
 
-    fn unlist_container(&self, id: &Id) -> Result<Deleted> {
+    /// Takes a container out of the store, with the layer that it writes to and its directories: afterwards nothing
+    /// names it. Deleting what it held takes as long as it wrote much, and is left to the caller.
+    ///
+    /// # Errors
+    /// As [`delete_container`](Self::delete_container).
+    pub fn unlist_container(&self, id: &Id) -> Result<(Deleted, Leftovers)> {
+        let mut leftovers = Leftovers { store: self.clone(), trash: Trash::default() };
+        let deleted = self.take_container(id, &mut leftovers.trash)?;
+        Ok((deleted, leftovers))
+    }
+
+    fn take_container(&self, id: &Id, trash: &mut Trash) -> Result<Deleted> {
         let inner = &self.inner;
         let held = inner.hold_all()?;
-        let mut trash = Trash::default();
-        let mut books = Books::begin(inner, &held, &mut trash)?;
+        let mut books = Books::begin(inner, &held, trash)?;
         let container = books.containers.by_id(id.as_str()).cloned();
         let container = container.ok_or_else(|| not_found("deleting the container", id))?;
         let mut doomed: Vec<Id> = container.layer.iter().cloned().collect();
@@ -161,13 +172,17 @@ impl Store {
         // What cannot be unmounted is not deleted.
         unmount_all(inner, &held, &doomed)?;
         let note = Unfinished::note(inner, &held, Kind::Container, id, doomed.clone())?;
+        let places: Vec<usize> =
+            doomed.iter().filter_map(|layer| books.layers.place_of(layer.as_str())).collect();
         books.containers.remove(id);
-        held.save_containers(&mut books.containers)?;
-        delete_layers(inner, &held, &mut books.layers, &doomed, &mut trash)?;
-        note.discard_directories(inner, inner.container_place(), &mut trash)?;
+        doomed.iter().for_each(|layer| drop(books.layers.remove(layer)));
+        // That it is gone need not survive a loss of power. Should we die, the note says what is left.
+        held.save_removed(&mut books.layers, &mut books.containers)?;
+        for (layer, place) in doomed.iter().zip(places) {
+            discard_layer(inner, place, layer, trash)?;
+        }
+        note.discard_directories(inner, inner.container_place(), trash)?;
         note.forget(inner);
-        drop(held);
-        trash.empty()?;
         Ok(Deleted { layers: doomed, containers: vec![id.clone()], ..Deleted::default() })
     }
 
@@ -323,7 +338,7 @@ fn unmount_all(store: &Inner, held: &AllHeld<'_>, doomed: &[Id]) -> Result<()> {
     let mut points = MountPoints::load(store)?;
     let mounted: Vec<&Id> = doomed.iter().filter(|id| points.of(id).is_some()).collect();
     for id in &mounted {
-        mount::unmount_fully(store, &mut points, id)?;
+        mount::unmount_for_good(store, &mut points, id)?;
     }
     if mounted.is_empty() { Ok(()) } else { points.save(store, &lock) }
 }
@@ -338,6 +353,45 @@ pub(crate) fn discard_layer(store: &Inner, at: usize, id: &Id, trash: &mut Trash
     let big_data = place.big_data_directory(Kind::Layer, id);
     trash.take(store, at, TrashOf::Records, &big_data)?;
     Ok(())
+}
+
+/// What a container held that was taken out of the store. Nothing names it any more; it is deleted when this is dropped,
+/// or, where the process dies first, by whoever changes the store next.
+#[derive(Debug)]
+#[must_use = "dropping it deletes what was left, which may take long"]
+pub struct Leftovers {
+    store: Store,
+    trash: Trash,
+}
+
+impl Leftovers {
+    /// Takes one more directory with everything in it, if it is there. On another file system it is deleted at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn add(&mut self, directory: &Path) -> Result<()> {
+        let inner = &self.store.inner;
+        let taken = self.trash.take(inner, inner.container_place(), TrashOf::Records, directory);
+        // It may be of another file system, or the disk be full.
+        taken.or_else(|_| remove_tree(directory))
+    }
+
+    /// Deletes everything.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn delete(mut self) -> Result<()> {
+        std::mem::take(&mut self.trash).empty()
+        // The rest goes with `drop`.
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        // Whoever changes the store next deletes what is left of it.
+        let _ = std::mem::take(&mut self.trash).empty();
+        self.store.tidy();
+    }
 }
 
 /// Which directory something is moved to: renaming works within one mount only, and peers mount
@@ -363,7 +417,7 @@ impl Trash {
         store: &Inner,
         place: usize,
         of: TrashOf,
-        path: &std::path::Path,
+        path: &Path,
     ) -> Result<()> {
         if fs::symlink_metadata(path).is_err() {
             return Ok(());

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cask_files::fault;
 
@@ -76,18 +77,92 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> 
 /// called the same each time, and what a dead one left is written over. The new file is on the disk before it gets its name, and the name is before this returns,
 /// unless the store was opened without durability.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
-    let temporary = temporary_path(path);
-    let written = write_new(&temporary, bytes, mode, durability)
-        .and_then(|()| rename(&temporary, path, "replacing"));
-    if let Err(error) = written {
-        // Whoever replaces the file next writes over it if this fails.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
+    let replacement = Replacement::write(path, bytes, mode)?;
     match durability {
-        Durability::Full => sync_directory(path.parent().unwrap_or(Path::new("/"))),
-        Durability::None => Ok(()),
+        Durability::Full => {
+            replacement.sync()?;
+            replacement.put()?;
+            sync_directory(path.parent().unwrap_or(Path::new("/")))
+        }
+        Durability::None => replacement.put(),
     }
+}
+
+/// A new file beside the one that it is about to replace. Dropped, it goes.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    has_its_name: AtomicBool,
+}
+
+impl Replacement {
+    /// Writes it; nobody waits for the disk.
+    pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<Self> {
+        let temporary = temporary_path(path);
+        let failed = |error| Error::io(error, "writing", &temporary);
+        fault::step().map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(mode);
+        let file = options.open(&temporary).map_err(failed)?;
+        let has_its_name = AtomicBool::new(false);
+        let this = Self { path: path.to_owned(), temporary: temporary.clone(), file, has_its_name };
+        fault::step().and_then(|()| (&this.file).write_all(bytes)).map_err(failed)?;
+        // The mode of an open is cut by the umask.
+        rustix::fs::fchmod(&this.file, rustix::fs::Mode::from_raw_mode(mode))
+            .map_err(|error| failed(error.into()))?;
+        Ok(this)
+    }
+
+    /// Puts its bytes on the disk: without that a loss of power could leave an empty file.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| Error::io(error, "writing", &self.temporary))
+    }
+
+    /// Gives it its name; where that fails it can be tried again.
+    pub(crate) fn put(&self) -> Result<()> {
+        rename(&self.temporary, &self.path, "replacing")?;
+        self.has_its_name.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The directory that it gets its name in.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !*self.has_its_name.get_mut() {
+            // Whoever replaces the file next writes over it if this fails.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Does something with each, all at the same time: each waits for the disk anew.
+pub(crate) fn at_once<T: Sync>(all: &[T], action: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let [others @ .., last] = all else { return Ok(()) };
+    let action = &action;
+    std::thread::scope(|scope| {
+        let others: Vec<_> =
+            others.iter().map(|other| scope.spawn(move || action(other))).collect();
+        let last = action(last);
+        let others = others.into_iter().map(|other| match other.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        others.chain([last]).collect()
+    })
+}
+
+/// Lets go of a file that has no name any more, without waiting for it: the file system may take long to free what it
+/// held.
+pub(crate) fn let_go(file: File) {
+    // Where no thread can be started, it is waited for.
+    let _ = std::thread::Builder::new().spawn(move || drop(file));
 }
 
 /// What [`replace`] calls a file before it has its name; also the peers' pattern.
@@ -98,22 +173,6 @@ fn temporary_path(path: &Path) -> PathBuf {
     // Names of big data may be as long as a file's name can be.
     let name: String = name.chars().take(64).collect();
     path.with_file_name(format!("{TEMPORARY_PREFIX}{name}-cask"))
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
-    let failed = |error| Error::io(error, "writing", path);
-    fault::step().map_err(failed)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
-    let mut file = options.open(path).map_err(failed)?;
-    fault::step().and_then(|()| file.write_all(bytes)).map_err(failed)?;
-    // The mode of an open is cut by the umask.
-    rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))
-        .map_err(|error| failed(error.into()))?;
-    if durability == Durability::Full {
-        file.sync_data().map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Gives a file or a directory another name; the operation is for the error.

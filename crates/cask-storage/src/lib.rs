@@ -46,7 +46,7 @@ mod warning;
 mod working;
 
 pub use check::{CheckOptions, Problem, ProblemKind};
-pub use delete::Deleted;
+pub use delete::{Deleted, Leftovers};
 pub use error::{Error, ErrorKind, Result};
 pub use id::Id;
 pub use kept::KeptBlob;

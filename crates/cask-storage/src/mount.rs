@@ -21,6 +21,9 @@ use crate::{DriverKind, Error, ErrorKind, Id, Layer, Result, Store};
 pub struct MountOptions {
     /// Whether it is written to. Layers of images are not.
     pub writable: bool,
+    /// Whether what is written need not survive a loss of power: nothing waits for the disk then, neither who asks for
+    /// it inside nor who unmounts, which otherwise puts everything on the disk that anybody wrote to its file system.
+    pub volatile: bool,
     /// Options instead of those that the store was opened with, separated by commas.
     pub options: Option<String>,
     /// An SELinux label instead of the layer's own.
@@ -147,13 +150,23 @@ impl Store {
         if let Some(shifted) = &shifted {
             lowers = shifted.paths().to_vec();
         }
-        let mount = OverlayMount {
+        let usual = options.options.as_deref().unwrap_or(&self.options().mount_options);
+        let volatile = format!("volatile,{usual}");
+        let mut mount = OverlayMount {
             lowers,
             upper,
-            options: options.options.as_deref().unwrap_or(&self.options().mount_options),
+            options: usual,
             label: options.label.as_deref().unwrap_or(&top.mount_label),
             rootless: self.options().rootless,
         };
+        if options.volatile && options.writable {
+            mount.options = &volatile;
+            match mount.mount(target) {
+                // Kernels before 5.10 do not know the word.
+                Err(error) if error.kind() == ErrorKind::Io => mount.options = usual,
+                mounted => return mounted,
+            }
+        }
         mount.mount(target)
     }
 
@@ -208,16 +221,29 @@ impl Store {
 }
 
 /// Takes back every mount of a layer, and forgets it.
-pub(crate) fn unmount_fully(store: &Inner, points: &mut MountPoints, id: &Id) -> Result<()> {
-    let Some(MountPoint { path, .. }) = points.of(id) else { return Ok(()) };
-    let path = PathBuf::from(path);
-    // A path from the file is believed only where a store would mount.
-    if store.driver == DriverKind::Overlay && path.ends_with(format!("{id}/merged")) {
+fn unmount_fully(store: &Inner, points: &mut MountPoints, id: &Id) -> Result<()> {
+    if let Some(path) = mount_point(store, points, id) {
         detach(&path)?;
         replace_mount_point(&path)?;
     }
     points.forget(id);
     Ok(())
+}
+
+/// Takes back every mount of a layer that is about to go, and forgets it.
+pub(crate) fn unmount_for_good(store: &Inner, points: &mut MountPoints, id: &Id) -> Result<()> {
+    if let Some(path) = mount_point(store, points, id) {
+        detach(&path)?;
+    }
+    points.forget(id);
+    Ok(())
+}
+
+/// Where a layer is mounted: a path from the file is believed only where a store would mount.
+fn mount_point(store: &Inner, points: &MountPoints, id: &Id) -> Option<PathBuf> {
+    let path = PathBuf::from(&points.of(id)?.path);
+    let is_ours = store.driver == DriverKind::Overlay && path.ends_with(format!("{id}/merged"));
+    is_ours.then_some(path)
 }
 
 /// Whether what was noted is still so.

@@ -134,14 +134,13 @@ impl Store {
         record.mount_label.clone_from(&container.mount_label);
         record.created = now();
         books.layers.put(at, record);
-        held.save_layers(&mut books.layers)?;
         for path in
             [self.container_directory(id), inner.container_run_directory(id).join("userdata")]
         {
             file::make_directories(&path, 0o700)?;
         }
         books.containers.put(at, container.record(&layer.id));
-        held.save_containers(&mut books.containers)?;
+        held.save_added(&mut books.layers, &mut books.containers, !container.volatile)?;
         note.forget(inner);
         drop(held);
         trash.empty()

@@ -7,13 +7,15 @@
 //! Source: containers/storage, `store.go`, "Locking order".
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use crate::book::Book;
+use crate::file::{self, Replacement};
 use crate::lock::{Lock, Mode};
 use crate::place::{Kept, Kind};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
-use crate::{Error, ErrorKind, Result};
+use crate::{Durability, Error, ErrorKind, Result};
 
 /// Not held.
 #[derive(Debug)]
@@ -118,6 +120,55 @@ impl<I, C> Held<'_, Writing, I, C> {
     }
 }
 
+impl<I> Held<'_, Writing, I, Writing> {
+    /// Saves a container that was added, and its layer. With `lasting` it survives a loss of power
+    /// from then on.
+    pub(crate) fn save_added(
+        &self,
+        layers: &mut Book<LayerRecord>,
+        containers: &mut Book<ContainerRecord>,
+        lasting: bool,
+    ) -> Result<()> {
+        let (of_layers, of_containers) = self.write_both(layers, containers)?;
+        let names = of_layers.iter().chain(&of_containers);
+        let directories: Vec<PathBuf> = names.map(|one| one.directory().to_owned()).collect();
+        layers.put_written(self.store, of_layers)?;
+        containers.put_written(self.store, of_containers)?;
+        if lasting && self.store.options.durability == Durability::Full {
+            file::at_once(&directories, |path| file::sync_directory(path))?;
+        }
+        Ok(())
+    }
+
+    /// Saves that a container and its layer are there no more. After a loss of power they may be
+    /// there again.
+    pub(crate) fn save_removed(
+        &self,
+        layers: &mut Book<LayerRecord>,
+        containers: &mut Book<ContainerRecord>,
+    ) -> Result<()> {
+        let (of_layers, of_containers) = self.write_both(layers, containers)?;
+        containers.put_written(self.store, of_containers)?;
+        layers.put_written(self.store, of_layers)
+    }
+
+    /// Writes what is to replace the files that were changed, and puts it on the disk all at the
+    /// same time: a loss of power leaves the files of before, or these.
+    fn write_both(
+        &self,
+        layers: &Book<LayerRecord>,
+        containers: &Book<ContainerRecord>,
+    ) -> Result<(Vec<Replacement>, Vec<Replacement>)> {
+        let of_layers = layers.write(self.store, |place| find(&self.layers, place))?;
+        let of_containers = containers.write(self.store, |place| find(&self.containers, place))?;
+        if self.store.options.durability == Durability::Full {
+            let written: Vec<&Replacement> = of_layers.iter().chain(&of_containers).collect();
+            file::at_once(&written, |one| one.sync())?;
+        }
+        Ok((of_layers, of_containers))
+    }
+}
+
 impl<L, C> Held<'_, L, Writing, C> {
     /// Saves what was changed of the images.
     pub(crate) fn save_images(&self, book: &mut Book<ImageRecord>) -> Result<()> {
@@ -156,8 +207,10 @@ fn lock_all(
 }
 
 fn save<R: Kept>(store: &Inner, locks: &[(usize, Lock)], book: &mut Book<R>) -> Result<()> {
-    book.save(store, |place| {
-        let lock = locks.iter().find(|(locked, _)| *locked == place);
-        lock.map(|(_, lock)| lock).expect("a book holds places that are locked")
-    })
+    book.save(store, |place| find(locks, place))
+}
+
+fn find(locks: &[(usize, Lock)], place: usize) -> &Lock {
+    let lock = locks.iter().find(|(locked, _)| *locked == place);
+    lock.map(|(_, lock)| lock).expect("a book holds places that are locked")
 }
