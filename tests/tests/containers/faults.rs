@@ -221,7 +221,8 @@ fn one_that_forks_for_ever_is_limited_and_removed() {
 #[test]
 fn what_it_prints_without_end_takes_no_more_room_than_its_log_may() {
     let Some(cellar) = Cellar::new() else { return };
-    let script = "yes 0123456789012345678901234567890123456789 | head -c 16000000; sleep 1000";
+    let lines = "yes 0123456789012345678901234567890123456789 | head -c 16000000";
+    let script = &format!("{lines}; echo; echo done >&2; sleep 1000");
     let log = ["--log-opt", "max-size=1m"];
     let run = ["-d", "--name", "c", log[0], log[1], "box:1", "sh", "-c", script];
     cellar.container(&run).ok();
@@ -229,14 +230,10 @@ fn what_it_prints_without_end_takes_no_more_room_than_its_log_may() {
     let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
     let directory = cellar.path("root/cask/containers").join(id);
     let size = |name: &str| std::fs::metadata(directory.join(name)).map_or(0, |found| found.len());
-    // 16 MB are read when nothing comes any more.
-    until("it does not end", || {
-        let before = (size("ctr.log"), size("ctr.log.1"));
-        std::thread::sleep(Duration::from_millis(200));
-        before.0 > 0 && before == (size("ctr.log"), size("ctr.log.1"))
-    });
-    assert!(size("ctr.log") <= (1 << 20) + (1 << 16), "{}", size("ctr.log"));
-    assert!(size("ctr.log.1") <= (1 << 20) + (1 << 16), "{}", size("ctr.log.1"));
+    until("it does not end", || cellar.run(&["logs", "--tail", "3", "c"]).stderr.contains("done"));
+    for name in ["ctr.log", "ctr.log.1"] {
+        assert!((1..=1 << 20).contains(&size(name)), "{name}: {}", size(name));
+    }
     let status = std::fs::read_to_string(format!("/proc/{monitor}/status")).expect("it runs");
     let most =
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
@@ -267,6 +264,135 @@ fn a_killed_command_leaves_a_container_or_none() {
         assert_eq!(cellar.states(), "", "{turn}");
         cellar.container(&["--rm", "--name", "c", "box:1", "true"]).ok();
     }
+    cellar.is_clean();
+}
+
+/// A container `c` whose monitor has begun, but cannot say so: nobody reads the pipe that it writes a number to.
+struct Beginning {
+    starter: Child,
+    monitor: i64,
+    pipe: std::path::PathBuf,
+}
+
+impl Beginning {
+    fn new(cellar: &Cellar, options: &[&str]) -> Self {
+        let pipe = cellar.path("pipe");
+        let _ = std::fs::remove_file(&pipe);
+        tests::tool("mkfifo", &pipe.display().to_string()).ok();
+        let pid = format!("--pidfile={}", pipe.display());
+        let run = ["run", "-d", "--network", "none", "--name", "c", &pid];
+        let all = [&run, options, &["box:1", "sleep", "1000"]].concat();
+        let mut starter = cellar.command(&all);
+        let starter = starter.stdout(Stdio::null()).stderr(Stdio::piped());
+        let starter = starter.spawn().expect("it starts");
+        until("it has no monitor", || monitor(cellar).is_some());
+        Self { starter, monitor: monitor(cellar).unwrap_or_default(), pipe }
+    }
+
+    fn kill_starter(&mut self) {
+        self.starter.kill().expect("a child can be killed");
+        self.starter.wait().expect("it ends");
+    }
+
+    /// Reads what the monitor writes, as long as this is held.
+    fn let_go(&self) -> std::fs::File {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("it is small");
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(flags).open(&self.pipe).expect("it is there")
+    }
+}
+
+/// Whether a process has a file open whose path ends so.
+fn has_open(process: &Path, root: &Path, end: &str) -> bool {
+    let open = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    let mut open = open.filter_map(|one| std::fs::read_link(one.path()).ok());
+    open.any(|path| path.starts_with(root) && path.ends_with(end))
+}
+
+/// The process that watches a container of the store.
+fn monitor(cellar: &Cellar) -> Option<i64> {
+    let root = cellar.path("root/cask/containers");
+    let mut all = std::fs::read_dir("/proc").expect("it is there").flatten();
+    let found = all.find(|entry| has_open(&entry.path(), &root, "monitor"))?;
+    found.file_name().to_str()?.parse().ok()
+}
+
+#[test]
+fn who_is_killed_while_a_container_begins_keeps_nobody_waiting() {
+    let Some(cellar) = Cellar::new() else { return };
+    for verb in ["rm", "stop", "start"] {
+        let mut beginning = Beginning::new(&cellar, &[]);
+        beginning.kill_starter();
+        let began = Instant::now();
+        let force: &[&str] = match verb {
+            "rm" => &["-f", "-t", "0", "c"],
+            "stop" => &["-t", "0", "c"],
+            _ => &["c"],
+        };
+        let mut command = cellar.command(&[&[verb], force].concat());
+        let mut command = command.stdout(Stdio::null()).spawn().expect("it starts");
+        let process = format!("/proc/{}", command.id());
+        let root = cellar.path("root/cask/containers");
+        until("it does not wait", || has_open(Path::new(&process), &root, "lock"));
+        let _reader = beginning.let_go();
+        assert!(command.wait().expect("it ends").success(), "{verb}");
+        // Whoever waits for a container that runs waits for a minute.
+        assert!(began.elapsed() < Duration::from_secs(40), "{verb}: {:?}", began.elapsed());
+        let expected = match verb {
+            "rm" => "",
+            "stop" => "c exited 137",
+            _ => "c running 0",
+        };
+        assert_eq!(cellar.states(), expected);
+        cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    }
+    cellar.is_clean();
+}
+
+#[test]
+fn a_monitor_that_is_stopped_while_it_begins_is_told_and_removed_by_force() {
+    let Some(cellar) = Cellar::new() else { return };
+    let mut beginning = Beginning::new(&cellar, &[]);
+    signal(beginning.monitor, Signal::STOP);
+    let began = Instant::now();
+    assert_eq!(beginning.starter.wait().expect("it ends").code(), Some(125));
+    let mut said = String::new();
+    let mut errors = beginning.starter.stderr.take().expect("it is piped");
+    std::io::Read::read_to_string(&mut errors, &mut said).expect("it is text");
+    let hint = format!("kill -CONT {}", beginning.monitor);
+    assert!(said.contains("is stopped and does nothing") && said.contains(&hint), "{said}");
+    cellar.run(&["start", "c"]).ends(125).says("is stopped and does nothing").says(&hint);
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+#[test]
+fn what_a_monitor_had_made_when_it_was_killed_is_taken_back() {
+    let Some(cellar) = Cellar::new() else { return };
+    let groups = |id: &str| tests::tool("find", &format!("/sys/fs/cgroup -type d -name {id}")).ok();
+    let mut beginning = Beginning::new(&cellar, &[]);
+    kill(beginning.monitor);
+    assert_eq!(beginning.starter.wait().expect("it ends").code(), Some(125));
+    assert_eq!(cellar.states(), "c created 0");
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
+    let mut again = cellar.command(&["start", "c"]);
+    let again = again.stdout(Stdio::null()).spawn().expect("it starts");
+    until("it has no monitor", || monitor(&cellar).is_some());
+    let reader = beginning.let_go();
+    assert!(again.wait_with_output().expect("it ends").status.success());
+    assert_eq!(cellar.states(), "c running 0");
+    drop(reader);
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert_eq!(groups(&id).text(), "");
+    cellar.is_clean();
+    // What goes when it ends goes also where it never began.
+    let mut beginning = Beginning::new(&cellar, &["--rm"]);
+    beginning.kill_starter();
+    kill(beginning.monitor);
+    until("it stays", || cellar.states().is_empty());
     cellar.is_clean();
 }
 

@@ -126,7 +126,6 @@ impl Containers {
         let place = self.place(&new.id);
         // Before the store knows it: who finds a container in the store that has no file here takes it for another
         // program's.
-        place.make()?;
         let _being_made = place.begin()?;
         let made = match self.store().create_container(&new) {
             Err(error) if error.kind() == cask_storage::ErrorKind::Exists => {

@@ -42,7 +42,7 @@ impl Containers {
     /// # Errors
     /// As [`exec`](Self::exec); [`ErrorKind::CommandNotFound`] and [`ErrorKind::CommandNotExecutable`].
     pub fn exec_detached(&self, container: &Container, options: &ExecOptions) -> Result<()> {
-        self.start_watched(&container.config.id, false, None, Some(options)).map(drop)
+        self.start_watched(&container.config.id, false, None, Some(options), None).map(drop)
     }
 
     /// Is what watches such a command.

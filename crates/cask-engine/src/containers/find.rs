@@ -105,7 +105,7 @@ impl Container {
     /// Whether it should be gone: it ended, and nobody is left who would remove it.
     fn outlived_its_removal(&self) -> bool {
         self.config.lifecycle.auto_remove
-            && self.state.status == super::Status::Exited
+            && (self.state.status == super::Status::Exited || self.state.beginning)
             && !self.place.has_monitor()
     }
 }

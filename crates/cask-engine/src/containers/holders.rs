@@ -1,12 +1,14 @@
 //! Waiting for those who hold a container, but not for ever.
 
 use std::fs::{File, TryLockError};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cask_runtime::{ProcessHandle, Signal};
 
+use super::monitor::MONITOR_ARGUMENT;
 use super::record::{Held, Place, io, open_lock};
 use super::{Container, Containers};
 use crate::{Error, ErrorKind, Result};
@@ -14,9 +16,21 @@ use crate::{Error, ErrorKind, Result};
 /// How long a monitor, or another command, may take for what it does.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at whether the holder of a lock is one that does nothing.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
+/// The same, when that was seen often.
+const SLOW_LOOK: Duration = Duration::from_secs(2);
 /// How often a lock is tried.
 const TRY: Duration = Duration::from_millis(5);
+/// How long a lock may still be held by others when the monitor was killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A monitor that was seen to live.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    path: PathBuf,
+    file: File,
+    process: Option<ProcessHandle>,
+}
 
 /// What keeps a lock from being taken.
 struct Holder {
@@ -30,8 +44,8 @@ impl Place {
     pub(crate) fn lock(&self) -> Result<Held> {
         let path = self.kept.join("lock");
         let file = open_lock(&path)?;
-        if let Err(holder) = wait(&path, &file, true)? {
-            return Err(holder.hangs(self, "another command that works on it"));
+        if let Err(holder) = wait(&path, &file, true, None)? {
+            return Err(holder.hangs(&self.id(), "another command that works on it"));
         }
         // Whoever removed the container meanwhile removed the file that is locked now.
         if !self.file().exists() {
@@ -40,16 +54,30 @@ impl Place {
         Ok(Held::new(file))
     }
 
-    /// Waits until no monitor lives: until it has tidied up.
+    /// The monitor that lives now, if one does.
     ///
-    /// `Unresponsive` where it does nothing.
-    pub(crate) fn wait_for_monitor(&self) -> Result<()> {
+    /// Seen by whoever holds the lock of the container, it is one that tidies up, or waits until the container begins
+    /// again, or that of a container that runs: while one begins, the lock is its own.
+    pub(crate) fn monitor(&self) -> Option<Monitor> {
         let path = self.kept.join("monitor");
         // One that cannot be opened has nobody to be waited for.
-        let Ok(file) = File::open(&path) else { return Ok(()) };
-        match wait(&path, &file, false)? {
+        let file = File::open(&path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {}
+            _ => return None,
+        }
+        let process = holder(&file).and_then(|pid| ProcessHandle::open(pid, None).ok().flatten());
+        Some(Monitor { path, file, process })
+    }
+
+    /// Waits until a monitor has tidied up, but not for those that come after it.
+    ///
+    /// `Unresponsive` where it does nothing.
+    pub(crate) fn wait_for(&self, monitor: Monitor) -> Result<()> {
+        let Monitor { path, file, process } = monitor;
+        match wait(&path, &file, false, process)? {
             Ok(()) => Ok(()),
-            Err(holder) => Err(holder.hangs(self, "its monitor")),
+            Err(holder) => Err(holder.hangs(&self.id(), "its monitor")),
         }
     }
 
@@ -64,16 +92,17 @@ impl Place {
         self.kept.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Who has one of its locks.
-    fn holder(&self, lock: &str) -> Option<ProcessHandle> {
-        let file = File::open(self.kept.join(lock)).ok()?;
-        let pid = holder(&file)?;
-        ProcessHandle::open(pid, ProcessHandle::started(pid)).ok().flatten()
+    /// Everybody who has one of its locks, except this process.
+    fn holders(&self, lock: &str) -> Vec<ProcessHandle> {
+        let Ok(file) = File::open(self.kept.join(lock)) else { return Vec::new() };
+        let own = std::process::id();
+        let found = everybody(&file).into_iter().filter(|pid| *pid != own);
+        found.filter_map(|pid| ProcessHandle::open(pid, None).ok().flatten()).collect()
     }
 }
 
 impl Holder {
-    fn hangs(&self, place: &Place, who: &str) -> Error {
+    fn hangs(&self, id: &str, who: &str) -> Error {
         let pid = self.pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
         let why = match self.stands {
             true => format!("{who}, {pid}, is stopped and does nothing"),
@@ -87,17 +116,29 @@ impl Holder {
             }
             _ => "remove the container with rm --force, which ends it".to_owned(),
         };
-        Error::new(ErrorKind::Unresponsive, format_args!("container {}", place.id()), why)
-            .with_own_hint(hint)
+        Error::new(ErrorKind::Unresponsive, format_args!("container {id}"), why).with_own_hint(hint)
     }
 }
 
-/// Waits for a lock; the inner error is who does not let go of it.
-fn wait(path: &Path, file: &File, exclusive: bool) -> Result<Result<(), Holder>> {
+/// A monitor that somebody stopped before it had begun.
+pub(super) fn stands_at_its_beginning(id: &str, pid: u32) -> Error {
+    Holder { pid: Some(pid), stands: true }.hangs(id, "its monitor")
+}
+
+/// Waits for a lock, or for the end of the process that is known to have it; the inner error is who does not let go
+/// of it.
+fn wait(
+    path: &Path,
+    file: &File,
+    exclusive: bool,
+    known: Option<ProcessHandle>,
+) -> Result<Result<(), Holder>> {
     let began = Instant::now();
-    let mut look = began + LOOK;
-    let mut stands = false;
-    let mut process = None;
+    let (mut pause, mut look) = (LOOK, began + LOOK);
+    let mut stood = None;
+    // The lock that was asked about may be another's by now.
+    let only_it = known.is_some();
+    let mut process = known;
     loop {
         let tried = if exclusive { file.try_lock() } else { file.try_lock_shared() };
         match tried {
@@ -106,27 +147,33 @@ fn wait(path: &Path, file: &File, exclusive: bool) -> Result<Result<(), Holder>>
             Err(TryLockError::WouldBlock) => {}
         }
         let now = Instant::now();
-        if process.is_none() || now >= look {
-            let pid = holder(file);
-            process = pid.and_then(|pid| ProcessHandle::open(pid, None).ok().flatten());
-            if now >= look {
-                let stood = std::mem::replace(&mut stands, pid.is_some_and(is_stopped));
-                // Twice: a debugger may only have looked at it.
-                if (stood && stands) || now.duration_since(began) > PATIENCE {
-                    return Ok(Err(Holder { pid, stands }));
-                }
-                look = now + LOOK;
+        let open = || holder(file).and_then(|pid| ProcessHandle::open(pid, None).ok().flatten());
+        process = process.or_else(open);
+        if now >= look {
+            let stands = everybody(file).into_iter().find_map(stopped_one);
+            let late = now.duration_since(began) > PATIENCE;
+            // Twice: a debugger may only have looked at it.
+            if late || (stands.is_some() && stands == stood) {
+                let pid = stands.or_else(|| process.as_ref().map(ProcessHandle::pid));
+                return Ok(Err(Holder { pid, stands: stands.is_some() }));
             }
+            if !only_it {
+                process = open();
+            }
+            stood = stands;
+            look = now + pause;
+            pause = if stood.is_some() { LOOK } else { (pause * 2).min(SLOW_LOOK) };
         }
         match &process {
             // Usually its end is what lets go.
             Some(process) if !process.has_ended() => drop(process.wait(Some(TRY))),
+            Some(_) if only_it => return Ok(Ok(())),
             _ => std::thread::sleep(TRY),
         }
     }
 }
 
-/// The process that has a lock of a file. Source: proc_locks(5).
+/// The process that took a lock of a file. It may have handed it over since. Source: proc_locks(5).
 fn holder(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
@@ -138,11 +185,45 @@ fn holder(file: &File) -> Option<u32> {
     })
 }
 
+/// Every process that has the lock of a file: a lock is of the open file, which a process can share with another, and
+/// of which the list of all locks has only the one who took it.
+///
+/// Source: proc_pid_fdinfo(5).
+fn everybody(file: &File) -> Vec<u32> {
+    let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
+        return Vec::new();
+    };
+    let has_it = |pid: &u32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut same = open.filter(|one| std::fs::read_link(one.path()).is_ok_and(|to| to == path));
+        same.any(|one| {
+            let number = one.file_name();
+            let info = format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy());
+            let info = std::fs::read_to_string(info).unwrap_or_default();
+            info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+        })
+    };
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has_it).collect()
+}
+
+/// A process that stands: this one, or one of its children, such as the helper of a monitor.
+pub(super) fn stopped_one(pid: u32) -> Option<u32> {
+    let children = children(pid).into_iter().map(|child| child.pid());
+    std::iter::once(pid).chain(children).find(|pid| is_stopped(*pid))
+}
+
 /// Whether a process stands until somebody lets it go on.
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     matches!(state, Some('T' | 't'))
+}
+
+/// Whether a process is a monitor, and not a command that waits for one.
+fn is_monitor(pid: u32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(MONITOR_ARGUMENT.as_bytes())
 }
 
 /// The children of a process.
@@ -153,20 +234,40 @@ fn children(pid: u32) -> Vec<ProcessHandle> {
     numbers.filter_map(|pid| ProcessHandle::open(pid, None).ok().flatten()).collect()
 }
 
+/// Kills a process with its children.
+fn end_with_children(process: &ProcessHandle) -> Result<()> {
+    // Its helper would otherwise stand as well.
+    let helpers = children(process.pid());
+    process.signal(Signal::KILL)?;
+    for helper in &helpers {
+        helper.signal(Signal::KILL)?;
+    }
+    process.wait(Some(PATIENCE));
+    Ok(())
+}
+
 impl Containers {
     /// Ends a monitor that does nothing, whoever else holds the container, and the container with them.
     pub(super) fn put_down(&self, container: &Container) -> Result<()> {
-        let holders = ["monitor", "lock"].map(|lock| container.place.holder(lock));
-        let own = std::process::id();
-        for holder in holders.into_iter().flatten().filter(|holder| holder.pid() != own) {
-            // Its helper would otherwise stand as well.
-            let helpers = children(holder.pid());
-            holder.signal(Signal::KILL)?;
-            for helper in &helpers {
-                helper.signal(Signal::KILL)?;
+        let place = &container.place;
+        let mut monitors = place.holders("monitor");
+        monitors.extend(place.holders("lock").into_iter().filter(|one| is_monitor(one.pid())));
+        monitors.iter().try_for_each(end_with_children)?;
+        // Who waited for the monitor lets go by itself.
+        let until = Instant::now() + GRACE;
+        let file = File::open(place.kept.join("lock"));
+        while file.as_ref().is_ok_and(|file| file.try_lock().is_err()) {
+            if Instant::now() > until {
+                place.holders("lock").iter().try_for_each(|one| {
+                    one.signal(Signal::KILL)?;
+                    one.wait(Some(PATIENCE));
+                    Ok::<_, Error>(())
+                })?;
+                break;
             }
-            holder.wait(Some(PATIENCE));
+            std::thread::sleep(TRY);
         }
+        drop(file);
         self.end_leftovers(container)
     }
 
@@ -199,30 +300,74 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    #[test]
-    fn who_stands_with_a_lock_is_told() {
-        let directory = tempfile::tempdir().unwrap();
+    fn place(directory: &tempfile::TempDir) -> Place {
         let id = cask_storage::Id::random().to_string();
         let join = |name: &str| directory.path().join(name).join(&id);
         let place = Place { kept: join("kept"), run: join("run") };
         place.make().unwrap();
         std::fs::write(place.file(), "").unwrap();
-        assert!(place.wait_for_monitor().is_ok() && place.lock().is_ok());
-        let monitor = File::create(place.kept.join("monitor")).unwrap();
-        monitor.lock().unwrap();
-        // The lock is of the open file, and so of whoever has it.
-        let mut standing =
-            Command::new("sleep").arg("1000").stdin(Stdio::from(monitor)).spawn().unwrap();
+        place
+    }
+
+    /// A process that has a lock, which this one took and handed over.
+    fn with_lock(place: &Place, lock: &str) -> std::process::Child {
+        let file = File::create(place.kept.join(lock)).unwrap();
+        file.lock().unwrap();
+        Command::new("sleep").arg("1000").stdin(Stdio::from(file)).spawn().unwrap()
+    }
+
+    #[test]
+    fn who_stands_with_a_lock_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        assert!(place.monitor().is_none() && place.lock().is_ok());
+        let mut standing = with_lock(&place, "monitor");
         let handle = ProcessHandle::open(standing.id(), None).unwrap().unwrap();
         handle.signal(Signal::from_number(19).unwrap()).unwrap();
-        // The kernel names who took the lock, which was this process: it does not stand.
-        assert_eq!(
-            holder(&File::open(place.kept.join("monitor")).unwrap()),
-            Some(std::process::id())
-        );
-        assert!(is_stopped(standing.id()) && !is_stopped(std::process::id()));
+        let file = File::open(place.kept.join("monitor")).unwrap();
+        // The list of all locks names who took it.
+        assert_eq!(holder(&file), Some(std::process::id()));
+        assert!(everybody(&file).contains(&standing.id()));
+        let began = Instant::now();
+        let error = place.wait_for(place.monitor().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unresponsive);
+        assert!(error.hint().unwrap().contains(&format!("kill -CONT {}", standing.id())));
+        assert!(began.elapsed() < PATIENCE / 2);
         handle.signal(Signal::KILL).unwrap();
         standing.wait().unwrap();
-        assert!(place.wait_for_monitor().is_ok());
+        assert!(place.monitor().is_none());
+    }
+
+    #[test]
+    fn a_lock_is_held_as_long_as_anybody_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        let held = place.lock().unwrap();
+        let given = Stdio::from(held.share().unwrap());
+        let mut other = Command::new("sleep").arg("1000").stdin(given).spawn().unwrap();
+        drop(held);
+        let file = File::open(place.kept.join("lock")).unwrap();
+        assert!(file.try_lock().is_err());
+        assert!(place.holders("lock").iter().any(|one| one.pid() == other.id()));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(place.lock().is_ok());
+    }
+
+    #[test]
+    fn a_monitor_is_not_waited_for_in_the_shape_of_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        let mut first = with_lock(&place, "monitor");
+        let mut monitor = place.monitor().unwrap();
+        monitor.process = ProcessHandle::open(first.id(), None).unwrap();
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let mut second = with_lock(&place, "monitor");
+        let began = Instant::now();
+        place.wait_for(monitor).unwrap();
+        assert!(began.elapsed() < PATIENCE / 2);
+        second.kill().unwrap();
+        second.wait().unwrap();
     }
 }

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use cask_storage::{Id, Store};
 use rustix::fs::{CWD, Mode, OFlags};
 
+use super::record::Held;
 use super::start::{Failure, Order};
 use super::{Container, Containers, Status, wire};
 use crate::{Error, ErrorKind, Images, Result, no_registries};
@@ -26,9 +27,10 @@ const NOT_A_MONITOR: u8 = 125;
 /// Returns the status to leave with.
 pub fn run_monitor() -> u8 {
     let Some(socket) = take_socket() else { return NOT_A_MONITOR };
+    let Some(held) = take_lock() else { return NOT_A_MONITOR };
     // Of a session of its own: the terminal of whoever started it is none of its business.
     let _ = rustix::process::setsid();
-    match watch(&socket) {
+    match watch(&socket, held) {
         Ok(()) => 0,
         Err(error) => {
             let told = serde_json::to_vec(&Failure::of(&error)).unwrap_or_default();
@@ -44,13 +46,24 @@ fn take_socket() -> Option<OwnedFd> {
         return None;
     }
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok()?;
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let null = rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).ok()?;
-    rustix::stdio::dup2_stdin(&null).ok()?;
+    rustix::stdio::dup2_stdin(&null()?).ok()?;
     Some(socket)
 }
 
-fn watch(socket: &OwnedFd) -> Result<()> {
+/// The lock of the container, which whoever started this left as standard output: nobody else works on the container
+/// until it has begun, or has not, also where that one was killed. What watches a command in a container has none.
+fn take_lock() -> Option<Held> {
+    let lock = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3).ok()?;
+    rustix::stdio::dup2_stdout(&null()?).ok()?;
+    Some(Held::new(lock.into()))
+}
+
+fn null() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).ok()
+}
+
+fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     let refused = |why: &str| Error::new(ErrorKind::NotStarted, "the order of the monitor", why);
     let packet = wire::receive(socket).ok().flatten().ok_or_else(|| refused("there is none"))?;
     let order: Order = serde_json::from_slice(&packet.body)
@@ -60,6 +73,7 @@ fn watch(socket: &OwnedFd) -> Result<()> {
     let containers = containers.with_networks_in(order.networks.clone());
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
+        drop(held);
         return containers.watch_exec(&container, options, || {
             // Whoever asked may be gone already.
             let _ = wire::send(socket, wire::STARTED, &[], true);
@@ -82,6 +96,7 @@ fn watch(socket: &OwnedFd) -> Result<()> {
         life.discard(&error);
         return Err(error);
     }
+    drop(held);
     let told = wire::send(socket, wire::STARTED, &[], true).is_ok();
     if order.attach && told {
         life.clients.push(Client::new(starter));

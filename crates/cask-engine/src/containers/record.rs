@@ -3,7 +3,7 @@
 //! ```text
 //! GRAPH ROOT/cask/containers/<id>/
 //!   container.json    what it was made with, and its state
-//!   lock              held while its state is changed
+//!   lock              held while its state is changed; while it begins, by its monitor too
 //!   monitor           held by its monitor as long as that lives
 //!   ctr.log           its output
 //! RUN ROOT/cask/containers/<id>/
@@ -13,7 +13,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -58,6 +58,8 @@ pub struct ContainerState {
     pub error: String,
     /// Somebody stopped it: it shall not begin again by itself.
     pub stopped: bool,
+    /// Its monitor makes what it needs; what that is must be taken back where the monitor is gone.
+    pub beginning: bool,
     /// Its control group.
     pub cgroup: Option<String>,
     /// The mount points of its volumes that must be unmounted.
@@ -119,12 +121,17 @@ pub(crate) struct Place {
 /// The lock of a container: released when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    _file: File,
+    file: File,
 }
 
 impl Held {
     pub(crate) fn new(file: File) -> Self {
-        Self { _file: file }
+        Self { file }
+    }
+
+    /// The same lock for another process: it is held until both have let go of it.
+    pub(crate) fn share(&self) -> std::io::Result<File> {
+        self.file.try_clone()
     }
 }
 
@@ -158,19 +165,31 @@ impl Place {
         Ok(())
     }
 
-    /// Takes the lock of a container that is about to be made.
+    /// Makes the directories of a container that is about to be made, and takes its lock.
     pub(crate) fn begin(&self) -> Result<Held> {
         let path = self.kept.join("lock");
-        let file = open_lock(&path)?;
-        file.lock().map_err(|error| io(error, "locking", &path))?;
-        Ok(Held::new(file))
+        loop {
+            self.make()?;
+            let file = match open_lock(&path) {
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => continue,
+                other => other?,
+            };
+            file.lock().map_err(|error| io(error, "locking", &path))?;
+            // Before it was locked it looked like what a killed command leaves: perhaps somebody removed that.
+            if is_at(&file, &path) {
+                self.make()?;
+                return Ok(Held::new(file));
+            }
+        }
     }
 
     /// Takes the lock of a container that has no file, where nobody else has it.
     pub(crate) fn abandoned(&self) -> Option<Held> {
-        let file = File::open(self.kept.join("lock")).ok()?;
+        // Whoever made the directory may have been killed before it made the lock.
+        let path = self.kept.join("lock");
+        let file = open_lock(&path).ok()?;
         file.try_lock().ok()?;
-        (!self.file().exists()).then(|| Held::new(file))
+        (is_at(&file, &path) && !self.file().exists()).then(|| Held::new(file))
     }
 
     /// Removes both. What is gone already is no error.
@@ -299,6 +318,13 @@ pub(crate) fn open_lock(path: &Path) -> Result<File> {
     })
 }
 
+/// Whether a file that is open is still the one of that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let open = file.metadata().map(identity);
+    open.is_ok_and(|open| fs::metadata(path).map(identity).is_ok_and(|named| named == open))
+}
+
 /// Which start of the machine this is.
 pub(crate) fn boot() -> String {
     static BOOT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -370,6 +396,30 @@ mod tests {
         assert_eq!(place.load().unwrap().1.status, Status::Running);
         drop(monitor);
         assert_eq!(place.load().unwrap().1.status, Status::Exited);
+    }
+
+    #[test]
+    fn what_was_never_whole_is_abandoned_with_a_lock_or_without() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        // Its maker was killed before it made the lock.
+        drop(place.abandoned().unwrap());
+        let held = place.begin().unwrap();
+        assert!(place.abandoned().is_none());
+        drop(held);
+        drop(place.abandoned().unwrap());
+        place.remove().unwrap();
+        assert!(place.abandoned().is_none() && !place.kept.exists());
+        // Who makes it waits for the one who removes it, and makes it anew.
+        place.make().unwrap();
+        let removing = place.abandoned().unwrap();
+        let other = place.clone();
+        let maker = std::thread::spawn(move || other.begin());
+        place.remove().unwrap();
+        drop(removing);
+        let held = maker.join().unwrap().unwrap();
+        assert!(place.abandoned().is_none() && place.kept.join("lock").exists());
+        drop(held);
     }
 
     #[test]

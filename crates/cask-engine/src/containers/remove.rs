@@ -1,9 +1,13 @@
 //! Removing containers.
 
-use cask_storage::Id;
+use cask_storage::{Id, Leftovers};
 
-use super::{Container, Containers, Status};
+use super::record::Held;
+use super::{Container, Containers, Status, resources};
 use crate::{Error, ErrorKind, Result};
+
+/// How often one is ended that others start again and again.
+const MOST_ENDS: usize = 10;
 
 /// How a container is removed.
 #[derive(Clone, Debug, Default)]
@@ -24,40 +28,12 @@ impl Containers {
     /// [`ErrorKind::StateImproper`] for one that runs, and [`ErrorKind::Unresponsive`] for one whose monitor does
     /// nothing, both without `force`; [`ErrorKind::InUse`] for one whose namespaces others use; [`ErrorKind::Storage`] and [`ErrorKind::Io`].
     pub fn remove(&self, container: &Container, options: &RemoveOptions) -> Result<()> {
-        let fresh = match self.reload(container) {
+        let (held, fresh) = match self.ended(container, options) {
+            // It was made to go when it ended, or somebody else removed it.
             Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
             other => other?,
         };
-        if fresh.state.status.is_up() {
-            if !options.force {
-                return Err(still_up(&fresh));
-            }
-            match self.mark_and_end(&fresh, options.timeout) {
-                // It was made to go when it ended.
-                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
-                Err(_) => self.put_down(&fresh)?,
-                Ok(()) => {}
-            }
-        } else if fresh.place.has_monitor() {
-            // It tidies up, or waits for the moment when the container begins again.
-            match self.mark_stopped(&fresh) {
-                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
-                Err(error) if !options.force => return Err(error),
-                _ => {}
-            }
-        }
-        let held = match fresh.place.wait_for_monitor().and_then(|()| fresh.place.lock()) {
-            Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),
-            Err(error) if options.force && error.kind() == ErrorKind::Unresponsive => {
-                self.put_down(&fresh)?;
-                fresh.place.lock()?
-            }
-            other => other?,
-        };
-        let (config, mut state) = fresh.place.load()?;
-        if state.status.is_up() {
-            return Err(still_up(&fresh));
-        }
+        let Container { config, mut state, .. } = fresh.clone();
         self.tear_down(&fresh)?;
         state.status = Status::Removing;
         // On a full disk it is removed all the same.
@@ -68,6 +44,52 @@ impl Containers {
         self.remove_everything(&fresh)?;
         drop(held);
         Ok(())
+    }
+
+    /// A container that does not run, and has no monitor, with its lock. With `force` it is brought to that.
+    fn ended(&self, container: &Container, options: &RemoveOptions) -> Result<(Held, Container)> {
+        let mut put_down = false;
+        for _ in 0..MOST_ENDS {
+            match self.try_ended(container, options) {
+                Ok(None) => {}
+                Ok(Some(ended)) => return Ok(ended),
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Err(error),
+                Err(_) if options.force && !put_down => {
+                    put_down = true;
+                    self.put_down(container)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(still_up(&self.reload(container)?))
+    }
+
+    /// `None` where something was ended: then it is looked at again.
+    fn try_ended(
+        &self,
+        container: &Container,
+        options: &RemoveOptions,
+    ) -> Result<Option<(Held, Container)>> {
+        let place = &container.place;
+        let held = place.lock()?;
+        let fresh = self.reload(container)?;
+        if fresh.state.status.is_up() {
+            drop(held);
+            if !options.force {
+                return Err(still_up(&fresh));
+            }
+            self.mark_and_end(&fresh, options.timeout)?;
+            return Ok(None);
+        }
+        let Some(monitor) = place.monitor() else { return Ok(Some((held, fresh))) };
+        // It tidies up, or waits for the moment when the container begins again.
+        let mut state = fresh.state.clone();
+        state.stopped = true;
+        match place.save(&fresh.config, &state) {
+            Err(error) if !options.force => return Err(error),
+            _ => drop(held),
+        }
+        place.wait_for(monitor).map(|()| None)
     }
 
     fn mark_and_end(&self, container: &Container, timeout: Option<u32>) -> Result<()> {
@@ -81,8 +103,11 @@ impl Containers {
     /// Takes back what a container that was killed with its monitor left behind: its group, its mount.
     pub(super) fn tear_down(&self, container: &Container) -> Result<()> {
         self.end_leftovers(container)?;
-        if let Some(name) = &container.state.cgroup
-            && let Some(group) = cask_runtime::Cgroup::open(name)?
+        let name = container.state.cgroup.clone();
+        // One that was killed while it began has not written down its group.
+        let begun = || container.state.beginning.then(|| resources::group_name(&container.config));
+        if let Some(name) = name.or_else(begun)
+            && let Some(group) = cask_runtime::Cgroup::open(&name)?
         {
             group.kill()?;
             group.remove()?;
@@ -95,13 +120,29 @@ impl Containers {
 
     /// Removes its layer, its record and its files.
     pub(super) fn remove_everything(&self, container: &Container) -> Result<()> {
-        match self.store().delete_container(&Id::parse(container.id())?) {
-            Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {}
-            other => drop(other?),
+        match self.unlist(container)? {
+            Some(leftovers) => Ok(leftovers.delete()?),
+            None => Ok(()),
         }
-        container.place.remove()?;
+    }
+
+    /// Removes the same so far that nothing names it any more: deleting what it wrote is left to the caller.
+    pub(super) fn unlist(&self, container: &Container) -> Result<Option<Leftovers>> {
+        let place = &container.place;
+        let leftovers = match self.store().unlist_container(&Id::parse(container.id())?) {
+            Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {
+                place.remove()?;
+                None
+            }
+            other => {
+                let (_, mut leftovers) = other?;
+                leftovers.add(&place.run)?;
+                leftovers.add(&place.kept)?;
+                Some(leftovers)
+            }
+        };
         self.tell("remove", &container.config);
-        Ok(())
+        Ok(leftovers)
     }
 
     /// Removes a container that cannot be read, by its ID or the beginning of it.
@@ -113,7 +154,9 @@ impl Containers {
         ids.retain(|id| id.as_str().starts_with(text) && !text.is_empty());
         let [id] = ids.as_slice() else { return Err(Error::no_container(text)) };
         let place = self.place(id);
-        place.wait_for_monitor()?;
+        if let Some(monitor) = place.monitor() {
+            place.wait_for(monitor)?;
+        }
         match self.store().delete_container(id) {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {}
             other => drop(other?),

@@ -38,14 +38,19 @@ impl ResourcesConfig {
     }
 }
 
+/// The name of a container's control group.
+pub(super) fn group_name(config: &ContainerConfig) -> String {
+    let parent = config.resources.cgroup_parent.as_deref().unwrap_or(PARENT);
+    format!("{}/{}", parent.trim_matches('/'), config.id)
+}
+
 /// Makes the control group of a container: where none can be made, the container runs without, and that is told,
 /// unless it has limits.
 pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<Option<Cgroup>> {
     if config.resources.cgroups == "disabled" {
         return Ok(None);
     }
-    let parent = config.resources.cgroup_parent.as_deref().unwrap_or(PARENT);
-    let name = format!("{}/{}", parent.trim_matches('/'), config.id);
+    let name = group_name(config);
     let limits = config.resources.limits();
     match Cgroup::create(&name, &limits) {
         Ok(group) => Ok(Some(group)),

@@ -7,10 +7,13 @@ use std::process::{Command, Stdio};
 
 use cask_runtime::NativeExecutor;
 use cask_storage::{DriverKind, StoreOptions};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::attach::Attached;
+use super::holders::{LOOK, stands_at_its_beginning, stopped_one};
 use super::monitor::MONITOR_ARGUMENT;
+use super::record::Held;
 use super::{Container, Containers, ExecOptions, Status, wire};
 use crate::{Error, ErrorKind, Result};
 
@@ -139,19 +142,20 @@ impl Containers {
             if state.status == Status::Running {
                 return Ok(None);
             }
-            if !place.has_monitor() {
-                break (held, config, state);
-            }
+            let Some(monitor) = place.monitor() else { break (held, config, state) };
             // The monitor of its last life tidies up, for which it needs the lock, or is about to have it begin
             // again, which is done here.
             state.stopped = true;
             place.save(&config, &state)?;
             drop(held);
-            place.wait_for_monitor()?;
+            place.wait_for(monitor)?;
         };
         // One that was killed did not tidy up.
-        if place.load_as_written()?.1.status.is_up() {
-            self.tear_down(container)?;
+        let written = place.load_as_written()?.1;
+        if written.status.is_up() || written.beginning {
+            let left = Container { config: config.clone(), state: written, place: place.clone() };
+            self.tear_down(&left)?;
+            state.beginning = false;
             place.save(&config, &state)?;
         }
         place.make()?;
@@ -159,7 +163,7 @@ impl Containers {
             state.stopped = false;
             place.save(&config, &state)?;
         }
-        let started = self.start_watched(&config.id, attach, size, None);
+        let started = self.start_watched(&config.id, attach, size, None, Some(&held));
         drop(held);
         let socket = started?;
         let attached = attach.then_some("attach");
@@ -170,18 +174,24 @@ impl Containers {
     }
 
     /// Starts this program again to watch something, and waits until that has begun.
+    ///
+    /// The lock of the container is handed over: whoever starts it may be killed, and what begins is still nobody
+    /// else's.
     pub(super) fn start_watched(
         &self,
         id: &str,
         attach: bool,
         size: Option<Terminal>,
         exec: Option<&ExecOptions>,
+        held: Option<&Held>,
     ) -> Result<OwnedFd> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::NotStarted, "starting the monitor", "").with_source(error)
         };
         let program = NativeExecutor::default().program()?;
         let (near, far) = wire::pair().map_err(failed)?;
+        let lock = held.map(Held::share).transpose().map_err(failed)?;
+        let lock = lock.map_or_else(Stdio::null, Stdio::from);
         let store = StoreOrder::of(self.store().options(), self.store().driver());
         let networks = self.networks().places().clone();
         let order = Order { store, networks, id: id.to_owned(), attach, size, exec: exec.cloned() };
@@ -191,16 +201,20 @@ impl Containers {
             .arg(MONITOR_ARGUMENT)
             .current_dir("/")
             .stdin(Stdio::from(far))
-            .stdout(Stdio::null())
+            .stdout(lock)
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
         wire::send(&near, wire::ORDER, &order, true).map_err(failed)?;
-        match wait_until_started(&near) {
+        match wait_until_started(&near, id, child.id()) {
             Ok(()) => {
                 // Programs that go on for long leave no trace of it either.
                 drop(std::thread::spawn(move || child.wait()));
                 Ok(near)
+            }
+            Err(error) if error.kind() == ErrorKind::Unresponsive => {
+                drop(std::thread::spawn(move || child.wait()));
+                Err(error)
             }
             Err(error) => {
                 // It ends by itself, and only then its locks are free.
@@ -220,8 +234,19 @@ fn check_startable(id: &str, status: Status) -> Result<()> {
     Err(Error::new(ErrorKind::StateImproper, words, "container state improper"))
 }
 
-fn wait_until_started(socket: &OwnedFd) -> Result<()> {
+/// Waits for the first word of a monitor, unless somebody stopped that.
+fn wait_until_started(socket: &OwnedFd, id: &str, monitor: u32) -> Result<()> {
     let lost = |why: &str| Error::new(ErrorKind::NotStarted, "the monitor of the container", why);
+    let look = Timespec::try_from(LOOK).expect("it is short");
+    let mut stood = None;
+    while let Ok(0) = poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&look)) {
+        let stands = stopped_one(monitor);
+        // Twice: a debugger may only have looked at it.
+        if stands.is_some() && stands == stood {
+            return Err(stands_at_its_beginning(id, stands.unwrap_or(monitor)));
+        }
+        stood = stands;
+    }
     let packet = wire::receive(socket)
         .map_err(|error| lost("it cannot be heard").with_source(error))?
         .ok_or_else(|| {

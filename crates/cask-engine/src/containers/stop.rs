@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cask_runtime::{Cgroup, Signal};
 
+use super::holders::Monitor;
 use super::{Container, Containers, Status};
 use crate::{Error, ErrorKind, Result};
 
@@ -62,9 +63,10 @@ impl Containers {
             );
             return Err(container.improper(&words));
         }
+        let mut monitor = None;
         if signal == Signal::KILL {
             // It shall not begin again by itself.
-            self.mark_stopped(container)?;
+            monitor = self.mark_stopped(container)?.1;
         }
         let process = container.process()?;
         process.signal(signal)?;
@@ -72,8 +74,10 @@ impl Containers {
         if signal == Signal::KILL {
             // What is frozen does not hear of its end.
             thaw(container);
-            if process.wait(Some(PATIENCE)) {
-                container.place.wait_for_monitor()?;
+            if process.wait(Some(PATIENCE))
+                && let Some(monitor) = monitor
+            {
+                container.place.wait_for(monitor)?;
             }
         }
         Ok(())
@@ -93,18 +97,19 @@ impl Containers {
             );
             return Err(container.improper(&words));
         }
-        self.mark_stopped(container)?;
-        let killed = self.end(container, timeout.unwrap_or_else(|| container.stop_timeout()))?;
-        if container.state.status.is_up() {
-            self.tell("stop", &container.config);
+        let (fresh, monitor) = self.mark_stopped(container)?;
+        let killed = self.end(&fresh, monitor, timeout.unwrap_or_else(|| fresh.stop_timeout()))?;
+        if fresh.state.status.is_up() {
+            self.tell("stop", &fresh.config);
         }
         Ok(killed)
     }
 
     /// Ends the processes of a container, and waits until its monitor has tidied up.
-    pub(super) fn end(&self, container: &Container, seconds: u32) -> Result<bool> {
+    fn end(&self, container: &Container, monitor: Option<Monitor>, seconds: u32) -> Result<bool> {
+        let tidied = || monitor.map_or(Ok(()), |monitor| container.place.wait_for(monitor));
         let Ok(process) = container.process() else {
-            container.place.wait_for_monitor()?;
+            tidied()?;
             return Ok(false);
         };
         let mut killed = false;
@@ -121,19 +126,23 @@ impl Containers {
                 return Err(Error::new(ErrorKind::Io, container.id(), why));
             }
         }
-        container.place.wait_for_monitor()?;
+        tidied()?;
         Ok(killed)
     }
 
-    /// Notes that it shall not begin again by itself, also where its monitor is just about to have it do so.
-    pub(super) fn mark_stopped(&self, container: &Container) -> Result<()> {
-        let _held = container.place.lock()?;
-        let (config, mut state) = container.place.load_as_written()?;
-        if state.stopped || !(state.status.is_up() || container.place.has_monitor()) {
-            return Ok(());
+    /// Notes that it shall not begin again by itself, also where its monitor is just about to have it do so; gives it
+    /// as it is now, and its monitor.
+    fn mark_stopped(&self, container: &Container) -> Result<(Container, Option<Monitor>)> {
+        let place = &container.place;
+        let _held = place.lock()?;
+        let monitor = place.monitor();
+        let (config, mut state) = place.load_as_written()?;
+        if !state.stopped && (state.status.is_up() || monitor.is_some()) {
+            state.stopped = true;
+            place.save(&config, &state)?;
         }
-        state.stopped = true;
-        container.place.save(&config, &state)
+        let (config, state) = place.load()?;
+        Ok((Container { config, state, place: place.clone() }, monitor))
     }
 
     /// Has all processes of a container stand.

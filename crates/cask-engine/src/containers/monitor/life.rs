@@ -76,9 +76,12 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Makes everything that the container needs, and has it begin.
+    /// Makes everything that the container needs, and has it begin. Its lock is held.
     pub(super) fn begin(&mut self) -> Result<()> {
         let place = &self.container.place;
+        let (config, mut state) = place.load_as_written()?;
+        state.beginning = true;
+        place.save(&config, &state)?;
         // Of an earlier life.
         let _ = std::fs::remove_file(place.exit_path());
         if self.listener.is_none() {
@@ -132,11 +135,7 @@ impl<'a> Life<'a> {
 
     fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
         let place = &self.container.place;
-        let (config, old) = place.load_as_written()?;
-        if old.stopped {
-            // Whoever started it was killed meanwhile, and somebody else wants it gone.
-            return Err(Error::new(ErrorKind::StateImproper, config.id, "it was stopped"));
-        }
+        let (config, _) = place.load_as_written()?;
         if let Some(path) = &config.lifecycle.pid_file {
             std::fs::write(path, pid.to_string())
                 .map_err(|error| super::super::record::io(error, "writing the pidfile", path))?;
@@ -149,7 +148,6 @@ impl<'a> Life<'a> {
             boot: boot(),
             started_at: now(),
             restarts: self.restarts,
-            stopped: old.stopped,
             cgroup: self.cgroup.as_ref().map(|group| group.name().to_owned()),
             notes,
             ..ContainerState::default()
@@ -157,13 +155,14 @@ impl<'a> Life<'a> {
         place.save(&config, &state)
     }
 
-    /// Takes everything back that was made for a container that did not begin. Whoever started it holds its lock.
+    /// Takes everything back that was made for a container that did not begin. Its lock is held.
     pub(super) fn discard(&mut self, error: &Error) {
         self.body = None;
         self.tidy_up();
         let place = &self.container.place;
         if let Ok((config, mut state)) = place.load_as_written() {
             state.error = super::Failure::of(error).text;
+            state.beginning = false;
             state.exit_code = match error.kind() {
                 ErrorKind::CommandNotFound => 127,
                 ErrorKind::CommandNotExecutable => 126,
@@ -194,11 +193,7 @@ impl<'a> Life<'a> {
             self.restarts += 1;
             match self.begin_again() {
                 Ok(true) => {}
-                Ok(false) => break code,
-                Err(error) => {
-                    self.discard(&error);
-                    break code;
-                }
+                Ok(false) | Err(_) => break code,
             }
         };
         let _ = std::fs::remove_file(self.container.place.socket());
@@ -240,7 +235,13 @@ impl<'a> Life<'a> {
         if state.stopped {
             return Ok(false);
         }
-        self.begin().map(|()| true)
+        match self.begin() {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                self.discard(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Relays until it has ended; its exit code, and how long it ran.

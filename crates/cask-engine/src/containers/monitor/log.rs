@@ -1,15 +1,20 @@
 //! The log of a container: lines as Kubernetes has them.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::record::{io, now};
 use super::super::{ContainerConfig, wire};
 use crate::Result;
 
+/// Bytes that are written at once, about.
+const MOST_TEXT: usize = 256 << 10;
+
 /// Writes what a container prints: `TIME stdout|stderr F|P TEXT`, where `P` is a part of a line.
+///
+/// What was read is written before anything else is read: a monitor that is killed has lost no more than a pipe holds.
 ///
 /// Source: conmon, `src/ctr_logging.c`; the Kubernetes CRI log format.
 pub(super) struct Log {
@@ -17,43 +22,70 @@ pub(super) struct Log {
     path: PathBuf,
     size_bytes: u64,
     max_bytes: Option<u64>,
+    /// Lines that are about to be written.
+    text: Vec<u8>,
 }
 
 impl Log {
     pub(super) fn open(config: &ContainerConfig, path: PathBuf) -> Result<Self> {
         let max_bytes = config.log.max_size_bytes;
+        let mut log = Self { file: None, path, size_bytes: 0, max_bytes, text: Vec::new() };
         if config.log.driver == "none" {
-            return Ok(Self { file: None, path, size_bytes: 0, max_bytes });
+            return Ok(log);
         }
-        let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).mode(0o600).open(&path);
-        let file = file.map_err(|error| io(error, "opening the log", &path))?;
-        let size_bytes = file.metadata().map_or(0, |found| found.len());
-        Ok(Self { file: Some(file), path, size_bytes, max_bytes })
+        let opened = open(&log.path).map_err(|error| io(error, "opening the log", &log.path))?;
+        log.size_bytes = opened.metadata().map_or(0, |found| found.len());
+        log.file = Some(opened);
+        Ok(log)
     }
 
     /// Writes what came on one of both streams. What cannot be written is lost: the container goes on.
     pub(super) fn write(&mut self, kind: u8, bytes: &[u8]) {
-        let Some(file) = &mut self.file else { return };
+        if self.file.is_none() {
+            return;
+        }
         let stream = if kind == wire::ERROR { "stderr" } else { "stdout" };
         let time = now();
         let time = time.strip_suffix('Z').map_or(time.clone(), |time| format!("{time}+00:00"));
-        let mut text = Vec::with_capacity(bytes.len() + 64);
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (line, whole) = match line.strip_suffix(b"\n") {
-                Some(line) => (line, "F"),
-                None => (line, "P"),
-            };
-            text.extend_from_slice(format!("{time} {stream} {whole} ").as_bytes());
-            text.extend_from_slice(line);
-            text.push(b'\n');
+        // The same before every line of what was read at once.
+        let before_whole = format!("{time} {stream} F ").into_bytes();
+        let before_part = format!("{time} {stream} P ").into_bytes();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let all = rest;
+            // Reading from memory does not fail. This is the C library's search, fast in debug builds too.
+            let length = rest.skip_until(b'\n').unwrap_or(all.len());
+            let line = &all[..length];
+            let is_whole = line.last() == Some(&b'\n');
+            let before = if is_whole { &before_whole } else { &before_part };
+            self.make_room(before.len() + line.len() + usize::from(!is_whole));
+            self.text.extend_from_slice(before);
+            self.text.extend_from_slice(line);
+            if !is_whole {
+                self.text.push(b'\n');
+            }
         }
-        if file.write_all(&text).is_ok() {
-            self.size_bytes += text.len() as u64;
-        }
-        if self.max_bytes.is_some_and(|most| self.size_bytes > most) {
+        self.flush();
+    }
+
+    /// Has a line of so many bytes fit in: into memory, and into the log.
+    fn make_room(&mut self, length: usize) {
+        let size_bytes = self.size_bytes + self.text.len() as u64;
+        if size_bytes > 0 && self.max_bytes.is_some_and(|most| size_bytes + length as u64 > most) {
+            self.flush();
             self.rotate();
+        } else if self.text.len() + length > MOST_TEXT {
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        if let Some(file) = &mut self.file
+            && file.write_all(&self.text).is_ok()
+        {
+            self.size_bytes += self.text.len() as u64;
+        }
+        self.text.clear();
     }
 
     /// Puts the log aside, in place of the one that was before, and begins a new one.
@@ -64,10 +96,13 @@ impl Log {
         if std::fs::rename(&self.path, old).is_err() {
             let _ = std::fs::remove_file(&self.path);
         }
-        let mut options = OpenOptions::new();
-        self.file = options.create(true).append(true).mode(0o600).open(&self.path).ok();
+        self.file = open(&self.path).ok();
         self.size_bytes = 0;
     }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
@@ -98,7 +133,12 @@ mod tests {
             log.write(wire::OUTPUT, b"0123456789\n");
         }
         let length = |name: &str| std::fs::metadata(directory.path().join(name)).unwrap().len();
-        assert!(length("ctr.log") <= 1100 && length("ctr.log.1") <= 1100);
+        assert!(length("ctr.log") <= 1000 && length("ctr.log.1") <= 1000);
+        // Also of what was read at once.
+        log.write(wire::ERROR, &b"y\n".repeat(1000));
+        assert!(length("ctr.log") <= 1000 && length("ctr.log.1") <= 1000);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().all(|line| line.ends_with(" stderr F y")), "{text}");
         config.log.driver = "none".to_owned();
         let nowhere = directory.path().join("none");
         Log::open(&config, nowhere.clone()).unwrap().write(wire::OUTPUT, b"x\n");

@@ -14,7 +14,7 @@ use super::log::Log;
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes that are read at once.
-const CHUNK: usize = 16 << 10;
+const CHUNK: usize = 64 << 10;
 /// Bytes of input that wait for the container; more wait with whoever typed them.
 const MOST_INPUT: usize = 64 << 10;
 /// How many may be attached at once.
@@ -35,7 +35,8 @@ impl Client {
 
     fn offer(&mut self, kind: u8, bytes: &[u8]) {
         if !self.gone {
-            self.pending.push_back((kind, bytes.to_vec()));
+            let parts = bytes.chunks(wire::LONGEST);
+            self.pending.extend(parts.map(|part| (kind, part.to_vec())));
             self.flush();
         }
     }
@@ -82,6 +83,8 @@ pub(super) struct Loop<'a> {
     pub(super) deadline: Option<Instant>,
     waiting: Vec<u8>,
     closing: bool,
+    /// What was read last.
+    buffer: Vec<u8>,
 }
 
 /// What a place in the list is.
@@ -120,6 +123,7 @@ impl<'a> Loop<'a> {
             deadline,
             waiting: Vec::new(),
             closing: false,
+            buffer: vec![0; CHUNK],
         }
     }
 
@@ -220,12 +224,11 @@ impl<'a> Loop<'a> {
             _ => output,
         };
         let Some(open) = end else { return false };
-        let mut buffer = [0; CHUNK];
-        match rustix::io::read(&*open, &mut buffer) {
+        match rustix::io::read(&*open, &mut self.buffer[..]) {
             Ok(count @ 1..) => {
-                self.log.write(kind, &buffer[..count]);
+                self.log.write(kind, &self.buffer[..count]);
                 for client in self.clients.iter_mut() {
-                    client.offer(kind, &buffer[..count]);
+                    client.offer(kind, &self.buffer[..count]);
                 }
                 true
             }
