@@ -69,14 +69,17 @@ impl Containers {
     /// # Errors
     /// [`ErrorKind::Io`].
     pub fn all(&self, mut damaged: impl FnMut(Error)) -> Result<Vec<Container>> {
-        let mut found = Vec::new();
-        for id in record::ids(&self.directory())? {
-            match self.at(&id) {
+        let ids = record::ids(&self.directory())?;
+        let loaded = record::load_all(ids.iter().map(|id| self.place(id)).collect());
+        let mut found = Vec::with_capacity(ids.len());
+        for (id, (place, loaded)) in ids.iter().zip(loaded) {
+            let loaded = loaded.map(|(config, state)| Container { config, state, place });
+            match loaded {
                 Ok(container) if container.outlived_its_removal() && self.sweep(&container) => {}
                 Ok(container) => found.push(container),
                 // Being made, or removed meanwhile; or whoever did that was killed.
                 Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
-                    self.sweep_half_made(&id);
+                    self.sweep_half_made(id);
                 }
                 Err(error) => damaged(error),
             }

@@ -12,7 +12,7 @@
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,6 +26,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The most that is read of a container's file.
 const LONGEST: u64 = 16 << 20;
+/// More than most files of containers have, in bytes.
+const USUAL: usize = 8 << 10;
 /// The version of the file. Newer ones are refused.
 const VERSION: u32 = 1;
 
@@ -233,11 +235,13 @@ impl Place {
 
     pub(crate) fn load_as_written(&self) -> Result<(ContainerConfig, ContainerState)> {
         let path = self.file();
-        let length = fs::metadata(&path).map_err(|error| io(error, "reading", &path))?.len();
-        if length > LONGEST {
+        let mut bytes = Vec::with_capacity(USUAL);
+        File::open(&path)
+            .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
+            .map_err(|error| io(error, "reading", &path))?;
+        if bytes.len() as u64 > LONGEST {
             return Err(Error::new(ErrorKind::Storage, path.display(), "it is longer than 16 MiB"));
         }
-        let bytes = fs::read(&path).map_err(|error| io(error, "reading", &path))?;
         let read: File1 = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::Storage, path.display(), "it cannot be read")
                 .with_source(error)
@@ -292,7 +296,13 @@ impl Place {
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&bytes)?;
-            fs::rename(&new, &path)
+            let old = File::open(&path);
+            fs::rename(&new, &path)?;
+            if let Ok(old) = old {
+                // Some file systems take long to free what had a name, and nobody needs to wait for that.
+                let _ = std::thread::Builder::new().spawn(move || drop(old));
+            }
+            Ok(())
         };
         write().map_err(|error| {
             let _ = fs::remove_file(&new);
@@ -341,6 +351,36 @@ fn text_of(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_unix(seconds, since.subsec_nanos()).unwrap_or(Timestamp::GO_ZERO).to_string()
+}
+
+/// How many threads read the files of many containers: more find nothing to do, since most of the time goes into what
+/// the files say.
+const READERS: usize = 4;
+/// So few files are read sooner than threads are started.
+const FEW: usize = 32;
+
+/// What became of reading the file of a container.
+pub(crate) type Loaded = Result<(ContainerConfig, ContainerState)>;
+
+/// Reads many containers, as [`Place::load`] does, in their order.
+pub(crate) fn load_all(places: Vec<Place>) -> Vec<(Place, Loaded)> {
+    let load = |place: &Place| place.load();
+    let loaded: Vec<Loaded> = if places.len() <= FEW {
+        places.iter().map(load).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let parts = places.chunks(places.len().div_ceil(READERS));
+            let readers: Vec<_> = parts
+                .map(|part| scope.spawn(move || part.iter().map(load).collect::<Vec<Loaded>>()))
+                .collect();
+            let read = readers.into_iter().map(|reader| match reader.join() {
+                Ok(loaded) => loaded,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            read.flatten().collect()
+        })
+    };
+    places.into_iter().zip(loaded).collect()
 }
 
 /// The IDs of all containers that have a directory.
@@ -431,6 +471,35 @@ mod tests {
         let (_, state) = place.load().unwrap();
         assert_eq!(state.status, Status::Exited);
         assert!(state.error.contains("machine"));
+    }
+
+    #[test]
+    fn many_are_read_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        for count in [0, 1, FEW, FEW + 1, 3 * FEW + 1] {
+            let at = |number: usize| {
+                let kept = directory.path().join(number.to_string());
+                Place { run: kept.join("run"), kept }
+            };
+            let places: Vec<Place> = (0..count).map(at).collect();
+            for (number, place) in places.iter().enumerate().filter(|(number, _)| *number != 7) {
+                place.make().unwrap();
+                let config =
+                    ContainerConfig { name: number.to_string(), ..ContainerConfig::default() };
+                place.save(&config, &ContainerState::default()).unwrap();
+            }
+            let found = load_all(places);
+            assert_eq!(found.len(), count);
+            for (number, (place, loaded)) in found.into_iter().enumerate() {
+                assert_eq!(place.kept, at(number).kept);
+                match loaded {
+                    Ok((config, _)) => assert_eq!(config.name, number.to_string()),
+                    Err(error) => {
+                        assert_eq!((number, error.kind()), (7, ErrorKind::ContainerNotKnown));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cask_runtime::{
     Cgroup, ExitReport, Input, NativeExecutor, Output, ProcessHandle, RunSpec, Running,
     TerminalSize,
 };
-use cask_storage::{Id, MountOptions};
+use cask_storage::{Id, Leftovers, MountOptions};
 
 use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
@@ -136,6 +136,7 @@ impl<'a> Life<'a> {
     fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
         let place = &self.container.place;
         let (config, _) = place.load_as_written()?;
+        options.volatile = config.lifecycle.auto_remove;
         if let Some(path) = &config.lifecycle.pid_file {
             std::fs::write(path, pid.to_string())
                 .map_err(|error| super::super::record::io(error, "writing the pidfile", path))?;
@@ -171,7 +172,7 @@ impl<'a> Life<'a> {
             let _ = place.save(&config, &state);
         }
         if self.container.config.lifecycle.auto_remove {
-            self.remove();
+            drop(self.remove());
         }
     }
 
@@ -202,13 +203,14 @@ impl<'a> Life<'a> {
             let held = self.container.place.lock();
             // Somebody else may have removed it first.
             if held.is_ok() {
-                self.remove();
+                leftovers = self.remove();
             }
         }
         // Who is attached and reads slowly keeps nobody else waiting from here on.
         drop((alive, self.listener.take()));
         for client in self.clients {
             client.tell_end(code);
+        let mut leftovers = None;
         }
         Ok(())
     }
@@ -222,6 +224,8 @@ impl<'a> Life<'a> {
                 return false;
             }
             std::thread::sleep(left.min(GLANCE));
+        // However much it wrote, nobody waits until that is deleted.
+        drop(leftovers);
             if self.container.place.load_as_written().is_ok_and(|(_, state)| state.stopped) {
                 return true;
             }
@@ -319,12 +323,14 @@ impl<'a> Life<'a> {
         // Who waits later is told that there is no such container.
         let _ = path.parent().map(std::fs::create_dir_all);
         let _ = std::fs::write(path, code.to_string());
+        // What is removed is unmounted with that.
     }
+            && !self.container.config.lifecycle.auto_remove
 
     /// Removes the container, whose lock is held.
-    fn remove(&self) {
+    fn remove(&self) -> Option<Leftovers> {
         let _ = self.containers.remove_anonymous(&self.container.config);
-        let _ = self.containers.remove_everything(self.container);
+        self.containers.unlist(self.container).ok()?
     }
 }
 
