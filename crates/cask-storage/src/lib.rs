@@ -65,4 +65,4 @@ pub use store::Store;
 pub use turn::{BlobTurn, DigestLock};
 pub use view::{Container, Image, Layer};
 pub use warning::Warning;
-pub use working::WorkingLayer;
+pub use working::{Taking, WorkingLayer};

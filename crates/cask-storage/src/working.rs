@@ -4,6 +4,7 @@
 //! with it. No record names it. What it becomes is a staged layer like one that was read from a
 //! stream: the files stay where they are and are renamed into their place.
 
+mod changes;
 mod mounted;
 mod recorded;
 
@@ -21,6 +22,7 @@ use crate::working::mounted::Mount;
 use crate::working::recorded::record;
 use crate::{DriverKind, Error, ErrorKind, Id, Layer, Result, Store, file};
 
+pub use changes::Taking;
 pub(crate) use mounted::sweep;
 
 /// A layer that is being written, upon layers of the store.

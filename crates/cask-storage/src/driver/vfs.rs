@@ -15,14 +15,20 @@ const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 /// Copies a tree: files (sharing their blocks where the file system can), owners, modes, times,
 /// attributes, devices, and which names are the same file.
 pub(crate) fn copy_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless, links: false };
+    let mut copy = Copy { seen: HashMap::new(), rootless, links: false, keeps_marks: false };
+    copy.directory(from, to)
+}
+
+/// Copies a tree as [`copy_tree`] does, with what marks directories opaque and files deleted for the overlay.
+pub(crate) fn copy_upper(from: &Path, to: &Path, rootless: bool) -> Result<()> {
+    let mut copy = Copy { seen: HashMap::new(), rootless, links: false, keeps_marks: true };
     copy.directory(from, to)
 }
 
 /// Makes a tree whose files are those of another one, by other names; directories are copied, with
 /// the attributes that mark them opaque. A file that cannot have another name is copied too.
 pub(crate) fn link_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless, links: true };
+    let mut copy = Copy { seen: HashMap::new(), rootless, links: true, keeps_marks: true };
     copy.directory(from, to)
 }
 
@@ -31,6 +37,8 @@ struct Copy {
     seen: HashMap<(u64, u64), PathBuf>,
     rootless: bool,
     links: bool,
+    /// Whether what marks directories opaque stays.
+    keeps_marks: bool,
 }
 
 impl Copy {
@@ -57,7 +65,7 @@ impl Copy {
         for (from, to) in done.iter().rev() {
             let metadata = fs::symlink_metadata(from);
             let metadata = metadata.map_err(|e| Error::io(e, "looking at", from))?;
-            copy_metadata(from, to, &metadata, (self.rootless, self.links))?;
+            copy_metadata(from, to, &metadata, (self.rootless, self.keeps_marks))?;
         }
         Ok(())
     }
@@ -88,7 +96,7 @@ impl Copy {
             let made = rustix::fs::mknodat(CWD, to, kind, mode, metadata.rdev());
             made.map_err(|error| failed(error.into()))?;
         }
-        copy_metadata(from, to, metadata, (self.rootless, self.links))
+        copy_metadata(from, to, metadata, (self.rootless, self.keeps_marks))
     }
 }
 

@@ -1,0 +1,93 @@
+//! Layers made of what a container has written.
+
+use cask_layer::{DiffOptions, FileTimes};
+
+use super::open;
+use super::recorded::record;
+use crate::cache::not_found;
+use crate::delete::TrashOf;
+use crate::driver::vfs;
+use crate::names::IMAGE_PLACE;
+use crate::staged::{Staged, StagedLayer};
+use crate::temp::TempDir;
+use crate::{DriverKind, Id, Result, Store, file};
+
+/// Whose the files of a container are once a layer was made of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Taking {
+    /// The container goes on with its files; the layer has copies, which share their blocks where the file system
+    /// can do that.
+    #[default]
+    Copy,
+    /// The container is removed before anybody writes to it again: the layer has the same files by other names,
+    /// and nothing is copied. Where the container is mounted, or files get other times, they are copied all the
+    /// same.
+    Link,
+}
+
+impl Store {
+    /// Makes a layer of what was written to the layer of a container, ready for
+    /// [`commit_image`](Store::commit_image): files are read once, for the digests and for the recipe of the tar
+    /// stream.
+    ///
+    /// The container stays as it is. What is written to it meanwhile is in the layer or is not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for the layer or one below it; as [`WorkingLayer::stage`](super::WorkingLayer::stage).
+    pub fn stage_changes(
+        &self,
+        id: &Id,
+        options: &DiffOptions,
+        taking: Taking,
+    ) -> Result<StagedLayer> {
+        let is_mounted = || Ok(self.mounts()?.iter().any(|mounted| mounted.layer == *id));
+        let keeps_times = options.times == FileTimes::Keep;
+        let can_link = keeps_times && self.driver() == DriverKind::Overlay;
+        if taking == Taking::Link && can_link && !is_mounted()? {
+            let staged = self.stage_files(id, options, taking)?;
+            if !is_mounted()? {
+                return Ok(staged);
+            }
+        }
+        // With a mount somebody writes to it, whatever the caller thinks.
+        self.stage_files(id, options, Taking::Copy)
+    }
+
+    fn stage_files(&self, id: &Id, options: &DiffOptions, taking: Taking) -> Result<StagedLayer> {
+        self.check_writable()?;
+        let inner = &self.inner;
+        let chain = self.layer_chain(id)?;
+        let Some((own, below)) = chain.split_first() else {
+            return Err(not_found("finding layer", id));
+        };
+        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
+        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let directory = driver_temp.next_path("addition");
+        file::make_directories(&directory, 0o700)?;
+        let from = inner.places[own.place].layer_files(id);
+        let rootless = self.options().rootless;
+        let files = match self.driver() {
+            DriverKind::Overlay => directory.join("diff"),
+            DriverKind::Vfs => directory.join("tree"),
+        };
+        match (self.driver(), taking) {
+            (DriverKind::Vfs, _) => vfs::copy_tree(&from, &files, rootless)?,
+            (DriverKind::Overlay, Taking::Copy) => vfs::copy_upper(&from, &files, rootless)?,
+            (DriverKind::Overlay, Taking::Link) => vfs::link_tree(&from, &files, rootless)?,
+        }
+        let lowers = below.iter().map(|layer| self.layer_files(&layer.id));
+        let lowers = lowers.collect::<Result<Vec<_>>>()?;
+        let tar_split = records_temp.next_path("addition");
+        let facts = record(self.driver(), &open(&files)?, &lowers, options, &tar_split)?;
+        let tree = (self.driver() == DriverKind::Vfs).then_some(files);
+        Ok(StagedLayer(Box::new(Staged {
+            _driver_temp: driver_temp,
+            directory,
+            tree,
+            _records_temp: records_temp,
+            tar_split,
+            facts,
+        })))
+    }
+}
