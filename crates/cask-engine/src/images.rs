@@ -12,6 +12,7 @@ mod lists;
 mod load;
 mod moving;
 mod names;
+mod platforms;
 mod pull;
 mod push;
 mod relations;

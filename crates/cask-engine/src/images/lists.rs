@@ -330,6 +330,13 @@ pub struct FoundEntries {
     is_list: bool,
 }
 
+impl FoundEntries {
+    /// What the images are for, as far as it is known.
+    pub(super) fn platforms(self) -> impl Iterator<Item = Platform> {
+        self.entries.into_iter().filter_map(|entry| entry.platform)
+    }
+}
+
 impl ImageList {
     /// Puts an image into the list that is not in the store, or those of a list that are wanted;
     /// gives their digests.

@@ -280,6 +280,15 @@ impl Images {
         }
     }
 
+    /// The images of registries that a name stands for, the first one first.
+    pub(super) async fn images_to_pull(
+        &self,
+        name: &str,
+        options: &PullOptions,
+    ) -> Result<Vec<Reference>> {
+        Ok(self.resolve_to_pull(name, options).await?.images)
+    }
+
     /// The images of registries that a name stands for.
     async fn resolve_to_pull(&self, name: &str, options: &PullOptions) -> Result<Candidates> {
         let unclear = |error: cask_config::Error| {

@@ -1,0 +1,89 @@
+//! What an image is for, wherever it is.
+
+use cask_image::{Manifest, Platform, PlatformWanted, choose_instance};
+use cask_storage::{Id, Image};
+use cask_transport::Transports;
+
+use super::Images;
+use super::pull::{PullOptions, PullPolicy};
+use crate::{Error, ErrorKind, Result};
+
+impl Images {
+    /// The platforms of an image that is named as for [`pull`](Self::pull): those of a list of the store, or else of
+    /// what registries have by this name, or else of the image that is in the store. Layers are not read. What is
+    /// for no machine, as attestations are, is left out.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub async fn platforms(
+        &self,
+        name: &str,
+        transports: &Transports,
+        options: &PullOptions,
+    ) -> Result<Vec<Platform>> {
+        if let Ok(list) = self.find_list(name) {
+            return Ok(real(list.index.manifests.into_iter().filter_map(|entry| entry.platform)));
+        }
+        let mut failure = None;
+        if options.policy != PullPolicy::Never {
+            let places = match self.places(name, transports, options).await {
+                Ok(places) => places,
+                Err(error) => {
+                    failure = Some(error);
+                    Vec::new()
+                }
+            };
+            for place in places {
+                match self.find_for_list(&*transports.parse(&place)?, &options.copy).await {
+                    Ok(found) => return Ok(real(found.platforms())),
+                    Err(error) => failure = Some(error),
+                }
+            }
+        }
+        let unknown =
+            || Error::new(ErrorKind::ImageNotKnown, name, "it is not in the store".to_owned());
+        let Ok(found) = self.find(name) else { return Err(failure.unwrap_or_else(unknown)) };
+        Ok(real(self.config(&found.image)?.map(|config| config.platform())))
+    }
+
+    /// The image of a list of the store that is for a platform; `None` where the name is that of an image.
+    ///
+    /// Source: containers/common, `libimage`, `lookupManifest` and `LookupInstance`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ImageNotKnown`] where the list has none for it, or the store does not have that one; as
+    /// [`find`](Self::find).
+    pub fn instance(&self, name: &str, platform: &PlatformWanted) -> Result<Option<Id>> {
+        let found = self.find(name)?;
+        let (_, Manifest::Index(index)) = self.manifest(&found.image)? else { return Ok(None) };
+        let missing = |detail: String| Error::new(ErrorKind::ImageNotKnown, name, detail);
+        let chosen = choose_instance(&index, platform).map_err(|e| missing(e.to_string()))?;
+        let images = self.store().images()?;
+        let is_it = |image: &&Image| image.manifest_digest() == Some(&chosen.digest);
+        let image = images.iter().find(is_it);
+        let image = image
+            .ok_or_else(|| missing(format!("its image {} is not in the store", chosen.digest)))?;
+        Ok(Some(image.id.clone()))
+    }
+
+    /// Where an image may be, as transports name it.
+    async fn places(
+        &self,
+        name: &str,
+        transports: &Transports,
+        options: &PullOptions,
+    ) -> Result<Vec<String>> {
+        let scheme = name.split_once(':').map(|(scheme, _)| scheme);
+        if scheme.is_some_and(|scheme| transports.find(scheme).is_some()) {
+            return Ok(vec![name.to_owned()]);
+        }
+        let images = self.images_to_pull(name, options).await?;
+        // That is what images are called that nobody but the store has.
+        let elsewhere = images.iter().filter(|image| image.domain() != "localhost");
+        Ok(elsewhere.map(|image| format!("docker://{image}")).collect())
+    }
+}
+
+fn real(platforms: impl IntoIterator<Item = Platform>) -> Vec<Platform> {
+    platforms.into_iter().filter(|platform| platform.os != "unknown").collect()
+}
