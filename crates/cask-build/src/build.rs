@@ -23,21 +23,21 @@ mod tools;
 mod workdir;
 
 pub(crate) use copy_step::From;
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, lock};
 pub(crate) use squash::write_tree;
 pub(crate) use stage::{Ground, Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
 pub(crate) use remote::now_seconds;
 pub use remote::{CachedStep, RemoteCache};
-pub use report::{BuildReport, BuiltImage, StepReport};
+pub use report::{BuildReport, BuiltImage, StepReport, UsedBase};
 pub use request::{
     BuildFile, BuildRequest, CacheExport, CacheOptions, ConfigEdits, Dates, ImageOptions,
-    InheritLabels, LayerMode, Platforms, PullPolicy,
+    InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy,
 };
 pub use run_options::{
     BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret, Volume,
 };
-pub use schedule::build;
+pub use schedule::{base_references, build};
 pub use sources::{BuildSources, NamedContext};
-pub use tools::{BaseImage, Bases, BuildTools, StoreBases};
+pub use tools::{BaseImage, Bases, BuildTools, ShellTerminal, StoreBases};

@@ -17,9 +17,10 @@ mod working;
 pub use build::{
     BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildNetwork, BuildReport,
     BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
-    CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritLabels, LayerMode,
-    NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources, RunOptions,
-    RunPrivileges, Secret, Step, StepOutcome, StepReport, StoreBases, Volume, build,
+    CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
+    LayerMode, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
+    RunOptions, RunPrivileges, Secret, ShellTerminal, Step, StepOutcome, StepReport, StoreBases,
+    UsedBase, Volume, base_references, build,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

@@ -11,7 +11,7 @@ use cask_storage::{Id, NewImage, NewLayer};
 
 use super::engine::{Engine, lock};
 use super::report::BuiltImage;
-use super::request::LayerMode;
+use super::request::{InheritAnnotations, LayerMode};
 use super::state::StageState;
 use crate::{Error, ErrorKind, Result, config};
 
@@ -51,6 +51,15 @@ impl Engine {
             let base = state.base_history.min(config.history.len());
             config.history[base..].iter_mut().for_each(|entry| entry.created = created);
         }
+        let edits = &options.edits;
+        config.os_version = edits.os_version.clone().or(config.os_version);
+        for feature in &edits.os_features {
+            let name = feature.strip_suffix('-').unwrap_or(feature);
+            config.os_features.retain(|own| own != name);
+            if name == feature {
+                config.os_features.push(feature.clone());
+            }
+        }
         if options.omit_history {
             config.history.clear();
         }
@@ -75,7 +84,12 @@ impl Engine {
             }
             return BTreeMap::new();
         }
-        let mut annotations = BTreeMap::new();
+        let mut annotations = match options.edits.inherit_annotations {
+            InheritAnnotations::Keep => state.annotations.clone(),
+            InheritAnnotations::Drop => BTreeMap::new(),
+        };
+        // It is about the base's own date.
+        annotations.remove(CREATED);
         if let Some(base) = &state.base {
             annotations.insert(BASE_NAME.to_owned(), base.name.clone());
             let digest = base.digest.as_ref();

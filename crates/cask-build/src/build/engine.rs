@@ -15,7 +15,7 @@ use super::event::{BuildEvent, Step, StepOutcome};
 use super::hold::Holds;
 use super::plan::{Plan, platform_text};
 use super::remote::Export;
-use super::report::StepReport;
+use super::report::{StepReport, UsedBase};
 use super::request::BuildRequest;
 use super::scratch::Scratch;
 use super::settling::Settling;
@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     pub(crate) fetched: Mutex<Vec<Id>>,
     /// Takes the layers that wait into the store.
     pub(crate) settling: Settling,
+    /// Only one step has the terminal.
+    pub(crate) shell_turn: Mutex<()>,
     /// Only one thread tells at a time.
     telling: Arc<Mutex<()>>,
     scratch: OnceLock<Scratch>,
@@ -90,6 +92,7 @@ impl Engine {
             holds: Holds::default(),
             exports: Mutex::default(),
             fetched: Mutex::default(),
+            shell_turn: Mutex::default(),
             telling: Arc::default(),
             scratch: OnceLock::new(),
             scratch_turn: Mutex::default(),
@@ -168,6 +171,16 @@ impl Engine {
         self.done.get(&id)?.get()
     }
 
+    /// The base images that were asked for.
+    pub(crate) fn used_bases(&self) -> Vec<UsedBase> {
+        let bases = lock(&self.bases);
+        let each = bases.iter().map(|((_, platform), image)| UsedBase {
+            platform: platform.clone(),
+            image: image.clone(),
+        });
+        each.collect()
+    }
+
     /// Keeps anybody from deleting the base images until this build ends. Not needed for what is
     /// taken from the cache: layers that others are upon stay.
     pub(crate) fn hold_bases(&self) {
@@ -190,6 +203,19 @@ impl Engine {
         let found = self.runtime.block_on(self.tools.bases.base(reference, platform, pull))?;
         lock(&self.bases).insert(key, found.clone());
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// One that builds nothing, for what needs one.
+    pub(crate) fn idle(tools: &BuildTools, runtime: Handle) -> Self {
+        use super::request::BuildFile;
+        let file =
+            BuildFile::new("Containerfile", cask_containerfile::parse("FROM scratch\n").tree);
+        let request = BuildRequest::new(file, PlatformWanted::of_this_build());
+        let plan = Plan::new(&request, &tools.sources.names()).unwrap();
+        Self::new(&request, tools, plan, runtime, tools.cancel.clone(), BTreeMap::new())
     }
 }
 

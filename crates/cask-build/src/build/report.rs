@@ -8,6 +8,7 @@ use cask_storage::Id;
 
 use super::event::{Step, StepOutcome};
 use super::remote::CachedStep;
+use super::tools::BaseImage;
 
 /// What came of a build.
 #[derive(Clone, Debug)]
@@ -21,8 +22,20 @@ pub struct BuildReport {
     pub warnings: Vec<String>,
     /// The steps that shall go elsewhere, where the request wants that.
     pub cached: Vec<CachedStep>,
+    /// The base images that it took, by name.
+    pub bases: Vec<UsedBase>,
     /// How long it took.
     pub wall: Duration,
+}
+
+/// A base image that a build took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsedBase {
+    /// What it was asked for: `os/architecture` and perhaps a variant.
+    pub platform: String,
+    /// The image.
+    pub image: BaseImage,
 }
 
 /// An image that was built, and is in the store.

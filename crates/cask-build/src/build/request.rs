@@ -170,6 +170,8 @@ pub struct ConfigEdits {
     pub remove_labels: Vec<String>,
     /// What becomes of the labels of the base.
     pub inherit_labels: InheritLabels,
+    /// What becomes of the annotations of the base.
+    pub inherit_annotations: InheritAnnotations,
     /// `--layer-label`: labels that stages before the target get too.
     pub layer_labels: Vec<(String, String)>,
     /// `--env`: as a first ENV.
@@ -180,6 +182,10 @@ pub struct ConfigEdits {
     pub annotations: Vec<(String, String)>,
     /// `--unsetannotation`.
     pub remove_annotations: Vec<String>,
+    /// `--os-version`: the version of the operating system that the image needs.
+    pub os_version: Option<String>,
+    /// `--os-feature`: features of the operating system that it needs; one that ends in `-` is not needed any more.
+    pub os_features: Vec<String>,
     /// A label with the name and version of the builder: `--identity-label`.
     pub identity_label: Option<(String, String)>,
 }
@@ -191,6 +197,18 @@ pub enum InheritLabels {
     #[default]
     Keep,
     /// They go: `--inherit-labels=false`.
+    Drop,
+}
+
+/// What becomes of the annotations of the base image's manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum InheritAnnotations {
+    /// The image has them too: the default.
+    ///
+    /// Source: buildah, `--inherit-annotations`.
+    #[default]
+    Keep,
+    /// They go: `--inherit-annotations=false`.
     Drop,
 }
 

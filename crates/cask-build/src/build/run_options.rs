@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp};
 
+use crate::working::WorkingNamespaces;
+
 /// The name that commands see the machine have: the same everywhere, so that it changes nothing.
 ///
 /// Source: BuildKit, `BUILDKIT_SANDBOX_HOSTNAME`.
@@ -36,13 +38,19 @@ pub struct RunOptions {
     pub agents: BTreeMap<String, PathBuf>,
     /// Proxies of the machine that commands use: `http_proxy` and its like.
     pub proxies: BTreeMap<String, String>,
-    /// A shell to run where a command failed, as that left it, with the terminal of this process.
+    /// A shell to run where a command failed, as that left it, on the
+    /// [terminal](super::BuildTools::terminal) of the build.
     pub debug_shell: Option<Vec<String>>,
     /// What a command and all that it starts may use together, and below which group; only the native
     /// executor limits. Does not count for the cache: the result is the same.
     pub resources: Option<Resources>,
     /// Devices besides those that every command has.
     pub devices: Vec<Device>,
+    /// `--ipc`, `--pid`, `--uts` and `--cgroupns`: what commands have for themselves, or with others.
+    pub namespaces: WorkingNamespaces,
+    /// `--group-add`: groups of every command's user besides its own, by their name in the image or
+    /// their number.
+    pub groups: Vec<String>,
 }
 
 impl Default for RunOptions {
@@ -61,6 +69,8 @@ impl Default for RunOptions {
             debug_shell: None,
             resources: None,
             devices: Vec::new(),
+            namespaces: WorkingNamespaces::default(),
+            groups: Vec::new(),
         }
     }
 }

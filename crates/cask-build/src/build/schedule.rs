@@ -17,6 +17,7 @@ use super::engine::{Engine, StageId, lock};
 use super::plan::{EPOCH, Plan, PlatformPlan, StepPlan, platform_text};
 use super::report::BuildReport;
 use super::request::BuildRequest;
+use super::sources::BuildSources;
 use super::state::read_config;
 use super::tools::{BaseImage, BuildTools};
 use crate::{Error, ErrorKind, Result};
@@ -82,7 +83,27 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
     })?;
     let steps = std::mem::take(&mut *lock(&engine.steps));
     let warnings = std::mem::take(&mut *lock(&engine.warnings));
-    Ok(BuildReport { images, steps, warnings, cached, wall: begun.elapsed() })
+    let bases = engine.used_bases();
+    Ok(BuildReport { images, steps, warnings, cached, bases, wall: begun.elapsed() })
+}
+
+/// The base images that the target of a request needs for its first platform, as they are asked for; names that
+/// stand for files are none.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] and [`ErrorKind::Missing`] for a file that cannot be built.
+pub fn base_references(request: &BuildRequest, sources: &BuildSources) -> Result<BTreeSet<String>> {
+    let plan = Plan::new(request, &sources.names())?;
+    let mut references = BTreeSet::new();
+    for platform in plan.platforms.iter().take(1) {
+        for stage in platform.needed(&More::new()) {
+            let Resolved::Image(name) = &platform.bases[stage].on else { continue };
+            if sources.files_of(name).is_none() {
+                references.insert(sources.image_of(name)?);
+            }
+        }
+    }
+    Ok(references)
 }
 
 /// The request with the date that its arguments give.

@@ -1,8 +1,12 @@
 //! What a stage has become so far.
 
+use std::collections::BTreeMap;
+
 use cask_containerfile::{Dialect, StageScope};
-use cask_image::{Digest, HistoryEntry, ImageConfig, PlatformWanted, Timestamp};
-use cask_storage::{Id, Store};
+use cask_image::{
+    Digest, HistoryEntry, ImageConfig, Manifest, PlatformWanted, RawManifest, Timestamp,
+};
+use cask_storage::{Id, Image, Store};
 
 use super::headers::{headers, unreadable};
 use super::tools::BaseImage;
@@ -25,6 +29,8 @@ pub(crate) struct StageState {
     pub(crate) base: Option<BaseImage>,
     /// Whether this stage has a CMD of its own.
     pub(crate) has_cmd: bool,
+    /// The annotations of the base image's manifest.
+    pub(crate) annotations: BTreeMap<String, String>,
     /// The labels of the base image, to tell them from those of the file.
     pub(crate) inherited_labels: Vec<String>,
 }
@@ -45,6 +51,7 @@ impl StageState {
             base_history: 0,
             base: None,
             has_cmd: false,
+            annotations: BTreeMap::new(),
             inherited_labels: Vec::new(),
         }
     }
@@ -93,6 +100,7 @@ impl StageState {
             layers,
             base: Some(base.clone()),
             has_cmd: false,
+            annotations: annotations(store, &image),
             inherited_labels: config.config.labels.keys().cloned().collect(),
             config,
         })
@@ -127,6 +135,16 @@ impl StageState {
         let author = String::new();
         let entry = HistoryEntry { created, created_by, author, comment, empty_layer };
         self.config.history.push(entry);
+    }
+}
+
+/// The annotations of an image's manifest; none where it has no manifest that can be read.
+fn annotations(store: &Store, image: &Image) -> BTreeMap<String, String> {
+    let bytes = store.image_data(image, "manifest").ok();
+    let manifest = bytes.and_then(|bytes| RawManifest::guess(bytes).ok()?.parse().ok());
+    match manifest {
+        Some(Manifest::Image(manifest)) => manifest.annotations.clone(),
+        _ => BTreeMap::new(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What does the work of a build: handles, not data.
 
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cask_image::{Digest, PlatformWanted};
-use cask_runtime::{Cancel, Executor};
+use cask_runtime::{Cancel, Executor, TerminalSize};
 use cask_storage::{Id, Store};
 
 use super::event::BuildEvent;
@@ -32,6 +34,9 @@ pub struct BuildTools {
     pub remote_cache: Option<Arc<dyn RemoteCache>>,
     /// What runs commands. Without it a file with RUN is refused, and every other is built.
     pub executor: Option<Arc<dyn Executor>>,
+    /// The terminal for a shell in a step that failed; without it the shell has this process's
+    /// input, output and errors.
+    pub terminal: Option<Arc<dyn ShellTerminal>>,
     /// What is told of what happens; called from any thread, one call after the other.
     pub events: Arc<dyn Fn(BuildEvent) + Send + Sync>,
     /// What ends the build early.
@@ -54,6 +59,7 @@ impl BuildTools {
             stat_cache: None,
             remote_cache: None,
             executor: None,
+            terminal: None,
             events: Arc::new(|_| {}),
             cancel,
             state_directory: store.graph_root().join("cask/build"),
@@ -66,6 +72,18 @@ impl fmt::Debug for BuildTools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildTools").field("state_directory", &self.state_directory).finish()
     }
+}
+
+/// Where the terminal of a shell is shown.
+pub trait ShellTerminal: Send + Sync {
+    /// How large it is.
+    fn size(&self) -> TerminalSize;
+
+    /// Shows what comes from a terminal, and passes on what is typed, until nobody has its other end.
+    ///
+    /// # Errors
+    /// Those of what it is shown on.
+    fn relay(&self, terminal: &OwnedFd) -> io::Result<()>;
 }
 
 /// A base image that is in the store.

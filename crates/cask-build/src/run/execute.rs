@@ -10,7 +10,7 @@ use cask_layer::{DiffOptions, FileTimes};
 use cask_rootfs::Root;
 use cask_runtime::{
     Cgroup, CgroupLimits, Executor, ExitReport, ExitStatus, Identity, Input, Mount, MountSource,
-    Output, Privileges, RunSpec,
+    Namespace, Output, Privileges, RunSpec,
 };
 use cask_storage::{Id, WorkingLayer};
 use rustix::fs::{Mode, OFlags};
@@ -199,7 +199,7 @@ impl Running<'_, '_> {
         if !config.working_dir.is_empty() {
             spec.process.directory = PathBuf::from(&config.working_dir);
         }
-        spec.process.identity = identity;
+        spec.process.identity = self.with_groups(identity, &files)?;
         spec.process.limits.clone_from(&options.limits);
         spec.privileges = execution.privileges.clone();
         spec.files.shared_memory_bytes = options.shared_memory_bytes;
@@ -210,12 +210,23 @@ impl Running<'_, '_> {
         let can = self.executor.capabilities();
         spec.files.mounts.clone_from(&self.opened.mounts);
         spec.files.devices.clone_from(&options.devices);
-        if can.mounts {
+        spec.namespaces = options.namespaces.open()?;
+        if can.mounts && matches!(spec.namespaces.names, Namespace::New) {
             spec.hostname = Some(options.names.host_name.clone().into());
         }
         // What has no networks of its own refuses what needs one, and is not asked otherwise.
         spec.network = execution.network.of_process();
         Ok(spec)
+    }
+
+    /// The user of the command with the groups that were asked for.
+    fn with_groups(&self, mut identity: Identity, files: &Root) -> Result<Identity> {
+        for group in &self.stage.engine.request.run.groups {
+            let found = Identity::resolve(files, &format!("0:{group}"));
+            let found = found.map_err(|error| Error::runtime(error, format!("group {group}")))?;
+            identity.groups.push(found.gid);
+        }
+        Ok(identity)
     }
 
     fn run(&self, mut spec: RunSpec) -> Result<ExitReport> {
@@ -239,9 +250,7 @@ impl Running<'_, '_> {
         if let (Err(error), Some(spec), Some(shell)) = (&report, again, shell)
             && let ErrorKind::Command(status) = error.kind()
         {
-            let step = Arc::clone(&self.stage.step);
-            engine.tell(BuildEvent::ShellBegan { step, status });
-            self.debug(spec, shell);
+            self.debug(spec, shell, status);
         }
         // Everything of the command has ended, and so does what it wrote.
         threads.into_iter().for_each(|thread| drop(thread.join()));
@@ -275,14 +284,30 @@ impl Running<'_, '_> {
     }
 
     /// Runs a shell where a command failed, as that left it. How the shell ends says nothing.
-    fn debug(&self, mut spec: RunSpec, shell: &[String]) {
+    fn debug(&self, mut spec: RunSpec, shell: &[String], status: u8) {
+        let engine = self.stage.engine;
+        let _turn = crate::build::lock(&engine.shell_turn);
+        if engine.cancel.is_cancelled() {
+            return;
+        }
+        engine.tell(BuildEvent::ShellBegan { step: Arc::clone(&self.stage.step), status });
         spec.process.arguments = shell.iter().map(OsString::from).collect();
         spec.io.input = Input::Inherit;
         spec.io.output = Output::Inherit;
         spec.io.error = Output::Inherit;
-        if let Err(error) = self.executor.run(&spec, &self.stage.engine.cancel) {
+        let ran = match &engine.tools.terminal {
+            Some(terminal) if self.executor.capabilities().terminals => {
+                if !spec.process.environment.iter().any(|(name, _)| name == "TERM") {
+                    spec.process.environment.push(("TERM".into(), "xterm".into()));
+                }
+                let mut relay = |end: &OwnedFd| terminal.relay(end);
+                self.executor.run_on_terminal(&spec, terminal.size(), &mut relay)
+            }
+            _ => self.executor.run(&spec, &engine.cancel),
+        };
+        if let Err(error) = ran {
             let error = Error::runtime(error, "the shell in the failed step");
-            self.stage.engine.warn(Some(&self.stage.step), error.to_string());
+            engine.warn(Some(&self.stage.step), error.to_string());
         }
     }
 }

@@ -78,3 +78,95 @@ fn escaped(path: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use cask_containerfile::instruction::Sharing;
+    use cask_storage::{Store, StoreOptions};
+
+    use super::*;
+    use crate::build::BuildTools;
+    use crate::context::IgnoreChoice;
+    use crate::run::cache_mount::{self, CacheRequest};
+    use crate::view::swap;
+
+    /// The texts of all files below a directory.
+    fn texts(directory: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            match kind.is_dir() {
+                true => found.extend(texts(&path)),
+                false => found.push(fs::read_to_string(&path).unwrap_or_default()),
+            }
+        }
+        found
+    }
+
+    /// Puts a link in the place of something as soon as a path is looked at.
+    fn swapping(during: &'static str, victim: PathBuf, target: PathBuf) -> impl FnMut(&[u8]) {
+        let mut done = false;
+        move |path| {
+            if path == during.as_bytes() && !done {
+                done = true;
+                fs::rename(&victim, victim.with_extension("aside")).unwrap();
+                symlink(&target, &victim).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn cve_2024_23651_the_source_of_a_cache_that_is_swapped_leads_nowhere() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir_all(outside.path().join("d")).unwrap();
+        fs::write(outside.path().join("d/f"), "marker").unwrap();
+        for (during, target) in [("src", ""), ("src/d", "d"), ("src/d/f", "d/f")] {
+            // While it is hashed, and between that and when it is copied into a new cache.
+            for hashing in [true, false] {
+                let place = tempfile::tempdir().unwrap();
+                let options =
+                    StoreOptions::new(place.path().join("root"), place.path().join("run"));
+                let tools = BuildTools::new(Store::open(options).unwrap()).unwrap();
+                let engine = Engine::idle(&tools, runtime.handle().clone());
+                let files = place.path().join("context");
+                fs::create_dir_all(files.join("src/d")).unwrap();
+                fs::write(files.join("src/d/f"), "inside").unwrap();
+                let context = Context::directory(&files, &IgnoreChoice::default()).unwrap();
+                let context = Arc::new(context);
+                let swap = swapping(during, files.join(during), outside.path().join(target));
+                let caches = place.path().join("caches");
+                let request = CacheRequest {
+                    namespace: "",
+                    id: "x",
+                    sharing: Sharing::Shared,
+                    owner: (0, 0),
+                    mode: 0o755,
+                };
+                let selected = || select(&engine, &context, "src");
+                let open = |selection: Selection| {
+                    cache_mount::open(&caches, &request, &tools.cancel, |directory| {
+                        selection.write(&engine, directory)
+                    })
+                };
+                let opened = match hashing {
+                    true => swap::with(swap, selected).and_then(open),
+                    false => {
+                        let selection = selected().unwrap();
+                        swap::with(swap, || open(selection))
+                    }
+                };
+                assert!(files.join(during).is_symlink(), "{during}: it was swapped");
+                let found = texts(&caches);
+                assert!(!found.iter().any(|text| text == "marker"), "{during}: {found:?}");
+                if opened.is_ok() {
+                    assert!(found.iter().any(|text| text == "inside"), "{during}: {found:?}");
+                }
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::execute::{Execution, execute};
 use super::mounts;
 use crate::build::{BuildNetwork, Ground, Layered, StageRun};
 use crate::key::KeyParts;
+use crate::working::WorkingNamespaces;
 use crate::{Error, ErrorKind, Result, config, history};
 
 impl StageRun<'_> {
@@ -126,6 +127,12 @@ impl StageRun<'_> {
                 "device",
                 format!("{} {}:{}", device.path.display(), device.major, device.minor),
             );
+        }
+        for group in &options.groups {
+            parts.add("group", group);
+        }
+        if options.namespaces != WorkingNamespaces::default() {
+            parts.add("namespaces", format!("{:?}", options.namespaces));
         }
         for volume in &options.volumes {
             let from = volume.source.display();

@@ -7,11 +7,8 @@ use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
     Platform, RawManifest, Timestamp,
 };
-use cask_layer::{
-    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
-};
-use cask_rootfs::Root;
-use cask_storage::{DriverKind, Id, NewImage, NewLayer, StageOptions, StagedLayer};
+use cask_layer::{DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_tree};
+use cask_storage::{Id, NewImage, NewLayer, StageOptions, StagedLayer, Taking};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
@@ -108,7 +105,7 @@ impl WorkingContainer {
     ///
     /// What was written is read once, for its digests and for the new layer together. The layer of
     /// the container and that of the image are two: who goes on with the container does not change
-    /// the image.
+    /// the image. Where the file system can, they share the blocks of their files.
     ///
     /// Nobody sees anything of the image before it is whole. With dates that are given, the same
     /// container gives the same image, byte for byte.
@@ -117,11 +114,36 @@ impl WorkingContainer {
     /// [`ErrorKind::Invalid`] for changes that make no sense, and for files that cannot be in a
     /// layer; [`ErrorKind::Storage`] and [`ErrorKind::Io`].
     pub fn commit(&self, options: &CommitOptions) -> Result<CommittedImage> {
+        self.commit_as(options, Taking::Copy)
+    }
+
+    /// Makes an image of the container, in the store, and removes the container: its files become
+    /// those of the image, and none is copied. Nobody may use the container meanwhile.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); the container stays then, and there is no image.
+    pub fn commit_and_remove(&self, options: &CommitOptions) -> Result<CommittedImage> {
+        let committed = self.commit_as(options, Taking::Link)?;
+        let Err(error) = self.store.delete_container(self.id()) else { return Ok(committed) };
+        if !committed.was_there {
+            // The two must not have the same files.
+            let removed = self.store.delete_image(&committed.id);
+            removed.map_err(|error| Error::storage(error, committed.id.as_str()))?;
+        }
+        Err(Error::storage(error, format!("removing container {:?}", self.name())))
+    }
+
+    fn commit_as(&self, options: &CommitOptions, taking: Taking) -> Result<CommittedImage> {
         let (state, warnings) = self.final_state(options)?;
         let base = self.base_layers(options)?;
         let staged = match options.squash {
             true => self.stage_all(options)?,
-            false => self.stage_changes(options)?,
+            false => {
+                let staged =
+                    self.store.stage_changes(self.layer()?, &diff_options(options), taking);
+                let subject = || format!("the files of container {}", self.name());
+                staged.map_err(|error| Error::storage(error, subject()))?
+            }
         };
         let mut layers: Vec<(Digest, u64)> = base.iter().map(|(_, fact)| fact.clone()).collect();
         layers.push((staged.diff_digest().clone(), staged.diff_size_bytes()));
@@ -179,24 +201,6 @@ impl WorkingContainer {
                 Ok((layer.id.clone(), (digest, size)))
             })
             .collect()
-    }
-
-    /// Reads what was written into a layer of its own.
-    fn stage_changes(&self, options: &CommitOptions) -> Result<StagedLayer> {
-        let storage = |error| Error::storage(error, self.name());
-        let chain = self.store.layer_chain(self.layer()?).map_err(storage)?;
-        let roots = chain.iter().map(|layer| self.store.layer_files(&layer.id));
-        let roots = roots.collect::<Result<Vec<Root>, _>>().map_err(storage)?;
-        let Some((files, below)) = roots.split_first() else {
-            return Err(Error::new(ErrorKind::Storage, self.name(), "has no layer"));
-        };
-        let diff = diff_options(options);
-        let driver = self.store.driver();
-        self.stage(move |output| match (driver, below.first()) {
-            (DriverKind::Vfs, Some(below)) => diff_changes(below, files, output, &diff),
-            (DriverKind::Vfs, None) => diff_tree(files, output, &diff),
-            _ => diff_upper(files, below, output, &diff),
-        })
     }
 
     /// Reads all files into one layer.

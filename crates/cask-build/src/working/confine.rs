@@ -39,6 +39,21 @@ pub struct WorkingNamespaces {
     pub cgroup: Option<WorkingNamespace>,
 }
 
+impl WorkingNamespaces {
+    /// Opens those that belong to others.
+    pub(crate) fn open(&self) -> Result<Namespaces> {
+        let open = |chosen: &Option<WorkingNamespace>| {
+            chosen.as_ref().map_or(Ok(Namespace::New), WorkingNamespace::open)
+        };
+        let mut namespaces = Namespaces::default();
+        namespaces.communication = open(&self.ipc)?;
+        namespaces.processes = open(&self.pid)?;
+        namespaces.names = open(&self.uts)?;
+        namespaces.control_groups = open(&self.cgroup)?;
+        Ok(namespaces)
+    }
+}
+
 /// Where commands have something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -213,22 +228,16 @@ impl WorkingContainer {
                 _ => None,
             }
         };
-        let open = |own: &Option<WorkingNamespace>, name: &str| match own
-            .clone()
-            .or_else(|| remembered(name))
-        {
-            Some(chosen) => chosen.open(),
-            None => Ok(Namespace::New),
+        let chosen =
+            |own: &Option<WorkingNamespace>, name: &str| own.clone().or_else(|| remembered(name));
+        let chosen = WorkingNamespaces {
+            ipc: chosen(&own.ipc, "ipc"),
+            pid: chosen(&own.pid, "pid"),
+            uts: chosen(&own.uts, "uts"),
+            // What peers remember of this one is the machine's always, whatever anybody wants.
+            cgroup: own.cgroup.clone(),
         };
-        let mut namespaces = Namespaces::default();
-        namespaces.communication = open(&own.ipc, "ipc")?;
-        namespaces.processes = open(&own.pid, "pid")?;
-        namespaces.names = open(&own.uts, "uts")?;
-        // What peers remember of this one is the machine's always, whatever anybody wants.
-        if let Some(chosen) = &own.cgroup {
-            namespaces.control_groups = chosen.open()?;
-        }
-        Ok(namespaces)
+        chosen.open()
     }
 
     /// Which calls of the kernel a command may make.

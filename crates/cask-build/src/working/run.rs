@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cask_rootfs::Root;
 use cask_runtime::{
     Cancel, Capability, CapabilitySet, Cgroup, DEFAULT_PATH, Device, Executor, ExitReport,
-    Identity, Io, Limit, Mount, Namespace, NativeExecutor, Network, RunSpec, Seccomp, TerminalSize,
+    Identity, Io, Limit, Mount, Namespace, Network, RunSpec, Seccomp, TerminalSize,
 };
 use serde_json::{Value, json};
 
@@ -290,32 +290,21 @@ impl WorkingContainer {
     /// command has left it.
     ///
     /// # Errors
-    /// As [`run`](Self::run); [`ErrorKind::Io`] for the caller's errors.
+    /// As [`run`](Self::run); [`ErrorKind::Runtime`] for the caller's errors, and where the executor makes no
+    /// terminals.
     pub fn run_with_terminal(
         &self,
         run: &WorkingRun,
         size: TerminalSize,
-        executor: &NativeExecutor,
-        relay: impl FnOnce(&OwnedFd) -> std::io::Result<()>,
+        executor: &dyn Executor,
+        relay: &mut dyn FnMut(&OwnedFd) -> std::io::Result<()>,
     ) -> Result<ExitReport> {
         let files = self.files()?;
         let mut spec = self.run_spec(run, &files.root()?, executor)?;
-        spec.io.terminal = Some(size);
         let group = Group::begin(self, &mut spec)?;
-        let failed = |error| Error::runtime(error, run.shown());
-        let ran = executor.create(&spec).map_err(failed).and_then(|mut created| {
-            let terminal = created.take_terminal();
-            let running = created.start().map_err(failed)?;
-            if let Some(terminal) = &terminal {
-                relay(terminal).map_err(|error| {
-                    Error::new(ErrorKind::Io, "the terminal", "cannot be relayed")
-                        .with_source(error)
-                })?;
-            }
-            running.wait().map_err(failed)
-        });
+        let ran = executor.run_on_terminal(&spec, size, relay);
         group.end();
-        ran
+        ran.map_err(|error| Error::runtime(error, run.shown()))
     }
 
     fn run_spec(&self, run: &WorkingRun, root: &Root, executor: &dyn Executor) -> Result<RunSpec> {
