@@ -1,5 +1,6 @@
 //! What `cooper` says and how it ends.
 
+mod advisories;
 mod build;
 mod fmt;
 mod graph;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use crate::assert_kept;
@@ -219,6 +220,29 @@ fn layer_0_does_no_io_and_asks_no_clock() {
     check_files("layer 0 does no I/O, is not async and asks no clock", |source| {
         if is_in_layer_0(&source.package) { source.outside_tests(&IMPURE) } else { Vec::new() }
     });
+}
+
+/// It has no dependency, so that the compiler alone is enough.
+#[test]
+fn containerfile_compiles_for_wasm_where_that_target_is_installed() {
+    let rustc = || Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let target = ["--target", "wasm32-unknown-unknown"];
+    let found = rustc().args(["--print", "target-libdir"]).args(target).output();
+    let libraries = found.expect("tests are compiled by rustc").stdout;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&libraries).trim());
+    if !libraries.is_dir() {
+        eprintln!("note: {} is not installed", target[1]);
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let output = rustc()
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--out-dir"])
+        .arg(directory.path())
+        .args(target)
+        .arg(root().join("crates/cask-containerfile/src/lib.rs"))
+        .output()
+        .expect("rustc was started before");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
