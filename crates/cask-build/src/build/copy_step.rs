@@ -37,6 +37,26 @@ pub(crate) enum From {
     Layers { name: String, top: Option<Id> },
 }
 
+/// The name of the file that a heredoc becomes. As with BuildKit, `..` leads nowhere, and directories
+/// would have to be there.
+fn heredoc_name(name: &str) -> Result<String> {
+    let mut parts = Vec::new();
+    for part in name.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    match parts.as_slice() {
+        [name] => Ok((*name).to_owned()),
+        _ => {
+            let text = "a heredoc is named as a file: name its directory in the destination";
+            Err(Error::new(ErrorKind::Invalid, format!("<<{name}"), text))
+        }
+    }
+}
+
 impl From {
     /// What can be copied of.
     pub(crate) fn context(&self, store: &Store) -> Result<Arc<Context>> {
@@ -176,7 +196,7 @@ impl StageRun<'_> {
                 .map_err(|error| Error::new(ErrorKind::Invalid, "", error.to_string()))?
                 .text;
         }
-        Ok(CopyItem::File { name: heredoc.name.to_string(), contents: text.into_bytes() })
+        Ok(CopyItem::File { name: heredoc_name(&heredoc.name)?, contents: text.into_bytes() })
     }
 
     fn copy_layer(&mut self, verb: &str, request: &CopyRequest) -> Result<Layered> {
