@@ -105,7 +105,9 @@ pub(crate) async fn plan_at(
     }
     let kept = graph.chosen_from().filter(|_| capabilities.keeps_chosen_from);
     let mut write_options = options.write.clone();
-    write_options.copied_from = from.reference().cloned();
+    if write_options.copied_from.is_none() {
+        write_options.copied_from = from.reference().cloned();
+    }
     write_options.chosen_from = kept.cloned();
     let begin = async || match existence {
         Existence::Possible => to.begin(&write_options).await.map_err(Error::not_found_is_missing),
@@ -237,9 +239,16 @@ async fn is_there(transaction: &dyn Transaction, plan: &Plan) -> Result<bool> {
     Ok(true)
 }
 
-/// Asks the destination what it has of each blob that has to be stored.
-async fn ask(transaction: &dyn Transaction, plan: &mut Plan) -> Result<()> {
-    let is_stored = |blob: &&mut BlobStep| blob.action != BlobAction::Leave;
+/// Asks the destination what it has of each blob that has to be stored and that it was not asked for before.
+async fn ask(transaction: &dyn Transaction, plan: &mut Plan, held: &HeldLayers) -> Result<()> {
+    for blob in &mut plan.blobs {
+        if let Some(have) = held.named(&blob.source.digest) {
+            blob.have = have.clone();
+        }
+    }
+    let is_stored = |blob: &&mut BlobStep| {
+        blob.action != BlobAction::Leave && held.named(&blob.source.digest).is_none()
+    };
     let mut stored: Vec<_> = plan.blobs.iter_mut().filter(is_stored).collect();
     let specs: Vec<_> = stored.iter().map(|blob| blob.spec()).collect();
     let have = transaction.have(&specs).await.map_err(Error::not_found_is_missing)?;
@@ -280,7 +289,7 @@ impl PlannedCopy {
         if self.options.layers.precompute_digests {
             precompute(plan, &self.source, &self.options.layers).await?;
         }
-        ask(&**transaction, plan).await?;
+        ask(&**transaction, plan, &self.held).await?;
         let is_fixed = self.fixed.is_some();
         accept_equivalents(plan, &self.graph, &self.capabilities, &self.options, is_fixed);
         Ok(())
@@ -291,7 +300,7 @@ impl PlannedCopy {
     async fn mount_named(&mut self) -> Result<()> {
         let mut missing = Vec::new();
         for blob in &mut self.plan.blobs {
-            if !self.held.is_named(&blob.source.digest) || self.plan.is_there {
+            if self.held.named(&blob.source.digest).is_none() || self.plan.is_there {
                 continue;
             }
             let is_there = match &blob.have {

@@ -19,7 +19,7 @@ use crate::{CopyOptions, LayersWanted};
 #[derive(Default)]
 pub(crate) struct HeldLayers {
     images: HashMap<Digest, Vec<Measured>>,
-    named: HashSet<Digest>,
+    named: HashMap<Digest, Have>,
 }
 
 impl HeldLayers {
@@ -44,9 +44,9 @@ impl HeldLayers {
     /// `None` where all are as it names them.
     pub(crate) fn of(&self, manifest: &Digest, image: &ImageManifest) -> Option<Vec<Measured>> {
         let held = self.images.get(manifest)?;
-        let form = |(held, layer): (&Measured, &Descriptor)| match self.is_named(&layer.digest) {
-            true => Measured::from(layer),
-            false => held.clone(),
+        let form = |(held, layer): (&Measured, &Descriptor)| match self.named(&layer.digest) {
+            Some(_) => Measured::from(layer),
+            None => held.clone(),
         };
         Some(held.iter().zip(&image.layers).map(form).collect())
     }
@@ -101,18 +101,17 @@ impl HeldLayers {
     ) -> Result<()> {
         let have = transaction.have(specs).await.map_err(Error::not_found_is_missing)?;
         for (spec, have) in specs.iter().zip(have) {
-            if let (Have::Exact | Have::Mountable { .. }, Some(Measured { digest, .. })) =
-                (have, &spec.measured)
-            {
-                self.named.insert(digest.clone());
+            let is_there = matches!(have, Have::Exact | Have::Mountable { .. });
+            if let (true, Some(Measured { digest, .. })) = (is_there, &spec.measured) {
+                self.named.insert(digest.clone(), have);
             }
         }
         Ok(())
     }
 
-    /// Whether the destination is to have a layer, and the source cannot give it.
-    pub(crate) fn is_named(&self, layer: &Digest) -> bool {
-        self.named.contains(layer)
+    /// What the destination has of a layer that the source cannot give.
+    pub(crate) fn named(&self, layer: &Digest) -> Option<&Have> {
+        self.named.get(layer)
     }
 
     /// Takes note that the destination does not have layers after all.

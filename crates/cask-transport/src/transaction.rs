@@ -20,7 +20,8 @@ pub struct WriteOptions {
     /// the choice to the place.
     pub timestamp_seconds: Option<i64>,
     /// The image that is copied, where it has a reference: a place that has its blobs too may take
-    /// them from there.
+    /// them from there. A copy sets it to the reference of where it copies from, unless the caller
+    /// knows a better one.
     pub copied_from: Option<Reference>,
     /// The index that what is written was chosen from: a place that
     /// [keeps it](crate::Capabilities::keeps_chosen_from) knows the image by its digest too.
@@ -142,9 +143,10 @@ pub struct Committed {
 /// nothing remains; killed, the next writer sweeps up.
 ///
 /// The order of calls: [`holds`](Self::holds), where it may spare the rest;
-/// [`have`](Self::have) once, or more often where
-/// [`Capabilities::tells_freely`](crate::Capabilities::tells_freely) says so, the last time with all
-/// blobs in the order of the image, those left out that need not be stored; then blobs, several at once where
+/// [`have`](Self::have) once, with all blobs in the order of the image, those
+/// left out that need not be stored, or, where
+/// [`Capabilities::tells_freely`](crate::Capabilities::tells_freely) says so, as often as the caller
+/// likes, each time with some of them; then blobs, several at once where
 /// [`Capabilities`](crate::Capabilities) allow; then manifests, children before their index and
 /// referrers after what they refer to; then signatures; then commit. After a manifest was refused
 /// with `ManifestRefused`, the config that another form of it needs may come between manifests.

@@ -2,10 +2,11 @@
 
 use cask_copy::{CopyOptions, Instances, Report, copy};
 use cask_image::{Digest, Manifest};
-use cask_storage::Id;
+use cask_reference::Reference;
+use cask_storage::{Id, Image};
 use cask_transport::{Location, Transports};
 
-use super::find::Found;
+use super::find::{Found, parse};
 use super::moving::on_thread;
 use crate::{Images, Result};
 
@@ -37,7 +38,9 @@ impl Images {
             Instances::IndexOnly => Vec::new(),
             _ => self.fetch_elsewhere(&found, transports, options).await?,
         };
-        let copied = copy(&*from, &*to, options).await;
+        let mut options = options.clone();
+        options.write.copied_from = to.reference().and_then(|to| sibling(&found.image, to));
+        let copied = copy(&*from, &*to, &options).await;
         let images = self.clone();
         on_thread(move || {
             for id in fetched {
@@ -91,6 +94,13 @@ impl Images {
         }
         Ok(fetched)
     }
+}
+
+/// A name that an image has or had in another repository of the same registry, which may have its layers.
+fn sibling(image: &Image, to: &Reference) -> Option<Reference> {
+    let names = image.names.iter().chain(&image.names_history);
+    let is_sibling = |name: &Reference| name.domain() == to.domain() && name.path() != to.path();
+    names.filter_map(|name| parse(name)).find(is_sibling)
 }
 
 /// What the destination of a push means.
