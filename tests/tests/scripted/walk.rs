@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tests::{Outcome, PeerStore, has};
+use tests::{Outcome, PeerStore, again, has};
 
 use crate::{program, store_with_base};
 
@@ -120,7 +120,8 @@ impl Walk {
     fn read(&mut self, container: &str, said: &str) {
         let builder = self.builder();
         let line = ["run", "--isolation", "chroot", container, "--", "sh", "-c"];
-        let read = self.run(builder, &[line.as_slice(), &["cat /step 2>/dev/null; true"]].concat());
+        let line = [line.as_slice(), &["cat /step 2>/dev/null; true"]].concat();
+        let read = again(|| self.run(builder, &line), |read| read.text() == said);
         assert_eq!(read.text(), said, "after\n{}", self.steps.join("\n"));
     }
 
