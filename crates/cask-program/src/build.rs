@@ -14,6 +14,7 @@ mod executor;
 mod inputs;
 mod layout;
 mod outputs;
+mod provenance;
 mod refused;
 mod request;
 mod results;
@@ -24,5 +25,6 @@ mod values;
 
 pub use arguments::Arguments;
 pub use command::run;
+pub use executor::{runtime, usual_runtime};
 pub use inputs::{Downloads, git};
 pub use values::size;

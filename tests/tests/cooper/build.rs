@@ -191,6 +191,62 @@ fn platforms_become_a_list() {
 }
 
 #[test]
+fn annotations_and_platforms_of_the_base_are_the_images() {
+    let store = PeerStore::new();
+    let directory = files(&[
+        ("Containerfile", TWO_STAGES),
+        ("a", "A"),
+        ("upon", "FROM localhost/base\nCOPY a /c\n"),
+        ("upon-both", "FROM localhost/base AS x\nFROM localhost/many\nCOPY --from=x /b /c\n"),
+    ]);
+    let line =
+        "build -q -t base --annotation a=1 --annotation b=2 --os-version 10 --os-feature f .";
+    cooper(&store, &directory, line).ok();
+    let line = "build -q -t many --platform linux/amd64,linux/arm64/v8,linux/s390x .";
+    cooper(&store, &directory, line).ok();
+    let shown = |what: &str, name: &str| {
+        let place = format!("oci:{}", directory.at(&format!("layout:{name}")));
+        tests::dray(&format!("inspect {what} {place}")).ok().json()
+    };
+    // What buildah 1.28 makes of the first of them.
+    for (name, flags, expected) in [
+        ("kept", "--annotation c=3", ["1", "2", "3"]),
+        ("changed", "--annotation a=4 --unsetannotation b", ["4", "", ""]),
+        ("dropped", "--inherit-annotations=false --annotation c=3", ["", "", "3"]),
+    ] {
+        let line = format!("build -q -f upon {flags} -t oci:layout:{name} .");
+        cooper(&store, &directory, &line).ok();
+        let annotations = &shown("--raw", name)["annotations"];
+        let found = ["a", "b", "c"].map(|key| annotations[key].as_str().unwrap_or_default());
+        assert_eq!(found, expected, "{name}: {annotations}");
+        assert_eq!(annotations["org.opencontainers.image.base.name"], "localhost/base:latest");
+        let config = shown("--config", name);
+        assert_eq!((&config["os.version"], &config["os.features"][0]), (&"10".into(), &"f".into()));
+    }
+    // All that both bases have, and all that one has.
+    let own = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    for (file, expected) in
+        [("upon-both", vec![own]), ("Containerfile.many", vec!["amd64", "arm64", "s390x"])]
+    {
+        std::fs::write(directory.join("Containerfile.many"), "FROM localhost/many\nCOPY a /c\n")
+            .expect("it is writable");
+        let line = format!("build -q -f {file} --all-platforms --metadata-file meta .");
+        cooper(&store, &directory, &line).ok();
+        let meta = std::fs::read_to_string(directory.join("meta")).expect("it is there");
+        let meta: Value = serde_json::from_str(&meta).expect("it is JSON");
+        let images = meta["images"].as_array().expect("a list").iter();
+        let platforms: Vec<&str> = images
+            .map(|one| one["platform"].as_str().unwrap_or_default())
+            .map(|platform| platform.split('/').nth(1).unwrap_or_default())
+            .collect();
+        assert_eq!(platforms, expected, "{file}");
+    }
+    cooper(&store, &directory, "build --all-platforms --arch arm64 .")
+        .ends(125)
+        .says("--all-platforms finds the platforms itself");
+}
+
+#[test]
 fn a_miss_is_explained_and_the_cache_is_listed_and_pruned() {
     let (store, directory) =
         (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
@@ -212,12 +268,18 @@ fn a_miss_is_explained_and_the_cache_is_listed_and_pruned() {
 fn what_is_known_and_missing_is_refused_by_name() {
     let (store, directory) = (PeerStore::new(), files(&[("Containerfile", "FROM scratch\n")]));
     let table = [
-        ("--all-platforms", "--all-platforms is not supported yet"),
+        ("--all-platforms", "unable to find any base images with which to determine platforms"),
+        ("--provenance", "--provenance: an image of the store has no place for it"),
+        ("--attest type=sbom", "--attest type=sbom is not supported"),
+        ("--call outline", "--call=outline is not supported: use build or check"),
         ("--cache-from type=gha", "the type \"gha\" is not supported"),
-        ("--sbom", "--sbom is not supported yet"),
-        ("--userns host", "--userns is not supported yet"),
+        ("--sbom", "--sbom is not supported: run a scanner on the image"),
+        ("--userns host", "--userns is not supported: commands are in the user namespace"),
+        ("--ipc nowhere", "--ipc: \"nowhere\": is no namespace"),
+        ("--isolation chroot --pid host", "--isolation=chroot has no namespaces"),
         ("--network slirp4netns", "--network=slirp4netns is not supported yet"),
-        ("--security-opt label=disable", "--security-opt label=disable is not supported yet"),
+        ("--security-opt seccomp=x.json", "the usual profile or seccomp=unconfined is"),
+        ("--security-opt frob", "--security-opt \"frob\" is not known"),
         ("--skip-unused-stages=false", "--skip-unused-stages=false is not supported"),
         ("--rm=false", "--rm=false is not supported"),
         ("--frobnicate", "unknown flag: --frobnicate"),

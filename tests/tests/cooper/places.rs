@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tests::{Access, Outcome, PeerStore, Scratch, Served, command, has, is_root, run, scratch};
 
 use crate::build::{RUN, cooper, last, program, with_busybox};
@@ -83,6 +84,11 @@ fn results_are_pushed_in_any_compression() {
         format!("-o type=registry,name={},compression=zstd,compression-level=5", at("own")),
         format!("-o type=image,name={},push=true --compression-format zstd", at("flag")),
         format!("--platform linux/amd64,linux/arm64 --push -t {}", at("list")),
+        format!(
+            "--provenance=mode=max,builder-id=https://h/ci --build-arg X=y --push -t {}",
+            at("told")
+        ),
+        "--attest type=provenance -o out --metadata-file meta".to_owned(),
     ] {
         cooper(&store, &directory, &format!("build -q --tls-verify=false {line} .")).ok();
     }
@@ -95,6 +101,33 @@ fn results_are_pushed_in_any_compression() {
         assert!(layer(tag).ends_with(".tar+zstd"), "{tag}: {}", layer(tag));
     }
     assert_eq!(raw("list")["manifests"].as_array().map(Vec::len), Some(2));
+    // What is told stands beside the image, as BuildKit has it.
+    let told = raw("told");
+    let [image, about] = [0, 1].map(|index| told["manifests"][index].clone());
+    assert_eq!(about["annotations"]["vnd.docker.reference.type"], "attestation-manifest");
+    assert_eq!(about["annotations"]["vnd.docker.reference.digest"], image["digest"]);
+    assert_eq!(about["platform"]["os"], "unknown");
+    let place = format!("docker://{}", at("told"));
+    tests::dray(&format!("copy --all --src-tls-verify=false {place} dir:{}", directory.at("told")))
+        .ok();
+    let by = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().unwrap_or_default();
+        digest.trim_start_matches("sha256:").to_owned()
+    };
+    let manifest: Value =
+        serde_json::from_str(&read(&directory, &format!("told/{}.manifest.json", by(&about))))
+            .expect("it is JSON");
+    let statement: Value =
+        serde_json::from_str(&read(&directory, &format!("told/{}", by(&manifest["layers"][0]))))
+            .expect("it is JSON");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    assert_eq!(statement["subject"][0]["digest"]["sha256"], by(&image));
+    let definition = &statement["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"]["request"]["args"]["build-arg:X"], "y");
+    assert_eq!(statement["predicate"]["runDetails"]["builder"]["id"], "https://h/ci");
+    assert!(read(&directory, "meta").contains("\"buildx.build.provenance\""));
+    let least = read(&directory, "out/provenance.json");
+    assert!(least.contains("configSource") && !least.contains("build-arg"), "{least}");
     let id = format!("sha256:{}", read(&directory, "raw"));
     assert_eq!(raw("plain")["config"]["digest"], id.as_str());
     cooper(&store, &directory, "build --compression-format xz .").ends(125).says("xz");
@@ -367,6 +400,41 @@ fn what_commands_use_is_limited() {
         .says("it is not less than --memory");
 }
 
+#[test]
+fn commands_have_the_processors_groups_devices_and_namespaces_that_were_asked_for() {
+    if !can_run() {
+        return;
+    }
+    let store = PeerStore::new();
+    let directory = with_busybox(&format!(
+        "{RUN}RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n\
+         RUN (p=$(grep -m 1 /cask-it- /proc/self/cgroup); p=${{p##*:}}; \
+         cat /cg/cpu$p/cpu.cfs_quota_us 2>&- || sed 's/ .*//' /cg$p/cpu.max; \
+         grep -o 'Cpus_allowed_list.*' /proc/self/status | tr -dc 0-9; echo; \
+         stat -c %t:%T /dev/some/where; echo x > /dev/some/where; id -G; \
+         readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; test -d /proc/{pid} && echo seen) > /seen\n",
+        pid = std::process::id(),
+    ));
+    let parent = format!("cask-it-{}", std::process::id());
+    let flags = "--cpu-period 50000 --cpu-quota 25000 --cpuset-cpus 0 --cpuset-mems 0 --cpu-shares 512 \
+                 --device /dev/null:/dev/some/where --group-add 7 --group-add 8 -v /sys/fs/cgroup:/cg:ro \
+                 --ipc host --uts ns:/proc/self/ns/uts --pid host --cgroupns host";
+    let line = format!("build -q --cgroup-parent /{parent} {flags} -o out .");
+    let outcome = cooper(&store, &directory, &line);
+    // Groups above those of commands stay.
+    for place in std::fs::read_dir("/sys/fs/cgroup").expect("there are groups").flatten() {
+        let _ = std::fs::remove_dir(place.path().join(&parent));
+    }
+    let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(&parent));
+    outcome.ok();
+    let own = |name: &str| {
+        let link = std::fs::read_link(format!("/proc/self/ns/{name}")).expect("it has one");
+        link.display().to_string()
+    };
+    let expected = format!("25000\n0\n1:3\n0 7 8\n{}\n{}\nseen\n", own("ipc"), own("uts"));
+    assert_eq!(read(&directory, "out/seen"), expected);
+}
+
 /// An agent that ends with the test.
 struct Agent(Child);
 
@@ -409,14 +477,17 @@ fn an_agent_is_there_for_commands_that_ask_for_it() {
     run(program(&store, &directory, "build --ssh default .").env_remove("SSH_AUTH_SOCK"))
         .ends(125)
         .says("SSH_AUTH_SOCK is not set");
-    cooper(&store, &directory, &format!("build --ssh default={} .", directory.at("key")))
+    // An agent of the build's own has the key, and is gone with it.
+    let line = format!("build -q --no-cache {libraries} --ssh default={key} -o own .");
+    run(program(&store, &directory, &line).env_remove("SSH_AUTH_SOCK")).ok();
+    assert_eq!(read(&directory, "own/seen"), seen);
+    cooper(&store, &directory, &format!("build --ssh default={} .", directory.at("passwd")))
         .ends(125)
-        .says("ssh-agent");
+        .says("nor a key that ssh-add takes");
 }
 
-/// What a command prints on a terminal on which somebody types.
-#[track_caller]
-fn on_terminal(command: &Command, typed: &str) -> Outcome {
+/// A command on a terminal.
+fn on_a_terminal(command: &Command) -> Command {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let mut script = tests::command("script");
@@ -427,16 +498,55 @@ fn on_terminal(command: &Command, typed: &str) -> Outcome {
     if let Some(directory) = command.get_current_dir() {
         script.current_dir(directory);
     }
-    let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
-    writer.write_all(typed.as_bytes()).expect("it fits into a pipe");
-    let outcome = run(script.stdin(reader));
+    script
+}
+
+/// What a command prints on a terminal.
+#[track_caller]
+fn on_terminal(command: &Command) -> Outcome {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let outcome = run(on_a_terminal(command).stdin(reader));
     // Open as long as it ran: a terminal whose keyboard is gone hangs up.
     drop(writer);
     outcome
 }
 
+/// What a command prints on a terminal, and how it ends, where somebody types a text whenever they have seen another.
+#[track_caller]
+fn typing(command: &Command, turns: &[(&str, &str)]) -> (String, Option<i32>) {
+    let mut script = on_a_terminal(command);
+    let started = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = started.expect("script runs");
+    let (mut keyboard, mut screen) =
+        (child.stdin.take().expect("it is piped"), child.stdout.take().expect("it is piped"));
+    let (sender, shown) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = screen.read(&mut buffer) {
+            let _ = sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned());
+        }
+    });
+    let (mut all, mut looked_at) = (String::new(), 0);
+    for (seen, typed) in turns {
+        while !all[looked_at..].contains(seen) {
+            match shown.recv_timeout(Duration::from_secs(60)) {
+                Ok(text) => all.push_str(&text),
+                Err(_) => {
+                    let _ = child.kill();
+                    panic!("{seen:?} is not shown: {all}");
+                }
+            }
+        }
+        looked_at = all.len();
+        keyboard.write_all(typed.as_bytes()).expect("it runs");
+    }
+    all.extend(shown.iter());
+    reading.join().expect("it reads");
+    (all, child.wait().expect("it is a child").code())
+}
+
 #[test]
-fn a_shell_opens_in_the_step_that_failed() {
+fn a_shell_with_a_terminal_of_its_own_opens_in_the_step_that_failed() {
     if !can_run() || !has(&["script"]) {
         return;
     }
@@ -445,12 +555,18 @@ fn a_shell_opens_in_the_step_that_failed() {
         "{RUN}RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin FOO=bar\nWORKDIR /w\n\
          RUN echo made > f; exit 9\n"
     ));
-    let typed = "echo \"$(cat f) $FOO $(pwd) $$\" | sed s/^/seen:/\nexit 3\n";
-    let outcome = on_terminal(&program(&store, &directory, "build --debug ."), typed);
-    let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    assert!(text.contains("seen:made bar /w 1"), "{text}");
+    let turns = [
+        ("/w # ", "echo \"$(cat f) $FOO $(pwd) $$ $(tty)\" | sed s/^/seen:/\n"),
+        // What interrupts ends the command, and neither the shell nor the build.
+        ("seen:made bar /w 1 /dev/pts/0", "sh -c 'echo be\"\"gun; exec sleep 600'\n"),
+        ("begun", "\u{3}"),
+        ("/w # ", "echo ended:$?\n"),
+        ("ended:130", "exit 3\n"),
+    ];
+    let (text, code) = typing(&program(&store, &directory, "build --debug ."), &turns);
     assert!(text.contains("this is a shell where it left off"), "{text}");
-    assert_eq!(outcome.code, 9, "the command's status, whatever the shell's was: {text}");
+    assert!(!text.contains("job control turned off"), "{text}");
+    assert_eq!(code, Some(9), "the command's status, whatever the shell's was: {text}");
     assert!(text.contains("RUN echo made > f; exit 9"), "{text}");
 }
 
@@ -463,7 +579,7 @@ fn on_a_terminal_steps_are_shown_as_they_run_and_the_id_stays() {
     let directory = with_busybox(&format!(
         "{RUN}RUN echo one; /bin/busybox sleep 0.4; echo two\nRUN echo three\n"
     ));
-    let outcome = on_terminal(&program(&store, &directory, "build ."), "");
+    let outcome = on_terminal(&program(&store, &directory, "build ."));
     let text = String::from_utf8_lossy(&outcome.stdout).replace("\r\n", "\n");
     assert_eq!(outcome.code, 0, "{text}");
     // A line is drawn over as long as the step runs.
@@ -479,7 +595,7 @@ fn on_a_terminal_steps_are_shown_as_they_run_and_the_id_stays() {
     let id = text.trim_end().lines().last().unwrap_or_default();
     let id = id.trim_start_matches("\x1b[J");
     assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text:?}");
-    let again = on_terminal(&program(&store, &directory, "build ."), "");
+    let again = on_terminal(&program(&store, &directory, "build ."));
     assert!(String::from_utf8_lossy(&again.stdout).contains("from the cache"), "{again}");
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::refused::RefusedArguments;
@@ -34,6 +35,15 @@ pub struct Arguments {
     pub(super) registry: RegistryArguments,
     #[command(flatten)]
     pub(super) refused: RefusedArguments,
+}
+
+impl Arguments {
+    /// Has `runtime` run the commands, where no flag says what does.
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: Option<PathBuf>) -> Self {
+        self.run.runtime = self.run.runtime.or(runtime);
+        self
+    }
 }
 
 /// What is built.
@@ -68,6 +78,9 @@ pub(super) struct InputArguments {
     /// Build for these platforms
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...", value_delimiter = ',')]
     pub(super) platform: Vec<String>,
+    /// Build for every platform that all base images have
+    #[arg(long)]
+    pub(super) all_platforms: bool,
     /// Build for this architecture instead of the machine's
     #[arg(long, value_name = "ARCH")]
     pub(super) arch: Option<String>,
@@ -132,6 +145,15 @@ pub(super) struct ImageArguments {
     /// Take an annotation away
     #[arg(long, value_name = "NAME")]
     pub(super) unsetannotation: Vec<String>,
+    /// Keep the annotations of the base [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) inherit_annotations: Option<String>,
+    /// The version of the operating system that the image needs
+    #[arg(long, value_name = "VERSION")]
+    pub(super) os_version: Option<String>,
+    /// A feature of the operating system that it needs; FEATURE- takes one of the base away
+    #[arg(long, value_name = "FEATURE", allow_hyphen_values = true)]
+    pub(super) os_feature: Vec<String>,
     /// Date the image and everything in its new layers by these seconds since 1970
     #[arg(long, value_name = "SECONDS")]
     pub(super) timestamp: Option<i64>,
@@ -184,6 +206,15 @@ pub(super) struct OutputArguments {
     /// Take no layer in another compression for the one that was asked for
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) force_compression: Option<String>,
+    /// Add a statement of what the image was made from: true, false, or mode=min|max,builder-id=URI
+    #[arg(long, value_name = "PROVENANCE", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(super) provenance: Vec<String>,
+    /// The same: type=provenance,mode=min|max,builder-id=URI
+    #[arg(long, value_name = "STATEMENT")]
+    pub(super) attest: Vec<String>,
+    /// A statement of what is in the image; false alone is supported
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(super) sbom: Vec<String>,
     /// Write what came of the build to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
@@ -255,6 +286,22 @@ pub(super) struct ShowArguments {
     /// Check the Containerfile, and build nothing
     #[arg(long)]
     pub(super) check: bool,
+    /// What to do with the Containerfile: build it, or check it
+    #[arg(long, value_name = "METHOD")]
+    pub(super) call: Option<String>,
+}
+
+impl ShowArguments {
+    /// Whether the file is checked, and nothing built.
+    pub(super) fn checks(&self) -> Result<bool> {
+        match self.call.as_deref() {
+            None | Some("build") => Ok(self.check),
+            Some("check") => Ok(true),
+            Some(other) => bail!(
+                "--call={other} is not supported: use build or check, and `graph` to see the stages"
+            ),
+        }
+    }
 }
 
 /// How to show what happens.

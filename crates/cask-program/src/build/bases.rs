@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use cask::image::PlatformWanted;
 use cask::transport::Transports;
-use cask_build::{BaseImage, Bases, Error, ErrorKind, PullPolicy};
+use cask_build::{BaseImage, Bases, BuildRequest, BuildSources, Error, ErrorKind, PullPolicy};
 use cask_engine::Images;
 use tokio::runtime::Handle;
 
@@ -54,13 +55,52 @@ impl Bases for PulledBases {
         let Some(arrived) = pulled.into_iter().next() else {
             return Err(Error::new(ErrorKind::Missing, reference, "nothing was pulled"));
         };
-        let image = self.images.store().image(&arrived.id);
+        let chosen = self.images.instance(arrived.id.as_str(), platform);
+        let id = chosen.map_err(|error| wrapped(reference, error))?.unwrap_or(arrived.id);
+        let image = self.images.store().image(&id);
         let image = image.map_err(|error| {
             Error::new(ErrorKind::Storage, reference, "the store failed").with_source(error)
         })?;
         let digest = image.and_then(|image| image.manifest_digest().cloned());
         let name = arrived.names.into_iter().next().unwrap_or_else(|| reference.to_owned());
-        Ok(BaseImage::new(arrived.id, name, digest))
+        Ok(BaseImage::new(id, name, digest))
+    }
+}
+
+impl PulledBases {
+    /// The platforms of the base images of a request that all of them have.
+    pub(super) async fn common_platforms(
+        &self,
+        request: &BuildRequest,
+        sources: &BuildSources,
+    ) -> Result<Vec<PlatformWanted>> {
+        let copy = moving::copy_options(
+            &self.settings,
+            PlatformWanted::of_this_build(),
+            &self.progress,
+            false,
+        )?;
+        let policy = match request.pull {
+            PullPolicy::Never => cask_engine::PullPolicy::Never,
+            _ => cask_engine::PullPolicy::Missing,
+        };
+        let options = moving::pull_options(copy, policy, &self.progress);
+        let mut found = Vec::new();
+        for name in cask_build::base_references(request, sources)? {
+            let platforms = self.images.platforms(&name, &self.transports, &options).await;
+            found.push(platforms.with_context(|| format!("the platforms of {name}"))?);
+        }
+        if found.is_empty() {
+            // The words are buildah's, as far as they go.
+            bail!(
+                "unable to find any base images with which to determine platforms: name them with --platform"
+            );
+        }
+        let common = super::request::common(found.into_iter());
+        if common.is_empty() {
+            bail!("the base images have no platform in common: name one with --platform");
+        }
+        Ok(common)
     }
 }
 

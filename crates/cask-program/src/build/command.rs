@@ -1,6 +1,8 @@
 //! From the flags to an image.
 
 use std::fmt;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,9 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use cask::transport::Transports;
-use cask_build::{BuildFile, BuildReport, BuildRequest, BuildTools, ErrorKind, StatCache};
+use cask_build::{
+    BuildFile, BuildReport, BuildRequest, BuildTools, ErrorKind, ShellTerminal, StatCache,
+};
 use cask_containerfile::render_excerpt;
 use cask_engine::Images;
+use cask_runtime::TerminalSize;
 use cask_storage::Store;
 use cask_terminal::report::Exit;
 
@@ -19,11 +24,12 @@ use super::bases::PulledBases;
 use super::cache::Pulled;
 use super::compression::Compress;
 use super::outputs::{self, Output};
+use super::provenance::{Described, Provenance};
 use super::results::{self, Results};
 use super::show::Show;
-use super::{cache, check, executor, inputs, request, summary};
+use super::{cache, check, environment, executor, inputs, request, summary};
 use crate::settings::Settings;
-use crate::{registries, report, stop};
+use crate::{registries, report, stop, terminal};
 
 /// How long steps that are told to end are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -97,7 +103,7 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
         inputs::load(&arguments, &settings, &scratch)
     });
     let inputs = loaded.await??;
-    if arguments.show.check {
+    if arguments.show.checks()? {
         let fails = check::check(&inputs, &arguments)?;
         return Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
@@ -105,11 +111,24 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     let cache_to = cache::destinations(&arguments.cache.cache_to)?;
     let mut request = request::request(&arguments, inputs.files, &to.names)?;
     request.cache.export = cache::export(&cache_to);
+    let (sockets, _agents) = environment::agents(&arguments.run.ssh, scratch.path())?;
+    request.run.agents = sockets;
+    let bases = bases(&images, &transports, settings, &show);
+    if arguments.input.all_platforms {
+        request.platforms.targets = bases.common_platforms(&request, &inputs.sources).await?;
+    }
     results::check(&request, &to)?;
+    let provenance = Provenance::of(output)?;
+    if provenance.is_some() {
+        results::check_provenance(&request, &to, output)?;
+    }
     let mut tools = BuildTools::new(store.clone())?;
     tools.sources = inputs.sources;
     tools.executor = Some(executor::executor(&arguments.run, scratch.path())?);
-    tools.bases = bases(&images, &transports, settings, &show);
+    if arguments.show.debug && io::stdin().is_terminal() {
+        tools.terminal = Some(Arc::new(OwnTerminal));
+    }
+    tools.bases = bases;
     if !cache_from.is_empty() {
         let (images, transports) = (images.clone(), transports.clone());
         let (settings, show) = (settings.clone(), Arc::clone(&show));
@@ -138,10 +157,26 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
         show: &show,
         scratch: scratch.path(),
         compress: &compress,
+        provenance: provenance.as_ref(),
+        described: Described::new(&request, &built, &arguments),
     };
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The terminal that the program was started on.
+struct OwnTerminal;
+
+impl ShellTerminal for OwnTerminal {
+    fn size(&self) -> TerminalSize {
+        let (rows, columns) = terminal::size().unwrap_or((24, 80));
+        TerminalSize { rows, columns }
+    }
+
+    fn relay(&self, end: &OwnedFd) -> io::Result<()> {
+        terminal::relay(end, true, Vec::new()).map(drop).map_err(io::Error::other)
+    }
 }
 
 /// Builds; where it fails, the line that it is about is shown.

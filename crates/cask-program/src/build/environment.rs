@@ -1,9 +1,10 @@
 //! What the environment of the caller gives to a build.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::Secret;
@@ -72,33 +73,86 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What `--ssh` gives, by ID: the socket that is named, or else the one of SSH_AUTH_SOCK.
+/// What `--ssh` gives, by ID: the socket that is named, or else the one of SSH_AUTH_SOCK; or an agent
+/// that is started for the keys that are named, in `directory`.
 ///
 /// Source: BuildKit, `build/ssh.go`.
-pub(super) fn agents(given: &[String]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut agents = BTreeMap::new();
+pub(super) fn agents(
+    given: &[String],
+    directory: &Path,
+) -> Result<(BTreeMap<String, PathBuf>, Vec<KeyAgent>)> {
+    let (mut agents, mut started) = (BTreeMap::new(), Vec::new());
     for text in given {
-        let (id, socket) = match text.split_once('=') {
-            Some((id, socket)) => (id, PathBuf::from(socket)),
+        let (id, paths) = match text.split_once('=') {
+            Some((id, paths)) => (id, paths.split(',').map(PathBuf::from).collect()),
             None => {
                 let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty());
                 let socket = socket.with_context(|| {
                     format!("--ssh {text}: SSH_AUTH_SOCK is not set; is there an agent?")
                 })?;
-                (text.as_str(), PathBuf::from(socket))
+                (text.as_str(), vec![PathBuf::from(socket)])
             }
         };
         let id = if id.is_empty() { "default" } else { id };
-        let metadata =
-            socket.metadata().with_context(|| format!("--ssh {text}: {}", socket.display()))?;
-        if !metadata.file_type().is_socket() {
-            bail!(
-                "--ssh {text}: keys are not supported yet, and {} is no socket of an agent: \
-                 start ssh-agent, add the key to it, and write --ssh default",
-                socket.display()
-            );
+        let mut sockets = 0;
+        for path in &paths {
+            let metadata = path.metadata();
+            let metadata = metadata.with_context(|| format!("--ssh {text}: {}", path.display()))?;
+            sockets += usize::from(metadata.file_type().is_socket());
         }
+        let socket = match (paths.as_slice(), sockets) {
+            ([socket], 1) => socket.clone(),
+            (_, 1..) => bail!("--ssh {text}: name one socket, or keys"),
+            _ => {
+                let socket = directory.join(format!("agent-{}", started.len()));
+                let agent = KeyAgent::start(&socket, &paths);
+                started.push(agent.with_context(|| format!("--ssh {text}"))?);
+                socket
+            }
+        };
         agents.insert(id.to_owned(), socket);
     }
-    Ok(agents)
+    Ok((agents, started))
+}
+
+/// An agent that has keys; it ends when this is dropped, and with this process.
+pub(super) struct KeyAgent(Child);
+
+impl KeyAgent {
+    /// Waits until it has the keys. Who watches it reads from this process, and hears of its end.
+    fn start(socket: &Path, keys: &[PathBuf]) -> Result<Self> {
+        let mut agent = Command::new("sh");
+        agent.args(["-c", KEEP, "sh"]).arg(socket).args(keys);
+        let started = agent.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut agent = Self(started.context("starting a shell for ssh-agent")?);
+        let mut said = String::new();
+        if let Some(output) = agent.0.stdout.take() {
+            BufReader::new(output).read_line(&mut said).context("hearing of ssh-agent")?;
+        }
+        match said.trim() {
+            "ready" => Ok(agent),
+            _ => bail!(
+                "neither the socket of an agent nor a key that ssh-add takes: start ssh-agent, add the key to it, and write --ssh default"
+            ),
+        }
+    }
+}
+
+/// Starts an agent and gives it keys; the agent ends when nobody writes any more.
+const KEEP: &str = r#"
+socket=$1
+shift
+ssh-agent -D -a "$socket" >/dev/null & agent=$!
+trap 'kill $agent; wait $agent' EXIT
+trap 'exit 1' HUP INT TERM
+until test -S "$socket"; do kill -0 $agent || exit; sleep 0.02; done
+SSH_AUTH_SOCK=$socket ssh-add -q -- "$@" && echo ready && cat >/dev/null
+"#;
+
+impl Drop for KeyAgent {
+    fn drop(&mut self) {
+        // Its command has no more input, then.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }

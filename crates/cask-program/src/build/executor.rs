@@ -28,6 +28,9 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
     if !is_native && arguments.needs_devices() {
         bail!("--device is supported by --isolation=native only");
     }
+    if isolation.as_deref() == Some("chroot") && arguments.needs_namespaces() {
+        bail!("--isolation=chroot has no namespaces: leave --ipc, --pid, --uts and --cgroupns out");
+    }
     match isolation.as_deref() {
         None if named.is_some() => oci(named, scratch),
         Some("oci") => oci(named, scratch),
@@ -43,21 +46,33 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
 }
 
 fn oci(named: Option<PathBuf>, scratch: &Path) -> Result<Arc<dyn Executor>> {
-    let runtime = match named {
-        Some(path) if path.components().count() > 1 => path,
-        Some(name) => program(&name.to_string_lossy())
-            .with_context(|| format!("there is no program {}", name.display()))?,
-        None => return first_fit(scratch),
-    };
-    one(runtime, scratch)
+    let directory = scratch.join("runtime");
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("making {}", directory.display()))?;
+    let executor = OciExecutor::new(OciOptions::new(runtime(named.as_deref())?, directory))?;
+    Ok(Arc::new(executor))
 }
 
-/// The first of the runtimes that are looked for that can run something here.
-fn first_fit(scratch: &Path) -> Result<Arc<dyn Executor>> {
+/// An OCI runtime: the one that is named, by its path or by its name in the search path, or else the
+/// usual one.
+///
+/// # Errors
+/// Where there is none.
+pub fn runtime(named: Option<&Path>) -> Result<PathBuf> {
+    match named {
+        Some(path) if path.components().count() > 1 => Ok(path.to_owned()),
+        Some(name) => program(&name.to_string_lossy())
+            .with_context(|| format!("{} is in none of the directories of PATH", name.display())),
+        None => usual_runtime().context("none of the runtimes crun, runc and youki is installed"),
+    }
+}
+
+/// The first of the runtimes that are looked for that can run something here, or else the last one
+/// that is installed.
+pub fn usual_runtime() -> Option<PathBuf> {
     let found: Vec<PathBuf> = RUNTIMES.iter().filter_map(|name| program(name)).collect();
-    let last = found.last().context("none of the runtimes crun, runc and youki is installed")?;
     let fit = found.iter().find(|runtime| is_fit(runtime));
-    one(fit.unwrap_or(last).clone(), scratch)
+    fit.or(found.last()).cloned()
 }
 
 /// Whether a runtime takes this machine as it is: crun refuses one that has cgroups of both versions,
@@ -68,14 +83,6 @@ fn is_fit(runtime: &Path) -> bool {
     !is_crun
         || both.is_ok_and(|controllers| controllers.trim().is_empty())
         || !Path::new("/sys/fs/cgroup/unified").exists()
-}
-
-fn one(runtime: PathBuf, scratch: &Path) -> Result<Arc<dyn Executor>> {
-    let directory = scratch.join("runtime");
-    std::fs::create_dir_all(&directory)
-        .with_context(|| format!("making {}", directory.display()))?;
-    let executor = OciExecutor::new(OciOptions::new(runtime, directory))?;
-    Ok(Arc::new(executor))
 }
 
 /// A program of the search path.

@@ -14,63 +14,71 @@ enum Takes {
     Value,
 }
 
-/// The flags, in alphabetical order.
-const FLAGS: &[(&str, Takes)] = {
+const SBOM: &str = "run a scanner on the image, and attach what it writes";
+const USERNS: &str =
+    "commands are in the user namespace of this program: run it as a user, or in unshare";
+
+/// The flags in alphabetical order, and what to do instead.
+const FLAGS: &[(&str, Takes, &str)] = {
     use Takes::{Maybe, Nothing, Value};
     &[
-        ("all-platforms", Nothing),
-        ("attest", Value),
-        ("builder", Value),
-        ("call", Value),
-        ("cgroupns", Value),
-        ("compat-volumes", Maybe),
-        ("cpp-flag", Value),
-        ("cw", Value),
-        ("decryption-key", Value),
-        ("group-add", Value),
-        ("hooks-dir", Value),
-        ("inherit-annotations", Maybe),
-        ("ipc", Value),
-        ("logsplit", Nothing),
-        ("mount", Value),
-        ("no-pivot-root", Nothing),
-        ("os-feature", Value),
-        ("os-version", Value),
-        ("pid", Value),
-        ("provenance", Maybe),
-        ("runtime-flag", Value),
-        ("save-stages", Nothing),
-        ("sbom", Maybe),
-        ("sbom-image-output", Value),
-        ("sbom-image-purl-output", Value),
-        ("sbom-merge-strategy", Value),
-        ("sbom-output", Value),
-        ("sbom-purl-output", Value),
-        ("sbom-scanner-command", Value),
-        ("sbom-scanner-image", Value),
-        ("sign-by", Value),
-        ("source-policy-file", Value),
-        ("stage-labels", Nothing),
-        ("stdin", Nothing),
-        ("transient-run-mounts", Value),
-        ("userns", Value),
-        ("userns-gid-map", Value),
-        ("userns-gid-map-group", Value),
-        ("userns-uid-map", Value),
-        ("userns-uid-map-user", Value),
-        ("uts", Value),
+        ("builder", Value, "this program builds itself"),
+        (
+            "compat-volumes",
+            Maybe,
+            "what RUN writes to a VOLUME stays, and VOLUME makes no directory",
+        ),
+        ("cpp-flag", Value, "run cpp yourself, and give what it writes with -f -"),
+        ("cw", Value, "build the image, and encrypt it with a tool for that"),
+        ("decryption-key", Value, "pull the image with another tool first"),
+        ("hooks-dir", Value, "give --isolation=oci and a --runtime that has hooks of its own"),
+        ("logsplit", Nothing, "build each platform by itself with a --logfile of its own"),
+        ("mount", Value, "use RUN --mount, or --volume"),
+        (
+            "no-pivot-root",
+            Nothing,
+            "nothing pivots but where it can; --isolation=chroot sets nothing apart but the files",
+        ),
+        (
+            "runtime-flag",
+            Value,
+            "write a script that calls the runtime with it, and name that with --runtime",
+        ),
+        ("save-stages", Nothing, "build the stages with --target, and name them"),
+        ("sbom-image-output", Value, SBOM),
+        ("sbom-image-purl-output", Value, SBOM),
+        ("sbom-merge-strategy", Value, SBOM),
+        ("sbom-output", Value, SBOM),
+        ("sbom-purl-output", Value, SBOM),
+        ("sbom-scanner-command", Value, SBOM),
+        ("sbom-scanner-image", Value, SBOM),
+        ("sign-by", Value, "sign the image where it is copied, with dray copy --sign-by"),
+        (
+            "source-policy-file",
+            Value,
+            "name base images by digest, or give them with --build-context",
+        ),
+        ("stage-labels", Nothing, "give labels to a stage with LABEL"),
+        ("stdin", Nothing, "give commands their input with a heredoc, or with RUN --mount"),
+        ("transient-run-mounts", Value, "use --volume"),
+        ("userns", Value, USERNS),
+        ("userns-gid-map", Value, USERNS),
+        ("userns-gid-map-group", Value, USERNS),
+        ("userns-uid-map", Value, USERNS),
+        ("userns-uid-map-user", Value, USERNS),
     ]
 };
 
 /// The first of those flags that was given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RefusedArguments {
-    pub(super) given: Option<&'static str>,
+    /// Its name, and what to do instead.
+    pub(super) given: Option<(&'static str, &'static str)>,
 }
 
 impl Args for RefusedArguments {
     fn augment_args(command: Command) -> Command {
-        FLAGS.iter().fold(command, |command, (name, takes)| {
+        FLAGS.iter().fold(command, |command, (name, takes, _)| {
             let argument = Arg::new(*name).long(*name).hide(true);
             command.arg(match takes {
                 Takes::Nothing => argument.action(ArgAction::SetTrue),
@@ -90,7 +98,8 @@ impl Args for RefusedArguments {
 impl FromArgMatches for RefusedArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let given = FLAGS.iter().map(|(name, _)| *name).find(|name| is_given(name));
+        let given =
+            FLAGS.iter().find(|(name, ..)| is_given(name)).map(|(name, _, hint)| (*name, *hint));
         Ok(Self { given })
     }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use cask::image::{ImageFormat, PlatformWanted};
+use cask::image::{ImageFormat, Platform, PlatformWanted};
 use cask_build::{
-    BuildFile, BuildRequest, ConfigEdits, Dates, InheritLabels, LayerMode, PullPolicy,
+    BuildFile, BuildRequest, ConfigEdits, Dates, InheritAnnotations, InheritLabels, LayerMode,
+    PullPolicy,
 };
 use cask_containerfile::BuildArguments;
 
@@ -54,8 +55,13 @@ pub(super) fn request(
 
 /// What is known and cannot be done, and what contradicts itself.
 fn refuse(arguments: &Arguments) -> Result<()> {
-    if let Some(flag) = arguments.refused.given {
-        bail!("--{flag} is not supported yet");
+    if let Some((flag, instead)) = arguments.refused.given {
+        bail!("--{flag} is not supported: {instead}");
+    }
+    for text in &arguments.output.sbom {
+        if !matches!(boolean("sbom", Some(text)), Ok(Some(false))) {
+            bail!("--sbom is not supported: run a scanner on the image, and attach what it writes");
+        }
     }
     let skips = boolean("skip-unused-stages", arguments.input.skip_unused_stages.as_deref())?;
     if skips == Some(false) {
@@ -75,9 +81,40 @@ fn refuse(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// The platforms that all of several images have, in the order of the first; none without images.
+pub(super) fn common(mut images: impl Iterator<Item = Vec<Platform>>) -> Vec<PlatformWanted> {
+    let key = |platform: &Platform| {
+        let variant = platform.variant.clone().filter(|variant| !variant.is_empty());
+        // Lists name one variant of this architecture or leave it out, and mean the same.
+        let variant = variant.filter(|variant| platform.architecture != "arm64" || variant != "v8");
+        (platform.os.clone(), platform.architecture.clone(), variant)
+    };
+    let first = images.next().unwrap_or_default();
+    let mut found: Vec<_> = Vec::new();
+    first.iter().map(key).for_each(|platform| {
+        if !found.contains(&platform) {
+            found.push(platform);
+        }
+    });
+    for image in images {
+        found.retain(|platform| image.iter().any(|other| key(other) == *platform));
+    }
+    let wanted = |(os, architecture, variant)| {
+        let mut wanted = PlatformWanted::of_this_build();
+        (wanted.os, wanted.architecture, wanted.variant) = (os, architecture, variant);
+        wanted
+    };
+    found.into_iter().map(wanted).collect()
+}
+
 /// The platforms; the words are podman's.
 fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
     let parts = [&input.arch, &input.os, &input.variant].iter().any(|given| given.is_some());
+    if input.all_platforms && (parts || !input.platform.is_empty()) {
+        bail!(
+            "--all-platforms finds the platforms itself: leave --platform, --arch, --os and --variant out"
+        );
+    }
     if input.platform.is_empty() {
         let mut wanted = PlatformWanted::of_this_build();
         if let Some(os) = &input.os {
@@ -176,10 +213,15 @@ fn edits(image: &ImageArguments) -> Result<ConfigEdits> {
     if boolean("inherit-labels", image.inherit_labels.as_deref())? == Some(false) {
         edits.inherit_labels = InheritLabels::Drop;
     }
+    if boolean("inherit-annotations", image.inherit_annotations.as_deref())? == Some(false) {
+        edits.inherit_annotations = InheritAnnotations::Drop;
+    }
     if boolean("identity-label", image.identity_label.as_deref())? == Some(true) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         edits.identity_label = Some(("io.cask.version".to_owned(), version));
     }
+    edits.os_version.clone_from(&image.os_version);
+    edits.os_features.clone_from(&image.os_feature);
     edits.environment = environment(&image.env)?;
     edits.remove_environment.clone_from(&image.unsetenv);
     edits.annotations = values::pairs(&image.annotation, "annotation")?;

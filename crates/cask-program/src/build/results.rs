@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{Instances, copy};
-use cask::image::PlatformWanted;
+use cask::image::{Descriptor, ImageFormat, PlatformWanted};
 use cask::transport::Transports;
 use cask_build::{BuildReport, BuildRequest, BuiltImage, write_directory, write_tar};
 use cask_engine::{Images, NewEntry, SamePlatform};
@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 
 use super::arguments::OutputArguments;
 use super::compression::Compress;
+use super::layout::Attest;
 use super::outputs::{Destinations, Output};
+use super::provenance::{Described, Provenance};
 use super::show::{Show, json_outcome, title};
 use crate::settings::Settings;
 use crate::{moving, output, rootless};
@@ -30,6 +32,9 @@ pub(super) struct Results<'a> {
     pub(super) show: &'a Show,
     pub(super) scratch: &'a Path,
     pub(super) compress: &'a Compress,
+    pub(super) provenance: Option<&'a Provenance>,
+    /// What a statement tells besides.
+    pub(super) described: Described<'a>,
 }
 
 /// What is known of the result.
@@ -40,6 +45,34 @@ pub(super) struct Outcome {
     digest: String,
     media_type: String,
     size_bytes: usize,
+}
+
+/// Refuses statements that have no place, before anything is built.
+pub(super) fn check_provenance(
+    request: &BuildRequest,
+    to: &Destinations,
+    arguments: &OutputArguments,
+) -> Result<()> {
+    if request.image.format != ImageFormat::Oci {
+        bail!("--provenance needs --format=oci: lists of Docker's format have no room for it");
+    }
+    for output in &to.outputs {
+        match output {
+            Output::Tar(_) => {
+                bail!("--provenance: an archive of files has no place for it: use type=local")
+            }
+            Output::Place(place, _) if place.starts_with("docker-archive:") => {
+                bail!("--provenance: type=docker has no place for it: use type=oci")
+            }
+            _ => {}
+        }
+    }
+    if to.outputs.is_empty() && arguments.metadata_file.is_none() {
+        bail!(
+            "--provenance: an image of the store has no place for it: push it, or give --output or --metadata-file"
+        );
+    }
+    Ok(())
 }
 
 /// Refuses what several platforms cannot become, before anything is built.
@@ -134,7 +167,7 @@ impl Results<'_> {
             Output::Directory(directory) => self.directories(directory).await,
             Output::Tar(path) => self.tar(path.clone()).await,
             Output::Place(place, own) => match self.built.images.as_slice() {
-                [image] => self.push(image, place, own).await,
+                [image] if self.provenance.is_none() => self.push(image, place, own).await,
                 images => self.push_list(images, place, own).await,
             }
             .with_context(|| format!("writing {place}")),
@@ -149,11 +182,15 @@ impl Results<'_> {
                 true => directory.to_owned(),
                 false => directory.join(image.platform.to_string().replace('/', "_")),
             };
-            let (image, store) = (image.clone(), self.images.store().clone());
-            let written = tokio::task::spawn_blocking(move || {
-                write_directory(&image, &store, owner(), &directory)
-            });
+            let (own, store, to) = (image.clone(), self.images.store().clone(), directory.clone());
+            let written =
+                tokio::task::spawn_blocking(move || write_directory(&own, &store, owner(), &to));
             written.await??;
+            if let Some(provenance) = self.provenance {
+                let text =
+                    provenance.statement(&self.described, image, &image.manifest.descriptor());
+                write_file(&directory.join("provenance.json"), &format!("{text:#}\n"))?;
+            }
         }
         Ok(())
     }
@@ -200,7 +237,12 @@ impl Results<'_> {
         }
         let format = self.request.image.format;
         let platforms: Vec<_> = images.iter().map(|image| image.platform.clone()).collect();
-        super::layout::add_list(layout.path(), &platforms, format)?;
+        let state = |number: usize, manifest: &Descriptor| match self.provenance {
+            Some(told) => told.statement(&self.described, &images[number], manifest),
+            None => Value::Null,
+        };
+        let attest: Option<Attest<'_>> = self.provenance.map(|_| &state as Attest<'_>);
+        super::layout::add_list(layout.path(), &platforms, format, attest)?;
         let mut options = self.copy_options(&Compress::default())?;
         options.instances = Instances::All;
         let from = self.transports.parse(&format!("oci:{at}:list"))?;
@@ -225,7 +267,7 @@ impl Results<'_> {
         });
         let names: Vec<&str> =
             self.to.list.iter().chain(&self.to.names).map(String::as_str).collect();
-        json!({
+        let mut metadata = json!({
             "containerimage.config.digest": format!("sha256:{}", result.id),
             "containerimage.digest": result.digest,
             "containerimage.descriptor": {
@@ -238,7 +280,20 @@ impl Results<'_> {
             "steps": steps.collect::<Vec<_>>(),
             "warnings": self.built.warnings,
             "wallSeconds": self.built.wall.as_secs_f64(),
-        })
+        });
+        if let Some(provenance) = self.provenance {
+            for image in &self.built.images {
+                let manifest = image.manifest.descriptor();
+                let statement = provenance.statement(&self.described, image, &manifest);
+                // Source: docker/buildx, `util/confutil`, `MetadataProvenance`.
+                let key = match self.built.images.len() {
+                    1 => "buildx.build.provenance".to_owned(),
+                    _ => format!("buildx.build.provenance/{}", image.platform),
+                };
+                metadata[key] = statement["predicate"].clone();
+            }
+        }
+        metadata
     }
 
     /// Prints the ID, unless it went to a file, or standard output is for something else.

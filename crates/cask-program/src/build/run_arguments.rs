@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use cask_build::{BuildNetwork, Resources, RunOptions, Volume};
+use cask_build::{
+    BuildNetwork, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
+};
 use cask_runtime::{CgroupLimits, Device, Limit, Seccomp};
 use clap::Args;
 
@@ -61,9 +63,9 @@ pub(super) struct RunArguments {
     /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=VARIABLE
     #[arg(long, value_name = "SECRET")]
     secret: Vec<String>,
-    /// The socket of an SSH agent for RUN --mount=type=ssh: default, or ID=SOCKET
-    #[arg(long, value_name = "ID[=SOCKET]")]
-    ssh: Vec<String>,
+    /// An SSH agent for RUN --mount=type=ssh: default, ID=SOCKET, or one that has keys: ID=KEY,...
+    #[arg(long, value_name = "ID[=SOCKET|KEY,...]")]
+    pub(super) ssh: Vec<String>,
     /// A device of the machine
     #[arg(long, value_name = "SOURCE[:TARGET[:rwm]]")]
     device: Vec<String>,
@@ -94,6 +96,21 @@ pub(super) struct RunArguments {
     /// The control group below which they have theirs
     #[arg(long, value_name = "GROUP")]
     cgroup_parent: Option<String>,
+    /// Their shared memory and queues: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    ipc: Option<String>,
+    /// The processes that they see: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    pid: Option<String>,
+    /// Their name of the machine: private, host or ns:PATH
+    #[arg(long, value_name = "NAMESPACE")]
+    uts: Option<String>,
+    /// The control groups that they see: private or host
+    #[arg(long, value_name = "NAMESPACE")]
+    cgroupns: Option<String>,
+    /// A group that their user is in besides its own
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
     /// What sets them apart: native, oci, rootless or chroot [default: $BUILDAH_ISOLATION, else native]
     #[arg(long, value_name = "KIND")]
     pub(super) isolation: Option<String>,
@@ -127,13 +144,34 @@ impl RunArguments {
         self.privileges(&mut options)?;
         options.volumes = self.volume.iter().map(|text| volume(text)).collect::<Result<_>>()?;
         options.secrets = environment::secrets(&self.secret)?;
-        options.agents = environment::agents(&self.ssh)?;
         options.resources = self.resources()?;
         options.devices = self.device.iter().map(|text| device(text)).collect::<Result<_>>()?;
+        options.namespaces = self.namespaces()?;
+        if let Some(kept) = self.group_add.iter().find(|group| *group == "keep-groups") {
+            bail!("--group-add {kept} is not supported: name the groups");
+        }
+        options.groups.clone_from(&self.group_add);
         if debug {
             options.debug_shell = Some(vec!["/bin/sh".to_owned()]);
         }
         Ok(options)
+    }
+
+    fn namespaces(&self) -> Result<WorkingNamespaces> {
+        let parse = |flag: &Option<String>, name: &'static str| {
+            flag.as_deref().map(WorkingNamespace::parse).transpose().context(name)
+        };
+        let mut namespaces = WorkingNamespaces::default();
+        namespaces.ipc = parse(&self.ipc, "--ipc")?;
+        namespaces.pid = parse(&self.pid, "--pid")?;
+        namespaces.uts = parse(&self.uts, "--uts")?;
+        namespaces.cgroup = parse(&self.cgroupns, "--cgroupns")?;
+        Ok(namespaces)
+    }
+
+    /// Whether commands are to have something for themselves or with others that is not usual.
+    pub(super) fn needs_namespaces(&self) -> bool {
+        [&self.ipc, &self.pid, &self.uts, &self.cgroupns].iter().any(|flag| flag.is_some())
     }
 
     fn network(&self) -> Result<BuildNetwork> {
@@ -201,7 +239,7 @@ impl RunArguments {
                 "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => {
                     options.privileges.no_new_privileges = true;
                 }
-                other => bail!("--security-opt {other} is not supported yet"),
+                other => security_option(other)?,
             }
         }
         for allowed in &self.allow {
@@ -215,6 +253,30 @@ impl RunArguments {
             }
         }
         Ok(())
+    }
+}
+
+/// An option about what this program sets up nothing of.
+///
+/// Source: buildah, `parse.parseSecurityOpts`.
+fn security_option(text: &str) -> Result<()> {
+    match text.split_once(['=', ':']) {
+        // Commands have no profile of ours.
+        Some(("apparmor", "unconfined")) => Ok(()),
+        // Without SELinux there are no labels.
+        Some(("label", _)) if !values::has_selinux() => Ok(()),
+        Some(("label", "disable")) => Ok(()),
+        Some(("apparmor", _)) => bail!(
+            "--security-opt {text} is not supported: only apparmor=unconfined is; a runtime of \
+             --isolation=oci may have a profile of its own"
+        ),
+        Some(("seccomp", _)) => bail!(
+            "--security-opt {text} is not supported: the usual profile or seccomp=unconfined is"
+        ),
+        _ => bail!(
+            "--security-opt {text:?} is not known: use seccomp=unconfined, no-new-privileges, \
+             apparmor=unconfined or label=disable"
+        ),
     }
 }
 
@@ -253,11 +315,20 @@ fn limit(text: &str) -> Result<Limit> {
     Ok(Limit { resource: name.parse().with_context(|| format!("--ulimit {text:?}"))?, soft, hard })
 }
 
+/// Source: buildah, `parse.Device`.
 fn device(text: &str) -> Result<Device> {
-    let mut parts = text.splitn(3, ':');
+    let mut parts = text.split(':');
     let source = parts.next().unwrap_or_default();
-    let target = parts.next().unwrap_or(source);
-    if let Some(permissions) = parts.next().filter(|word| *word != "rwm") {
+    let (mut target, mut permissions) = (source, "rwm");
+    for part in parts {
+        let is_permissions = !part.is_empty() && part.bytes().all(|byte| b"rwm".contains(&byte));
+        match part.starts_with('/') {
+            _ if is_permissions => permissions = part,
+            true => target = part,
+            false => bail!("--device {text:?} is not SOURCE[:TARGET[:PERMISSIONS]]"),
+        }
+    }
+    if !"rwm".chars().all(|right| permissions.contains(right)) {
         bail!(
             "--device {text:?}: {permissions:?} is not supported: a device can be used in full (rwm) or not at all"
         );
@@ -321,6 +392,18 @@ mod tests {
         assert!(refused("/a").contains("is not SOURCE:TARGET"));
         assert!(refused("/a:b").contains("no absolute path"));
         assert!(refused("/a:/b:O").contains("the option \"O\" is not supported yet"));
+    }
+
+    #[test]
+    fn devices_have_a_place_and_all_permissions() {
+        let path = |text: &str| device(text).unwrap().path.display().to_string();
+        assert_eq!(path("/dev/null"), "/dev/null");
+        assert_eq!(path("/dev/null:rwm"), "/dev/null");
+        assert_eq!(path("/dev/null:/dev/a:mrw"), "/dev/a");
+        let refused = |text: &str| device(text).unwrap_err().to_string();
+        assert!(refused("/dev/null:r").contains("\"r\" is not supported"));
+        assert!(refused("/dev/null:x").contains("is not SOURCE"));
+        assert!(refused("/etc/passwd").contains("--device"));
     }
 
     #[test]

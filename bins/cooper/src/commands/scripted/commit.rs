@@ -123,7 +123,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let failed = || {
         format!("committing container {:?} to {:?}", container.name(), wanted.unwrap_or_default())
     };
-    let committed = tokio::task::spawn_blocking(move || worker.commit(&options)).await?;
+    // Whatever may fail afterwards needs the container.
+    let removes = arguments.rm && elsewhere.is_none() && arguments.manifest.is_none();
+    let committed = tokio::task::spawn_blocking(move || match removes {
+        true => worker.commit_and_remove(&options),
+        false => worker.commit(&options),
+    });
+    let committed = committed.await?;
     let committed = committed.with_context(failed)?;
     committed.warnings.iter().for_each(|warning| report::note(warning));
     if let Some(wanted) = elsewhere {
@@ -152,7 +158,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         None if elsewhere.is_some() => {}
         None => output::line(committed.id.as_str())?,
     }
-    if arguments.rm {
+    if arguments.rm && !removes {
         containers.remove(&container)?;
     }
     Context::warn(images.store());

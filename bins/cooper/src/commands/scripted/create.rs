@@ -242,6 +242,7 @@ async fn base(
     let policy = arguments.policy()?;
     let transports = arguments.registry.transports(images, &context.settings).await?;
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
+    let wanted = platform.clone();
     let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
     options.platform_asked = arguments.platform.is_asked();
@@ -249,7 +250,8 @@ async fn base(
     drop((options, progress));
     let pulled = pulled?.into_iter().next().context("nothing was pulled")?;
     let name = pulled.names.first().cloned().unwrap_or_else(|| image.to_owned());
-    Ok(BaseImage::new(pulled.id, name, None))
+    let id = images.instance(pulled.id.as_str(), &wanted)?.unwrap_or(pulled.id);
+    Ok(BaseImage::new(id, name, None))
 }
 
 impl Arguments {

@@ -11,7 +11,7 @@ use cask_build::{
     OpenedMount, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
     WorkingRun, volume,
 };
-use cask_program::{access, report, terminal};
+use cask_program::{access, build, report, terminal};
 use cask_runtime::{
     Cancel, ChrootExecutor, Device, Executor, ExitReport, Input, Io, NativeExecutor, OciExecutor,
     OciOptions, Output, RunSpec, TerminalSize,
@@ -132,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mounts: Vec<OpenedMount> =
         mounts::open(&arguments.sees, &containers, &container, context, &cancel)?;
     run.mounts.extend(mounts.iter().map(|opened| opened.mount.clone()));
-    let report = match arguments.carry_out(&container, &run, &executor, &cancel) {
+    let report = match arguments.carry_out(&container, &run, &*executor, &cancel) {
         Ok(report) => report,
         Err(error) => {
             // A command that cannot begin ends as it would in a shell.
@@ -249,28 +249,27 @@ impl Arguments {
         &self,
         container: &WorkingContainer,
         run: &WorkingRun,
-        executor: &By,
+        executor: &dyn Executor,
         cancel: &Cancel,
     ) -> Result<ExitReport> {
         let wants_terminal = match &self.by.terminal {
             Some(text) => access::boolean_value("terminal", text)?,
             None => false,
         };
-        match (executor, wants_terminal) {
-            (By::Native(native), true) => {
-                let (rows, columns) = terminal::size().unwrap_or((24, 80));
-                let size = TerminalSize { rows, columns };
-                let relay = |end: &std::os::fd::OwnedFd| {
-                    terminal::relay(end, true, Vec::new()).map(drop).map_err(std::io::Error::other)
-                };
-                Ok(container.run_with_terminal(run, size, native, relay)?)
-            }
-            (By::Other(_), true) => bail!(
-                "--terminal needs namespaces of our own: leave --runtime and --isolation out, or --terminal"
-            ),
-            (By::Native(native), false) => Ok(container.run(run, native, cancel)?),
-            (By::Other(other), false) => Ok(container.run(run, &**other, cancel)?),
+        if !wants_terminal {
+            return Ok(container.run(run, executor, cancel)?);
         }
+        if !executor.capabilities().terminals {
+            bail!(
+                "--terminal needs namespaces of our own: leave --runtime and --isolation out, or --terminal"
+            );
+        }
+        let (rows, columns) = terminal::size().unwrap_or((24, 80));
+        let mut relay = |end: &std::os::fd::OwnedFd| {
+            terminal::relay(end, true, Vec::new()).map(drop).map_err(std::io::Error::other)
+        };
+        let size = TerminalSize { rows, columns };
+        Ok(container.run_with_terminal(run, size, executor, &mut relay)?)
     }
 }
 
@@ -287,19 +286,13 @@ fn from_caller(variable: &str) -> Vec<(OsString, OsString)> {
     }
 }
 
-/// What runs a command.
-enum By {
-    Native(NativeExecutor),
-    Other(Box<dyn Executor>),
-}
-
 impl ByArguments {
     fn executor(
         &self,
         container: &WorkingContainer,
         scratch: &std::path::Path,
         run: &mut WorkingRun,
-    ) -> Result<By> {
+    ) -> Result<Box<dyn Executor>> {
         let asked = match isolation(self.isolation.as_deref())? {
             WorkingIsolation::Default => container.isolation(),
             asked => asked,
@@ -309,19 +302,17 @@ impl ByArguments {
         match asked {
             WorkingIsolation::Chroot if may_mount() => {
                 chroot(run);
-                Ok(By::Native(NativeExecutor::default()))
+                Ok(Box::new(NativeExecutor::default()))
             }
             // Where nothing can be mounted, another root is all there is.
-            WorkingIsolation::Chroot => Ok(By::Other(Box::new(ChrootExecutor::default()))),
+            WorkingIsolation::Chroot => Ok(Box::new(ChrootExecutor::default())),
             WorkingIsolation::Default if runtime.is_none() => {
-                Ok(By::Native(NativeExecutor::default()))
+                Ok(Box::new(NativeExecutor::default()))
             }
             _ => {
-                let runtime = runtime.or_else(usual_runtime).context(
-                    "no OCI runtime is installed: name one with --runtime, or leave --isolation out",
-                )?;
-                let options = OciOptions::new(found(&runtime)?, scratch);
-                Ok(By::Other(Box::new(OciExecutor::new(options)?)))
+                let runtime = build::runtime(runtime.as_deref())?;
+                let options = OciOptions::new(runtime, scratch);
+                Ok(Box::new(OciExecutor::new(options)?))
             }
         }
     }
@@ -343,20 +334,4 @@ fn may_mount() -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_none_or(|mask| mask & (1 << 21) != 0)
-}
-
-pub(super) fn usual_runtime() -> Option<PathBuf> {
-    ["crun", "runc", "youki"].iter().find_map(|name| found(name.as_ref()).ok())
-}
-
-/// A program by its path, or by its name in the search path.
-pub(super) fn found(program: &std::path::Path) -> Result<PathBuf> {
-    if program.components().count() > 1 {
-        return Ok(program.to_owned());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|place| place.join(program));
-    places
-        .find(|path| path.is_file())
-        .with_context(|| format!("{} is in none of the directories of PATH", program.display()))
 }

@@ -68,7 +68,7 @@ fn host() -> Json {
         "Distribution": {"distribution": field("ID"), "version": field("VERSION_ID")},
         "MemFree": bytes("MemFree"),
         "MemTotal": bytes("MemTotal"),
-        "OCIRuntime": super::execute::usual_runtime()
+        "OCIRuntime": cask_program::build::usual_runtime()
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .unwrap_or_default(),
         "SwapFree": bytes("SwapFree"),
