@@ -105,6 +105,8 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Report { machine: Machine::look(&ours, &options.peer), corpora: made, rows: Vec::new() };
     for row in rows {
         console::heading(row.name);
+        // Between rows nobody is measured.
+        empty(&aside(&folder.join("out")))?;
         report.rows.push(measure_row(row, &programs, options.runs)?);
     }
     write(&report, &folder)
@@ -151,7 +153,7 @@ fn measure_row(row: &Row, [ours, peer]: &[Places; 2], runs: u16) -> Result<Measu
 
 /// Runs one side of a row. The outer error is the bench's, the inner one the command's.
 fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
-    empty(&places.out)?;
+    renew(&places.out)?;
     if let Some(prepare) = row.prepare {
         succeed(&mut places.command(prepare))?;
     }
@@ -160,6 +162,26 @@ fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
         succeed(&mut places.command(cleanup))?;
     }
     Ok(result)
+}
+
+/// Where what earlier runs left waits to be deleted.
+fn aside(out: &Path) -> PathBuf {
+    out.with_file_name("old")
+}
+
+/// Gives a run an empty folder. What the run before left is moved aside: a file system goes on with deleting it
+/// while the next run is measured.
+fn renew(out: &Path) -> Result<()> {
+    let old = aside(out);
+    let moved = fs::create_dir_all(&old).and_then(|()| {
+        let number = fs::read_dir(&old)?.count();
+        fs::rename(out, old.join(number.to_string()))
+    });
+    match moved {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(out),
+    }
+    .with_context(|| format!("cannot renew {}", out.display()))
 }
 
 /// Removes everything in a folder, which is made if it is not there.
@@ -178,7 +200,10 @@ fn write(report: &Report, folder: &Path) -> Result<()> {
         let path = folder.join(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    empty(&folder.join("out"))?;
+    let out = folder.join("out");
+    for folder in [aside(&out), out] {
+        empty(&folder)?;
+    }
     console::line("");
     console::line(&text);
     console::line(&format!("written to {}", folder.join("latest.md").display()));
