@@ -1,5 +1,6 @@
 //! Containers: made, started, watched, joined, stopped and removed, without a daemon.
 
+mod accounts;
 mod attach;
 mod config;
 mod cp;
@@ -11,6 +12,7 @@ mod events;
 mod exec;
 mod export;
 mod find;
+mod health;
 mod holders;
 mod list;
 mod logs;
@@ -21,6 +23,8 @@ mod network;
 mod record;
 mod remove;
 mod resources;
+mod runtime;
+mod secrets;
 mod spec;
 mod start;
 mod stats;
@@ -38,9 +42,9 @@ use record::Place;
 
 pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
-    ContainerConfig, FilesConfig, LifecycleConfig, LogConfig, NamespacesConfig, NetworkAttachment,
-    NetworkConfig, NetworkMode, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy,
-    SecurityConfig, SpaceMode,
+    AccountsConfig, ContainerConfig, DiskLimit, FilesConfig, LifecycleConfig, LogConfig,
+    NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping, ProcessConfig,
+    ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CreateOptions, parse_port};
@@ -48,6 +52,7 @@ pub use diff::{ChangeKind, DiffSide, FileChange};
 pub(crate) use events::tell;
 pub use events::{Event, EventFilter, EventOptions};
 pub use exec::ExecOptions;
+pub use health::{Health, HealthAction, HealthConfig, HealthResult};
 pub use list::ContainerFilter;
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use monitor::{MONITOR_ARGUMENT, run_monitor};
@@ -55,6 +60,7 @@ pub use mounts::{MountConfig, MountType, parse_bytes};
 pub use network::{ContainerNetwork, attachment_options, parse_networks};
 pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
+pub use secrets::{Secret, SecretConfig, Secrets};
 pub use start::Terminal;
 pub use stats::ContainerStats;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
@@ -130,6 +136,11 @@ impl Containers {
     /// The volumes beside them.
     pub fn volumes(&self) -> Volumes {
         Volumes::new(self.store().graph_root())
+    }
+
+    /// The secrets beside them.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.store().graph_root())
     }
 
     fn store(&self) -> &Store {

@@ -36,7 +36,9 @@ pub enum ErrorKind {
     VolumeNotKnown,
     /// No network is known by that name.
     NetworkNotKnown,
-    /// A container, a volume or a network has the name already.
+    /// No secret is known by that name.
+    SecretNotKnown,
+    /// A container, a volume, a network or a secret has the name already.
     NameInUse,
     /// It cannot be done to a container that is where this one is in its life.
     StateImproper,

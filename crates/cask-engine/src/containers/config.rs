@@ -31,12 +31,18 @@ pub struct ContainerConfig {
     pub layer: String,
     /// A directory that is its root instead of a layer.
     pub rootfs: Option<PathBuf>,
+    /// What runs it; `None` is the native executor.
+    pub runtime: Option<RuntimeConfig>,
     /// What runs.
     pub process: ProcessConfig,
     /// What it may do.
     pub security: SecurityConfig,
     /// What it sees of files besides its root.
     pub files: FilesConfig,
+    /// Whom its files of accounts name.
+    pub accounts: AccountsConfig,
+    /// The secrets that it is given whenever it starts.
+    pub secrets: Vec<super::SecretConfig>,
     /// What it reaches.
     pub network: NetworkConfig,
     /// What it shares with others.
@@ -45,6 +51,8 @@ pub struct ContainerConfig {
     pub resources: ResourcesConfig,
     /// How it ends and begins again.
     pub lifecycle: LifecycleConfig,
+    /// How it is checked.
+    pub health: super::health::HealthConfig,
     /// Where its output goes.
     pub log: LogConfig,
     /// Labels: the image's, and its own.
@@ -53,6 +61,18 @@ pub struct ContainerConfig {
     pub annotations: BTreeMap<String, String>,
     /// The command line that made it.
     pub create_command: Vec<String>,
+}
+
+/// An OCI runtime that a container runs with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RuntimeConfig {
+    /// What it was called: `runc`, or a path.
+    pub name: String,
+    /// The program: an absolute path.
+    pub program: PathBuf,
+    /// Options of the program, without the two hyphens.
+    pub flags: Vec<String>,
 }
 
 /// What runs in a container.
@@ -66,6 +86,8 @@ pub struct ProcessConfig {
     pub command: Vec<String>,
     /// The environment: `NAME=value`.
     pub environment: Vec<String>,
+    /// Variables that hold where the image has none of the name.
+    pub default_environment: Vec<String>,
     /// More of it, in which `$NAME` and `${NAME}` are the image's.
     pub merged_environment: Vec<String>,
     /// Names that are taken out of the image's environment; `*` is all of them.
@@ -136,6 +158,23 @@ pub struct FilesConfig {
     pub sysctls: Vec<String>,
     /// Whether `/etc/hosts` is left as the image has it.
     pub no_hosts: bool,
+    /// Directories of other roots, whose `etc/hosts` and `etc/resolv.conf` are the container's too.
+    pub more_roots: Vec<PathBuf>,
+}
+
+/// Whom `/etc/passwd` and `/etc/group` of a container name besides those of its image.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct AccountsConfig {
+    /// Nobody: the files stay as they are.
+    pub unchanged: bool,
+    /// The line for a user by number, with `$USERNAME`, `$UID`, `$GID`, `$NAME` and `$HOME`.
+    pub user_entry: Option<String>,
+    /// The line for its group, with `$GROUPNAME`, `$GID` and `$USERLIST`.
+    pub group_entry: Option<String>,
+    /// More lines of `/etc/passwd`.
+    pub more: Vec<String>,
 }
 
 /// What a container reaches.
@@ -236,10 +275,27 @@ pub struct ResourcesConfig {
     pub cpuset_mems: Option<String>,
     /// How many processes; -1 is no limit.
     pub pids: Option<i64>,
-    /// `enabled`, or `disabled`: it has no control group.
+    /// How readily its memory is swapped, from 0 to 100.
+    pub swappiness: Option<u64>,
+    /// Where memory is short, its processes wait instead of being killed.
+    pub waits_for_memory: bool,
+    /// How fast it reads and writes single disks.
+    pub disks: Vec<DiskLimit>,
+    /// `enabled`, `no-conmon`, which is the same, or `disabled`: it has no control group.
     pub cgroups: String,
     /// The control group above its own.
     pub cgroup_parent: Option<String>,
+}
+
+/// How fast a disk is read or written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskLimit {
+    /// The disk: a path of this machine.
+    pub path: PathBuf,
+    /// What is limited: `read-bps`, `read-iops`, `write-bps` or `write-iops`.
+    pub what: String,
+    /// How much of it in a second.
+    pub most: u64,
 }
 
 /// How a container ends and begins again.
@@ -259,6 +315,10 @@ pub struct LifecycleConfig {
     pub timeout: u64,
     /// A file that the number of its first process is written to whenever it starts.
     pub pid_file: Option<PathBuf>,
+    /// A file that the number of its monitor is written to whenever it starts.
+    pub monitor_pid_file: Option<PathBuf>,
+    /// Containers that it cannot do without, by ID: they are started before it, and not removed before it.
+    pub requires: Vec<String>,
 }
 
 /// Whether a container that ended begins again.

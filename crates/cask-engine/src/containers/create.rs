@@ -42,6 +42,7 @@ impl Containers {
         };
         fill_process(&mut config, &run)?;
         fill_volumes(&mut config, &run)?;
+        config.health.fill(run.healthcheck.as_ref());
         config.network.exposed.extend(run.exposed_ports.iter().cloned());
         config.network.exposed.sort();
         config.network.exposed.dedup();
@@ -93,6 +94,18 @@ impl Containers {
         }
         if let NetworkMode::Container(name) = &mut config.network.mode {
             *name = self.find(name)?.config.id;
+        }
+        for given in &mut config.secrets {
+            let found = self.secrets().find(&given.name)?;
+            (given.name, given.id) = (found.name, found.id);
+        }
+        for name in &mut config.lifecycle.requires {
+            let words =
+                || format!("{name:?} is not a valid container, cannot be used as a dependency");
+            let found = self
+                .find(name)
+                .map_err(|error| Error::new(error.kind(), words(), "").with_source(error))?;
+            *name = found.config.id;
         }
         Ok(())
     }
@@ -232,6 +245,7 @@ fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<Str
     let mut usual = vec![PATH.to_owned()];
     usual.extend(process.terminal.then(|| "TERM=xterm".to_owned()));
     usual.push("container=podman".to_owned());
+    usual.extend(process.default_environment.iter().cloned());
     usual.retain(|entry| !unset.contains(&name(entry)));
     let mut order = Vec::new();
     let mut last = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! A second process in a container.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ impl Containers {
         let running = self.exec(container, options)?.start()?;
         begun();
         running.wait()?;
+        self.tell("exec_died", &container.config);
         Ok(())
     }
 
@@ -66,6 +68,18 @@ impl Containers {
     /// [`ErrorKind::StateImproper`] where the container does not run, or is paused; [`ErrorKind::Invalid`] for a
     /// user that it does not have; [`ErrorKind::NotStarted`].
     pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<Created> {
+        let made = self.exec_into(container, options, None)?;
+        self.tell("exec", &container.config);
+        Ok(made)
+    }
+
+    /// As [`exec`](Self::exec), with another place to print to.
+    pub(super) fn exec_into(
+        &self,
+        container: &Container,
+        options: &ExecOptions,
+        output: Option<Arc<OwnedFd>>,
+    ) -> Result<Created> {
         if container.state.status != Status::Running {
             return Err(Error::new(
                 ErrorKind::StateImproper,
@@ -112,12 +126,14 @@ impl Containers {
             run.io.output = Output::Null;
             run.io.error = Output::Null;
         }
+        if let Some(output) = output {
+            run.io.output = Output::Descriptor(output.clone());
+            run.io.error = Output::Descriptor(output);
+        }
         if let Some(name) = &container.state.cgroup {
             run.cgroup = Cgroup::open(name)?.map(Arc::new);
         }
-        let made = NativeExecutor::default().exec(&target, &run)?;
-        self.tell("exec", config);
-        Ok(made)
+        Ok(NativeExecutor::default().exec(&target, &run)?)
     }
 }
 

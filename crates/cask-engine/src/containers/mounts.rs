@@ -211,6 +211,14 @@ impl MountConfig {
                     check_name(&self.source)?;
                 }
             }
+            MountType::Devpts if self.target != Path::new("/dev/pts") => {
+                let why = "terminals are mounted on /dev/pts of every container, and nowhere else";
+                return Err(invalid(text, why));
+            }
+            MountType::Image if !self.read_only => {
+                let why = "an image cannot be written to: leave rw out, or make a container of it";
+                return Err(invalid(text, why));
+            }
             MountType::Image if self.source.is_empty() => {
                 return Err(invalid(text, "must set source and destination for image volume"));
             }
@@ -394,6 +402,8 @@ mod tests {
             "type=bind,src=/a,dst=/b,size=1",
             "type=tmpfs,src=/a,dst=/b",
             "type=image,dst=/b",
+            "type=image,src=alpine,dst=/b,rw=true",
+            "type=devpts,dst=/b",
         ] {
             check(wrong, "");
         }

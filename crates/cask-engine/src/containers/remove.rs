@@ -103,6 +103,7 @@ impl Containers {
     /// Takes back what a container that was killed with its monitor left behind: its group, its mount.
     pub(super) fn tear_down(&self, container: &Container) -> Result<()> {
         self.end_leftovers(container)?;
+        container.sweep_runtime()?;
         let name = container.state.cgroup.clone();
         // One that was killed while it began has not written down its group.
         let begun = || container.state.beginning.then(|| resources::group_name(&container.config));

@@ -1,8 +1,8 @@
 //! What a container may use, as its control group has it.
 
-use cask_runtime::{Cgroup, CgroupLimits, ErrorKind as RuntimeError};
+use cask_runtime::{Cgroup, CgroupLimits, Device, DiskRate, DiskUse, ErrorKind as RuntimeError};
 
-use super::config::{ContainerConfig, ResourcesConfig};
+use super::config::{ContainerConfig, DiskLimit, ResourcesConfig};
 use crate::Result;
 
 /// Above the groups of all containers.
@@ -28,13 +28,15 @@ impl ResourcesConfig {
         limits.processor_shares = self.cpu_shares;
         limits.processors.clone_from(&self.cpuset_cpus);
         limits.memory_nodes.clone_from(&self.cpuset_mems);
+        limits.swappiness = self.swappiness;
+        limits.waits_for_memory = self.waits_for_memory;
         limits.processes = self.pids.map(|pids| u64::try_from(pids).unwrap_or(u64::MAX));
         limits
     }
 
     /// Whether any limit was asked for.
     pub(super) fn is_limited(&self) -> bool {
-        self.limits() != CgroupLimits::default()
+        self.limits() != CgroupLimits::default() || !self.disks.is_empty()
     }
 }
 
@@ -44,6 +46,18 @@ pub(super) fn group_name(config: &ContainerConfig) -> String {
     format!("{}/{}", parent.trim_matches('/'), config.id)
 }
 
+/// A limit with the numbers that the disk has today.
+fn rate(limit: &DiskLimit) -> Result<DiskRate> {
+    let device = Device::of(&limit.path, "/dev/disk")?;
+    let what = match limit.what.as_str() {
+        "read-bps" => DiskUse::ReadBytes,
+        "read-iops" => DiskUse::Reads,
+        "write-bps" => DiskUse::WrittenBytes,
+        _ => DiskUse::Writes,
+    };
+    Ok(DiskRate { major: device.major, minor: device.minor, what, most: limit.most })
+}
+
 /// Makes the control group of a container: where none can be made, the container runs without, and that is told,
 /// unless it has limits.
 pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<Option<Cgroup>> {
@@ -51,7 +65,8 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
         return Ok(None);
     }
     let name = group_name(config);
-    let limits = config.resources.limits();
+    let mut limits = config.resources.limits();
+    limits.disks = config.resources.disks.iter().map(rate).collect::<Result<_>>()?;
     match Cgroup::create(&name, &limits) {
         Ok(group) => Ok(Some(group)),
         // A limit of swap is one that few kernels count: without it the limit of memory still holds.

@@ -13,6 +13,7 @@ use cask_runtime::{
 };
 use cask_storage::Id;
 
+use super::accounts;
 use super::config::{ContainerConfig, NetworkMode, SpaceMode};
 use super::etc::{self, EtcFile};
 use super::mounts::{MountConfig, MountType};
@@ -27,6 +28,8 @@ const WRITABLE: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 
 /// Refuses what can be known to be wrong before a container runs.
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
+    super::runtime::check(config)?;
+    super::health::check(&config.health)?;
     capabilities(config)?;
     limits(&config.process.limits)?;
     sysctls(config)?;
@@ -203,6 +206,28 @@ impl Ingredients<'_> {
         spec.process.init = process.init;
         spec.process.out_of_memory_score = process.oom_score;
         spec.sysctls = sysctls(self.config)?;
+        let named = accounts::complete(self.config, root, &spec.process.identity)?;
+        spec.files.mounts.extend(named);
+        self.secrets(spec)
+    }
+
+    /// Its secrets: files in memory, and variables.
+    fn secrets(&self, spec: &mut RunSpec) -> Result<()> {
+        for given in &self.config.secrets {
+            let bytes = self.containers.secrets().data_of(&given.id, &given.name)?;
+            match &given.variable {
+                Some(name) => {
+                    let value = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+                    spec.process.environment.push((OsString::from(name), value));
+                }
+                None => {
+                    let (bytes, mode) = (bytes.into(), given.mode);
+                    let (uid, gid) = (given.uid, given.gid);
+                    let source = MountSource::Content { bytes, mode, uid, gid };
+                    spec.files.mounts.push(Mount::new(source, &given.target).read_only());
+                }
+            }
+        }
         Ok(())
     }
 
@@ -274,9 +299,14 @@ impl Ingredients<'_> {
         if config.security.privileged {
             spec.files.devices.extend(machine_devices());
         }
-        let mut mounts = Vec::new();
+        let mut mounts = std::mem::take(&mut spec.files.mounts);
         for file in self.containers.write_etc(config, self.place)? {
-            mounts.push(etc_mount(&file)?);
+            mounts.push(etc_mount(&file, Path::new("/"))?);
+            if matches!(file.target, "/etc/hosts" | "/etc/resolv.conf") {
+                for root in &config.files.more_roots {
+                    mounts.push(etc_mount(&file, root)?);
+                }
+            }
         }
         mounts.extend(self.shared_memory()?);
         mounts.extend(time_zone(config)?);
@@ -284,6 +314,10 @@ impl Ingredients<'_> {
             mounts.extend(WRITABLE.map(|path| Mount::memory(None, path)));
         }
         for mount in &config.files.mounts {
+            if mount.kind == MountType::Devpts {
+                // Every container has them, at the one place where they can be.
+                continue;
+            }
             mounts.retain(|known: &Mount| known.target != mount.target);
             mounts.push(self.mount(mount, spec, root, borrowed)?);
         }
@@ -337,7 +371,7 @@ impl Ingredients<'_> {
                 self.bind(&path, mount, identity)?
             }
             MountType::Devpts => {
-                let why = "terminals are mounted on /dev/pts of every container, and nowhere else";
+                let why = "every container has its terminals already";
                 return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
             }
         };
@@ -379,10 +413,11 @@ fn options(mount: &MountConfig) -> MountOptions {
     options
 }
 
-fn etc_mount(file: &EtcFile) -> Result<Mount> {
+fn etc_mount(file: &EtcFile, root: &Path) -> Result<Mount> {
     let opened =
         open_place(&file.path).map_err(|error| super::record::io(error, "opening", &file.path))?;
-    Ok(Mount::bind(opened, file.target))
+    let below = file.target.trim_start_matches('/');
+    Ok(Mount::bind(opened, root.join(below)))
 }
 
 /// Who a container is, with more groups.

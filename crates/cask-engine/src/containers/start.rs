@@ -134,6 +134,12 @@ impl Containers {
         attach: bool,
         size: Option<Terminal>,
     ) -> Result<Option<Attached>> {
+        for id in &container.config.lifecycle.requires {
+            let other = self.find(id)?;
+            if !other.state.status.is_up() {
+                self.start(&other, false, None)?;
+            }
+        }
         let place = &container.place;
         let (held, config, mut state) = loop {
             let held = place.lock()?;

@@ -45,7 +45,7 @@ pub(super) fn until_end(
     if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed || plan.wait) {
         end_with_runtime(cleanup);
         // Why it did not begin is in there, for the executor to read.
-        if watch.killed || watch.begun {
+        if watch.begun || !watch.failed {
             let _ = std::fs::remove_dir_all(OsStr::from_bytes(&cleanup.directory));
         }
     }

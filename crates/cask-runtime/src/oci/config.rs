@@ -43,14 +43,15 @@ pub(super) fn write(
     root: &Path,
     files: &[PathBuf],
 ) -> Result<(String, Vec<Note>)> {
-    let (limits, notes) = lowered(&spec.process.limits);
+    let (limits, mut notes) = lowered(&spec.process.limits);
+    let capabilities = owned(spec.privileges.capabilities, &mut notes);
     let mut mounts = if spec.files.standard { standard(spec) } else { Vec::new() };
     for (mount, file) in spec.files.mounts.iter().zip(files) {
         mounts.push(one_mount(mount, file)?);
     }
     let mut config = json!({
         "ociVersion": version,
-        "process": process(spec, &limits)?,
+        "process": process(spec, &limits, capabilities)?,
         "root": { "path": text(root, "the root")?, "readonly": spec.files.read_only_root },
         "mounts": mounts,
         "linux": linux(spec)?,
@@ -83,14 +84,25 @@ fn lowered(limits: &[Limit]) -> (Vec<Limit>, Vec<Note>) {
     (limits, notes)
 }
 
-fn process(spec: &RunSpec, limits: &[Limit]) -> Result<Value> {
+/// Capabilities that this process may give. Unlike the native executor, runtimes fail at the first that it does not
+/// have.
+fn owned(wanted: CapabilitySet, notes: &mut Vec<Note>) -> CapabilitySet {
+    let Ok(sets) = rustix::thread::capabilities(None) else { return wanted };
+    let missing = wanted.bits() & !sets.permitted.bits();
+    if missing != 0 {
+        notes.push(Note::CapabilitiesMissing(CapabilitySet::from_bits(missing)));
+    }
+    CapabilitySet::from_bits(wanted.bits() & !missing)
+}
+
+fn process(spec: &RunSpec, limits: &[Limit], capabilities: CapabilitySet) -> Result<Value> {
     let process = &spec.process;
     let arguments = process.arguments.iter().map(|argument| text(argument, "the argument"));
     let environment = crate::prepare::environment(spec)
         .into_iter()
         .map(|entry| text(OsStr::from_bytes(&entry), "the environment"));
     let names = |set: CapabilitySet| set.iter().map(Capability::name).collect::<Vec<_>>();
-    let given = names(spec.privileges.capabilities);
+    let given = names(capabilities);
     let effective = if process.identity.uid == 0 { given.clone() } else { Vec::new() };
     let limit = |limit: &Limit| json!({ "type": limit.resource.name(), "soft": limit.soft, "hard": limit.hard });
     let mut value = json!({

@@ -11,6 +11,7 @@ use cask_runtime::{
 };
 use cask_storage::{Id, Leftovers, MountOptions};
 
+use super::super::health::Watch;
 use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
@@ -52,6 +53,8 @@ pub(super) struct Life<'a> {
     borrowed: Borrowed,
     network: Option<Live>,
     restarts: u32,
+    /// A check found it unhealthy, and it shall begin again.
+    again: bool,
 }
 
 impl<'a> Life<'a> {
@@ -73,6 +76,7 @@ impl<'a> Life<'a> {
             borrowed: Borrowed::default(),
             network: None,
             restarts: 0,
+            again: false,
         }
     }
 
@@ -107,13 +111,17 @@ impl<'a> Life<'a> {
         self.network = Live::prepare(self.containers, self.container)?;
         let log = Log::open(&self.container.config, self.container.log_path())?;
         let mut streams = streams(&mut spec, process.interactive)?;
-        let mut created = self.executor.create(&spec)?;
+        let mut created = match self.container.external_runtime()? {
+            None => self.executor.create(&spec)?,
+            Some(runtime) => runtime.create(&spec)?,
+        };
         drop(spec);
         streams.terminal = created.take_terminal();
         notes.extend(created.notes().iter().map(ToString::to_string));
         if let Some(network) = &mut self.network {
             network.connect(self.containers, self.container, created.pid())?;
         }
+        self.container.reset_health()?;
         let (pid, began) = (created.pid(), Instant::now());
         let running = created.start()?;
         self.body = Some(Body { running, streams, log, began });
@@ -128,6 +136,7 @@ impl<'a> Life<'a> {
         }
         let mut options = MountOptions::default();
         options.writable = true;
+        options.volatile = config.lifecycle.auto_remove;
         let root = self.containers.store().mount_layer(&Id::parse(&config.layer)?, &options)?;
         self.mounted = true;
         Ok(root)
@@ -136,10 +145,12 @@ impl<'a> Life<'a> {
     fn say_running(&self, pid: u32, notes: Vec<String>) -> Result<()> {
         let place = &self.container.place;
         let (config, _) = place.load_as_written()?;
-        options.volatile = config.lifecycle.auto_remove;
-        if let Some(path) = &config.lifecycle.pid_file {
+        let life = &config.lifecycle;
+        let (own, monitor) = (pid, std::process::id());
+        for (path, pid) in [(&life.pid_file, own), (&life.monitor_pid_file, monitor)] {
+            let Some(path) = path else { continue };
             std::fs::write(path, pid.to_string())
-                .map_err(|error| super::super::record::io(error, "writing the pidfile", path))?;
+                .map_err(|error| io(error, "writing the pidfile", path))?;
         }
         let state = ContainerState {
             status: super::super::Status::Running,
@@ -183,7 +194,8 @@ impl<'a> Life<'a> {
             let (code, lasted) = self.live();
             let stopped = self.say_ended(code);
             self.tidy_up();
-            if !self.container.begins_again(code, self.restarts, stopped) {
+            let again = self.again && !stopped;
+            if !again && !self.container.begins_again(code, self.restarts, stopped) {
                 break code;
             }
             pause = if lasted > LONG { PAUSES.0 } else { pause };
@@ -198,6 +210,7 @@ impl<'a> Life<'a> {
             }
         };
         let _ = std::fs::remove_file(self.container.place.socket());
+        let mut leftovers = None;
         if self.container.config.lifecycle.auto_remove {
             self.leave_code(code);
             let held = self.container.place.lock();
@@ -210,8 +223,9 @@ impl<'a> Life<'a> {
         drop((alive, self.listener.take()));
         for client in self.clients {
             client.tell_end(code);
-        let mut leftovers = None;
         }
+        // However much it wrote, nobody waits until that is deleted.
+        drop(leftovers);
         Ok(())
     }
 
@@ -224,8 +238,6 @@ impl<'a> Life<'a> {
                 return false;
             }
             std::thread::sleep(left.min(GLANCE));
-        // However much it wrote, nobody waits until that is deleted.
-        drop(leftovers);
             if self.container.place.load_as_written().is_ok_and(|(_, state)| state.stopped) {
                 return true;
             }
@@ -260,12 +272,14 @@ impl<'a> Life<'a> {
             0 => None,
             seconds => Some(began + Duration::from_secs(seconds)),
         };
+        let health = Watch::start(self.containers, self.container);
         let relay = Loop::new(running, streams, listener, &mut self.clients, &mut log, deadline);
         let code = match relay.run() {
             Ok(ExitReport { status, .. }) => i32::from(status.shell_status()),
             // Its helper was killed, and with it the container.
             Err(_) => KILLED,
         };
+        self.again = health.end();
         (code, began.elapsed())
     }
 
@@ -309,12 +323,17 @@ impl<'a> Life<'a> {
         for image in self.borrowed.images.drain(..) {
             let _ = store.unmount_image(&image, false);
         }
+        // What is removed is unmounted with that.
         if std::mem::take(&mut self.mounted)
+            && !self.container.config.lifecycle.auto_remove
             && let Ok(layer) = Id::parse(&self.container.config.layer)
         {
             let _ = store.unmount_layer(&layer, false);
         }
-        self.containers.tell("cleanup", &self.container.config);
+        // Somebody may have renamed it.
+        let place = &self.container.place;
+        let now = place.load_as_written().map(|(config, _)| config);
+        self.containers.tell("cleanup", now.as_ref().unwrap_or(&self.container.config));
     }
 
     /// Leaves the exit code behind for those who wait for it.
@@ -323,9 +342,7 @@ impl<'a> Life<'a> {
         // Who waits later is told that there is no such container.
         let _ = path.parent().map(std::fs::create_dir_all);
         let _ = std::fs::write(path, code.to_string());
-        // What is removed is unmounted with that.
     }
-            && !self.container.config.lifecycle.auto_remove
 
     /// Removes the container, whose lock is held.
     fn remove(&self) -> Option<Leftovers> {
