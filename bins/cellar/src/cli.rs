@@ -35,6 +35,12 @@ pub(crate) struct GlobalArguments {
     /// Read the configuration of registries from this file alone
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) registries_conf: Option<PathBuf>,
+    /// Run containers and builds with this OCI runtime, a name or a path, instead of our own
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<PathBuf>,
+    /// Give the OCI runtime an option, without its hyphens
+    #[arg(long, value_name = "OPTION")]
+    pub(crate) runtime_flag: Vec<String>,
     /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub(crate) tmpdir: Option<PathBuf>,
@@ -157,4 +163,14 @@ pub(crate) enum SystemCommand {
     Df(commands::disk_usage::Arguments),
     Info(commands::info::Arguments),
     Prune(commands::system_prune::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_command_has_a_flag_twice() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -60,7 +60,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
-        Command::Build(arguments) => build::run(*arguments, &context.settings),
+        Command::Build(arguments) => {
+            if let Some(flag) = context.global.runtime_flag.first() {
+                bail!("--runtime-flag {flag} is not supported by build: leave it out");
+            }
+            let arguments = arguments.with_runtime(context.global.runtime.clone());
+            build::run(arguments, &context.settings)
+        }
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tests::{has, tool};
+
 use crate::support::Cellar;
 
 #[test]
@@ -104,10 +106,7 @@ fn flags_that_are_podmans_work_or_are_refused_by_name() {
     assert_eq!(fs::read_to_string(&file).unwrap_or_default(), shown[0]["State"]["Pid"].to_string());
     assert_eq!(shown[0]["PidFile"], *file);
     assert_eq!(cellar.run(&["wait", "--condition", "running", "c"]).ok().text(), "-1");
-    cellar
-        .run(&["wait", "--condition", "nope", "c"])
-        .ends(125)
-        .says("invalid container status \"nope\"");
+    cellar.run(&["wait", "--condition", "nope", "c"]).ends(125).says("nope");
     cellar
         .container(&[
             "--rm",
@@ -115,14 +114,33 @@ fn flags_that_are_podmans_work_or_are_refused_by_name() {
             "host",
             "--no-healthcheck",
             "--http-proxy=false",
+            "--cgroups=no-conmon",
+            "--mount",
+            "type=devpts,destination=/dev/pts",
             "box:1",
             "true",
         ])
         .ok();
     for (flags, words) in [
         (&["--userns", "keep-id"][..], "--userns keep-id is not supported"),
-        (&["--health-cmd", "true"], "health checks are not run"),
-        (&["--secret", "x"], "there are no secrets"),
+        (&["--health-on-failure", "kill"], "cannot set on-failure action to kill without"),
+        (&["--health-cmd", "x", "--health-retries", "0"], "healthcheck-retries must be greater"),
+        (&["--no-healthcheck", "--health-cmd", "x"], "cannot specify both --no-healthcheck and"),
+        (&["--secret", "x"], "no secret with name or id \"x\": no such secret"),
+        (&["--secret", "x,type=y"], "parsing secret: type y is invalid"),
+        (&["--requires", "x"], "is not a valid container, cannot be used as a dependency"),
+        (&["--runtime", "nope"], "default OCI runtime \"nope\" not found: invalid argument"),
+        (&["--memory-swappiness", "101"], "valid memory swappiness range is 0-100"),
+        (&["--device-read-bps", "/dev/null"], "bad format: /dev/null"),
+        (&["--hostuser", "no-such-user"], "user: unknown user no-such-user"),
+        (&["--chrootdirs", "a"], "it needs to be an absolute path"),
+        (&["--group-add", "keep-groups"], "--group-add keep-groups is not supported"),
+        (&["--mount", "type=image,src=box:1,dst=/x,rw=true"], "an image cannot be written to"),
+        (&["--mount", "type=devpts,dst=/x"], "and nowhere else"),
+        (&["--mount", "type=ramfs,dst=/x"], "invalid filesystem type \"ramfs\""),
+        (&["--device-cgroup-rule", "c 1:3 rwm"], "--device-cgroup-rule c 1:3 rwm is not supported"),
+        (&["--preserve-fds", "1"], "--preserve-fds 1 is not supported"),
+        (&["--systemd=always"], "--systemd always is not supported"),
         (&["--pod", "x"], "there are no pods"),
         (&["--nope"], "unknown flag: --nope"),
     ] {
@@ -135,8 +153,122 @@ fn flags_that_are_podmans_work_or_are_refused_by_name() {
         ),
         (&["pod", "create"], "cellar has no command \"pod\": there are no pods"),
         (&["init", "c"], "use create and start"),
-        (&["healthcheck", "run", "c"], "use exec"),
+        (&["healthcheck", "run", "c"], "has no defined healthcheck"),
+        (&["create", "--attach", "stdout", "box:1"], "start --attach attaches"),
+        (&["exec", "--nope", "c", "true"], "unknown flag: --nope"),
     ] {
         cellar.run(words).ends(125).says(said);
     }
+}
+
+#[test]
+fn who_runs_is_named_and_secrets_and_roots_below_are_given() {
+    let Some(cellar) = Cellar::new() else { return };
+    let file = cellar.path("secret").display().to_string();
+    fs::write(&file, "word").expect("it is new");
+    cellar.run(&["secret", "create", "one", &file]).ok();
+    cellar.run(&["secret", "create", "one", &file]).ends(125).says("secret name in use");
+    let flags = [
+        &["--rm", "-u", "1234:77", "--group-add", "55", "--chrootdirs", "/data"][..],
+        &["--secret", "one,mode=0400,uid=1234", "--secret", "one,type=env,target=S", "box:1"],
+    ];
+    let script = "id; ls /data/etc; cat /run/secrets/one; echo $S";
+    let words = [&flags.concat()[..], &["/bin/sh", "-c", script]].concat();
+    let shown = cellar.container(&words).ok();
+    let expected = "uid=1234(1234) gid=77(77) groups=55,77(77)\nhosts\nresolv.conf\nwordword";
+    assert_eq!(shown.text(), expected, "{shown}");
+    cellar.run(&["secret", "rm", "one"]).ok();
+    assert_eq!(cellar.run(&["secret", "ls", "-q"]).ok().text(), "");
+    let entry = ["--rm", "--read-only", "--passwd-entry", "me:x:$UID:0::/:/s", "-u", "7", "box:1"];
+    let words = [&entry[..], &["/bin/busybox", "tail", "-n", "1", "/etc/passwd"]].concat();
+    assert_eq!(cellar.container(&words).ok().text(), "me:x:7:0::/:/s");
+}
+
+#[test]
+fn what_others_need_stays_and_goes_with_them() {
+    let Some(cellar) = Cellar::new() else { return };
+    cellar.container(&["-d", "--name", "a", "box:1", "sleep", "1000"]).ok();
+    let network = ["run", "-d", "--name", "b", "--network", "container:a", "box:1"];
+    cellar.run(&[&network[..], &["sleep", "1000"]].concat()).ok();
+    cellar.run(&["create", "--name", "c", "--requires", "b", "box:1", "sleep", "1000"]).ok();
+    cellar.run(&["kill", "b"]).ok();
+    // What is required is started before.
+    cellar.run(&["start", "c"]).ok();
+    let names = "{{.Names}} {{.State}}";
+    let listed = cellar.run(&["ps", "--sort", "names", "--format", names]).ok();
+    assert_eq!(listed.text(), "a running\nb running\nc running");
+    for name in ["a", "b"] {
+        let refused = cellar.run(&["rm", "-f", "-t", "0", name]).ends(125);
+        refused.says("has dependent containers which must be removed before it");
+    }
+    cellar.run(&["rm", "-f", "-t", "0", "--depend", "a"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn a_check_of_health_is_run_again_and_again() {
+    let Some(cellar) = Cellar::new() else { return };
+    let check = ["--health-cmd", "test -e /tmp/well", "--health-interval", "100ms"];
+    let rest = ["--health-retries", "2", "box:1", "sleep", "1000"];
+    cellar.container(&[&["-d", "--name", "c"][..], &check, &rest].concat()).ok();
+    let until = |wanted: &str| {
+        let begun = std::time::Instant::now();
+        loop {
+            let shown = cellar.run(&["ps", "--format", "{{.Status}}"]).ok();
+            if shown.text().ends_with(wanted) {
+                return;
+            }
+            assert!(begun.elapsed().as_secs() < 60, "{shown}, not {wanted}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    until("(unhealthy)");
+    assert_eq!(cellar.run(&["healthcheck", "run", "c"]).ends(1).text(), "unhealthy");
+    cellar.run(&["exec", "c", "touch", "/tmp/well"]).ok();
+    until("(healthy)");
+    cellar.run(&["healthcheck", "run", "c"]).ok();
+    let listed = cellar.run(&["ps", "-q", "--filter", "health=healthy"]).ok();
+    assert_eq!(listed.text().lines().count(), 1);
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    // A check that takes too long ends, and what it checks is killed where that was said.
+    let check = ["--health-cmd", "sleep 1000", "--health-timeout", "50ms"];
+    let rest = ["--health-retries=1", "--health-on-failure=kill", "box:1", "sleep", "1000"];
+    cellar.container(&[&["-d", "--name", "c"][..], &check, &rest].concat()).ok();
+    assert_eq!(cellar.run(&["wait", "c"]).ok().text(), "137");
+    let shown = cellar.run(&["inspect", "c"]).ok().json();
+    assert_eq!(shown[0]["State"]["Health"]["Log"][0]["ExitCode"], -1, "{shown}");
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn runc_runs_containers_that_are_handled_as_all_others() {
+    if !has(&["runc"]) {
+        return;
+    }
+    let Some(cellar) = Cellar::new() else { return };
+    let limit = ["--ulimit", "nofile=64:64", "box:1"];
+    let own = [&["--rm", "--runtime", "runc"][..], &limit].concat();
+    let script = "id -u; ls /sys/class/net; exit 7";
+    let shown = cellar.container(&[&own[..], &["sh", "-c", script]].concat()).ends(7);
+    assert_eq!(shown.text(), "0\nlo", "{shown}");
+    let global = ["--runtime", "runc", "run", "-d", "--name", "c", "--network", "none", "box:1"];
+    cellar.run(&[&global[..], &["sh", "-c", "echo up; exec sleep 1000"]].concat()).ok();
+    let listed = cellar.run(&["inspect", "--format", "{{.OCIRuntime}} {{.State.Status}}", "c"]);
+    assert_eq!(listed.ok().text(), "runc running");
+    assert_eq!(cellar.run(&["exec", "c", "cat", "/etc/hostname"]).ok().text().len(), 12);
+    assert_eq!(cellar.run(&["exec", "-l", "ls", "-d", "/bin"]).ok().text(), "/bin");
+    assert_eq!(cellar.run(&["logs", "c"]).ok().text(), "up");
+    cellar.run(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.states(), "c exited 137");
+    cellar.run(&["start", "c"]).ok();
+    let monitor = cellar.run(&["inspect", "--format", "{{.State.ConmonPid}}", "c"]).ok();
+    tool("kill", &format!("-9 {}", monitor.text())).ok();
+    // Its helper ends it, and the runtime with it.
+    cellar.run(&["wait", "c"]).ok();
+    cellar.run(&["start", "c"]).ok();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.container(&[&own[..], &["nope"]].concat()).ends(127).says("not found in $PATH");
+    cellar.container(&[&["--init"], &own[..], &["true"]].concat()).ends(125).says("--init");
+    cellar.is_clean();
 }

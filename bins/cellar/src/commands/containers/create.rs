@@ -10,7 +10,7 @@ use cask_program::progress::ProgressChoice;
 use clap::Args;
 use std::sync::Arc;
 
-use super::options::ContainerArguments;
+use super::options::{ContainerArguments, RuntimeArguments};
 use crate::context::Context;
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
@@ -18,6 +18,9 @@ use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
+    /// Of run and of start
+    #[arg(short, long, value_name = "STREAM", hide = true)]
+    attach: Vec<String>,
     #[command(flatten)]
     pub(super) making: Making,
 }
@@ -32,6 +35,8 @@ pub(crate) struct Making {
     pub(super) command: Vec<String>,
     #[command(flatten)]
     pub(super) container: ContainerArguments,
+    #[command(flatten)]
+    runtime: RuntimeArguments,
     /// When to pull the image: always, missing, newer or never
     #[arg(long, value_name = "POLICY", default_value = "missing", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pull: String,
@@ -46,6 +51,9 @@ pub(crate) struct Making {
 
 /// Makes it.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
+    if let Some(stream) = arguments.attach.first() {
+        bail!("--attach {stream} is not supported here: start --attach attaches");
+    }
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
     output::line(made.id())?;
@@ -57,6 +65,7 @@ impl Making {
     pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
         let mut options = self.container.resolve(&self.command, containers)?;
+        options.config.runtime = self.runtime.resolve(&context.global)?;
         let found = if self.container.has_own_root() {
             let root = std::fs::canonicalize(&self.image)
                 .with_context(|| format!("stat {}", self.image))?;

@@ -15,7 +15,7 @@ use crate::context::Context;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The container, and the command with its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CONTAINER COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "CONTAINER COMMAND")]
     words: Vec<String>,
     /// Leave it running
     #[arg(short, long)]
@@ -95,5 +95,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     let report = running.wait()?;
+    containers.note(&container, "exec_died");
     Ok(ended::code(i32::from(report.status.shell_status())))
 }

@@ -195,8 +195,8 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "HostnamePath": at("hostname"),
         "HostsPath": at("hosts"),
         "StaticDir": container.directory().display().to_string(),
-        "OCIRuntime": "native",
-        "ConmonPidFile": "",
+        "OCIRuntime": config.runtime.as_ref().map_or("native", |runtime| &runtime.name),
+        "ConmonPidFile": config.lifecycle.monitor_pid_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "PidFile": config.lifecycle.pid_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "Name": &config.name,
         "RestartCount": state.restarts,
@@ -255,7 +255,7 @@ fn state_part(container: &Container) -> Part {
         "Error": &state.error,
         "StartedAt": or_no_time(&state.started_at),
         "FinishedAt": or_no_time(&state.finished_at),
-        "Health": fields! { "Status": "", "FailingStreak": 0_i64, "Log": Part::Null, },
+        "Health": health_part(container),
         "CgroupPath": state.cgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default(),
         "CheckpointedAt": NO_TIME,
         "RestoredAt": NO_TIME,
@@ -288,7 +288,7 @@ fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
     part
 }
 
-fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String> {
+pub(super) fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String> {
     let spaces = &config.namespaces;
     let modes = [&spaces.pid, &spaces.ipc, &spaces.uts, &spaces.cgroup];
     let mut found: Vec<String> = modes
@@ -301,6 +301,7 @@ fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String> {
     if let NetworkMode::Container(id) = &config.network.mode {
         found.push(id.clone());
     }
+    found.extend(config.lifecycle.requires.iter().cloned());
     found.sort();
     found.dedup();
     found
@@ -408,7 +409,7 @@ fn config_part(container: &Container) -> Part {
     let config = &container.config;
     let process = &config.process;
     let labels = if config.labels.is_empty() { Part::Null } else { (&config.labels).into() };
-    fields! {
+    let mut part = fields! {
         "Hostname": container.hostname(),
         "Domainname": config.network.domainname.clone().unwrap_or_default(),
         "User": process.user.clone().unwrap_or_default(),
@@ -428,13 +429,75 @@ fn config_part(container: &Container) -> Part {
         "Labels": labels,
         "Annotations": &config.annotations,
         "StopSignal": container.stop_signal().number(),
-        "HealthcheckOnFailureAction": "none",
+        "HealthcheckOnFailureAction": config.health.on_failure.as_str(),
         "CreateCommand": &config.create_command,
         "Umask": format!("{:04o}", process.umask.unwrap_or(0o022)),
         "Timeout": config.lifecycle.timeout,
         "StopTimeout": container.stop_timeout(),
-        "Passwd": true,
+        "Passwd": !config.accounts.unchanged,
         "sdNotifyMode": "container",
+    };
+    if !config.secrets.is_empty()
+        && let Part::Fields(fields) = &mut part
+    {
+        let secret = |one: &cask_engine::SecretConfig| {
+            fields! {
+                "Name": &one.name,
+                "ID": &one.id,
+                "UID": i64::from(one.uid),
+                "GID": i64::from(one.gid),
+                "Mode": i64::from(one.mode),
+            }
+        };
+        let secrets: Vec<Part> = config.secrets.iter().map(secret).collect();
+        let place = fields.iter().position(|(name, _)| *name == "Timeout");
+        fields.insert(place.unwrap_or(fields.len()), ("Secrets", secrets.into()));
+    }
+    if let Some(check) = check_part(&config.health)
+        && let Part::Fields(fields) = &mut part
+    {
+        let place = fields.iter().position(|(name, _)| *name == "HealthcheckOnFailureAction");
+        fields.insert(place.unwrap_or(fields.len()), ("Healthcheck", check));
+    }
+    part
+}
+
+/// How it is checked; what is zero is left out, as podman does.
+fn check_part(health: &cask_engine::HealthConfig) -> Option<Part> {
+    if health.test.is_empty() {
+        return None;
+    }
+    let mut fields = vec![("Test", Part::from(&health.test))];
+    let nanos = |duration: Option<std::time::Duration>| {
+        i64::try_from(duration.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)
+    };
+    let numbers = [
+        ("StartPeriod", nanos(health.start_period)),
+        ("Interval", nanos(health.interval)),
+        ("Timeout", nanos(health.timeout)),
+        ("Retries", i64::from(health.retries.unwrap_or_default())),
+    ];
+    let given = numbers.into_iter().filter(|(_, number)| *number != 0);
+    fields.extend(given.map(|(name, number)| (name, number.into())));
+    Some(Part::Fields(fields))
+}
+
+/// What the last checks said.
+fn health_part(container: &Container) -> Part {
+    let health = container.health();
+    let log = health.log.iter().map(|one| {
+        fields! {
+            "Start": &one.start,
+            "End": &one.end,
+            "ExitCode": i64::from(one.exit_code),
+            "Output": &one.output,
+        }
+    });
+    let log: Vec<Part> = log.collect();
+    fields! {
+        "Status": health.status,
+        "FailingStreak": i64::from(health.failing),
+        "Log": if log.is_empty() { Part::Null } else { Part::from(log) },
     }
 }
 
@@ -500,7 +563,7 @@ fn host_part(container: &Container) -> Part {
         "GroupAdd": &config.process.groups,
         "IpcMode": config.namespaces.ipc.to_string(),
         "Cgroup": "",
-        "Cgroups": if resources.cgroups == "disabled" { "disabled" } else { "default" },
+        "Cgroups": match resources.cgroups.as_str() { "" | "enabled" => "default", other => other },
         "Links": Part::Null,
         "OomScoreAdj": i64::from(config.process.oom_score.unwrap_or(0)),
         "PidMode": config.namespaces.pid.to_string(),
@@ -512,7 +575,7 @@ fn host_part(container: &Container) -> Part {
         "UTSMode": config.namespaces.uts.to_string(),
         "UsernsMode": "",
         "ShmSize": files.shm_bytes.unwrap_or(65_536_000),
-        "Runtime": "native",
+        "Runtime": if config.runtime.is_some() { "oci" } else { "native" },
         "ConsoleSize": vec![Part::Number(0), Part::Number(0)],
         "Isolation": "",
         "CpuShares": number(resources.cpu_shares),
@@ -521,10 +584,10 @@ fn host_part(container: &Container) -> Part {
         "CgroupParent": resources.cgroup_parent.clone().unwrap_or_default(),
         "BlkioWeight": 0_i64,
         "BlkioWeightDevice": Part::Null,
-        "BlkioDeviceReadBps": Part::Null,
-        "BlkioDeviceWriteBps": Part::Null,
-        "BlkioDeviceReadIOps": Part::Null,
-        "BlkioDeviceWriteIOps": Part::Null,
+        "BlkioDeviceReadBps": rates(resources, "read-bps"),
+        "BlkioDeviceWriteBps": rates(resources, "write-bps"),
+        "BlkioDeviceReadIOps": rates(resources, "read-iops"),
+        "BlkioDeviceWriteIOps": rates(resources, "write-iops"),
         "CpuPeriod": number(resources.cpu_period),
         "CpuQuota": number(resources.cpu_quota),
         "CpuRealtimePeriod": 0_i64,
@@ -536,8 +599,8 @@ fn host_part(container: &Container) -> Part {
         "KernelMemory": 0_i64,
         "MemoryReservation": number(resources.memory_reservation),
         "MemorySwap": resources.memory_swap.unwrap_or(0),
-        "MemorySwappiness": 0_i64,
-        "OomKillDisable": false,
+        "MemorySwappiness": resources.swappiness.and_then(|value| i64::try_from(value).ok()).unwrap_or(0),
+        "OomKillDisable": resources.waits_for_memory,
         "PidsLimit": resources.pids.unwrap_or(0),
         "Ulimits": limits(&config.process.limits),
         "CpuCount": 0_i64,
@@ -546,4 +609,13 @@ fn host_part(container: &Container) -> Part {
         "IOMaximumBandwidth": 0_i64,
         "CgroupConf": Part::Null,
     }
+}
+
+/// The limits of one kind for single disks.
+fn rates(resources: &cask_engine::ResourcesConfig, what: &str) -> Part {
+    let of_kind = resources.disks.iter().filter(|limit| limit.what == what);
+    let all: Vec<Part> = of_kind
+        .map(|limit| fields! { "Path": limit.path.display().to_string(), "Rate": i64::try_from(limit.most).unwrap_or(i64::MAX), })
+        .collect();
+    if all.is_empty() { Part::Null } else { all.into() }
 }

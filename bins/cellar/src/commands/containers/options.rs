@@ -1,5 +1,11 @@
 //! What `create` and `run` have in common: the flags that say what a container is.
 
+mod accounts;
+mod health;
+mod rates;
+mod runtime;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +16,24 @@ use cask_engine::{
 use clap::Args;
 
 use super::unsupported::Unsupported;
+use accounts::AccountArguments;
+use health::HealthArguments;
+use rates::RateArguments;
+use secrets::SecretArguments;
+
+pub(super) use runtime::RuntimeArguments;
+
+/// Variables that say what the proxies are. Source: containers/common, `pkg/config/config.go`, `ProxyEnv`.
+const PROXIES: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+];
 
 /// Flags of containers.
 #[derive(Args, Debug)]
@@ -24,6 +48,14 @@ pub(crate) struct ContainerArguments {
     network: NetworkArguments,
     #[command(flatten)]
     resources: ResourceArguments,
+    #[command(flatten)]
+    rates: RateArguments,
+    #[command(flatten)]
+    accounts: AccountArguments,
+    #[command(flatten)]
+    secrets: SecretArguments,
+    #[command(flatten)]
+    health: HealthArguments,
     #[command(flatten)]
     life: LifeArguments,
     #[command(flatten)]
@@ -45,6 +77,9 @@ struct ProcessArguments {
     /// Set every variable that is set here
     #[arg(long)]
     env_host: bool,
+    /// Set the variables that name proxies here where the image does not [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    http_proxy: Option<bool>,
     /// Set a variable from those of the image, such as PATH=/opt:${PATH}
     #[arg(long, value_name = "NAME=VALUE")]
     env_merge: Vec<String>,
@@ -109,7 +144,7 @@ struct FileArguments {
     /// Mount a directory, a file or a volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// Mount something: type=bind, volume, tmpfs or image, source=…, target=…
+    /// Mount something: type=bind, volume, tmpfs, image or devpts, source=…, target=…
     #[arg(long, value_name = "type=TYPE,…")]
     mount: Vec<String>,
     /// Mount an empty directory in memory
@@ -136,6 +171,9 @@ struct FileArguments {
     /// Set a setting of the kernel
     #[arg(long, value_name = "NAME=VALUE")]
     sysctl: Vec<String>,
+    /// Give a root below this directory the same /etc/hosts and /etc/resolv.conf
+    #[arg(long, value_name = "DIRECTORY", value_delimiter = ',')]
+    chrootdirs: Vec<PathBuf>,
     /// Use a directory as its root instead of an image
     #[arg(long)]
     rootfs: bool,
@@ -234,7 +272,7 @@ struct ResourceArguments {
     /// How many processes it may have; -1 is no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// enabled, or disabled: it gets no control group
+    /// enabled, no-conmon, which is the same, or disabled: it gets no control group
     #[arg(long, value_name = "MODE", default_value = "enabled")]
     cgroups: String,
     /// Make its control group below this one
@@ -287,6 +325,12 @@ struct LifeArguments {
     /// Write the number of its first process to this file whenever it starts
     #[arg(long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
+    /// Write the number of its monitor to this file whenever it starts
+    #[arg(long, value_name = "FILE")]
+    conmon_pidfile: Option<PathBuf>,
+    /// Start these containers before it
+    #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
+    requires: Vec<String>,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -326,6 +370,10 @@ impl ContainerArguments {
         self.files.resolve(config, containers)?;
         self.network.resolve(config, containers)?;
         self.resources.resolve(config)?;
+        self.rates.resolve(config)?;
+        self.accounts.resolve(config)?;
+        self.health.resolve(config)?;
+        self.secrets.resolve(config)?;
         self.life.resolve(config)?;
         Ok(options)
     }
@@ -392,6 +440,10 @@ impl ProcessArguments {
                 Some(serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]))
             }
         };
+        if self.http_proxy.unwrap_or(true) {
+            let set = |name: &&str| Some(format!("{name}={}", std::env::var(name).ok()?));
+            process.default_environment.extend(PROXIES.iter().filter_map(set));
+        }
         if self.env_host {
             process
                 .environment
@@ -404,6 +456,9 @@ impl ProcessArguments {
             process.unset_environment.push("*".to_owned());
         }
         process.user.clone_from(&self.user);
+        if self.group_add.iter().any(|group| group == "keep-groups") {
+            bail!("--group-add keep-groups is not supported: name the groups");
+        }
         process.groups.clone_from(&self.group_add);
         if let Some(directory) = &self.workdir {
             if !directory.starts_with('/') {
@@ -497,6 +552,10 @@ impl FileArguments {
         files.read_only = self.read_only.unwrap_or_default();
         files.read_only_tmpfs = self.read_only_tmpfs.unwrap_or(true);
         files.sysctls.clone_from(&self.sysctl);
+        if let Some(relative) = self.chrootdirs.iter().find(|path| !path.is_absolute()) {
+            bail!("--chrootdirs {}: it needs to be an absolute path", relative.display());
+        }
+        files.more_roots.clone_from(&self.chrootdirs);
         Ok(())
     }
 }
@@ -608,8 +667,8 @@ impl ResourceArguments {
         resources.cpuset_mems.clone_from(&self.cpuset_mems);
         resources.pids = self.pids_limit.filter(|pids| *pids != 0);
         match self.cgroups.as_str() {
-            "enabled" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
-            other => bail!("--cgroups is enabled or disabled, not {other:?}"),
+            "enabled" | "no-conmon" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
+            other => bail!("--cgroups is enabled, no-conmon or disabled, not {other:?}"),
         }
         resources.cgroup_parent.clone_from(&self.cgroup_parent);
         Ok(())
@@ -634,6 +693,9 @@ impl LifeArguments {
         }
         life.stop_timeout = self.stop_timeout;
         life.timeout = self.timeout;
+        life.monitor_pid_file =
+            self.conmon_pidfile.as_ref().map(std::path::absolute).transpose()?;
+        life.requires = self.requires.iter().filter(|name| !name.is_empty()).cloned().collect();
         life.pid_file = self.pidfile.as_ref().map(std::path::absolute).transpose()?;
         config.log.driver = self.log_driver.clone().unwrap_or_default();
         for option in &self.log_opt {

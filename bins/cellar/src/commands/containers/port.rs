@@ -7,6 +7,7 @@ use cask_engine::PortMapping;
 use cask_program::output;
 use clap::Args;
 
+use super::several;
 use crate::context::Context;
 
 /// Print the ports of this machine that lead to a container's
@@ -19,21 +20,26 @@ pub(crate) struct Arguments {
     /// Of all containers that run
     #[arg(short, long)]
     all: bool,
+    /// Of the container that was made last; the port is the only word then
+    #[arg(short, long)]
+    latest: bool,
 }
 
 /// Prints them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let containers = context.containers()?;
     let mut text = String::new();
+    let latest = arguments.latest;
+    let port = if latest { &arguments.container } else { &arguments.port }.as_deref();
     match (&arguments.container, arguments.all) {
-        (Some(name), false) => {
-            let container = containers.find(name)?;
-            let lines = lines(&container.config.network.ports, arguments.port.as_deref());
-            if lines.is_empty() && arguments.port.is_some() {
-                bail!(
-                    "failed to find published port {:?}",
-                    arguments.port.as_deref().unwrap_or_default()
-                );
+        (name, false) if latest || name.is_some() => {
+            let name = name.as_deref().filter(|_| !latest);
+            let container = several::one(&containers, name, latest)?;
+            let lines = lines(&container.config.network.ports, port);
+            if lines.is_empty()
+                && let Some(port) = port
+            {
+                bail!("failed to find published port {port:?}");
             }
             lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
         }

@@ -21,8 +21,6 @@ pub(crate) enum Alone {
     #[command(hide = true)]
     Generate(Words),
     #[command(hide = true)]
-    Healthcheck(Words),
-    #[command(hide = true)]
     Init(Words),
     #[command(hide = true)]
     Kube(Words),
@@ -32,8 +30,6 @@ pub(crate) enum Alone {
     Play(Words),
     #[command(hide = true)]
     Pod(Words),
-    #[command(hide = true)]
-    Secret(Words),
     #[command(hide = true)]
     Update(Words),
 }
@@ -69,7 +65,6 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
         Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
         Alone::Generate(_) => ("generate", "units and specifications are not written"),
-        Alone::Healthcheck(_) => ("healthcheck", "use exec"),
         Alone::Init(_) => INIT,
         Alone::Kube(_) => ("kube", "there are no pods; use run for each container"),
         Alone::Machine(_) => ("machine", "containers run on this machine"),
@@ -78,7 +73,6 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
             "pod",
             "there are no pods; containers share with --network, --ipc and --pid container:NAME",
         ),
-        Alone::Secret(_) => ("secret", "use --mount type=bind,ro or --env-file"),
         Alone::Update(_) => UPDATE,
     })
 }

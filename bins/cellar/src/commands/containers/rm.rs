@@ -1,12 +1,14 @@
 //! `cellar rm`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_engine::{ErrorKind, RemoveOptions};
+use cask_engine::{Container, Containers, ErrorKind, RemoveOptions};
 use cask_program::{output, report};
 use clap::Args;
 
+use super::inspect;
 use super::several::{Meant, Which};
 use crate::context::Context;
 
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
     /// Seconds from the request to end to the end, with --force
     #[arg(short, long, value_name = "SECONDS")]
     time: Option<u32>,
+    /// Remove first those that cannot do without them
+    #[arg(long)]
+    depend: bool,
     /// Remove the volumes too that were made for them
     #[arg(short, long)]
     volumes: bool,
@@ -38,7 +43,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut which = arguments.which.clone();
     which.ignore |= arguments.force;
     let mut errors = Vec::new();
-    for Meant { word, container } in which.find(&containers, &mut errors)? {
+    let meant = which.find(&containers, &mut errors)?;
+    let mut users = Users::of(&containers, arguments.depend, &meant)?;
+    for Meant { word, container } in meant {
+        for first in users.before(&container) {
+            match containers.remove(&first, &options) {
+                Ok(()) if arguments.depend => output::line(first.id())?,
+                Ok(()) => {}
+                Err(error) => errors.push(error.into()),
+            }
+        }
+        if let Some(error) = users.keep(&container) {
+            errors.push(error);
+            continue;
+        }
         match containers.remove(&container, &options) {
             Ok(()) => output::line(&word)?,
             Err(error) => errors.push(error.into()),
@@ -73,6 +91,52 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         kinds if kinds.contains(&Some(ErrorKind::StateImproper)) => 2,
         _ => 125,
     }))
+}
+
+/// Which containers cannot do without which.
+struct Users {
+    /// Those that some other one needs, with those.
+    of: BTreeMap<String, Vec<Container>>,
+    /// Those that may be removed before another: all of them, or those that were named too.
+    may_go: Option<BTreeSet<String>>,
+}
+
+impl Users {
+    fn of(containers: &Containers, depend: bool, meant: &[Meant]) -> Result<Self> {
+        let mut of: BTreeMap<String, Vec<Container>> = BTreeMap::new();
+        for user in containers.all(|_| ())? {
+            for id in inspect::dependencies(&user.config) {
+                of.entry(id).or_default().push(user.clone());
+            }
+        }
+        let ids = || meant.iter().map(|one| one.container.id().to_owned()).collect();
+        Ok(Self { of, may_go: (!depend).then(ids) })
+    }
+
+    /// Those that go before a container, in their order; each of them once.
+    fn before(&mut self, container: &Container) -> Vec<Container> {
+        let mut first = Vec::new();
+        for user in self.of.get(container.id()).cloned().unwrap_or_default() {
+            if self.may_go.as_ref().is_some_and(|may| !may.contains(user.id())) {
+                continue;
+            }
+            first.extend(self.before(&user));
+            first.push(user.clone());
+            self.of.values_mut().for_each(|users| users.retain(|one| one.id() != user.id()));
+        }
+        first
+    }
+
+    /// Why a container cannot go. The words are podman's.
+    fn keep(&self, container: &Container) -> Option<anyhow::Error> {
+        let users = self.of.get(container.id()).filter(|users| !users.is_empty())?;
+        let ids: Vec<&str> = users.iter().map(Container::id).collect();
+        Some(anyhow::anyhow!(
+            "container {} has dependent containers which must be removed before it: {}: container already exists",
+            container.id(),
+            ids.join(",")
+        ))
+    }
 }
 
 /// Tries every name that was given; gives those that it could remove.

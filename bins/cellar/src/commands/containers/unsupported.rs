@@ -8,13 +8,11 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 /// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
 type Flag = (&'static str, &'static [&'static str], &'static str);
 
-const HEALTH: &str = "health checks are not run; use --no-healthcheck, and exec from a timer";
 const MAPS: &str =
     "containers share the user namespace of who runs them; only --userns host is supported";
-const DEVICES: &str = "limits for single disks are not set; --memory, --cpus and --pids-limit are";
+const WEIGHTS: &str = "disks have no weights; --device-read-bps and --device-write-bps limit them";
 const PODS: &str =
     "there are no pods; containers share with --network, --ipc and --pid container:NAME";
-const ACCOUNTS: &str = "/etc/passwd and /etc/group stay the image's; bind files of your own there";
 
 const FLAGS: &[Flag] = &[
     ("userns", &["host", ""], MAPS),
@@ -22,49 +20,27 @@ const FLAGS: &[Flag] = &[
     ("gidmap", &[], MAPS),
     ("subuidname", &[], MAPS),
     ("subgidname", &[], MAPS),
-    ("health-cmd", &["none"], HEALTH),
-    ("health-interval", &["disable"], HEALTH),
-    ("health-retries", &[], HEALTH),
-    ("health-start-period", &[], HEALTH),
-    ("health-timeout", &[], HEALTH),
-    ("health-on-failure", &["none"], HEALTH),
-    ("no-healthcheck", &["true", ""], HEALTH),
-    ("secret", &[], "there are no secrets; use --mount type=bind,ro or --env-file"),
     ("gpus", &[], "devices are given with --device"),
     ("pod", &[""], PODS),
     ("pod-id-file", &[], PODS),
     ("init-ctr", &[], PODS),
-    ("requires", &[""], "containers are started by hand or by the service manager, in its order"),
     ("systemd", &["false"], "nothing is prepared for systemd; mount /run and /tmp with --tmpfs"),
     (
         "sdnotify",
         &["ignore"],
         "the service manager is not told; only --sdnotify ignore is supported",
     ),
-    ("http-proxy", &["false"], "variables of proxies are not passed on; use --env http_proxy"),
     ("init-path", &[], "the init is a part of this program"),
     ("rdt-class", &[], "classes of memory bandwidth are not set"),
     ("personality", &[], "the kernel's personality is not changed"),
-    ("chrootdirs", &[], "only the root itself gets /etc/hosts and /etc/resolv.conf"),
-    ("conmon-pidfile", &[], "inspect tells the number of the monitor, as ConmonPid"),
     ("preserve-fds", &["0"], "no more descriptors are passed on than the three"),
     ("preserve-fd", &[], "no more descriptors are passed on than the three"),
-    ("passwd", &["false"], ACCOUNTS),
-    ("passwd-entry", &[], ACCOUNTS),
-    ("group-entry", &[], ACCOUNTS),
-    ("hostuser", &[], ACCOUNTS),
-    ("blkio-weight", &["0"], DEVICES),
-    ("blkio-weight-device", &[], DEVICES),
-    ("device-read-bps", &[], DEVICES),
-    ("device-read-iops", &[], DEVICES),
-    ("device-write-bps", &[], DEVICES),
-    ("device-write-iops", &[], DEVICES),
+    ("blkio-weight", &["0"], WEIGHTS),
+    ("blkio-weight-device", &[], WEIGHTS),
     ("device-cgroup-rule", &[], "devices are those of --device, and no others can be made"),
     ("cpu-rt-period", &["0"], "real-time scheduling is not limited"),
     ("cpu-rt-runtime", &["0"], "real-time scheduling is not limited"),
-    ("memory-swappiness", &["-1"], "how much is swapped is the machine's to say"),
     ("kernel-memory", &[], "the kernel has no such limit any more; use --memory"),
-    ("oom-kill-disable", &["false"], "the kernel ends processes when memory is short"),
     ("cgroup-conf", &[], "limits are --memory, --cpus, --cpuset-cpus and --pids-limit"),
     ("seccomp-policy", &["default"], "the profile is the usual one, or none with --security-opt"),
     ("shm-size-systemd", &[], "nothing is prepared for systemd"),
@@ -140,19 +116,14 @@ mod tests {
 
     #[test]
     fn what_is_the_case_anyway_is_taken_and_the_rest_refused_by_name() {
-        for taken in [
-            &["--userns", "host"][..],
-            &["--userns=host", "--no-healthcheck", "--systemd=false"],
-            &["--http-proxy=false"],
-            &[],
-        ] {
+        for taken in [&["--userns", "host"][..], &["--userns=host", "--systemd=false"], &[]] {
             assert_eq!(said(taken), "", "{taken:?}");
         }
         assert_eq!(
             said(&["--userns", "keep-id"]),
             format!("--userns keep-id is not supported: {MAPS}")
         );
-        for refused in [&["--health-cmd", "true"][..], &["--secret", "x"], &["--systemd=always"]] {
+        for refused in [&["--pod", "x"][..], &["--systemd=always"]] {
             assert!(said(refused).contains("is not supported: "), "{refused:?}");
         }
     }

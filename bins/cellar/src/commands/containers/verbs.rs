@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::{
-    attach, commit, cp, create, diff, events, exec, exists, export, inspect, kill, logs, mount,
-    network, pause, port, prune, ps, refused, rename, restart, rm, run as running, start, stats,
-    stop, top, volume, wait,
+    attach, commit, cp, create, diff, events, exec, exists, export, healthcheck, inspect, kill,
+    logs, mount, network, pause, port, prune, ps, refused, rename, restart, rm, run as running,
+    secret, start, stats, stop, top, volume, wait,
 };
 use crate::context::Context;
 
@@ -43,6 +43,10 @@ pub(crate) enum ContainerVerb {
     Wait(wait::Arguments),
     #[command(subcommand)]
     Container(ContainerCommand),
+    #[command(subcommand)]
+    Healthcheck(healthcheck::HealthcheckCommand),
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     #[command(subcommand)]
     Network(network::NetworkCommand),
     #[command(subcommand)]
@@ -91,6 +95,8 @@ pub(crate) enum ContainerCommand {
 enum Alone {
     Diff(diff::Arguments),
     Events(events::Arguments),
+    Healthcheck(healthcheck::HealthcheckCommand),
+    Secret(secret::SecretCommand),
     Network(network::NetworkCommand),
     Refused(refused::Alone),
     Volume(volume::VolumeCommand),
@@ -127,6 +133,8 @@ impl ContainerVerb {
             Self::Unpause(arguments) => To::Unpause(arguments),
             Self::Wait(arguments) => To::Wait(arguments),
             Self::Container(command) => command,
+            Self::Healthcheck(command) => return Err(Box::new(Alone::Healthcheck(command))),
+            Self::Secret(command) => return Err(Box::new(Alone::Secret(command))),
             Self::Network(command) => return Err(Box::new(Alone::Network(command))),
             Self::Volume(command) => return Err(Box::new(Alone::Volume(command))),
             Self::Refused(command) => return Err(Box::new(Alone::Refused(command))),
@@ -141,6 +149,8 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Err(alone) => match *alone {
             Alone::Diff(arguments) => diff::run(&arguments, diff::Kind::Any, context),
             Alone::Events(arguments) => events::run(&arguments, context),
+            Alone::Healthcheck(command) => healthcheck::run(&command, context),
+            Alone::Secret(command) => secret::run(&command, context),
             Alone::Network(command) => network::run(command, context),
             Alone::Refused(command) => refused::alone(&command),
             Alone::Volume(command) => volume::run(command, context),

@@ -1,0 +1,38 @@
+//! `cellar healthcheck`
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use cask_program::output;
+use clap::{Args, Subcommand};
+
+use crate::context::Context;
+
+/// Check whether containers are well
+#[derive(Debug, Subcommand)]
+pub(crate) enum HealthcheckCommand {
+    Run(Arguments),
+}
+
+/// Check a container now
+///
+/// Ends with 0 where it is well, and prints `unhealthy` and ends with 1 where it is not.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The container
+    container: String,
+}
+
+/// Does it.
+pub(crate) fn run(command: &HealthcheckCommand, context: &Context) -> Result<ExitCode> {
+    let HealthcheckCommand::Run(Arguments { container: name }) = command;
+    let containers = context.containers()?;
+    let container = containers
+        .find(name)
+        .with_context(|| format!("unable to look up {name} to perform a health check"))?;
+    if containers.check_health(&container)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line("unhealthy")?;
+    Ok(ExitCode::FAILURE)
+}
