@@ -125,3 +125,13 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Man(commands::man::Arguments),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_command_has_a_flag_twice() {
+        super::Cli::command().debug_assert();
+    }
+}
