@@ -161,10 +161,13 @@ pub(crate) fn read_digest(text: &str) -> Result<Digest, (DigestErrorKind, usize)
         let end = hex.floor_char_boundary(algorithm.hex_len());
         return Err((DigestErrorKind::InvalidLength, start + end));
     }
-    match hex.find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
-        Some(at) => Err((DigestErrorKind::InvalidFormat, start + at)),
-        None => Ok(Digest { algorithm, text: text.into() }),
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    // Lists of images have thousands: all bytes are looked at at once, and one by one if one is wrong.
+    if hex.bytes().fold(true, |all, byte| all & is_digit(byte)) {
+        return Ok(Digest { algorithm, text: text.into() });
     }
+    let at = hex.bytes().position(|byte| !is_digit(byte)).unwrap_or(0);
+    Err((DigestErrorKind::InvalidFormat, start + at))
 }
 
 /// Tells whether a text is a digest to Go's digest package, of an algorithm that it does not know.

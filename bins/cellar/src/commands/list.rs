@@ -1,14 +1,16 @@
 //! `cellar images`
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use cask_engine::{Filter, ImageSummary, Images, Relations};
+use cask_image::Digest;
 use cask_program::output;
 use cask_terminal::table::spaced_size;
 use cask_terminal::template::{Headers, Origin, is_json_format};
-use cask_terminal::value::{JsonStyle, nil};
+use cask_terminal::value::{JsonStyle, Time, Value, nil};
 use clap::Args;
 use serde::Serialize;
 
@@ -49,10 +51,44 @@ pub(crate) struct Arguments {
     sort: String,
 }
 
-/// A row: an image under one of its names. The names of the fields are those of templates.
+/// What stands for a name that an image does not have.
+const NONE: &str = "<none>";
+
+/// A row: an image under one of its names.
+struct Row<'l> {
+    repository: &'l str,
+    tag: &'l str,
+    one: &'l ImageSummary,
+}
+
+/// A row of the usual table: no more than that shows. The names of the fields are those of templates.
 #[derive(Serialize)]
 #[serde(rename = "images.imageReporter")]
-struct Row {
+struct Shown<'l> {
+    #[serde(rename = "Repository")]
+    repository: &'l str,
+    #[serde(rename = "Tag")]
+    tag: &'l str,
+    #[serde(rename = "Digest")]
+    digest: &'l str,
+    #[serde(rename = "ID")]
+    id: Cow<'l, str>,
+    #[serde(rename = "Created")]
+    created: String,
+    #[serde(rename = "Size")]
+    size: String,
+    #[serde(rename = "History")]
+    history: String,
+    #[serde(rename = "ReadOnly")]
+    read_only: bool,
+}
+
+/// A row with all that templates can name.
+#[derive(Serialize)]
+#[serde(rename = "images.imageReporter")]
+struct Whole {
+    #[serde(flatten)]
+    image: Image,
     #[serde(rename = "Repository")]
     repository: String,
     #[serde(rename = "Tag")]
@@ -71,21 +107,10 @@ struct Row {
     size: String,
     #[serde(rename = "History")]
     history: String,
-    #[serde(flatten)]
-    image: Image,
-    #[serde(skip)]
-    order: Order,
-}
-
-/// What rows are sorted by.
-#[derive(Clone)]
-struct Order {
-    created: (i64, u32),
-    size_bytes: u64,
 }
 
 /// What is the same in templates and in JSON.
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Image {
     #[serde(rename = "Id")]
     id: String,
@@ -193,9 +218,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     Context::warn(images.store());
     // Rows of equal images stay together.
     listed.sort_by_key(|one| std::cmp::Reverse(one.created.map(|time| time.unix_seconds())));
-    let template = arguments.format.as_deref();
-    let is_json = template.is_some_and(is_json_format);
-    let needs = |field: &str| is_json || template.is_some_and(|text| text.contains(field));
+    let mut rows: Vec<Row<'_>> = listed.iter().flat_map(rows_of).collect();
+    rows.sort_by(order);
+    if arguments.quiet {
+        let mut ids: Vec<Cow<'_, str>> = rows.iter().map(|row| id(row, arguments)).collect();
+        ids.dedup();
+        let lines: String = ids.iter().flat_map(|id| [id.as_ref(), "\n"]).collect();
+        return output::bytes(lines.as_bytes());
+    }
+    let Some(template) = arguments.format.as_deref() else { return print(&rows, arguments) };
+    let is_json = is_json_format(template);
+    let needs = |field: &str| is_json || template.contains(field);
     let depth = Depth {
         relations: match needs("ParentId") {
             true => Some(images.relations()?),
@@ -203,23 +236,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         },
         labels: needs("Labels"),
     };
-    let mut rows = Vec::new();
-    for one in &listed {
-        add_rows(one, &images, &depth, arguments, &mut rows)?;
-    }
-    rows.sort_by(order);
+    let whole = |row: &Row<'_>| image(row.one, &images, &depth);
     if is_json {
-        let listed: Vec<Listed> = rows.into_iter().map(Listed::from).collect();
-        return show::json(&listed, JsonStyle::pretty());
+        let listed = rows.iter().map(|row| Ok(Listed::new(row.one, whole(row)?)));
+        return show::json(&listed.collect::<Result<Vec<_>>>()?, JsonStyle::pretty());
     }
-    if arguments.quiet {
-        let mut ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        ids.dedup();
-        return output::bytes(
-            ids.iter().map(|id| format!("{id}\n")).collect::<String>().as_bytes(),
-        );
-    }
-    print(&rows, template, arguments)
+    let rows = rows.iter().map(|row| Whole::new(row, whole(row)?, arguments));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    show::rows("images", (template, Origin::List), headers(arguments).as_ref(), &rows)
 }
 
 fn filters(arguments: &Arguments) -> Result<Vec<Filter>> {
@@ -234,13 +258,13 @@ fn filters(arguments: &Arguments) -> Result<Vec<Filter>> {
     Ok(filters)
 }
 
-fn order(field: &str) -> Result<fn(&Row, &Row) -> Ordering> {
+fn order(field: &str) -> Result<fn(&Row<'_>, &Row<'_>) -> Ordering> {
     Ok(match field {
-        "created" => |a, b| b.order.created.cmp(&a.order.created),
-        "id" => |a, b| a.image.id.cmp(&b.image.id),
-        "repository" => |a, b| a.repository.cmp(&b.repository),
-        "size" => |a, b| a.order.size_bytes.cmp(&b.order.size_bytes),
-        "tag" => |a, b| (&a.tag, &a.repository).cmp(&(&b.tag, &b.repository)),
+        "created" => |a, b| created(b).cmp(&created(a)),
+        "id" => |a, b| a.one.image.id.cmp(&b.one.image.id),
+        "repository" => |a, b| a.repository.cmp(b.repository),
+        "size" => |a, b| a.one.size_bytes.cmp(&b.one.size_bytes),
+        "tag" => |a, b| (a.tag, a.repository).cmp(&(b.tag, b.repository)),
         _ => bail!(
             "{field:?} is not a valid field for sorting. Choose from: created, id, repository, \
              size, tag"
@@ -248,52 +272,30 @@ fn order(field: &str) -> Result<fn(&Row, &Row) -> Ordering> {
     })
 }
 
+fn created(row: &Row<'_>) -> (i64, u32) {
+    let created = row.one.created;
+    let whole = moment::whole_seconds(created).unix_seconds();
+    (whole, created.map_or(0, |time| time.nanoseconds()))
+}
+
+fn rows_of(one: &ImageSummary) -> impl Iterator<Item = Row<'_>> {
+    let nameless = one.image.names.is_empty().then_some((NONE, NONE));
+    let names = one.image.names.iter().map(|name| split(name));
+    names.chain(nameless).map(move |(repository, tag)| Row { repository, tag, one })
+}
+
+fn id<'l>(row: &Row<'l>, arguments: &Arguments) -> Cow<'l, str> {
+    let id = &row.one.image.id;
+    match arguments.no_trunc {
+        true => format!("sha256:{id}").into(),
+        false => id.short().into(),
+    }
+}
+
 /// How much is looked up of each image: only what is shown.
 struct Depth<'i> {
     relations: Option<Relations<'i>>,
     labels: bool,
-}
-
-fn add_rows(
-    one: &ImageSummary,
-    images: &Images,
-    depth: &Depth<'_>,
-    arguments: &Arguments,
-    rows: &mut Vec<Row>,
-) -> Result<()> {
-    let image = image(one, images, depth)?;
-    let created = moment::whole_seconds(one.created);
-    let created_time =
-        cask_terminal::value::Value::of(&cask_terminal::value::Time(created.to_string()))?
-            .to_string();
-    let id = match arguments.no_trunc {
-        true => format!("sha256:{}", image.id),
-        false => one.image.id.short().to_owned(),
-    };
-    let names = one.image.names.iter().map(|name| split(name));
-    let mut names: Vec<(String, String)> = names.collect();
-    if names.is_empty() {
-        names.push(("<none>".to_owned(), "<none>".to_owned()));
-    }
-    for (repository, tag) in names {
-        rows.push(Row {
-            repository,
-            tag,
-            id: id.clone(),
-            created: moment::since(one.created),
-            created_since: moment::since(one.created),
-            created_at: created_time.clone(),
-            created_time: created_time.clone(),
-            size: spaced_size(one.size_bytes),
-            history: one.image.names_history.join(", "),
-            image: image.clone(),
-            order: Order {
-                created: (created.unix_seconds(), one.created.map_or(0, |time| time.nanoseconds())),
-                size_bytes: one.size_bytes,
-            },
-        });
-    }
-    Ok(())
 }
 
 fn image(one: &ImageSummary, images: &Images, depth: &Depth<'_>) -> Result<Image> {
@@ -326,18 +328,23 @@ fn image(one: &ImageSummary, images: &Images, depth: &Depth<'_>) -> Result<Image
 }
 
 /// The repository and the tag of a name.
-fn split(name: &str) -> (String, String) {
-    let none = || "<none>".to_owned();
+fn split(name: &str) -> (&str, &str) {
     if let Some((repository, _)) = name.split_once('@') {
-        return (repository.to_owned(), none());
+        return (repository, NONE);
     }
     match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository.to_owned(), tag.to_owned()),
-        _ => (name.to_owned(), none()),
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, NONE),
     }
 }
 
-fn print(rows: &[Row], template: Option<&str>, arguments: &Arguments) -> Result<()> {
+fn headers(arguments: &Arguments) -> Option<Headers> {
+    let names = [("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("ReadOnly", "R/O")];
+    (!arguments.noheading).then(|| Headers::from_fields(FIELDS, &names))
+}
+
+/// Prints the usual table.
+fn print(rows: &[Row<'_>], arguments: &Arguments) -> Result<()> {
     let mut columns = vec!["{{.Repository}}", "{{.Tag}}"];
     if arguments.digests {
         columns.push("{{.Digest}}");
@@ -346,24 +353,56 @@ fn print(rows: &[Row], template: Option<&str>, arguments: &Arguments) -> Result<
     if arguments.history {
         columns.push("{{if .History}}{{.History}}{{else}}<none>{{end}}");
     }
-    if rows.iter().any(|row| row.image.read_only) {
+    if rows.iter().any(|row| row.one.image.is_read_only()) {
         columns.push("{{.ReadOnly}}");
     }
     // Spaces of a table's template are between columns.
     let usual = columns.join("\t").replace("{{if .History}}", "{{if\u{a0}.History}}");
     let usual = format!("table {}", usual.replace('\u{a0}', " "));
-    let headers = Headers::from_fields(
-        FIELDS,
-        &[("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("ReadOnly", "R/O")],
-    );
-    let headers = (!arguments.noheading).then_some(&headers);
-    show::rows("images", (template.unwrap_or(&usual), Origin::List), headers, rows)
+    let shown: Vec<Shown<'_>> = rows.iter().map(|row| Shown::new(row, arguments)).collect();
+    show::rows("images", (&usual, Origin::List), headers(arguments).as_ref(), &shown)
 }
 
-impl From<Row> for Listed {
-    fn from(row: Row) -> Self {
-        let Row { image, order, history, .. } = row;
-        let history = history.split(", ").filter(|name| !name.is_empty());
+impl<'l> Shown<'l> {
+    fn new(row: &Row<'l>, arguments: &Arguments) -> Self {
+        let image = &row.one.image;
+        let history = || image.names_history.join(", ");
+        let digest = || row.one.digest().map_or("", Digest::as_str);
+        Self {
+            repository: row.repository,
+            tag: row.tag,
+            digest: arguments.digests.then(digest).unwrap_or_default(),
+            id: id(row, arguments),
+            created: moment::since(row.one.created),
+            size: spaced_size(row.one.size_bytes),
+            history: arguments.history.then(history).unwrap_or_default(),
+            read_only: image.is_read_only(),
+        }
+    }
+}
+
+impl Whole {
+    fn new(row: &Row<'_>, image: Image, arguments: &Arguments) -> Result<Self> {
+        let created = moment::whole_seconds(row.one.created);
+        let created_time = Value::of(&Time(created.to_string()))?.to_string();
+        Ok(Self {
+            repository: row.repository.to_owned(),
+            tag: row.tag.to_owned(),
+            id: id(row, arguments).into_owned(),
+            created: moment::since(row.one.created),
+            created_since: moment::since(row.one.created),
+            created_at: created_time.clone(),
+            created_time,
+            size: spaced_size(row.one.size_bytes),
+            history: row.one.image.names_history.join(", "),
+            image,
+        })
+    }
+}
+
+impl Listed {
+    fn new(one: &ImageSummary, image: Image) -> Self {
+        let created = moment::whole_seconds(one.created);
         Self {
             id: image.id,
             parent_id: image.parent_id,
@@ -378,11 +417,9 @@ impl From<Row> for Listed {
             dangling: image.dangling,
             names: image.names,
             digest: image.digest,
-            history: history.map(str::to_owned).collect(),
-            created: order.created.0,
-            created_at: cask_image::Timestamp::from_unix(order.created.0, 0)
-                .unwrap_or(cask_image::Timestamp::GO_ZERO)
-                .to_string(),
+            history: one.image.names_history.clone(),
+            created: created.unix_seconds(),
+            created_at: created.to_string(),
         }
     }
 }
@@ -394,7 +431,7 @@ mod tests {
     #[test]
     fn names_are_split_at_the_tag() {
         let check = |name: &str, repository: &str, tag: &str| {
-            assert_eq!(split(name), (repository.to_owned(), tag.to_owned()));
+            assert_eq!(split(name), (repository, tag));
         };
         check("localhost/a:1", "localhost/a", "1");
         check("host:5000/a", "host:5000/a", "<none>");

@@ -1,5 +1,6 @@
 //! Which images are listed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use cask_image::{MediaType, Timestamp};
@@ -156,7 +157,8 @@ pub(super) struct Matcher<'i> {
     images: &'i Images,
     /// Of the filters in one group one has to fit; all groups have to.
     groups: BTreeMap<u8, Vec<Ready>>,
-    relations: Option<Relations<'i>>,
+    /// Looked at once an image has no name: most have one.
+    relations: OnceCell<Relations<'i>>,
 }
 
 /// A filter with what it names looked up.
@@ -184,13 +186,7 @@ impl<'i> Matcher<'i> {
             };
             groups.entry(filter.key()).or_default().push(ready);
         }
-        let is_relative =
-            |filter: &Filter| matches!(filter, Filter::Dangling(_) | Filter::Intermediate(_));
-        let relations = match filters.iter().any(is_relative) {
-            true => Some(images.relations()?),
-            false => None,
-        };
-        Ok(Self { images, groups, relations })
+        Ok(Self { images, groups, relations: OnceCell::new() })
     }
 
     pub(super) fn matches(&self, image: &Image, containers: usize) -> Result<bool> {
@@ -240,10 +236,14 @@ impl<'i> Matcher<'i> {
         image: &Image,
         question: fn(&Relations<'i>, &Image) -> Result<bool>,
     ) -> Result<bool> {
-        match &self.relations {
-            Some(relations) if image.names.is_empty() => question(relations, image),
-            _ => Ok(false),
+        if !image.names.is_empty() {
+            return Ok(false);
         }
+        if let Some(relations) = self.relations.get() {
+            return question(relations, image);
+        }
+        let relations = self.images.relations()?;
+        question(self.relations.get_or_init(|| relations), image)
     }
 
     fn has_label(&self, image: &Image, wanted: &str) -> Result<bool> {

@@ -66,7 +66,6 @@ impl Images {
     /// filter names an image.
     pub fn list(&self, filters: &[Filter]) -> Result<Vec<ImageSummary>> {
         let matcher = Matcher::new(self, filters)?;
-        let sizes = self.store().image_sizes()?;
         let mut containers: HashMap<Id, usize> = HashMap::new();
         for container in self.store().containers()? {
             if let Some(image) = &container.image {
@@ -74,10 +73,9 @@ impl Images {
             }
         }
         let mut found = Vec::new();
-        for image in self.store().images()? {
+        for (image, size_bytes) in self.store().images_with_sizes()? {
             let containers = containers.get(&image.id).copied().unwrap_or(0);
             if matcher.matches(&image, containers)? {
-                let size_bytes = sizes.get(&image.id).copied().unwrap_or(0);
                 found.push(ImageSummary { size_bytes, containers, created: image.created, image });
             }
         }
