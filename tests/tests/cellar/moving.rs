@@ -214,6 +214,25 @@ fn policies_say_when_to_pull() {
 }
 
 #[test]
+fn what_podman_pulled_is_mounted_and_stays_as_it_came() {
+    let Some(setting) = Setting::start() else { return };
+    let (store, name, copy) = (PeerStore::new(), setting.name("it:1"), setting.name("team/copy:1"));
+    store.podman(&["pull", "-q", PLAIN, &name]).ok();
+    let before = setting.registry.requests().len();
+    store.cellar(&["push", "-q", PLAIN, &name, &copy]).ok();
+    assert_eq!(setting.digest("team/copy:1"), setting.digest("it:1"));
+    let requests = setting.registry.requests().split_off(before);
+    let count = |word: &str, answer: &str| {
+        let fits = |line: &&String| line.contains(word) && line.ends_with(answer);
+        requests.iter().filter(fits).count()
+    };
+    // Three layers and the config: nothing is sent, and nothing asked for twice.
+    assert_eq!(count("?mount=", " 201"), 4, "{requests:?}");
+    let others = ["HEAD /v2/team/copy/blobs/", "PATCH /v2/", "PUT /v2/team/copy/blobs/"];
+    assert_eq!(others.map(|word| count(word, "")), [3, 0, 0], "{requests:?}");
+}
+
+#[test]
 fn short_names_are_aliases_or_of_search_registries() {
     let Some(setting) = Setting::start() else { return };
     let (conf, store) = (setting.scratch.at("registries.conf"), PeerStore::new());
