@@ -13,6 +13,7 @@ pub mod instruction;
 mod json;
 mod line;
 mod lint;
+mod outline;
 mod parse;
 mod render;
 mod span;
@@ -37,6 +38,7 @@ pub use graph::{Dependency, Graph, Link, Needed, Resolved};
 pub use heredoc::Heredoc;
 pub use ignore::{Decision, IgnoreError, IgnoreFile, IgnoreRule};
 pub use lint::{BaseImage, CheckError, Checks, LintOptions, LintReport, Rule, UnknownRule, lint};
+pub use outline::{Outline, OutlinedArgument, OutlinedId};
 pub use parse::{LINE_MAX_BYTES, ParseOptions, Parsed, parse, parse_with};
 pub use render::{
     RenderedFile, render_excerpt, render_json, render_sarif, render_short, render_text,

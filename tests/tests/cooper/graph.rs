@@ -49,6 +49,47 @@ fn graphs_are_drawn_for_programs() {
     );
 }
 
+const DESCRIBED: &str = "\
+# GO is the version of the compiler
+ARG GO=1.23
+# build makes it
+FROM golang:$GO AS build
+RUN --mount=type=secret,id=netrc,required --mount=type=ssh make
+# app is what is deployed
+FROM scratch AS app
+COPY --from=build /a /
+";
+
+/// As `docker build --call` has it.
+#[test]
+fn targets_and_what_they_can_be_given_are_listed() {
+    let directory = files(&[]);
+    let targets = fed(&directory, "graph -f - --format targets", DESCRIBED).ok();
+    let expected = "\
+TARGET          DESCRIPTION
+build           makes it
+app (default)   is what is deployed";
+    assert_eq!(targets.text(), expected);
+    let line = "graph -f - --format outline --target build --build-arg GO=1.24";
+    let expected = "\
+TARGET:        build
+DESCRIPTION:   makes it
+
+BUILD ARG   VALUE   DESCRIPTION
+GO          1.24    is the version of the compiler
+
+SECRET   REQUIRED
+netrc    true
+
+SSH       REQUIRED
+default";
+    assert_eq!(fed(&directory, line, DESCRIBED).ok().text(), expected);
+    let json = fed(&directory, "graph -f - --format json", DESCRIBED).ok().json();
+    assert_eq!(json["stages"][1]["description"], "is what is deployed");
+    assert_eq!(json["outline"]["arguments"][0]["line"], 2);
+    assert_eq!(json["outline"]["secrets"][0]["required"], true);
+}
+
 #[test]
 fn a_file_with_errors_has_no_graph() {
     let directory = files(&[]);

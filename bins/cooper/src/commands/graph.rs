@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use cask_containerfile::{
-    ExpandOptions, GlobalScope, Graph, Lines, PlatformArguments, RenderedFile, Resolved, Severity,
-    Tree, parse, render_text,
+    ExpandOptions, GlobalScope, Graph, Lines, Outline, OutlinedId, PlatformArguments, RenderedFile,
+    Resolved, Severity, Tree, parse, render_text,
 };
 use cask_image::PlatformWanted;
 use cask_program::containerfile::{self, Source};
@@ -50,7 +50,11 @@ enum Format {
     Dot,
     /// The language of Mermaid
     Mermaid,
-    /// JSON
+    /// The stages and what the comments above them say, as `docker build --call=targets`
+    Targets,
+    /// What a build of the target can be given, as `docker build --call=outline`
+    Outline,
+    /// JSON, with everything of the other formats
     Json,
 }
 
@@ -58,12 +62,40 @@ enum Format {
 struct Shown {
     stages: Vec<Stage>,
     target: usize,
+    outline: Outlined,
+}
+
+/// What the target can be given.
+#[derive(Serialize)]
+struct Outlined {
+    arguments: Vec<Argument>,
+    secrets: Vec<Named>,
+    ssh: Vec<Named>,
+}
+
+#[derive(Serialize)]
+struct Argument {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    line: usize,
+}
+
+#[derive(Serialize)]
+struct Named {
+    id: String,
+    required: bool,
+    line: usize,
 }
 
 #[derive(Serialize)]
 struct Stage {
     index: usize,
     name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     base: String,
     line: usize,
     needed: bool,
@@ -86,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let sources = containerfile::read_all(&files, Some(&arguments.context))?;
     let source = sources.first().context("there is a file")?;
     let parsed = parse(&source.text);
-    let graph = graph(&parsed.tree, arguments)?;
+    let (graph, scope) = graph(&parsed.tree, arguments)?;
     let mut errors = parsed.diagnostics;
     errors.extend(graph.diagnostics.iter().cloned());
     let target = match graph.target(arguments.target.as_deref()) {
@@ -107,12 +139,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Format::Text => output::bytes(graph.to_text(Some(target)).as_bytes())?,
         Format::Dot => output::bytes(graph.to_dot(Some(target)).as_bytes())?,
         Format::Mermaid => output::bytes(graph.to_mermaid(Some(target)).as_bytes())?,
-        Format::Json => output::json(&shown(&graph, &source.text, target))?,
+        Format::Targets => output::bytes(targets(&parsed.tree, target).as_bytes())?,
+        Format::Outline => {
+            let outline = Outline::new(&parsed.tree, &graph, &scope, target);
+            output::bytes(outline.to_text().as_bytes())?;
+        }
+        Format::Json => {
+            let outline = Outline::new(&parsed.tree, &graph, &scope, target);
+            output::json(&shown(&graph, &parsed.tree, &outline, target))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn graph(tree: &Tree, arguments: &Arguments) -> Result<Graph> {
+fn graph(tree: &Tree, arguments: &Arguments) -> Result<(Graph, GlobalScope)> {
     let build = PlatformWanted::of_this_build().to_string();
     let target = match &arguments.platform {
         Some(platform) => PlatformWanted::parse(platform).context("--platform")?.to_string(),
@@ -125,15 +165,43 @@ fn graph(tree: &Tree, arguments: &Arguments) -> Result<Graph> {
     options.escape = tree.escape();
     let stages = tree.stages();
     let scope = GlobalScope::of_stages(&stages, &platforms, given, &options);
-    Ok(Graph::expanded(&stages, &scope, &options))
+    Ok((Graph::expanded(&stages, &scope, &options), scope))
 }
 
-fn shown(graph: &Graph, text: &str, target: usize) -> Shown {
-    let lines = Lines::new(text);
+/// What the comments above each stage say of it.
+fn descriptions(tree: &Tree) -> Vec<Option<String>> {
+    let stages = tree.stages().stages;
+    stages.iter().map(|stage| tree.description(stage.statement, &stage.name()?)).collect()
+}
+
+/// The stages as BuildKit lists them.
+fn targets(tree: &Tree, target: usize) -> String {
+    let stages = tree.stages().stages;
+    let names = stages.iter().map(|stage| match (stage.name(), stage.index == target) {
+        (Some(name), true) => format!("{name} (default)"),
+        (None, true) => "(default)".to_owned(),
+        (name, false) => name.unwrap_or_default(),
+    });
+    let names: Vec<String> = std::iter::once("TARGET".to_owned()).chain(names).collect();
+    let heading = std::iter::once(Some("DESCRIPTION".to_owned()));
+    let descriptions = heading.chain(descriptions(tree));
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let lines = names.iter().zip(descriptions).map(|(name, description)| {
+        let line = format!("{name:width$}   {}", description.unwrap_or_default());
+        format!("{}\n", line.trim_end())
+    });
+    lines.collect()
+}
+
+fn shown(graph: &Graph, tree: &Tree, outline: &Outline, target: usize) -> Shown {
+    let lines = tree.lines();
     let needed = graph.needed_for(target);
-    let stages = graph.stages.iter().enumerate().map(|(index, stage)| Stage {
+    let descriptions = descriptions(tree);
+    let stages = graph.stages.iter().zip(descriptions).enumerate();
+    let stages = stages.map(|(index, (stage, description))| Stage {
         index,
         name: stage.name.clone(),
+        description,
         base: stage.base.clone(),
         line: lines.line(stage.span.start()),
         needed: needed.contains(&index),
@@ -154,5 +222,27 @@ fn shown(graph: &Graph, text: &str, target: usize) -> Shown {
             })
             .collect(),
     });
-    Shown { stages: stages.collect(), target }
+    Shown { stages: stages.collect(), target, outline: outlined(outline, lines) }
+}
+
+fn outlined(outline: &Outline, lines: &Lines) -> Outlined {
+    let arguments = outline.arguments.iter().map(|argument| Argument {
+        name: argument.name.clone(),
+        value: argument.value.clone(),
+        description: argument.description.clone(),
+        line: lines.line(argument.span.start()),
+    });
+    let named = |all: &[OutlinedId]| -> Vec<Named> {
+        let all = all.iter().map(|one| Named {
+            id: one.id.clone(),
+            required: one.is_required,
+            line: lines.line(one.span.start()),
+        });
+        all.collect()
+    };
+    Outlined {
+        arguments: arguments.collect(),
+        secrets: named(&outline.secrets),
+        ssh: named(&outline.ssh),
+    }
 }
