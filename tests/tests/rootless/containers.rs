@@ -85,3 +85,64 @@ fn a_killed_keeper_is_replaced_and_a_killed_monitor_takes_its_container_along() 
     user.script("$D/cellar start a; $D/cellar rm -f -t 0 -a").ok();
     nothing_is_left(&user);
 }
+
+#[test]
+fn a_users_container_is_copied_attached_to_committed_and_given_a_terminal() {
+    let Some(user) = user() else { return };
+    let said = user
+        .script(
+            r#"
+        C=$D/cellar
+        $C run -d --network none --name c -v data:/data box:1 sh -c 'echo up; while true; do sleep 1; done' >/dev/null
+        echo copied >file; $C cp file c:/made; $C exec c sh -c 'cat /made; stat -c %u:%g /made; echo more >>/made'
+        $C cp c:/made back; cat back; stat -c %U back
+        $C commit -q c localhost/made:1 >/dev/null; $C run --rm --network none localhost/made:1 cat /made
+        $C diff c | sort
+        $C export c | tar -tf - made
+        script -qec "$C exec -it c sh -c 'test -t 0 && echo terminal'" /dev/null | grep -o terminal
+        $C run -d -i --network none --name e box:1 sh -c 'read line; echo got $line; exit 3' >/dev/null
+        echo word | $C attach e || echo $?
+        $C rename c d; $C top d comm | tail -n +2 | sort -u | head -n 1
+        $C unshare sh -c 'cat $($D/cellar mount d)/made'
+        $C rm e >/dev/null
+        $C rm -f -t 0 d >/dev/null; $C volume rm data >/dev/null; $C rmi localhost/made:1 >/dev/null
+        "#,
+        )
+        .ok();
+    let expected = "copied\n0:0\ncopied\nmore\ncask-tester\ncopied\nmore\nA /made\nC /etc\nmade\nterminal\ngot word\n3\nsh\ncopied\nmore";
+    assert_eq!(said.text(), expected, "{said}");
+    nothing_is_left(&user);
+}
+
+#[test]
+fn a_users_server_is_reached_through_pasta_and_nothing_of_that_is_left() {
+    if !has(&["pasta"]) {
+        return;
+    }
+    let Some(user) = user() else { return };
+    // Where nothing sets up devices, only root may open this one.
+    let tun = user.text("tun");
+    tool("mknod", &format!("-m 666 {tun} c 10 200")).ok();
+    let said = user.script_with(
+        "mount --bind tun /dev/net/tun",
+        r#"
+        pastas() { ps -u $(id -u) -o args= | grep -c '^[^ ]*pasta .*--netns' || true; }
+        C=$D/cellar
+        $C run -d --name web -p 127.0.0.1::80 box:1 sh -c 'while true; do busybox nc -l -p 80 -e echo hello; done' >/dev/null
+        at=$($C port web 80); test "${at%:*}" = 127.0.0.1
+        for i in $(seq 300); do busybox nc -w 2 127.0.0.1 ${at##*:} </dev/null 2>/dev/null | grep . && break; sleep 0.1; done
+        $C exec web cat /etc/resolv.conf | head -n 1
+        pastas; $C stop -t 0 web >/dev/null; pastas
+        $C start web >/dev/null; pastas
+        kill -9 $($C inspect --format '{{.State.ConmonPid}}' web)
+        $C rm -f -t 0 web >/dev/null; pastas
+        $C network create named >/dev/null; $C network rm named
+        $C run --rm --network podman box:1 true || echo $?
+        "#,
+    )
+    .ok();
+    let expected = "hello\nnameserver 169.254.1.1\n1\n0\n1\n0\nnamed\n125";
+    assert_eq!(said.text(), expected, "{said}");
+    said.says("networks of names need root");
+    nothing_is_left(&user);
+}

@@ -61,9 +61,14 @@ impl User {
 
     /// Runs a script as the user; `$D` is the directory of programs and images.
     fn script(&self, script: &str) -> Outcome {
+        self.script_with("true", script)
+    }
+
+    /// As [`script`](Self::script), after root has prepared something in the mount namespace of the script.
+    fn script_with(&self, prepare: &str, script: &str) -> Outcome {
         let setup = format!(
             "cd \"$1\" && mount --bind passwd /etc/passwd && mount --bind subuid /etc/subuid && \
-             mount --bind subuid /etc/subgid && cd home && shift && \
+             mount --bind subuid /etc/subgid && {prepare} && cd home && shift && \
              exec setpriv --reuid={UID} --regid={UID} --clear-groups \"$@\""
         );
         let mut command = Command::new("unshare");
