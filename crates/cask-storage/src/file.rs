@@ -122,8 +122,10 @@ impl Replacement {
 
     /// Gives it its name; where that fails it can be tried again.
     pub(crate) fn put(&self) -> Result<()> {
+        let old = File::open(&self.path);
         rename(&self.temporary, &self.path, "replacing")?;
         self.has_its_name.store(true, Ordering::Relaxed);
+        let _ = old.map(let_go);
         Ok(())
     }
 
@@ -161,6 +163,9 @@ pub(crate) fn at_once<T: Sync>(all: &[T], action: impl Fn(&T) -> Result<()> + Sy
 /// Lets go of a file that has no name any more, without waiting for it: the file system may take long to free what it
 /// held.
 pub(crate) fn let_go(file: File) {
+    if file.metadata().is_ok_and(|found| found.nlink() > 0) {
+        return;
+    }
     // Where no thread can be started, it is waited for.
     let _ = std::thread::Builder::new().spawn(move || drop(file));
 }

@@ -89,7 +89,7 @@ impl Unfinished {
         self.discard_directories(store, place, trash)
     }
 
-    /// Moves its directory away, and deletes that of what it has until the next reboot.
+    /// Moves its directories away, or deletes them.
     pub(crate) fn discard_directories(
         &self,
         store: &Inner,
@@ -98,10 +98,13 @@ impl Unfinished {
     ) -> Result<()> {
         let directory = store.places[place].big_data_directory(self.kind, &self.id);
         trash.take(store, place, TrashOf::Records, &directory)?;
-        match self.kind {
-            Kind::Container => remove_tree(&store.container_run_directory(&self.id)),
-            _ => Ok(()),
+        if self.kind != Kind::Container {
+            return Ok(());
         }
+        let directory = store.container_run_directory(&self.id);
+        // The run root is mostly of another file system, to which nothing can be moved.
+        let taken = trash.take(store, place, TrashOf::Records, &directory);
+        taken.or_else(|_| remove_tree(&directory))
     }
 
     fn path(&self, store: &Inner) -> PathBuf {
