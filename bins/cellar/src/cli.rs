@@ -70,13 +70,15 @@ pub(crate) enum Command {
     Build(Box<cask_program::build::Arguments>),
     Images(commands::list::Arguments),
     Import(commands::import::Arguments),
-    Inspect(commands::inspect::Arguments),
+    Inspect(commands::inspect_any::Arguments),
     History(commands::history::Arguments),
     Load(commands::load::Arguments),
     Pull(commands::pull::Arguments),
     Push(commands::push::Arguments),
     Rmi(commands::remove::Arguments),
     Save(commands::save::Arguments),
+    #[command(hide = true)]
+    Search(commands::containers::Words),
     Tag(commands::tag::Arguments),
     Untag(commands::untag::Arguments),
     Login(cask_program::login::Arguments),
@@ -108,13 +110,15 @@ impl Command {
             | Self::Completion(_)
             | Self::Man(_)
             | Self::Unshare(_)
-            | Self::System(SystemCommand::Info(_)) => false,
+            | Self::Search(_)
+            | Self::System(SystemCommand::Info(_) | SystemCommand::Refused(_)) => false,
             Self::Image(command) => !matches!(
                 command,
                 ImageCommand::Exists(_)
                     | ImageCommand::History(_)
                     | ImageCommand::Inspect(_)
                     | ImageCommand::List(_)
+                    | ImageCommand::Refused(_)
                     | ImageCommand::Tag(_)
                     | ImageCommand::Tree(_)
                     | ImageCommand::Untag(_)
@@ -154,6 +158,8 @@ pub(crate) enum ImageCommand {
     #[command(visible_alias = "umount")]
     Unmount(commands::unmount::Arguments),
     Untag(commands::untag::Arguments),
+    #[command(flatten)]
+    Refused(commands::refused::OfImage),
 }
 
 /// Manage the store
@@ -163,6 +169,8 @@ pub(crate) enum SystemCommand {
     Df(commands::disk_usage::Arguments),
     Info(commands::info::Arguments),
     Prune(commands::system_prune::Arguments),
+    #[command(flatten)]
+    Refused(commands::refused::OfSystem),
 }
 
 #[cfg(test)]

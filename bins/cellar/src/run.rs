@@ -70,7 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }
-        Command::Inspect(arguments) => commands::inspect::any(&arguments, &context).map(done),
+        Command::Inspect(arguments) => commands::inspect_any::run(&arguments, &context),
         Command::Image(ImageCommand::Inspect(arguments)) => {
             commands::inspect::run(&arguments, &context).map(done)
         }
@@ -126,11 +126,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
             commands::check::run(&arguments, &context)
         }
         Command::System(SystemCommand::Prune(arguments)) => {
-            commands::system_prune::run(&arguments, &context).map(done)
+            commands::system_prune::run(&arguments, &context)
         }
         Command::Info(arguments) | Command::System(SystemCommand::Info(arguments)) => {
             commands::info::run(&arguments, &context).map(done)
         }
+        Command::Search(_) => commands::refused::search(),
+        Command::Image(ImageCommand::Refused(command)) => commands::refused::of_image(&command),
+        Command::System(SystemCommand::Refused(command)) => commands::refused::of_system(&command),
         Command::Unshare(arguments) => rootless::unshare(&arguments),
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),

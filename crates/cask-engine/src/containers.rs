@@ -30,6 +30,7 @@ mod start;
 mod stats;
 mod stop;
 mod top;
+mod usage;
 mod volumes;
 mod wire;
 
@@ -64,6 +65,7 @@ pub use secrets::{Secret, SecretConfig, Secrets};
 pub use start::Terminal;
 pub use stats::ContainerStats;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
+pub use usage::{ContainerUsage, VolumeUsage};
 pub use volumes::{Volume, VolumeOptions, Volumes};
 
 /// The containers of a store. Cheap to clone.

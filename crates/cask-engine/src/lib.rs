@@ -6,14 +6,14 @@ mod images;
 
 pub use containers::{
     AccountsConfig, Attached, ChangeKind, Container, ContainerConfig, ContainerFilter,
-    ContainerNetwork, ContainerState, ContainerStats, Containers, CopyEnd,
+    ContainerNetwork, ContainerState, ContainerStats, ContainerUsage, Containers, CopyEnd,
     CreateOptions, DETACH_KEYS, DiffSide, DiskLimit, Event, EventFilter, EventOptions, ExecOptions,
     FileChange, FileCopyOptions, FilesConfig, Health, HealthAction, HealthConfig, HealthResult,
     LifecycleConfig, LogConfig, LogLine, LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig,
     MountType, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
     ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig, RestartPolicy, RuntimeConfig,
     Secret, SecretConfig, Secrets, SecurityConfig, SpaceMode, Status, TOP_FIELDS, Terminal,
-    TopField, Volume, VolumeOptions, Volumes, attachment_options, parse_bytes,
+    TopField, Volume, VolumeOptions, VolumeUsage, Volumes, attachment_options, parse_bytes,
     parse_detach_keys, parse_networks, parse_port, parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};

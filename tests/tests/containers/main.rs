@@ -4,6 +4,7 @@ mod faults;
 mod files;
 mod life;
 mod network;
+mod space;
 mod support;
 mod terminal;
 mod verbs;

@@ -1,7 +1,8 @@
 //! `cellar system df`
 
 use anyhow::{Result, bail};
-use cask_engine::{DiskUsage, ImageUsage};
+use cask_engine::{ContainerUsage, Containers, DiskUsage, ImageUsage, Images, VolumeUsage};
+use cask_image::Timestamp;
 use cask_program::output;
 use cask_terminal::table::{Layout, Table, human_duration, human_size};
 use cask_terminal::template::{Headers, Origin, is_json_format};
@@ -12,10 +13,10 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::show;
 
-/// Show how much space images and containers take
+/// Show how much space images, containers and volumes take
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Show each image
+    /// Show each image, container and volume
     #[arg(short, long)]
     verbose: bool,
     /// Print JSON, or what a Go template says
@@ -69,17 +70,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if arguments.verbose && arguments.format.is_some() {
         bail!("cannot combine --format and --verbose flags");
     }
+    let containers = context.containers()?;
     let images = context.images()?;
-    let usage = images.disk_usage()?;
+    let usage = Usage::of(&images, &containers)?;
     if arguments.verbose {
-        return verbose(&usage);
+        return usage.print();
     }
-    let used = usage.images.iter().filter(|image| image.containers > 0).count();
-    let mut rows = vec![
-        Row::new("Images", usage.images.len(), used, usage.size_bytes, usage.reclaimable_bytes),
-        Row::new("Containers", usage.containers, 0, 0, 0),
-        Row::new("Local Volumes", 0, 0, 0, 0),
-    ];
+    let mut rows = usage.rows();
     // Podman has none, and nobody who looks for its rows is to find another among them.
     let kept = images.store().kept_blobs();
     if !kept.is_empty() {
@@ -96,22 +93,102 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     show::rows("df", (template.unwrap_or(usual), Origin::List), Some(&headers), &rows)
 }
 
-fn verbose(usage: &DiskUsage) -> Result<()> {
-    let mut table = Table::new([
-        "REPOSITORY",
-        "TAG",
-        "IMAGE ID",
-        "CREATED",
-        "SIZE",
-        "SHARED SIZE",
-        "UNIQUE SIZE",
-        "CONTAINERS",
-    ]);
-    for image in &usage.images {
-        table.row(row(image));
+/// What takes space.
+struct Usage {
+    images: DiskUsage,
+    containers: Vec<ContainerUsage>,
+    volumes: Vec<VolumeUsage>,
+}
+
+impl Usage {
+    fn of(images: &Images, containers: &Containers) -> Result<Self> {
+        let images = images.disk_usage()?;
+        let (containers, volumes) = containers.disk_usage()?;
+        Ok(Self { images, containers, volumes })
     }
-    let text = format!("Images space usage:\n\n{}", table.render(Layout::PODMAN));
-    output::bytes(text.as_bytes())
+
+    /// Source: podman, `cmd/podman/system/df.go`, `printSummary`.
+    fn rows(&self) -> Vec<Row> {
+        let Self { images, containers, volumes } = self;
+        let used = images.images.iter().filter(|image| image.containers > 0).count();
+        let is_up = |usage: &&ContainerUsage| usage.container.state.status.is_up();
+        let written = |usage: &ContainerUsage| usage.written_bytes;
+        let is_linked = |usage: &&VolumeUsage| usage.containers > 0;
+        let size = |usage: &VolumeUsage| usage.size_bytes;
+        vec![
+            Row::new(
+                "Images",
+                images.images.len(),
+                used,
+                images.size_bytes,
+                images.reclaimable_bytes,
+            ),
+            Row::new(
+                "Containers",
+                containers.len(),
+                containers.iter().filter(is_up).count(),
+                containers.iter().map(written).sum(),
+                containers.iter().filter(|usage| !is_up(usage)).map(written).sum(),
+            ),
+            Row::new(
+                "Local Volumes",
+                volumes.len(),
+                volumes.iter().filter(is_linked).count(),
+                volumes.iter().map(size).sum(),
+                volumes.iter().filter(|usage| !is_linked(usage)).map(size).sum(),
+            ),
+        ]
+    }
+
+    /// Each by itself.
+    fn print(&self) -> Result<()> {
+        let headings = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS";
+        let images = table(headings, self.images.images.iter().map(row));
+        let headings = "CONTAINER ID,IMAGE,COMMAND,LOCAL VOLUMES,SIZE,CREATED,STATUS,NAMES";
+        let containers = table(headings, self.containers.iter().map(container_row));
+        let volumes = table("VOLUME NAME,LINKS,SIZE", self.volumes.iter().map(volume_row));
+        let text = format!(
+            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\n\
+             Local Volumes space usage:\n\n{volumes}"
+        );
+        output::bytes(text.as_bytes())
+    }
+}
+
+fn table<const N: usize>(headings: &str, rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new(headings.split(','));
+    rows.for_each(|row| table.row(row));
+    table.render(Layout::PODMAN)
+}
+
+fn container_row(usage: &ContainerUsage) -> [String; 8] {
+    let config = &usage.container.config;
+    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    let words = config.process.entrypoint.iter().flatten().chain(&config.process.command);
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let created: Option<Timestamp> = config.created.parse().ok();
+    [
+        short(&config.id),
+        short(&config.image_id),
+        words.join(" "),
+        usage.volumes.to_string(),
+        human_size(usage.written_bytes),
+        age(created),
+        usage.container.state.status.as_str().to_owned(),
+        config.name.clone(),
+    ]
+}
+
+fn volume_row(usage: &VolumeUsage) -> [String; 3] {
+    let VolumeUsage { volume, size_bytes, containers, .. } = usage;
+    [volume.name.clone(), containers.to_string(), human_size(*size_bytes)]
+}
+
+/// How long ago that was.
+fn age(created: Option<Timestamp>) -> String {
+    let created = created.map_or(0, |time| time.unix_seconds());
+    let age = crate::moment::now().saturating_sub(created).max(0).unsigned_abs();
+    human_duration(std::time::Duration::from_secs(age))
 }
 
 fn row(usage: &ImageUsage) -> [String; 8] {
@@ -120,13 +197,11 @@ fn row(usage: &ImageUsage) -> [String; 8] {
         Some((repository, tag)) => (repository.to_owned(), tag.to_owned()),
         None => ("<none>".to_owned(), "<none>".to_owned()),
     };
-    let created = usage.image.created.map_or(0, |time| time.unix_seconds());
-    let age = crate::moment::now().saturating_sub(created).max(0).unsigned_abs();
     [
         repository,
         tag,
         usage.image.id.short().to_owned(),
-        human_duration(std::time::Duration::from_secs(age)),
+        age(usage.image.created),
         human_size(usage.size_bytes()),
         human_size(usage.shared_bytes),
         human_size(usage.unique_bytes),

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 /// Source: containers/common, `libimage/inspect.go`, `ImageData`.
 #[derive(Serialize)]
 #[serde(rename = "libimage.ImageData")]
-struct Data {
+pub(super) struct Data {
     #[serde(rename = "ID json:Id")]
     id: String,
     #[serde(rename = "Digest")]
@@ -152,15 +152,6 @@ struct Health {
     retries: u32,
 }
 
-/// Shows containers, where all names are theirs; otherwise images.
-pub(crate) fn any(arguments: &Arguments, context: &Context) -> Result<()> {
-    let format = arguments.format.as_deref();
-    match super::containers::documents(&arguments.images, format, context)? {
-        Some(()) => Ok(()),
-        None => run(arguments, context),
-    }
-}
-
 /// Shows what is found; then fails for what is not.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
@@ -188,7 +179,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
 }
 
-fn data(images: &Images, details: &ImageDetails) -> Data {
+pub(super) fn data(images: &Images, details: &ImageDetails) -> Data {
     let image = &details.image;
     let unknown = ImageConfig::new("", "");
     let config = details.config.as_ref().unwrap_or(&unknown);

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
+    /// Remove images too that only working containers of builds use, and these
+    #[arg(long)]
+    external: bool,
     /// Remove only images that fit, such as label=KEY=VALUE or until=24h
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
@@ -30,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
     let mut prune = Prune::default();
     prune.all = arguments.all;
+    prune.external = arguments.external;
     prune.filters = filters.collect::<Result<_, _>>()?;
     if !arguments.force && !is_meant(question(arguments.all))? {
         return Ok(());

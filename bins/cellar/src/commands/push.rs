@@ -40,11 +40,51 @@ pub(crate) struct Arguments {
     /// Take no layer in another compression for the one that was asked for
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     force_compression: Option<String>,
+    #[command(flatten)]
+    signing: SigningArguments,
     /// Say nothing
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     registry: RegistryArguments,
+}
+
+/// What asks for a signature: known by name, so that who uses one is told.
+#[derive(Args, Debug)]
+struct SigningArguments {
+    #[arg(long, hide = true, value_name = "FINGERPRINT")]
+    sign_by: Option<String>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    sign_by_sigstore: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    sign_by_sigstore_private_key: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "FINGERPRINT")]
+    sign_by_sq_fingerprint: Option<String>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    sign_passphrase_file: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "KEY")]
+    encryption_key: Vec<String>,
+    #[arg(long, hide = true, value_name = "LAYER", allow_hyphen_values = true)]
+    encrypt_layer: Vec<String>,
+}
+
+impl SigningArguments {
+    fn check(&self) -> Result<()> {
+        let given = [
+            ("--sign-by", self.sign_by.is_some()),
+            ("--sign-by-sigstore", self.sign_by_sigstore.is_some()),
+            ("--sign-by-sigstore-private-key", self.sign_by_sigstore_private_key.is_some()),
+            ("--sign-by-sq-fingerprint", self.sign_by_sq_fingerprint.is_some()),
+            ("--sign-passphrase-file", self.sign_passphrase_file.is_some()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
+            bail!("{flag}: images cannot be signed yet");
+        }
+        if !self.encryption_key.is_empty() || !self.encrypt_layer.is_empty() {
+            bail!("--encryption-key: layers cannot be encrypted; push the image with skopeo copy");
+        }
+        Ok(())
+    }
 }
 
 /// Pushes.
@@ -54,6 +94,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         [image, destination] => (image, destination),
         other => bail!("accepts between 1 and 2 arg(s), received {}", other.len()),
     };
+    arguments.signing.check()?;
     let images = context.images()?;
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);

@@ -1,71 +1,102 @@
 //! `cellar system prune`
 
+use std::process::ExitCode;
+
 use anyhow::Result;
-use cask_engine::{Filter, Prune};
+use cask_engine::{Containers, Filter, Images, Prune};
 use cask_program::output;
 use cask_storage::PruneOptions;
 use cask_terminal::table::human_size_with_precision;
 use clap::Args;
 
+use super::containers::{finish, prune_containers, prune_networks, prune_volumes};
 use crate::commands::prune::is_meant;
 use crate::context::Context;
 use crate::moment;
 
-/// Remove images that nobody needs, and what interrupted commands have left in the store
+/// Remove what nobody needs: stopped containers, networks, images, and what interrupted commands
+/// have left in the store
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
-    /// Remove only images that fit, such as label=KEY=VALUE or until=24h
+    /// Remove only what fits, such as label=KEY=VALUE or until=24h
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    /// Remove volumes too that no container has
+    #[arg(long)]
+    volumes: bool,
 }
 
 /// Removes.
-pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let now = moment::now();
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
     let mut prune = Prune::default();
     prune.all = arguments.all;
     prune.filters = filters.collect::<Result<_, _>>()?;
-    if !arguments.force && !is_meant(question(arguments.all))? {
-        return Ok(());
+    if !arguments.force && !is_meant(&question(arguments))? {
+        return Ok(ExitCode::SUCCESS);
     }
-    let images = context.images()?;
-    let before = images.disk_usage()?.size_bytes;
+    let (images, containers) = (context.images()?, context.containers()?);
+    let before = used(&images, &containers)?;
+    let mut errors = Vec::new();
+    let mut text = String::new();
+    let mut list = |heading: &str, gone: &[String]| {
+        if !gone.is_empty() {
+            text.push_str(&format!("Deleted {heading}\n"));
+            text.extend(gone.iter().map(|one| format!("{one}\n")));
+        }
+    };
+    list("Containers", &prune_containers(&arguments.filter, &containers, &mut errors)?);
+    if arguments.volumes {
+        list("Volumes", &prune_volumes(&arguments.filter, context)?);
+    }
     let removed = images.prune(&prune)?;
-    let after = images.disk_usage()?.size_bytes;
+    let deleted: Vec<String> = removed.deleted.iter().map(ToString::to_string).collect();
+    list("Images", &deleted);
+    list("Networks", &prune_networks(&arguments.filter, &containers)?);
+    let after = used(&images, &containers)?;
     let leftovers = images.store().prune(&PruneOptions::default())?;
     // With filters only what fits them is meant.
     let kept = match arguments.all && arguments.filter.is_empty() {
         true => images.store().delete_kept_blobs()?,
         false => 0,
     };
-    let mut text = String::new();
-    if !removed.deleted.is_empty() {
-        text.push_str("Deleted Images\n");
-        text.extend(removed.deleted.iter().map(|id| format!("{id}\n")));
-    }
     text.extend(leftovers.removed.iter().map(|problem| format!("Removed: {problem}\n")));
     let freed = before.saturating_sub(after) + leftovers.bytes() + kept;
     text.push_str(&format!("Total reclaimed space: {}\n", human_size_with_precision(freed, 4)));
-    output::bytes(text.as_bytes())
+    output::bytes(text.as_bytes())?;
+    Ok(finish(errors))
 }
 
-fn question(all: bool) -> &'static str {
-    match all {
-        true => {
-            "WARNING! This command removes:\n\t- all images without at least one container \
-             associated with them\n\t- what interrupted commands have left\n\t- the blobs \
-             that are kept to push images as they came\n"
-        }
-        false => {
-            "WARNING! This command removes:\n\t- all dangling images\n\t- what interrupted \
-             commands have left\n"
-        }
+/// How many bytes there are of what may go.
+fn used(images: &Images, containers: &Containers) -> Result<u64> {
+    let (containers, volumes) = containers.disk_usage()?;
+    let written: u64 = containers.iter().map(|usage| usage.written_bytes).sum();
+    let volumes: u64 = volumes.iter().map(|usage| usage.size_bytes).sum();
+    Ok(images.disk_usage()?.size_bytes + written + volumes)
+}
+
+/// Source: podman, `cmd/podman/system/prune.go`, `createPruneWarningMessage`.
+fn question(arguments: &Arguments) -> String {
+    let mut lines =
+        vec!["all stopped containers", "all networks not used by at least one container"];
+    if arguments.volumes {
+        lines.push("all volumes not used by at least one container");
     }
+    lines.push(match arguments.all {
+        true => "all images without at least one container associated with them",
+        false => "all dangling images",
+    });
+    lines.push("what interrupted commands have left");
+    if arguments.all && arguments.filter.is_empty() {
+        lines.push("the blobs that are kept to push images as they came");
+    }
+    let lines: String = lines.iter().map(|line| format!("\t- {line}\n")).collect();
+    format!("WARNING! This command removes:\n{lines}\n")
 }

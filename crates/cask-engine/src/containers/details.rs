@@ -135,7 +135,7 @@ impl Containers {
 }
 
 /// The bytes of all files below a directory; each once.
-fn tree_size(top: &std::path::Path) -> u64 {
+pub(super) fn tree_size(top: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let mut seen = std::collections::HashSet::new();
     let mut left = vec![top.to_owned()];

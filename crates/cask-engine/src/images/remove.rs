@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use cask_storage::{Id, Image};
+use cask_storage::{Container, Id, Image};
 
 use super::filter::{Filter, Matcher};
 use super::find::Found;
@@ -37,6 +37,8 @@ pub struct Removed {
 pub struct Prune {
     /// Whether images with names go too, if no container uses them.
     pub all: bool,
+    /// Whether working containers of builds keep no image: they go with it.
+    pub external: bool,
     /// Conditions that an image has to fulfil besides.
     pub filters: Vec<Filter>,
 }
@@ -99,6 +101,7 @@ impl Images {
             return Err(Error::new(ErrorKind::Ambiguous, "", detail));
         }
         self.store().remove_names(&image.id, std::slice::from_ref(name))?;
+        self.tell("untag", image.id.as_str(), name);
         removed.untagged.push(name.clone());
         Ok(image.names.iter().all(|own| own == name))
     }
@@ -153,8 +156,12 @@ impl Images {
         let mut removed = Removed::default();
         let mut relations = self.relations()?;
         let matcher = Matcher::new(self, &prune.filters)?;
-        let used: HashSet<Id> =
-            self.store().containers()?.iter().filter_map(|user| user.image.clone()).collect();
+        let (builds, others): (Vec<Container>, Vec<Container>) = self
+            .store()
+            .containers()?
+            .into_iter()
+            .partition(|container| prune.external && self.is_of_build(container));
+        let used: HashSet<Id> = others.iter().filter_map(|user| user.image.clone()).collect();
         for image in self.store().images()? {
             if image.is_read_only()
                 || used.contains(&image.id)
@@ -162,6 +169,9 @@ impl Images {
                 || !matcher.matches(&image, 0)?
             {
                 continue;
+            }
+            for build in builds.iter().filter(|build| build.image.as_ref() == Some(&image.id)) {
+                self.store().delete_container(&build.id)?;
             }
             match self.store().delete_image(&image.id) {
                 Ok(_) => {}
@@ -181,6 +191,13 @@ impl Images {
             removed.deleted.push(image.id.clone());
         }
         Ok(removed)
+    }
+}
+
+impl Images {
+    /// Whether a container is the working container of a build, of whichever program.
+    fn is_of_build(&self, container: &Container) -> bool {
+        self.store().container_directory(&container.id).join("buildah.json").exists()
     }
 }
 

@@ -6,7 +6,6 @@ use anyhow::Result;
 use cask_engine::{
     Container, Containers, ErrorKind, MountConfig, MountType, NetworkMode, SpaceMode,
 };
-use cask_program::output;
 use cask_terminal::template::{Origin, is_json_format};
 use cask_terminal::value::JsonStyle;
 use clap::Args;
@@ -146,23 +145,20 @@ fn print(parts: &[Part], format: Option<&str>) -> Result<()> {
     }
 }
 
-/// What `inspect` says of the names that are containers, printed by itself where all are; `None` where none is.
-pub(crate) fn documents(
-    names: &[String],
-    format: Option<&str>,
-    context: &Context,
-) -> Result<Option<()>> {
+/// Everything about a container; `None` where there is none of this name.
+pub(crate) fn one(name: &str, size: bool, context: &Context) -> Result<Option<Part>> {
     let containers = context.containers()?;
-    let mut parts = Vec::new();
-    for name in names {
-        match containers.find(name) {
-            Ok(container) => parts.push(document(&containers, &container, false)?),
-            Err(_) => return Ok(None),
-        }
+    match containers.find(name) {
+        Ok(container) => Ok(Some(document(&containers, &container, size)?)),
+        Err(error) if error.kind() == ErrorKind::ContainerNotKnown => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    print(&parts, format)?;
-    output::bytes(b"")?;
-    Ok(Some(()))
+}
+
+/// The ID of the container that was made last.
+pub(crate) fn latest(context: &Context) -> Result<String> {
+    let found = super::several::one(&context.containers()?, None, true)?;
+    Ok(found.id().to_owned())
 }
 
 /// Everything about a container. Source: podman, `libpod/define/container_inspect.go`.

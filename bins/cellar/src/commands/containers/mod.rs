@@ -40,5 +40,10 @@ mod volume;
 mod wait;
 
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
-pub(crate) use inspect::documents;
+pub(crate) use inspect::{Part as ContainerPart, latest, one as document};
+pub(crate) use network::unused as prune_networks;
+pub(crate) use prune::stopped as prune_containers;
+pub(crate) use refused::{Words, refuse};
+pub(crate) use several::finish;
 pub(crate) use verbs::{ContainerVerb, internal, run};
+pub(crate) use volume::{Shown as VolumeShown, one as volume_document, unused as prune_volumes};

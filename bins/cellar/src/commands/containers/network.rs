@@ -406,14 +406,23 @@ fn prune(arguments: &PruneArguments, containers: &Containers) -> Result<ExitCode
     if !arguments.force && !agreed(question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    for network in matching(&arguments.filter, containers)? {
+    for name in unused(&arguments.filter, containers)? {
+        output::line(&name)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes those that no container is in and that fit; says which.
+pub(crate) fn unused(filters: &[String], containers: &Containers) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for network in matching(filters, containers)? {
         let usual = network.name == cask_network::DEFAULT_NETWORK;
         if !usual && containers.users_of_network(&network.name)?.is_empty() {
             containers.networks().remove(&network)?;
-            output::line(&network.name)?;
+            removed.push(network.name);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(removed)
 }
 
 fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCode> {

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use cask_engine::{ContainerFilter, RemoveOptions};
+use anyhow::{Result, bail};
+use cask_engine::{ContainerFilter, Containers, RemoveOptions};
 use cask_program::output;
 use clap::Args;
 
@@ -28,18 +28,34 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if !arguments.force && !super::volume::agreed(question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let containers = context.containers()?;
-    let now = moment::now();
-    let filters = arguments.filter.iter().map(|text| ContainerFilter::parse(text, now));
-    let filters = filters.collect::<Result<Vec<_>, _>>()?;
     let mut errors = Vec::new();
+    for id in stopped(&arguments.filter, &context.containers()?, &mut errors)? {
+        output::line(&id)?;
+    }
+    Ok(finish(errors))
+}
+
+/// Removes those that do not run and fit; says which.
+pub(crate) fn stopped(
+    filters: &[String],
+    containers: &Containers,
+    errors: &mut Vec<anyhow::Error>,
+) -> Result<Vec<String>> {
+    let now = moment::now();
+    let filters = filters.iter().map(|text| ContainerFilter::parse(text, now));
+    let filters = filters.collect::<Result<Vec<_>, _>>()?;
+    let known = ["label", "label!", "until"];
+    if let Some(other) = filters.iter().find(|filter| !known.contains(&filter.key())) {
+        bail!("{} is an invalid filter", other.key());
+    }
     let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
     found.retain(|container| !container.state.status.is_up());
+    let mut removed = Vec::new();
     for container in found {
         match containers.remove(&container, &RemoveOptions::default()) {
-            Ok(()) => output::line(container.id())?,
+            Ok(()) => removed.push(container.id().to_owned()),
             Err(error) => errors.push(error.into()),
         }
     }
-    Ok(finish(errors))
+    Ok(removed)
 }

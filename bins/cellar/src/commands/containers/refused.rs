@@ -99,6 +99,7 @@ pub(crate) fn of_container(command: &OfContainer) -> Result<ExitCode> {
     })
 }
 
-fn refuse((name, instead): (&str, &str)) -> Result<ExitCode> {
+/// Fails with what there is instead.
+pub(crate) fn refuse((name, instead): (&str, &str)) -> Result<ExitCode> {
     bail!("cellar has no command {name:?}: {instead}")
 }

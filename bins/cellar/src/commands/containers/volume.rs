@@ -118,7 +118,7 @@ pub(crate) struct RemoveArguments {
 
 /// What is printed of a volume. Source: podman, `libpod/define/volume_inspect.go`.
 #[derive(Serialize)]
-struct Shown {
+pub(crate) struct Shown {
     #[serde(rename = "Name")]
     name: String,
     #[serde(rename = "Driver")]
@@ -231,6 +231,15 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
     Ok(finish(errors))
 }
 
+/// Everything about a volume; `None` where there is none of this name.
+pub(crate) fn one(name: &str, context: &Context) -> Result<Option<Shown>> {
+    match volumes(context)?.find(name) {
+        Ok(volume) => Ok(Some(shown(volume))),
+        Err(error) if error.kind() == ErrorKind::VolumeNotKnown => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Result<Vec<Volume>> {
     let containers = context.containers()?;
     let mut kept = volumes;
@@ -290,19 +299,48 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
 }
 
 fn prune(arguments: &PruneArguments, context: &Context) -> Result<ExitCode> {
-    let question = "WARNING! This will remove all volumes not used by at least one container.";
-    if !arguments.force && !agreed(question)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let containers = context.containers()?;
-    let volumes = containers.volumes();
-    for volume in matching(volumes.list()?, &arguments.filter, context)? {
-        if containers.users_of(&volume.name)?.is_empty() {
-            volumes.remove(&volume)?;
-            output::line(&volume.name)?;
+    if !arguments.force {
+        let question = "WARNING! This will remove all volumes not used by at least one container. The following \
+                        volumes will be removed:";
+        let going = going(&arguments.filter, context)?;
+        if going.is_empty() {
+            output::line(question)?;
+            output::line("No dangling volumes found")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let names: Vec<&str> = going.iter().map(|volume| volume.name.as_str()).collect();
+        if !agreed(&format!("{question}\n{}", names.join("\n")))? {
+            return Ok(ExitCode::SUCCESS);
         }
     }
+    for name in unused(&arguments.filter, context)? {
+        output::line(&name)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes those that no container has and that fit; says which.
+pub(crate) fn unused(filters: &[String], context: &Context) -> Result<Vec<String>> {
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
+    let mut removed = Vec::new();
+    for volume in going(filters, context)? {
+        volumes.remove(&volume)?;
+        removed.push(volume.name);
+    }
+    Ok(removed)
+}
+
+/// Those that no container has and that fit.
+fn going(filters: &[String], context: &Context) -> Result<Vec<Volume>> {
+    let containers = context.containers()?;
+    let mut found = Vec::new();
+    for volume in matching(containers.volumes().list()?, filters, context)? {
+        if containers.users_of(&volume.name)?.is_empty() {
+            found.push(volume);
+        }
+    }
+    Ok(found)
 }
 
 /// Removes volumes: 1 where one is not known, 2 where one is in use, 125 otherwise.

@@ -1,0 +1,78 @@
+//! Commands of podman's for images and the store that are not here: they are refused by name.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::containers::{Words, refuse};
+
+/// Those behind `image`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfImage {
+    #[command(hide = true)]
+    Scp(Words),
+    #[command(hide = true)]
+    Search(Words),
+    #[command(hide = true)]
+    Sign(Words),
+    #[command(hide = true)]
+    Trust(Words),
+}
+
+/// Those behind `system`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfSystem {
+    #[command(hide = true)]
+    Connection(Words),
+    #[command(hide = true)]
+    Migrate(Words),
+    #[command(hide = true)]
+    Renumber(Words),
+    #[command(hide = true)]
+    Reset(Words),
+    #[command(hide = true)]
+    Service(Words),
+}
+
+const NO_SERVICE: &str = "there is no service, here or on other machines; run this program there";
+
+/// Says that there is none such.
+pub(crate) fn search() -> Result<ExitCode> {
+    let instead = "registries are not searched; dray list-tags shows what one has of a name";
+    refuse(("search", instead))
+}
+
+/// Says that there is none such.
+pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
+    match command {
+        OfImage::Scp(_) => refuse((
+            "image scp",
+            "use save and load, with ssh between: save | ssh HOST cellar load",
+        )),
+        OfImage::Search(_) => search(),
+        OfImage::Sign(_) => refuse(("image sign", "images cannot be signed yet")),
+        OfImage::Trust(_) => {
+            refuse(("image trust", "edit policy.json, which says whose images are trusted"))
+        }
+    }
+}
+
+/// Says that there is none such.
+pub(crate) fn of_system(command: &OfSystem) -> Result<ExitCode> {
+    refuse(match command {
+        OfSystem::Connection(_) => ("system connection", NO_SERVICE),
+        OfSystem::Migrate(_) => {
+            ("system migrate", "nothing needs to be migrated: containers have no daemon")
+        }
+        OfSystem::Renumber(_) => {
+            ("system renumber", "containers are locked by files, which have no numbers")
+        }
+        OfSystem::Reset(_) => (
+            "system reset",
+            "use rm -af, volume prune, network prune and rmi -af, then delete the directories \
+             that info shows",
+        ),
+        OfSystem::Service(_) => ("system service", NO_SERVICE),
+    })
+}
