@@ -29,7 +29,7 @@ fn names_that_lead_out_stay_in() {
 }
 
 #[test]
-fn files_through_links_stay_in() {
+fn cve_2026_42574_files_through_links_stay_in() {
     let (host, failed) = check(Tar::default().symlink("lnk", "/etc").file("lnk/hostname", "x"));
     assert_eq!(failed, Some(ApplyErrorKind::InvalidLayer), "the link leads nowhere in the root");
     assert!(!host.has("etc"));
