@@ -464,3 +464,44 @@ fn the_layers_below_a_container_have_the_owners_that_a_namespace_maps() {
     let error = store.create_container(&crate::NewContainer { image: None, ..new }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
+
+#[test]
+fn a_container_is_gone_before_what_it_wrote_is_deleted() {
+    if !may_mount() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let store = Store::open(options_of(temp.path(), DriverKind::Overlay)).unwrap();
+    let image = put(&store, &["file"], "localhost/it:1").unwrap();
+    let mut new = crate::NewContainer::new(Some(image));
+    new.volatile = true;
+    let container = store.create_container(&new).unwrap();
+    let layer = container.layer.clone().unwrap();
+    let how = crate::MountOptions { writable: true, volatile: true, ..Default::default() };
+    // What was mounted so can be again, though the kernel marks it.
+    for text in ["one", "two"] {
+        let mounted = store.mount_layer(&layer, &how).unwrap();
+        fs::write(mounted.join("new"), text).unwrap();
+        assert!(!store.unmount_layer(&layer, false).unwrap());
+    }
+    let mounted = store.mount_layer(&layer, &how).unwrap();
+    assert_eq!(fs::read_to_string(mounted.join("new")).unwrap(), "two");
+    let beside = temp.path().join("root/beside");
+    fs::create_dir_all(beside.join("below")).unwrap();
+
+    let (deleted, mut leftovers) = store.unlist_container(&container.id).unwrap();
+    leftovers.add(&beside).unwrap();
+    leftovers.add(&beside).unwrap();
+    assert_eq!(deleted.layers, [layer.clone()]);
+    assert!(store.containers().unwrap().is_empty() && store.mounts().unwrap().is_empty());
+    assert!(!beside.exists() && !mounted.exists());
+    // Nobody takes it for what the dead left.
+    store.prune(&crate::PruneOptions::default()).unwrap();
+    let waiting = || fs::read_dir(temp.path().join("root/overlay/tempdirs")).unwrap().count();
+    assert!(waiting() > 0);
+    drop(leftovers);
+    assert_eq!(waiting(), 0);
+    check_clean(temp.path(), "deleted");
+    overlay_mount::detach(&temp.path().join("root/overlay")).unwrap();
+    check_nothing_left(temp.path());
+}
