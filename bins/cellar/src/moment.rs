@@ -11,6 +11,17 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// The end of a span of time: a moment, or a duration that begins now.
+///
+/// Source: podman, `pkg/util/utils.go`, `ParseInputTime`.
+pub(crate) fn end(text: &str) -> cask_engine::Result<i64> {
+    let now = now();
+    // Durations count back from the moment that is given, and moments do not care.
+    let (from_zero, from_now) =
+        (cask_engine::parse_moment(text, 0)?, cask_engine::parse_moment(text, now)?);
+    Ok(if from_zero == from_now { from_now } else { now - from_zero })
+}
+
 /// How long ago that was, in words; what is to come is now.
 pub(crate) fn since(time: Option<Timestamp>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

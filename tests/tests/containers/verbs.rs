@@ -69,6 +69,84 @@ fn processes_use_and_events_are_told_as_podman_tells_them() {
 }
 
 #[test]
+fn lists_are_filtered_sorted_and_told_as_podman_tells_them() {
+    let Some(cellar) = Cellar::new() else { return };
+    let make = |options: &[&str], command: &[&str]| {
+        let all = [&["create", "--network", "none"], options, &["box:1"], command].concat();
+        cellar.run(&all).ok();
+    };
+    make(&["--name", "web1", "-l", "a=b", "-v", "data:/inside"], &["sleep", "1000"]);
+    make(&["--name", "db", "--restart", "always"], &["echo", "1"]);
+    make(&["--name", "web2"], &["true"]);
+    let names = |options: &[&str]| {
+        let said = cellar.run(&[&["ps", "-a", "--format", "{{.Names}}"], options].concat()).ok();
+        said.text().lines().collect::<Vec<_>>().join(" ")
+    };
+    for (options, expected) in [
+        (&["--filter", "name=^web[0-9]$"][..], "web1 web2"),
+        (&["--filter", "volume=data:/inside"], "web1"),
+        (&["--filter", "restart-policy=always"], "db"),
+        (&["--filter", "pod=x"], ""),
+        (&["--filter", "since=web1", "--filter", "name=web"], "web2"),
+        (&["--sort", "names"], "db web1 web2"),
+        (&["--sort", "image"], "web1 db web2"),
+        (&["--sort", "command"], "db web1 web2"),
+        (&["-n", "2"], "db web2"),
+        (&["--last", "0", "--sync", "--pod"], "web1 db web2"),
+    ] {
+        assert_eq!(names(options), expected, "{options:?}");
+    }
+    let fields =
+        "{{.Labels}} {{.Mounts}} {{.Pid}} {{.IsInfra}} {{.Restarts}} [{{.Namespaces.MNT}}]";
+    let said = cellar.run(&["ps", "-a", "--ns", "--filter", "name=web1", "--format", fields]).ok();
+    assert_eq!(said.text(), "map[a:b] [/inside] 0 false 0 []");
+    let said = cellar.run(&["ps", "-a", "--ns", "--noheading", "--filter", "name=db"]).ok();
+    assert_eq!(said.text().split_whitespace().skip(1).collect::<Vec<_>>(), ["db", "0"]);
+    for (options, words) in [
+        (&["--filter", "nope=x"][..], "nope is an invalid filter"),
+        (&["--filter", "status=nope"], "unknown container state: nope: invalid argument"),
+        (&["--sort", "nope"], "\"nope\" is not a valid value"),
+        (&["-q", "-s"], "quiet conflicts with size and namespace"),
+        (&["-l", "-n", "2"], "last and latest are mutually exclusive"),
+    ] {
+        cellar.run(&[&["ps"], options].concat()).ends(125).says(words);
+    }
+    let prune = ["container", "prune", "-f", "--filter"];
+    let refused = cellar.run(&[&prune[..], &["name=web1"]].concat()).ends(125);
+    refused.says("name is an invalid filter");
+    cellar.run(&["wait", "-i", "x", "db"]).ends(125).says("time: invalid duration \"x\"");
+}
+
+#[test]
+fn logs_of_several_are_followed_with_ids_or_names() {
+    let Some(cellar) = Cellar::new() else { return };
+    for name in ["c", "d"] {
+        let script = format!("echo {name}1; echo {name}2 >&2; sleep 0.3; echo {name}3");
+        cellar.container(&["-d", "--name", name, "box:1", "sh", "-c", &script]).ok();
+    }
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+        lines.sort();
+        lines.join(",")
+    };
+    let said = cellar.run(&["logs", "-f", "-n", "c", "d"]).ok();
+    assert_eq!(sorted(said.text()), "c c1,c c3,d d1,d d3");
+    assert_eq!(sorted(&said.stderr), "c c2,d d2");
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "d"]).ok().text()[..12].to_owned();
+    let said = cellar.run(&["logs", "--tail", "1", "c", "d"]).ok();
+    assert!(said.text().contains(&format!("{id} d3")), "{said}");
+    // One needs no word before its lines.
+    assert_eq!(cellar.run(&["logs", "-n", "--tail", "1", "c"]).ok().text(), "c3");
+    let said = cellar.run(&["logs", "--color", "--tail", "1", "c", "d"]).ok();
+    assert!(said.text().contains("\x1b[37m") && said.text().contains(" d3\x1b[0m"), "{said}");
+    let said = cellar.run(&["logs", "-t", "--until", "1h", "--tail", "1", "c"]).ok();
+    let time = said.text().split(' ').next().unwrap_or_default();
+    assert!(time.len() == 30 && time.ends_with('Z'), "{said}");
+    assert_eq!(cellar.run(&["logs", "--until", "2001-01-01", "c"]).ok().text(), "");
+    cellar.run(&["logs", "-l", "c"]).ends(125).says("--latest and containers cannot be used");
+}
+
+#[test]
 fn events_are_told_while_they_come() {
     let Some(cellar) = Cellar::new() else { return };
     let out = cellar.path("events").display().to_string();

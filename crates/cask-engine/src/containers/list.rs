@@ -1,15 +1,17 @@
 //! Which containers are listed.
 
-use super::{Container, Containers};
+use regex_lite::Regex;
+
+use super::{Container, Containers, NetworkMode};
 use crate::{Error, ErrorKind, Result};
 
 /// One condition of `ps --filter` and its like. Source: podman-ps(1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerFilter {
-    /// The ID begins so.
+    /// The ID begins so, or has this regular expression in it.
     Id(String),
-    /// The name has this in it; `^` and `$` tie it to the ends.
+    /// The name has this regular expression in it.
     Name(String),
     /// This is where it is in its life.
     Status(String),
@@ -25,25 +27,71 @@ pub enum ContainerFilter {
     Before(String),
     /// It was made after this one.
     Since(String),
-    /// It mounts this volume, or has one there.
+    /// It mounts this volume or directory, or has one there: `SOURCE`, `SOURCE:TARGET` or `TARGET`.
     Volume(String),
-    /// It is in this network.
+    /// It is in this network, or uses that of `container:NAME`.
     Network(String),
+    /// It is in this pod: there are none, so that nothing fits.
+    Pod(String),
+    /// It begins again so: `no`, `always`, `on-failure` or `unless-stopped`.
+    RestartPolicy(String),
     /// It was made before this moment, in seconds since 1970.
     Until(i64),
-    /// Its health: nothing checks it, so that only `none` fits.
+    /// Its health: `starting`, `healthy`, `unhealthy`, or `none` where nothing checks it.
     Health(String),
 }
 
+/// Where a container can be in its life, in podman's words.
+const STATES: [&str; 8] =
+    ["created", "initialized", "running", "paused", "exited", "stopped", "removing", "unknown"];
+
+/// A regular expression, which must be one.
+fn expression(key: &str, value: &str) -> Result<String> {
+    match Regex::new(value) {
+        Ok(_) => Ok(value.to_owned()),
+        Err(error) => {
+            let words = format!("invalid filter {:?}", format!("{key}={value}"));
+            Err(Error::new(ErrorKind::Invalid, words, error.to_string()))
+        }
+    }
+}
+
+/// Whether a text has an expression in it, which was checked before.
+fn fits(expression: &str) -> impl Fn(&str) -> bool + use<> {
+    let expression = Regex::new(expression);
+    move |text| expression.as_ref().is_ok_and(|expression| expression.is_match(text))
+}
+
 impl ContainerFilter {
+    /// The word before `=`.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Id(_) => "id",
+            Self::Name(_) => "name",
+            Self::Status(_) => "status",
+            Self::Exited(_) => "exited",
+            Self::Label(..) => "label",
+            Self::NotLabel(..) => "label!",
+            Self::Ancestor(_) => "ancestor",
+            Self::Before(_) => "before",
+            Self::Since(_) => "since",
+            Self::Volume(_) => "volume",
+            Self::Network(_) => "network",
+            Self::Pod(_) => "pod",
+            Self::RestartPolicy(_) => "restart-policy",
+            Self::Until(_) => "until",
+            Self::Health(_) => "health",
+        }
+    }
+
     /// Reads `KEY=VALUE`; times that are durations count back from `now`, in seconds since 1970.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`].
     pub fn parse(text: &str, now: i64) -> Result<Self> {
-        let refused = |why: &str| Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why);
+        let refused = |words: String| Error::new(ErrorKind::Invalid, words, "");
         let Some((key, value)) = text.split_once('=') else {
-            return Err(refused("invalid filter: it is KEY=VALUE"));
+            return Err(refused(format!("invalid filter {text:?}")).with_hint("it is KEY=VALUE"));
         };
         let label = || match value.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -51,27 +99,15 @@ impl ContainerFilter {
         };
         let text = value.to_owned();
         Ok(match key {
-            "id" => Self::Id(text),
-            "name" => Self::Name(text),
+            "id" => Self::Id(expression(key, value)?),
+            "name" => Self::Name(expression(key, value)?),
+            "status" if STATES.contains(&value) => Self::Status(text),
             "status" => {
-                let known = [
-                    "created",
-                    "initialized",
-                    "running",
-                    "paused",
-                    "exited",
-                    "stopped",
-                    "removing",
-                    "unknown",
-                ];
-                if !known.contains(&value) {
-                    return Err(refused("not a valid status"));
-                }
-                Self::Status(text)
+                return Err(refused(format!("unknown container state: {value}: invalid argument")));
             }
             "exited" => match value.parse() {
                 Ok(code) => Self::Exited(code),
-                Err(_) => return Err(refused("exited code must be a number")),
+                Err(_) => return Err(refused(format!("exited code out of range {value:?}"))),
             },
             "label" => {
                 let (name, value) = label();
@@ -83,12 +119,14 @@ impl ContainerFilter {
             }
             "ancestor" => Self::Ancestor(text),
             "before" => Self::Before(text),
-            "since" | "after" => Self::Since(text),
+            "since" => Self::Since(text),
             "volume" => Self::Volume(text),
             "network" => Self::Network(text),
             "until" => Self::Until(crate::parse_moment(value, now)?),
             "health" => Self::Health(text),
-            _ => return Err(refused("invalid filter: no such key")),
+            "pod" => Self::Pod(text),
+            "restart-policy" => Self::RestartPolicy(text),
+            _ => return Err(refused(format!("{key} is an invalid filter"))),
         })
     }
 }
@@ -130,8 +168,14 @@ impl Containers {
     fn test(&self, filter: &ContainerFilter) -> Result<Test> {
         let created = |name: &str| self.find(name).map(|one| one.config.created);
         Ok(match filter.clone() {
-            ContainerFilter::Id(id) => Box::new(move |one| one.id().starts_with(&id)),
-            ContainerFilter::Name(name) => Box::new(move |one| fits(&name, one.name())),
+            ContainerFilter::Id(id) => {
+                let fits = fits(&id);
+                Box::new(move |one| one.id().starts_with(&id) || fits(one.id()))
+            }
+            ContainerFilter::Name(name) => {
+                let fits = fits(&name);
+                Box::new(move |one| fits(one.name()))
+            }
             ContainerFilter::Status(status) => {
                 let status = if status == "stopped" { "exited".to_owned() } else { status };
                 Box::new(move |one| one.state.status.as_str() == status)
@@ -149,7 +193,8 @@ impl Containers {
                 let id = self.images().find(&image).map(|found| found.image.id.to_string());
                 let id = id.unwrap_or_default();
                 Box::new(move |one| {
-                    one.config.image_id == id || one.config.image_name.contains(&image)
+                    let is_it = !id.is_empty() && one.config.image_id == id;
+                    is_it || one.config.image_name.contains(&image)
                 })
             }
             ContainerFilter::Before(name) => {
@@ -160,24 +205,29 @@ impl Containers {
                 let than = created(&name)?;
                 Box::new(move |one| moment(&one.config.created) > moment(&than))
             }
-            ContainerFilter::Volume(volume) => Box::new(move |one| {
-                let mut mounts = one.config.files.mounts.iter();
-                mounts.any(|mount| mount.source == volume || mount.target.as_os_str() == &*volume)
-            }),
-            ContainerFilter::Network(network) => Box::new(move |one| {
-                let mode = &one.config.network.mode;
-                match mode {
-                    super::NetworkMode::Bridge(_) => {
+            ContainerFilter::Volume(volume) => Box::new(move |one| mounts(one, &volume)),
+            ContainerFilter::Network(network) => {
+                let other = network.strip_prefix("container:").map(|name| self.find(name));
+                let other = other.and_then(Result::ok).map(|other| other.config.id);
+                Box::new(move |one| match &one.config.network.mode {
+                    NetworkMode::Container(id) => other.as_ref() == Some(id),
+                    _ => {
                         let mut all = one.config.network.attachments.iter();
                         all.any(|attachment| attachment.network == network)
                     }
-                    other => other.to_string() == network,
-                }
-            }),
+                })
+            }
+            ContainerFilter::Pod(_) => Box::new(|_| false),
+            ContainerFilter::RestartPolicy(policy) => {
+                Box::new(move |one| one.config.lifecycle.restart.name() == policy)
+            }
             ContainerFilter::Until(until) => {
                 Box::new(move |one| moment(&one.config.created).is_some_and(|(at, _)| at < until))
             }
-            ContainerFilter::Health(health) => Box::new(move |_| health == "none"),
+            ContainerFilter::Health(health) => Box::new(move |one| {
+                let found = one.health().status;
+                health == if found.is_empty() { "none" } else { &found }
+            }),
         })
     }
 }
@@ -194,17 +244,19 @@ fn has_label(one: &Container, name: &str, value: Option<&str>) -> bool {
     one.config.labels.get(name).is_some_and(|found| value.is_none_or(|value| found == value))
 }
 
-/// A part of a name, with `^` and `$` for its ends.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, at_start) =
-        pattern.strip_prefix('^').map_or((pattern, false), |rest| (rest, true));
-    let (pattern, at_end) = pattern.strip_suffix('$').map_or((pattern, false), |rest| (rest, true));
-    match (at_start, at_end) {
-        (true, true) => name == pattern,
-        (true, false) => name.starts_with(pattern),
-        (false, true) => name.ends_with(pattern),
-        (false, false) => name.contains(pattern),
-    }
+/// Whether it has something mounted: `SOURCE`, `SOURCE:TARGET` or `TARGET`.
+fn mounts(one: &Container, wanted: &str) -> bool {
+    let (source, target) = match wanted.split_once(':') {
+        Some((source, target)) => (source, Some(target)),
+        None => (wanted, None),
+    };
+    one.config.files.mounts.iter().any(|mount| {
+        let at = |path: &str| mount.target.as_os_str() == path;
+        match target {
+            Some(target) => mount.source == source && at(target),
+            None => mount.source == source || at(wanted),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -212,16 +264,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_in_parts() {
+    fn names_fit_expressions() {
         for (pattern, fitting) in [
             ("we", true),
             ("^we", true),
             ("^eb", false),
             ("eb$", true),
-            ("^web$", true),
+            ("^w[a-f]b$", true),
             ("^we$", false),
         ] {
-            assert_eq!(fits(pattern, "web"), fitting, "{pattern}");
+            assert_eq!(fits(pattern)("web"), fitting, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn volumes_are_named_by_either_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().to_owned();
+        let place = super::super::record::Place { run: kept.clone(), kept };
+        let mut config = super::super::ContainerConfig::default();
+        config.files.mounts.push(super::super::MountConfig {
+            source: "data".to_owned(),
+            target: "/inside".into(),
+            ..Default::default()
+        });
+        let one = Container { config, state: super::super::ContainerState::default(), place };
+        for (wanted, expected) in [
+            ("data", true),
+            ("/inside", true),
+            ("data:/inside", true),
+            ("data:/x", false),
+            ("x", false),
+        ] {
+            assert_eq!(mounts(&one, wanted), expected, "{wanted}");
         }
     }
 
@@ -231,7 +306,7 @@ mod tests {
         assert_eq!(read("status=exited"), Some(ContainerFilter::Status("exited".into())));
         assert_eq!(read("until=10s"), Some(ContainerFilter::Until(990)));
         assert_eq!(read("label=a=b"), Some(ContainerFilter::Label("a".into(), Some("b".into()))));
-        for wrong in ["", "status", "status=nope", "nope=1", "exited=x", "until=never"] {
+        for wrong in ["", "status", "status=nope", "nope=1", "exited=x", "until=never", "name=["] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

@@ -74,7 +74,11 @@ impl Images {
         let mut image = NewImage::of_manifest(&manifest.encode(), &config)?;
         image.names.extend(name.map(|name| name.to_string()));
         image.layers.push(NewLayer::Staged(staged));
-        Ok(self.store().commit_image(image)?.id.clone())
+        let made = self.store().commit_image(image)?;
+        for name in &made.names {
+            self.tell("tag", made.id.as_str(), name);
+        }
+        Ok(made.id.clone())
     }
 }
 

@@ -81,6 +81,11 @@ impl Images {
         options: &LoadOptions,
     ) -> Result<Vec<Arrived>> {
         let read = options.read.clone();
+        let path = match &input {
+            LoadInput::Path(path) | LoadInput::File { name: path, .. } => {
+                path.display().to_string()
+            }
+        };
         let opened = on_thread(move || open(input, &read)).await?;
         let (place, entries) = opened.list(transports).await?;
         let mut all = Vec::new();
@@ -92,6 +97,7 @@ impl Images {
             let names = names_of(entry, &options.copy);
             all.push(self.take_in(&*location, &names, transports, &options.copy).await?);
         }
+        self.tell("loadfromarchive", "", &path);
         Ok(all)
     }
 }

@@ -7,6 +7,11 @@ use crate::containers::{Event, tell};
 use crate::{Error, ErrorKind, Images, Result};
 
 impl Images {
+    /// Has others hear of something that was done to an image.
+    pub(super) fn tell(&self, status: &str, id: &str, name: &str) {
+        tell(self.store().graph_root(), &Event::of_image(status, id, name));
+    }
+
     /// Gives an image a name. Another image that has it loses it.
     ///
     /// A name without a registry is one of `localhost`; without a tag it is `latest`.

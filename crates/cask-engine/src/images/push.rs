@@ -52,7 +52,9 @@ impl Images {
             Ok(())
         })
         .await?;
-        Ok(copied?)
+        let copied = copied?;
+        self.tell("push", found.image.id.as_str(), destination);
+        Ok(copied)
     }
 
     /// Has those images of a list in the store that it says to be elsewhere; gives what came.

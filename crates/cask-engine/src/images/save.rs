@@ -148,6 +148,7 @@ impl Images {
             let (to, more) = one.target(path, options.format);
             copy_options.write.additional_names = more;
             copy(&*from, &*transports.parse(&to)?, &copy_options).await?;
+            self.tell("save", one.found.image.id.as_str(), path);
         }
         Ok(())
     }

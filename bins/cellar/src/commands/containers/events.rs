@@ -61,11 +61,10 @@ struct Row<'e> {
 /// Prints them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let now = moment::now();
-    let moment =
-        |text: &Option<String>| text.as_deref().map(|text| parse_moment(text, now)).transpose();
     let mut options = EventOptions::default();
-    options.since = moment(&arguments.since)?;
-    options.until = moment(&arguments.until)?;
+    let since = arguments.since.as_deref().map(|text| parse_moment(text, now));
+    options.since = since.transpose()?;
+    options.until = arguments.until.as_deref().map(moment::end).transpose()?;
     options.follow = arguments.stream.unwrap_or(true);
     let filters = arguments.filter.iter().map(|text| EventFilter::parse(text));
     options.filters = filters.collect::<Result<_, _>>()?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cask_engine::{Container, ContainerFilter, Containers, PortMapping, Status};
@@ -38,12 +39,18 @@ pub(crate) struct Arguments {
     /// The one that was made last
     #[arg(short, long)]
     latest: bool,
+    /// Print the namespaces of those that run
+    #[arg(long = "ns", alias = "namespace")]
+    namespaces: bool,
     /// Print whole IDs and commands
     #[arg(long)]
     no_trunc: bool,
     /// Print no headings
     #[arg(long)]
     noheading: bool,
+    /// Print the pods that they are in: there are none
+    #[arg(short, long)]
+    pod: bool,
     /// Print only IDs
     #[arg(short, long)]
     quiet: bool,
@@ -53,7 +60,17 @@ pub(crate) struct Arguments {
     /// What comes first: command, created, id, image, names, runningfor, size or status
     #[arg(long, value_name = "FIELD", default_value = "created")]
     sort: String,
+    /// Look at the processes themselves, which is always done
+    #[arg(long)]
+    sync: bool,
+    /// Print again and again, so many seconds apart
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 0)]
+    watch: u32,
 }
+
+/// What can come first.
+const SORTS: [&str; 8] =
+    ["command", "created", "id", "image", "names", "runningfor", "size", "status"];
 
 /// A row. The names of the fields are those of templates.
 #[derive(Serialize)]
@@ -84,9 +101,9 @@ struct Row {
     #[serde(rename = "Size")]
     size: String,
     #[serde(rename = "Labels")]
-    labels: String,
+    labels: BTreeMap<String, String>,
     #[serde(rename = "Mounts")]
-    mounts: String,
+    mounts: Vec<String>,
     #[serde(rename = "Networks")]
     networks: String,
     #[serde(rename = "Pod")]
@@ -107,9 +124,32 @@ struct Row {
     image_id: String,
     #[serde(rename = "AutoRemove")]
     auto_remove: bool,
+    #[serde(rename = "IsInfra")]
+    is_infra: bool,
+    #[serde(rename = "Restarts")]
+    restarts: String,
+    #[serde(rename = "MNT")]
+    mount_space: String,
+    #[serde(rename = "Cgroup")]
+    cgroup_space: String,
+    #[serde(rename = "IPC")]
+    ipc_space: String,
+    #[serde(rename = "NET")]
+    network_space: String,
+    #[serde(rename = "PIDNS")]
+    pid_space: String,
+    #[serde(rename = "UTS")]
+    uts_space: String,
+    #[serde(rename = "User")]
+    user_space: String,
+    /// As podman 4 calls it.
+    #[serde(rename = "CGROUPNS")]
+    old_cgroup_space: String,
+    #[serde(rename = "USERNS")]
+    old_user_space: String,
 }
 
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 35] = [
     "ID",
     "Image",
     "Command",
@@ -134,7 +174,61 @@ const FIELDS: [&str; 24] = [
     "StartedAt",
     "ImageID",
     "AutoRemove",
+    "IsInfra",
+    "Restarts",
+    "MNT",
+    "Cgroup",
+    "IPC",
+    "NET",
+    "PIDNS",
+    "UTS",
+    "User",
+    "CGROUPNS",
+    "USERNS",
 ];
+
+/// The namespaces of a process, by their numbers; each is empty where it does not run.
+///
+/// Source: podman, `pkg/domain/entities/container_ps.go`, `ListContainerNamespaces`.
+#[derive(Clone, Default, Serialize)]
+struct Namespaces {
+    #[serde(rename = "MNT", skip_serializing_if = "String::is_empty")]
+    mount: String,
+    #[serde(rename = "Cgroup", skip_serializing_if = "String::is_empty")]
+    cgroup: String,
+    #[serde(rename = "IPC", skip_serializing_if = "String::is_empty")]
+    ipc: String,
+    #[serde(rename = "NET", skip_serializing_if = "String::is_empty")]
+    network: String,
+    #[serde(rename = "PIDNS", skip_serializing_if = "String::is_empty")]
+    pid: String,
+    #[serde(rename = "UTS", skip_serializing_if = "String::is_empty")]
+    uts: String,
+    #[serde(rename = "User", skip_serializing_if = "String::is_empty")]
+    user: String,
+}
+
+impl Namespaces {
+    fn of(container: &Container) -> Self {
+        let pid = container.state.pid;
+        if pid == 0 {
+            return Self::default();
+        }
+        let number = |name: &str| -> String {
+            let link = std::fs::read_link(format!("/proc/{pid}/ns/{name}")).unwrap_or_default();
+            link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+        };
+        Self {
+            mount: number("mnt"),
+            cgroup: number("cgroup"),
+            ipc: number("ipc"),
+            network: number("net"),
+            pid: number("pid"),
+            uts: number("uts"),
+            user: number("user"),
+        }
+    }
+}
 
 /// A container, as JSON has it: field by field podman's.
 ///
@@ -168,7 +262,7 @@ struct Listed {
     #[serde(rename = "Names")]
     names: Vec<String>,
     #[serde(rename = "Namespaces")]
-    namespaces: BTreeMap<String, String>,
+    namespaces: Namespaces,
     #[serde(rename = "Networks")]
     networks: Vec<String>,
     #[serde(rename = "Pid")]
@@ -229,6 +323,10 @@ struct UsualRow {
     names: String,
     #[serde(rename = "Size")]
     size: String,
+    #[serde(rename = "Pod")]
+    pod: &'static str,
+    #[serde(rename = "PodName")]
+    pod_name: &'static str,
 }
 
 /// A container that is shown.
@@ -242,19 +340,51 @@ struct One {
 
 /// Lists.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    if arguments.quiet && arguments.size {
-        bail!("size and quiet are mutually exclusive");
+    arguments.check()?;
+    loop {
+        let code = once(arguments, context)?;
+        if arguments.watch == 0 {
+            return Ok(code);
+        }
+        std::thread::sleep(Duration::from_secs(u64::from(arguments.watch)));
     }
+}
+
+impl Arguments {
+    /// Refuses what excludes one another. Source: podman, `cmd/podman/containers/ps.go`, `checkFlags`.
+    fn check(&self) -> Result<()> {
+        if !SORTS.contains(&self.sort.as_str()) {
+            let (field, choices) = (&self.sort, SORTS.join(", "));
+            bail!(
+                "invalid argument {field:?} for \"--sort\" flag: {field:?} is not a valid value.  Choose from: {choices:?}"
+            );
+        }
+        if self.last >= 0 && self.latest {
+            bail!("last and latest are mutually exclusive");
+        }
+        if self.quiet && (self.size || self.namespaces) {
+            bail!("quiet conflicts with size and namespace");
+        }
+        if self.size && self.namespaces {
+            bail!("size and namespace options conflict");
+        }
+        if self.watch > 0 && self.latest {
+            bail!("the watch and latest flags cannot be used together");
+        }
+        Ok(())
+    }
+}
+
+fn once(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let containers = context.containers()?;
     let now = moment::now();
     let filters = arguments.filter.iter().map(|text| ContainerFilter::parse(text, now));
     let filters = filters.collect::<Result<Vec<_>, _>>()?;
     let mut errors = Vec::new();
     let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
-    let by_status = |filter: &ContainerFilter| {
-        matches!(filter, ContainerFilter::Status(_) | ContainerFilter::Exited(_))
-    };
-    let last = usize::try_from(arguments.last).ok().or_else(|| arguments.latest.then_some(1));
+    let by_status = |filter: &ContainerFilter| matches!(filter, ContainerFilter::Status(_));
+    let last = usize::try_from(arguments.last).ok().filter(|last| *last > 0);
+    let last = last.or_else(|| arguments.latest.then_some(1));
     if !arguments.all && last.is_none() && !filters.iter().any(by_status) {
         found.retain(|container| container.state.status.is_up());
     }
@@ -275,50 +405,72 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         rows.sort_by_key(|one| std::cmp::Reverse(one.created()));
         rows.truncate(last);
     }
-    sort(&mut rows, arguments)?;
+    sort(&mut rows, arguments);
+    if arguments.watch > 0 {
+        // The screen is cleared.
+        output::bytes(b"\x1b[2J\x1b[1;1H")?;
+    }
     print(&rows, arguments)?;
     Ok(finish(errors))
 }
 
-fn sort(rows: &mut [One], arguments: &Arguments) -> Result<()> {
+/// Of those that are alike, the one that was made first comes first.
+fn sort(rows: &mut [One], arguments: &Arguments) {
+    rows.sort_by_key(One::created);
     match arguments.sort.as_str() {
-        "created" => rows.sort_by_key(One::created),
-        "command" => rows.sort_by_cached_key(|one| one.command(arguments)),
+        "command" => {
+            rows.sort_by_cached_key(|one| one.words().cloned().collect::<Vec<_>>().join(" "))
+        }
         "id" => rows.sort_by(|a, b| a.container.id().cmp(b.container.id())),
         "image" => rows.sort_by(|a, b| a.image().cmp(b.image())),
         "names" => rows.sort_by(|a, b| a.container.name().cmp(b.container.name())),
         "runningfor" => rows.sort_by_cached_key(|one| seconds(&one.container.state.started_at)),
-        "size" => rows.sort_by_key(|one| one.size.map_or(0, |size| size.written_bytes)),
+        "size" => rows.sort_by_key(|one| one.size.map_or(0, |size| size.root_bytes)),
         "status" => rows.sort_by(|a, b| a.state().cmp(b.state())),
-        field => bail!(
-            "{field:?} is not a valid field for sorting. Choose from: command, created, id, image, names, \
-             runningfor, size, status"
-        ),
+        _ => {}
     }
-    Ok(())
 }
 
 fn print(rows: &[One], arguments: &Arguments) -> Result<()> {
     let template = arguments.format.as_deref();
     if template.is_some_and(is_json_format) {
-        let listed: Vec<Listed> = rows.iter().map(One::listed).collect();
+        let listed: Vec<Listed> = rows.iter().map(|one| one.listed(arguments)).collect();
         return show::json(&listed, JsonStyle::indented(2));
     }
-    if arguments.quiet {
+    if arguments.quiet && template.is_none() {
         let ids: String = rows.iter().map(|one| format!("{}\n", one.id(arguments))).collect();
         return output::bytes(ids.as_bytes());
     }
-    let headers = Headers::from_fields(
-        FIELDS,
-        &[("ID", "CONTAINER ID"), ("CreatedHuman", "CREATED"), ("RunningFor", "CREATED")],
-    );
+    let words = [
+        ("ID", "CONTAINER ID"),
+        ("CreatedHuman", "CREATED"),
+        ("RunningFor", "RUNNING FOR"),
+        ("Pod", "POD ID"),
+        ("PodName", "PODNAME"),
+        ("Cgroup", "CGROUPNS"),
+        ("User", "USERNS"),
+        ("MNT", "MNT"),
+        ("IPC", "IPC"),
+        ("NET", "NET"),
+        ("PIDNS", "PIDNS"),
+        ("UTS", "UTS"),
+        ("CGROUPNS", "CGROUPNS"),
+        ("USERNS", "USERNS"),
+    ];
+    let headers = Headers::from_fields(FIELDS, &words);
     let headers = (!arguments.noheading).then_some(&headers);
+    let of_namespaces = "table {{.ID}}\t{{.Names}}\t{{.Pid}}\t{{.Cgroup}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.User}}\t{{.UTS}}";
+    let template = template.or(arguments.namespaces.then_some(of_namespaces));
     if let Some(template) = template {
+        let template = template.replace(".Namespaces.", ".");
         let rows: Vec<Row> = rows.iter().map(|one| one.row(arguments)).collect();
-        return show::rows("ps", (template, Origin::List), headers, &rows);
+        return show::rows("ps", (&template, Origin::List), headers, &rows);
     }
     let mut usual =
         "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.CreatedHuman}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}".to_owned();
+    if arguments.pod {
+        usual.push_str("\t{{.Pod}}\t{{.PodName}}");
+    }
     if arguments.size {
         usual.push_str("\t{{.Size}}");
     }
@@ -384,8 +536,7 @@ impl One {
     }
 
     fn id(&self, arguments: &Arguments) -> &str {
-        let id = self.container.id();
-        if arguments.no_trunc { id } else { id.get(..12).unwrap_or(id) }
+        shortened(self.container.id(), arguments)
     }
 
     fn created(&self) -> (i64, u32) {
@@ -438,20 +589,30 @@ impl One {
             ports: ports(&self.container.config.network.ports),
             names: self.container.config.name.clone(),
             size: self.size_text(),
+            pod: "",
+            pod_name: "",
+        }
+    }
+
+    fn namespaces(&self, arguments: &Arguments) -> Namespaces {
+        match arguments.namespaces {
+            true => Namespaces::of(&self.container),
+            false => Namespaces::default(),
         }
     }
 
     fn row(&self, arguments: &Arguments) -> Row {
         let (config, state) = (&self.container.config, &self.container.state);
-        let labels = config.labels.iter().map(|(name, value)| format!("{name}={value}"));
-        let UsualRow { id, image, command, created_human, status, ports, names, size } =
+        let namespaces = self.namespaces(arguments);
+        let created = self.created.to_string().replace('T', " ").replace('Z', " +0000 UTC");
+        let UsualRow { id, image, command, created_human, status, ports, names, size, .. } =
             self.usual_row(arguments);
         Row {
             id,
             image,
             command,
-            created: created_human.clone(),
-            created_at: self.created.to_string().replace('T', " ").replace('Z', " +0000 UTC"),
+            created: created.clone(),
+            created_at: created,
             running_for: created_human.clone(),
             created_human,
             status,
@@ -459,8 +620,8 @@ impl One {
             ports,
             names,
             size,
-            labels: labels.collect::<Vec<_>>().join(","),
-            mounts: self.mounts().join(","),
+            labels: config.labels.clone(),
+            mounts: self.mounts(),
             networks: networks(config).join(","),
             pod: String::new(),
             pod_name: String::new(),
@@ -469,12 +630,23 @@ impl One {
             exited: state.status == Status::Exited,
             exited_at: seconds(&state.finished_at),
             started_at: seconds(&state.started_at),
-            image_id: config.image_id.clone(),
+            image_id: shortened(&config.image_id, arguments).to_owned(),
             auto_remove: config.lifecycle.auto_remove,
+            is_infra: false,
+            restarts: state.restarts.to_string(),
+            mount_space: namespaces.mount,
+            cgroup_space: namespaces.cgroup.clone(),
+            ipc_space: namespaces.ipc,
+            network_space: namespaces.network,
+            pid_space: namespaces.pid,
+            uts_space: namespaces.uts,
+            user_space: namespaces.user.clone(),
+            old_cgroup_space: namespaces.cgroup,
+            old_user_space: namespaces.user,
         }
     }
 
-    fn listed(&self) -> Listed {
+    fn listed(&self, arguments: &Arguments) -> Listed {
         let (config, state) = (&self.container.config, &self.container.state);
         let port = |port: &PortMapping| Port {
             host_ip: port.host_ip.clone(),
@@ -498,7 +670,7 @@ impl One {
             labels: Some(config.labels.clone()).filter(|labels| !labels.is_empty()),
             mounts: self.mounts(),
             names: vec![config.name.clone()],
-            namespaces: BTreeMap::new(),
+            namespaces: self.namespaces(arguments),
             networks: networks(config),
             pid: state.pid,
             pod: String::new(),
@@ -511,6 +683,11 @@ impl One {
             created: self.created.unix_seconds(),
         }
     }
+}
+
+/// An ID, cut unless whole ones are wanted.
+fn shortened<'i>(id: &'i str, arguments: &Arguments) -> &'i str {
+    if arguments.no_trunc { id } else { id.get(..12).unwrap_or(id) }
 }
 
 /// A command, cut at twenty characters. Source: podman, `cmd/podman/containers/ps.go`, `Command`.

@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         if arguments.running && !container.state.status.is_up() {
             return Ok(false);
         }
+        containers.note(container, "restart");
         containers.stop(container, arguments.time)?;
         containers.start(&containers.reload(container)?, false, None)?;
         Ok(true)

@@ -1,9 +1,11 @@
 //! `cellar wait`
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use cask_engine::{Container, Containers, Status};
+use cask_program::duration::GoDuration;
 use cask_program::output;
 use clap::Args;
 
@@ -13,31 +15,46 @@ use crate::context::Context;
 /// Wait until containers have ended, and print their exit codes
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    which: Which,
-    /// Wait until it is in this state instead: created, running, paused, exited, stopped, removing …
+    /// The containers: names, IDs, or beginnings of IDs
+    containers: Vec<String>,
+    /// Wait until it is in one of these states instead: created, running, paused, exited, stopped, removing …
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     condition: Vec<String>,
-    /// For the sake of podman's users; nothing: the end is heard at once
-    #[arg(long, hide = true, value_name = "DURATION")]
-    interval: Option<String>,
+    /// Do not fail where there is no such container
+    #[arg(long)]
+    ignore: bool,
+    /// How often a state of --condition is looked at, such as 250ms or a number of milliseconds
+    #[arg(short, long, value_name = "DURATION", default_value = "250ms")]
+    interval: String,
+    /// The container that was made last
+    #[arg(short, long)]
+    latest: bool,
 }
 
-/// How often a state is looked at.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+/// The longest pause: a state that lasts shorter is not seen.
+const MOST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A duration, in milliseconds where it has no unit.
+fn interval(text: &str) -> Result<Duration> {
+    let text = if text.parse::<u64>().is_ok() { format!("{text}ms") } else { text.to_owned() };
+    let GoDuration(duration) =
+        text.parse().map_err(|_| anyhow!("time: invalid duration {text:?}"))?;
+    Ok(duration.clamp(Duration::from_millis(1), MOST_PAUSE))
+}
 
 /// Waits until a container is in one of some states: its exit code, or -1 for one that has not ended.
 fn until(
     containers: &Containers,
     container: &Container,
     states: &[Status],
+    pause: Duration,
 ) -> cask_engine::Result<i32> {
     loop {
         let state = containers.reload(container)?.state;
         if states.contains(&state.status) {
             return Ok(if state.status == Status::Exited { state.exit_code } else { -1 });
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
     }
 }
 
@@ -46,20 +63,36 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut conditions = Vec::new();
     for text in &arguments.condition {
         conditions.push(match text.as_str() {
-            "configured" | "created" => Status::Created,
+            "created" => Status::Created,
+            // They last too short to be seen, or never are.
+            "initialized" | "unknown" => continue,
             "running" => Status::Running,
             "paused" => Status::Paused,
             "exited" | "stopped" => Status::Exited,
             "removing" => Status::Removing,
-            other => bail!("invalid container status {other:?}"),
+            other => bail!("unknown container state: {other}: invalid argument"),
         });
     }
+    let pause = interval(&arguments.interval)?;
+    if arguments.containers.is_empty() && !arguments.latest {
+        bail!("\"cellar wait\" requires a name, id, or the \"--latest\" flag");
+    }
+    if !arguments.containers.is_empty() && arguments.latest {
+        bail!("--latest and containers cannot be used together");
+    }
+    let which = Which {
+        containers: arguments.containers.clone(),
+        latest: arguments.latest,
+        ignore: arguments.ignore,
+        ..Which::default()
+    };
     let containers = context.containers()?;
     let mut errors = Vec::new();
-    for Meant { container, .. } in arguments.which.find(&containers, &mut errors)? {
+    for Meant { container, .. } in which.find(&containers, &mut errors)? {
         let waited = match conditions.as_slice() {
-            [] | [Status::Exited] => containers.wait(&container),
-            states => until(&containers, &container, states),
+            [] if arguments.condition.is_empty() => containers.wait(&container),
+            [Status::Exited] => containers.wait(&container),
+            states => until(&containers, &container, states, pause),
         };
         match waited {
             Ok(code) => output::line(&code.to_string())?,
@@ -67,4 +100,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     Ok(finish(errors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_milliseconds_where_they_have_no_unit() {
+        assert_eq!(interval("10").unwrap(), Duration::from_millis(10));
+        assert_eq!(interval("2s").unwrap(), Duration::from_secs(2));
+        assert_eq!(interval("x").unwrap_err().to_string(), "time: invalid duration \"x\"");
+    }
 }
