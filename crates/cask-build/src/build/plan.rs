@@ -396,3 +396,58 @@ fn stage_of(on: &Resolved) -> Option<usize> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cask_containerfile::parse;
+    use proptest::prelude::*;
+
+    use super::super::request::BuildFile;
+    use super::*;
+
+    const LINES: [&str; 14] = [
+        "FROM a AS b",
+        "FROM b",
+        "FROM b AS a",
+        "FROM scratch AS c",
+        "FROM $X AS d",
+        "FROM --platform=$BUILDPLATFORM --after=b ${X:-b}",
+        "ARG X=b",
+        "ARG X",
+        "ENV X=$X",
+        "COPY --from=b x /",
+        "COPY --from=$X x /",
+        "COPY --from=1 x /",
+        "RUN --mount=type=bind,from=c,target=/x --mount=type=cache,from=0,target=/y z",
+        "ONBUILD COPY --from=0 x /",
+    ];
+
+    fn lines() -> impl Strategy<Value = String> {
+        let line = proptest::sample::select(&LINES[..]);
+        proptest::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// There, a request that nobody had thought of ended the daemon.
+        #[test]
+        fn cve_2024_23650_any_file_has_a_plan_or_an_error(
+            text in lines(),
+            target in proptest::option::of("[a-d0-9]{0,2}"),
+            argument in proptest::option::of("[a-d$0-9:]{0,2}"),
+        ) {
+            let file = BuildFile::new("Containerfile", parse(&text).tree);
+            let mut request = BuildRequest::new(file, PlatformWanted::of_this_build());
+            request.target = target;
+            request.arguments.extend(argument.map(|value| ("X".to_owned(), value)));
+            let Ok(plan) = Plan::new(&request, &BTreeSet::new()) else { return Ok(()) };
+            for platform in &plan.platforms {
+                for stage in platform.needed(&BTreeMap::new()) {
+                    let on = platform.dependencies(stage, &BTreeMap::new());
+                    prop_assert!(on.iter().all(|on| *on < stage), "{text}");
+                }
+            }
+        }
+    }
+}

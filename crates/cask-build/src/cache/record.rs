@@ -136,6 +136,10 @@ mod tests {
             assert!(Record::decode(&damaged).is_none(), "byte {at}");
             assert!(Record::decode(&bytes[..at]).is_none(), "cut at {at}");
         }
+        // CVE-2024-23650: whole, and whatever it holds.
+        for text in ["", "null", "[]", "{}", "{\"key\":1}", "\u{0}", &"[".repeat(100_000)] {
+            assert!(Record::decode(&seal(text.as_bytes())).is_none());
+        }
         // Whole, but not what it should be.
         let escape = String::from_utf8(bytes[MAGIC.len() + 65..].to_vec()).unwrap();
         let escape = escape.replace(&parts.key().to_string(), "../../etc/passwd");
