@@ -29,7 +29,11 @@ pub struct PastaOptions {
     pub options: Vec<String>,
 }
 
-/// A pasta that runs. Dropped, it goes on; see [`stop`](Self::stop).
+/// What has the kernel end a program with the thread that started it, where it is installed: it is of util-linux.
+const TIES: [&str; 2] = ["/usr/bin/setpriv", "/bin/setpriv"];
+
+/// A pasta that runs. Dropped, it goes on; see [`stop`](Self::stop). Where `setpriv` is installed, it ends with the
+/// thread that started it, also where that is killed.
 #[derive(Debug)]
 pub struct Pasta {
     child: Child,
@@ -60,7 +64,7 @@ impl Pasta {
         let words = directory.join("pasta.log");
         let log = File::create(&words).map_err(|error| Error::io(error, "making", &words))?;
         // It gives up the right to look into others before it opens the namespace: it inherits it.
-        let child = Command::new(&program)
+        let child = tied(&program)
             .args(arguments)
             .args(["--quiet", "--foreground", "--stderr", "--pid"])
             .arg(&ready)
@@ -124,6 +128,18 @@ impl Pasta {
         // One that has ended is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program that ends with this thread.
+fn tied(program: &Path) -> Command {
+    match TIES.iter().find(|path| Path::new(path).is_file()) {
+        None => Command::new(program),
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        }
     }
 }
 
@@ -238,6 +254,13 @@ mod tests {
             Pasta::start(&places, namespace(), directory.path(), &PastaOptions::default()).unwrap();
         assert!(pasta.pid() > 0);
         pasta.stop();
+        if TIES.iter().any(|path| Path::new(path).is_file()) {
+            let (own, place) = (places.clone(), directory.path().to_owned());
+            let start = move || Pasta::start(&own, namespace(), &place, &PastaOptions::default());
+            let mut left = std::thread::spawn(start).join().unwrap().unwrap();
+            // It ended with the thread.
+            left.child.wait().unwrap();
+        }
         places.helpers.clear();
         assert_eq!(start(&places).kind(), ErrorKind::Missing);
     }
