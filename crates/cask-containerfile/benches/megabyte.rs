@@ -216,7 +216,7 @@ fn measure(name: &str, source: &str) -> bool {
         (LOOK_LIMIT, least(|| lint(&tree, &LintOptions::default()))),
         (LOOK_LIMIT, least(|| format_edits(&tree))),
         (PARSE_LIMIT, least(|| expand(source, &variables[..], &ExpandOptions::default()))),
-        (LOOK_LIMIT, least(|| IgnoreFile::parse(source))),
+        (PARSE_LIMIT, least(|| IgnoreFile::parse(source))),
     ];
     let is_slow = times.iter().any(|(limit, time)| time > limit);
     let cells: Vec<String> =
