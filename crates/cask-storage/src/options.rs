@@ -70,8 +70,9 @@ pub struct ExtractionOptions {
     /// Whether owners that cannot be set are left as they come: `ignore_chown_errors` of
     /// storage.conf.
     pub ignore_chown_errors: bool,
-    /// The permissions that every file gets; what it should have is kept in an attribute:
-    /// `force_mask` of storage.conf.
+    /// The permissions that every file gets, with the user as its owner; what it should have is kept
+    /// in the attribute `user.containers.override_stat`: `force_mask` of storage.conf. Such layers are
+    /// not mounted here: the kernel would show them as they are on the disk.
     pub force_mask: Option<u32>,
 }
 

@@ -19,12 +19,10 @@ use cask_layer::{
 use cask_rootfs::Root;
 
 use crate::cache::not_found;
-use crate::delete::TrashOf;
 use crate::driver::vfs;
 use crate::kept::Keeper;
 use crate::names::IMAGE_PLACE;
-use crate::staged::{Facts, Staged};
-use crate::temp::TempDir;
+use crate::staged::{Facts, Staging};
 use crate::{DriverKind, Error, ErrorKind, Id, Result, StagedLayer, Store, file};
 
 /// The mode of the uppermost directory of a layer without a parent.
@@ -65,27 +63,24 @@ impl Store {
     ) -> Result<StagedLayer> {
         self.check_writable()?;
         let inner = &self.inner;
-        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
-        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
-        let directory = driver_temp.next_path("addition");
-        let files = directory.join("diff");
-        file::make_directories(&directory, 0o700)?;
+        let mut staging = Staging::begin(inner)?;
+        let files = staging.directory.join("diff");
         file::make_directories(&files, 0o700)?;
-        let tar_split = records_temp.next_path("addition");
         let root = Root::open(&files).map_err(|error| {
             Error::new(ErrorKind::Io, "opening", files.display()).with_source(error)
         })?;
         let wanted = UnpackOptions::from(options);
         let extraction = self.apply_options(options);
-        let blob = records_temp.next_path("blob");
+        let blob = staging.blob_path();
         let mut keeper = Keeper::new(
             inner,
             stream,
             blob,
             (options.blob_digest.as_ref(), options.blob_size_bytes),
         );
-        let unpacked =
-            unpack(&mut keeper, &wanted, |stream| extract(stream, &root, &tar_split, &extraction));
+        let unpacked = unpack(&mut keeper, &wanted, |stream| {
+            extract(stream, &root, &staging.tar_split, &extraction)
+        });
         let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
         keeper.keep(inner, &unpacked.blob_digest);
         let mode = self.options().extraction.force_mask.unwrap_or(ROOT_MODE);
@@ -102,14 +97,7 @@ impl Store {
             gids: applied.gids.into_iter().collect(),
             warnings: applied.warnings,
         };
-        Ok(StagedLayer(Box::new(Staged {
-            _driver_temp: driver_temp,
-            directory,
-            tree: None,
-            _records_temp: records_temp,
-            tar_split,
-            facts,
-        })))
+        Ok(staging.finish(None, facts))
     }
 
     /// Reads a layer of the store once more, to be put upon another parent: an image may have a
@@ -151,14 +139,11 @@ impl Store {
         if self.driver() != DriverKind::Overlay || !recipe.exists() {
             return self.stage_again(id);
         }
-        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
-        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
-        let directory = driver_temp.next_path("addition");
-        file::make_directories(&directory, 0o700)?;
+        let staging = Staging::begin(inner)?;
         let files = place.layer_files(id);
-        vfs::link_tree(&files, &directory.join("diff"), self.options().rootless)?;
-        let tar_split = records_temp.next_path("addition");
-        fs::copy(&recipe, &tar_split).map_err(|error| Error::io(error, "copying", &recipe))?;
+        vfs::link_tree(&files, &staging.directory.join("diff"), self.options().rootless)?;
+        fs::copy(&recipe, &staging.tar_split)
+            .map_err(|error| Error::io(error, "copying", &recipe))?;
         let blob_size = u64::try_from(layer.compressed_size_bytes).ok();
         let (blob_digest, blob_size) = match (layer.compressed_digest.clone(), blob_size) {
             (Some(digest), Some(size)) => (digest, size),
@@ -174,14 +159,7 @@ impl Store {
             gids: layer.gids.clone(),
             warnings: Vec::new(),
         };
-        Ok(StagedLayer(Box::new(Staged {
-            _driver_temp: driver_temp,
-            directory,
-            tree: None,
-            _records_temp: records_temp,
-            tar_split,
-            facts,
-        })))
+        Ok(staging.finish(None, facts))
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {
@@ -207,8 +185,12 @@ impl Store {
         extraction
     }
 
-    /// Whether a program mounts the layers, which has whiteouts of its own kind.
+    /// Whether a program mounts the layers, which has whiteouts of its own kind; only such a one
+    /// shows forced modes as they were.
     pub(crate) fn has_mount_program(&self) -> bool {
+        if self.options().extraction.force_mask.is_some() {
+            return true;
+        }
         let path = self.inner.places[IMAGE_PLACE].driver_directory().join(".has-mount-program");
         matches!(file::read(&path, 16), Ok(Some((text, _))) if text == b"true")
     }

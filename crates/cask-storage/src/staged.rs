@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use cask_image::{Digest, Timestamp};
 use cask_layer::{ApplyWarning, Compression};
 
-use crate::Id;
+use crate::delete::TrashOf;
+use crate::names::IMAGE_PLACE;
 use crate::record::LayerRecord;
+use crate::store::Inner;
 use crate::temp::TempDir;
+use crate::{Id, Result, file};
 
 /// What is known of a layer once its stream was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,53 @@ pub(crate) struct Staged {
     /// What becomes the recipe for the layer's tar stream.
     pub(crate) tar_split: PathBuf,
     pub(crate) facts: Facts,
+}
+
+/// Where a layer is put together.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    driver_temp: TempDir,
+    records_temp: TempDir,
+    /// What becomes the layer's directory.
+    pub(crate) directory: PathBuf,
+    /// What becomes the recipe for the layer's tar stream; nothing is there yet.
+    pub(crate) tar_split: PathBuf,
+}
+
+impl Staging {
+    /// Begins with an empty directory.
+    pub(crate) fn begin(store: &Inner) -> Result<Self> {
+        let mut temp = TempDir::create(&store.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
+        let directory = temp.next_path("addition");
+        file::make_directories(&directory, 0o700)?;
+        Self::of(store, temp, directory)
+    }
+
+    /// Goes on with a directory that is there.
+    pub(crate) fn of(store: &Inner, driver_temp: TempDir, directory: PathBuf) -> Result<Self> {
+        let mut records_temp = TempDir::create(&store.temp_root(IMAGE_PLACE, TrashOf::Records))?;
+        let tar_split = records_temp.next_path("addition");
+        Ok(Self { driver_temp, records_temp, directory, tar_split })
+    }
+
+    /// A path for the blob that the layer comes as.
+    pub(crate) fn blob_path(&mut self) -> PathBuf {
+        self.records_temp.next_path("blob")
+    }
+
+    /// Ends: all of the layer is there. With vfs, `tree` has all files where they are put together
+    /// already.
+    pub(crate) fn finish(self, tree: Option<PathBuf>, facts: Facts) -> StagedLayer {
+        let Self { driver_temp, records_temp, directory, tar_split } = self;
+        StagedLayer(Box::new(Staged {
+            _driver_temp: driver_temp,
+            directory,
+            tree,
+            _records_temp: records_temp,
+            tar_split,
+            facts,
+        }))
+    }
 }
 
 impl StagedLayer {

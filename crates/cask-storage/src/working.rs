@@ -16,7 +16,7 @@ use cask_rootfs::Root;
 use crate::delete::TrashOf;
 use crate::driver::{overlay, vfs};
 use crate::names::IMAGE_PLACE;
-use crate::staged::{Staged, StagedLayer};
+use crate::staged::{StagedLayer, Staging};
 use crate::temp::TempDir;
 use crate::working::mounted::Mount;
 use crate::working::recorded::record;
@@ -175,21 +175,12 @@ impl WorkingLayer {
     /// [`ErrorKind::Io`].
     pub fn stage(mut self, options: &DiffOptions) -> Result<StagedLayer> {
         self.unmount()?;
-        let inner = &self.store.inner;
-        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
-        let tar_split = records_temp.next_path("addition");
-        let lowers = self.lowers.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
-        let facts = record(self.store.driver(), &self.upper()?, &lowers, options, &tar_split)?;
-        let Self { store, temp, directory, files, .. } = self;
+        let Self { store, temp, directory, files, lowers, .. } = self;
+        let staging = Staging::of(&store.inner, temp, directory)?;
+        let lowers = lowers.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+        let facts = record(store.driver(), &open(&files)?, &lowers, options, &staging.tar_split)?;
         let tree = (store.driver() == DriverKind::Vfs).then_some(files);
-        Ok(StagedLayer(Box::new(Staged {
-            _driver_temp: temp,
-            directory,
-            tree,
-            _records_temp: records_temp,
-            tar_split,
-            facts,
-        })))
+        Ok(staging.finish(tree, facts))
     }
 
     /// Ends writing and takes the layer into the store, where it stays as long as an image, a

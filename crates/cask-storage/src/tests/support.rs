@@ -9,9 +9,7 @@ use cask_image::{
 };
 use cask_layer::Compression;
 
-use crate::delete::TrashOf;
-use crate::staged::{Facts, Staged};
-use crate::temp::TempDir;
+use crate::staged::{Facts, Staging};
 use crate::{
     CheckOptions, Durability, Error, Id, NewImage, NewLayer, ProblemKind, Result, StagedLayer,
     Store, StoreOptions,
@@ -45,15 +43,12 @@ pub(super) fn open(directory: &Path) -> Store {
 
 /// A layer of one file, as if it had been read from a stream.
 pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
-    let inner = &store.inner;
-    let mut driver_temp = TempDir::create(&inner.temp_root(0, TrashOf::Driver))?;
-    let mut records_temp = TempDir::create(&inner.temp_root(0, TrashOf::Records))?;
-    let directory = driver_temp.next_path("addition");
-    let failed = |error| Error::io(error, "staging", &directory);
-    fs::create_dir_all(directory.join("diff")).map_err(failed)?;
-    fs::write(directory.join("diff").join(name), name).map_err(failed)?;
-    let tar_split = records_temp.next_path("addition");
-    fs::write(&tar_split, name).map_err(failed)?;
+    let staging = Staging::begin(&store.inner)?;
+    let files = staging.directory.join("diff");
+    let failed = |error| Error::io(error, "staging", &files);
+    fs::create_dir_all(&files).map_err(failed)?;
+    fs::write(files.join(name), name).map_err(failed)?;
+    fs::write(&staging.tar_split, name).map_err(failed)?;
     let digest = sha256(name.as_bytes());
     let facts = Facts {
         blob_digest: digest.clone(),
@@ -65,15 +60,7 @@ pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
         gids: vec![0],
         warnings: Vec::new(),
     };
-    let parts = Staged {
-        _driver_temp: driver_temp,
-        directory,
-        tree: None,
-        _records_temp: records_temp,
-        tar_split,
-        facts,
-    };
-    Ok(StagedLayer(Box::new(parts)))
+    Ok(staging.finish(None, facts))
 }
 
 /// An image of layers with one file each; those that are there already are not staged.

@@ -5,12 +5,9 @@ use cask_layer::{DiffOptions, FileTimes};
 use super::open;
 use super::recorded::record;
 use crate::cache::not_found;
-use crate::delete::TrashOf;
 use crate::driver::vfs;
-use crate::names::IMAGE_PLACE;
-use crate::staged::{Staged, StagedLayer};
-use crate::temp::TempDir;
-use crate::{DriverKind, Id, Result, Store, file};
+use crate::staged::{StagedLayer, Staging};
+use crate::{DriverKind, Id, Result, Store};
 
 /// Whose the files of a container are once a layer was made of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,15 +58,12 @@ impl Store {
         let Some((own, below)) = chain.split_first() else {
             return Err(not_found("finding layer", id));
         };
-        let mut driver_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Driver))?;
-        let mut records_temp = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
-        let directory = driver_temp.next_path("addition");
-        file::make_directories(&directory, 0o700)?;
+        let staging = Staging::begin(inner)?;
         let from = inner.places[own.place].layer_files(id);
         let rootless = self.options().rootless;
         let files = match self.driver() {
-            DriverKind::Overlay => directory.join("diff"),
-            DriverKind::Vfs => directory.join("tree"),
+            DriverKind::Overlay => staging.directory.join("diff"),
+            DriverKind::Vfs => staging.directory.join("tree"),
         };
         match (self.driver(), taking) {
             (DriverKind::Vfs, _) => vfs::copy_tree(&from, &files, rootless)?,
@@ -78,16 +72,8 @@ impl Store {
         }
         let lowers = below.iter().map(|layer| self.layer_files(&layer.id));
         let lowers = lowers.collect::<Result<Vec<_>>>()?;
-        let tar_split = records_temp.next_path("addition");
-        let facts = record(self.driver(), &open(&files)?, &lowers, options, &tar_split)?;
+        let facts = record(self.driver(), &open(&files)?, &lowers, options, &staging.tar_split)?;
         let tree = (self.driver() == DriverKind::Vfs).then_some(files);
-        Ok(StagedLayer(Box::new(Staged {
-            _driver_temp: driver_temp,
-            directory,
-            tree,
-            _records_temp: records_temp,
-            tar_split,
-            facts,
-        })))
+        Ok(staging.finish(tree, facts))
     }
 }
