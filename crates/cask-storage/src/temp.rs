@@ -85,9 +85,11 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
+        let empty = fs::File::open(&self.directory);
         // What cannot be deleted keeps its lock file, by which the next one finds it.
         if remove_tree(&self.directory).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
+            let _ = empty.map(file::let_go);
         }
     }
 }

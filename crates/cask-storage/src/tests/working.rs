@@ -492,7 +492,7 @@ fn a_container_is_gone_before_what_it_wrote_is_deleted() {
     let (deleted, mut leftovers) = store.unlist_container(&container.id).unwrap();
     leftovers.add(&beside).unwrap();
     leftovers.add(&beside).unwrap();
-    assert_eq!(deleted.layers, [layer.clone()]);
+    assert_eq!(deleted.layers, std::slice::from_ref(&layer));
     assert!(store.containers().unwrap().is_empty() && store.mounts().unwrap().is_empty());
     assert!(!beside.exists() && !mounted.exists());
     // Nobody takes it for what the dead left.
