@@ -47,7 +47,7 @@ pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
 pub use report::{ExitReport, ExitStatus, Note, Usage};
 pub use running::{Created, Running};
-pub use seccomp::Seccomp;
+pub use seccomp::{Seccomp, SeccompProfile};
 pub use signal::Signal;
 pub use spec::{
     DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace, Namespaces, Network,

@@ -9,7 +9,6 @@ use std::path::{Component, Path};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::capability::CapabilitySet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::helper::pack;
 use crate::limit::deduplicate;
@@ -18,7 +17,8 @@ use crate::plan::{DevicePlan, Isolation, MountKind, MountPlan, Plan, Setting, Sp
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
 use crate::spec::{
-    DEFAULT_PATH, Device, Input, Namespace, Namespaces, Network, Output, RunSpec, UserNamespace,
+    DEFAULT_PATH, Device, Input, Namespace, Namespaces, Network, Output, Privileges, RunSpec,
+    UserNamespace,
 };
 
 /// A plan with what it refers to.
@@ -86,7 +86,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         read_only_root: spec.files.read_only_root,
         capabilities: spec.privileges.capabilities.bits(),
         no_new_privileges: spec.privileges.no_new_privileges,
-        seccomp: seccomp_program(spec.privileges.seccomp, spec.privileges.capabilities)?,
+        seccomp: seccomp_program(&spec.privileges)?,
         limits: deduplicate(&process.limits),
         umask: process.umask,
         init: process.init,
@@ -368,8 +368,9 @@ pub(crate) fn may_map_freely() -> bool {
         .is_ok_and(|sets| sets.effective.contains(Kernel::SETUID | Kernel::SETGID))
 }
 
-fn seccomp_program(profile: Seccomp, capabilities: CapabilitySet) -> Result<Vec<u64>> {
-    if profile == Seccomp::DangerUnconfined {
+fn seccomp_program(privileges: &Privileges) -> Result<Vec<u64>> {
+    let capabilities = privileges.capabilities;
+    if privileges.seccomp == Seccomp::DangerUnconfined {
         return Ok(Vec::new());
     }
     if !seccomp::is_supported() {
@@ -377,7 +378,11 @@ fn seccomp_program(profile: Seccomp, capabilities: CapabilitySet) -> Result<Vec<
             .with_detail("it is known for x86-64 and aarch64 only")
             .with_hint("run without a profile"));
     }
-    Ok(seccomp::default_program(capabilities).into_iter().map(pack).collect())
+    let program = match &privileges.seccomp_profile {
+        Some(profile) => profile.program(capabilities)?,
+        None => seccomp::default_program(capabilities),
+    };
+    Ok(program.into_iter().map(pack).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which calls of the kernel a process may make.
 
 mod assembler;
+mod profile;
 mod table;
 
 use assembler::{Condition, Filter};
@@ -8,6 +9,8 @@ use table::{Architecture, CALLS, Rule};
 
 use crate::capability::{Capability, CapabilitySet};
 use crate::sys::Instruction;
+
+pub use profile::SeccompProfile;
 
 /// Which calls of the kernel a process may make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,6 +35,14 @@ const ARCHITECTURES: &[(Architecture, u32)] =
     &[(Architecture::Aarch64, AUDIT_AARCH64), (Architecture::Arm, AUDIT_ARM)];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ARCHITECTURES: &[(Architecture, u32)] = &[];
+
+/// What Go calls the machine's architecture, and profiles do.
+#[cfg(target_arch = "x86_64")]
+const NATIVE: [&str; 2] = ["amd64", "x86_64"];
+#[cfg(target_arch = "aarch64")]
+const NATIVE: [&str; 2] = ["arm64", "aarch64"];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const NATIVE: [&str; 0] = [];
 
 // Source: include/uapi/linux/audit.h.
 #[cfg(target_arch = "x86_64")]

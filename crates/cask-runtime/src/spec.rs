@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::limit::Limit;
 use crate::mount::Mount;
-use crate::seccomp::Seccomp;
+use crate::seccomp::{Seccomp, SeccompProfile};
 
 /// One process in one root filesystem: everything that an [`Executor`](crate::Executor) needs to know.
 ///
@@ -313,6 +313,8 @@ pub struct Privileges {
     pub capabilities: CapabilitySet,
     /// Which calls of the kernel it may make.
     pub seccomp: Seccomp,
+    /// A profile instead of the usual one; with [`Seccomp::DangerUnconfined`] it is not looked at.
+    pub seccomp_profile: Option<Arc<SeccompProfile>>,
     /// Set-user-ID bits and file capabilities give it nothing, for ever (`sudo` fails).
     pub no_new_privileges: bool,
 }

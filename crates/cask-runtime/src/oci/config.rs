@@ -217,7 +217,12 @@ fn linux(spec: &RunSpec) -> Result<Value> {
     }
     devices(spec, &mut linux)?;
     if spec.privileges.seccomp == Seccomp::Default {
-        linux["seccomp"] = profile(spec.privileges.capabilities);
+        let capabilities = spec.privileges.capabilities;
+        linux["seccomp"] = match &spec.privileges.seccomp_profile {
+            Some(own) => own.to_json(capabilities),
+            None => profile(capabilities),
+        };
+        linux["seccomp"]["architectures"] = architectures();
     }
     Ok(linux)
 }
@@ -322,17 +327,19 @@ fn profile(capabilities: CapabilitySet) -> Value {
             }));
         }
     }
-    let architectures = if cfg!(target_arch = "x86_64") {
-        ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
-    } else {
-        ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
-    };
     json!({
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": 38,
-        "architectures": architectures,
         "syscalls": rules,
     })
+}
+
+/// What programs of this machine may be.
+fn architectures() -> Value {
+    match cfg!(target_arch = "x86_64") {
+        true => json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]),
+        false => json!(["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ const ARGUMENTS: u32 = 16;
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const IF_MORE: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const GO: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
@@ -47,9 +49,84 @@ impl Condition {
     }
 }
 
+/// How an argument is compared, all of its bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    Other,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    /// With the value as a mask, to the second one.
+    MaskedEqual,
+}
+
+/// A look at an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Test {
+    pub(super) index: u32,
+    pub(super) comparison: Comparison,
+    pub(super) value: u64,
+    pub(super) second: u64,
+}
+
+impl Test {
+    /// Goes behind itself where it holds, and else `past` instructions further.
+    fn assemble(self, past: u8) -> Vec<Instruction> {
+        let offset = ARGUMENTS + 8 * self.index;
+        let halves = |value: u64| ((value >> 32) as u32, (value & 0xffff_ffff) as u32);
+        let (high, low) = halves(self.value);
+        let (load_high, load_low) = (load(offset + 4), load(offset));
+        let ordered = |holds_above: bool, last: Instruction| {
+            // What the high halves say, where they differ, is all.
+            let above = match holds_above {
+                true => instruction(IF_MORE, 3, 0, high),
+                false => instruction(IF_MORE, past + 3, 0, high),
+            };
+            let same = match holds_above {
+                true => instruction(IF_EQUAL, 0, past + 2, high),
+                false => instruction(IF_EQUAL, 0, 2, high),
+            };
+            vec![load_high, above, same, load_low, last]
+        };
+        match self.comparison {
+            Comparison::Equal => vec![
+                load_high,
+                instruction(IF_EQUAL, 0, past + 2, high),
+                load_low,
+                instruction(IF_EQUAL, 0, past, low),
+            ],
+            Comparison::Other => vec![
+                load_high,
+                instruction(IF_EQUAL, 0, 2, high),
+                load_low,
+                instruction(IF_EQUAL, past, 0, low),
+            ],
+            Comparison::More => ordered(true, instruction(IF_MORE, 0, past, low)),
+            Comparison::AtLeast => ordered(true, instruction(IF_AT_LEAST, 0, past, low)),
+            Comparison::Less => ordered(false, instruction(IF_AT_LEAST, past, 0, low)),
+            Comparison::AtMost => ordered(false, instruction(IF_MORE, past, 0, low)),
+            Comparison::MaskedEqual => {
+                let (second_high, second_low) = halves(self.second);
+                vec![
+                    load_high,
+                    instruction(AND, 0, 0, high),
+                    instruction(IF_EQUAL, 0, past + 3, second_high & high),
+                    load_low,
+                    instruction(AND, 0, 0, low),
+                    instruction(IF_EQUAL, 0, past, second_low & low),
+                ]
+            }
+        }
+    }
+}
+
 /// What is said of the calls of one architecture.
 pub(super) struct Body {
     audit: u32,
+    /// What is said of all others.
+    otherwise: u32,
     /// Single calls with the answer that they get.
     answers: Vec<(u32, u32)>,
     /// Blocks that look at arguments. Each begins with the number loaded and ends in an answer or behind itself
@@ -58,6 +135,44 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// What is answered to calls that nothing is said of.
+    pub(super) fn otherwise(self, value: u32) -> Self {
+        Self { otherwise: value, ..self }
+    }
+
+    /// Has no call with this number or a higher one, but for what a tracer leaves of a call that it refused.
+    pub(super) fn refuse_from(&mut self, number: u32) {
+        self.blocks.extend([
+            instruction(IF_AT_LEAST, 0, 2, number),
+            instruction(IF_EQUAL, 1, 0, u32::MAX),
+            answer(libc::SECCOMP_RET_KILL_PROCESS),
+        ]);
+    }
+
+    /// Says one thing of a call, whatever its arguments are.
+    pub(super) fn answer(&mut self, number: u32, value: u32) {
+        self.answers.push((number, value));
+    }
+
+    /// Says of a call what the first of these says all of whose tests hold, or else the last value.
+    pub(super) fn test(&mut self, number: u32, rules: &[(&[Test], u32)], last: u32) {
+        let mut code = Vec::new();
+        for (tests, value) in rules {
+            let mut block = vec![answer(*value)];
+            for test in tests.iter().rev() {
+                let past = u8::try_from(block.len()).expect("six tests are shorter than a jump");
+                let mut whole = test.assemble(past);
+                whole.append(&mut block);
+                block = whole;
+            }
+            code.append(&mut block);
+        }
+        code.push(answer(last));
+        self.blocks.push(instruction(IF_EQUAL, 1, 0, number));
+        self.blocks.push(instruction(GO, 0, 0, length(&code)));
+        self.blocks.append(&mut code);
+    }
+
     pub(super) fn allow(&mut self, number: u32) {
         self.answers.push((number, libc::SECCOMP_RET_ALLOW));
     }
@@ -108,7 +223,7 @@ impl Body {
             }
         }
         let mut code = self.blocks;
-        search(&ranges, &mut code);
+        search(&ranges, self.otherwise, &mut code);
         code
     }
 }
@@ -116,8 +231,8 @@ impl Body {
 /// Ranges up to which a plain list is shorter than halving.
 const FEW: usize = 3;
 
-/// Finds the range that the number is in by halving; no range is `ENOSYS`.
-fn search(ranges: &[(u32, u32, u32)], code: &mut Vec<Instruction>) {
+/// Finds the range that the number is in by halving.
+fn search(ranges: &[(u32, u32, u32)], otherwise: u32, code: &mut Vec<Instruction>) {
     if ranges.len() <= FEW {
         for (first, last, value) in ranges {
             if first == last {
@@ -128,17 +243,17 @@ fn search(ranges: &[(u32, u32, u32)], code: &mut Vec<Instruction>) {
             }
             code.push(answer(*value));
         }
-        code.push(answer(failure(libc::ENOSYS)));
+        code.push(answer(otherwise));
         return;
     }
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let mut below = Vec::new();
-    search(low, &mut below);
+    search(low, otherwise, &mut below);
     // A conditional jump reaches 255 instructions, a plain one any.
     code.push(instruction(IF_AT_LEAST, 0, 1, high[0].0));
     code.push(instruction(GO, 0, 0, length(&below)));
     code.append(&mut below);
-    search(high, code);
+    search(high, otherwise, code);
 }
 
 fn length(code: &[Instruction]) -> u32 {
@@ -154,7 +269,8 @@ impl Filter {
     }
 
     pub(super) fn architecture(&self, audit: u32) -> Body {
-        Body { audit, answers: Vec::new(), blocks: Vec::new() }
+        let otherwise = failure(libc::ENOSYS);
+        Body { audit, otherwise, answers: Vec::new(), blocks: Vec::new() }
     }
 
     pub(super) fn finish(&mut self, body: Body) {
@@ -167,8 +283,13 @@ impl Filter {
     }
 
     /// The program. An architecture that it does not know has no calls.
-    pub(super) fn program(mut self) -> Vec<Instruction> {
-        self.0.push(answer(failure(libc::ENOSYS)));
+    pub(super) fn program(self) -> Vec<Instruction> {
+        self.program_or(failure(libc::ENOSYS))
+    }
+
+    /// The program, and what an architecture gets that it does not know.
+    pub(super) fn program_or(mut self, unknown: u32) -> Vec<Instruction> {
+        self.0.push(answer(unknown));
         self.0
     }
 }
@@ -193,6 +314,8 @@ pub(super) fn run(program: &[Instruction], number: u32, audit: u32, arguments: [
             }
             IF_EQUAL => at += jump(accumulator == k),
             IF_AT_LEAST => at += jump(accumulator >= k),
+            IF_MORE => at += jump(accumulator > k),
+            AND => accumulator &= k,
             GO => at += k as usize,
             RETURN => return k,
             _ => panic!("instruction {code:#x}"),
