@@ -431,6 +431,20 @@ fn commands_have_the_processors_groups_devices_and_namespaces_that_were_asked_fo
         let link = std::fs::read_link(format!("/proc/self/ns/{name}")).expect("it has one");
         link.display().to_string()
     };
+    let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}"#;
+    std::fs::write(directory.join("no-directories.json"), profile).expect("it is writable");
+    std::fs::write(directory.join("made"), format!("{RUN}RUN /bin/busybox mkdir /made\n"))
+        .expect("it is writable");
+    for runtime in ["", "--isolation oci --runtime runc"] {
+        let line = format!(
+            "build --no-cache {runtime} --security-opt seccomp=no-directories.json -f made ."
+        );
+        if runtime.is_empty() || has(&["runc"]) {
+            let outcome = cooper(&store, &directory, &line).ends(1);
+            assert!(format!("{outcome}").contains("No space left on device"), "{outcome}");
+        }
+    }
     let expected = format!("25000\n0\n1:3\n0 7 8\n{}\n{}\nseen\n", own("ipc"), own("uts"));
     assert_eq!(read(&directory, "out/seen"), expected);
 }

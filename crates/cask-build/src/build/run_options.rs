@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp};
+use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp, SeccompProfile};
 
 use crate::working::WorkingNamespaces;
 
@@ -158,6 +158,8 @@ pub struct RunPrivileges {
     pub drop: Vec<Capability>,
     /// `--security-opt seccomp=unconfined`.
     pub seccomp: Seccomp,
+    /// `--security-opt seccomp=FILE`: instead of the usual profile.
+    pub seccomp_profile: Option<Arc<SeccompProfile>>,
     /// `--security-opt no-new-privileges`.
     pub no_new_privileges: bool,
     /// `--allow security.insecure`: lets `RUN --security=insecure` have every capability.

@@ -84,6 +84,7 @@ impl StageRun<'_> {
             privileges.capabilities = privileges.capabilities.without(*capability);
         }
         privileges.seccomp = wanted.seccomp;
+        privileges.seccomp_profile.clone_from(&wanted.seccomp_profile);
         privileges.no_new_privileges = wanted.no_new_privileges;
         Ok(privileges)
     }

@@ -297,9 +297,10 @@ impl ShowArguments {
         match self.call.as_deref() {
             None | Some("build") => Ok(self.check),
             Some("check") => Ok(true),
-            Some(other) => bail!(
-                "--call={other} is not supported: use build or check, and `graph` to see the stages"
+            Some(other @ ("outline" | "targets")) => bail!(
+                "--call={other} is not supported: use build or check, or write `cooper graph --format {other}`"
             ),
+            Some(other) => bail!("--call={other} is not known: use build or check"),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
     BuildNetwork, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
 };
-use cask_runtime::{CgroupLimits, Device, Limit, Seccomp};
+use cask_runtime::{CgroupLimits, Device, Limit, Seccomp, SeccompProfile};
 use clap::Args;
 
 use super::{environment, values};
@@ -51,7 +52,7 @@ pub(super) struct RunArguments {
     /// Something that they may not do
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     cap_drop: Vec<String>,
-    /// seccomp=unconfined or no-new-privileges
+    /// seccomp=FILE, seccomp=unconfined, no-new-privileges, apparmor=unconfined or label=disable
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
     /// Let RUN ask for this: security.insecure or network.host
@@ -239,7 +240,13 @@ impl RunArguments {
                 "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => {
                     options.privileges.no_new_privileges = true;
                 }
-                other => security_option(other)?,
+                other => match other
+                    .strip_prefix("seccomp")
+                    .and_then(|rest| rest.strip_prefix(['=', ':']))
+                {
+                    Some(path) => options.privileges.seccomp_profile = Some(profile(path)?),
+                    None => security_option(other)?,
+                },
             }
         }
         for allowed in &self.allow {
@@ -270,14 +277,18 @@ fn security_option(text: &str) -> Result<()> {
             "--security-opt {text} is not supported: only apparmor=unconfined is; a runtime of \
              --isolation=oci may have a profile of its own"
         ),
-        Some(("seccomp", _)) => bail!(
-            "--security-opt {text} is not supported: the usual profile or seccomp=unconfined is"
-        ),
         _ => bail!(
-            "--security-opt {text:?} is not known: use seccomp=unconfined, no-new-privileges, \
-             apparmor=unconfined or label=disable"
+            "--security-opt {text:?} is not known: use seccomp=FILE, seccomp=unconfined, \
+             no-new-privileges, apparmor=unconfined or label=disable"
         ),
     }
+}
+
+/// A file with what commands may have the kernel do.
+fn profile(path: &str) -> Result<Arc<SeccompProfile>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("opening seccomp profile ({path}) failed"))?;
+    Ok(Arc::new(SeccompProfile::parse(&text).with_context(|| path.to_owned())?))
 }
 
 fn host(text: &str) -> Result<(String, IpAddr)> {
