@@ -25,7 +25,7 @@ pub fn format(tree: &Tree) -> String {
     apply(tree.source(), &format_edits(tree)).unwrap_or_else(|| tree.source().to_owned())
 }
 
-/// The changes that [`format`] makes, in the order of the file; none where it is formatted.
+/// The changes that [`format()`] makes, in the order of the file; none where it is formatted.
 #[must_use]
 pub fn format_edits(tree: &Tree) -> Vec<Edit> {
     let mut formatting = Formatting { tree, edits: Vec::new(), is_lower: is_lower(tree) };
