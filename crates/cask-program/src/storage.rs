@@ -82,7 +82,7 @@ impl StoreArguments {
         };
         match given {
             Some(given) => given.iter().try_for_each(|option| set(&mut options, option))?,
-            None => take(&mut options, &conf),
+            None => take(&mut options, &conf)?,
         }
         Ok(options)
     }
@@ -153,7 +153,7 @@ fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
 }
 
 /// Takes over what storage.conf says.
-fn take(options: &mut StoreOptions, conf: &StorageConf) {
+fn take(options: &mut StoreOptions, conf: &StorageConf) -> Result<()> {
     options.additional_image_stores.clone_from(&conf.additional_image_stores);
     if !conf.additional_layer_stores.is_empty() {
         report::note("storage.conf sets additionallayerstores, which are not used");
@@ -166,9 +166,11 @@ fn take(options: &mut StoreOptions, conf: &StorageConf) {
         if let Some(mount_options) = &said.mount_options {
             options.mount_options.clone_from(mount_options);
         }
+        if let Some(ignored) = said.ignore_chown_errors {
+            options.extraction.ignore_chown_errors = ignored;
+        }
         let unused = [
             ("mount_program", said.mount_program.is_some()),
-            ("force_mask", said.force_mask.is_some()),
             ("use_composefs", said.use_composefs == Some(true)),
             ("size", said.size.is_some()),
             ("inodes", said.inodes.is_some()),
@@ -176,5 +178,25 @@ fn take(options: &mut StoreOptions, conf: &StorageConf) {
         for (name, _) in unused.iter().filter(|(_, is_set)| *is_set) {
             report::note(&format!("storage.conf sets {name}, which is not used"));
         }
+    }
+    let said = [&conf.options, of_driver];
+    if let Some(mask) = said.iter().filter_map(|said| said.force_mask.as_deref()).next_back() {
+        if said.iter().all(|said| said.mount_program.is_none()) {
+            bail!("'force_mask' is supported only with 'mount_program'");
+        }
+        options.extraction.force_mask = Some(force_mask(mask)?);
+    }
+    Ok(())
+}
+
+/// Source: containers/storage, `drivers/overlay/overlay.go`, `parseOptions`.
+fn force_mask(text: &str) -> Result<u32> {
+    match text {
+        "shared" => Ok(0o755),
+        "private" => Ok(0o700),
+        octal => match u32::from_str_radix(octal, 8) {
+            Ok(mode) if mode <= 0o7777 => Ok(mode),
+            _ => bail!("force_mask {octal:?} in storage.conf is no octal mode, shared or private"),
+        },
     }
 }

@@ -108,6 +108,9 @@ impl Inner {
                 self.create_place(place)?;
             }
         }
+        if self.options.extraction.force_mask.is_some() {
+            self.note_mount_program()?;
+        }
         let mount_points = self.mount_points_directory();
         if !mount_points.is_dir() {
             file::make_directories(&mount_points, 0o700)?;
@@ -121,6 +124,15 @@ impl Inner {
             Some(lock) if !lock.has_token() => lock.write_token(),
             _ => Ok(()),
         }
+    }
+
+    /// Says to all who open the store, as peers do that have one, that a program mounts its layers.
+    fn note_mount_program(&self) -> Result<()> {
+        let path = self.places[0].driver_directory().join(".has-mount-program");
+        if path.exists() {
+            return Ok(());
+        }
+        fs::write(&path, "true").map_err(|error| Error::io(error, "writing", &path))
     }
 
     fn create_place(&self, place: &Place) -> Result<()> {
