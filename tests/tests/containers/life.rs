@@ -114,3 +114,18 @@ fn volumes_outlive_containers_and_are_filled_from_images() {
         .ends(125)
         .says("/nope/nope");
 }
+
+#[test]
+fn cve_2022_27649_nothing_is_inheritable_in_a_container_or_in_what_joins_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    cellar.container(&["-d", "--name", "c", "box:1", "sleep", "1000"]).ok();
+    let run = ["run", "--rm", "--network", "none", "-u", "alice", "box:1"];
+    for words in [&run[..], &["exec", "c"], &["exec", "-u", "alice", "c"]] {
+        let said = cellar.run(&[words, &["cat", "/proc/self/status"]].concat()).ok();
+        for name in ["CapInh:", "CapAmb:"] {
+            let line = said.text().lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            let value = line.trim_start_matches(name).trim();
+            assert_eq!(value, "0000000000000000", "{words:?} {name}");
+        }
+    }
+}

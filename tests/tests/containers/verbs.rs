@@ -147,6 +147,33 @@ fn logs_of_several_are_followed_with_ids_or_names() {
 }
 
 #[test]
+fn events_of_images_have_podmans_words() {
+    let Some(cellar) = Cellar::new() else { return };
+    let at = |name: &str| cellar.path(name).display().to_string();
+    let (archive, pushed) = (at("saved.tar"), format!("dir:{}", at("pushed")));
+    cellar.run(&["tag", "box:1", "localhost/two:1"]).ok();
+    cellar.run(&["untag", "localhost/two:1", "localhost/two:1"]).ok();
+    cellar.run(&["save", "-q", "-o", &archive, "localhost/box:1"]).ok();
+    cellar.run(&["push", "-q", "localhost/box:1", &pushed]).ok();
+    cellar.run(&["load", "-q", "-i", &archive]).ok();
+    cellar.run(&["rmi", "localhost/box:1"]).ok();
+    let filters = ["events", "--stream=false", "--since", "1h", "--filter", "type=image"];
+    let format = ["--format", "{{.Status}} {{.Name}}"];
+    let told = cellar.run(&[&filters[..], &format].concat()).ok();
+    let expected = [
+        "tag localhost/box:1".to_owned(),
+        "tag localhost/two:1".to_owned(),
+        "untag localhost/two:1".to_owned(),
+        format!("save {archive}"),
+        format!("push {pushed}"),
+        format!("loadfromarchive {archive}"),
+        "untag localhost/box:1".to_owned(),
+        "remove localhost/box:1".to_owned(),
+    ];
+    assert_eq!(told.text().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn events_are_told_while_they_come() {
     let Some(cellar) = Cellar::new() else { return };
     let out = cellar.path("events").display().to_string();

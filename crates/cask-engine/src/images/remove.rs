@@ -6,7 +6,6 @@ use cask_storage::{Container, Id, Image};
 
 use super::filter::{Filter, Matcher};
 use super::find::Found;
-use crate::containers::{Event, tell};
 use crate::{Error, ErrorKind, Images, Relations, Result};
 
 /// How images are removed.
@@ -65,7 +64,7 @@ impl Images {
         let mut next = Some((image.clone(), names));
         while let Some((image, names)) = next.take() {
             let parent = relations.parent(&image)?.cloned();
-            self.delete(&image, name, removal)?;
+            self.delete(&image, &names, name, removal)?;
             removed.untagged.extend(names);
             removed.deleted.push(image.id.clone());
             relations.forget(&HashSet::from([image.id.clone()]));
@@ -106,7 +105,8 @@ impl Images {
         Ok(image.names.iter().all(|own| own == name))
     }
 
-    fn delete(&self, image: &Image, name: &str, removal: Removal) -> Result<()> {
+    /// Deletes an image, which still has these names and was asked for by `name`.
+    fn delete(&self, image: &Image, names: &[String], name: &str, removal: Removal) -> Result<()> {
         if removal.containers {
             for container in self.store().containers()? {
                 if container.image.as_ref() == Some(&image.id) {
@@ -116,8 +116,9 @@ impl Images {
         }
         match self.store().delete_image(&image.id) {
             Ok(_) => {
-                let event = Event::of_image("remove", image.id.as_str(), name);
-                tell(self.store().graph_root(), &event);
+                let id = image.id.as_str();
+                names.iter().for_each(|own| self.tell("untag", id, own));
+                self.tell("remove", id, name);
                 Ok(())
             }
             Err(error) if error.kind() == cask_storage::ErrorKind::InUse => {
