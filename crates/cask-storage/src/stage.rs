@@ -17,6 +17,7 @@ use cask_layer::{
     TarSplitRecorder, UnpackError, UnpackOptions, Whiteouts, apply, unpack,
 };
 use cask_rootfs::Root;
+use rustix::fs::XattrFlags;
 
 use crate::cache::not_found;
 use crate::driver::vfs;
@@ -43,6 +44,9 @@ pub struct StageOptions {
     /// What extracting may cost.
     pub apply_limits: ApplyLimits,
 }
+
+/// Where the owner and the mode are kept that a file has for the program that mounts the layer.
+const OVERRIDE: &str = "user.containers.override_stat";
 
 impl Store {
     /// Reads a layer from a stream, compressed or not, and keeps it ready for
@@ -83,9 +87,7 @@ impl Store {
         });
         let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
         keeper.keep(inner, &unpacked.blob_digest);
-        let mode = self.options().extraction.force_mask.unwrap_or(ROOT_MODE);
-        fs::set_permissions(&files, fs::Permissions::from_mode(mode))
-            .map_err(|error| Error::io(error, "changing the mode of", &files))?;
+        self.set_root_mode(&files)?;
         let applied = unpacked.value;
         let facts = Facts {
             blob_digest: unpacked.blob_digest,
@@ -160,6 +162,20 @@ impl Store {
             warnings: Vec::new(),
         };
         Ok(staging.finish(None, facts))
+    }
+
+    /// Gives the uppermost directory of a layer its mode. By its attribute the program that mounts the
+    /// layer sees that modes were forced.
+    fn set_root_mode(&self, files: &Path) -> Result<()> {
+        let forced = self.options().extraction.force_mask;
+        fs::set_permissions(files, fs::Permissions::from_mode(forced.unwrap_or(ROOT_MODE)))
+            .map_err(|error| Error::io(error, "changing the mode of", files))?;
+        if forced.is_none() {
+            return Ok(());
+        }
+        let own = format!("0:0:0{ROOT_MODE:o}");
+        rustix::fs::setxattr(files, OVERRIDE, own.as_bytes(), XattrFlags::empty())
+            .map_err(|error| Error::io(error, "setting the attributes of", files))
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {
