@@ -47,8 +47,8 @@ impl Default for NativeOptions {
 /// Runs processes in namespaces, through a helper that is this program started again.
 ///
 /// A run takes a few milliseconds. Needs Linux 5.12, and either root, of the machine or of a user namespace, or
-/// the right to make user namespaces. Make one and share it: it keeps a copy of the program in memory, which
-/// the first run makes.
+/// the right to make user namespaces. Make one and share it: it keeps the program open where nobody can write to it,
+/// which the first run sees to.
 #[derive(Debug, Default)]
 pub struct NativeExecutor {
     options: NativeOptions,
@@ -113,8 +113,8 @@ impl NativeExecutor {
         Created::wait(helper, write_maps)
     }
 
-    /// The copy in memory of the program that helpers run, which nobody can write to. For other processes that
-    /// containers could reach.
+    /// The program that helpers run, as nobody can write to it: on a mount of its own, or a copy in memory. For other
+    /// processes that containers could reach.
     ///
     /// # Errors
     ///
