@@ -208,16 +208,17 @@ impl OciExecutor {
         let (mut bundle, mut prepared, notes) = self.prepare(spec, How::Create)?;
         prepared.notes.extend(notes);
         let NativeOptions { program, argument, .. } = &self.options.helper;
+        // The helper may remove the bundle before what is in the log is asked for.
+        let log = bundle.log()?;
         let helper = Helper::with_plan(&self.program, program, argument, prepared)?;
         let created = Created::wait(helper, &|_| Ok(()));
-        let log = bundle.path.join("log");
         match created {
             Ok(created) => {
                 // The helper removes it when all is over.
                 bundle.is_kept = true;
                 Ok(created)
             }
-            Err(error) => Err(failure::explain(&log, &self.options.runtime, spec).unwrap_or(error)),
+            Err(error) => Err(failure::explain(log, &self.options.runtime, spec).unwrap_or(error)),
         }
     }
 
@@ -255,11 +256,11 @@ impl Executor for OciExecutor {
         }
         let (bundle, prepared, mut notes) = self.prepare(spec, How::Run)?;
         let helper = &self.options.helper;
+        let log = bundle.log()?;
         let report =
             launch(&self.program, &helper.program, &helper.argument, prepared, cancel, &|_| Ok(()));
         let mut report = report?;
-        if let Some(error) = failure::explain(&bundle.path.join("log"), &self.options.runtime, spec)
-        {
+        if let Some(error) = failure::explain(log, &self.options.runtime, spec) {
             return Err(error);
         }
         notes.append(&mut report.notes);
@@ -316,6 +317,13 @@ impl Drop for Bundle {
 }
 
 impl Bundle {
+    /// The log, which the runtime appends to.
+    fn log(&self) -> Result<fs::File> {
+        self.file("log", b"", 0o600)?;
+        let path = self.path.join("log");
+        fs::File::open(&path).map_err(|error| Error::io(error, "open", path.display()))
+    }
+
     fn new(directory: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let failed = |error, path: &Path| Error::io(error, "make the bundle", path.display());

@@ -45,10 +45,9 @@ const KNOWN: [(&str, ErrorKind, &str); 6] = [
 ];
 
 /// The error that a runtime wrote into its log, if any.
-pub(super) fn explain(log: &Path, runtime: &Path, spec: &RunSpec) -> Option<Error> {
+pub(super) fn explain(log: File, runtime: &Path, spec: &RunSpec) -> Option<Error> {
     let mut text = String::new();
-    // Runtimes that had nothing to say make no log.
-    File::open(log).ok()?.take(LONGEST_TEXT).read_to_string(&mut text).ok()?;
+    log.take(LONGEST_TEXT).read_to_string(&mut text).ok()?;
     let said = last_error(&text)?;
     Some(judge(&said, runtime, &spec.process.arguments[0].to_string_lossy()))
 }
