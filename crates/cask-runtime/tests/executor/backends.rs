@@ -227,11 +227,14 @@ fn what_runc_creates_waits_for_the_word_is_joined_and_leaves_nothing() {
     drop(joined);
     assert!(second.wait().unwrap().status.success());
     assert_eq!(std::io::read_to_string(reader).unwrap(), "1\n");
+    let mut size = [0; 6];
+    (&terminal).read_exact(&mut size).unwrap();
+    assert_eq!(&size, b"7 42\r\n");
     (&terminal).write_all(b"word\n").unwrap();
     let mut text = Vec::new();
     // The terminal is gone with the last that had it, which is an error here.
     let _ = (&terminal).read_to_end(&mut text);
-    assert_eq!(String::from_utf8_lossy(&text), "7 42\r\nword\r\ngot word\r\n/dev/own\r\n");
+    assert_eq!(String::from_utf8_lossy(&text), "word\r\ngot word\r\n/dev/own\r\n");
     assert_eq!(running.wait().unwrap().status, ExitStatus::Code(7));
     nothing_is_left(&image);
 }
