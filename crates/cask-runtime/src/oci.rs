@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 
@@ -69,6 +70,11 @@ pub struct OciExecutor {
     /// `ociVersion` of the configurations.
     version: String,
 }
+
+/// How long a helper may take to have the runtime delete what has ended.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What every runtime understands. Source: OCI runtime specification 1.0.2.
 const OLDEST_VERSION: &str = "1.0.2";
@@ -223,21 +229,25 @@ impl OciExecutor {
     }
 
     /// Has the runtime end everything that it created below its directory, and removes what is left there: what
-    /// was created by a process that was killed together with its helper. Nothing else may be in that directory.
+    /// was created by a process that was killed, with or without its helper. Nothing else may be in that directory.
     ///
     /// # Errors
     ///
     /// `Io` where something cannot be removed.
     pub fn sweep(&self) -> Result<()> {
-        let Ok(known) = fs::read_dir(self.state()) else { return Ok(()) };
         let words = self.state_words();
-        for entry in known.flatten() {
+        for entry in fs::read_dir(self.state()).into_iter().flatten().flatten() {
             let words = words.iter().map(|word| OsStr::from_bytes(word));
             let mut words = words.collect::<Vec<_>>().into_iter();
             let mut delete = Command::new(words.next().unwrap_or_default());
             delete.args(words).args(["delete", "--force"]).arg(entry.file_name());
             // What it does not know any more is removed with the directory.
             let _ = delete.env_clear().env("PATH", DEFAULT_PATH).stdin(Stdio::null()).output();
+        }
+        // A helper that still lives does the same, and would do it to what is created next: it ends with its bundle.
+        let until = Instant::now() + GRACE;
+        while self.has_bundles() && Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
         let directory = &self.options.directory;
         match fs::remove_dir_all(directory) {
@@ -246,6 +256,11 @@ impl OciExecutor {
             }
             _ => Ok(()),
         }
+    }
+
+    fn has_bundles(&self) -> bool {
+        let entries = fs::read_dir(&self.options.directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| path != self.state())
     }
 }
 

@@ -161,7 +161,15 @@ impl Place {
     /// Makes both directories.
     pub(crate) fn make(&self) -> Result<()> {
         for path in [&self.kept, &self.run] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            let made = loop {
+                match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+                    // It was removed between two looks at it.
+                    Err(error)
+                        if error.kind() == std::io::ErrorKind::AlreadyExists
+                            && (!path.exists() || path.is_dir()) => {}
+                    made => break made,
+                }
+            };
             made.map_err(|error| io(error, "making the directory", path))?;
         }
         Ok(())
@@ -198,7 +206,13 @@ impl Place {
     pub(crate) fn remove(&self) -> Result<()> {
         for path in [&self.run, &self.kept] {
             match fs::remove_dir_all(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                // Whoever makes a container there meanwhile goes on with the directory.
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        std::io::ErrorKind::NotFound | std::io::ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
                     return Err(io(error, "removing", path));
                 }
                 _ => {}

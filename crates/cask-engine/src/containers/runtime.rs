@@ -25,7 +25,7 @@ impl Container {
         Ok(Some(OciExecutor::new(options)?))
     }
 
-    /// Has the runtime end what outlived its monitor.
+    /// Has the runtime end what outlived its monitor, and waits for the helper of that.
     pub(super) fn sweep_runtime(&self) -> Result<()> {
         if self.config.runtime.is_none() || !self.place.run.join("runtime").exists() {
             return Ok(());

@@ -164,6 +164,7 @@ impl Containers {
             state.beginning = false;
             place.save(&config, &state)?;
         }
+        container.sweep_runtime()?;
         place.make()?;
         if state.stopped {
             state.stopped = false;
