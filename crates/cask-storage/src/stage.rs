@@ -204,6 +204,9 @@ impl Store {
     /// Whether a program mounts the layers, which has whiteouts of its own kind; only such a one
     /// shows forced modes as they were.
     pub(crate) fn has_mount_program(&self) -> bool {
+        if self.inner.driver != DriverKind::Overlay {
+            return false;
+        }
         if self.options().extraction.force_mask.is_some() {
             return true;
         }

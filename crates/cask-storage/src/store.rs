@@ -108,7 +108,7 @@ impl Inner {
                 self.create_place(place)?;
             }
         }
-        if self.options.extraction.force_mask.is_some() {
+        if self.options.extraction.force_mask.is_some() && self.driver == DriverKind::Overlay {
             self.note_mount_program()?;
         }
         let mount_points = self.mount_points_directory();
