@@ -56,17 +56,17 @@ impl Identity {
             Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
             None => (user, None),
         };
-        let mut found = find_user(&read_user_file(root, "etc/passwd")?, user)?;
+        let mut found = find_user(&read_user_text(root, "etc/passwd")?, user)?;
         match group.map(|group| (group, number(group))) {
             Some((group, Some(gid))) => found.gid = valid(gid, "group", group)?,
             Some((group, None)) => {
-                let file = read_user_file(root, "etc/group")?;
+                let file = read_user_text(root, "etc/group")?;
                 let gid = groups(&file).find(|known| known.name == group).map(|known| known.gid);
                 found.gid = gid.ok_or_else(|| unknown("group", group, "/etc/group"))?;
             }
             None => {
                 if let Some(name) = &found.name {
-                    let file = read_user_file(root, "etc/group")?;
+                    let file = read_user_text(root, "etc/group")?;
                     let member = |group: &Group<'_>| group.members.split(',').any(|m| m == name);
                     found.groups = groups(&file).filter(member).map(|group| group.gid).collect();
                     found.groups.sort_unstable();
@@ -143,13 +143,24 @@ fn groups(file: &str) -> impl Iterator<Item = Group<'_>> {
     })
 }
 
-/// Reads a regular file below the root; bytes that are no text become replacement characters.
-fn read_user_file(root: &Root, path: &str) -> Result<String> {
+/// Reads a file of users or groups; bytes that are no text become replacement characters.
+fn read_user_text(root: &Root, path: &str) -> Result<String> {
+    let bytes = read_user_file(root, path)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The bytes of a file of users or groups of a root, such as `etc/passwd`. One that is not there is empty.
+///
+/// # Errors
+///
+/// `InvalidSpec` for what is no regular file, and for one that is longer than [`LONGEST_USER_FILE_BYTES`]; `Denied`
+/// and `Io` where it cannot be read.
+pub fn read_user_file(root: &Root, path: &str) -> Result<Vec<u8>> {
     let mut file = match root.open_file_following(path) {
         Ok(file) => file,
         Err(error) => {
             let kind = match error.kind() {
-                Missing::NotFound | Missing::NotADirectory => return Ok(String::new()),
+                Missing::NotFound | Missing::NotADirectory => return Ok(Vec::new()),
                 Missing::NotAFile => ErrorKind::InvalidSpec,
                 Missing::Denied => ErrorKind::Denied,
                 _ => ErrorKind::Io,
@@ -166,7 +177,7 @@ fn read_user_file(root: &Root, path: &str) -> Result<String> {
         return Err(Error::new(ErrorKind::InvalidSpec, "read the image's", path)
             .with_detail(format!("it has more than {LONGEST_USER_FILE_BYTES} bytes")));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

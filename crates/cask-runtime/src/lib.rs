@@ -39,7 +39,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
 pub use handle::ProcessHandle;
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
-pub use identity::{Identity, LONGEST_USER_FILE_BYTES};
+pub use identity::{Identity, LONGEST_USER_FILE_BYTES, read_user_file};
 pub use limit::{Limit, Resource};
 pub use mount::{Mount, MountAccess, MountOptions, MountSource, Propagation};
 pub use namespace::new_network_namespace;

@@ -2,11 +2,11 @@
 //!
 //! Source: podman, `libpod/container_internal_common.go`, `generatePasswdAndGroup`.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use cask_rootfs::Root;
-use cask_runtime::{Identity, LONGEST_USER_FILE_BYTES, Mount, MountSource};
+use cask_runtime::{Identity, Mount, MountSource, read_user_file};
 
 use super::config::ContainerConfig;
 use crate::{Error, ErrorKind, Result};
@@ -28,22 +28,23 @@ pub(super) fn complete(
     }
     let mut mounts = Vec::new();
     for Lacking { name, lines } in [users(config, identity)?, groups(config, root, identity)?] {
-        let old = read(root, name)?;
-        let missing: Vec<&String> =
-            lines.iter().filter(|line| !old.lines().any(|known| known == *line)).collect();
+        let mut text = read_user_file(root, &format!("etc/{name}"))?;
+        let is_missing = |line: &&String| {
+            !text.split(|byte| *byte == b'\n').any(|known| known == line.as_bytes())
+        };
+        let missing: Vec<&String> = lines.iter().filter(is_missing).collect();
         if missing.is_empty() {
             continue;
         }
-        let mut text = old;
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
         }
         for line in missing {
-            text.push_str(line);
-            text.push('\n');
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
         }
         if config.files.read_only {
-            let bytes = text.into_bytes().into();
+            let bytes = text.into();
             let source = MountSource::Content { bytes, mode: 0o644, uid: 0, gid: 0 };
             mounts.push(Mount::new(source, Path::new("/etc").join(name)).read_only());
         } else {
@@ -95,7 +96,8 @@ fn groups(config: &ContainerConfig, root: &Root, identity: &Identity) -> Result<
             Some(group) => group.parse().ok(),
             None => Some(uid),
         };
-        let file = read(root, "group")?;
+        let file = read_user_file(root, "etc/group")?;
+        let file = String::from_utf8_lossy(&file);
         let is_named = |gid: u32| {
             file.lines().any(|line| line.split(':').nth(2) == Some(gid.to_string().as_str()))
         };
@@ -135,32 +137,19 @@ fn checked(name: &'static str, lines: Vec<String>) -> Result<Lacking> {
     }
 }
 
-/// A file of `/etc`; one that is missing is empty.
-fn read(root: &Root, name: &str) -> Result<String> {
-    let path = Path::new("etc").join(name);
-    let mut bytes = Vec::new();
-    let opened = match root.open_file_following(&path) {
-        Err(error) if error.kind() == cask_rootfs::ErrorKind::NotFound => return Ok(String::new()),
-        other => other?,
-    };
-    opened
-        .take(LONGEST_USER_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(|error| super::record::io(error, "reading", &path))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn write(root: &Root, name: &str, text: &str) -> Result<()> {
+fn write(root: &Root, name: &str, text: &[u8]) -> Result<()> {
     root.create_dir_all("etc", 0o755, None)?;
     let mut file = root.directory("etc")?.replace_file(name, 0o644)?;
     let written = file
-        .write_all(text.as_bytes())
+        .write_all(text)
         .and_then(|()| file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)));
     written.map_err(|error| super::record::io(error, "writing", &Path::new("/etc").join(name)))
 }
 
 #[cfg(test)]
 mod tests {
+    use cask_runtime::LONGEST_USER_FILE_BYTES;
+
     use super::*;
 
     fn check(change: impl Fn(&mut ContainerConfig), user: &str, passwd: &str, group: &str) {
@@ -203,6 +192,25 @@ mod tests {
             config.accounts.more = vec!["me:*:1:2:me:/:/bin/sh".to_owned()];
         };
         check(more, "", "me:*:1:2:me:/:/bin/sh", "");
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (root, etc) = (Root::open(place.path()).unwrap(), place.path().join("etc"));
+        std::fs::create_dir(&etc).unwrap();
+        let mut config = ContainerConfig::default();
+        config.process.user = Some("1234".to_owned());
+        let identity = Identity::resolve(&root, "1234").unwrap();
+        std::fs::write(etc.join("passwd"), b"\xff:x:7:7::/:\n").unwrap();
+        complete(&config, &root, &identity).unwrap();
+        let passwd = std::fs::read(etc.join("passwd")).unwrap();
+        assert!(passwd.starts_with(b"\xff:x:7:7::/:\n1234:"), "{passwd:?}");
+        // One that is not read to its end is not written either.
+        let group = std::fs::File::create(etc.join("group")).unwrap();
+        group.set_len(LONGEST_USER_FILE_BYTES + 1).unwrap();
+        complete(&config, &root, &identity).unwrap_err();
+        assert_eq!(group.metadata().unwrap().len(), LONGEST_USER_FILE_BYTES + 1);
     }
 
     #[test]
