@@ -52,7 +52,7 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("sbom-purl-output", Value, SBOM),
         ("sbom-scanner-command", Value, SBOM),
         ("sbom-scanner-image", Value, SBOM),
-        ("sign-by", Value, "sign the image where it is copied, with dray copy --sign-by"),
+        ("sign-by", Value, "images cannot be signed yet"),
         (
             "source-policy-file",
             Value,
