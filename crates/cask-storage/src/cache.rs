@@ -151,7 +151,7 @@ impl<R: Record> Cache<R> {
         if std::fs::hard_link(&self.path, &temporary).is_ok() {
             let old = std::fs::File::open(&kept);
             let _ = std::fs::rename(&temporary, &kept);
-            let _ = old.map(file::let_go);
+            let _ = old.map(cask_files::let_go);
         }
     }
 

@@ -74,8 +74,9 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> 
 /// Replaces a file: readers see the old bytes or the new ones.
 ///
 /// Whoever calls this has a lock that keeps others from replacing the same file, so the new one is
-/// called the same each time, and what a dead one left is written over. The new file is on the disk before it gets its name, and the name is before this returns,
-/// unless the store was opened without durability.
+/// called the same each time, and what a dead one left is written over. The new file is on the disk
+/// before it gets its name, and the name is before this returns, unless the store was opened
+/// without durability.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let replacement = Replacement::write(path, bytes, mode)?;
     match durability {
@@ -125,7 +126,7 @@ impl Replacement {
         let old = File::open(&self.path);
         rename(&self.temporary, &self.path, "replacing")?;
         self.has_its_name.store(true, Ordering::Relaxed);
-        let _ = old.map(let_go);
+        let _ = old.map(cask_files::let_go);
         Ok(())
     }
 
@@ -158,16 +159,6 @@ pub(crate) fn at_once<T: Sync>(all: &[T], action: impl Fn(&T) -> Result<()> + Sy
         });
         others.chain([last]).collect()
     })
-}
-
-/// Lets go of a file that has no name any more, without waiting for it: the file system may take long to free what it
-/// held.
-pub(crate) fn let_go(file: File) {
-    if file.metadata().is_ok_and(|found| found.nlink() > 0) {
-        return;
-    }
-    // Where no thread can be started, it is waited for.
-    let _ = std::thread::Builder::new().spawn(move || drop(file));
 }
 
 /// What [`replace`] calls a file before it has its name; also the peers' pattern.

@@ -89,7 +89,7 @@ impl Drop for TempDir {
         // What cannot be deleted keeps its lock file, by which the next one finds it.
         if remove_tree(&self.directory).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
-            let _ = empty.map(file::let_go);
+            let _ = empty.map(cask_files::let_go);
         }
     }
 }

@@ -312,10 +312,7 @@ impl Place {
             file.write_all(&bytes)?;
             let old = File::open(&path);
             fs::rename(&new, &path)?;
-            if let Ok(old) = old {
-                // Some file systems take long to free what had a name, and nobody needs to wait for that.
-                let _ = std::thread::Builder::new().spawn(move || drop(old));
-            }
+            let _ = old.map(cask_files::let_go);
             Ok(())
         };
         write().map_err(|error| {
