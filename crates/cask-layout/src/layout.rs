@@ -243,6 +243,11 @@ impl Layout {
         self.0.may_create
     }
 
+    /// Whether the path may be used, and is not for messages only.
+    pub(crate) fn has_path(&self) -> bool {
+        self.0.by_path
+    }
+
     /// The directory of shared blobs, if there is one and it exists.
     pub(crate) fn shared(&self) -> Result<Option<Arc<Directory>>> {
         let Some(path) = &self.0.options.shared_blob_dir else { return Ok(None) };

@@ -51,7 +51,7 @@ impl Layout {
         let shared = self.shared_to_write()?;
         let mut created = Created::default();
         for _ in 0..ATTEMPTS {
-            let root = self.root_to_write(&mut created)?;
+            let Some(root) = self.root_to_write(&mut created)? else { continue };
             let lock = match self.lock_blobs(&root, &mut created, Mode::Shared) {
                 Ok(Some(lock)) => lock,
                 Ok(None) if self.may_create() => continue,
@@ -72,11 +72,19 @@ impl Layout {
             .with_detail("somebody has removed it"))
     }
 
-    fn root_to_write(&self, created: &mut Created) -> Result<Arc<Directory>> {
-        if self.may_create() && self.root()?.is_none() {
+    /// `None` if the directory was made, or found, and somebody has taken it away again.
+    fn root_to_write(&self, created: &mut Created) -> Result<Option<Arc<Directory>>> {
+        if !self.may_create() {
+            return self.existing_root().map(Some);
+        }
+        // One that is being removed is found by its name a little longer. Making it waits until
+        // the name is gone, where trying again would only find it again.
+        let found = self.root()?;
+        let removed = found.as_ref().map_or(Ok(true), |root| root.is_removed())?;
+        if removed && self.has_path() {
             created.root |= Directory::create(self.path())?;
         }
-        self.existing_root()
+        self.root()
     }
 
     fn shared_to_write(&self) -> Result<Option<Arc<Directory>>> {
