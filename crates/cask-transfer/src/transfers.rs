@@ -75,12 +75,19 @@ impl Transfers {
 
     /// An upload of a blob to a repository, begun or not; `None` if somebody else is at it.
     pub fn upload(&self, repository: &Repository, digest: &Digest) -> Option<KeptUpload> {
-        let directory = self.0.root.join("uploads");
-        logged(make_directory(&directory))?;
-        self.sweep(&directory);
-        let key = format!("{repository} {digest}");
-        let name = Hasher::digest(Algorithm::Sha256, key.as_bytes());
-        self.open(&directory.join(name.hex()), Absent::IsMade).map(KeptUpload::new)
+        let path = self.upload_path(repository, digest);
+        let directory = path.parent().expect("joined below");
+        logged(make_directory(directory))?;
+        self.sweep(directory);
+        self.open(&path, Absent::IsMade).map(KeptUpload::new)
+    }
+
+    /// Forgets an upload whose blob is there: whoever sent the last of it may have been killed
+    /// before the answer came.
+    pub fn forget_upload(&self, repository: &Repository, digest: &Digest) {
+        if let Some(file) = self.open(&self.upload_path(repository, digest), Absent::Stays) {
+            file.remove();
+        }
     }
 
     /// Remembers hints.
@@ -137,6 +144,12 @@ impl Transfers {
 
     fn hints<T>(&self, ask: impl FnOnce(&mut Hints) -> T) -> T {
         ask(&mut self.0.hints.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn upload_path(&self, repository: &Repository, digest: &Digest) -> PathBuf {
+        let key = format!("{repository} {digest}");
+        let name = Hasher::digest(Algorithm::Sha256, key.as_bytes());
+        self.0.root.join("uploads").join(name.hex())
     }
 
     fn partial_path(&self, digest: &Digest) -> PathBuf {

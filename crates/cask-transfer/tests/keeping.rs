@@ -151,6 +151,24 @@ fn two_at_once_do_not_share_a_part_or_an_upload() {
 }
 
 #[test]
+fn an_upload_whose_blob_is_there_is_forgotten_unless_it_is_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let transfers = transfers(directory.path());
+    let repository: Repository = "a.example/x".parse().unwrap();
+    transfers.forget_upload(&repository, &digest(1));
+    let upload = transfers.upload(&repository, &digest(1)).unwrap();
+    upload.write(b"a session");
+    let kept = || std::fs::read_dir(directory.path().join("kept/uploads")).unwrap().count();
+    transfers.forget_upload(&repository, &digest(1));
+    assert_eq!(kept(), 1);
+    drop(upload);
+    transfers.forget_upload(&repository, &digest(2));
+    assert_eq!(kept(), 1);
+    transfers.forget_upload(&repository, &digest(1));
+    assert_eq!(kept(), 0);
+}
+
+#[test]
 fn the_oldest_go_when_there_is_no_room_but_not_what_is_in_use() {
     let directory = tempfile::tempdir().unwrap();
     let size = PIECE_BYTES as u64;

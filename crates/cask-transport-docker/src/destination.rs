@@ -69,7 +69,7 @@ impl DockerTransaction {
         };
         match (found, mountable) {
             (Some(found), _) if found == *size => {
-                self.uploads.saw(digest, *size);
+                self.uploads.found(digest, *size).await;
                 Ok(Have::Exact)
             }
             (None, Some(mountable)) => Ok(mountable),
@@ -207,7 +207,7 @@ impl Transaction for DockerTransaction {
             is_there = found == Some(*size);
         }
         if is_there {
-            self.uploads.saw(digest, *size);
+            self.uploads.found(digest, *size).await;
         }
         Ok(is_there)
     }

@@ -80,6 +80,15 @@ impl Uploads {
         Some(Kept(Arc::new(upload)))
     }
 
+    /// Notes that a blob was found in the repository, and forgets what was begun of it.
+    pub(crate) async fn found(&self, digest: &Digest, size: u64) {
+        self.saw(digest, size);
+        if size >= LEAST_BYTES {
+            let (repository, digest) = (self.repository.clone(), digest.clone());
+            self.ask(move |known| known.forget_upload(&repository, &digest)).await;
+        }
+    }
+
     /// Notes that a blob is in the repository.
     pub(crate) fn saw(&self, digest: &Digest, size: u64) {
         if size > UNREMEMBERED_BYTES {
