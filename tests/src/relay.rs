@@ -69,7 +69,7 @@ impl Relay {
     pub fn wait(&self, bytes: u64) {
         let started = Instant::now();
         while self.down() + self.up() < bytes {
-            assert!(started.elapsed() < Duration::from_secs(20), "{} + {}", self.down(), self.up());
+            assert!(started.elapsed() < Duration::from_secs(60), "{} + {}", self.down(), self.up());
             std::thread::sleep(Duration::from_millis(2));
         }
     }

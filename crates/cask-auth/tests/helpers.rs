@@ -7,7 +7,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cask_auth::{AuthFiles, AuthFilesOptions, Credential, ErrorKind, Format, Key, Origin};
 use common::{chain, only, script};
@@ -176,18 +176,17 @@ fn hostile_helpers_are_bounded_and_not_quoted_to_the_letter() {
 
 #[test]
 fn a_helper_that_does_not_end_is_killed() {
-    let start = Instant::now();
+    // Who waits for them waits for a quarter of an hour.
     for body in [
-        "exec sleep 60",
+        "exec sleep 1000",
         // Its child keeps the pipes open after it was killed.
-        "sleep 20 & sleep 20",
-        "exec >/dev/null 2>&1; exec sleep 60",
+        "sleep 1000 & sleep 1000",
+        "exec >/dev/null 2>&1; exec sleep 1000",
     ] {
         let (kind, text) = answer(body, Duration::from_millis(200)).unwrap_err();
         assert_eq!(kind, ErrorKind::Helper);
         assert!(text.contains("took longer than 200ms and was killed"), "{text}");
     }
-    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -186,8 +186,6 @@ mod tests {
         let gates = Gates::limited(limits);
         let took = runtime_of(&gates.gate(&origin("http://a/")), 6).await;
         assert!(took >= Duration::from_millis(100), "{took:?}");
-        let took = runtime_of(&Gates::default().gate(&origin("http://a/")), 1000).await;
-        assert!(took < Duration::from_secs(1), "{took:?}");
     }
 
     #[tokio::test]

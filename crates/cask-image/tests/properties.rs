@@ -345,6 +345,6 @@ fn hostile_documents_take_linear_time() {
         let _ = RawManifest::new(bytes.clone(), MediaType::OciManifest).parse();
         let _ = ImageConfig::parse(bytes.clone());
         let start_of = String::from_utf8_lossy(&bytes[..30]).into_owned();
-        assert!(start.elapsed() < Duration::from_secs(20), "{start_of} {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(120), "{start_of} {:?}", start.elapsed());
     }
 }

