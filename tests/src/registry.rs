@@ -94,7 +94,7 @@ impl Registry {
     fn wait(&self) {
         let started = Instant::now();
         while TcpStream::connect(&self.address).is_err() {
-            let is_late = started.elapsed() > Duration::from_secs(30);
+            let is_late = started.elapsed() > Duration::from_secs(60);
             assert!(!is_late, "docker-registry is silent: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -110,9 +110,19 @@ impl Registry {
         self.directory.join("certs").display().to_string()
     }
 
-    /// What it has logged: a line for each request.
+    /// What it has logged: a line for each request. It answers first and writes then: what grows
+    /// no more is what there is.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+        let read = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        let mut log = read();
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let longer = read();
+            if longer.len() == log.len() {
+                return log;
+            }
+            log = longer;
+        }
     }
 
     /// The requests so far: `GET /v2/ 401`.

@@ -9,7 +9,6 @@
 )]
 
 use std::fs;
-use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -110,12 +109,17 @@ impl Registry {
 
     /// The requests so far.
     fn requests(&self) -> Vec<String> {
-        std::thread::sleep(Duration::from_millis(50));
-        let mut log = String::new();
-        fs::File::open(self.directory.path().join("log"))
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
+        // It answers first and then writes: what grows no more is what there is.
+        let read = || fs::read_to_string(self.directory.path().join("log")).unwrap();
+        let mut log = read();
+        loop {
+            std::thread::sleep(Duration::from_millis(150));
+            let longer = read();
+            if longer.len() == log.len() {
+                break;
+            }
+            log = longer;
+        }
         log.lines()
             .filter_map(|line| {
                 let mut parts = line.split('"').skip(1);

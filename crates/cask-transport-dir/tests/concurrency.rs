@@ -190,7 +190,7 @@ async fn a_transaction_that_is_given_up_in_the_middle_leaves_nothing() {
         }
         sender.send(()).unwrap();
         // The thread that reads for ever finds out that nobody waits for it.
-        for _ in 0..200 {
+        for _ in 0..6000 {
             if sender.send(()).is_err() {
                 break;
             }
