@@ -19,6 +19,7 @@ pub mod platform;
 pub mod policy;
 pub mod progress;
 pub mod prompt;
+pub mod refused;
 pub mod registries;
 pub mod registry;
 pub mod report;

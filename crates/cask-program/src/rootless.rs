@@ -14,6 +14,7 @@ use cask_runtime::{ErrorKind, IdMaps, enter_shared_user_namespace, enter_user_na
 use clap::Args;
 use rustix::process::{getgid, getuid};
 
+use crate::refused::{Refused, RefusedFlag, RefusedFlags};
 use crate::report;
 
 /// The variable by which the field's tools tell one another who the user of a namespace is.
@@ -39,6 +40,44 @@ pub fn user_id() -> u32 {
         true => named().unwrap_or(own),
         false => own,
     }
+}
+
+/// A user without privileges.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The user's number.
+    pub uid: u32,
+    /// That of its group.
+    pub gid: u32,
+    /// What the user is called.
+    pub name: String,
+    /// What its group is called.
+    pub group: String,
+    /// Who the user is.
+    pub full_name: String,
+    /// The user's home directory.
+    pub home: String,
+}
+
+/// The user who called, outside of the user namespace; `None` is root.
+pub fn caller() -> Option<Caller> {
+    let uid = user_id();
+    if uid == 0 {
+        return None;
+    }
+    let found = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
+    let named = || std::env::var(GROUP).ok()?.parse().ok();
+    let gid = ENTERED.get().map(|(_, group)| *group).or_else(named);
+    let gid = gid.or_else(|| found.as_ref().map(|user| user.gid.as_raw())).unwrap_or(uid);
+    let group = nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(gid)).ok().flatten();
+    let group = group.map_or_else(|| gid.to_string(), |group| group.name);
+    let Some(found) = found else {
+        let (name, home) = (uid.to_string(), "/".to_owned());
+        return Some(Caller { uid, gid, name, group, full_name: String::new(), home });
+    };
+    let full_name = found.gecos.to_string_lossy().split(',').next().unwrap_or_default().to_owned();
+    let home = found.dir.display().to_string();
+    Some(Caller { uid, gid, name: found.name, group, full_name, home })
 }
 
 /// Whether this is not the machine's own user namespace.
@@ -132,8 +171,21 @@ fn name_of(user: u32) -> String {
 #[derive(Args, Clone, Debug)]
 pub struct UnshareArguments {
     /// The command [default: $SHELL, else /bin/sh]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<std::ffi::OsString>,
+    #[command(flatten)]
+    refused: Refused<OfUnshare>,
+}
+
+/// What podman and buildah have besides.
+#[derive(Clone, Debug)]
+struct OfUnshare;
+
+impl RefusedFlags for OfUnshare {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("mount", &[], "mount the container within, by the command mount of this program"),
+        ("rootless-netns", &["false"], "users have no networks of names"),
+    ];
 }
 
 /// Runs the command in place of this program; the result is why that failed.
@@ -143,6 +195,7 @@ pub struct UnshareArguments {
 ///
 /// Source: podman, `cmd/podman/system/unshare.go`.
 pub fn unshare(arguments: &UnshareArguments) -> Result<ExitCode> {
+    arguments.refused.check()?;
     if user_id() == 0 {
         bail!("please use unshare with rootless");
     }

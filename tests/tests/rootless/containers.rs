@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{RANGES, TOOLS, User};
+use super::{RANGES, TOOLS, UID, User};
 use tests::{has, tool};
 
 /// A user with an image of busybox, `localhost/box:1`.
@@ -135,14 +135,57 @@ fn a_users_server_is_reached_through_pasta_and_nothing_of_that_is_left() {
         pastas; $C stop -t 0 web >/dev/null; pastas
         $C start web >/dev/null; pastas
         kill -9 $($C inspect --format '{{.State.ConmonPid}}' web)
+        for i in $(seq 600); do test "$(pastas)" = 0 && break; sleep 0.1; done; pastas
         $C rm -f -t 0 web >/dev/null; pastas
         $C network create named >/dev/null; $C network rm named
         $C run --rm --network podman box:1 true || echo $?
         "#,
     )
     .ok();
-    let expected = "hello\nnameserver 169.254.1.1\n1\n0\n1\n0\nnamed\n125";
+    let expected = "hello\nnameserver 169.254.1.1\n1\n0\n1\n0\n0\nnamed\n125";
     assert_eq!(said.text(), expected, "{said}");
     said.says("networks of names need root");
+    nothing_is_left(&user);
+}
+
+#[test]
+fn a_users_container_has_the_user_or_others_in_it() {
+    let Some(user) = user() else { return };
+    let said = user
+        .script(
+            r#"
+        C="$D/cellar run --rm --network none"; mkdir vol; touch vol/file
+        shown='tr -s " " </proc/self/uid_map; id -u; id -g; stat -c %u:%g / /bin/busybox /etc/passwd'
+        $C --userns keep-id -v $HOME/vol:/v -v own:/own box:1 sh -c "$shown; stat -c %u:%g /v/file /own; touch /v/new /own/new
+             grep cask-tester /etc/passwd | cut -d: -f1-4; echo \$HOME"
+        stat -c %U vol/new
+        $C --userns keep-id:uid=1000,gid=1000 box:1 sh -c "$shown"
+        $C --userns keep-id -u 0 box:1 sh -c 'id -u; touch /made; stat -c %u:%g /made'
+        $C --userns nomap -v $HOME/vol:/v box:1 sh -c "tr -s ' ' </proc/self/uid_map; stat -c %u:%g /v/file; touch /v/not 2>/dev/null || echo refused"
+        $C --userns auto:size=300 box:1 sh -c "tr -s ' ' </proc/self/uid_map"
+        $C --uidmap 0:100000:1 box:1 true || echo $?
+        $C --userns auto:size=70000 box:1 true || echo $?
+        "#,
+        )
+        .ok();
+    let expected = format!(
+        " 0 1 {UID}\n {UID} 0 1\n {after} {after} {rest}\n{UID}\n{UID}\n0:0\n0:0\n0:0\n{UID}:{UID}\n{UID}:{UID}\n\
+         cask-tester:*:{UID}:{UID}\n/\ncask-tester\n 0 1 1000\n 1000 0 1\n 1001 1001 64536\n1000\n1000\n0:0\n0:0\n0:0\n\
+         0\n0:0\n 0 1 65536\n65534:65534\nrefused\n 0 1 300\n125\n125",
+        after = UID + 1,
+        rest = 65_536 - UID,
+    );
+    assert_eq!(said.text(), expected.trim_start(), "{said}");
+    // What the user's container wrote, as an image and gone with its copies; podman of the user removes the rest.
+    let said = user
+        .script(
+            "C=$D/cellar; $C run --network none --name k --userns keep-id box:1 sh -c 'touch /tmp-file 2>/dev/null; true'
+             $C run --network none --name r --userns keep-id -u 0 box:1 touch /made
+             $C commit -q r localhost/made:1 >/dev/null; $C run --rm --network none made:1 stat -c %u:%g /made
+             $C rm k r >/dev/null; $C volume rm own >/dev/null; $C rmi localhost/made:1 >/dev/null
+             podman rmi localhost/box:1 >/dev/null; $C images -q; $C system check; podman system migrate",
+        )
+        .ok();
+    assert_eq!(said.text(), "0:0", "{said}");
     nothing_is_left(&user);
 }

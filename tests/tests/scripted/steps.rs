@@ -216,3 +216,31 @@ fn instructions_for_builds_are_carried_out() {
     let left = cooper(&store, &["inspect", "--format", "{{.Docker.Config.OnBuild}}", &made]).ok();
     assert_eq!(left.text(), "[]");
 }
+
+#[test]
+fn flags_that_are_buildahs_work_or_are_refused_by_name() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let made = cooper(&store, &["from", "--userns", "host", "base"]).ok();
+    let container = made.text();
+    for (line, said) in [
+        (&["from", "--userns", "auto", "base"][..], "--userns auto is not supported"),
+        (&["from", "--cgroupns", "host", "base"], "it is not remembered: give it to run"),
+        (&["from", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),
+        (&["pull", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),
+        (&["push", "--sign-by", "k", "base"], "dray copy --sign-by"),
+        (&["commit", "--encrypt-layer", "0", container], "--encrypt-layer 0 is not supported"),
+        (&["manifest", "push", "--sign-by", "k", "x"], "dray copy --sign-by"),
+        (&["run", "--runtime-flag", "debug", container, "true"], "name one with --runtime"),
+        (&["unshare", "--mount", "m=x", "true"], "--mount m=x is not supported"),
+    ] {
+        cooper(&store, line).ends(125).says(said);
+    }
+    if has(&["runc"]) {
+        let own = ["run", "--runtime", "runc", "--runtime-flag", "debug"];
+        let other = cooper(&store, &["from", "base"]).ok();
+        cooper(&store, &[&own[..], &[other.text(), "true"]].concat()).ok();
+    }
+}

@@ -14,6 +14,7 @@ mod mount;
 mod prune;
 mod pull;
 mod push;
+mod refused;
 mod remove;
 mod remove_images;
 mod rename;
@@ -31,12 +32,12 @@ use crate::context::{Context, GlobalArguments};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    From(create::Arguments),
+    From(Box<create::Arguments>),
     Run(execute::Arguments),
     Copy(copy::Arguments),
     #[command(about = "Copy files into a working container; archives are unpacked, URLs fetched")]
     Add(copy::Arguments),
-    Config(config::Arguments),
+    Config(Box<config::Arguments>),
     Commit(commit::Arguments),
     Mount(mount::Arguments),
     #[command(visible_alias = "unmount")]
@@ -70,7 +71,7 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
     let context = Context::new(global);
     let done = |()| ExitCode::SUCCESS;
     match command {
-        Command::From(arguments) => wait(create::run(arguments, &context)).map(done),
+        Command::From(arguments) => wait(create::run(*arguments, &context)).map(done),
         Command::Run(arguments) => execute::run(&arguments, &context),
         Command::Copy(arguments) => copy::run(&arguments, false, &context).map(done),
         Command::Add(arguments) => copy::run(&arguments, true, &context).map(done),

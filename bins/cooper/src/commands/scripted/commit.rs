@@ -15,8 +15,10 @@ use cask_program::{output, report};
 use clap::Args;
 
 use super::create::change_of;
+use super::refused::OfPush;
 use crate::context::{Context, format, now};
 use cask_program::moving::{self, RegistryArguments};
+use cask_program::refused::Refused;
 
 /// Make an image of a working container
 #[derive(Args, Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Arguments {
     /// The container, and where the image goes: a name, or TRANSPORT:DETAILS [default: the store, without a name]
     #[arg(value_names = ["CONTAINER", "IMAGE"])]
     names: Vec<String>,
+    #[command(flatten)]
+    refused: Refused<OfPush>,
     /// The format of the image: oci or docker [default: $BUILDAH_FORMAT, else oci]
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
@@ -98,6 +102,7 @@ struct SaysArguments {
 
 /// Makes an image and prints its ID.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let (name, wanted) = match arguments.names.as_slice() {
         [] => bail!("container ID must be specified"),
         [name] => (name, None),

@@ -15,8 +15,10 @@ use cask_program::{access, build, output, report};
 use cask_runtime::{Capability, CapabilitySet};
 use clap::Args;
 
+use super::refused::OfFrom;
 use crate::context::{Context, format, now};
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
+use cask_program::refused::Refused;
 
 /// Make a working container of an image, or of nothing
 #[derive(Args, Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Arguments {
     /// Its name [default: that of the image, with -working-container]
     #[arg(long)]
     name: Option<String>,
+    #[command(flatten)]
+    refused: Refused<OfFrom>,
     /// Write its ID to this file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -194,6 +198,7 @@ pub(super) fn capabilities(names: &[String]) -> Result<Vec<Capability>> {
 
 /// Makes a container and prints its name.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let image = match arguments.image.as_slice() {
         [] => bail!("an image name (or \"scratch\") must be specified"),
         [image] => image.clone(),

@@ -108,6 +108,9 @@ struct ByArguments {
     /// The OCI runtime [default: $BUILDAH_RUNTIME, else crun or runc]
     #[arg(long, value_name = "PROGRAM")]
     runtime: Option<PathBuf>,
+    /// Give the OCI runtime an option, without its hyphens
+    #[arg(long, value_name = "OPTION")]
+    runtime_flag: Vec<String>,
     /// Do not pivot to its root; nothing here does without
     #[arg(long)]
     no_pivot: bool,
@@ -299,6 +302,11 @@ impl ByArguments {
         };
         let from_environment = || std::env::var_os("BUILDAH_RUNTIME").map(PathBuf::from);
         let runtime = self.runtime.clone().or_else(from_environment);
+        let is_ours = asked == WorkingIsolation::Chroot
+            || (asked == WorkingIsolation::Default && runtime.is_none());
+        if let Some(flag) = self.runtime_flag.first().filter(|_| is_ours) {
+            bail!("--runtime-flag {flag} is for an OCI runtime: name one with --runtime");
+        }
         match asked {
             WorkingIsolation::Chroot if may_mount() => {
                 chroot(run);
@@ -311,7 +319,8 @@ impl ByArguments {
             }
             _ => {
                 let runtime = build::runtime(runtime.as_deref())?;
-                let options = OciOptions::new(runtime, scratch);
+                let mut options = OciOptions::new(runtime, scratch);
+                options.flags.clone_from(&self.runtime_flag);
                 Ok(Box::new(OciExecutor::new(options)?))
             }
         }

@@ -11,9 +11,11 @@ use cask_engine::{Entries, EntryChange, ErrorKind, FoundEntries, ImageList, Imag
 use cask_image::{Digest, PlatformWanted, RawManifest};
 use cask_program::moving::{self, RegistryArguments};
 use cask_program::progress::ProgressChoice;
+use cask_program::refused::Refused;
 use cask_program::{output, policy};
 use clap::{Args, Subcommand};
 
+use super::refused::OfLists;
 use super::remove::Failures;
 use crate::context::Context;
 use crate::show;
@@ -125,6 +127,8 @@ pub(crate) struct PushArguments {
     /// The list, and where to: a name, or TRANSPORT:DETAILS [default: as the list is called]
     #[arg(value_names = ["LIST", "DESTINATION"], required = true, num_args = 1..=2)]
     names: Vec<String>,
+    #[command(flatten)]
+    refused: Refused<OfLists>,
     /// Push the images in it too
     #[arg(long)]
     all: bool,
@@ -387,6 +391,7 @@ async fn elsewhere_raw(
 }
 
 async fn push(arguments: PushArguments, images: &Images, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let (name, destination) = match arguments.names.as_slice() {
         [name, destination] => (name, destination),
         [name, ..] => (name, name),

@@ -8,14 +8,18 @@ use cask_program::output;
 use cask_program::progress::ProgressChoice;
 use clap::Args;
 
+use super::refused::OfPull;
 use crate::context::Context;
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
+use cask_program::refused::Refused;
 
 /// Pull an image from a registry, or from anywhere else
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The image: a name, or TRANSPORT:DETAILS
     image: Vec<String>,
+    #[command(flatten)]
+    refused: Refused<OfPull>,
     /// Pull all images of the repository, each under its tag
     #[arg(short, long)]
     all_tags: bool,
@@ -36,6 +40,7 @@ pub(crate) struct Arguments {
 
 /// Pulls, and prints the ID.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let image = match arguments.image.as_slice() {
         [] => bail!("an image name must be specified"),
         [image] => image,

@@ -10,8 +10,10 @@ use cask_program::platform;
 use cask_program::progress::ProgressChoice;
 use clap::Args;
 
+use super::refused::OfPush;
 use crate::context::Context;
 use cask_program::moving::{self, RegistryArguments};
+use cask_program::refused::Refused;
 
 /// Push an image to a registry, or to anywhere else
 #[derive(Args, Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Arguments {
     /// The image, and where to: a name, or TRANSPORT:DETAILS [default: as the image is called]
     #[arg(value_names = ["IMAGE", "DESTINATION"])]
     image: Vec<String>,
+    #[command(flatten)]
+    refused: Refused<OfPush>,
     /// Of a list, push all images in it
     #[arg(long)]
     all: bool,
@@ -52,6 +56,7 @@ pub(crate) struct Arguments {
 
 /// Pushes.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let (image, destination) = match arguments.image.as_slice() {
         [] => bail!("at least a source image ID must be specified"),
         [image] => (image, image),

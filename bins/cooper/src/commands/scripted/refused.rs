@@ -1,0 +1,49 @@
+//! Flags of buildah's that are not here, and what to do instead: they are refused by name, not taken for a slip.
+
+use cask_program::refused::{RefusedFlag, RefusedFlags};
+
+const USERS: &str =
+    "commands are in the user namespace of this program: run it as a user, or in unshare";
+const DECRYPT: &str = "pull the image with another tool first";
+const ENCRYPT: &str = "push the image, and encrypt it with a tool for that";
+const SIGN: &str = "sign the image where it is copied, with dray copy --sign-by";
+
+/// Those of `from`.
+pub(super) struct OfFrom;
+
+impl RefusedFlags for OfFrom {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("cgroupns", &["private", ""], "it is not remembered: give it to run"),
+        ("decryption-key", &[], DECRYPT),
+        ("userns", &["host", ""], USERS),
+        ("userns-gid-map", &[], USERS),
+        ("userns-gid-map-group", &[], USERS),
+        ("userns-uid-map", &[], USERS),
+        ("userns-uid-map-user", &[], USERS),
+    ];
+}
+
+/// Those of `pull`.
+pub(super) struct OfPull;
+
+impl RefusedFlags for OfPull {
+    const FLAGS: &'static [RefusedFlag] = &[("decryption-key", &[], DECRYPT)];
+}
+
+/// Those of `push` and `commit`.
+pub(super) struct OfPush;
+
+impl RefusedFlags for OfPush {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("encrypt-layer", &[], ENCRYPT),
+        ("encryption-key", &[], ENCRYPT),
+        ("sign-by", &[], SIGN),
+    ];
+}
+
+/// Those of `manifest push`.
+pub(super) struct OfLists;
+
+impl RefusedFlags for OfLists {
+    const FLAGS: &'static [RefusedFlag] = &[("sign-by", &[], SIGN)];
+}

@@ -1,0 +1,113 @@
+//! Flags of buildah's and podman's that are not there: known by name, so that who uses one is told what there is
+//! instead. Those that ask for what is the case anyway are taken.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use anyhow::{Result, bail};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+/// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
+pub type RefusedFlag = (&'static str, &'static [&'static str], &'static str);
+
+/// The flags of a command that are refused.
+pub trait RefusedFlags {
+    /// Each of them. One that may be `true` or `false` needs no value.
+    const FLAGS: &'static [RefusedFlag];
+}
+
+/// Those that were given, to be flattened into the arguments of a command.
+pub struct Refused<F> {
+    given: Vec<(&'static RefusedFlag, String)>,
+    flags: PhantomData<fn() -> F>,
+}
+
+impl<F> fmt::Debug for Refused<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.given).finish()
+    }
+}
+
+impl<F> Clone for Refused<F> {
+    fn clone(&self) -> Self {
+        Self { given: self.given.clone(), flags: PhantomData }
+    }
+}
+
+impl<F> Refused<F> {
+    /// Fails for the first that asks for more than there is.
+    ///
+    /// # Errors
+    /// Where there is one.
+    pub fn check(&self) -> Result<()> {
+        for ((name, taken, why), value) in &self.given {
+            if !taken.contains(&value.as_str()) {
+                let shown = if value.is_empty() { String::new() } else { format!(" {value}") };
+                bail!("--{name}{shown} is not supported: {why}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<F: RefusedFlags> Args for Refused<F> {
+    fn augment_args(command: Command) -> Command {
+        F::FLAGS.iter().fold(command, |command, (name, taken, _)| {
+            let is_switch = taken.iter().any(|value| matches!(*value, "true" | "false"));
+            let arg = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
+            let arg = arg.allow_hyphen_values(true);
+            command.arg(match is_switch {
+                true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                false => arg.num_args(1),
+            })
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<F: RefusedFlags> FromArgMatches for Refused<F> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let values = F::FLAGS.iter().filter(|(name, ..)| is_given(name)).flat_map(|flag| {
+            let values = matches.get_many::<String>(flag.0).into_iter().flatten();
+            values.map(move |value| (flag, value.clone()))
+        });
+        Ok(Self { given: values.collect(), flags: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Some;
+
+    impl RefusedFlags for Some {
+        const FLAGS: &'static [RefusedFlag] =
+            &[("userns", &["host", ""], "why"), ("systemd", &["false"], "because")];
+    }
+
+    #[test]
+    fn what_is_the_case_anyway_is_taken_and_the_rest_refused_by_name() {
+        let check = |words: &[&str], expected: &str| {
+            let command = Refused::<Some>::augment_args(Command::new("x").no_binary_name(true));
+            let matches = command.try_get_matches_from(words).unwrap();
+            let checked = Refused::<Some>::from_arg_matches(&matches).unwrap().check();
+            let said = checked.map_or_else(|error| error.to_string(), |()| String::new());
+            assert_eq!(said, expected, "{words:?}");
+        };
+        check(&[], "");
+        check(&["--userns", "host", "--systemd=false"], "");
+        check(&["--userns", "auto"], "--userns auto is not supported: why");
+        check(&["--userns=host", "--systemd"], "--systemd true is not supported: because");
+    }
+}
