@@ -65,6 +65,7 @@ pub fn engine_usage(program: &str, error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             if let Err(error) = output::bytes(error.render().to_string().as_bytes()) {
                 report::engine_failure(&error, |_| None);
+    let program = &command_path(error).unwrap_or_else(|| program.to_owned());
                 return Exit::EngineFailure;
             }
             return Exit::Success;
@@ -96,6 +97,39 @@ pub fn engine_usage(program: &str, error: &clap::Error) -> Exit {
 fn usage_line(error: &clap::Error) -> String {
     match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+/// The command that was read as far as it was understood, such as `cellar network`.
+fn command_path(error: &clap::Error) -> Option<String> {
+    let line = usage_line(error);
+    let line = line.lines().next()?.strip_prefix("Usage: ")?;
+    let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let words: Vec<&str> = line.split_whitespace().take_while(is_name).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    #[test]
+    fn errors_name_the_command_that_they_are_of() {
+        let check = |line: &str, expected: &str| {
+            let list = Command::new("ls").visible_alias("list").arg(Arg::new("name"));
+            let network = Command::new("network").subcommand_required(true).subcommand(list);
+            let program = Command::new("cellar").subcommand(network);
+            let error = program.try_get_matches_from(line.split(' ')).unwrap_err();
+            assert_eq!(command_path(&error).as_deref(), Some(expected), "{line}: {error}");
+        };
+        check("cellar nosuch", "cellar");
+        check("cellar --nosuch", "cellar");
+        check("cellar network", "cellar network");
+        check("cellar network nosuch", "cellar network");
+        check("cellar network ls --nosuch", "cellar network ls");
+        check("cellar network list --nosuch", "cellar network ls");
     }
 }

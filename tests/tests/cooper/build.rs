@@ -158,7 +158,7 @@ fn platforms_become_a_list() {
     let (store, directory) =
         (PeerStore::new(), files(&[("Containerfile", TWO_STAGES), ("a", "A")]));
     let line = "build --platform linux/amd64,linux/arm64 -t it:1 --iidfile iid \
-                --metadata-file meta -t oci:layout:x -o out .";
+                --metadata-file meta --logfile log --logsplit -t oci:layout:x -o out .";
     let outcome = cooper(&store, &directory, line).ok();
     assert!(!outcome.text().lines().any(|line| line.len() == 64), "it went to a file: {outcome}");
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("it is there");
@@ -167,6 +167,12 @@ fn platforms_become_a_list() {
     let digest = metadata["containerimage.digest"].as_str().expect("it has a digest");
     assert_eq!(read("iid"), digest, "a list is known by the digest of what it says");
     assert_eq!(read("out/linux_arm64/b"), "A");
+    // Each has a log of its own, by the names of buildah 1.28.
+    for (own, other) in [("amd64", "arm64"), ("arm64", "amd64")] {
+        let log = read(&format!("log_linux_{own}"));
+        assert!(log.contains("STEP 2/3: COPY --from=one /a /b"), "{log}");
+        assert!(!log.contains(&format!("[linux/{other}] ")), "{log}");
+    }
     let place = format!("oci:{}", directory.at("layout:x"));
     let index = tests::dray(&format!("inspect --raw {place}")).ok().json();
     let platforms: Vec<&Value> = index["manifests"]
@@ -271,7 +277,11 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--all-platforms", "unable to find any base images with which to determine platforms"),
         ("--provenance", "--provenance: an image of the store has no place for it"),
         ("--attest type=sbom", "--attest type=sbom is not supported"),
-        ("--call outline", "write `cooper graph --format outline`"),
+        ("--call frob", "--call=frob is not known: use build, check, outline or targets"),
+        ("--runtime-flag debug", "--runtime-flag debug is for an OCI runtime"),
+        ("--logsplit", "--logfile"),
+        ("--iidfile no/where", "writing no/where: No such file or directory"),
+        ("--metadata-file .", "writing .: it is a directory"),
         ("--cache-from type=gha", "the type \"gha\" is not supported"),
         ("--sbom", "--sbom is not supported: run a scanner on the image"),
         ("--userns host", "--userns is not supported: commands are in the user namespace"),
@@ -292,7 +302,7 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--secret src=a", "there is no id"),
         ("--push", "--push needs a name to push to"),
         ("--platform a/b --arch c", "--platform option can not be specified with --arch"),
-        ("-f nowhere", "opening nowhere: No such file or directory"),
+        ("-f nowhere", "opening nowhere: no such file or directory"),
         ("-f Containerfile.in", "files for the C preprocessor are not supported yet"),
         ("--timestamp 1 --source-date-epoch 2", "contradict each other"),
     ];
@@ -319,6 +329,18 @@ fn errors_of_the_file_are_shown_with_their_lines() {
         .ends(125)
         .says(" --> Containerfile:2:")
         .says("building at STEP \"COPY nothing /\"");
+}
+
+#[test]
+fn what_a_build_can_be_given_is_told() {
+    let text = "# GO is the version\nARG GO=1.23\n# app is what is deployed\nFROM go:$GO AS app\nFROM scratch\n";
+    let (store, directory) = (PeerStore::new(), files(&[("Containerfile", text)]));
+    let targets = cooper(&store, &directory, "build --call=targets --target app .").ok();
+    assert!(targets.text().contains("app (default)   is what is deployed"), "{targets}");
+    let outline = cooper(&store, &directory, "build --call outline --target app .").ok();
+    assert!(outline.text().contains("GO"), "{outline}");
+    let checked = cooper(&store, &directory, "build --call check .").ok();
+    assert!(checked.stderr.contains("Check complete, no warnings found."), "{checked}");
 }
 
 #[test]
@@ -399,6 +421,14 @@ fn json_progress_is_one_object_on_each_line() {
     let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert_eq!((count("stepBegan"), count("stepEnded"), count("built")), (5, 5, 1));
     assert_eq!(outcome.text().len(), 64);
+    // Of a failure, too.
+    std::fs::write(directory.join("wrong"), "FROM scratch\nCOPY none /\n").expect("writable");
+    let failed = cooper(&store, &directory, "build --progress json -f wrong .").ends(125);
+    let told = failed.stderr.lines().map(|line| serde_json::from_str::<Value>(line));
+    let told: Vec<Value> = told.map(|line| line.expect("it is JSON")).collect();
+    let last = told.last().expect("something is told");
+    assert_eq!((&last["event"], &last["line"]), (&"failed".into(), &2.into()), "{failed}");
+    assert!(last["error"].as_str().is_some_and(|text| text.contains("\"/none\": not found")));
     let log = cooper(&store, &directory, "build --logfile log .").ok();
     assert_eq!(log.text().len(), 64);
     let log = std::fs::read_to_string(directory.join("log")).expect("it is there");

@@ -93,7 +93,7 @@ fn what_cannot_be_done_is_125_and_nothing_on_standard_output() {
     let directory = files(&[("binary", ""), ("good", "FROM a:1\n"), ("empty/x", "")]);
     std::fs::write(directory.join("binary"), b"FROM a\xff\n").expect("it is writable");
     let table = [
-        ("lint -f nowhere", "opening nowhere: No such file or directory"),
+        ("lint -f nowhere", "opening nowhere: no such file or directory"),
         ("lint empty", "cannot find Containerfile or Dockerfile in context directory empty"),
         ("lint -f empty", "empty is a directory, not a Containerfile"),
         ("fmt binary", "reading binary: it is not UTF-8: byte 6 cannot be read"),

@@ -442,7 +442,7 @@ fn commands_have_the_processors_groups_devices_and_namespaces_that_were_asked_fo
         );
         if runtime.is_empty() || has(&["runc"]) {
             let outcome = cooper(&store, &directory, &line).ends(1);
-            assert!(format!("{outcome}").contains("No space left on device"), "{outcome}");
+            assert!(format!("{outcome}").contains("no space left on device"), "{outcome}");
         }
     }
     let expected = format!("25000\n0\n1:3\n0 7 8\n{}\n{}\nseen\n", own("ipc"), own("uts"));

@@ -67,7 +67,9 @@ impl<W: Write> Reporter<W> {
             Style::Prefix => format!("Error: {}\n", lines(message)),
             Style::Terminal { color } => labelled("error", "31", color, message),
         };
-        for hint in hints {
+        // Causes repeat the hints of what lies beneath.
+        let mut said = HashSet::new();
+        for hint in hints.iter().filter(|hint| said.insert(**hint)) {
             text.push_str(&self.hint(hint));
         }
         self.write(&text);
@@ -150,7 +152,7 @@ mod tests {
     fn errors_take_the_shape_of_their_style() {
         let error = std::io::Error::other("reading \"a\": no such file");
         let report = |reporter: &Reporter<&mut Vec<u8>>| {
-            reporter.error(&error, &["check the name", "or create it"]);
+            reporter.error(&error, &["check the name", "or create it", "check the name"]);
         };
         let hints = "hint: check the name\nhint: or create it\n";
         let log = r#"time="2026-01-02T15:04:05Z" level=fatal msg="reading \"a\": no such file""#;
