@@ -7,12 +7,15 @@ use crate::context::GlobalArguments;
 
 /// Builds container images from Containerfiles; lints, formats and draws these.
 #[derive(Debug, Parser)]
-#[command(name = "cooper", version, args_override_self = true, arg_required_else_help = false)]
+#[command(name = "cooper", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// What to do.

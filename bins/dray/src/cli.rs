@@ -13,7 +13,7 @@ use crate::commands;
 #[derive(Debug, Parser)]
 #[command(
     name = "dray",
-    version,
+    version = concat!("version ", env!("CARGO_PKG_VERSION")),
     disable_version_flag = true,
     args_override_self = true,
     arg_required_else_help = false,

@@ -13,6 +13,8 @@ pub mod duration;
 pub mod login;
 pub mod logout;
 #[cfg(feature = "store")]
+#[cfg(feature = "build")]
+pub mod manifest;
 pub mod moving;
 pub mod output;
 pub mod platform;

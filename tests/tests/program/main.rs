@@ -81,7 +81,7 @@ fn completions_are_scripts_that_their_shells_take() {
 
 #[test]
 fn the_version_is_that_of_the_package() {
-    let expected = format!("dray {}", env!("CARGO_PKG_VERSION"));
+    let expected = format!("dray version {}", env!("CARGO_PKG_VERSION"));
     assert_eq!(dray("--version").ok().text(), expected);
     assert_eq!(dray("-v").ok().text(), expected);
 }

@@ -9,7 +9,6 @@ mod execute;
 mod images;
 mod info;
 mod inspect;
-mod manifest;
 mod mount;
 mod prune;
 mod pull;
@@ -24,7 +23,7 @@ mod unmount;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_program::{login, logout, rootless, stop};
+use cask_program::{login, logout, manifest, rootless, stop};
 use clap::Subcommand;
 
 use crate::context::{Context, GlobalArguments};
@@ -88,7 +87,10 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
         Command::Inspect(arguments) => inspect::run(&arguments, &context).map(done),
         Command::Push(arguments) => wait(push::run(arguments, &context)).map(done),
         Command::Pull(arguments) => wait(pull::run(arguments, &context)).map(done),
-        Command::Manifest(command) => manifest::run(command, &context),
+        Command::Manifest(command) => {
+            let images = context.images()?;
+            manifest::run(command, &images, &context.settings, manifest::Manner::Buildah)
+        }
         Command::Prune(arguments) => prune::run(&arguments, &context).map(done),
         Command::Info(arguments) => info::run(&arguments, &context).map(done),
         Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),

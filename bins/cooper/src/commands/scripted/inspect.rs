@@ -5,13 +5,13 @@ mod typed;
 use anyhow::{Context as _, Result, bail};
 use cask_build::{WorkingDetails, image_details};
 use cask_image::{Descriptor, Manifest, PlatformWanted};
+use cask_program::manifest::inspect_list;
 use cask_program::moving::RegistryArguments;
 use cask_storage::Image;
 use cask_terminal::output::Output;
 use cask_terminal::value::JsonStyle;
 use clap::Args;
 
-use super::manifest::inspect_list;
 use crate::context::Context;
 use crate::show;
 
@@ -84,5 +84,5 @@ fn of_platform(images: &cask_engine::Images, image: Image) -> Result<Image> {
 
 fn manifest(name: &str, images: &cask_engine::Images, context: &Context) -> Result<()> {
     let registry = RegistryArguments::default();
-    super::wait(inspect_list(name, &registry, images, context))
+    super::wait(inspect_list(name, &registry, images, &context.settings))
 }

@@ -40,10 +40,3 @@ impl RefusedFlags for OfPush {
         ("sign-by", &[], SIGN),
     ];
 }
-
-/// Those of `manifest push`.
-pub(super) struct OfLists;
-
-impl RefusedFlags for OfLists {
-    const FLAGS: &'static [RefusedFlag] = &[("sign-by", &[], SIGN)];
-}

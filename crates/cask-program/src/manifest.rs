@@ -1,4 +1,4 @@
-//! `cooper manifest`: lists of images for several platforms.
+//! The commands behind `manifest`: lists of images for several platforms.
 
 mod shown;
 
@@ -9,33 +9,56 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::{Instances, inspect};
 use cask_engine::{Entries, EntryChange, ErrorKind, FoundEntries, ImageList, Images, Removal};
 use cask_image::{Digest, PlatformWanted, RawManifest};
-use cask_program::moving::{self, RegistryArguments};
-use cask_program::progress::ProgressChoice;
-use cask_program::refused::Refused;
-use cask_program::{output, policy};
 use clap::{Args, Subcommand};
 
-use super::refused::OfLists;
-use super::remove::Failures;
-use crate::context::Context;
-use crate::show;
+use crate::moving::{self, RegistryArguments};
+use crate::progress::ProgressChoice;
+use crate::refused::{Refused, RefusedFlag, RefusedFlags};
+use crate::settings::Settings;
+use crate::{output, policy, report, stop};
+
+/// Whose words are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Buildah's: changes are told with the digest of the image; a list is pushed alone.
+    Buildah,
+    /// Podman's: changes are told by the list's ID; a list is pushed with its images.
+    Podman,
+}
+
+/// Flags of `push` that are not here.
+#[derive(Debug)]
+struct OfLists;
+
+impl RefusedFlags for OfLists {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("sign-by", &[], "sign the image where it is copied, with dray copy --sign-by")];
+}
 
 /// Make and push lists of images for several platforms
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
+    /// Make a list, and put images into it
     Create(CreateArguments),
+    /// Put an image into a list
     Add(AddArguments),
+    /// Change what a list says of an image in it
     Annotate(AnnotateArguments),
+    /// Show a list
     Inspect(InspectArguments),
+    /// Push a list to a registry, or to anywhere else
     Push(Box<PushArguments>),
+    /// Take an image out of a list
     Remove(RemoveArguments),
+    /// Remove lists from the store
     Rm(RmArguments),
+    /// Tell by the exit code whether there is a list
     Exists(ExistsArguments),
 }
 
 /// Make a list, and put images into it
 #[derive(Args, Debug)]
-pub(crate) struct CreateArguments {
+pub struct CreateArguments {
     /// The name of the list
     list: String,
     /// The images: of the store, or else of a registry
@@ -55,7 +78,7 @@ pub(crate) struct CreateArguments {
 
 /// Put an image into a list
 #[derive(Args, Debug)]
-pub(crate) struct AddArguments {
+pub struct AddArguments {
     /// The list
     list: String,
     /// The image: of the store, or else of a registry
@@ -71,7 +94,7 @@ pub(crate) struct AddArguments {
 
 /// Change what a list says of an image in it
 #[derive(Args, Debug)]
-pub(crate) struct AnnotateArguments {
+pub struct AnnotateArguments {
     /// The list
     list: String,
     /// The image: its digest, or its name
@@ -114,7 +137,7 @@ struct EntryArguments {
 
 /// Show a list
 #[derive(Args, Debug)]
-pub(crate) struct InspectArguments {
+pub struct InspectArguments {
     /// The list: of the store, or else of a registry
     list: String,
     #[command(flatten)]
@@ -123,15 +146,15 @@ pub(crate) struct InspectArguments {
 
 /// Push a list to a registry, or to anywhere else
 #[derive(Args, Debug)]
-pub(crate) struct PushArguments {
+pub struct PushArguments {
     /// The list, and where to: a name, or TRANSPORT:DETAILS [default: as the list is called]
     #[arg(value_names = ["LIST", "DESTINATION"], required = true, num_args = 1..=2)]
     names: Vec<String>,
     #[command(flatten)]
     refused: Refused<OfLists>,
     /// Push the images in it too
-    #[arg(long)]
-    all: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    all: Option<bool>,
     /// Write the digest of the list to this file
     #[arg(long, value_name = "FILE")]
     digestfile: Option<PathBuf>,
@@ -153,7 +176,7 @@ pub(crate) struct PushArguments {
 
 /// Take an image out of a list
 #[derive(Args, Debug)]
-pub(crate) struct RemoveArguments {
+pub struct RemoveArguments {
     /// The list
     list: String,
     /// The digest of the image
@@ -162,7 +185,7 @@ pub(crate) struct RemoveArguments {
 
 /// Remove lists from the store
 #[derive(Args, Debug)]
-pub(crate) struct RmArguments {
+pub struct RmArguments {
     /// The lists
     #[arg(required = true)]
     lists: Vec<String>,
@@ -170,32 +193,28 @@ pub(crate) struct RmArguments {
 
 /// Tell by the exit code whether there is a list
 #[derive(Args, Debug)]
-pub(crate) struct ExistsArguments {
+pub struct ExistsArguments {
     /// The list
     list: String,
 }
 
-/// Carries a command out.
-pub(super) fn run(command: Command, context: &Context) -> Result<ExitCode> {
-    let images = context.images()?;
+/// Carries a command out; an error of a list ends the program as podman's and buildah's end it.
+pub fn run(
+    command: Command,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<ExitCode> {
     match command {
-        Command::Create(arguments) => super::wait(create(&arguments, &images, context))?,
-        Command::Add(arguments) => super::wait(add(&arguments, &images, context))?,
-        Command::Annotate(arguments) => annotate(&arguments, &images)?,
+        Command::Create(arguments) => wait(create(&arguments, images, settings))?,
+        Command::Add(arguments) => wait(add(&arguments, images, settings, manner))?,
+        Command::Annotate(arguments) => annotate(&arguments, images, manner)?,
         Command::Inspect(arguments) => {
-            super::wait(inspect_list(&arguments.list, &arguments.registry, &images, context))?;
+            wait(inspect_list(&arguments.list, &arguments.registry, images, settings))?;
         }
-        Command::Push(arguments) => super::wait(push(*arguments, &images, context))?,
-        Command::Remove(arguments) => remove(&arguments, &images)?,
-        Command::Rm(arguments) => {
-            let mut failures = Failures::default();
-            for name in &arguments.lists {
-                if let Err(error) = remove_list(&images, name) {
-                    failures.add(error);
-                }
-            }
-            failures.finish()?;
-        }
+        Command::Push(arguments) => wait(push(*arguments, images, settings, manner))?,
+        Command::Remove(arguments) => remove(&arguments, images, manner)?,
+        Command::Rm(arguments) => return remove_lists(&arguments.lists, images, manner),
         Command::Exists(arguments) => {
             return match images.find_list(&arguments.list) {
                 Ok(_) => Ok(ExitCode::SUCCESS),
@@ -209,10 +228,15 @@ pub(super) fn run(command: Command, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(arguments: &CreateArguments, images: &Images, context: &Context) -> Result<()> {
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(stop::unless_stopped(None, work))
+}
+
+async fn create(arguments: &CreateArguments, images: &Images, settings: &Settings) -> Result<()> {
     let mut found = Vec::new();
     for name in &arguments.images {
-        found.push(elsewhere(name, &arguments.registry, images, context).await?);
+        found.push(elsewhere(name, &arguments.registry, images, settings).await?);
     }
     let there = arguments.amend && images.find_list(&arguments.list).is_ok();
     if !there {
@@ -235,9 +259,14 @@ async fn create(arguments: &CreateArguments, images: &Images, context: &Context)
     output::line(list.image.id.as_str())
 }
 
-async fn add(arguments: &AddArguments, images: &Images, context: &Context) -> Result<()> {
+async fn add(
+    arguments: &AddArguments,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
     images.find_list(&arguments.list)?;
-    let found = elsewhere(&arguments.image, &arguments.registry, images, context).await?;
+    let found = elsewhere(&arguments.image, &arguments.registry, images, settings).await?;
     let change = arguments.entry.change()?;
     let wanted = entries(arguments.all, Some(&arguments.entry));
     let (list, digests) = images.change_list(&arguments.list, |list| {
@@ -251,7 +280,7 @@ async fn add(arguments: &AddArguments, images: &Images, context: &Context) -> Re
         }
         Ok(digests)
     })?;
-    said(&list, digests.last().context("nothing was added")?)
+    said(&list, digests.last().context("nothing was added")?, manner)
 }
 
 /// What an image says that is not in the store; nothing where it is.
@@ -259,20 +288,20 @@ async fn elsewhere(
     name: &str,
     registry: &RegistryArguments,
     images: &Images,
-    context: &Context,
+    settings: &Settings,
 ) -> Result<Option<FoundEntries>> {
     let not_here = match images.find(name) {
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::ImageNotKnown => error,
         Err(error) => return Err(error.into()),
     };
-    let transports = registry.transports(images, &context.settings).await?;
+    let transports = registry.transports(images, settings).await?;
     let location =
         transports.parse(name).or_else(|_| transports.parse(&format!("docker://{name}")));
     let Ok(location) = location else { return Err(not_here.into()) };
     let progress = ProgressChoice::Auto.start(true);
     let platform = PlatformWanted::of_this_build();
-    let options = moving::copy_options(&context.settings, platform, &progress, true)?;
+    let options = moving::copy_options(settings, platform, &progress, true)?;
     let found = images.find_for_list(&*location, &options).await;
     let found = found.with_context(|| {
         format!(
@@ -283,10 +312,10 @@ async fn elsewhere(
     Ok(Some(found))
 }
 
-fn annotate(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
+fn annotate(arguments: &AnnotateArguments, images: &Images, manner: Manner) -> Result<()> {
     let change = arguments.entry.change()?;
     if arguments.index || arguments.subject.is_some() {
-        return annotate_list(arguments, images);
+        return annotate_list(arguments, images, manner);
     }
     let Some(image) = &arguments.image else {
         bail!("requires at least 2 arg(s), only received 1");
@@ -300,11 +329,11 @@ fn annotate(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
         }
     };
     let (list, ()) = images.change_list(&arguments.list, |list| list.change(&digest, &change))?;
-    said(&list, &digest)
+    said(&list, &digest, manner)
 }
 
 /// Changes what is said of the list itself.
-fn annotate_list(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
+fn annotate_list(arguments: &AnnotateArguments, images: &Images, manner: Manner) -> Result<()> {
     let entry = &arguments.entry;
     let of_entry = entry.arch.is_some()
         || entry.os.is_some()
@@ -331,29 +360,32 @@ fn annotate_list(arguments: &AnnotateArguments, images: &Images) -> Result<()> {
         Ok(())
     })?;
     let digest = list.index.encode().digest().clone();
-    said(&list, &digest)
+    said(&list, &digest, manner)
 }
 
-fn remove(arguments: &RemoveArguments, images: &Images) -> Result<()> {
+fn remove(arguments: &RemoveArguments, images: &Images, manner: Manner) -> Result<()> {
     let digest: Digest = arguments
         .digest
         .parse()
         .with_context(|| format!("Invalid instance {:?}", arguments.digest))?;
     let (list, ()) = images.change_list(&arguments.list, |list| list.remove(&digest))?;
-    said(&list, &digest)
+    said(&list, &digest, manner)
 }
 
-/// Source: buildah, `cmd/buildah/manifest.go`.
-fn said(list: &ImageList, digest: &Digest) -> Result<()> {
-    output::line(&format!("{}: {digest}", list.image.id))
+/// Source: buildah, `cmd/buildah/manifest.go`; podman, `cmd/podman/manifest`.
+fn said(list: &ImageList, digest: &Digest, manner: Manner) -> Result<()> {
+    match manner {
+        Manner::Buildah => output::line(&format!("{}: {digest}", list.image.id)),
+        Manner::Podman => output::line(list.image.id.as_str()),
+    }
 }
 
 /// Shows a list of the store, or of elsewhere.
-pub(super) async fn inspect_list(
+pub async fn inspect_list(
     name: &str,
     registry: &RegistryArguments,
     images: &Images,
-    context: &Context,
+    settings: &Settings,
 ) -> Result<()> {
     let here = match images.find(name) {
         Ok(found) => Some(images.manifest(&found.image)?.0),
@@ -363,7 +395,7 @@ pub(super) async fn inspect_list(
     let raw = match here {
         Some(raw) if raw.media_type().is_index() => return shown::list(&raw),
         here => {
-            let read = elsewhere_raw(name, registry, images, context).await;
+            let read = elsewhere_raw(name, registry, images, settings).await;
             match (read, here) {
                 (Ok(raw), _) if raw.media_type().is_index() => raw,
                 (Ok(raw), _) | (Err(_), Some(raw)) => {
@@ -373,24 +405,29 @@ pub(super) async fn inspect_list(
             }
         }
     };
-    output::bytes(show::indented(raw.bytes()).as_bytes())
+    output::bytes(shown::indented(raw.bytes()).as_bytes())
 }
 
 async fn elsewhere_raw(
     name: &str,
     registry: &RegistryArguments,
     images: &Images,
-    context: &Context,
+    settings: &Settings,
 ) -> Result<RawManifest> {
-    let transports = registry.transports(images, &context.settings).await?;
+    let transports = registry.transports(images, settings).await?;
     let location =
         transports.parse(name).or_else(|_| transports.parse(&format!("docker://{name}")))?;
-    let read = inspect(&*location, &*policy::read(&context.settings)?, false).await;
+    let read = inspect(&*location, &*policy::read(settings)?, false).await;
     let read = read.with_context(|| format!("reading image {:?}", location.to_string()))?;
     Ok(read.top().clone())
 }
 
-async fn push(arguments: PushArguments, images: &Images, context: &Context) -> Result<()> {
+async fn push(
+    arguments: PushArguments,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
     arguments.refused.check()?;
     let (name, destination) = match arguments.names.as_slice() {
         [name, destination] => (name, destination),
@@ -398,12 +435,12 @@ async fn push(arguments: PushArguments, images: &Images, context: &Context) -> R
         [] => bail!("requires at least 1 arg(s), only received 0"),
     };
     images.find_list(name)?;
-    let transports = arguments.registry.transports(images, &context.settings).await?;
+    let transports = arguments.registry.transports(images, settings).await?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let platform = PlatformWanted::of_this_build();
-    let mut options =
-        moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
-    options.instances = if arguments.all { Instances::All } else { Instances::IndexOnly };
+    let mut options = moving::copy_options(settings, platform, &progress, arguments.quiet)?;
+    let all = arguments.all.unwrap_or(manner == Manner::Podman);
+    options.instances = if all { Instances::All } else { Instances::IndexOnly };
     options.attached.remove_signatures = arguments.remove_signatures;
     options.format = moving::format(arguments.format.as_deref())?;
     let report = images.push(name, destination, &transports, &options).await?;
@@ -418,11 +455,37 @@ async fn push(arguments: PushArguments, images: &Images, context: &Context) -> R
     Ok(())
 }
 
-fn remove_list(images: &Images, name: &str) -> Result<()> {
+/// Removes as many as can be: 1 where some are not known, as podman's `rmi` ends.
+fn remove_lists(names: &[String], images: &Images, manner: Manner) -> Result<ExitCode> {
+    let mut errors = Vec::new();
+    for name in names {
+        if let Err(error) = remove_list(images, name, manner) {
+            errors.push(error);
+        }
+    }
+    let is_unknown = |error: &anyhow::Error| {
+        let known = error.downcast_ref::<cask_engine::Error>();
+        known.is_some_and(|error| error.kind() == ErrorKind::ImageNotKnown)
+    };
+    let unknown = manner == Manner::Podman && errors.iter().all(is_unknown);
+    let Some(last) = errors.pop() else { return Ok(ExitCode::SUCCESS) };
+    errors.iter().for_each(|error| report::engine_failure(error, |_| None));
+    if unknown {
+        report::engine_failure(&last, |_| None);
+        return Ok(ExitCode::from(1));
+    }
+    Err(last)
+}
+
+fn remove_list(images: &Images, name: &str, manner: Manner) -> Result<()> {
     images.find_list(name)?;
     let removed = images.remove(&images.find(name)?, Removal::default())?;
-    let untagged = removed.untagged.iter().map(|name| format!("untagged: {name}\n"));
-    let deleted = removed.deleted.iter().map(|id| format!("{id}\n"));
+    let (untag, delete) = match manner {
+        Manner::Buildah => ("untagged: ", ""),
+        Manner::Podman => ("Untagged: ", "Deleted: "),
+    };
+    let untagged = removed.untagged.iter().map(|name| format!("{untag}{name}\n"));
+    let deleted = removed.deleted.iter().map(|id| format!("{delete}{id}\n"));
     output::bytes(untagged.chain(deleted).collect::<String>().as_bytes())
 }
 

@@ -94,3 +94,69 @@ fn platform(platform: &Platform) -> Shown<'_> {
         features: &platform.features,
     }
 }
+
+/// A document of JSON as it is, in lines: the order of its fields stays.
+pub(super) fn indented(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let mut out = String::with_capacity(text.len() * 2);
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"    ".repeat(depth));
+    };
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if in_text {
+            out.push(c);
+            in_text = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            ' ' | '\t' | '\r' | '\n' => {}
+            '{' | '[' => {
+                out.push(c);
+                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                match chars.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => out.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut out, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c => {
+                in_text = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_the_order_of_their_fields() {
+        fn check(json: &str, expected: &str) {
+            assert_eq!(indented(json.as_bytes()), format!("{expected}\n"), "{json}");
+        }
+        check("{}", "{}");
+        check("[ ]", "[]");
+        check(r#"{"b":1, "a":[true]}"#, "{\n    \"b\": 1,\n    \"a\": [\n        true\n    ]\n}");
+        check(r#"{"t":"a\"{,:}\\"}"#, "{\n    \"t\": \"a\\\"{,:}\\\\\"\n}");
+    }
+}
