@@ -1,7 +1,11 @@
 //! What is said of a command line that is wrong.
 
+mod engine;
+
 use cask_terminal::report::Exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+pub use engine::{parse, wrong};
 
 use crate::{output, report};
 
@@ -61,11 +65,11 @@ pub fn engine_usage(program: &str, error: &clap::Error) -> Exit {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
+    let program = &command_path(error).unwrap_or_else(|| program.to_owned());
     let message = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             if let Err(error) = output::bytes(error.render().to_string().as_bytes()) {
                 report::engine_failure(&error, |_| None);
-    let program = &command_path(error).unwrap_or_else(|| program.to_owned());
                 return Exit::EngineFailure;
             }
             return Exit::Success;
@@ -93,10 +97,6 @@ pub fn engine_usage(program: &str, error: &clap::Error) -> Exit {
     Exit::EngineFailure
 }
 
-/// The line that shows how the command is used.
-fn usage_line(error: &clap::Error) -> String {
-    match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
 /// The command that was read as far as it was understood, such as `cellar network`.
 fn command_path(error: &clap::Error) -> Option<String> {
     let line = usage_line(error);
@@ -106,6 +106,10 @@ fn command_path(error: &clap::Error) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+/// The line that shows how the command is used.
+fn usage_line(error: &clap::Error) -> String {
+    match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         _ => String::new(),
     }
 }

@@ -10,7 +10,7 @@ use crate::access::{self, Tls};
 use crate::credentials::FileArguments;
 use crate::registry::{self, Verdict};
 use crate::settings::Settings;
-use crate::{background, output, prompt};
+use crate::{background, output, prompt, registries};
 
 /// Log in to a registry, or to a namespace or a repository in it
 #[derive(Args, Debug)]
@@ -46,6 +46,31 @@ pub struct Arguments {
     /// Say where the credential was put
     #[arg(short, long)]
     verbose: bool,
+}
+
+impl Arguments {
+    /// For an engine: of no registry, the first one that is searched for short names is meant.
+    ///
+    /// Source: containers/common, `auth.go`, `defaultRegistryWhenUnspecified`.
+    ///
+    /// # Errors
+    /// That there is none; those of registries.conf.
+    pub fn or_searched(mut self, settings: &Settings) -> Result<Self> {
+        self.registry = or_searched(self.registry, settings)?;
+        Ok(self)
+    }
+}
+
+/// The registries that were said, or else the first one that is searched.
+pub(crate) fn or_searched(said: Vec<String>, settings: &Settings) -> Result<Vec<String>> {
+    match said.as_slice() {
+        [] => match registries::read(settings)?.search_registries() {
+            [] => bail!("no registries found in registries.conf, a registry must be provided"),
+            [first, ..] => Ok(vec![first.clone()]),
+        },
+        [_] => Ok(said),
+        more => bail!("accepts at most 1 arg(s), received {}", more.len()),
+    }
 }
 
 /// Logs in: only what the registry accepts is kept.

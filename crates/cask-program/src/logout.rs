@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::access;
 use crate::credentials::FileArguments;
-use crate::login::find;
+use crate::login::{find, or_searched};
 use crate::registry::{self, Verdict};
 use crate::settings::Settings;
 use crate::{background, output};
@@ -30,6 +30,19 @@ pub struct Arguments {
         default_missing_value = "true"
     )]
     tls_verify: Option<String>,
+}
+
+impl Arguments {
+    /// For an engine: of no registry, the first one that is searched for short names is meant.
+    ///
+    /// # Errors
+    /// As [`login`](crate::login::Arguments::or_searched).
+    pub fn or_searched(mut self, settings: &Settings) -> Result<Self> {
+        if !self.all {
+            self.registry = or_searched(self.registry, settings)?;
+        }
+        Ok(self)
+    }
 }
 
 /// Logs out.

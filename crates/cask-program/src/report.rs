@@ -64,9 +64,20 @@ pub fn engine_failure(
     Reporter::new(Style::Prefix, std::io::stderr()).error(&**error, &hints);
 }
 
-/// Reports a message that ends an engine's command.
+/// An error and what lies beneath, in one line.
+pub fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Reports a message that ends an engine's command: line by line as it is, but for what would move the cursor.
 pub fn engine_usage(message: &str) {
-    Reporter::new(Style::Prefix, std::io::stderr()).failure(message, &[]);
+    let plain = |c: char| match c {
+        '\t' | '\n' => c,
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    say(&format!("Error: {}", message.trim_end().chars().map(plain).collect::<String>()));
 }
 
 /// Reports a message that ends the program.

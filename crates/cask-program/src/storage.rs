@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask::containers_storage::{OpenStore, StoreUse};
-use cask_config::storage::{StorageConf, StorageEnvironment, StoragePaths};
-use cask_storage::{Store, StoreOptions, StoreSpecifier};
+use cask_config::storage::{DriverOptions, StorageConf, StorageEnvironment, StoragePaths};
+use cask_storage::{DriverKind, Store, StoreOptions, StoreSpecifier};
 use clap::Args;
 
 use crate::{registries, report, rootless};
@@ -81,7 +81,7 @@ impl StoreArguments {
             given => Some(given.to_vec()),
         };
         match given {
-            Some(given) => given.iter().try_for_each(|option| set(&mut options, option))?,
+            Some(given) => take_given(&mut options, &given)?,
             None => take(&mut options, &conf)?,
         }
         Ok(options)
@@ -119,7 +119,7 @@ fn specify(options: &mut StoreOptions, specifier: &StoreSpecifier) -> Result<()>
         options.driver = Some(driver.parse()?);
     }
     if !specifier.options.is_empty() {
-        specifier.options.iter().try_for_each(|option| set(options, option))?;
+        take_given(options, &specifier.options)?;
     }
     Ok(())
 }
@@ -133,12 +133,32 @@ fn variables() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// Sets an option of a driver: `[DRIVER.]NAME=VALUE`.
-fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+/// Takes over what flags, the environment or a location say of a driver: `[DRIVER.]NAME=VALUE` each.
+///
+/// Source: containers/storage, `drivers/overlay/overlay.go`, `parseOptions`.
+fn take_given(options: &mut StoreOptions, given: &[String]) -> Result<()> {
+    let mut said = DriverOptions::default();
+    given.iter().try_for_each(|option| set(options, &mut said, option))?;
+    apply(options, &[&said])
+}
+
+fn set(options: &mut StoreOptions, said: &mut DriverOptions, option: &str) -> Result<()> {
+    let Some((name, value)) = option.split_once('=') else {
+        bail!("unable to parse key/value option: {option}");
+    };
+    let driver = options.driver.unwrap_or(DriverKind::Overlay);
+    let name = match name.rsplit_once('.') {
+        Some(("" | "storage", name)) => name,
+        Some((of, name)) if of.parse().is_ok_and(|of: DriverKind| of == driver) => name,
+        Some(_) => bail!("{driver}: Unknown option {option}"),
+        None => name,
+    };
+    let truth = || match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => bail!("the storage option {option} is neither true nor false"),
+    };
     match name {
-        "mountopt" => value.clone_into(&mut options.mount_options),
         "imagestore" => options.image_store = Some(value.into()),
         // Ours, for the flag: the field's tools do not know it in storage.conf.
         "kept_blobs" => {
@@ -147,7 +167,16 @@ fn set(options: &mut StoreOptions, option: &str) -> Result<()> {
             options.kept_blobs.budget_bytes = bytes;
         }
         "additionalimagestore" => options.additional_image_stores.push(value.into()),
-        _ => bail!("the storage option {option:?} is not known"),
+        "mountopt" => said.mount_options = Some(value.to_owned()),
+        "mount_program" => said.mount_program = Some(value.into()),
+        "skip_mount_home" => said.skip_mount_home = Some(truth()?),
+        "ignore_chown_errors" => said.ignore_chown_errors = Some(truth()?),
+        "force_mask" => said.force_mask = Some(value.to_owned()),
+        "use_composefs" => said.use_composefs = Some(truth()?),
+        "size" => said.size = Some(value.to_owned()),
+        "inodes" => said.inodes = Some(value.to_owned()),
+        "sync" => said.sync = Some(value.to_owned()),
+        _ => bail!("{driver}: Unknown option {option}"),
     }
     Ok(())
 }
@@ -159,34 +188,63 @@ fn take(options: &mut StoreOptions, conf: &StorageConf) -> Result<()> {
         report::note("storage.conf sets additionallayerstores, which are not used");
     }
     let of_driver = match options.driver {
-        Some(cask_storage::DriverKind::Vfs) => &conf.vfs,
+        Some(DriverKind::Vfs) => &conf.vfs,
         _ => &conf.overlay,
     };
-    for said in [&conf.options, of_driver] {
-        if let Some(mount_options) = &said.mount_options {
-            options.mount_options.clone_from(mount_options);
-        }
-        if let Some(ignored) = said.ignore_chown_errors {
-            options.extraction.ignore_chown_errors = ignored;
-        }
-        let unused = [
-            ("mount_program", said.mount_program.is_some()),
-            ("use_composefs", said.use_composefs == Some(true)),
-            ("size", said.size.is_some()),
-            ("inodes", said.inodes.is_some()),
-        ];
-        for (name, _) in unused.iter().filter(|(_, is_set)| *is_set) {
-            report::note(&format!("storage.conf sets {name}, which is not used"));
+    apply(options, &[&conf.options, of_driver])
+}
+
+/// Does what a driver is told, the last word first. Nothing is to be done for `skip_mount_home`, since the directory of
+/// a driver is never mounted over itself, nor for `sync`: what is committed is on the disk.
+fn apply(options: &mut StoreOptions, said: &[&DriverOptions]) -> Result<()> {
+    let last = || said.iter().rev();
+    if last().find_map(|said| said.use_composefs) == Some(true) {
+        return Err(unsupported(
+            "use_composefs",
+            "layers of composefs are not written here",
+            "take it out of storage.conf, or keep images elsewhere with --root",
+        ));
+    }
+    let is_limit = |limit: &&String| !matches!(limit.as_str(), "" | "0");
+    for (name, limit) in [
+        ("size", last().find_map(|said| said.size.as_ref())),
+        ("inodes", last().find_map(|said| said.inodes.as_ref())),
+    ] {
+        if limit.filter(is_limit).is_some() {
+            return Err(unsupported(
+                name,
+                "there are no quotas of containers here",
+                "take it out of storage.conf, and limit the file system of the store instead",
+            ));
         }
     }
-    let said = [&conf.options, of_driver];
-    if let Some(mask) = said.iter().filter_map(|said| said.force_mask.as_deref()).next_back() {
-        if said.iter().all(|said| said.mount_program.is_none()) {
-            bail!("'force_mask' is supported only with 'mount_program'");
-        }
-        options.extraction.force_mask = Some(force_mask(mask)?);
+    if let Some(mount_options) = last().find_map(|said| said.mount_options.as_ref()) {
+        options.mount_options.clone_from(mount_options);
+    }
+    if let Some(ignored) = last().find_map(|said| said.ignore_chown_errors) {
+        options.extraction.ignore_chown_errors = ignored;
+    }
+    let program = last().find_map(|said| said.mount_program.as_ref());
+    if let Some(program) = program {
+        std::fs::metadata(program)
+            .with_context(|| format!("overlay: can't stat program {program:?}"))?;
+    }
+    match (last().find_map(|said| said.force_mask.as_deref()), program) {
+        (Some(_), None) => bail!("'force_mask' is supported only with 'mount_program'"),
+        (Some(mask), Some(_)) => options.extraction.force_mask = Some(force_mask(mask)?),
+        (None, Some(program)) => report::note(&format!(
+            "the mount_program {} is not used: the kernel mounts layers",
+            program.display()
+        )),
+        (None, None) => {}
     }
     Ok(())
+}
+
+/// Refuses an option by its name.
+fn unsupported(name: &str, why: &str, hint: &'static str) -> anyhow::Error {
+    let message = format!("the storage option {name} is not supported: {why}");
+    report::Hinted { message, hint }.into()
 }
 
 /// Source: containers/storage, `drivers/overlay/overlay.go`, `parseOptions`.
@@ -198,5 +256,56 @@ fn force_mask(text: &str) -> Result<u32> {
             Ok(mode) if mode <= 0o7777 => Ok(mode),
             _ => bail!("force_mask {octal:?} in storage.conf is no octal mode, shared or private"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_drivers_are_honoured_or_refused_by_name() {
+        let taken = |given: &[&str]| {
+            let mut options = StoreOptions::new("/root", "/run");
+            let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+            take_given(&mut options, &given).map(|()| options)
+        };
+        let options = taken(&[
+            "overlay.mountopt=nodev",
+            "ignore_chown_errors=true",
+            ".skip_mount_home=true",
+            "overlay2.size=0",
+            "overlay.use_composefs=false",
+            "kept_blobs=7",
+        ]);
+        let options = options.expect("they are known");
+        assert_eq!(options.mount_options, "nodev");
+        assert!(options.extraction.ignore_chown_errors);
+        assert_eq!(options.kept_blobs.budget_bytes, 7);
+        let check = |option: &str, expected: &str| {
+            let error = taken(&[option]).expect_err(option);
+            assert_eq!(format!("{error:#}"), expected, "{option}");
+        };
+        let quotas = "there are no quotas of containers here";
+        check("size=1G", &format!("the storage option size is not supported: {quotas}"));
+        check("overlay.inodes=9", &format!("the storage option inodes is not supported: {quotas}"));
+        check(
+            "use_composefs=true",
+            "the storage option use_composefs is not supported: layers of composefs are not written here",
+        );
+        check("bogus", "unable to parse key/value option: bogus");
+        check("overlay.bogus=1", "overlay: Unknown option overlay.bogus=1");
+        check("vfs.size=1", "overlay: Unknown option vfs.size=1");
+        check("overlay.force_mask=700", "'force_mask' is supported only with 'mount_program'");
+        let missing =
+            "overlay: can't stat program \"/nosuch\": No such file or directory (os error 2)";
+        check("overlay.mount_program=/nosuch", missing);
+        assert_eq!(
+            taken(&["mount_program=/proc/self/exe", "force_mask=shared"])
+                .expect("it is there")
+                .extraction
+                .force_mask,
+            Some(0o755)
+        );
     }
 }
