@@ -1,5 +1,7 @@
 //! Making containers: a layer to write to, and a record.
 
+mod mapped;
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
@@ -43,6 +45,8 @@ pub struct NewContainer {
     /// of its layer belongs to whom the image's belongs to, so mapped. The layers of the image stay
     /// as they are: [`MountOptions::owners`](crate::MountOptions::owners) has the kernel map them.
     pub uid_map: Vec<IdMap>,
+    /// A layer that it is made upon instead of the image's: one of [`map_image`](Store::map_image).
+    pub base: Option<Id>,
     /// Whom the groups in it are on the disk.
     pub gid_map: Vec<IdMap>,
 }
@@ -60,6 +64,7 @@ impl NewContainer {
             mount_label: String::new(),
             process_label: String::new(),
             uid_map: Vec::new(),
+            base: None,
             gid_map: Vec::new(),
         }
     }
@@ -172,6 +177,7 @@ impl Store {
     fn ready_layer(&self, container: &NewContainer) -> Result<ReadyLayer> {
         let inner = &self.inner;
         let parent = match &container.image {
+            _ if container.base.is_some() => container.base.clone(),
             None => None,
             Some(id) => {
                 let image = self.image(id)?.ok_or_else(|| not_found("finding the image", id))?;
@@ -192,7 +198,9 @@ impl Store {
                 file::make_directories(&directory, 0o700)?;
                 let diff = directory.join("diff");
                 self.empty_files(&diff, files.as_deref())?;
-                map_owner(&diff, container)?;
+                if container.base.is_none() {
+                    map_owner(&diff, container)?;
+                }
                 let found_by = Lowers::of(inner, &lowers, &HashMap::new())?;
                 overlay::prepare(&directory, &link, &found_by)?;
             }

@@ -15,20 +15,31 @@ const OPAQUE: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 /// Copies a tree: files (sharing their blocks where the file system can), owners, modes, times,
 /// attributes, devices, and which names are the same file.
 pub(crate) fn copy_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless, links: false, keeps_marks: false };
+    let mut copy = Copy::new(rootless);
+    copy.directory(from, to)
+}
+
+/// Copies a tree as [`copy_tree`] does, to whom its owners are mapped. Who is in no range stays who that is.
+pub(crate) fn copy_mapped(
+    from: &Path,
+    to: &Path,
+    rootless: bool,
+    owners: impl Fn(u32, u32) -> (u32, u32) + 'static,
+) -> Result<()> {
+    let mut copy = Copy { owners: Some(Box::new(owners)), ..Copy::new(rootless) };
     copy.directory(from, to)
 }
 
 /// Copies a tree as [`copy_tree`] does, with what marks directories opaque and files deleted for the overlay.
 pub(crate) fn copy_upper(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless, links: false, keeps_marks: true };
+    let mut copy = Copy { keeps_marks: true, ..Copy::new(rootless) };
     copy.directory(from, to)
 }
 
 /// Makes a tree whose files are those of another one, by other names; directories are copied, with
 /// the attributes that mark them opaque. A file that cannot have another name is copied too.
 pub(crate) fn link_tree(from: &Path, to: &Path, rootless: bool) -> Result<()> {
-    let mut copy = Copy { seen: HashMap::new(), rootless, links: true, keeps_marks: true };
+    let mut copy = Copy { links: true, keeps_marks: true, ..Copy::new(rootless) };
     copy.directory(from, to)
 }
 
@@ -39,9 +50,24 @@ struct Copy {
     links: bool,
     /// Whether what marks directories opaque stays.
     keeps_marks: bool,
+    /// Whom what belongs to a user and a group gets to belong to.
+    owners: Option<Owners>,
 }
 
+/// Another user and another group for each.
+type Owners = Box<dyn Fn(u32, u32) -> (u32, u32)>;
+
 impl Copy {
+    fn new(rootless: bool) -> Self {
+        Self { seen: HashMap::new(), rootless, links: false, keeps_marks: false, owners: None }
+    }
+
+    fn metadata(&self, from: &Path, to: &Path, metadata: &fs::Metadata) -> Result<()> {
+        let owner = (metadata.uid(), metadata.gid());
+        let owner = self.owners.as_ref().map_or(owner, |owners| owners(owner.0, owner.1));
+        copy_metadata(from, to, metadata, owner, (self.rootless, self.keeps_marks))
+    }
+
     fn directory(&mut self, from: &Path, to: &Path) -> Result<()> {
         // Directories are waited for in a list: a tree may be deeper than the stack.
         let mut waiting = vec![(from.to_owned(), to.to_owned())];
@@ -65,7 +91,7 @@ impl Copy {
         for (from, to) in done.iter().rev() {
             let metadata = fs::symlink_metadata(from);
             let metadata = metadata.map_err(|e| Error::io(e, "looking at", from))?;
-            copy_metadata(from, to, &metadata, (self.rootless, self.keeps_marks))?;
+            self.metadata(from, to, &metadata)?;
         }
         Ok(())
     }
@@ -96,7 +122,7 @@ impl Copy {
             let made = rustix::fs::mknodat(CWD, to, kind, mode, metadata.rdev());
             made.map_err(|error| failed(error.into()))?;
         }
-        copy_metadata(from, to, metadata, (self.rootless, self.keeps_marks))
+        self.metadata(from, to, metadata)
     }
 }
 
@@ -113,10 +139,11 @@ fn copy_metadata(
     from: &Path,
     to: &Path,
     metadata: &fs::Metadata,
+    (uid, gid): (u32, u32),
     (rootless, keeps_marks): (bool, bool),
 ) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(error, "copying what is known of", from);
-    match lchown(to, Some(metadata.uid()), Some(metadata.gid())) {
+    match lchown(to, Some(uid), Some(gid)) {
         Err(_) if rootless => {}
         owned => owned.map_err(failed)?,
     }
@@ -204,7 +231,8 @@ pub(crate) fn merge(layer: &Path, tree: &Path, rootless: bool) -> Result<()> {
     for (layer, tree) in done.iter().rev() {
         let metadata = fs::symlink_metadata(layer);
         let metadata = metadata.map_err(|e| Error::io(e, "looking at", layer))?;
-        copy_metadata(layer, tree, &metadata, (rootless, false))?;
+        let owner = (metadata.uid(), metadata.gid());
+        copy_metadata(layer, tree, &metadata, owner, (rootless, false))?;
     }
     Ok(())
 }

@@ -466,6 +466,47 @@ fn the_layers_below_a_container_have_the_owners_that_a_namespace_maps() {
 }
 
 #[test]
+fn an_image_has_copies_of_other_owners_once_for_each_map_and_takes_them_along() {
+    if !may_mount() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let store = Store::open(options_of(temp.path(), DriverKind::Overlay)).unwrap();
+    let image = put(&store, &["file", "other"], "localhost/it:1").unwrap();
+    let map = |host_id| vec![crate::IdMap { container_id: 0, host_id, size: 65_536 }];
+    let mapped = |user, group| store.map_image(&image, &map(user), &map(group)).unwrap();
+    let copy = mapped(100_000, 200_000);
+    assert_eq!(mapped(100_000, 200_000), copy);
+    let another = mapped(300_000, 300_000);
+    assert_ne!(another, copy);
+    let owner = |path: &Path| {
+        let found = fs::symlink_metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    let files = |id: &crate::Id| temp.path().join("root/overlay").join(id.as_str()).join("diff");
+    for name in ["", "file", "other"] {
+        assert_eq!(owner(&files(&copy).join(name)), (100_000, 200_000), "{name}");
+    }
+    let top = store.image(&image).unwrap().unwrap().top_layer.clone().unwrap();
+    assert_eq!(owner(&files(&top)), (0, 0));
+    let mut new = crate::NewContainer::new(Some(image.clone()));
+    (new.uid_map, new.gid_map) = (map(100_000), map(200_000));
+    new.base = Some(copy.clone());
+    let container = store.create_container(&new).unwrap();
+    let layer = container.layer.clone().unwrap();
+    let how = crate::MountOptions { writable: true, ..Default::default() };
+    let mounted = store.mount_layer(&layer, &how).unwrap();
+    assert_eq!(owner(&mounted), (100_000, 200_000));
+    assert_eq!(owner(&mounted.join("file")), (100_000, 200_000));
+    store.unmount_layer(&layer, false).unwrap();
+    store.delete_container(&container.id).unwrap();
+    let deleted = store.delete_image(&image).unwrap();
+    assert!(deleted.layers.contains(&copy) && deleted.layers.contains(&another));
+    assert!(store.layers().unwrap().is_empty());
+    check_clean(temp.path(), "deleted");
+}
+
+#[test]
 fn a_container_is_gone_before_what_it_wrote_is_deleted() {
     if !may_mount() {
         return;
