@@ -1,7 +1,10 @@
 //! Control groups: limits of memory, processors and processes; freezing; what was used.
 
+mod devices;
 mod files;
+mod special;
 mod stats;
+mod trees;
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -11,7 +14,10 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 use files::Layout;
 
+pub use devices::{DeviceAccess, DeviceKind, DeviceRule};
 pub use stats::CgroupStats;
+pub(crate) use stats::out_of_memory_kills;
+pub(crate) use trees::seen;
 
 /// A group of processes that the kernel limits, freezes, counts and kills together.
 ///
@@ -51,6 +57,26 @@ pub struct CgroupLimits {
     pub waits_for_memory: bool,
     /// How fast single disks are read and written.
     pub disks: Vec<DiskRate>,
+    /// Which part of their disks' time they get.
+    pub disk_weights: Vec<DiskWeight>,
+    /// The period of their quota of real time, in microseconds. Version 1 only.
+    pub real_time_period_micros: Option<u64>,
+    /// The time that they may run in real time in each such period, in microseconds. Version 1 only.
+    pub real_time_runtime_micros: Option<u64>,
+    /// The devices that they may use, and no others; `None` is any. Version 1 only: see
+    /// [`Cgroup::limits_devices`].
+    pub devices: Option<Vec<DeviceRule>>,
+    /// Other settings: the name of a file, such as `memory.high`, and what is written to it. Version 2 only.
+    pub by_name: Vec<(String, String)>,
+}
+
+/// Which part of a disk's time the processes of a group get, beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskWeight {
+    /// Major and minor number of the disk; `None` is all that no other weight is about.
+    pub disk: Option<(u32, u32)>,
+    /// From 10 to 1000.
+    pub weight: u16,
 }
 
 /// How fast a disk is read or written.
@@ -112,13 +138,23 @@ impl Cgroup {
         let name = checked(name)?;
         let Ok(layout) = Layout::find() else { return Ok(None) };
         let group = Self { layout, name };
-        let exists = group.directories().next().is_some();
+        let exists = !group.layout.everywhere(&group.name).is_empty();
         Ok(exists.then_some(group))
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether this machine's groups can limit which devices are used.
+    pub fn limits_devices() -> bool {
+        Layout::find().is_ok_and(|layout| layout.has_devices())
+    }
+
+    /// Whether this machine's groups are of version 2.
+    pub fn is_unified() -> bool {
+        Layout::find().is_ok_and(|layout| layout.is_unified())
     }
 
     /// Its path from where groups are mounted, or from there in the hierarchy of each controller.
@@ -204,17 +240,23 @@ impl Cgroup {
 
     /// How often the kernel killed one of its processes for lack of memory.
     pub fn out_of_memory_kills(&self) -> u64 {
-        stats::out_of_memory_kills(&self.layout, &self.name)
+        out_of_memory_kills(&self.memory_events())
     }
 
-    /// Removes it, with the groups that its processes made below. One that is gone already is no error.
+    /// The file that says so.
+    pub(crate) fn memory_events(&self) -> PathBuf {
+        stats::memory_events(&self.layout, &self.name)
+    }
+
+    /// Removes it, with the groups that its processes made below, and those of its name that an OCI runtime made in
+    /// hierarchies which have no controller that is limited here. One that is gone already is no error.
     ///
     /// # Errors
     ///
     /// `Io` where it has processes.
     pub fn remove(&self) -> Result<()> {
         let mut failed = None;
-        for directory in self.directories() {
+        for directory in self.layout.everywhere(&self.name) {
             if let Err(error) = remove_tree(&directory) {
                 failed = Some(Error::io(error, "remove the control group", directory.display()));
             }

@@ -64,7 +64,7 @@ fn refuse(spec: &RunSpec) -> Result<()> {
         (!spec.files.mounts.is_empty(), "mounts"),
         (spec.files.read_only_root, "a read-only root"),
         (!matches!(spec.network, Network::Host), "a network of its own"),
-        (spec.users != UserNamespace::Inherit, "a user namespace"),
+        (!matches!(spec.users, UserNamespace::Inherit), "a user namespace"),
         (spec.hostname.is_some(), "a host name"),
         (spec.process.init, "an init"),
         (!spec.sysctls.is_empty(), "settings of the kernel"),

@@ -5,6 +5,7 @@
 
 mod created;
 mod devices;
+mod groups;
 mod mounts;
 mod process;
 mod spaces;
@@ -21,10 +22,11 @@ use rustix::process::Pid;
 
 use crate::channel::{Channel, Frame};
 use crate::error::ErrorKind;
-use crate::plan::{FIXED_DESCRIPTORS, Failure, Isolation, MountKind, Plan, message};
+use crate::plan::{FIXED_DESCRIPTORS, Failure, Isolation, MountKind, Plan, Space, message};
 use crate::sys;
 use crate::wire::Wire;
 use mounts::Source;
+pub(crate) use mounts::clone_tree;
 pub(crate) use process::pack;
 use spaces::Joins;
 
@@ -86,7 +88,13 @@ fn work(channel: &Channel) -> Result<(), Failure> {
     };
     let sources = take_sources(&plan, sources);
     match plan.isolation {
-        Isolation::Namespaces => spaces::make(channel, &plan, &joins)?,
+        Isolation::Namespaces => {
+            if plan.users != Space::Keep {
+                // Root of another namespace cannot write it any more; the process inherits it.
+                process::out_of_memory(&plan)?;
+            }
+            spaces::make(channel, &plan, &joins)?;
+        }
         Isolation::Join => spaces::join_processes(&root)?,
         Isolation::Chroot | Isolation::External => {}
     }
@@ -162,6 +170,7 @@ fn take_sources(plan: &Plan, descriptors: Vec<OwnedFd>) -> Vec<Source> {
         .zip(descriptors)
         .map(|(mount, descriptor)| match mount.kind {
             MountKind::Bind => Source::take(descriptor, mount.recursive),
+            MountKind::Tree => Source::Detached(descriptor),
             MountKind::Content | MountKind::Memory => Source::Bytes(descriptor),
         })
         .collect()

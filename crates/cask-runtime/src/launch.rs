@@ -263,6 +263,7 @@ fn report(ended: &Ended, notes: Vec<Note>) -> ExitReport {
             blocks_written: ended.blocks_written,
         },
         wall: Duration::from_nanos(ended.wall_nanos),
+        out_of_memory_kills: ended.out_of_memory_kills,
         notes,
     }
 }

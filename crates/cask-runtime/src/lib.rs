@@ -32,7 +32,10 @@ mod wire;
 
 pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
-pub use cgroup::{Cgroup, CgroupLimits, CgroupStats, DiskRate, DiskUse};
+pub use cgroup::{
+    Cgroup, CgroupLimits, CgroupStats, DeviceAccess, DeviceKind, DeviceRule, DiskRate, DiskUse,
+    DiskWeight,
+};
 pub use chroot::ChrootExecutor;
 pub use enter::{enter_shared_user_namespace, enter_user_namespace};
 pub use error::{Error, ErrorKind, Result};
@@ -42,7 +45,7 @@ pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
 pub use identity::{Identity, LONGEST_USER_FILE_BYTES, read_user_file};
 pub use limit::{Limit, Resource};
 pub use mount::{Mount, MountAccess, MountOptions, MountSource, Propagation};
-pub use namespace::new_network_namespace;
+pub use namespace::{new_network_namespace, new_user_namespace};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
 pub use report::{ExitReport, ExitStatus, Note, Usage};
@@ -50,6 +53,6 @@ pub use running::{Created, Running};
 pub use seccomp::{Seccomp, SeccompProfile};
 pub use signal::Signal;
 pub use spec::{
-    DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace, Namespaces, Network,
-    Output, Privileges, Process, RunSpec, TerminalSize, UserNamespace,
+    ControlGroupFiles, DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace,
+    Namespaces, Network, Output, Privileges, Process, RunSpec, TerminalSize, UserNamespace,
 };

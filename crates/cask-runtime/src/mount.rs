@@ -61,6 +61,9 @@ pub struct MountOptions {
     pub recursive: bool,
     /// What later mounts on either side do to the other.
     pub propagation: Propagation,
+    /// Whether files belong to whom the process's user namespace maps their owners to: root's to its root. Only
+    /// what is bound can be shown so, by root of the machine, and on file systems that can.
+    pub shift_owners: bool,
 }
 
 /// What a mount forbids.
@@ -79,7 +82,12 @@ pub struct MountAccess {
 impl Default for MountOptions {
     /// Writable, with what is mounted below, private.
     fn default() -> Self {
-        Self { access: MountAccess::default(), recursive: true, propagation: Propagation::Private }
+        Self {
+            access: MountAccess::default(),
+            recursive: true,
+            propagation: Propagation::Private,
+            shift_owners: false,
+        }
     }
 }
 

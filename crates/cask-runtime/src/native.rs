@@ -75,7 +75,7 @@ impl NativeExecutor {
         prepared.plan.wait = true;
         self.created(prepared, &|pid| match &spec.users {
             UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),
-            UserNamespace::Inherit => Ok(()),
+            UserNamespace::Inherit | UserNamespace::Join(_) => Ok(()),
         })
     }
 
@@ -134,7 +134,7 @@ impl Executor for NativeExecutor {
         let prepared = prepare(spec, Isolation::Namespaces)?;
         let write_maps = |pid| match &spec.users {
             UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),
-            UserNamespace::Inherit => Ok(()),
+            UserNamespace::Inherit | UserNamespace::Join(_) => Ok(()),
         };
         let NativeOptions { program, argument, .. } = &self.options;
         launch(&self.program, program, argument, prepared, cancel, &write_maps)

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -173,7 +173,9 @@ impl OciExecutor {
             prepared.plan.wait = true;
         }
         let command = with(&[b"delete", b"--force", name]);
-        prepared.plan.cleanup = Some(Cleanup { command, directory: path.to_vec() });
+        let events = spec.cgroup.as_ref().map(|group| group.memory_events()).unwrap_or_default();
+        let memory_events = events.into_os_string().into_vec();
+        prepared.plan.cleanup = Some(Cleanup { command, directory: path.to_vec(), memory_events });
         prepared.plan.seccomp = Vec::new();
         Ok(prepared)
     }
@@ -411,6 +413,9 @@ fn refuse(spec: &RunSpec) -> Result<()> {
     let shared = |mount: &Mount| mount.options.propagation == Propagation::DangerShared;
     if spec.files.mounts.iter().any(shared) {
         return Err(refused("shared mounts", "use the native executor"));
+    }
+    if spec.files.mounts.iter().any(|mount| mount.options.shift_owners) {
+        return Err(refused("mounts with other owners", "use the native executor"));
     }
     Ok(())
 }

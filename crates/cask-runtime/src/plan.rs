@@ -53,12 +53,16 @@ pub(crate) struct Plan {
     pub(crate) groups: Option<Vec<u32>>,
     pub(crate) hostname: Option<Vec<u8>>,
     pub(crate) domainname: Option<Vec<u8>>,
-    pub(crate) new_users: bool,
+    /// The users; where they are joined, their descriptor comes first of those of namespaces.
+    pub(crate) users: Space,
     /// Each of [`SPACES`], in their order. Those that are joined have a descriptor each, after those of mounts.
     pub(crate) spaces: Vec<Space>,
     /// How many files take the numbers of processes of the control group; they come last.
     pub(crate) cgroup_files: u32,
     pub(crate) sysctls: Vec<Setting>,
+    /// What is mounted on `/sys/fs/cgroup`: one of no name, or one for each controller.
+    pub(crate) group_trees: Vec<GroupTree>,
+    pub(crate) group_links: Vec<GroupLink>,
     pub(crate) devices: Vec<DevicePlan>,
     pub(crate) root_devices: bool,
     pub(crate) writable_system: bool,
@@ -103,9 +107,11 @@ impl Plan {
 pub(crate) struct Cleanup {
     pub(crate) command: Vec<Vec<u8>>,
     pub(crate) directory: Vec<u8>,
+    /// The file of the control group that counts what was killed for lack of memory: the runtime removes it.
+    pub(crate) memory_events: Vec<u8>,
 }
 
-wire_struct!(Cleanup { command, directory });
+wire_struct!(Cleanup { command, directory, memory_events });
 
 wire_struct!(Plan {
     isolation,
@@ -118,10 +124,12 @@ wire_struct!(Plan {
     groups,
     hostname,
     domainname,
-    new_users,
+    users,
     spaces,
     cgroup_files,
     sysctls,
+    group_trees,
+    group_links,
     devices,
     root_devices,
     writable_system,
@@ -171,6 +179,25 @@ pub(crate) struct Setting {
 }
 
 wire_struct!(Setting { path, value });
+
+/// A directory of control groups: a path of this machine, and its name inside.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupTree {
+    pub(crate) source: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) writable: bool,
+}
+
+wire_struct!(GroupTree { source, name, writable });
+
+/// Another name of a [`GroupTree`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupLink {
+    pub(crate) name: String,
+    pub(crate) target: String,
+}
+
+wire_struct!(GroupLink { name, target });
 
 /// A device to be made: the path is one below `/dev`.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,13 +272,15 @@ wire_struct!(MountPlan {
 pub(crate) enum MountKind {
     /// The next descriptor of the plan.
     Bind,
+    /// The next descriptor of the plan, which is a mount that is attached nowhere.
+    Tree,
     /// A file with the bytes of the next descriptor of the plan.
     Content,
     /// An empty directory in memory.
     Memory,
 }
 
-wire_enum!(MountKind { Bind, Content, Memory });
+wire_enum!(MountKind { Bind, Tree, Content, Memory });
 
 /// The file of a bundle that a runtime writes the number of the process to.
 pub(crate) const PID_FILE: &str = "pid";
@@ -351,6 +380,7 @@ pub(crate) struct Ended {
     pub(crate) blocks_read: u64,
     pub(crate) blocks_written: u64,
     pub(crate) wall_nanos: u64,
+    pub(crate) out_of_memory_kills: u64,
 }
 
 wire_struct!(Ended {
@@ -361,6 +391,7 @@ wire_struct!(Ended {
     blocks_read,
     blocks_written,
     wall_nanos,
+    out_of_memory_kills,
 });
 
 impl Wire for Note {

@@ -47,8 +47,9 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
     let mut descriptors = vec![duplicate(&spec.root)?, input(&spec.io.input)?];
     descriptors.push(output(&spec.io.output, rustix::stdio::stdout())?);
     descriptors.push(output(&spec.io.error, rustix::stdio::stderr())?);
+    let owners = owners(spec)?;
     for mount in &spec.files.mounts {
-        descriptors.extend(source(mount)?);
+        descriptors.extend(source(mount, owners.as_ref())?);
     }
     let spaces = spaces(spec, &mut descriptors)?;
     let cgroup_files = match &spec.cgroup {
@@ -58,6 +59,11 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
     let cgroup_count = u32::try_from(cgroup_files.len()).unwrap_or(u32::MAX);
     descriptors.extend(cgroup_files);
     let environment = environment(spec);
+    let (group_trees, group_links) = crate::cgroup::seen(
+        spec.files.control_groups,
+        spec.cgroup.as_deref(),
+        spaces.last().copied().unwrap_or(Space::New),
+    );
     let plan = Plan {
         isolation,
         arguments: process.arguments.iter().map(bytes).collect(),
@@ -69,18 +75,24 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         groups: groups(spec, &mut notes),
         hostname: spec.hostname.as_ref().map(bytes),
         domainname: spec.domainname.as_ref().map(bytes),
-        new_users: matches!(spec.users, UserNamespace::Map(_)),
+        users: match spec.users {
+            UserNamespace::Inherit => Space::Keep,
+            UserNamespace::Map(_) => Space::New,
+            UserNamespace::Join(_) => Space::Join,
+        },
         spaces,
         cgroup_files: cgroup_count,
         sysctls: spec.sysctls.iter().map(setting).collect::<Result<_>>()?,
+        group_trees,
+        group_links,
         devices: spec.files.devices.iter().map(device_plan).collect::<Result<_>>()?,
-        root_devices: spec.files.danger_root_devices,
+        root_devices: spec.files.danger_root_devices || !spec.files.device_rules.is_empty(),
         writable_system: spec.files.danger_writable_system,
         terminal: spec.io.terminal,
         wait: false,
         standard_mounts: spec.files.standard,
         shared_memory_bytes: spec.files.shared_memory_bytes,
-        mounts: spec.files.mounts.iter().map(mount_plan).collect(),
+        mounts: spec.files.mounts.iter().map(|mount| mount_plan(mount, owners.is_some())).collect(),
         masked: spec.files.masked.iter().map(bytes).collect(),
         read_only: spec.files.read_only.iter().map(bytes).collect(),
         read_only_root: spec.files.read_only_root,
@@ -105,6 +117,9 @@ fn spaces(spec: &RunSpec, descriptors: &mut Vec<OwnedFd>) -> Result<Vec<Space>> 
         Network::Host => Namespace::Host,
         Network::Join(space) => Namespace::Join(space.clone()),
     };
+    if let UserNamespace::Join(space) = &spec.users {
+        descriptors.push(duplicate(space)?);
+    }
     let mut spaces = Vec::new();
     for space in [processes, communication, names, &network, control_groups] {
         spaces.push(match space {
@@ -217,7 +232,7 @@ fn check_numbers(spec: &RunSpec) -> Result<()> {
     }
     match &spec.users {
         UserNamespace::Map(maps) => maps.check(),
-        UserNamespace::Inherit => Ok(()),
+        UserNamespace::Inherit | UserNamespace::Join(_) => Ok(()),
     }
 }
 
@@ -265,9 +280,38 @@ fn output(output: &Output, own: impl AsFd) -> Result<OwnedFd> {
     }
 }
 
+/// A user namespace like the process's, where mounts show their owners as it maps them.
+fn owners(spec: &RunSpec) -> Result<Option<OwnedFd>> {
+    if !spec.files.mounts.iter().any(|mount| mount.options.shift_owners) {
+        return Ok(None);
+    }
+    match &spec.users {
+        // Everybody is who they are.
+        UserNamespace::Inherit => Ok(None),
+        UserNamespace::Map(maps) => crate::namespace::new_user_namespace(maps).map(Some),
+        UserNamespace::Join(space) => duplicate(space).map(Some),
+    }
+}
+
+/// The mount of a source, attached nowhere, with owners as a namespace maps them.
+fn shifted(source: &OwnedFd, mount: &Mount, owners: &OwnedFd) -> Result<OwnedFd> {
+    let recursive = mount.options.recursive;
+    let failed = |error: std::io::Error| {
+        let error = Error::io(error, "shift the owners of the mount on", mount.target.display());
+        error.with_hint("only root of the machine may, and not every file system can")
+    };
+    let tree = crate::helper::clone_tree(source.as_fd(), recursive);
+    let tree = tree.map_err(|error| failed(error.into()))?;
+    crate::sys::shift_owners(tree.as_fd(), recursive, owners.as_fd()).map_err(failed)?;
+    Ok(tree)
+}
+
 /// The descriptor of a mount that has one; bytes go into a file in memory.
-fn source(mount: &Mount) -> Result<Option<OwnedFd>> {
+fn source(mount: &Mount, owners: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
     match &mount.source {
+        MountSource::Bind(source) if mount.options.shift_owners && owners.is_some() => {
+            owners.map(|owners| shifted(source, mount, owners)).transpose()
+        }
         MountSource::Bind(source) => duplicate(source).map(Some),
         MountSource::Content { bytes, .. } => memory_file(bytes).map(Some),
         MountSource::Memory { .. } => Ok(None),
@@ -284,8 +328,9 @@ pub(crate) fn memory_file(bytes: &[u8]) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn mount_plan(mount: &Mount) -> MountPlan {
+fn mount_plan(mount: &Mount, shifts: bool) -> MountPlan {
     let kind = match mount.source {
+        MountSource::Bind(_) if shifts && mount.options.shift_owners => MountKind::Tree,
         MountSource::Bind(_) => MountKind::Bind,
         MountSource::Content { .. } => MountKind::Content,
         MountSource::Memory { .. } => MountKind::Memory,
@@ -347,6 +392,7 @@ fn search(spec: &RunSpec) -> Vec<Vec<u8>> {
 fn groups(spec: &RunSpec, notes: &mut Vec<Note>) -> Option<Vec<u32>> {
     let allowed = match &spec.users {
         UserNamespace::Map(maps) => !maps.is_single() || may_map_freely(),
+        UserNamespace::Join(_) => may_map_freely(),
         UserNamespace::Inherit => {
             std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"allow"))
         }

@@ -16,6 +16,9 @@ pub struct ExitReport {
     pub usage: Usage,
     /// From just before the process began until all of it had ended.
     pub wall: Duration,
+    /// How often the kernel killed one of its processes for lack of memory, where an external runtime has removed
+    /// the control group that counted; otherwise 0, and [the group](crate::Cgroup::out_of_memory_kills) says.
+    pub out_of_memory_kills: u64,
     /// Where the process got something other than what was asked for.
     pub notes: Vec<Note>,
 }

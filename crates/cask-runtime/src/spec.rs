@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 
 use crate::capability::CapabilitySet;
-use crate::cgroup::Cgroup;
+#[cfg(doc)]
+use crate::cgroup::CgroupLimits;
+use crate::cgroup::{Cgroup, DeviceAccess, DeviceKind, DeviceRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::limit::Limit;
@@ -207,12 +209,31 @@ pub struct Files {
     pub masked: Vec<PathBuf>,
     /// Paths that cannot be written. One that does not exist is passed over.
     pub read_only: Vec<PathBuf>,
+    /// What of the control groups is mounted on `/sys/fs/cgroup`.
+    pub control_groups: ControlGroupFiles,
     /// Devices besides those that every process has.
     pub devices: Vec<Device>,
+    /// Devices of which nodes work wherever they are, though none is made: those that the
+    /// [control group](CgroupLimits::devices) lets pass, which must have these rules too.
+    pub device_rules: Vec<DeviceRule>,
     /// Device nodes of the root filesystem work. A node of an image may be this machine's disk.
     pub danger_root_devices: bool,
     /// `/sys` can be written, and `/proc` is nowhere protected by mounts but at `masked` and `read_only`.
     pub danger_writable_system: bool,
+}
+
+/// What a process sees of control groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ControlGroupFiles {
+    /// Nothing.
+    #[default]
+    None,
+    /// The files of its own group, which it cannot write.
+    ReadOnly,
+    /// As `ReadOnly`, and what an init needs it can write: its own group of version 2; of version 1 that without
+    /// controllers.
+    Writable,
 }
 
 /// A device that a process gets in its `/dev`.
@@ -235,6 +256,8 @@ pub struct Device {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// What may be done with it, where the [control group](CgroupLimits::devices) says so too.
+    pub access: DeviceAccess,
 }
 
 impl Device {
@@ -261,7 +284,18 @@ impl Device {
             mode: found.st_mode & 0o777,
             uid: found.st_uid,
             gid: found.st_gid,
+            access: DeviceAccess::ALL,
         })
+    }
+
+    /// The rule that lets it be used.
+    pub fn rule(&self) -> DeviceRule {
+        DeviceRule {
+            kind: if self.block { DeviceKind::Block } else { DeviceKind::Character },
+            major: Some(self.major),
+            minor: Some(self.minor),
+            access: self.access,
+        }
     }
 }
 
@@ -297,7 +331,9 @@ impl Default for Files {
             read_only_root: false,
             masked: MASKED.map(PathBuf::from).to_vec(),
             read_only: READ_ONLY.map(PathBuf::from).to_vec(),
+            control_groups: ControlGroupFiles::None,
             devices: Vec::new(),
+            device_rules: Vec::new(),
             danger_root_devices: false,
             danger_writable_system: false,
         }
@@ -333,13 +369,16 @@ pub enum Network {
 }
 
 /// The users that a process can be and see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UserNamespace {
     /// This process's: it must be root, of the machine or of a user namespace.
     Inherit,
     /// One of its own.
     Map(IdMaps),
+    /// The namespace that this descriptor refers to, such as of a file in `/proc/PID/ns`, or of
+    /// [`new_user_namespace`](crate::new_user_namespace). Whoever starts the process must be root of it.
+    Join(Arc<OwnedFd>),
 }
 
 /// Which IDs of a user namespace are which IDs outside of it.

@@ -109,6 +109,60 @@ pub(crate) fn mount_setattr(
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has a mount that is attached nowhere, or a tree of them, show owners as a user namespace maps them.
+pub(crate) fn shift_owners(
+    mount: BorrowedFd<'_>,
+    recursive: bool,
+    namespace: BorrowedFd<'_>,
+) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::try_from(namespace.as_raw_fd()).map_err(io::Error::other)?,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty NUL-terminated string, the pointer and the size are those of a live mount_attr.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Starts a child that is in a user namespace of its own, says so through `ready` with the number of an error, or 0,
+/// and ends when the other end of `leave` is closed. This process may have threads.
+pub(crate) fn fork_into_user_namespace(
+    ready: BorrowedFd<'_>,
+    [leave, other]: [BorrowedFd<'_>; 2],
+) -> io::Result<Pid> {
+    let (ready, leave, other) = (ready.as_raw_fd(), leave.as_raw_fd(), other.as_raw_fd());
+    // SAFETY: the child of a process with threads may only do what a handler of signals may: it makes calls of the
+    // kernel, with numbers and with one byte of its own stack, and leaves without destructors.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => unsafe {
+            libc::close(other);
+            let mut byte = match libc::unshare(libc::CLONE_NEWUSER) {
+                0 => 0,
+                _ => u8::try_from(*libc::__errno_location()).unwrap_or(u8::MAX),
+            };
+            libc::write(ready, (&raw const byte).cast(), 1);
+            while libc::read(leave, (&raw mut byte).cast(), 1) == -1
+                && *libc::__errno_location() == libc::EINTR
+            {}
+            libc::_exit(0)
+        },
+        pid => Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH)),
+    }
+}
+
 /// Puts the process under a seccomp program.
 pub(crate) fn install_seccomp(program: &mut [Instruction]) -> io::Result<()> {
     let length =

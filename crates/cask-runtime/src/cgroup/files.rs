@@ -7,20 +7,22 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{CgroupLimits, DiskUse};
+use super::{CgroupLimits, DiskUse, special};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where control groups are mounted. Source: file-hierarchy(7), systemd.
-const TOP: &str = "/sys/fs/cgroup";
+pub(super) const TOP: &str = "/sys/fs/cgroup";
 /// Source: `CGROUP2_SUPER_MAGIC`, linux/magic.h.
 const MAGIC_2: u64 = 0x6367_7270;
 
 /// The controllers of version 1 that every group has; where one is missing, so is what it does.
 const LEGACY: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "freezer"];
-/// The one that groups have which need it: it wants to be set up.
+/// Another such one: it wants to be set up.
 const LEGACY_SET: &str = "cpuset";
-/// The one that groups have which limit disks.
+/// The one that limits disks.
 const LEGACY_DISKS: &str = "blkio";
+/// Those that a group is in where it may: limits need some of them, and processes look for all.
+const LEGACY_MORE: [&str; 3] = [LEGACY_DISKS, "devices", "systemd"];
 
 /// Which groups the machine has.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ struct Setting {
 }
 
 /// A file and its text.
-type Written = (&'static str, String);
+pub(super) type Written = (&'static str, String);
 
 impl Layout {
     pub(super) fn find() -> Result<Self> {
@@ -58,10 +60,27 @@ impl Layout {
             Self::Unified(top) => vec![top.join(name)],
             Self::Legacy => LEGACY
                 .iter()
-                .chain([&LEGACY_SET, &LEGACY_DISKS])
+                .chain([&LEGACY_SET])
+                .chain(&LEGACY_MORE)
                 .map(|controller| Path::new(TOP).join(controller).join(name))
                 .collect(),
         }
+    }
+
+    /// All directories that there are of a group, those too of hierarchies that nothing is limited in here: runtimes
+    /// make their groups in every one.
+    pub(super) fn everywhere(&self, name: &str) -> Vec<PathBuf> {
+        let mut found = self.directories(name);
+        if let Self::Legacy = self {
+            let all = std::fs::read_dir(TOP).into_iter().flatten().flatten();
+            // Links are other names of what is there.
+            let all = all.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            found.extend(all.map(|entry| entry.path().join(name)));
+        }
+        found.retain(|path| path.is_dir());
+        found.sort();
+        found.dedup();
+        found
     }
 
     /// Where a group is from where all of them, or those of one controller, are mounted.
@@ -80,8 +99,9 @@ impl Layout {
             Self::Legacy => {
                 let there = LEGACY.iter().filter(|top| Path::new(TOP).join(top).is_dir());
                 let always = there.map(|controller| self.of(controller, name));
-                let asked = [LEGACY_SET, LEGACY_DISKS].map(|controller| self.of(controller, name));
-                always.chain(asked.into_iter().filter(|path| path.is_dir())).collect()
+                let more = LEGACY_MORE.iter().chain([&LEGACY_SET]);
+                let more = more.map(|controller| self.of(controller, name));
+                always.chain(more.filter(|path| path.is_dir())).collect()
             }
         }
     }
@@ -117,11 +137,15 @@ impl Layout {
                         make_directory(&top.join(name))?;
                     }
                 }
-                if !limits.disks.is_empty() {
-                    make_directory(&self.of(LEGACY_DISKS, name))?;
+                for controller in LEGACY_MORE {
+                    let top = Path::new(TOP).join(controller);
+                    // Where one cannot be made, what it limits says so.
+                    let _ = top.is_dir().then(|| make_directory(&top.join(name)));
                 }
                 let wanted = limits.processors.is_some() || limits.memory_nodes.is_some();
-                if wanted { make_set(name) } else { Ok(()) }
+                let made =
+                    if Path::new(TOP).join(LEGACY_SET).is_dir() { make_set(name) } else { Ok(()) };
+                if wanted { made } else { Ok(()) }
             }
         }
     }
@@ -144,7 +168,12 @@ impl Layout {
                 }
             }
         }
-        Ok(())
+        special::write(self, name, limits)
+    }
+
+    /// Whether groups can say which devices are used.
+    pub(super) fn has_devices(&self) -> bool {
+        !self.is_unified() && Path::new(TOP).join("devices/devices.allow").exists()
     }
 
     pub(super) fn freeze(&self, name: &str, frozen: bool) -> Result<()> {
@@ -259,7 +288,12 @@ fn make_set(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn write_limit(directory: &Path, file: &str, text: &str, controller: &str) -> Result<()> {
+pub(super) fn write_limit(
+    directory: &Path,
+    file: &str,
+    text: &str,
+    controller: &str,
+) -> Result<()> {
     let path = directory.join(file);
     let written = fs::OpenOptions::new()
         .write(true)

@@ -1,7 +1,7 @@
 //! What a group uses.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files::Layout;
@@ -70,9 +70,14 @@ pub(super) fn read(layout: &Layout, name: &str) -> CgroupStats {
     }
 }
 
-pub(super) fn out_of_memory_kills(layout: &Layout, name: &str) -> u64 {
+pub(super) fn memory_events(layout: &Layout, name: &str) -> PathBuf {
     let file = if layout.is_unified() { "memory.events" } else { "memory.oom_control" };
-    keyed(&layout.of("memory", name).join(file), "oom_kill").unwrap_or(0)
+    layout.of("memory", name).join(file)
+}
+
+/// How often the kernel killed for lack of memory, by the file of the group that counts it.
+pub(crate) fn out_of_memory_kills(events: &Path) -> u64 {
+    keyed(events, "oom_kill").unwrap_or(0)
 }
 
 fn one(path: &Path) -> Option<u64> {

@@ -13,9 +13,9 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags,
 };
 
-use super::devices;
 use super::target::{Stub, Want, find_or_make};
 use super::terminal::Terminal;
+use super::{devices, groups};
 use crate::capability::{Capability, CapabilitySet};
 use crate::error::ErrorKind;
 use crate::in_root::open_place;
@@ -56,7 +56,7 @@ impl Source {
 }
 
 /// A copy of a mount, attached nowhere.
-pub(super) fn clone_tree(place: BorrowedFd<'_>, recursive: bool) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn clone_tree(place: BorrowedFd<'_>, recursive: bool) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
@@ -187,7 +187,11 @@ fn enter(root: BorrowedFd<'_>) -> Result<(), Failure> {
     }
 }
 
-fn attach(tree: BorrowedFd<'_>, to: BorrowedFd<'_>, path: &str) -> rustix::io::Result<()> {
+pub(super) fn attach(
+    tree: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    path: &str,
+) -> rustix::io::Result<()> {
     let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     if path.is_empty() {
         flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -273,7 +277,7 @@ fn prepare(plan: &Plan, sources: Vec<Source>, scratch: &Scratch) -> Result<Vec<O
         let missing = || Failure::new(ErrorKind::InvalidSpec, "mount on", &shown);
         let tree = match mount.kind {
             MountKind::Memory => memory(mount)?,
-            MountKind::Bind => {
+            MountKind::Bind | MountKind::Tree => {
                 sources.next().ok_or_else(missing)?.detached(mount.recursive, &shown)?
             }
             MountKind::Content => match sources.next() {
@@ -348,6 +352,7 @@ fn standard(
     plan.sysctls.iter().try_for_each(|setting| set(processes.as_fd(), setting))?;
     let system = system_files(closed, plan.writable_system)?;
     attach_standard(root, "sys", &system, stubs)?;
+    groups::show(root, plan)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let options = [("mode", "0755"), ("size", "65536k")];
     let devices = make_filesystem("tmpfs", &options, attributes)
@@ -456,7 +461,7 @@ fn attach_standard(
 }
 
 /// What exists at a path of the root.
-fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>, Failure> {
+pub(super) fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>, Failure> {
     match open_place(root, OsStr::from_bytes(path), OFlags::empty()) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),

@@ -17,7 +17,7 @@ use crate::channel::Channel;
 use crate::error::ErrorKind;
 use crate::in_root::open_place;
 use crate::limit::{Limit, Resource};
-use crate::plan::{Failure, Isolation, Plan, message};
+use crate::plan::{Failure, Isolation, Plan, Space, message};
 use crate::report::Note;
 use crate::sys::{self, Instruction};
 use crate::wire::Wire;
@@ -88,7 +88,7 @@ fn prepare(
     }
     drop(io);
     limits(&plan.limits, helper)?;
-    if plan.isolation == Isolation::Namespaces {
+    if plan.isolation == Isolation::Namespaces && plan.users == Space::Keep {
         out_of_memory(plan)?;
     }
     directory(&plan.directory)?;
@@ -219,7 +219,7 @@ fn limit_failure(error: rustix::io::Errno, resource: Resource) -> Failure {
 }
 
 /// Source: proc(5), `oom_score_adj`. Written through a `/proc` that proved to be one (CVE-2025-52881).
-fn out_of_memory(plan: &Plan) -> Result<(), Failure> {
+pub(super) fn out_of_memory(plan: &Plan) -> Result<(), Failure> {
     let Some(score) = plan.out_of_memory_score else { return Ok(()) };
     let failed = |error| Failure::io(error, "write", "/proc/self/oom_score_adj");
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -12,19 +12,26 @@ use crate::plan::{Failure, Plan, SPACES, Space, message};
 use crate::sys;
 
 /// The namespaces that are joined, each with its kind.
-pub(super) struct Joins(Vec<(UnshareFlags, OwnedFd)>);
+pub(super) struct Joins {
+    users: Option<OwnedFd>,
+    others: Vec<(UnshareFlags, OwnedFd)>,
+}
 
 impl Joins {
     /// Takes one descriptor for each that is joined; `None` where one is missing.
     pub(super) fn take(plan: &Plan, from: &mut impl Iterator<Item = OwnedFd>) -> Option<Self> {
+        let users = match plan.users {
+            Space::Join => Some(from.next()?),
+            Space::New | Space::Keep => None,
+        };
         let kinds = SPACES.iter().zip(&plan.spaces).filter(|(_, space)| **space == Space::Join);
         let taken = kinds.map(|(kind, _)| Some((*kind, from.next()?)));
-        taken.collect::<Option<Vec<_>>>().map(Self)
+        Some(Self { users, others: taken.collect::<Option<Vec<_>>>()? })
     }
 
     /// Joins those that `wanted` has.
     fn join(&self, wanted: UnshareFlags) -> Result<(), Failure> {
-        for (kind, space) in self.0.iter().filter(|(kind, _)| wanted.contains(*kind)) {
+        for (kind, space) in self.others.iter().filter(|(kind, _)| wanted.contains(*kind)) {
             let link = match *kind {
                 UnshareFlags::NEWPID => LinkNameSpaceType::ProcessID,
                 UnshareFlags::NEWIPC => LinkNameSpaceType::InterProcessCommunication,
@@ -42,6 +49,24 @@ impl Joins {
             )?;
         }
         Ok(())
+    }
+
+    /// Joins the users, and becomes their root.
+    fn join_users(&self) -> Result<(), Failure> {
+        let Some(users) = &self.users else { return Ok(()) };
+        // What joins has more rights than those that it joins, until it gave them up: nobody there may look into it.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .map_err(|error| Failure::io(error, "hide", "the helper"))?;
+        let link = Some(LinkNameSpaceType::User);
+        rustix::thread::move_into_link_name_space(users.as_fd(), link).map_err(|error| {
+            Failure::io(error, "join", "the namespace of users").with_hint(match error {
+                rustix::io::Errno::INVAL => {
+                    "it is the namespace of this process already, or none of users"
+                }
+                _ => "only root of the namespace may, and whoever made it",
+            })
+        })?;
+        become_root()
     }
 
     /// Joins or makes the namespace of control groups, which shows the one that the process is in by now as the
@@ -70,8 +95,10 @@ pub(super) fn make(channel: &Channel, plan: &Plan, joins: &Joins) -> Result<(), 
     let not_yet = UnshareFlags::NEWCGROUP;
     // A namespace of users has no right to those that exist.
     joins.join(UnshareFlags::all().difference(not_yet))?;
-    if plan.new_users {
-        user_namespace(channel)?;
+    match plan.users {
+        Space::New => user_namespace(channel)?,
+        Space::Join => joins.join_users()?,
+        Space::Keep => {}
     }
     let mut flags = UnshareFlags::empty();
     for (kind, space) in SPACES.iter().zip(&plan.spaces) {

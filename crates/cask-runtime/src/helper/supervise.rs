@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::target::{Made, Stub};
+use crate::cgroup::out_of_memory_kills;
 use crate::channel::Channel;
 use crate::plan::{Cleanup, Ended, Failure, Plan, message};
 use crate::sys::{self, Waited};
@@ -42,6 +43,9 @@ pub(super) fn until_end(
             sys::wait4(child).and(Err(error.into()))
         }
     };
+    // With the runtime the control group goes, and what it counted.
+    let events = plan.cleanup.as_ref().map(|cleanup| OsStr::from_bytes(&cleanup.memory_events));
+    let out_of_memory_kills = events.map_or(0, |path| out_of_memory_kills(path.as_ref()));
     if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| watch.killed || plan.wait) {
         end_with_runtime(cleanup);
         // Why it did not begin is in there, for the executor to read.
@@ -58,7 +62,8 @@ pub(super) fn until_end(
     watch.stubs.iter().rev().for_each(Stub::remove);
     let ended = ended.map_err(|error| Failure::io(error, "wait for", "the process"))?;
     if !watch.failed {
-        let told = report(ended, u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX));
+        let mut told = report(ended, u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX));
+        told.out_of_memory_kills = out_of_memory_kills;
         // Where the executor is gone nobody needs to know.
         let _ = executor.send(message::ENDED, &told.to_bytes(), &[]);
     }
@@ -210,5 +215,6 @@ fn report(waited: Waited, wall_nanos: u64) -> Ended {
         blocks_read: number(usage.ru_inblock),
         blocks_written: number(usage.ru_oublock),
         wall_nanos,
+        out_of_memory_kills: 0,
     }
 }

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::capability::{Capability, CapabilitySet};
+use crate::cgroup::{DeviceKind, DeviceRule};
 use crate::error::Result;
 use crate::limit::{Limit, deduplicate};
 use crate::mount::{Mount, MountSource, Propagation};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
-use crate::spec::{IdRange, Namespace, Network, RunSpec, UserNamespace};
+use crate::spec::{ControlGroupFiles, IdRange, Namespace, Network, RunSpec, UserNamespace};
 
 /// The version to write: what the runtime's `features` allow, but not more than is needed.
 ///
@@ -147,17 +148,23 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
         UserNamespace::Map(maps) => {
             maps.gids.iter().any(|range| (range.inside..range.inside + range.count).contains(&5))
         }
+        UserNamespace::Join(_) => false,
     };
     let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
     terminals.extend(has_terminals.then_some("gid=5"));
-    vec![
+    let mut groups = vec!["nosuid", "noexec", "nodev", "relatime"];
+    groups.extend((spec.files.control_groups == ControlGroupFiles::ReadOnly).then_some("ro"));
+    let sees_groups = spec.files.control_groups != ControlGroupFiles::None;
+    let mut all = vec![
         mount("proc", "/proc", &closed),
         mount("sysfs", "/sys", &system),
         mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
         mount("devpts", "/dev/pts", &terminals),
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]),
         mount("mqueue", "/dev/mqueue", &closed),
-    ]
+    ];
+    all.extend(sees_groups.then(|| mount("cgroup", "/sys/fs/cgroup", &groups)));
+    all
 }
 
 fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
@@ -207,6 +214,10 @@ fn linux(spec: &RunSpec) -> Result<Value> {
         };
         linux["uidMappings"] = ranges(&maps.uids).into();
         linux["gidMappings"] = ranges(&maps.gids).into();
+    }
+    if let UserNamespace::Join(space) = &spec.users {
+        let path = format!("/proc/{}/fd/{}", std::process::id(), space.as_raw_fd());
+        namespaces.push(json!({ "type": "user", "path": path }));
     }
     linux["namespaces"] = namespaces.into();
     if !spec.sysctls.is_empty() {
@@ -292,12 +303,29 @@ fn devices(spec: &RunSpec, linux: &mut Value) -> Result<()> {
             "type": kind,
             "major": device.major,
             "minor": device.minor,
-            "access": "rwm",
+            "access": device.access.to_string(),
         }));
     }
+    rules.extend(spec.files.device_rules.iter().map(rule));
     linux["devices"] = nodes.into();
     linux["resources"] = json!({ "devices": rules });
     Ok(())
+}
+
+/// A rule about devices: numbers that are left out are any.
+fn rule(rule: &DeviceRule) -> Value {
+    let kind = match rule.kind {
+        DeviceKind::All => "a",
+        DeviceKind::Block => "b",
+        DeviceKind::Character => "c",
+    };
+    let mut value = json!({ "allow": true, "type": kind, "access": rule.access.to_string() });
+    for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
+        if let Some(number) = number {
+            value[name] = number.into();
+        }
+    }
+    value
 }
 
 /// The default profile by the names of calls.

@@ -15,7 +15,7 @@ use cask_runtime::{
 
 use crate::support::{Image, executor, is_root, options, processes_with, run_on};
 
-const RUNC: &str = "/usr/sbin/runc";
+pub(crate) const RUNC: &str = "/usr/sbin/runc";
 
 fn chroot() -> ChrootExecutor {
     ChrootExecutor::new(options())
@@ -26,7 +26,7 @@ fn host(mut spec: RunSpec) -> RunSpec {
     spec
 }
 
-fn oci(image: &Image, runtime: &str) -> Option<OciExecutor> {
+pub(crate) fn oci(image: &Image, runtime: &str) -> Option<OciExecutor> {
     assert!(Path::new(runtime).exists() || std::env::var_os("CI").is_none(), "needs {runtime}");
     let mut chosen = OciOptions::new(runtime, image.beside("oci"));
     chosen.helper = options();

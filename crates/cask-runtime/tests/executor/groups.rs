@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cask_runtime::{
-    Capability, Cgroup, CgroupLimits, ControlGroupFiles, DeviceAccess, DeviceKind, DeviceRule,
-    DiskWeight, ErrorKind, ExitStatus, Namespace, Output, RunSpec,
+    Capability, Cgroup, CgroupLimits, ControlGroupFiles, DeviceAccess, DeviceRule, DiskWeight,
+    ErrorKind, ExitStatus, Namespace, Output, RunSpec,
 };
 
+use crate::backends::{RUNC, oci};
 use crate::support::{Image, executor, is_root, processes_with, run_on};
 
 /// A group of its own, where this machine lets root make one.
@@ -62,6 +63,26 @@ fn memory_is_limited_and_the_kill_is_told() {
     assert_eq!(report.status, ExitStatus::Signal(9));
     assert!(group.0.out_of_memory_kills() > 0);
     assert_eq!(group.0.stats().memory_limit_bytes, Some(16 << 20));
+}
+
+#[test]
+fn what_is_killed_for_lack_of_memory_is_told_by_an_external_runtime_too() {
+    let Some(group) = Group::new("runc", |limits| {
+        limits.memory_bytes = Some(16 << 20);
+        limits.memory_and_swap_bytes = Some(16 << 20);
+    }) else {
+        return;
+    };
+    let image = Image::new();
+    let Some(runc) = oci(&image, RUNC) else { return };
+    let greedy = "dd if=/dev/zero of=/dev/null bs=200M count=1; exit 3";
+    let ended = |script: &str| {
+        let running = runc.create(&group.spec(&image, script)).unwrap().start().unwrap();
+        running.wait().unwrap()
+    };
+    let report = ended(greedy);
+    assert_eq!(report.status, ExitStatus::Code(3));
+    assert_eq!(report.out_of_memory_kills, 1);
 }
 
 #[test]
@@ -162,7 +183,8 @@ fn a_process_sees_its_own_group_and_changes_nothing() {
     spec.namespaces.control_groups = Namespace::New;
     spec.files.control_groups = ControlGroupFiles::Writable;
     spec.process.arguments[2] =
-        "cd /sys/fs/cgroup; test -d systemd && cd systemd; mkdir sub && echo made; rmdir sub".into();
+        "cd /sys/fs/cgroup; test -d systemd && cd systemd; mkdir sub && echo made; rmdir sub"
+            .into();
     assert_eq!(run_on(executor(), spec.clone()).unwrap().0, "made\n");
     // Without any, nothing is mounted where only version 1 is.
     spec.files.control_groups = ControlGroupFiles::None;
@@ -175,24 +197,19 @@ fn devices_work_as_rules_say_wherever_their_nodes_are() {
     if !Cgroup::limits_devices() {
         return;
     }
-    // The kernel's log may be read, the machine's memory not, and nothing else.
-    let number = |minor, access| DeviceRule {
-        kind: DeviceKind::Character,
-        major: Some(1),
-        minor: Some(minor),
-        access,
-    };
+    // Zeroes may be read and not written.
+    let zero = |rule: &DeviceRule| (rule.major, rule.minor) == (Some(1), Some(5));
     let read = DeviceAccess { write: false, ..DeviceAccess::ALL };
     let mut rules = DeviceRule::usual();
-    rules.push(number(11, read));
+    rules.iter_mut().filter(|rule| zero(rule)).for_each(|rule| rule.access = read);
     let Some(group) = Group::new("devices", |limits| limits.devices = Some(rules.clone())) else {
         return;
     };
     let image = Image::new();
-    let script = "cd /tmp; for n in 3 11 1; do busybox mknod n$n c 1 $n; done; busybox mknod disk b 254 0
+    let script = "cd /tmp; rm -f *; for n in 3 5 1; do mknod n$n c 1 $n; done; mknod disk b 254 0
         try() { ($1) 2>/dev/null && echo yes || echo no; }
-        read() { busybox dd if=$1 of=/dev/null bs=1 count=0; }; write() { : >>$1; }
-        for n in n3 n11 n1 disk; do try \"read $n\"; try \"write $n\"; done; write /dev/null && echo usual";
+        read() { dd if=$1 of=/dev/null bs=1 count=0; }; write() { : >>$1; }
+        for n in n3 n5 n1 disk; do try \"read $n\"; try \"write $n\"; done; write /dev/null && echo usual";
     let mut spec = group.spec(&image, script);
     spec.privileges.capabilities = spec.privileges.capabilities.with(Capability::MakeNode);
     let closed = run_on(executor(), spec.clone()).unwrap().0;
