@@ -12,10 +12,10 @@ pub mod download;
 pub mod duration;
 pub mod login;
 pub mod logout;
-#[cfg(feature = "store")]
 #[cfg(feature = "build")]
 pub mod manifest;
 pub mod moving;
+#[cfg(feature = "store")]
 pub mod output;
 pub mod platform;
 pub mod policy;
