@@ -14,8 +14,8 @@ use crate::record::{ImageRecord, LayerRecord};
 use crate::table::Table;
 use crate::{Error, ErrorKind, Id, Image, Result, Store, file};
 
-/// The shortest part of an ID that stands for an image.
-const LEAST_ID_PREFIX: usize = 3;
+/// The shortest part of an ID that stands for an image where a name could be meant.
+pub(crate) const LEAST_ID_PREFIX: usize = 3;
 
 impl Store {
     /// All images: those of the store in the order in which they came, then those of additional
@@ -65,15 +65,13 @@ impl Store {
         Ok(found)
     }
 
-    /// The image whose ID begins so, if there is exactly one; at least three characters.
+    /// The image whose ID begins so, if there is exactly one; with nothing begins none.
     ///
     /// # Errors
     /// [`ErrorKind::Ambiguous`] where there are several; [`ErrorKind::Denied`] and
     /// [`ErrorKind::Io`].
     pub fn image_by_id_prefix(&self, prefix: &str) -> Result<Option<Image>> {
-        if prefix.len() < LEAST_ID_PREFIX
-            || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        {
+        if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(None);
         }
         let mut found: Option<Image> = None;
@@ -110,7 +108,10 @@ impl Store {
         if let Some(image) = self.image_by_name(text)? {
             return Ok(image);
         }
-        let image = self.image_by_id_prefix(text)?;
+        let image = match text.len() < LEAST_ID_PREFIX {
+            true => None,
+            false => self.image_by_id_prefix(text)?,
+        };
         image.ok_or_else(|| not_found("finding the image", quoted(text)))
     }
 

@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cask_files::fault;
@@ -21,8 +22,8 @@ use nix::libc;
 use crate::file::is_missing;
 use crate::{Error, ErrorKind, Result, random};
 
-/// How long to sleep between two attempts, at most.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// How long to ask again and again before a thread of its own waits: most locks are held for less.
+const EAGER: Duration = Duration::from_millis(2);
 
 /// The length of what the last writer leaves in a lock file.
 pub(crate) const TOKEN_BYTES: usize = 64;
@@ -49,7 +50,7 @@ impl Lock {
         let file = open(path, mode)?;
         let locked = match patience {
             None => wait(&file, mode),
-            Some(patience) => poll(&file, mode, patience),
+            Some(patience) => wait_patiently(&file, mode, patience),
         };
         match locked {
             Ok(()) => Ok(Self { file, path: path.to_owned() }),
@@ -138,17 +139,43 @@ fn wait(file: &File, mode: Mode) -> Result<(), Errno> {
     }
 }
 
-fn poll(file: &File, mode: Mode, patience: Duration) -> Result<(), Errno> {
+/// Waits in the kernel, which wakes whoever is next at once, but no longer than said.
+fn wait_patiently(file: &File, mode: Mode, patience: Duration) -> Result<(), Errno> {
     let start = Instant::now();
-    let mut pause = Duration::from_micros(200);
+    let mut pause = Duration::from_micros(50);
     loop {
         match try_lock(file, mode) {
-            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) if start.elapsed() < patience => {
-                std::thread::sleep(pause.min(patience.saturating_sub(start.elapsed())));
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
             result => return result,
         }
+        let left = patience.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(Errno::EAGAIN);
+        }
+        if start.elapsed() >= EAGER
+            && let Some(result) = wait_on_thread(file, mode, left)
+        {
+            return result;
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(EAGER);
+    }
+}
+
+/// Has a thread wait: nothing but a signal ends a wait in the kernel, and signals are the program's. Who has lost
+/// patience leaves the thread behind, which gives the lock back as soon as it has it. `None` if there can be no thread.
+fn wait_on_thread(file: &File, mode: Mode, patience: Duration) -> Option<Result<(), Errno>> {
+    // The lock belongs to what both are open on.
+    let own = file.try_clone().ok()?;
+    let (sender, receiver) = sync_channel(0);
+    // Where nobody waits any more, the lock goes with the file.
+    let waiting = move || {
+        let _ = sender.send(wait(&own, mode));
+    };
+    std::thread::Builder::new().name("lock".to_owned()).spawn(waiting).ok()?;
+    match receiver.recv_timeout(patience) {
+        Ok(result) => Some(result),
+        Err(_) => Some(Err(Errno::EAGAIN)),
     }
 }
 
@@ -214,10 +241,29 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Locked);
         assert!(Lock::try_acquire(&path).unwrap().is_none());
         drop((one, two));
-        let write = Lock::try_acquire(&path).unwrap().unwrap();
+        // Whoever lost patience may still be about to give the lock back.
+        let write = Lock::acquire(&path, Mode::Write, None).unwrap();
         assert!(Lock::acquire(&path, Mode::Read, SHORT).is_err());
         drop(write);
         Lock::acquire(&path, Mode::Read, None).unwrap();
+    }
+
+    #[test]
+    fn who_waits_has_the_lock_as_soon_as_it_is_free() {
+        let (_directory, path) = path();
+        let held = Lock::acquire(&path, Mode::Write, None).unwrap();
+        // Who has lost patience leaves nothing locked behind.
+        assert!(Lock::acquire(&path, Mode::Write, SHORT).is_err());
+        assert!(Lock::acquire(&path, Mode::Read, SHORT).is_err());
+        let patience = Some(Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| drop(Lock::acquire(&path, Mode::Write, patience).unwrap())))
+                .collect();
+            drop(held);
+            waiting.into_iter().for_each(|one| one.join().unwrap());
+        });
+        Lock::acquire(&path, Mode::Write, patience).unwrap();
     }
 
     #[test]

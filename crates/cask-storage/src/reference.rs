@@ -9,6 +9,7 @@ use cask_json::quoted;
 use cask_reference::Reference;
 
 use crate::cache::not_found;
+use crate::images::LEAST_ID_PREFIX;
 use crate::{Error, ErrorKind, Id, Image, Result, Store, id};
 
 /// Which store is meant, in front of an image's name: `[driver@graphroot+runroot:options]`.
@@ -170,6 +171,7 @@ impl Store {
             }
             id = match id::is_full_hex(last) {
                 true => Some(Id::parse(last)?),
+                false if last.len() < LEAST_ID_PREFIX => None,
                 false => self.image_by_id_prefix(last)?.map(|image| image.id.clone()),
             };
             if id.is_none() {
@@ -181,6 +183,7 @@ impl Store {
         }
         if id.is_none()
             && !rest.contains(['@', ':'])
+            && rest.len() >= LEAST_ID_PREFIX
             && let Ok(Some(image)) = self.image_by_id_prefix(rest)
         {
             return Ok(ImageName { name: None, id: Some(image.id.clone()) });

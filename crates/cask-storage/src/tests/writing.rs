@@ -1,9 +1,11 @@
 //! Images go in and come out.
 
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
 
 use super::support::*;
-use crate::{DriverKind, ErrorKind, Id, NewLayer, Store};
+use crate::{DriverKind, ErrorKind, Id, NewLayer, StageOptions, Store};
 
 #[test]
 fn layers_lie_as_old_and_new_releases_expect() {
@@ -220,4 +222,39 @@ fn a_store_for_reading_is_not_touched() {
     assert!(!temp.path().join("root").exists());
     let error = store.add_names(&Id::random(), &["x".to_owned()]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
+}
+
+/// Whoever can write to a store could have others send them what only these may read.
+#[test]
+fn what_lies_outside_of_a_layer_is_not_read_as_a_part_of_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let outside = temp.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    // With the same content, nothing but where it lies tells.
+    fs::write(outside.join("f"), "content").unwrap();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(7);
+    builder.append_data(&mut header, "d/f", &b"content"[..]).unwrap();
+    let tar = builder.into_inner().unwrap();
+    let staged = store.stage_layer(&tar[..], &StageOptions::default()).unwrap();
+    let layer = store.commit_layer(None, staged).unwrap();
+    let read = || {
+        let mut bytes = Vec::new();
+        store.read_layer(&layer.id).unwrap().read_to_end(&mut bytes).map(|_| bytes)
+    };
+    assert_eq!(read().unwrap(), tar);
+    let files = temp.path().join("root/overlay").join(layer.id.as_str()).join("diff");
+    let up = "../".repeat(20) + outside.to_str().unwrap();
+    for target in [outside.to_str().unwrap(), &up, "../../../../outside"] {
+        let _ = fs::remove_dir_all(files.join("d")).or_else(|_| fs::remove_file(files.join("d")));
+        symlink(target, files.join("d")).unwrap();
+        assert!(read().is_err(), "through {target}");
+        fs::remove_file(files.join("d")).unwrap();
+        fs::create_dir(files.join("d")).unwrap();
+        symlink(format!("{target}/f"), files.join("d/f")).unwrap();
+        assert!(read().is_err(), "a link to {target}/f");
+    }
 }
