@@ -14,8 +14,8 @@ pub mod login;
 pub mod logout;
 #[cfg(feature = "build")]
 pub mod manifest;
-pub mod moving;
 #[cfg(feature = "store")]
+pub mod moving;
 pub mod output;
 pub mod platform;
 pub mod policy;
