@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cask_program::manifest;
 use cask_program::storage::StoreArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -9,12 +10,15 @@ use crate::commands;
 
 /// Keeps container images, in podman's own store.
 #[derive(Debug, Parser)]
-#[command(name = "cellar", version, args_override_self = true, arg_required_else_help = false)]
+#[command(name = "cellar", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// What every command takes, before or after its name.
@@ -83,6 +87,8 @@ pub(crate) enum Command {
     Untag(commands::untag::Arguments),
     Login(cask_program::login::Arguments),
     Logout(cask_program::logout::Arguments),
+    #[command(subcommand)]
+    Manifest(manifest::Command),
     #[command(subcommand)]
     System(SystemCommand),
     Unshare(cask_program::rootless::UnshareArguments),

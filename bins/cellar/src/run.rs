@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use cask_engine::ErrorKind;
-use cask_program::{build, command_line, login, logout, report, rootless, stop};
+use cask_program::{build, command_line, login, logout, manifest, report, rootless, stop};
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -135,6 +135,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Image(ImageCommand::Refused(command)) => commands::refused::of_image(&command),
         Command::System(SystemCommand::Refused(command)) => commands::refused::of_system(&command),
         Command::Unshare(arguments) => rootless::unshare(&arguments),
+        Command::Manifest(command) => {
+            let images = context.images()?;
+            manifest::run(command, &images, &context.settings, manifest::Manner::Podman)
+        }
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),

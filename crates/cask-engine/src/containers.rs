@@ -66,7 +66,7 @@ pub use start::Terminal;
 pub use stats::ContainerStats;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
 pub use usage::{ContainerUsage, VolumeUsage};
-pub use volumes::{Volume, VolumeOptions, Volumes};
+pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
 
 /// The containers of a store. Cheap to clone.
 ///

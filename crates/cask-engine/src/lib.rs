@@ -13,7 +13,7 @@ pub use containers::{
     MountType, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
     ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig, RestartPolicy, RuntimeConfig,
     Secret, SecretConfig, Secrets, SecurityConfig, SpaceMode, Status, TOP_FIELDS, Terminal,
-    TopField, Volume, VolumeOptions, VolumeUsage, Volumes, attachment_options, parse_bytes,
+    TopField, Volume, VolumeImportOptions, VolumeOptions, VolumeUsage, Volumes, attachment_options, parse_bytes,
     parse_detach_keys, parse_networks, parse_port, parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};

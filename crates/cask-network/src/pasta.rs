@@ -86,15 +86,7 @@ impl Pasta {
             Ok(()) => Ok(pasta),
             Err(why) => {
                 pasta.stop();
-                let said = helper::plain(&said);
-                let said = if said.is_empty() { why.to_owned() } else { said };
-                let error = Error::new(ErrorKind::Helper, format!("pasta: {said}"));
-                Err(match said.contains("tun") {
-                    true => {
-                        error.with_hint("/dev/net/tun must be there, and open to users: chmod 666")
-                    }
-                    false => error,
-                })
+                Err(failed(&helper::plain(&without_syslog(&said)), why))
             }
         }
     }
@@ -128,6 +120,27 @@ impl Pasta {
         // One that has ended is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What it said, without what it says of a machine that has no system log.
+fn without_syslog(said: &[u8]) -> Vec<u8> {
+    let lines = said.split_inclusive(|byte| *byte == b'\n');
+    let is_noise = |line: &&[u8]| line.ends_with(b" bytes to syslog\n");
+    lines.filter(|line| !is_noise(line)).flatten().copied().collect()
+}
+
+fn failed(said: &str, why: &str) -> Error {
+    let said = if said.is_empty() { why } else { said };
+    let error = Error::new(ErrorKind::Helper, format!("pasta: {said}"));
+    if said.contains("tun") {
+        error.with_hint("/dev/net/tun must be there, and open to users: chmod 666")
+    } else if said.contains("Failed to bind") {
+        error.with_hint(
+            "a user publishes ports that nobody has, from net.ipv4.ip_unprivileged_port_start (1024) on",
+        )
+    } else {
+        error
     }
 }
 
@@ -246,6 +259,13 @@ mod tests {
         let error = start(&places);
         assert_eq!(error.to_string(), "pasta: no tun");
         assert!(error.hint().unwrap().contains("/dev/net/tun"));
+        crate::helper::tests::script(
+            &program,
+            "echo Failed to send 45 bytes to syslog >&2; echo \"Failed to bind any port\" >&2; exit 1",
+        );
+        let error = start(&places);
+        assert_eq!(error.to_string(), "pasta: Failed to bind any port");
+        assert!(error.hint().unwrap().contains("1024"));
         crate::helper::tests::script(
             &program,
             "while test \"$1\" != --pid; do shift; done; echo $$ >$2; exec sleep 99",

@@ -1,5 +1,7 @@
 //! What containers do in an ordinary life.
 
+use tests::tool;
+
 use crate::support::Cellar;
 
 #[test]
@@ -128,4 +130,62 @@ fn cve_2022_27649_nothing_is_inheritable_in_a_container_or_in_what_joins_it() {
             assert_eq!(value, "0000000000000000", "{words:?} {name}");
         }
     }
+}
+
+#[test]
+fn what_scripts_of_podman_rely_on_holds() {
+    let Some(cellar) = Cellar::new() else { return };
+    // A volume is kept, and put into another.
+    let backup = "$CELLAR run --rm --network none -v v:/v box:1 sh -c 'echo kept >/v/file' &&
+        $CELLAR volume export v | gzip >$D/v.tgz && $CELLAR volume create w >$D/made &&
+        $CELLAR volume import w $D/v.tgz && $CELLAR volume export w -o $D/w.tar &&
+        $CELLAR run --rm --network none -v w:/v box:1 cat /v/file";
+    let directory = cellar.path("").display().to_string();
+    let shell = |script: &str| cellar.shell(&script.replace("$D", &directory));
+    assert_eq!(shell(backup).ok().text(), "kept");
+    let listed = tool("tar", &format!("-tf {directory}/w.tar"));
+    assert_eq!(listed.ok().text(), "file");
+    shell("echo junk | $CELLAR volume import w -").ends(125).says("importing into volume w");
+    cellar.run(&["volume", "export", "nope"]).ends(125).says("no such volume");
+    cellar.run(&["volume", "rm", "v", "w"]).ok();
+    // A policy is a word of its own.
+    let pulled = cellar.container(&["--pull", "missing", "--rm", "box:1", "echo", "there"]);
+    assert_eq!(pulled.ok().text(), "there");
+    // What is published of a network that is not one's own is said to be nowhere.
+    let published = cellar.container(&["--rm", "-p", "80:80", "box:1", "true"]).ok();
+    assert!(published.stderr.starts_with("Port mappings have been discarded"), "{published}");
+    // An image goes under the name that was said, no further.
+    cellar.run(&["tag", "box:1", "other:1"]).ok();
+    cellar.container(&["--rm", "--rmi", "other:1", "true"]).ok();
+    cellar.run(&["image", "exists", "other:1"]).ends(1);
+    cellar.run(&["image", "exists", "box:1"]).ok();
+    cellar.run(&["create", "--name", "c", "--network", "none", "box:1", "true"]).ok();
+    cellar.run(&["exec", "c", "true"]).ends(255).says("container state improper");
+    cellar.run(&["rm", "c"]).ok();
+    let wanted = [
+        (
+            "info",
+            "{{.Host.Security.Rootless}} {{.Host.OCIRuntime.Name}} {{.Host.OS}}",
+            "false cask linux",
+        ),
+        ("info", "{{.Store.ContainerStore.Running}} {{.Host.NetworkBackend}}", "0 netavark"),
+    ];
+    for (command, template, expected) in wanted {
+        assert_eq!(cellar.run(&[command, "--format", template]).ok().text(), expected);
+    }
+    // Lists as buildah has them, in podman's words.
+    let id = cellar.run(&["manifest", "create", "list"]).ok();
+    assert_eq!(cellar.run(&["manifest", "add", "list", "box:1"]).ok().text(), id.text());
+    let pushed = format!("oci:{}:1", cellar.path("pushed").display());
+    cellar.run(&["manifest", "push", "-q", "list", &pushed]).ok();
+    let blobs = std::fs::read_dir(cellar.path("pushed/blobs/sha256")).expect("it was pushed");
+    assert_eq!(blobs.count(), 4, "the list, and all of the image");
+    let removed = cellar.run(&["manifest", "rm", "list"]).ok();
+    assert!(removed.text().starts_with("Untagged: localhost/list:latest\nDeleted: "), "{removed}");
+    cellar.run(&["manifest", "rm", "list"]).ends(1).says("image not known");
+    let version = cellar.run(&["version", "--format", "{{.Version}}"]).ok();
+    let server = cellar.run(&["version", "--format", "{{.Server.Version}}"]).ok();
+    assert_eq!(version.text(), server.text());
+    assert_eq!(cellar.run(&["-v"]).ok().text(), format!("cellar version {}", version.text()));
+    cellar.is_clean();
 }

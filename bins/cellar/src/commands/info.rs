@@ -1,12 +1,19 @@
 //! `cellar info`
 
+mod machine;
+
+use std::collections::BTreeMap;
+
 use anyhow::Result;
-use cask_program::output;
+use cask_engine::Status;
+use cask_program::{output, registries, rootless};
+use cask_runtime::{CapabilitySet, Cgroup};
 use cask_terminal::template::{Format, Origin, is_json_format};
-use cask_terminal::value::{JsonStyle, Value};
+use cask_terminal::value::{JsonStyle, Value, to_json};
 use clap::Args;
 use serde::Serialize;
 
+use self::machine::{Distribution, Memory};
 use crate::context::Context;
 use crate::show;
 
@@ -18,12 +25,18 @@ pub(crate) struct Arguments {
     format: Option<String>,
 }
 
-/// The part of podman's report that does not depend on a runtime, under its names.
+/// The part of podman's report that is true of us, under its names.
+///
+/// Source: podman, `libpod/define/info.go`.
 #[derive(Serialize)]
 #[serde(rename = "define.Info")]
 struct Info {
     #[serde(rename = "Host json:host")]
     host: Host,
+    #[serde(rename = "Plugins json:plugins")]
+    plugins: Plugins,
+    #[serde(rename = "Registries json:registries")]
+    registries: BTreeMap<&'static str, Vec<String>>,
     #[serde(rename = "Store json:store")]
     store: StoreInfo,
     #[serde(rename = "Version json:version")]
@@ -35,21 +48,83 @@ struct Info {
 struct Host {
     #[serde(rename = "Arch json:arch")]
     architecture: String,
+    #[serde(rename = "CgroupManager json:cgroupManager")]
+    cgroup_manager: &'static str,
+    #[serde(rename = "CgroupsVersion json:cgroupVersion")]
+    cgroup_version: &'static str,
     #[serde(rename = "CPUs json:cpus")]
     processors: usize,
+    #[serde(rename = "Distribution json:distribution")]
+    distribution: Distribution,
+    #[serde(rename = "EventLogger json:eventLogger")]
+    event_logger: &'static str,
     #[serde(rename = "Hostname json:hostname")]
     hostname: String,
     #[serde(rename = "Kernel json:kernel")]
     kernel: String,
+    #[serde(rename = "LogDriver json:logDriver")]
+    log_driver: &'static str,
+    #[serde(rename = "MemFree json:memFree")]
+    memory_free: u64,
+    #[serde(rename = "MemTotal json:memTotal")]
+    memory_total: u64,
+    #[serde(rename = "NetworkBackend json:networkBackend")]
+    network_backend: &'static str,
+    #[serde(rename = "OCIRuntime json:ociRuntime")]
+    runtime: Runtime,
     #[serde(rename = "OS json:os")]
     os: &'static str,
+    #[serde(rename = "Security json:security")]
+    security: Security,
+    #[serde(rename = "ServiceIsRemote json:serviceIsRemote")]
+    is_remote: bool,
+    #[serde(rename = "SwapFree json:swapFree")]
+    swap_free: u64,
+    #[serde(rename = "SwapTotal json:swapTotal")]
+    swap_total: u64,
+    #[serde(rename = "Uptime json:uptime")]
+    uptime: String,
+}
+
+/// What runs containers: the name is `cask` where it is our own.
+#[derive(Serialize)]
+#[serde(rename = "define.OCIRuntimeInfo")]
+struct Runtime {
+    #[serde(rename = "Name json:name")]
+    name: String,
+    #[serde(rename = "Path json:path")]
+    path: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "define.SecurityInfo")]
+struct Security {
+    #[serde(rename = "AppArmorEnabled json:apparmorEnabled")]
+    apparmor: bool,
+    #[serde(rename = "DefaultCapabilities json:capabilities")]
+    capabilities: String,
+    #[serde(rename = "Rootless json:rootless")]
+    rootless: bool,
+    #[serde(rename = "SECCOMPEnabled json:seccompEnabled")]
+    seccomp: bool,
+    #[serde(rename = "SELinuxEnabled json:selinuxEnabled")]
+    selinux: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "define.Plugins")]
+struct Plugins {
+    #[serde(rename = "Volume json:volume")]
+    volume: [&'static str; 1],
+    #[serde(rename = "Network json:network")]
+    network: [&'static str; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename = "define.StoreInfo")]
 struct StoreInfo {
     #[serde(rename = "ContainerStore json:containerStore")]
-    containers: Count,
+    containers: ContainerCounts,
     #[serde(rename = "GraphDriverName json:graphDriverName")]
     driver: String,
     #[serde(rename = "GraphRoot json:graphRoot")]
@@ -62,55 +137,60 @@ struct StoreInfo {
     images: Count,
     #[serde(rename = "RunRoot json:runRoot")]
     run_root: String,
+    #[serde(rename = "VolumePath json:volumePath")]
+    volumes: String,
 }
 
 #[derive(Serialize)]
+#[serde(rename = "define.ImageStore")]
 struct Count {
     #[serde(rename = "Number json:number")]
     number: usize,
 }
 
+#[derive(Default, Serialize)]
+#[serde(rename = "define.ContainerStore")]
+struct ContainerCounts {
+    #[serde(rename = "Number json:number")]
+    number: usize,
+    #[serde(rename = "Paused json:paused")]
+    paused: usize,
+    #[serde(rename = "Running json:running")]
+    running: usize,
+    #[serde(rename = "Stopped json:stopped")]
+    stopped: usize,
+}
+
 #[derive(Serialize)]
 #[serde(rename = "define.Version")]
 struct Version {
+    #[serde(rename = "APIVersion")]
+    api_version: &'static str,
     #[serde(rename = "Version")]
     version: &'static str,
+    #[serde(rename = "Os")]
+    os: &'static str,
     #[serde(rename = "OsArch")]
     platform: String,
 }
 
 /// Shows.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let images = context.images()?;
-    let store = images.store();
-    let system = rustix::system::uname();
-    let space = rustix::fs::statvfs(store.graph_root())?;
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let info = Info {
-        host: Host {
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-            hostname: system.nodename().to_string_lossy().into_owned(),
-            kernel: system.release().to_string_lossy().into_owned(),
-            os: "linux",
-            architecture: architecture.clone(),
-        },
-        store: StoreInfo {
-            containers: Count { number: store.containers()?.len() },
-            driver: store.driver().to_string(),
-            graph_root: store.graph_root().display().to_string(),
-            allocated: space.f_blocks * space.f_frsize,
-            used: (space.f_blocks - space.f_bfree) * space.f_frsize,
-            images: Count { number: store.images()?.len() },
-            run_root: store.run_root().display().to_string(),
-        },
+        host: host(architecture.clone(), context)?,
+        plugins: Plugins { volume: ["local"], network: ["bridge"] },
+        registries: searched(context)?,
+        store: store(context)?,
         version: Version {
+            api_version: env!("CARGO_PKG_VERSION"),
             version: env!("CARGO_PKG_VERSION"),
+            os: "linux",
             platform: format!("linux/{architecture}"),
         },
     };
-    Context::warn(store);
     match arguments.format.as_deref() {
-        None => output::bytes(yaml(&info).as_bytes()),
+        None => output::bytes(yaml(&info)?.as_bytes()),
         Some(format) if is_json_format(format) => show::json(&info, JsonStyle::indented(2)),
         Some(template) => {
             let format = Format::parse("info", template, Origin::Value)?;
@@ -119,27 +199,84 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
 }
 
-/// The report as podman prints it: YAML, keys sorted.
-fn yaml(info: &Info) -> String {
-    let Info { host, store, version } = info;
-    format!(
-        "host:\n  arch: {}\n  cpus: {}\n  hostname: {}\n  kernel: {}\n  os: {}\n\
-         store:\n  containerStore:\n    number: {}\n  graphDriverName: {}\n  graphRoot: {}\n  \
-         graphRootAllocated: {}\n  graphRootUsed: {}\n  imageStore:\n    number: {}\n  runRoot: {}\n\
-         version:\n  OsArch: {}\n  Version: {}\n",
-        host.architecture,
-        host.processors,
-        host.hostname,
-        host.kernel,
-        host.os,
-        store.containers.number,
-        store.driver,
-        store.graph_root,
-        store.allocated,
-        store.used,
-        store.images.number,
-        store.run_root,
-        version.platform,
-        version.version,
-    )
+fn yaml(info: &Info) -> Result<String> {
+    let json = to_json(&Value::of(info)?, JsonStyle::compact());
+    Ok(machine::yaml(&serde_json::from_str(&json)?))
+}
+
+fn host(architecture: String, context: &Context) -> Result<Host> {
+    let system = rustix::system::uname();
+    let memory = Memory::read();
+    let runtime = match &context.global.runtime {
+        Some(runtime) => Runtime {
+            name: runtime.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: runtime.display().to_string(),
+        },
+        None => Runtime {
+            name: "cask".to_owned(),
+            path: std::env::current_exe()?.display().to_string(),
+        },
+    };
+    let capabilities: Vec<String> =
+        CapabilitySet::default().iter().map(|capability| capability.to_string()).collect();
+    Ok(Host {
+        architecture,
+        cgroup_manager: "cgroupfs",
+        cgroup_version: if Cgroup::is_unified() { "v2" } else { "v1" },
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        distribution: Distribution::read(),
+        event_logger: "file",
+        hostname: system.nodename().to_string_lossy().into_owned(),
+        kernel: system.release().to_string_lossy().into_owned(),
+        log_driver: "k8s-file",
+        memory_free: memory.free,
+        memory_total: memory.total,
+        network_backend: "netavark",
+        runtime,
+        os: "linux",
+        security: Security {
+            apparmor: false,
+            capabilities: capabilities.join(","),
+            rootless: rootless::is_rootless(),
+            seccomp: true,
+            selinux: false,
+        },
+        is_remote: false,
+        swap_free: memory.swap_free,
+        swap_total: memory.swap_total,
+        uptime: machine::uptime(),
+    })
+}
+
+/// Where names without a registry are looked for, as podman says it: nothing where that is nowhere.
+fn searched(context: &Context) -> Result<BTreeMap<&'static str, Vec<String>>> {
+    let search = registries::read(&context.settings)?.search_registries().to_vec();
+    Ok(if search.is_empty() { BTreeMap::new() } else { BTreeMap::from([("search", search)]) })
+}
+
+fn store(context: &Context) -> Result<StoreInfo> {
+    let containers = context.containers()?;
+    let store = containers.images().store();
+    let space = rustix::fs::statvfs(store.graph_root())?;
+    let mut counts = ContainerCounts::default();
+    for container in containers.list(&[], |_| ())? {
+        counts.number += 1;
+        match container.state.status {
+            Status::Paused => counts.paused += 1,
+            Status::Running => counts.running += 1,
+            _ => counts.stopped += 1,
+        }
+    }
+    let info = StoreInfo {
+        containers: counts,
+        driver: store.driver().to_string(),
+        graph_root: store.graph_root().display().to_string(),
+        allocated: space.f_blocks * space.f_frsize,
+        used: (space.f_blocks - space.f_bfree) * space.f_frsize,
+        images: Count { number: store.images()?.len() },
+        run_root: store.run_root().display().to_string(),
+        volumes: store.graph_root().join("volumes").display().to_string(),
+    };
+    Context::warn(store);
+    Ok(info)
 }

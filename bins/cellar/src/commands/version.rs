@@ -23,9 +23,31 @@ struct Report {
     client: Version,
 }
 
+/// What templates name: older scripts name the client's fields alone, others ask for the server too, which is this
+/// program.
+///
+/// Source: podman, `cmd/podman/system/version.go`.
+#[derive(Serialize)]
+struct Named<'r> {
+    #[serde(rename = "Client")]
+    client: &'r Version,
+    #[serde(rename = "Server")]
+    server: &'r Version,
+    #[serde(rename = "APIVersion")]
+    api_version: &'static str,
+    #[serde(rename = "Version")]
+    version: &'static str,
+    #[serde(rename = "OsArch")]
+    platform: &'r str,
+    #[serde(rename = "Os")]
+    os: &'static str,
+}
+
 #[derive(Serialize)]
 #[serde(rename = "define.Version")]
 struct Version {
+    #[serde(rename = "APIVersion")]
+    api_version: &'static str,
     #[serde(rename = "Version")]
     version: &'static str,
     #[serde(rename = "OsArch")]
@@ -38,6 +60,7 @@ struct Version {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let client = Version {
+        api_version: env!("CARGO_PKG_VERSION"),
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("linux/{architecture}"),
         os: "linux",
@@ -54,7 +77,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(format) if is_json_format(format) => show::json(&report, JsonStyle::pretty()),
         Some(template) => {
             let format = Format::parse("version", template, Origin::Value)?;
-            output::bytes(&format.render(None, &Value::of(&report)?)?)
+            let client = &report.client;
+            let named = Named {
+                client,
+                server: client,
+                api_version: client.api_version,
+                version: client.version,
+                platform: &client.platform,
+                os: client.os,
+            };
+            output::bytes(&format.render(None, &Value::of(&named)?)?)
         }
     }
 }

@@ -5,6 +5,8 @@
 //! GRAPH ROOT/cask/volumes/<name>.json  who made it, and why
 //! ```
 
+mod archive;
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::Write as _;
@@ -20,6 +22,8 @@ use super::mounts::{MountType, check_name};
 use super::record::{io, now};
 use super::{Container, ContainerConfig, Containers};
 use crate::{Error, ErrorKind, Result};
+
+pub use archive::VolumeImportOptions;
 
 /// How deep a directory of an image may lie that fills a volume.
 const DEEPEST: usize = 512;

@@ -38,7 +38,7 @@ pub(crate) struct Making {
     #[command(flatten)]
     runtime: RuntimeArguments,
     /// When to pull the image: always, missing, newer or never
-    #[arg(long, value_name = "POLICY", default_value = "missing", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[arg(long, value_name = "POLICY", default_value = "missing")]
     pull: String,
     /// Print nothing about pulling
     #[arg(short, long)]

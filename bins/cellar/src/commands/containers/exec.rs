@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{DETACH_KEYS, ExecOptions, Terminal, parse_detach_keys};
-use cask_program::output;
+use cask_engine::{DETACH_KEYS, ErrorKind, ExecOptions, Terminal, parse_detach_keys};
+use cask_program::{output, report};
 use clap::Args;
 
 use super::{ended, options, relay, several};
@@ -84,6 +84,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         Ok((created.start()?, terminal))
     });
     let (running, terminal) = match started {
+        // Source: podman, `cmd/podman/containers/exec.go`: it has not asked the runtime yet.
+        Err(error) if error.kind() == ErrorKind::StateImproper => {
+            report::engine_failure(&error.into(), crate::run::hint);
+            return Ok(ExitCode::from(255));
+        }
         Err(error) => return Ok(ended::not_started(error)),
         Ok(started) => started,
     };

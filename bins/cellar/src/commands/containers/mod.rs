@@ -37,6 +37,7 @@ mod top;
 mod unsupported;
 mod verbs;
 mod volume;
+mod volume_files;
 mod wait;
 
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};

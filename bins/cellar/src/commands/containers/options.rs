@@ -610,6 +610,17 @@ impl NetworkArguments {
         for text in &self.publish {
             network.ports.push(parse_port(text)?);
         }
+        let is_own = matches!(
+            network.mode,
+            cask_engine::NetworkMode::Bridge(_) | cask_engine::NetworkMode::Pasta(_)
+        );
+        if !network.ports.is_empty() && !is_own {
+            // Source: podman, `pkg/specgenutil/specgen.go`.
+            cask_program::report::say(
+                "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use",
+            );
+            network.ports.clear();
+        }
         for text in &self.expose {
             let whole = if text.contains('/') { text.clone() } else { format!("{text}/tcp") };
             parse_port(&whole)?;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use cask_engine::{Container, Containers, DETACH_KEYS, RelayEnd, parse_detach_keys};
-use cask_program::output;
+use cask_program::{output, report};
+use cask_terminal::report::error_text;
 use clap::Args;
 
 use super::create::Making;
@@ -54,11 +55,13 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
     };
     let code = finish(&containers, &made, relay_to(&attached, ends, keys)?)?;
     if arguments.rmi && !made.config.image_id.is_empty() {
-        let mut removal = cask_engine::Removal::default();
-        removal.all_names = true;
-        if let Ok(found) = containers.images().find(&made.config.image_id) {
-            // One that others use stays.
-            let _ = containers.images().remove(&found, removal);
+        let images = containers.images();
+        // Only the name goes that was said, where there are others, as with rmi.
+        let removed = images
+            .find(&arguments.making.image)
+            .and_then(|found| images.remove(&found, cask_engine::Removal::default()));
+        if let Err(error) = removed {
+            report::note(&format!("failed removing image: {}", error_text(&error)));
         }
     }
     Ok(code)

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::filter::{self, has_label, made_before};
 use super::options::pairs;
 use super::several::finish;
+use super::volume_files;
 use crate::context::Context;
 use crate::show;
 
@@ -28,6 +29,10 @@ pub(crate) enum VolumeCommand {
         /// The volume
         name: String,
     },
+    /// Write the files of a volume as a tarball
+    Export(volume_files::ExportArguments),
+    /// Put the files of a tarball into a volume
+    Import(volume_files::ImportArguments),
     /// Print everything about volumes
     Inspect(InspectArguments),
     /// List volumes
@@ -144,6 +149,8 @@ pub(crate) fn run(command: VolumeCommand, context: &Context) -> Result<ExitCode>
     match command {
         VolumeCommand::Create(arguments) => create(&arguments, context),
         VolumeCommand::Exists { name } => exists(&name, context),
+        VolumeCommand::Export(arguments) => volume_files::export(&arguments, context),
+        VolumeCommand::Import(arguments) => volume_files::import(&arguments, context),
         VolumeCommand::Inspect(arguments) => inspect(&arguments, context),
         VolumeCommand::List(arguments) => list(&arguments, context),
         VolumeCommand::Prune(arguments) => prune(&arguments, context),
@@ -162,7 +169,7 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
     Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
-fn volumes(context: &Context) -> Result<Volumes> {
+pub(super) fn volumes(context: &Context) -> Result<Volumes> {
     Ok(context.containers()?.volumes())
 }
 

@@ -1,0 +1,68 @@
+//! `cellar volume export` and `cellar volume import`
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use cask_engine::VolumeImportOptions;
+use cask_program::rootless;
+use clap::Args;
+
+use super::export::to_stdout;
+use super::volume::volumes;
+use crate::context::Context;
+
+/// Write the files of a volume as a tarball
+#[derive(Args, Debug)]
+pub(crate) struct ExportArguments {
+    /// The volume
+    name: String,
+    /// Write it to this file [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Put the files of a tarball into a volume, over those that are there
+#[derive(Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// The volume
+    name: String,
+    /// The tarball, compressed or not; - is standard input
+    source: PathBuf,
+}
+
+/// Writes it.
+pub(super) fn export(arguments: &ExportArguments, context: &Context) -> Result<ExitCode> {
+    let volumes = volumes(context)?;
+    let volume = volumes.find(&arguments.name)?;
+    match arguments.output.as_deref() {
+        Some(path) if path != Path::new("/dev/stdout") => {
+            let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
+            let mut file = volumes.export(&volume, io::BufWriter::new(file))?;
+            file.flush().with_context(|| format!("writing {}", path.display()))?;
+        }
+        _ if io::stdout().is_terminal() => {
+            bail!("refusing to export to terminal. Use -o flag or redirect")
+        }
+        _ => to_stdout(|output| volumes.export(&volume, output).map(drop))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads it.
+pub(super) fn import(arguments: &ImportArguments, context: &Context) -> Result<ExitCode> {
+    let volumes = volumes(context)?;
+    let volume = volumes.find(&arguments.name)?;
+    let mut options = VolumeImportOptions::default();
+    options.user_namespace = rootless::is_in_user_namespace();
+    let path = &arguments.source;
+    if path.as_os_str() == "-" {
+        volumes.import(&volume, io::stdin().lock(), &options)?;
+    } else {
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        volumes.import(&volume, file, &options)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

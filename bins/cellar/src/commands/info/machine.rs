@@ -1,0 +1,196 @@
+//! What the kernel says of the machine, and the report as YAML.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The distribution, as its `os-release` says.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename = "define.DistributionInfo")]
+pub(super) struct Distribution {
+    #[serde(rename = "Distribution json:distribution")]
+    name: String,
+    #[serde(rename = "Variant json:variant", skip_serializing_if = "String::is_empty")]
+    variant: String,
+    #[serde(rename = "Version json:version")]
+    version: String,
+    #[serde(rename = "Codename json:codename", skip_serializing_if = "String::is_empty")]
+    codename: String,
+}
+
+impl Distribution {
+    pub(super) fn read() -> Self {
+        let read = fs::read_to_string("/etc/os-release");
+        Self::parse(
+            &read.or_else(|_| fs::read_to_string("/usr/lib/os-release")).unwrap_or_default(),
+        )
+    }
+
+    fn parse(text: &str) -> Self {
+        let known: BTreeMap<&str, &str> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.trim(), value.trim().trim_matches(['"', '\''])))
+            .collect();
+        let of = |key: &str| known.get(key).copied().unwrap_or_default().to_owned();
+        let unknown = |text: String| if text.is_empty() { "unknown".to_owned() } else { text };
+        Self {
+            name: unknown(of("ID")),
+            variant: of("VARIANT_ID"),
+            version: unknown(of("VERSION_ID")),
+            codename: of("VERSION_CODENAME"),
+        }
+    }
+}
+
+/// Bytes of memory and of swap.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub(super) free: u64,
+    pub(super) total: u64,
+    pub(super) swap_free: u64,
+    pub(super) swap_total: u64,
+}
+
+impl Memory {
+    pub(super) fn read() -> Self {
+        Self::parse(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        let kibibytes = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+            let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            number.unwrap_or(0_u64).saturating_mul(1024)
+        };
+        Self {
+            free: kibibytes("MemFree"),
+            total: kibibytes("MemTotal"),
+            swap_free: kibibytes("SwapFree"),
+            swap_total: kibibytes("SwapTotal"),
+        }
+    }
+}
+
+/// How long the machine is up. Source: podman, `libpod/info.go`.
+pub(super) fn uptime() -> String {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split(['.', ' ']).next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    said(seconds)
+}
+
+fn said(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    if hours > 0 {
+        let _ = write!(text, "{hours}h ");
+    }
+    if hours > 0 || minutes > 0 {
+        let _ = write!(text, "{minutes}m ");
+    }
+    let _ = write!(text, "{rest}.00s");
+    if hours >= 24 {
+        // Hundredths of a day.
+        let days = seconds / 864;
+        let _ = write!(text, " (Approximately {}.{:02} days)", days / 100, days % 100);
+    }
+    text
+}
+
+/// JSON as podman's reports print it: YAML, keys sorted.
+pub(super) fn yaml(report: &Value) -> String {
+    let mut out = String::new();
+    lines(report, 0, &mut out);
+    out
+}
+
+fn lines(value: &Value, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+            for (key, value) in sorted {
+                let _ = write!(out, "{indent}{key}:");
+                behind(value, depth, out);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                let _ = writeln!(out, "{indent}- {}", scalar(item));
+            }
+        }
+        other => {
+            let _ = writeln!(out, "{indent}{}", scalar(other));
+        }
+    }
+}
+
+/// What follows a key and its colon.
+fn behind(value: &Value, depth: usize, out: &mut String) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            out.push('\n');
+            lines(value, depth + 1, out);
+        }
+        Value::Array(items) if !items.is_empty() => {
+            out.push('\n');
+            lines(value, depth, out);
+        }
+        other => {
+            let _ = writeln!(out, " {}", scalar(other));
+        }
+    }
+}
+
+/// Text is quoted where it would be read as something else.
+fn scalar(value: &Value) -> String {
+    let Value::String(text) = value else { return value.to_string() };
+    let is_else = text.is_empty()
+        || text.parse::<f64>().is_ok()
+        || ["true", "false", "null", "yes", "no", "on", "off", "~"]
+            .contains(&text.to_ascii_lowercase().as_str())
+        || text.starts_with(|first: char| "!&*-?|>@`\"'%{}[],#: ".contains(first))
+        || text.ends_with([' ', ':'])
+        || text.contains(": ")
+        || text.contains(" #")
+        || text.contains(char::is_control);
+    if is_else { value.to_string() } else { text.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reports_are_yaml() {
+        let report = json!({
+            "b": {"n": 1, "t": "x y", "none": {}},
+            "a": ["one", "2"],
+            "c": ["12", "", "a: b", "/path", "no"].iter().map(|text| json!(text)).collect::<Vec<_>>(),
+            "d": false,
+        });
+        let expected = "a:\n- one\n- \"2\"\nb:\n  n: 1\n  none: {}\n  t: x y\n\
+                        c:\n- \"12\"\n- \"\"\n- \"a: b\"\n- /path\n- \"no\"\nd: false\n";
+        assert_eq!(yaml(&report), expected);
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_read() {
+        let memory = Memory::parse("MemTotal:       1000 kB\nMemFree: 10 kB\nSwapTotal: x kB\n");
+        assert_eq!(memory, Memory { free: 10_240, total: 1_024_000, swap_free: 0, swap_total: 0 });
+        let read = Distribution::parse("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n");
+        assert_eq!(
+            (read.name.as_str(), read.version.as_str(), read.codename.as_str()),
+            ("debian", "12", "bookworm")
+        );
+        assert_eq!(Distribution::parse("").name, "unknown");
+        assert_eq!(said(59), "59.00s");
+        assert_eq!(said(75_700), "21h 1m 40.00s");
+        assert_eq!(said(2 * 86_400 + 864), "48h 14m 24.00s (Approximately 2.01 days)");
+    }
+}
