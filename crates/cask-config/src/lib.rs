@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod certs;
+pub mod containers;
 mod document;
 mod drop_in;
 mod environment;

@@ -7,6 +7,7 @@ pub mod build;
 pub mod command_line;
 #[cfg(feature = "build")]
 pub mod containerfile;
+pub mod containers_conf;
 pub mod credentials;
 pub mod download;
 pub mod duration;

@@ -1,0 +1,98 @@
+//! containers.conf: what containers are made with where nobody says otherwise.
+//!
+//! [`ContainersPaths`] say which files are read, [`ContainersConf::load`] reads and merges them, and
+//! [`ContainersConf::parse`] reads one text. Of its many keys those are read that say what a container has; the others
+//! are of programs that are not here, and are passed over.
+//!
+//! Source: containers.conf(5) and containers/common, `pkg/config`.
+
+mod load;
+mod parse;
+
+pub use load::ContainersPaths;
+
+/// What the files say; `None` is what they say nothing of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainersConf {
+    /// Lists of `[containers]`.
+    pub lists: ContainerLists,
+    /// Switches of `[containers]`.
+    pub switches: ContainerSwitches,
+    /// Modes of namespaces, in the words of the flags.
+    pub modes: ContainerModes,
+    /// `log_driver`: where output is kept.
+    pub log_driver: Option<String>,
+    /// `log_size_max`: bytes of a log, if more than 0.
+    pub log_size_max: Option<i64>,
+    /// `log_tag`: a word for every line.
+    pub log_tag: Option<String>,
+    /// `pids_limit`: how many processes; 0 is no limit.
+    pub pids_limit: Option<i64>,
+    /// `seccomp_profile`: a file, or `unconfined`.
+    pub seccomp_profile: Option<String>,
+    /// `shm_size`: a size with a unit.
+    pub shm_size: Option<String>,
+    /// `tz`: the time zone, or `local`.
+    pub time_zone: Option<String>,
+    /// `umask`: octal digits.
+    pub umask: Option<String>,
+    /// `[engine] stop_timeout`: seconds.
+    pub stop_timeout: Option<i64>,
+}
+
+/// Lists, each of which replaces that of a file read before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerLists {
+    /// `annotations`: `NAME=VALUE`.
+    pub annotations: Option<Vec<String>>,
+    /// `default_capabilities`: those of every container.
+    pub capabilities: Option<Vec<String>>,
+    /// `default_sysctls`: `NAME=VALUE`.
+    pub sysctls: Option<Vec<String>>,
+    /// `default_ulimits`: `NAME=SOFT:HARD`.
+    pub limits: Option<Vec<String>>,
+    /// `devices`: `HOST[:CONTAINER[:rwm]]`.
+    pub devices: Option<Vec<String>>,
+    /// `dns_options`.
+    pub dns_options: Option<Vec<String>>,
+    /// `dns_searches`.
+    pub dns_searches: Option<Vec<String>>,
+    /// `dns_servers`.
+    pub dns_servers: Option<Vec<String>>,
+    /// `env`: `NAME=VALUE`.
+    pub environment: Option<Vec<String>>,
+    /// `volumes`, as of `--volume`.
+    pub volumes: Option<Vec<String>>,
+}
+
+/// What is true or false.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerSwitches {
+    /// `env_host`.
+    pub env_host: Option<bool>,
+    /// `http_proxy`.
+    pub http_proxy: Option<bool>,
+    /// `init`.
+    pub init: Option<bool>,
+    /// `no_hosts`.
+    pub no_hosts: Option<bool>,
+}
+
+/// Where a container has something for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerModes {
+    /// `cgroupns`.
+    pub control_groups: Option<String>,
+    /// `ipcns`.
+    pub ipc: Option<String>,
+    /// `netns`.
+    pub network: Option<String>,
+    /// `pidns`.
+    pub pid: Option<String>,
+    /// `utsns`.
+    pub uts: Option<String>,
+}
