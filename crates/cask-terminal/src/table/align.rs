@@ -1,5 +1,7 @@
 //! Columns as Go's `text/tabwriter` aligns them.
 
+use std::borrow::Cow;
+
 use crate::go::rune_count;
 
 /// How wide columns are.
@@ -50,41 +52,52 @@ pub fn align(text: &[u8], layout: Layout) -> Vec<u8> {
 }
 
 /// The cells of a line, of which the last one belongs to no column; there is always one.
-struct Line {
-    cells: Vec<Vec<u8>>,
+struct Line<'a> {
+    cells: Vec<Cow<'a, [u8]>>,
     /// All columns end after this line.
     breaks: bool,
 }
 
-fn lines(text: &[u8]) -> Vec<Line> {
-    let new_line = || Line { cells: vec![Vec::new()], breaks: false };
+fn lines(text: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
-    let mut current = new_line();
-    let mut escaped = false;
-    for byte in text {
+    let mut cells = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (at, byte) in text.iter().enumerate() {
         match byte {
             &ESCAPE => escaped = !escaped,
-            b'\t' | b'\x0b' if !escaped => current.cells.push(Vec::new()),
+            b'\t' | b'\x0b' if !escaped => {
+                cells.push(cell(&text[start..at]));
+                start = at + 1;
+            }
             b'\n' | b'\x0c' if !escaped => {
-                current.breaks = *byte == b'\x0c';
-                lines.push(std::mem::replace(&mut current, new_line()));
+                cells.push(cell(&text[start..at]));
+                start = at + 1;
+                // Most lines have as many cells as the one before.
+                let next = Vec::with_capacity(cells.len());
+                let cells = std::mem::replace(&mut cells, next);
+                lines.push(Line { cells, breaks: *byte == b'\x0c' });
             }
-            byte => {
-                if let Some(cell) = current.cells.last_mut() {
-                    cell.push(*byte);
-                }
-            }
+            _ => {}
         }
     }
-    lines.push(current);
+    cells.push(cell(&text[start..]));
+    lines.push(Line { cells, breaks: false });
     lines
+}
+
+/// What is shown of a cell.
+fn cell(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.contains(&ESCAPE) {
+        true => text.iter().copied().filter(|byte| *byte != ESCAPE).collect(),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// The width of every cell that belongs to a column, in reading order.
 ///
 /// Only lines that have a column are looked at for the next one, so that the work is in proportion
 /// to the number of cells.
-fn column_widths(lines: &[Line], layout: Layout) -> Vec<usize> {
+fn column_widths(lines: &[Line<'_>], layout: Layout) -> Vec<usize> {
     let mut starts = Vec::with_capacity(lines.len());
     let mut count = 0;
     for line in lines {

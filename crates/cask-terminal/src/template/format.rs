@@ -3,7 +3,7 @@
 use super::error::{ExecutionError, ParseError};
 use super::execute::Template;
 use crate::table::{Layout, align};
-use crate::value::Value;
+use crate::value::{Repr, Value};
 
 /// Who wrote a format, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +199,20 @@ impl Headers {
         let row = Value::map(columns.map(|(field, title)| (field, Value::string(&title))));
         Self { row: Value::list([row]) }
     }
+
+    /// Adds titles for the fields of a field: `{{.Namespaces.NET}}`.
+    #[must_use]
+    pub fn with_group(self, field: &str, columns: &[(&str, &str)]) -> Self {
+        let group = columns.iter().map(|(field, title)| (*field, Value::string(title)));
+        let group = Value::map(group);
+        let Repr::List(rows) = &self.row.0 else { return self };
+        let row = rows.iter().flat_map(|row| match &row.0 {
+            Repr::Map(entries) => entries.to_vec(),
+            _ => Vec::new(),
+        });
+        let row = row.chain([(Value::string(field), group)]).collect();
+        Self { row: Value::list([Value::sorted_map(row)]) }
+    }
 }
 
 /// Splits at changes of case and at digits: `GL11Version` is `GL 11 Version`.
@@ -271,6 +285,15 @@ mod tests {
         check("PDFLoader", "PDF Loader");
         check("GL11Version", "GL 11 Version");
         check("lower", "lower");
+    }
+
+    #[test]
+    fn fields_of_fields_have_titles() {
+        let rows = Value::of(&serde_json::json!([{"ID": "a", "Spaces": {"NET": "1"}}])).unwrap();
+        let headers = Headers::new([("ID", "ID")]).with_group("Spaces", &[("NET", "NETWORK")]);
+        let format = Format::parse("list", "table {{.ID}} {{.Spaces.NET}}", Origin::List).unwrap();
+        let out = String::from_utf8(format.render(Some(&headers), &rows).unwrap()).unwrap();
+        assert_eq!(out, "ID          NETWORK\na           1\n");
     }
 
     #[test]
