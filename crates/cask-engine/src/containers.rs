@@ -20,6 +20,7 @@ mod monitor;
 mod mounts;
 mod names;
 mod network;
+mod owners;
 mod record;
 mod remove;
 mod resources;
@@ -31,6 +32,7 @@ mod stats;
 mod stop;
 mod top;
 mod usage;
+mod users;
 mod volumes;
 mod wire;
 
@@ -43,9 +45,9 @@ use record::Place;
 
 pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
-    AccountsConfig, ContainerConfig, DiskLimit, FilesConfig, LifecycleConfig, LogConfig,
-    NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping, ProcessConfig,
-    ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
+    AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, LifecycleConfig,
+    LogConfig, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
+    ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CreateOptions, parse_port};
@@ -61,11 +63,13 @@ pub use mounts::{MountConfig, MountType, parse_bytes};
 pub use network::{ContainerNetwork, attachment_options, parse_networks};
 pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
+pub use resources::parse_device_rule;
 pub use secrets::{Secret, SecretConfig, Secrets};
 pub use start::Terminal;
 pub use stats::ContainerStats;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
 pub use usage::{ContainerUsage, VolumeUsage};
+pub use users::{Caller, UserRange, UsersConfig, UsersRequest};
 pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
 
 /// The containers of a store. Cheap to clone.

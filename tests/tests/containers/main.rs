@@ -7,4 +7,5 @@ mod network;
 mod space;
 mod support;
 mod terminal;
+mod users;
 mod verbs;

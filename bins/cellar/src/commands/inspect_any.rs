@@ -159,7 +159,9 @@ fn print(found: &[Document], format: Option<&str>) -> Result<()> {
         // As in JSON, so in templates.
         let template = match document {
             Document::Image(_) => template.replace(".Id", ".ID"),
-            Document::Container(_) => template.replace(".ID", ".Id"),
+            Document::Container(_) => {
+                template.replace(".ID", ".Id").replace(".IdMappings", ".IDMappings")
+            }
             _ => template.to_owned(),
         };
         show::rows("inspect", (&template, Origin::List), None, std::slice::from_ref(document))?;

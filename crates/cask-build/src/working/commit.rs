@@ -7,7 +7,7 @@ use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
     Platform, RawManifest, Timestamp,
 };
-use cask_layer::{DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_tree};
+use cask_layer::{DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_tree, diff_upper};
 use cask_storage::{Id, NewImage, NewLayer, StageOptions, StagedLayer, Taking};
 use serde_json::{Value, json};
 
@@ -138,6 +138,7 @@ impl WorkingContainer {
         let base = self.base_layers(options)?;
         let staged = match options.squash {
             true => self.stage_all(options)?,
+            false if self.is_mapped() => self.stage_mapped(options)?,
             false => {
                 let staged =
                     self.store.stage_changes(self.layer()?, &diff_options(options), taking);
@@ -188,7 +189,17 @@ impl WorkingContainer {
         }
         let storage = |error| Error::storage(error, self.name());
         let chain = self.store.layer_chain(self.layer()?).map_err(storage)?;
-        let below = chain.into_iter().skip(1).collect::<Vec<_>>();
+        let below = match (self.is_upon_copy()?, &self.container.image) {
+            // The container is made upon a copy with other owners.
+            (true, Some(image)) => {
+                let image = self.store.image(image).map_err(storage)?;
+                match image.and_then(|image| image.top_layer.clone()) {
+                    Some(top) => self.store.layer_chain(&top).map_err(storage)?,
+                    None => Vec::new(),
+                }
+            }
+            _ => chain.into_iter().skip(1).collect::<Vec<_>>(),
+        };
         below
             .into_iter()
             .rev()
@@ -203,11 +214,40 @@ impl WorkingContainer {
             .collect()
     }
 
+    /// Options with which files are read as the container's processes see them.
+    fn mapped_options(&self, options: &CommitOptions) -> DiffOptions {
+        let ranges = |maps: &[cask_storage::IdMap]| {
+            let one = |map: &cask_storage::IdMap| cask_layer::IdRange {
+                container: map.container_id,
+                host: map.host_id,
+                count: map.size,
+            };
+            maps.iter().map(one).collect()
+        };
+        let mut diff = diff_options(options);
+        let (users, groups) = (&self.container.uid_map, &self.container.gid_map);
+        diff.id_maps = cask_layer::IdMaps::new(ranges(users), ranges(groups));
+        diff
+    }
+
+    /// Reads what was written into a layer whose files have the owners that the container's processes see.
+    fn stage_mapped(&self, options: &CommitOptions) -> Result<StagedLayer> {
+        let storage = |error| Error::storage(error, self.name());
+        let chain = self.store.layer_chain(self.layer()?).map_err(storage)?;
+        let roots = chain.iter().map(|layer| self.store.layer_files(&layer.id));
+        let roots = roots.collect::<cask_storage::Result<Vec<_>>>().map_err(storage)?;
+        let Some((files, below)) = roots.split_first() else {
+            return Err(Error::new(ErrorKind::Storage, self.name(), "has no layer"));
+        };
+        let diff = self.mapped_options(options);
+        self.stage(|output| diff_upper(files, below, output, &diff))
+    }
+
     /// Reads all files into one layer.
     fn stage_all(&self, options: &CommitOptions) -> Result<StagedLayer> {
         let mounted = self.files()?;
         let root = mounted.root()?;
-        let diff = diff_options(options);
+        let diff = self.mapped_options(options);
         self.stage(|output| diff_tree(&root, output, &diff))
     }
 

@@ -1,8 +1,11 @@
 //! The files of working containers.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cask_rootfs::Root;
+use cask_runtime::{IdMaps, IdRange};
 use cask_storage::{Id, MountOptions};
 use serde_json::json;
 
@@ -28,11 +31,44 @@ impl WorkingContainer {
     pub(super) fn mount_quietly(&self) -> Result<PathBuf> {
         let mut options = MountOptions::default();
         options.writable = true;
+        options.owners = self.owners()?;
         let label = self.state.text("mount-label");
         options.label = (!label.is_empty()).then(|| label.to_owned());
         self.store
             .mount_layer(self.layer()?, &options)
             .map_err(|error| Error::storage(error, format!("mounting container {:?}", self.name())))
+    }
+
+    /// A user namespace by which the layers below are mounted, for a container with users of its own.
+    fn owners(&self) -> Result<Option<Arc<OwnedFd>>> {
+        if !self.is_mapped() || self.is_upon_copy()? {
+            return Ok(None);
+        }
+        let ranges = |maps: &[cask_storage::IdMap]| {
+            let one = |map: &cask_storage::IdMap| IdRange {
+                inside: map.container_id,
+                outside: map.host_id,
+                count: map.size,
+            };
+            maps.iter().map(one).collect()
+        };
+        let (uids, gids) = (ranges(&self.container.uid_map), ranges(&self.container.gid_map));
+        let made = cask_runtime::new_user_namespace(&IdMaps { uids, gids });
+        made.map(|made| Some(Arc::new(made)))
+            .map_err(|error| Error::runtime(error, format!("mounting container {:?}", self.name())))
+    }
+
+    /// Whether its users are others on the disk.
+    pub(super) fn is_mapped(&self) -> bool {
+        !self.container.uid_map.is_empty() || !self.container.gid_map.is_empty()
+    }
+
+    /// Whether it was made upon a copy of its image, whose files have those owners.
+    pub(super) fn is_upon_copy(&self) -> Result<bool> {
+        let storage = |error| Error::storage(error, self.name());
+        let chain = self.store.layer_chain(self.layer()?).map_err(storage)?;
+        let below = chain.get(1);
+        Ok(below.is_some_and(|below| !below.uid_map.is_empty() || !below.gid_map.is_empty()))
     }
 
     /// Takes back one mount; says whether the files are still mounted. One that is not mounted is

@@ -48,7 +48,7 @@ pub(super) fn complete(
             let source = MountSource::Content { bytes, mode: 0o644, uid: 0, gid: 0 };
             mounts.push(Mount::new(source, Path::new("/etc").join(name)).read_only());
         } else {
-            write(root, name, &text)?;
+            write(root, name, &text, config.namespaces.user.outside(0, 0)?)?;
         }
     }
     Ok(mounts)
@@ -68,8 +68,11 @@ fn users(config: &ContainerConfig, identity: &Identity) -> Result<Lacking> {
     let home = config.process.directory.as_deref().unwrap_or("/");
     let more = config.accounts.more.iter();
     let mut lines: Vec<String> = more.map(|line| line.replace("$HOME", home)).collect();
+    let more = config.accounts.more.iter();
+    let mut named = more.filter_map(|line| line.split(':').nth(2)?.parse::<u32>().ok());
     if let Some((uid, _)) = numbers(config)
         && identity.name.is_none()
+        && !named.any(|id| id == uid)
     {
         lines.push(match &config.accounts.user_entry {
             Some(template) => filled(
@@ -89,7 +92,7 @@ fn users(config: &ContainerConfig, identity: &Identity) -> Result<Lacking> {
 }
 
 fn groups(config: &ContainerConfig, root: &Root, identity: &Identity) -> Result<Lacking> {
-    let mut lines = Vec::new();
+    let mut lines = config.accounts.more_groups.clone();
     if let Some((uid, group)) = numbers(config) {
         // Without a group, podman names one after the user, whether it is that of the user or not.
         let gid = match group {
@@ -98,8 +101,10 @@ fn groups(config: &ContainerConfig, root: &Root, identity: &Identity) -> Result<
         };
         let file = read_user_file(root, "etc/group")?;
         let file = String::from_utf8_lossy(&file);
+        let more = config.accounts.more_groups.iter().map(String::as_str);
+        let known: Vec<&str> = file.lines().chain(more).collect();
         let is_named = |gid: u32| {
-            file.lines().any(|line| line.split(':').nth(2) == Some(gid.to_string().as_str()))
+            known.iter().any(|line| line.split(':').nth(2) == Some(gid.to_string().as_str()))
         };
         if let Some(gid) = gid.filter(|gid| !is_named(*gid))
             && identity.name.is_none()
@@ -137,11 +142,13 @@ fn checked(name: &'static str, lines: Vec<String>) -> Result<Lacking> {
     }
 }
 
-fn write(root: &Root, name: &str, text: &[u8]) -> Result<()> {
-    root.create_dir_all("etc", 0o755, None)?;
+fn write(root: &Root, name: &str, text: &[u8], owner: (u32, u32)) -> Result<()> {
+    root.create_dir_all("etc", 0o755, Some(owner))?;
     let mut file = root.directory("etc")?.replace_file(name, 0o644)?;
+    let (uid, gid) = owner;
     let written = file
         .write_all(text)
+        .and_then(|()| std::os::unix::fs::fchown(&file, Some(uid), Some(gid)))
         .and_then(|()| file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)));
     written.map_err(|error| super::record::io(error, "writing", &Path::new("/etc").join(name)))
 }

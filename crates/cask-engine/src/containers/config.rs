@@ -104,6 +104,8 @@ pub struct ProcessConfig {
     pub interactive: bool,
     /// A small init is its number 1.
     pub init: bool,
+    /// Its command is systemd, or one that wants what systemd does.
+    pub systemd: bool,
     /// Bits that new files do not get.
     pub umask: Option<u32>,
     /// Limits: `nofile=1024:2048`.
@@ -175,6 +177,8 @@ pub struct AccountsConfig {
     pub group_entry: Option<String>,
     /// More lines of `/etc/passwd`.
     pub more: Vec<String>,
+    /// More lines of `/etc/group`.
+    pub more_groups: Vec<String>,
 }
 
 /// What a container reaches.
@@ -248,6 +252,8 @@ pub struct NamespacesConfig {
     pub uts: SpaceMode,
     /// Control groups.
     pub cgroup: SpaceMode,
+    /// Users.
+    pub user: super::users::UsersConfig,
 }
 
 /// How much a container may use.
@@ -281,6 +287,18 @@ pub struct ResourcesConfig {
     pub waits_for_memory: bool,
     /// How fast it reads and writes single disks.
     pub disks: Vec<DiskLimit>,
+    /// Which part of disks' time it gets: 10 to 1000.
+    pub disk_weight: Option<u16>,
+    /// The same for single disks.
+    pub disk_weights: Vec<DiskWeight>,
+    /// The period of its quota of real time, in microseconds.
+    pub real_time_period: Option<u64>,
+    /// Its real time in each such period, in microseconds.
+    pub real_time_runtime: Option<u64>,
+    /// Devices that it may use where it has nodes of them: `b|c|a MAJOR:MINOR rwm`.
+    pub device_rules: Vec<String>,
+    /// Settings of its control group by the names of files.
+    pub control_group_settings: BTreeMap<String, String>,
     /// `enabled`, `no-conmon`, which is the same, or `disabled`: it has no control group.
     pub cgroups: String,
     /// The control group above its own.
@@ -296,6 +314,15 @@ pub struct DiskLimit {
     pub what: String,
     /// How much of it in a second.
     pub most: u64,
+}
+
+/// Which part of a disk's time is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskWeight {
+    /// The disk: a path of this machine.
+    pub path: PathBuf,
+    /// From 10 to 1000.
+    pub weight: u16,
 }
 
 /// How a container ends and begins again.

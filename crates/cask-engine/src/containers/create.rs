@@ -20,10 +20,18 @@ pub struct CreateOptions {
     pub replace: bool,
     /// Every port that it exposes is given one of this machine.
     pub publish_all: bool,
+    /// Whether it is prepared for systemd; `None` is where its command is systemd, or calls itself an init.
+    pub systemd: Option<bool>,
+    /// Whose users it has.
+    pub users: super::UsersRequest,
 }
 
 /// The search path of an image that names none. Source: containers/common, `DefaultPathEnv`.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The signal that has systemd end: SIGRTMIN+3. Source: systemd(1).
+const SYSTEMD_STOPS: i32 = 37;
+/// Commands that are taken for systemd.
+const INITS: [&str; 3] = ["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"];
 /// Names that are tried before giving up.
 const MOST_NAMES: usize = 20;
 
@@ -35,12 +43,13 @@ impl Containers {
     /// sense; [`ErrorKind::ContainerNotKnown`] for a container whose namespace it shall share;
     /// [`ErrorKind::Storage`].
     pub fn create(&self, image: Option<&Found>, options: CreateOptions) -> Result<Container> {
-        let CreateOptions { mut config, replace, publish_all } = options;
+        let CreateOptions { mut config, replace, publish_all, systemd, users } = options;
         let run = match image {
             Some(found) => self.take_image(&mut config, found)?,
             None => ExecutionConfig::default(),
         };
         fill_process(&mut config, &run)?;
+        fill_systemd(&mut config, systemd);
         fill_volumes(&mut config, &run)?;
         config.health.fill(run.healthcheck.as_ref());
         config.network.exposed.extend(run.exposed_ports.iter().cloned());
@@ -50,6 +59,7 @@ impl Containers {
             publish_exposed(&mut config);
         }
         self.resolve_others(&mut config)?;
+        let _chosen = self.settle_users(&mut config, &users, image)?;
         self.settle_network(&mut config)?;
         super::spec::check(&config)?;
         if !config.name.is_empty() {
@@ -136,6 +146,13 @@ impl Containers {
         new.volatile = config.lifecycle.auto_remove;
         new.metadata = metadata(config);
         config.id = new.id.to_string();
+        let users = &config.namespaces.user;
+        if users.is_mapped() {
+            (new.uid_map, new.gid_map) = users.stored();
+            if let (Some(image), true) = (&new.image, users.copied) {
+                new.base = Some(self.store().map_image(image, &new.uid_map, &new.gid_map)?);
+            }
+        }
         let place = self.place(&new.id);
         // Before the store knows it: who finds a container in the store that has no file here takes it for another
         // program's.
@@ -234,6 +251,21 @@ fn fill_process(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
         config.labels.entry(name.clone()).or_insert_with(|| value.clone());
     }
     Ok(())
+}
+
+/// What systemd wants is given where it is what runs.
+///
+/// Source: podman, `pkg/specgen/generate/container_create.go`.
+fn fill_systemd(config: &mut ContainerConfig, wanted: Option<bool>) {
+    let process = &mut config.process;
+    let first = process.entrypoint.iter().flatten().chain(&process.command).next();
+    let is_init = first.is_some_and(|first| {
+        INITS.contains(&first.as_str()) || first.rsplit('/').next() == Some("systemd")
+    });
+    process.systemd = wanted.unwrap_or(is_init);
+    if process.systemd && config.lifecycle.stop_signal.is_none() {
+        config.lifecycle.stop_signal = Some(SYSTEMD_STOPS);
+    }
 }
 
 /// The image's environment, then the container's own; of equal names the last holds, in the place of the first.
@@ -446,6 +478,23 @@ mod tests {
         let mut empty = ContainerConfig::default();
         let error = fill_process(&mut empty, &ExecutionConfig::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn systemd_is_known_by_its_name() {
+        let check = |command: &str, wanted: Option<bool>, expected: bool| {
+            let mut config = ContainerConfig::default();
+            config.process.command = vec![command.to_owned()];
+            fill_systemd(&mut config, wanted);
+            assert_eq!(config.process.systemd, expected, "{command}");
+            assert_eq!(config.lifecycle.stop_signal.is_some(), expected);
+        };
+        check("/sbin/init", None, true);
+        check("/usr/lib/systemd/systemd", None, true);
+        check("systemd", None, true);
+        check("/bin/init", None, false);
+        check("/sbin/init", Some(false), false);
+        check("sh", Some(true), true);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Containers {
         }
         let mut options = MountOptions::default();
         options.writable = true;
+        options.owners = container.config.namespaces.user.owners()?;
         Ok(self.store().mount_layer(&Id::parse(&container.config.layer)?, &options)?)
     }
 

@@ -28,11 +28,12 @@ impl Containers {
         config: &ContainerConfig,
         place: &Place,
     ) -> Result<Vec<EtcFile>> {
+        let owner = config.namespaces.user.outside(0, 0)?;
         let mut files = Vec::new();
         let mut write = |name: &str, target, text: String| {
             let path = place.run.join(name);
             fs::write(&path, text).map_err(|error| io(error, "writing", &path))?;
-            readable(&path)?;
+            readable(&path, owner)?;
             files.push(EtcFile { path, target });
             Ok::<(), crate::Error>(())
         };
@@ -82,9 +83,10 @@ pub(super) fn rewrite(
     Ok(())
 }
 
-fn readable(path: &Path) -> Result<()> {
+fn readable(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+        .and_then(|()| std::os::unix::fs::lchown(path, Some(uid), Some(gid)))
         .map_err(|error| io(error, "changing the mode of", path))
 }
 

@@ -17,8 +17,10 @@ impl Containers {
     /// error as the source.
     pub fn export<W: Write>(&self, container: &Container, output: W) -> Result<W> {
         let path = self.mount(container)?;
+        let mut options = DiffOptions::default();
+        options.id_maps = container.config.namespaces.user.of_layers();
         let written = Root::open(path).map_err(Error::from).and_then(|root| {
-            diff_tree(&root, output, &DiffOptions::default()).map_err(|error| {
+            diff_tree(&root, output, &options).map_err(|error| {
                 let doing = match error.kind() {
                     DiffErrorKind::Write => "writing the tarball",
                     _ => "reading the files",

@@ -33,8 +33,10 @@ pub struct MountConfig {
     pub size_bytes: Option<u64>,
     /// The permissions of a directory in memory.
     pub mode: Option<u32>,
-    /// The owner of the source becomes the container's user.
+    /// The source, with all in it, becomes the container's user's.
     pub own: bool,
+    /// Files belong to whom the container's user namespace maps their owners to.
+    pub shift_owners: bool,
     /// An empty volume is not filled with what the image has there.
     pub no_copy: bool,
     /// A volume that nobody named goes with its container.
@@ -269,6 +271,7 @@ impl MountConfig {
             // SELinux labels are not set here: there is nothing to do where it is not used.
             "z" | "Z" | "relabel" => {}
             "U" | "chown" => self.own = flag(value)?,
+            "idmap" => self.shift_owners = flag(value)?,
             "copy" => self.no_copy = false,
             "nocopy" => self.no_copy = true,
             "notmpcopyup" => {}

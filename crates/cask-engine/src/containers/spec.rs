@@ -2,14 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Capability, CapabilitySet, Device, Identity, Limit, Mount, MountOptions, MountSource,
-    Namespace, Network, ProcessHandle, Propagation, Resource, RunSpec, Seccomp, TerminalSize,
+    Capability, CapabilitySet, ControlGroupFiles, Device, DeviceAccess, Identity, Limit, Mount,
+    MountOptions, MountSource, Namespace, Network, ProcessHandle, Propagation, Resource, RunSpec,
+    Seccomp, TerminalSize,
 };
 use cask_storage::Id;
 
@@ -23,6 +24,11 @@ use crate::{Error, ErrorKind, Result};
 
 /// What a container without a size for it gets as `/dev/shm`. Source: containers/common, `DefaultShmSize`.
 const SHARED_MEMORY: u64 = 65_536_000;
+/// What systemd has in memory, with the permissions where the image has no such directory.
+///
+/// Source: podman, `libpod/container_internal_linux.go`, `setupSystemd`.
+const SYSTEMD: [(&str, u32); 4] =
+    [("/run", 0o755), ("/run/lock", 0o1777), ("/tmp", 0o1777), ("/var/log/journal", 0o1777)];
 /// What can be written of a root that cannot.
 const WRITABLE: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 
@@ -35,6 +41,9 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     sysctls(config)?;
     for device in &config.files.devices {
         device_parts(device)?;
+    }
+    for rule in &config.resources.device_rules {
+        super::resources::parse_device_rule(rule)?;
     }
     for entry in &config.network.add_hosts {
         let valid = entry.split_once(':').is_some_and(|(name, address)| {
@@ -142,19 +151,33 @@ fn sysctls(config: &ContainerConfig) -> Result<Vec<(String, String)>> {
     config.files.sysctls.iter().map(read).collect()
 }
 
-fn device_parts(text: &str) -> Result<(&str, &str)> {
+/// The devices that a container is given, as this machine has them.
+pub(super) fn devices(config: &ContainerConfig) -> Result<Vec<Device>> {
+    let one = |text: &String| {
+        let (host, inside, access) = device_parts(text)?;
+        let mut device = Device::of(Path::new(host), inside)?;
+        device.access = access;
+        Ok(device)
+    };
+    config.files.devices.iter().map(one).collect()
+}
+
+fn device_parts(text: &str) -> Result<(&str, &str, DeviceAccess)> {
     let parts: Vec<&str> = text.split(':').collect();
-    let is_mode = |text: &str| !text.is_empty() && text.bytes().all(|byte| b"rwm".contains(&byte));
-    match parts.as_slice() {
-        [host] => Ok((host, host)),
-        [host, mode] if is_mode(mode) => Ok((host, host)),
-        [host, inside] => Ok((host, inside)),
-        [host, inside, mode] if is_mode(mode) => Ok((host, inside)),
-        _ => {
-            let why = "invalid device: it is HOST[:CONTAINER[:rwm]]";
-            Err(Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why))
-        }
-    }
+    let mode = DeviceAccess::of_letters;
+    let parsed = match parts.as_slice() {
+        [host] => Some((*host, *host, DeviceAccess::ALL)),
+        [host, last] => Some(match mode(last) {
+            Some(access) => (*host, *host, access),
+            None => (*host, *last, DeviceAccess::ALL),
+        }),
+        [host, inside, last] => mode(last).map(|access| (*host, *inside, access)),
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        let why = "invalid device: it is HOST[:CONTAINER[:rwm]]";
+        Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
+    })
 }
 
 /// What is mounted besides, and must be unmounted when the container has ended.
@@ -199,7 +222,8 @@ impl Ingredients<'_> {
         spec.process.directory = PathBuf::from(directory);
         // What an image names as its working directory need not be in it.
         if root.metadata_following(directory).is_err() {
-            root.create_dir_all(directory, 0o755, None)?;
+            let owner = self.config.namespaces.user.outside(0, 0)?;
+            root.create_dir_all(directory, 0o755, Some(owner))?;
         }
         spec.process.umask = process.umask.unwrap_or(0o022);
         spec.process.limits = limits(&process.limits)?;
@@ -257,6 +281,7 @@ impl Ingredients<'_> {
     fn spaces(&self, spec: &mut RunSpec) -> Result<()> {
         let Self { config, .. } = self;
         let spaces = &config.namespaces;
+        spec.users = self.containers.user_namespace(&spaces.user)?;
         spec.namespaces.processes = self.space(&spaces.pid, "pid")?;
         spec.namespaces.communication = self.space(&spaces.ipc, "ipc")?;
         spec.namespaces.names = self.space(&spaces.uts, "uts")?;
@@ -292,10 +317,14 @@ impl Ingredients<'_> {
         let Self { config, .. } = self;
         spec.files.shared_memory_bytes = config.files.shm_bytes.unwrap_or(SHARED_MEMORY);
         spec.files.read_only_root = config.files.read_only;
-        for text in &config.files.devices {
-            let (host, inside) = device_parts(text)?;
-            spec.files.devices.push(Device::of(Path::new(host), inside)?);
+        spec.files.devices = devices(config)?;
+        for rule in &config.resources.device_rules {
+            spec.files.device_rules.push(super::resources::parse_device_rule(rule)?);
         }
+        spec.files.control_groups = match config.process.systemd || config.security.privileged {
+            true => ControlGroupFiles::Writable,
+            false => ControlGroupFiles::ReadOnly,
+        };
         if config.security.privileged {
             spec.files.devices.extend(machine_devices());
         }
@@ -312,6 +341,9 @@ impl Ingredients<'_> {
         mounts.extend(time_zone(config)?);
         if config.files.read_only && config.files.read_only_tmpfs {
             mounts.extend(WRITABLE.map(|path| Mount::memory(None, path)));
+        }
+        if config.process.systemd {
+            mounts.extend(SYSTEMD.map(|(path, mode)| in_memory(root, path, mode)));
         }
         for mount in &config.files.mounts {
             if mount.kind == MountType::Devpts {
@@ -362,6 +394,7 @@ impl Ingredients<'_> {
                 if !mount.no_copy {
                     volumes.fill(&mount.source, root, &mount.target)?;
                 }
+                self.give_new_volume(&path, root, mount, identity)?;
                 self.bind(&path, mount, identity)?
             }
             MountType::Image => {
@@ -391,11 +424,47 @@ impl Ingredients<'_> {
             Mount::bind_below(&root, Path::new(&mount.subpath), &mount.target)?
         };
         if mount.own {
-            std::os::unix::fs::chown(source, Some(identity.uid), Some(identity.gid))
-                .map_err(|error| super::record::io(error, "changing the owner of", source))?;
+            let MountSource::Bind(opened) = &made.source else { return Ok(made) };
+            let owner = self.config.namespaces.user.outside(identity.uid, identity.gid)?;
+            super::owners::give(opened.as_fd(), source, owner)?;
         }
         Ok(made)
     }
+
+    /// A volume that nobody has used, and that the image has nothing for, is the user's: else nobody inside could
+    /// write to it.
+    fn give_new_volume(
+        &self,
+        path: &Path,
+        root: &Root,
+        mount: &MountConfig,
+        identity: &Identity,
+    ) -> Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let users = &self.config.namespaces.user;
+        if !users.is_mapped() || root.metadata_following(&mount.target).is_ok() {
+            return Ok(());
+        }
+        let failed = |error| super::record::io(error, "looking at", path);
+        let found = std::fs::symlink_metadata(path).map_err(failed)?;
+        let is_empty = std::fs::read_dir(path).map_err(failed)?.next().is_none();
+        if is_empty && (found.uid(), found.gid()) == (0, 0) {
+            let (uid, gid) = users.outside(identity.uid, identity.gid)?;
+            std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+                .map_err(|error| super::record::io(error, "changing the owner of", path))?;
+        }
+        Ok(())
+    }
+}
+
+/// An empty directory in memory with the permissions that the image's has.
+fn in_memory(root: &Root, path: &str, mode: u32) -> Mount {
+    let found = root.metadata_following(path).ok().filter(|found| found.is_directory());
+    let mode = found.map_or(mode, |found| found.mode & 0o7777);
+    let mut mount = Mount::new(MountSource::Memory { size_bytes: None, mode }, path);
+    mount.options.access.no_setuid = true;
+    mount.options.access.no_devices = true;
+    mount
 }
 
 fn options(mount: &MountConfig) -> MountOptions {
@@ -405,6 +474,7 @@ fn options(mount: &MountConfig) -> MountOptions {
     options.access.no_devices = !mount.dev;
     options.access.no_execute = mount.no_exec;
     options.recursive = !mount.not_recursive;
+    options.shift_owners = mount.shift_owners;
     options.propagation = match mount.propagation.trim_start_matches('r') {
         "slave" => Propagation::Slave,
         "shared" => Propagation::DangerShared,
@@ -448,6 +518,9 @@ pub(super) fn environment(
     };
     let home = identity.home.clone().unwrap_or_else(|| PathBuf::from("/"));
     add("HOME", home.into_os_string());
+    if config.process.systemd {
+        add("container_uuid", config.id.chars().take(32).collect::<String>().into());
+    }
     add("HOSTNAME", etc::hostname(config).into());
     environment
 }

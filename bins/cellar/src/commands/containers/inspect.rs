@@ -138,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
 fn print(parts: &[Part], format: Option<&str>) -> Result<()> {
     match format {
         Some(template) if !is_json_format(template) => {
-            let template = template.replace(".ID", ".Id");
+            let template = template.replace(".ID", ".Id").replace(".IdMappings", ".IDMappings");
             show::rows("inspect", (&template, Origin::List), None, parts)
         }
         _ => show::json(parts, JsonStyle::indented(5)),
@@ -433,6 +433,12 @@ fn config_part(container: &Container) -> Part {
         "Passwd": !config.accounts.unchanged,
         "sdNotifyMode": "container",
     };
+    if process.systemd
+        && let Part::Fields(fields) = &mut part
+    {
+        let place = fields.iter().position(|(name, _)| *name == "Umask");
+        fields.insert(place.unwrap_or(fields.len()), ("SystemdMode", true.into()));
+    }
     if !config.secrets.is_empty()
         && let Part::Fields(fields) = &mut part
     {
@@ -526,7 +532,7 @@ fn host_part(container: &Container) -> Part {
     let tmpfs =
         tmpfs.map(|mount| (mount.target.display().to_string(), mount.options().join(",").into()));
     let number = |value: Option<u64>| Part::from(value.unwrap_or(0));
-    fields! {
+    let mut part = fields! {
         "Binds": binds.collect::<Vec<_>>(),
         "CgroupManager": "cgroupfs",
         "CgroupMode": config.namespaces.cgroup.to_string(),
@@ -569,7 +575,7 @@ fn host_part(container: &Container) -> Part {
         "SecurityOpt": &config.security.options,
         "Tmpfs": Part::Map(tmpfs.collect()),
         "UTSMode": config.namespaces.uts.to_string(),
-        "UsernsMode": "",
+        "UsernsMode": &config.namespaces.user.mode,
         "ShmSize": files.shm_bytes.unwrap_or(65_536_000),
         "Runtime": if config.runtime.is_some() { "oci" } else { "native" },
         "ConsoleSize": vec![Part::Number(0), Part::Number(0)],
@@ -578,16 +584,16 @@ fn host_part(container: &Container) -> Part {
         "Memory": number(resources.memory),
         "NanoCpus": number(resources.nano_cpus),
         "CgroupParent": resources.cgroup_parent.clone().unwrap_or_default(),
-        "BlkioWeight": 0_i64,
-        "BlkioWeightDevice": Part::Null,
+        "BlkioWeight": i64::from(resources.disk_weight.unwrap_or(0)),
+        "BlkioWeightDevice": weights(resources),
         "BlkioDeviceReadBps": rates(resources, "read-bps"),
         "BlkioDeviceWriteBps": rates(resources, "write-bps"),
         "BlkioDeviceReadIOps": rates(resources, "read-iops"),
         "BlkioDeviceWriteIOps": rates(resources, "write-iops"),
         "CpuPeriod": number(resources.cpu_period),
         "CpuQuota": number(resources.cpu_quota),
-        "CpuRealtimePeriod": 0_i64,
-        "CpuRealtimeRuntime": 0_i64,
+        "CpuRealtimePeriod": number(resources.real_time_period),
+        "CpuRealtimeRuntime": number(resources.real_time_runtime),
         "CpusetCpus": resources.cpuset_cpus.clone().unwrap_or_default(),
         "CpusetMems": resources.cpuset_mems.clone().unwrap_or_default(),
         "Devices": devices.collect::<Vec<_>>(),
@@ -603,8 +609,114 @@ fn host_part(container: &Container) -> Part {
         "CpuPercent": 0_i64,
         "IOMaximumIOps": 0_i64,
         "IOMaximumBandwidth": 0_i64,
-        "CgroupConf": Part::Null,
+        "CgroupConf": settings(resources),
+    };
+    let users = &config.namespaces.user;
+    if users.is_mapped()
+        && let Part::Fields(fields) = &mut part
+    {
+        let place = fields.iter().position(|(name, _)| *name == "ShmSize");
+        let ranges = |ranges: &[cask_engine::UserRange]| {
+            let one = |one: &cask_engine::UserRange| {
+                Part::from(format!("{}:{}:{}", one.inside, one.outside, one.count))
+            };
+            ranges.iter().map(one).collect::<Vec<_>>()
+        };
+        let maps = fields! { "UidMap": ranges(&users.uids), "GidMap": ranges(&users.gids), };
+        fields.insert(place.unwrap_or(fields.len()), ("IDMappings", maps));
     }
+    part
+}
+
+/// The weights of single disks.
+fn weights(resources: &cask_engine::ResourcesConfig) -> Part {
+    let all: Vec<Part> = resources
+        .disk_weights
+        .iter()
+        .map(|one| fields! { "Path": one.path.display().to_string(), "Weight": i64::from(one.weight), })
+        .collect();
+    if all.is_empty() { Part::Null } else { all.into() }
+}
+
+/// What is set in files of the control group.
+fn settings(resources: &cask_engine::ResourcesConfig) -> Part {
+    let settings = &resources.control_group_settings;
+    if settings.is_empty() {
+        return Part::Null;
+    }
+    Part::Map(settings.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect())
+}
+
+/// Whether it is one of those that podman shows as binds.
+fn is_bind(mount: &MountConfig) -> bool {
+    matches!(mount.kind, MountType::Bind | MountType::Volume)
+}
+
+/// The directories in memory, with their options.
+fn memory_part(files: &cask_engine::FilesConfig) -> Part {
+    let in_memory = files.mounts.iter().filter(|mount| mount.kind == MountType::Tmpfs);
+    let mut all: Vec<(String, Part)> = in_memory
+        .map(|mount| {
+            let mut options: Vec<String> =
+                mount.size_bytes.iter().map(|bytes| format!("size={bytes}")).collect();
+            options.extend(mount.mode.map(|mode| format!("mode={mode:o}")));
+            options.push(if mount.read_only { "ro" } else { "rw" }.to_owned());
+            options.push(mount.propagation.clone());
+            options.extend(mount.options().into_iter().map(ToOwned::to_owned));
+            (mount.target.display().to_string(), options.join(",").into())
+        })
+        .collect();
+    if files.read_only && files.read_only_tmpfs {
+        for path in ["/run", "/tmp", "/var/tmp"] {
+            if !files.mounts.iter().any(|mount| mount.target == std::path::Path::new(path)) {
+                all.push((path.to_owned(), "rw,rprivate,nosuid,nodev".into()));
+            }
+        }
+    }
+    Part::Map(all)
+}
+
+/// What Docker gives every container.
+///
+/// Source: podman, `libpod/container_inspect.go`, which says what differs from this.
+const DOCKERS: [&str; 14] = [
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// The capabilities that it has and Docker does not give, and the other way round.
+fn capability_parts(container: &Container) -> (Vec<String>, Vec<String>) {
+    if container.config.security.privileged {
+        return (Vec::new(), Vec::new());
+    }
+    let own = container.capabilities().unwrap_or_default();
+    let dropped = DOCKERS.iter().filter(|name| !own.iter().any(|one| one == **name));
+    let dropped = dropped.map(ToString::to_string).collect();
+    let added = own.into_iter().filter(|name| !DOCKERS.contains(&name.as_str()));
+    (added.collect(), dropped)
+}
+
+/// The options of security that podman shows.
+fn security_part(security: &cask_engine::SecurityConfig) -> Vec<String> {
+    let mut shown: Vec<String> =
+        security.no_new_privileges.then(|| "no-new-privileges".to_owned()).into_iter().collect();
+    let named = security.options.iter().filter(|option| {
+        ["seccomp=", "label=", "apparmor="].iter().any(|start| option.starts_with(start))
+    });
+    shown.extend(named.cloned());
+    shown
 }
 
 /// The limits of one kind for single disks.

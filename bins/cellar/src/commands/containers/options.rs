@@ -1,10 +1,12 @@
 //! What `create` and `run` have in common: the flags that say what a container is.
 
 mod accounts;
+mod control;
 mod health;
 mod rates;
 mod runtime;
 mod secrets;
+mod users;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,11 @@ use clap::Args;
 
 use super::unsupported::Unsupported;
 use accounts::AccountArguments;
+use control::ControlArguments;
 use health::HealthArguments;
 use rates::RateArguments;
 use secrets::SecretArguments;
+use users::UserArguments;
 
 pub(super) use runtime::RuntimeArguments;
 
@@ -56,6 +60,10 @@ pub(crate) struct ContainerArguments {
     secrets: SecretArguments,
     #[command(flatten)]
     health: HealthArguments,
+    #[command(flatten)]
+    control: ControlArguments,
+    #[command(flatten)]
+    users: UserArguments,
     #[command(flatten)]
     life: LifeArguments,
     #[command(flatten)]
@@ -375,6 +383,8 @@ impl ContainerArguments {
         self.health.resolve(config)?;
         self.secrets.resolve(config)?;
         self.life.resolve(config)?;
+        self.control.resolve(&mut options)?;
+        self.users.resolve(&mut options)?;
         Ok(options)
     }
 }
@@ -679,7 +689,12 @@ impl ResourceArguments {
         resources.pids = self.pids_limit.filter(|pids| *pids != 0);
         match self.cgroups.as_str() {
             "enabled" | "no-conmon" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
-            other => bail!("--cgroups is enabled, no-conmon or disabled, not {other:?}"),
+            "split" => bail!(
+                "--cgroups split is not supported: the group of whoever starts a container is not divided; use --cgroup-parent"
+            ),
+            other => bail!(
+                "running container create option: invalid cgroup mode {other:?}: invalid argument"
+            ),
         }
         resources.cgroup_parent.clone_from(&self.cgroup_parent);
         Ok(())

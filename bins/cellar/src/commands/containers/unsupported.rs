@@ -8,23 +8,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 /// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
 type Flag = (&'static str, &'static [&'static str], &'static str);
 
-const MAPS: &str =
-    "containers share the user namespace of who runs them; only --userns host is supported";
-const WEIGHTS: &str = "disks have no weights; --device-read-bps and --device-write-bps limit them";
 const PODS: &str =
     "there are no pods; containers share with --network, --ipc and --pid container:NAME";
 
 const FLAGS: &[Flag] = &[
-    ("userns", &["host", ""], MAPS),
-    ("uidmap", &[], MAPS),
-    ("gidmap", &[], MAPS),
-    ("subuidname", &[], MAPS),
-    ("subgidname", &[], MAPS),
     ("gpus", &[], "devices are given with --device"),
     ("pod", &[""], PODS),
     ("pod-id-file", &[], PODS),
     ("init-ctr", &[], PODS),
-    ("systemd", &["false"], "nothing is prepared for systemd; mount /run and /tmp with --tmpfs"),
     (
         "sdnotify",
         &["ignore"],
@@ -35,13 +26,7 @@ const FLAGS: &[Flag] = &[
     ("personality", &[], "the kernel's personality is not changed"),
     ("preserve-fds", &["0"], "no more descriptors are passed on than the three"),
     ("preserve-fd", &[], "no more descriptors are passed on than the three"),
-    ("blkio-weight", &["0"], WEIGHTS),
-    ("blkio-weight-device", &[], WEIGHTS),
-    ("device-cgroup-rule", &[], "devices are those of --device, and no others can be made"),
-    ("cpu-rt-period", &["0"], "real-time scheduling is not limited"),
-    ("cpu-rt-runtime", &["0"], "real-time scheduling is not limited"),
     ("kernel-memory", &[], "the kernel has no such limit any more; use --memory"),
-    ("cgroup-conf", &[], "limits are --memory, --cpus, --cpuset-cpus and --pids-limit"),
     ("seccomp-policy", &["default"], "the profile is the usual one, or none with --security-opt"),
     ("shm-size-systemd", &[], "nothing is prepared for systemd"),
     ("link-local-ip", &[], "addresses are given by networks"),
@@ -116,14 +101,11 @@ mod tests {
 
     #[test]
     fn what_is_the_case_anyway_is_taken_and_the_rest_refused_by_name() {
-        for taken in [&["--userns", "host"][..], &["--userns=host", "--systemd=false"], &[]] {
+        for taken in [&["--volume-driver", "local"][..], &["--sdnotify=ignore"], &[]] {
             assert_eq!(said(taken), "", "{taken:?}");
         }
-        assert_eq!(
-            said(&["--userns", "keep-id"]),
-            format!("--userns keep-id is not supported: {MAPS}")
-        );
-        for refused in [&["--pod", "x"][..], &["--systemd=always"]] {
+        assert_eq!(said(&["--pod", "x"]), format!("--pod x is not supported: {PODS}"));
+        for refused in [&["--gpus", "x"][..], &["--sdnotify=container"]] {
             assert!(said(refused).contains("is not supported: "), "{refused:?}");
         }
     }

@@ -111,7 +111,7 @@ impl<'a> View<'a> {
         };
         let user = container.config.process.user.clone().unwrap_or_default();
         let identity = spec::identity(&view.root, &user, &[])?;
-        view.owner = (identity.uid, identity.gid);
+        view.owner = container.config.namespaces.user.outside(identity.uid, identity.gid)?;
         if !runs {
             view.mounts = mounts(containers, container)?;
         }

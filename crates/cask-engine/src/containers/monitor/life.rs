@@ -110,7 +110,8 @@ impl<'a> Life<'a> {
         spec.cgroup.clone_from(&self.cgroup);
         self.network = Live::prepare(self.containers, self.container)?;
         let log = Log::open(&self.container.config, self.container.log_path())?;
-        let mut streams = streams(&mut spec, process.interactive)?;
+        let users = &self.container.config.namespaces.user;
+        let mut streams = streams(&mut spec, process.interactive, users)?;
         let mut created = match self.container.external_runtime()? {
             None => self.executor.create(&spec)?,
             Some(runtime) => runtime.create(&spec)?,
@@ -137,6 +138,7 @@ impl<'a> Life<'a> {
         let mut options = MountOptions::default();
         options.writable = true;
         options.volatile = config.lifecycle.auto_remove;
+        options.owners = config.namespaces.user.owners()?;
         let root = self.containers.store().mount_layer(&Id::parse(&config.layer)?, &options)?;
         self.mounted = true;
         Ok(root)
@@ -352,13 +354,17 @@ impl<'a> Life<'a> {
 }
 
 /// Makes pipes for what has no terminal.
-fn streams(spec: &mut RunSpec, interactive: bool) -> Result<Streams> {
+fn streams(
+    spec: &mut RunSpec,
+    interactive: bool,
+    users: &super::super::UsersConfig,
+) -> Result<Streams> {
     let mut streams = Streams { terminal: None, input: None, output: None, error: None };
     if spec.io.terminal.is_some() {
         return Ok(streams);
     }
     let owner = &spec.process.identity;
-    let (uid, gid) = (owner.uid, owner.gid);
+    let (uid, gid) = users.outside(owner.uid, owner.gid)?;
     let pipe = || -> Result<(OwnedFd, OwnedFd)> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Io, "making a pipe", "").with_source(error)
