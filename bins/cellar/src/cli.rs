@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cask_program::manifest;
+use cask_program::refused::Refused;
 use cask_program::storage::StoreArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -16,6 +17,8 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) refused: Refused<commands::refused::OfAll>,
     /// Print the version
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
     version: Option<bool>,

@@ -44,6 +44,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 /// Runs the command; only those that wait for others need a runtime.
 #[expect(clippy::too_many_lines, reason = "one arm for each command")]
 fn run(cli: Cli) -> Result<ExitCode> {
+    cli.refused.check()?;
     if cli.command.mounts_to_stay() && !rustix::process::getuid().is_root() {
         bail!("mounts of a user last as long as a namespace: must execute `cellar unshare` first");
     }

@@ -124,6 +124,8 @@ pub(crate) enum Command {
     Completion(commands::completion::Arguments),
     #[command(hide = true)]
     Man(commands::man::Arguments),
+    #[command(flatten)]
+    Refused(commands::refused::Command),
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Auth(arguments) => commands::auth::run(&arguments, &context),
         Command::Completion(arguments) => commands::completion::run(&arguments),
         Command::Man(arguments) => commands::man::run(&arguments),
+        Command::Refused(command) => commands::refused::run(&command),
         Command::Serve(arguments) => commands::serve::run(&arguments, &context),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -87,6 +88,7 @@ async fn run_command(command: Command, context: &Context) -> Result<()> {
         | Command::Auth(_)
         | Command::Completion(_)
         | Command::Man(_)
+        | Command::Refused(_)
         | Command::Serve(_) => {
             unreachable!("these run without this runtime")
         }

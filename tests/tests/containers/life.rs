@@ -173,6 +173,12 @@ fn what_scripts_of_podman_rely_on_holds() {
     for (command, template, expected) in wanted {
         assert_eq!(cellar.run(&[command, "--format", template]).ok().text(), expected);
     }
+    let known =
+        ["--cgroup-manager", "cgroupfs", "--events-backend=file", "--remote=false", "ps", "-q"];
+    assert_eq!(cellar.run(&known).ok().text(), "");
+    let refused = cellar.run(&["--cgroup-manager", "systemd", "ps"]).ends(125);
+    refused.says("--cgroup-manager systemd is not supported: control groups are made without");
+    cellar.run(&["inspect", "-t", "image", "--format", "{{.Os}}", "box:1"]).ok();
     // Lists as buildah has them, in podman's words.
     let id = cellar.run(&["manifest", "create", "list"]).ok();
     assert_eq!(cellar.run(&["manifest", "add", "list", "box:1"]).ok().text(), id.text());

@@ -171,6 +171,21 @@ fn what_cannot_be_done_yet_is_refused_by_name() {
         dray(&format!("sync {flag} -s oci -d oci {from} {out}")).ends(1).says(&words);
         dray(&format!("copy {flag} oci:{from}/b/app:9 oci:{out}")).ends(1).says(&words);
     }
+    for flag in
+        ["--decryption-key k", "--encrypt-layer -1", "--encryption-key k", "--sign-identity x"]
+    {
+        let name = flag.split(' ').next().expect("it has a name");
+        let said = dray(&format!("copy {flag} oci:{from}/b/app:9 oci:{out}")).ends(1);
+        said.says(name).says("is not supported");
+    }
+    let image = format!("oci:{from}/b/app:9");
+    dray(&format!("delete --shared-blob-dir x {image}")).ends(1).says("--shared-blob-dir x is not");
+    for command in
+        ["standalone-sign m x k -o s", "standalone-verify m x k s", "generate-sigstore-key"]
+    {
+        let name = command.split(' ').next().expect("it has a name");
+        dray(command).ends(1).says(&format!("dray has no command \\\"{name}\\\""));
+    }
     dray(&format!("sync --format v2s1 -s oci -d dir {from} {out}")).ends(1).says("v2s1");
     assert!(!scratch.join("out").exists());
 }

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     size: bool,
     /// What the names are of: image, container, volume, network, or all, in the order in which they
     /// are tried
-    #[arg(short, long = "type", value_name = "TYPE", default_value = "all")]
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all")]
     kind: String,
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cask_program::refused::{RefusedFlag, RefusedFlags};
 use clap::Subcommand;
 
 use super::containers::{Words, refuse};
@@ -36,6 +37,28 @@ pub(crate) enum OfSystem {
 }
 
 const NO_SERVICE: &str = "there is no service, here or on other machines; run this program there";
+
+/// Options of all commands.
+pub(crate) struct OfAll;
+
+impl RefusedFlags for OfAll {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("cgroup-manager", &["cgroupfs"], "control groups are made without systemd"),
+        ("conmon", &[], "containers are watched by this program"),
+        ("connection", &[], NO_SERVICE),
+        ("events-backend", &["file"], "events are kept in a file of the store"),
+        ("hooks-dir", &[], "hooks of OCI runtimes are not run"),
+        ("identity", &[], NO_SERVICE),
+        ("namespace", &[""], "use another --root"),
+        ("network-cmd-path", &[], "put the program into PATH"),
+        ("noout", &["false"], "send standard output to /dev/null"),
+        ("remote", &["false"], NO_SERVICE),
+        ("ssh", &[], NO_SERVICE),
+        ("syslog", &["false"], "messages go to standard error"),
+        ("url", &[], NO_SERVICE),
+        ("volumepath", &[], "volumes are kept in the store: use another --root"),
+    ];
+}
 
 /// Says that there is none such.
 pub(crate) fn search() -> Result<ExitCode> {

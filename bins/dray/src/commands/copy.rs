@@ -8,9 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::digest_tags;
 use cask_program::access::{BothArguments, DestinationArguments, SourceArguments};
 use cask_program::progress::ProgressChoice;
+use cask_program::refused::Refused;
 use cask_program::transports;
 use clap::{Args, ValueEnum};
 
+use super::refused::OfCopy;
 use crate::context::Context;
 use crate::options;
 use crate::options::signing::SigningArguments;
@@ -119,6 +121,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     signing: SigningArguments,
     #[command(flatten)]
+    refused: Refused<OfCopy>,
+    #[command(flatten)]
     both: BothArguments,
     #[command(flatten)]
     source: SourceArguments,
@@ -138,6 +142,7 @@ pub(crate) enum IndexChoice {
 /// Copies.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     arguments.signing.check()?;
+    arguments.refused.check()?;
     let settings = &context.settings;
     let mut here = transports::options(settings, arguments.src_shared_blob_dir.as_deref());
     let host = arguments.src_daemon_host.as_deref();

@@ -3,8 +3,10 @@
 use anyhow::Result;
 use cask::transport::Selector;
 use cask_program::access::OneArguments;
+use cask_program::refused::Refused;
 use clap::Args;
 
+use super::refused::OfDelete;
 use crate::context::Context;
 
 /// Delete an image, and everything that only it needed
@@ -14,10 +16,13 @@ pub(crate) struct Arguments {
     image: String,
     #[command(flatten)]
     access: OneArguments,
+    #[command(flatten)]
+    refused: Refused<OfDelete>,
 }
 
 /// Deletes.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let image = context.image(&arguments.image, &context.transports(&arguments.access).await?)?;
     if !image.capabilities().collection.delete {
         // The words of skopeo, which scripts search for.

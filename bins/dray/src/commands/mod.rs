@@ -11,6 +11,7 @@ pub(crate) mod list_tags;
 pub(crate) mod man;
 pub(crate) mod manifest_digest;
 pub(crate) mod referrers;
+pub(crate) mod refused;
 pub(crate) mod serve;
 pub(crate) mod sync;
 pub(crate) mod tag;

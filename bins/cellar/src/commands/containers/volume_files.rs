@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::VolumeImportOptions;
-use cask_program::rootless;
+use cask_program::{report, rootless};
 use clap::Args;
 
 use super::export::to_stdout;
@@ -40,15 +40,27 @@ pub(super) fn export(arguments: &ExportArguments, context: &Context) -> Result<E
     match arguments.output.as_deref() {
         Some(path) if path != Path::new("/dev/stdout") => {
             let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
-            let mut file = volumes.export(&volume, io::BufWriter::new(file))?;
+            let (mut file, left_out) = volumes.export(&volume, io::BufWriter::new(file))?;
+            warn(&left_out);
             file.flush().with_context(|| format!("writing {}", path.display()))?;
         }
         _ if io::stdout().is_terminal() => {
             bail!("refusing to export to terminal. Use -o flag or redirect")
         }
-        _ => to_stdout(|output| volumes.export(&volume, output).map(drop))?,
+        _ => to_stdout(|output| {
+            volumes.export(&volume, output).map(|(_, left_out)| warn(&left_out))
+        })?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn warn(left_out: &[PathBuf]) {
+    for path in left_out {
+        report::note(&format!(
+            "{}: left out, as tarballs of layers cannot have it",
+            path.display()
+        ));
+    }
 }
 
 /// Reads it.

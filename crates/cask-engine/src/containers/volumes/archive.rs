@@ -1,6 +1,9 @@
 //! The files of a volume as a tarball, and back.
 
+use std::ffi::OsString;
 use std::io::{self, BufReader, Read, Write};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use cask_layer::{
     ApplyOptions, DecompressLimits, DiffErrorKind, DiffOptions, Whiteouts, apply, decompress,
@@ -20,23 +23,26 @@ pub struct VolumeImportOptions {
 }
 
 impl Volumes {
-    /// Writes all files of a volume as a tar stream, and gives `output` back.
+    /// Writes all files of a volume as a tar stream, and gives `output` back, with the paths of at most 100 files
+    /// that could not be written: names that begin with `.wh.`, which tarballs of layers use for what is gone, and
+    /// files whose attributes tar cannot hold.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where a file cannot be read or `output` takes no more, with that error as the source.
-    pub fn export<W: Write>(&self, volume: &Volume, output: W) -> Result<W> {
+    pub fn export<W: Write>(&self, volume: &Volume, output: W) -> Result<(W, Vec<PathBuf>)> {
         let subject = || format!("exporting volume {}", volume.name);
         let root = Root::open(&volume.mount_point)
             .map_err(|error| Error::new(ErrorKind::Io, subject(), "").with_source(error))?;
         let written = diff_tree(&root, output, &DiffOptions::default());
-        let (_, output) = written.map_err(|error| {
+        let (written, output) = written.map_err(|error| {
             let doing = match error.kind() {
                 DiffErrorKind::Write => "writing the tarball",
                 _ => "reading the files",
             };
             Error::new(ErrorKind::Io, subject(), doing).with_source(error)
         })?;
-        Ok(output)
+        let left_out = written.left_out.into_iter().map(|path| OsString::from_vec(path).into());
+        Ok((output, left_out.collect()))
     }
 
     /// Puts the files of a tarball, compressed or not, into a volume, over those that have their names. What a
@@ -81,12 +87,14 @@ mod tests {
         let made = |name| volumes.create(name, &VolumeOptions::default()).unwrap();
         let (from, to) = (made("from"), made("to"));
         fs::create_dir(from.mount_point.join("d")).unwrap();
-        fs::write(from.mount_point.join("d/.wh.f"), "text").unwrap();
+        fs::write(from.mount_point.join("d/f"), "text").unwrap();
+        fs::write(from.mount_point.join("d/.wh.f"), "").unwrap();
         std::os::unix::fs::symlink("/etc", from.mount_point.join("link")).unwrap();
-        let tarball = volumes.export(&from, Vec::new()).unwrap();
+        let (tarball, left_out) = volumes.export(&from, Vec::new()).unwrap();
+        assert_eq!(left_out, [PathBuf::from("d/.wh.f")]);
         fs::write(to.mount_point.join("kept"), "").unwrap();
         volumes.import(&to, &*tarball, &VolumeImportOptions::default()).unwrap();
-        assert_eq!(fs::read(to.mount_point.join("d/.wh.f")).unwrap(), b"text");
+        assert_eq!(fs::read(to.mount_point.join("d/f")).unwrap(), b"text");
         assert_eq!(
             fs::read_link(to.mount_point.join("link")).unwrap(),
             std::path::Path::new("/etc")
