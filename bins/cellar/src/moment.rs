@@ -11,6 +11,22 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// The same, to the nanosecond.
+pub(crate) fn exactly_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_unix(seconds, since.subsec_nanos()).unwrap_or(Timestamp::GO_ZERO)
+}
+
+/// As [`end`], to the nanosecond.
+pub(crate) fn exact_end(text: &str, now: Timestamp) -> cask_engine::Result<Timestamp> {
+    let before = cask_engine::parse_exact_moment(text, now)?;
+    let at = end(text)?;
+    let is_ahead = at > before.unix_seconds();
+    let ahead = || Timestamp::from_unix(at, now.nanoseconds());
+    Ok(is_ahead.then(ahead).flatten().unwrap_or(before))
+}
+
 /// The end of a span of time: a moment, or a duration that begins now.
 ///
 /// Source: podman, `pkg/util/utils.go`, `ParseInputTime`.

@@ -3,6 +3,7 @@
 mod containers;
 mod error;
 mod images;
+mod moment;
 
 pub use containers::{
     AccountsConfig, Attached, Caller, ChangeKind, Container, ContainerConfig, ContainerFilter,
@@ -25,3 +26,4 @@ pub use images::{
     Registries, Relations, Removal, Removed, SamePlatform, SaveFormat, SaveOptions, TreeLayer,
     config_of_changes, no_registries, parse_moment, whole_name,
 };
+pub use moment::parse_exact_moment;

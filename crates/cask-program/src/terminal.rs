@@ -51,6 +51,16 @@ pub fn size() -> Option<(u16, u16)> {
     (found.ws_row > 0).then_some((found.ws_row, found.ws_col))
 }
 
+/// The signals that are passed on: all that can be, but those that are about this process itself (of a child, of a
+/// pipe that nobody reads, of urgent data, of its timers and limits, and those which say that it is broken).
+///
+/// Source: podman, `pkg/signal`, `CatchAll`; `pkg/domain/infra/abi/terminal/sigproxy_linux.go`.
+fn passed_on() -> impl Iterator<Item = i32> {
+    const OWN: [i32; 9] = [4, 8, 9, 11, 13, 17, 19, 23, 27];
+    // The C library has those in between for itself.
+    (1..=31).filter(|number| !OWN.contains(number)).chain(35..=64)
+}
+
 /// A pipe with an order for every signal that comes: to pass it on, or to look at the size of the terminal.
 ///
 /// # Errors
@@ -61,7 +71,10 @@ pub fn orders(pass_on: bool, size: bool) -> Result<OwnedFd> {
     let guard = runtime.enter();
     let mut kinds = Vec::new();
     if pass_on {
-        for number in [1, 2, 3, 10, 12, 14, 15, 18] {
+        for number in passed_on() {
+            if size && SignalKind::from_raw(number) == SignalKind::window_change() {
+                continue;
+            }
             kinds.push((SignalKind::from_raw(number), [b's', u8::try_from(number)?, 0, 0]));
         }
     }

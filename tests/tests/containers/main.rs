@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod life;
+mod lives;
 mod network;
 mod space;
 mod support;

@@ -69,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let mut mounted = Vec::new();
     for image in wanted {
         let path = store.mount_image(&image.id)?;
+        images.note("mount", image.id.as_str(), "");
         mounted.push((image, path));
     }
     match mounted.as_slice() {

@@ -51,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         drop((options, progress));
         match pulled {
             Ok(pulled) => {
+                images.note("pull", "", name);
                 let ids: String = pulled.iter().map(|one| format!("{}\n", one.id)).collect();
                 output::bytes(ids.as_bytes())?;
             }

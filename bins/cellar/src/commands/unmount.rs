@@ -44,5 +44,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         store.unmount_image(&image.id, arguments.force)?;
         output::line(image.id.as_str())?;
     }
+        images.note("unmount", image.id.as_str(), "");
     Ok(())
 }

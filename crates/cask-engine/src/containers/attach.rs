@@ -196,13 +196,14 @@ impl Containers {
         if !container.state.status.is_up() {
             return Err(Error::new(
                 ErrorKind::StateImproper,
+                "",
                 "you can only attach to running containers",
-                "container state improper",
             ));
         }
         let socket = wire::connect(&path).map_err(|error| {
             Error::new(ErrorKind::Io, path.display(), "attaching").with_source(error)
         })?;
+        self.tell("attach", &container.config);
         Ok(Attached { socket, terminal: container.config.process.terminal })
     }
 }

@@ -362,6 +362,8 @@ pub enum RestartPolicy {
     /// As `Always`.
     UnlessStopped,
 }
+    Unsaid,
+    /// It does not.
 
 /// Where the output of a container goes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -497,19 +499,29 @@ impl FromStr for RestartPolicy {
     fn from_str(text: &str) -> Result<Self, Error> {
         Ok(match text.split_once(':') {
             None => match text {
-                "" | "no" | "never" => Self::No,
+                "" => Self::Unsaid,
+                "no" | "never" => Self::No,
                 "always" => Self::Always,
                 "unless-stopped" => Self::UnlessStopped,
                 "on-failure" => Self::OnFailure(0),
-                _ => return Err(invalid("restart policy", text, "no such policy")),
+                _ => {
+                    let words = format!(
+                        "running container create option: \"{text}\" is not a valid restart policy"
+                    );
+                    return Err(Error::new(ErrorKind::Invalid, words, "invalid argument"));
+                }
             },
             Some(("on-failure", count)) => match count.parse() {
                 Ok(count) => Self::OnFailure(count),
-                Err(_) => return Err(invalid("restart policy", text, "the number is none")),
+                Err(_) => {
+                    let words = "must specify restart policy retry count as a number greater than 0";
+                    return Err(Error::new(ErrorKind::Invalid, "", words));
+                }
             },
             Some(_) => {
-                let why = "only on-failure has a number of tries";
-                return Err(invalid("restart policy", text, why));
+                let words =
+                    "restart policy retries can only be specified with on-failure restart policy";
+                return Err(Error::new(ErrorKind::Invalid, "", words));
             }
         })
     }
@@ -527,6 +539,7 @@ impl RestartPolicy {
     }
 }
 
+            Self::Unsaid => "",
 impl fmt::Display for RestartPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -71,7 +71,12 @@ impl Containers {
         }
         config.created = record::now();
         self.name_volumes(&mut config)?;
-        self.register(config)
+        let made = self.register(config)?;
+        self.make_anonymous(&made.config).inspect_err(|_| {
+            let options = super::RemoveOptions { volumes: true, ..Default::default() };
+            let _ = self.remove(&made, &options);
+        })?;
+        Ok(made)
     }
 
     fn take_image(&self, config: &mut ContainerConfig, found: &Found) -> Result<ExecutionConfig> {

@@ -16,6 +16,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cask_image::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Containers, record};
@@ -31,8 +32,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Something that was done to a container, an image, a volume or a network. The names are podman's.
 ///
-/// Written are, of containers: attach, cleanup, commit, create, died, exec, export, init, kill, mount, pause,
-/// remove, rename, start, stop, unmount, unpause; of volumes: create, remove; of images: tag, untag, remove.
+/// Written are, of containers: attach, cleanup, commit, create, died, exec, exec_died, export, health_status, init,
+/// kill, mount, pause, remove, rename, restart, start, stop, unmount, unpause; of images: build, loadfromarchive,
+/// mount, pull, push, remove, save, tag, unmount, untag; of volumes: create, prune, remove; of networks: connect,
+/// disconnect.
 ///
 /// Source: podman, `libpod/events/config.go`, `Event`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +51,12 @@ pub struct Event {
     /// The image of a container.
     #[serde(rename = "Image", skip_serializing_if = "String::is_empty")]
     pub image: String,
-    /// What it is called.
+    /// What it is called; of a network, the container.
     #[serde(rename = "Name", skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// The network.
+    #[serde(rename = "network", skip_serializing_if = "String::is_empty")]
+    pub network: String,
     /// What was done.
     #[serde(rename = "Status")]
     pub status: String,
@@ -74,10 +80,10 @@ fn is_zero(code: &i32) -> bool {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct EventOptions {
-    /// From then on, in seconds since 1970.
-    pub since: Option<i64>,
+    /// From then on.
+    pub since: Option<Timestamp>,
     /// Up to then.
-    pub until: Option<i64>,
+    pub until: Option<Timestamp>,
     /// Of filters of one name one has to fit; of those of several names one of each.
     pub filters: Vec<EventFilter>,
     /// What is done from now on is told too, until `until`.
@@ -115,22 +121,30 @@ impl Event {
         event
     }
 
+    /// That a container was connected to a network, or is no more.
+    pub(crate) fn of_network(status: &str, network: &str, config: &super::ContainerConfig) -> Self {
+        let mut event = Self::of("network", status);
+        event.id.clone_from(&config.id);
+        event.name.clone_from(&config.name);
+        network.clone_into(&mut event.network);
+        event
+    }
+
     #[must_use]
     pub(crate) fn with_exit_code(mut self, code: i32) -> Self {
         self.exit_code = code;
         self
     }
 
-    fn seconds(&self) -> i64 {
-        let time: Option<cask_image::Timestamp> = self.time.parse().ok();
-        time.map_or(0, cask_image::Timestamp::unix_seconds)
+    fn moment(&self) -> (i64, u32) {
+        self.time.parse().map_or((0, 0), moment)
     }
 
     /// As one line, in podman's words.
     ///
     /// Source: podman, `libpod/events/events.go`, `ToHumanReadable`.
     pub fn line(&self, truncated: bool) -> String {
-        let Self { kind, status, name, image, .. } = self;
+        let Self { kind, status, name, image, network, .. } = self;
         let id = match truncated {
             true => self.id.chars().take(12).collect(),
             false => self.id.clone(),
@@ -139,7 +153,7 @@ impl Event {
         match kind.as_str() {
             "image" => format!("{time} {kind} {status} {id} {name}"),
             "volume" => format!("{time} {kind} {status} {name}"),
-            "network" => format!("{time} {kind} {status} {id} (container={id}, name={name})"),
+            "network" => format!("{time} {kind} {status} {id} (container={id}, name={network})"),
             _ => {
                 let labels: String = self
                     .attributes
@@ -165,12 +179,20 @@ fn path(graph_root: &Path) -> PathBuf {
 
 /// Adds a line. That it cannot be written is no reason not to do what it tells of.
 pub(crate) fn tell(graph_root: &Path, event: &Event) {
-    let _ = append(&path(graph_root), event, MOST);
+    tell_all(graph_root, std::slice::from_ref(event));
 }
 
-fn append(path: &Path, event: &Event, most: u64) -> io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
-    line.push(b'\n');
+/// The same of several things, between which nothing else is told.
+fn tell_all(graph_root: &Path, events: &[Event]) {
+    let _ = append(&path(graph_root), events, MOST);
+}
+
+fn append(path: &Path, events: &[Event], most: u64) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for event in events {
+        serde_json::to_writer(&mut lines, event)?;
+        lines.push(b'\n');
+    }
     let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
     let mut file = match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -180,10 +202,10 @@ fn append(path: &Path, event: &Event, most: u64) -> io::Result<()> {
         other => other?,
     };
     file.lock()?;
-    if file.metadata()?.len() + line.len() as u64 > most {
+    if file.metadata()?.len() + lines.len() as u64 > most {
         halve(&mut file, most)?;
     }
-    file.write_all(&line)
+    file.write_all(&lines)
 }
 
 /// Forgets the older half.
@@ -203,6 +225,23 @@ impl Containers {
         tell(self.store().graph_root(), &Event::of_container(status, config));
     }
 
+    /// Tells of several things that were done to a container, in their order.
+    pub(super) fn tell_each(&self, statuses: &[&str], config: &super::ContainerConfig) {
+        let events: Vec<Event> =
+            statuses.iter().map(|status| Event::of_container(status, config)).collect();
+        tell_all(self.store().graph_root(), &events);
+    }
+
+    /// Tells that a container was connected to a network, or is no more.
+    pub(super) fn tell_network(
+        &self,
+        status: &str,
+        network: &str,
+        config: &super::ContainerConfig,
+    ) {
+        tell(self.store().graph_root(), &Event::of_network(status, network, config));
+    }
+
     /// Tells of the end of a container.
     pub(super) fn tell_end(&self, code: i32, config: &super::ContainerConfig) {
         let event = Event::of_container("died", config).with_exit_code(code);
@@ -213,6 +252,12 @@ impl Containers {
     /// `commit`.
     pub fn note(&self, container: &super::Container, status: &str) {
         self.tell(status, &container.config);
+    }
+
+    /// The same of a command in a container that has ended.
+    pub fn note_exec_died(&self, container: &super::Container, code: i32) {
+        let event = Event::of_container("exec_died", &container.config).with_exit_code(code);
+        tell(self.store().graph_root(), &event);
     }
 
     /// Tells what was done, the oldest first, as long as `hear` gives `true`. Lines that make no sense are passed
@@ -230,18 +275,20 @@ impl Containers {
             |error| Error::new(ErrorKind::Io, path.display(), "reading").with_source(error);
         let begun = now();
         // Without a word about the past, only what is to come is followed.
-        let since = options.since.or((options.follow && options.until.is_none()).then_some(begun));
+        let since = options.since.map(moment);
+        let until = options.until.map(moment);
+        let since = since.or((options.follow && options.until.is_none()).then_some(begun));
         let mut at = Position::default();
         if options.since.is_none() && options.follow && options.until.is_none() {
             at.skip_to_end(&path).map_err(failed)?;
         }
         loop {
             // What is written while this reads is read in the next turn.
-            let over = options.until.is_some_and(|until| now() > until);
+            let over = until.is_some_and(|until| now() > until);
             for event in at.read(&path).map_err(failed)? {
-                let time = event.seconds();
+                let time = event.moment();
                 let in_time = since.is_none_or(|since| time >= since)
-                    && options.until.is_none_or(|until| time <= until);
+                    && until.is_none_or(|until| time <= until);
                 if in_time && filter::fits(&options.filters, &event) && !hear(&event)? {
                     return Ok(());
                 }
@@ -312,9 +359,14 @@ impl Position {
     }
 }
 
-fn now() -> i64 {
+/// A moment, to be compared: seconds since 1970, and nanoseconds.
+fn moment(time: Timestamp) -> (i64, u32) {
+    (time.unix_seconds(), time.nanoseconds())
+}
+
+fn now() -> (i64, u32) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
 
 #[cfg(test)]
@@ -337,7 +389,7 @@ mod tests {
         assert!(at.read(&path).unwrap().is_empty());
         let mut heard = Vec::new();
         for number in 0..40 {
-            append(&path, &numbered(number), 2000).unwrap();
+            append(&path, &[numbered(number)], 2000).unwrap();
             if number % 3 == 0 {
                 heard.extend(numbers(&at.read(&path).unwrap()));
             }

@@ -55,8 +55,8 @@ impl Containers {
     ) -> Result<()> {
         let running = self.exec(container, options)?.start()?;
         begun();
-        running.wait()?;
-        self.tell("exec_died", &container.config);
+        let report = running.wait()?;
+        self.note_exec_died(container, i32::from(report.status.shell_status()));
         Ok(())
     }
 
@@ -119,6 +119,7 @@ impl Containers {
         if options.privileged || config.security.privileged || config.security.seccomp_unconfined {
             run.privileges.seccomp = Seccomp::DangerUnconfined;
         }
+        run.privileges.seccomp_profile = spec::seccomp_profile(config)?;
         run.io.terminal =
             options.terminal.map(|size| TerminalSize { rows: size.rows, columns: size.columns });
         run.io.input = if options.interactive { Input::Inherit } else { Input::Null };

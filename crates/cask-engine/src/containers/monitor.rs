@@ -96,6 +96,7 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
         life.discard(&error);
         return Err(error);
     }
+    life.tell_begun(order.attach);
     drop(held);
     let told = wire::send(socket, wire::STARTED, &[], true).is_ok();
     if order.attach && told {
@@ -107,12 +108,12 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
 impl Container {
     /// Whether its monitor begins it again after it ended so.
     fn begins_again(&self, code: i32, restarts: u32, stopped: bool) -> bool {
-        use super::RestartPolicy::{Always, No, OnFailure, UnlessStopped};
+        use super::RestartPolicy::{Always, No, OnFailure, UnlessStopped, Unsaid};
         if stopped || self.config.lifecycle.auto_remove {
             return false;
         }
         match self.config.lifecycle.restart {
-            No => false,
+            Unsaid | No => false,
             Always | UnlessStopped => true,
             OnFailure(most) => code != 0 && (most == 0 || restarts < most),
         }

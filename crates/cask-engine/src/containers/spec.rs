@@ -390,7 +390,7 @@ impl Ingredients<'_> {
             MountType::Bind => self.bind(Path::new(&mount.source), mount, identity)?,
             MountType::Volume => {
                 let volumes = self.containers.volumes();
-                let path = volumes.mount_point(&mount.source)?;
+                let path = self.containers.volume_of(mount)?;
                 if !mount.no_copy {
                     volumes.fill(&mount.source, root, &mount.target)?;
                 }

@@ -173,10 +173,6 @@ impl Containers {
         let started = self.start_watched(&config.id, attach, size, None, Some(&held));
         drop(held);
         let socket = started?;
-        let attached = attach.then_some("attach");
-        for status in ["init", "start"].into_iter().chain(attached) {
-            self.tell(status, &config);
-        }
         Ok(attach.then(|| Attached::new(socket, config.process.terminal)))
     }
 

@@ -18,7 +18,7 @@ use cask_storage::Id;
 use serde::{Deserialize, Serialize};
 
 use super::events::{Event, tell};
-use super::mounts::{MountType, check_name};
+use super::mounts::{MountConfig, MountType, check_name};
 use super::record::{io, now};
 use super::{Container, ContainerConfig, Containers};
 use crate::{Error, ErrorKind, Result};
@@ -224,16 +224,34 @@ impl Volumes {
     pub fn remove(&self, volume: &Volume) -> Result<()> {
         let directory = self.directory(&volume.name);
         fs::remove_dir_all(&directory).map_err(|error| io(error, "removing", &directory))?;
-        let file = self.file(&volume.name);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io(error, "removing", &file))
-            }
-            _ => {
-                tell(&self.graph_root, &Event::of_volume("remove", &volume.name));
-                Ok(())
+        self.remove_named(&volume.name)
+    }
+
+    /// Removes what there is of a volume that was perhaps never whole.
+    fn remove_named(&self, name: &str) -> Result<()> {
+        let (directory, file) = (self.directory(name), self.file(name));
+        for (path, removed) in
+            [(&directory, fs::remove_dir_all(&directory)), (&file, fs::remove_file(&file))]
+        {
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io(error, "removing", path));
+                }
+                _ => {}
             }
         }
+        tell(&self.graph_root, &Event::of_volume("remove", name));
+        Ok(())
+    }
+
+    /// Tells that a volume was removed because nothing has it.
+    pub fn note_pruned(&self, volume: &Volume) {
+        tell(&self.graph_root, &Event::of_volume("prune", &volume.name));
+    }
+
+    /// Whether there is anything of a volume, whole or not.
+    fn has_anything(&self, name: &str) -> bool {
+        check_name(name).is_ok() && (self.directory(name).exists() || self.file(name).exists())
     }
 
     /// Fills an empty volume with what a root has at the place that it is mounted on, which it also takes its owner
@@ -289,20 +307,41 @@ fn copy(from: &Directory, to: &Directory, depth: usize) -> Result<()> {
     Ok(())
 }
 
+/// What is said of a volume that may be there already.
+fn there(mount: &MountConfig) -> VolumeOptions {
+    VolumeOptions { ignore: true, anonymous: mount.anonymous, ..VolumeOptions::default() }
+}
+
 impl Containers {
-    /// Makes the volumes of a container that is being made, and names those that have none.
+    /// Makes the volumes of a container that is being made, and chooses names for those that have none.
+    ///
+    /// The latter are made when the container is known, which names them: whoever is killed before leaves none.
     pub(super) fn name_volumes(&self, config: &mut ContainerConfig) -> Result<()> {
         let volumes = self.volumes();
         let mounts = config.files.mounts.iter_mut().filter(|mount| mount.kind == MountType::Volume);
         for mount in mounts {
-            let options = VolumeOptions {
-                ignore: true,
-                anonymous: mount.anonymous,
-                ..VolumeOptions::default()
+            mount.source = match mount.source.is_empty() {
+                true => Id::random().to_string(),
+                false => volumes.create(&mount.source, &there(mount))?.name,
             };
-            mount.source = volumes.create(&mount.source, &options)?.name;
         }
         Ok(())
+    }
+
+    /// Makes the volumes of a container that nobody gave a name.
+    pub(super) fn make_anonymous(&self, config: &ContainerConfig) -> Result<()> {
+        let mounts = config.files.mounts.iter().filter(|mount| mount.kind == MountType::Volume);
+        mounts.filter(|mount| mount.anonymous).try_for_each(|mount| self.volume_of(mount).map(drop))
+    }
+
+    /// Where the volume of a mount is. One that nobody gave a name is made where it is missing: whoever made the
+    /// container may have been killed before.
+    pub(super) fn volume_of(&self, mount: &MountConfig) -> Result<PathBuf> {
+        let volumes = self.volumes();
+        match mount.anonymous && volumes.at(&mount.source).is_none() {
+            true => Ok(volumes.create(&mount.source, &there(mount))?.mount_point),
+            false => volumes.mount_point(&mount.source),
+        }
     }
 
     /// Removes the volumes that were made for a container that is no more.
@@ -310,10 +349,10 @@ impl Containers {
         let volumes = self.volumes();
         for mount in config.files.mounts.iter().filter(|mount| mount.anonymous) {
             if mount.kind == MountType::Volume
-                && let Some(volume) = volumes.at(&mount.source)
-                && self.users_of(&volume.name)?.iter().all(|user| user.id() == config.id)
+                && volumes.has_anything(&mount.source)
+                && self.users_of(&mount.source)?.iter().all(|user| user.id() == config.id)
             {
-                volumes.remove(&volume)?;
+                volumes.remove_named(&mount.source)?;
             }
         }
         Ok(())

@@ -72,11 +72,11 @@ impl Images {
         let config_at = Descriptor::new(MediaType::OciConfig, digest, config.len() as u64);
         let manifest = ImageManifest::new(ImageFormat::Oci, config_at, vec![layer(&staged)]);
         let mut image = NewImage::of_manifest(&manifest.encode(), &config)?;
-        image.names.extend(name.map(|name| name.to_string()));
+        image.names.extend(name.as_ref().map(ToString::to_string));
         image.layers.push(NewLayer::Staged(staged));
         let made = self.store().commit_image(image)?;
-        for name in &made.names {
-            self.tell("tag", made.id.as_str(), name);
+        if let Some(name) = name {
+            self.tell("tag", made.id.as_str(), &name.to_string());
         }
         Ok(made.id.clone())
     }

@@ -12,6 +12,14 @@ impl Images {
         tell(self.store().graph_root(), &Event::of_image(status, id, name));
     }
 
+    /// Has others hear of something that was done to an image by other means than this crate's: `build`, by the ID of
+    /// what was built; `pull`, by what was asked for; `mount` and `unmount`.
+    ///
+    /// Source: containers/common, `libimage/events.go`.
+    pub fn note(&self, status: &str, id: &str, name: &str) {
+        self.tell(status, id, name);
+    }
+
     /// Gives an image a name. Another image that has it loses it.
     ///
     /// A name without a registry is one of `localhost`; without a tag it is `latest`.

@@ -131,6 +131,7 @@ impl Results<'_> {
             digest: image.manifest.digest().to_string(),
             media_type: image.manifest.media_type().to_string(),
             size_bytes: image.manifest.bytes().len(),
+        self.images.note("build", "", &result.id);
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_engine::{DETACH_KEYS, parse_detach_keys};
 use clap::Args;
 
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let keys = parse_detach_keys(&arguments.detach_keys)?;
     let containers = context.containers()?;
+    if arguments.container.is_none() && !arguments.latest {
+        bail!("\"cellar attach\" requires a name, id, or the \"--latest\" flag");
+    }
     let container = several::one(&containers, arguments.container.as_deref(), arguments.latest)?;
     let attached = containers.attach(&container)?;
     let ends = Ends {

@@ -86,7 +86,11 @@ impl Making {
         let here = images.find(&self.image);
         let asks_nobody = matches!(policy, PullPolicy::Never | PullPolicy::Missing);
         match here {
-            Ok(found) if asks_nobody && !self.platform.is_asked() => return Ok(found),
+            Ok(found) if asks_nobody && !self.platform.is_asked() => {
+                // Podman asks its images to be pulled where they are missing, and tells that it did.
+                images.note("pull", "", &self.image);
+                return Ok(found);
+            }
             Err(error)
                 if error.kind() != ErrorKind::ImageNotKnown || policy == PullPolicy::Never =>
             {
@@ -105,6 +109,7 @@ impl Making {
         let mut options = moving::pull_options(copy, policy, &progress);
         options.platform_asked = self.platform.is_asked();
         let pulled = images.pull(&self.image, &transports, &options).await?;
+        images.note("pull", "", &self.image);
         let Some(arrived) = pulled.first() else { bail!("{}: nothing was pulled", self.image) };
         let mut found = images.find(arrived.id.as_ref())?;
         if let Ok(named) = images.find(&self.image) {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_engine::{Event, EventFilter, EventOptions, parse_moment};
+use cask_engine::{Event, EventFilter, EventOptions, parse_exact_moment};
 use cask_terminal::template::{Format, Origin, is_json_format};
 use cask_terminal::value::Value;
 use clap::Args;
@@ -48,6 +48,8 @@ struct Row<'e> {
     image: &'e str,
     #[serde(rename = "Name")]
     name: &'e str,
+    #[serde(rename = "Network")]
+    network: &'e str,
     #[serde(rename = "Status")]
     status: &'e str,
     #[serde(rename = "Time")]
@@ -60,11 +62,12 @@ struct Row<'e> {
 
 /// Prints them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let now = moment::now();
+    let now = moment::exactly_now();
     let mut options = EventOptions::default();
-    let since = arguments.since.as_deref().map(|text| parse_moment(text, now));
+    let since = arguments.since.as_deref().map(|text| parse_exact_moment(text, now));
     options.since = since.transpose()?;
-    options.until = arguments.until.as_deref().map(moment::end).transpose()?;
+    let until = arguments.until.as_deref().map(|text| moment::exact_end(text, now));
+    options.until = until.transpose()?;
     options.follow = arguments.stream.unwrap_or(true);
     let filters = arguments.filter.iter().map(|text| EventFilter::parse(text));
     options.filters = filters.collect::<Result<_, _>>()?;
@@ -105,6 +108,7 @@ fn of_template(template: &Format, event: &Event) -> Result<String> {
         id: &event.id,
         image: &event.image,
         name: &event.name,
+        network: &event.network,
         status: &event.status,
         time: event.go_time(),
         kind: &event.kind,

@@ -100,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     let report = running.wait()?;
-    containers.note(&container, "exec_died");
-    Ok(ended::code(i32::from(report.status.shell_status())))
+    let code = i32::from(report.status.shell_status());
+    containers.note_exec_died(&container, code);
+    Ok(ended::code(code))
 }

@@ -547,7 +547,7 @@ fn host_part(container: &Container) -> Part {
         "NetworkMode": network.mode.to_string(),
         "PortBindings": ports_part(config, false),
         "RestartPolicy": fields! {
-            "Name": match config.lifecycle.restart.name() { "no" => "", name => name },
+            "Name": config.lifecycle.restart.name(),
             "MaximumRetryCount": match config.lifecycle.restart {
                 cask_engine::RestartPolicy::OnFailure(most) => most,
                 _ => 0,

@@ -25,7 +25,7 @@ pub(super) fn size() -> Option<Terminal> {
 /// Relays until the container has ended, or is left.
 pub(super) fn relay(attached: &Attached, ends: Ends, detach_keys: Vec<u8>) -> Result<RelayEnd> {
     let has_terminal = attached.has_terminal();
-    let orders = orders(ends.signals && !has_terminal, has_terminal)?;
+    let orders = orders(ends.signals, has_terminal)?;
     let _raw = match has_terminal && ends.input {
         true => RawMode::enter()?,
         false => RawMode::none(),

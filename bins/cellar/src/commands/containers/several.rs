@@ -41,13 +41,30 @@ pub(crate) struct Meant {
 impl Which {
     fn check(&self) -> Result<()> {
         let named = !self.containers.is_empty() || !self.cidfile.is_empty();
-        let ways = [named, self.all, self.latest, !self.filter.is_empty()];
-        match ways.iter().filter(|way| **way).count() {
-            0 => bail!("you must provide at least one name or id"),
-            1 => Ok(()),
-            _ if self.all && named => bail!("no arguments are needed with --all"),
-            _ => bail!("--all, --latest, --filter and names exclude one another"),
+        match (named, self.all, self.latest) {
+            (_, true, true) => bail!("--all and --latest cannot be used together"),
+            (true, true, _) => bail!("no arguments are needed with --all"),
+            (true, _, true) => bail!("--latest and containers cannot be used together"),
+            (false, false, false) if self.filter.is_empty() => {
+                bail!("you must provide at least one name or id")
+            }
+            // A filter leaves those that fit of whatever else is said.
+            _ => Ok(()),
         }
+    }
+
+    /// All that fit, in the order in which they were made.
+    fn fitting(
+        &self,
+        containers: &Containers,
+        errors: &mut Vec<anyhow::Error>,
+    ) -> Result<Vec<Container>> {
+        let now = moment::now();
+        let filters = self.filter.iter().map(|text| ContainerFilter::parse(text, now));
+        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
+        found.sort_by(|a, b| a.config.created.cmp(&b.config.created));
+        Ok(found)
     }
 
     /// Finds them; what cannot be found is an error among the others.
@@ -57,18 +74,20 @@ impl Which {
         errors: &mut Vec<anyhow::Error>,
     ) -> Result<Vec<Meant>> {
         self.check()?;
-        if self.all || self.latest || !self.filter.is_empty() {
-            let now = moment::now();
-            let filters = self.filter.iter().map(|text| ContainerFilter::parse(text, now));
-            let filters = filters.collect::<Result<Vec<_>, _>>()?;
-            let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
-            found.sort_by(|a, b| a.config.created.cmp(&b.config.created));
+        let named = !self.containers.is_empty() || !self.cidfile.is_empty();
+        if !named {
+            let mut found = self.fitting(containers, errors)?;
             if self.latest {
-                found = found.pop().into_iter().collect();
+                let latest = one(containers, None, true)?;
+                found.retain(|container| container.id() == latest.id());
             }
             let meant = |container: Container| Meant { word: container.id().to_owned(), container };
             return Ok(found.into_iter().map(meant).collect());
         }
+        let fitting = match self.filter.is_empty() {
+            true => None,
+            false => Some(self.fitting(containers, errors)?),
+        };
         let mut words = self.containers.clone();
         for file in &self.cidfile {
             match std::fs::read_to_string(file) {
@@ -80,7 +99,13 @@ impl Which {
         let mut meant = Vec::new();
         for word in words {
             match containers.find(&word) {
-                Ok(container) => meant.push(Meant { word, container }),
+                Ok(container) => {
+                    let is_it = |other: &Container| other.id() == container.id();
+                    if fitting.as_ref().is_some_and(|all| !all.iter().any(is_it)) {
+                        continue;
+                    }
+                    meant.push(Meant { word, container });
+                }
                 Err(error) if self.ignore && error.kind() == ErrorKind::ContainerNotKnown => {}
                 Err(error) => errors.push(error.into()),
             }

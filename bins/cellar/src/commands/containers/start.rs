@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{DETACH_KEYS, parse_detach_keys};
+use cask_engine::{DETACH_KEYS, Status, parse_detach_keys};
 use clap::Args;
 
 use super::ended;
@@ -39,6 +39,29 @@ pub(crate) struct Arguments {
     sig_proxy: Option<bool>,
 }
 
+impl Arguments {
+    /// Refuses what does not go together. The words are podman's.
+    fn check(&self) -> Result<()> {
+        let named = !self.containers.is_empty();
+        if !named && !self.all && !self.latest && self.filter.is_empty() {
+            bail!("start requires at least one argument");
+        }
+        if named && self.all {
+            bail!("either start all containers or the container(s) provided in the arguments");
+        }
+        if self.attach && self.all {
+            bail!("you cannot start and attach all containers at once");
+        }
+        if (self.attach || self.interactive) && self.containers.len() > 1 {
+            bail!("you cannot start and attach multiple containers at once");
+        }
+        if self.sig_proxy == Some(true) && !self.attach {
+            bail!("you cannot use sig-proxy without --attach: invalid argument");
+        }
+        Ok(())
+    }
+}
+
 /// Starts them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let which = Which {
@@ -48,9 +71,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         filter: arguments.filter.clone(),
         ..Which::default()
     };
+    arguments.check()?;
     if !arguments.attach && !arguments.interactive {
         return each(&which, context, |containers, container| {
-            if arguments.all && container.state.status.is_up() {
+            // Only what this starts is named.
+            if container.state.status == Status::Running {
                 return Ok(false);
             }
             containers.start(container, false, None)?;
@@ -58,9 +83,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         });
     }
     let containers = context.containers()?;
-    if arguments.containers.len() > 1 || arguments.all {
-        bail!("you cannot start and attach multiple containers at once");
-    }
     let name = arguments.containers.first().map(String::as_str);
     let container = several::one(&containers, name, arguments.latest)?;
     let keys = parse_detach_keys(&arguments.detach_keys)?;

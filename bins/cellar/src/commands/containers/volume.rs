@@ -333,6 +333,7 @@ pub(crate) fn unused(filters: &[String], context: &Context) -> Result<Vec<String
     let mut removed = Vec::new();
     for volume in going(filters, context)? {
         volumes.remove(&volume)?;
+        volumes.note_pruned(&volume);
         removed.push(volume.name);
     }
     Ok(removed)

@@ -319,7 +319,7 @@ fn mounts(containers: &Containers, container: &Container) -> Result<Vec<Mounted>
     for mount in &container.config.files.mounts {
         let source = match mount.kind {
             MountType::Bind => mount.source.clone().into(),
-            MountType::Volume => containers.volumes().mount_point(&mount.source)?,
+            MountType::Volume => containers.volume_of(mount)?,
             _ => continue,
         };
         let target = mount.target.as_os_str().as_bytes().to_vec();

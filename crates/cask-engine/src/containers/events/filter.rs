@@ -55,7 +55,7 @@ impl EventFilter {
             Key::Status => event.status == value,
             Key::Image => is("image") && (event.name == value || begins()) || event.image == value,
             Key::Volume => is("volume") && event.name == value,
-            Key::Network => is("network") && event.name == value,
+            Key::Network => is("network") && event.network == value,
             Key::Kind => event.kind == value,
             Key::Label => {
                 let (name, value) = match value.split_once('=') {

@@ -16,7 +16,7 @@ use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
 use super::super::start::Terminal;
-use super::super::{Container, ContainerState, Containers, resources, wire};
+use super::super::{Container, ContainerConfig, ContainerState, Containers, resources, wire};
 use super::log::Log;
 use super::relay::{Client, Loop, Streams};
 use crate::{Error, ErrorKind, Result};
@@ -55,6 +55,8 @@ pub(super) struct Life<'a> {
     restarts: u32,
     /// A check found it unhealthy, and it shall begin again.
     again: bool,
+    /// An external runtime, which removes the group that says so, ended what the kernel killed for lack of memory.
+    short_of_memory: bool,
 }
 
 impl<'a> Life<'a> {
@@ -77,6 +79,7 @@ impl<'a> Life<'a> {
             network: None,
             restarts: 0,
             again: false,
+            short_of_memory: false,
         }
     }
 
@@ -141,6 +144,7 @@ impl<'a> Life<'a> {
         options.owners = config.namespaces.user.owners()?;
         let root = self.containers.store().mount_layer(&Id::parse(&config.layer)?, &options)?;
         self.mounted = true;
+        config.namespaces.user.keep_root(&root)?;
         Ok(root)
     }
 
@@ -169,10 +173,23 @@ impl<'a> Life<'a> {
         place.save(&config, &state)
     }
 
+    /// Tells that it began. Somebody may have renamed it since it was looked at.
+    pub(super) fn tell_begun(&self, attached: bool) {
+        let statuses: &[&str] =
+            if attached { &["init", "start", "attach"] } else { &["init", "start"] };
+        self.containers.tell_each(statuses, &self.config_now());
+    }
+
+    fn config_now(&self) -> ContainerConfig {
+        let now = self.container.place.load_as_written().map(|(config, _)| config);
+        now.unwrap_or_else(|_| self.container.config.clone())
+    }
+
     /// Takes everything back that was made for a container that did not begin. Its lock is held.
     pub(super) fn discard(&mut self, error: &Error) {
         self.body = None;
         self.tidy_up();
+        self.containers.tell("cleanup", &self.config_now());
         let place = &self.container.place;
         if let Ok((config, mut state)) = place.load_as_written() {
             state.error = super::Failure::of(error).text;
@@ -200,6 +217,10 @@ impl<'a> Life<'a> {
             if !again && !self.container.begins_again(code, self.restarts, stopped) {
                 break code;
             }
+            // Those who are attached have seen the life that they came for.
+            for client in self.clients.drain(..) {
+                drop(std::thread::spawn(move || client.tell_end(code)));
+            }
             pause = if lasted > LONG { PAUSES.0 } else { pause };
             if self.is_stopped_within(pause) {
                 break code;
@@ -207,10 +228,14 @@ impl<'a> Life<'a> {
             pause = (pause * 2).min(PAUSES.1);
             self.restarts += 1;
             match self.begin_again() {
-                Ok(true) => {}
+                Ok(true) => self.tell_begun(false),
                 Ok(false) | Err(_) => break code,
             }
         };
+        // What goes with its end says so instead.
+        if !self.container.config.lifecycle.auto_remove {
+            self.containers.tell("cleanup", &self.config_now());
+        }
         let _ = std::fs::remove_file(self.container.place.socket());
         let mut leftovers = None;
         if self.container.config.lifecycle.auto_remove {
@@ -249,10 +274,11 @@ impl<'a> Life<'a> {
     /// Begins again, unless somebody stopped it meanwhile, which is `false`.
     fn begin_again(&mut self) -> Result<bool> {
         let _held = self.container.place.lock()?;
-        let (_, state) = self.container.place.load_as_written()?;
+        let (config, state) = self.container.place.load_as_written()?;
         if state.stopped {
             return Ok(false);
         }
+        self.containers.tell("restart", &config);
         match self.begin() {
             Ok(()) => Ok(true),
             Err(error) => {
@@ -277,7 +303,10 @@ impl<'a> Life<'a> {
         let health = Watch::start(self.containers, self.container);
         let relay = Loop::new(running, streams, listener, &mut self.clients, &mut log, deadline);
         let code = match relay.run() {
-            Ok(ExitReport { status, .. }) => i32::from(status.shell_status()),
+            Ok(ExitReport { status, out_of_memory_kills, .. }) => {
+                self.short_of_memory = out_of_memory_kills > 0;
+                i32::from(status.shell_status())
+            }
             // Its helper was killed, and with it the container.
             Err(_) => KILLED,
         };
@@ -304,8 +333,9 @@ impl<'a> Life<'a> {
         state.pid_started = 0;
         state.exit_code = code;
         state.finished_at = now();
+        let group = self.cgroup.as_ref();
         state.oom_killed =
-            self.cgroup.as_ref().is_some_and(|group| group.out_of_memory_kills() > 0);
+            self.short_of_memory || group.is_some_and(|group| group.out_of_memory_kills() > 0);
         let stopped = state.stopped;
         place.save(&config, &state)?;
         self.containers.tell_end(code, &config);
@@ -332,10 +362,6 @@ impl<'a> Life<'a> {
         {
             let _ = store.unmount_layer(&layer, false);
         }
-        // Somebody may have renamed it.
-        let place = &self.container.place;
-        let now = place.load_as_written().map(|(config, _)| config);
-        self.containers.tell("cleanup", now.as_ref().unwrap_or(&self.container.config));
     }
 
     /// Leaves the exit code behind for those who wait for it.

@@ -36,7 +36,9 @@ impl Containers {
         }
         let Some((namespace, mut kept)) = self.running(container, &state) else {
             config.network.attachments.push(wanted);
-            return place.save(&config, &state);
+            place.save_lasting(&config, &state)?;
+            self.tell_network("connect", &network.name, &config);
+            return Ok(());
         };
         let mut one = alone(&kept.connection);
         lease(&networks, &config, &wanted, &mut one)?;
@@ -56,7 +58,8 @@ impl Containers {
         }
         config.network.attachments.push(wanted);
         kept.save(place)?;
-        place.save(&config, &state)?;
+        place.save_lasting(&config, &state)?;
+        self.tell_network("connect", &network.name, &config);
         etc::rewrite(&config, place, Some(&kept))
     }
 
@@ -79,7 +82,9 @@ impl Containers {
             return Err(Error::new(ErrorKind::Invalid, words, ""));
         }
         let Some((namespace, mut kept)) = self.running(container, &state) else {
-            return place.save(&config, &state);
+            place.save_lasting(&config, &state)?;
+            self.tell_network("disconnect", &name, &config);
+            return Ok(());
         };
         let mut one = alone(&kept.connection);
         one.networks.extend(kept.connection.networks.remove_entry(&name));
@@ -88,7 +93,8 @@ impl Containers {
         networks.disconnect(&namespace, &one)?;
         networks.leases().give_back(Some(&name), &config.id)?;
         kept.save(place)?;
-        place.save(&config, &state)?;
+        place.save_lasting(&config, &state)?;
+        self.tell_network("disconnect", &name, &config);
         etc::rewrite(&config, place, Some(&kept))
     }
 
