@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod flags;
 mod life;
 mod lives;
 mod network;

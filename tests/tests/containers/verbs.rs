@@ -244,6 +244,20 @@ fn flags_that_are_podmans_work_or_are_refused_by_name() {
         (&["--mount", "type=devpts,dst=/x"], "and nowhere else"),
         (&["--mount", "type=ramfs,dst=/x"], "invalid filesystem type \"ramfs\""),
         (&["--preserve-fds", "1"], "--preserve-fds 1 is not supported"),
+        (&["--memory-swap", "1g"], "you should always set a memory limit when using a memoryswap"),
+        (
+            &["--memory", "1m", "--memory-reservation", "2m"],
+            "cannot be less than memory reservation",
+        ),
+        (&["--memory", "1x"], "invalid value for memory: invalid size: '1x'"),
+        (&["--security-opt", "nope"], "invalid --security-opt 1: \"nope\""),
+        (&["--security-opt", "nope=1"], "invalid --security-opt 2: \"nope=1\""),
+        (&["--security-opt", "seccomp=/no/file"], "opening seccomp profile failed: open /no/file"),
+        (&["--sysctl", "kernel.panic=1"], "sysctl 'kernel.panic' is not allowed"),
+        (&["--tz", "no/zone"], "stat /usr/share/zoneinfo/no/zone"),
+        (&["--umask", "9"], "invalid umask string 9: invalid argument"),
+        (&["-v", "/no/file:/x"], "statfs /no/file: no such file or directory"),
+        (&["--pull", "nope"], "unsupported pull policy \"nope\""),
         (&["--pod", "x"], "there are no pods"),
         (&["--nope"], "unknown flag: --nope"),
     ] {
@@ -257,7 +271,7 @@ fn flags_that_are_podmans_work_or_are_refused_by_name() {
         (&["pod", "create"], "cellar has no command \"pod\": there are no pods"),
         (&["init", "c"], "use create and start"),
         (&["healthcheck", "run", "c"], "has no defined healthcheck"),
-        (&["create", "--attach", "stdout", "box:1"], "start --attach attaches"),
+        (&["create", "--attach", "x", "box:1"], "must be one of stdin, stdout, or stderr"),
         (&["exec", "--nope", "c", "true"], "unknown flag: --nope"),
     ] {
         cellar.run(words).ends(125).says(said);

@@ -123,12 +123,16 @@ pub struct ProcessConfig {
 pub struct SecurityConfig {
     /// All capabilities, all devices, nothing masked.
     pub privileged: bool,
+    /// Capabilities of every container; none is the usual ones.
+    pub usual: Vec<String>,
     /// Capabilities besides the usual ones.
     pub add: Vec<String>,
     /// Usual capabilities that it does not get.
     pub drop: Vec<String>,
     /// Every call of the kernel is allowed.
     pub seccomp_unconfined: bool,
+    /// The text of a seccomp profile instead of the usual one; empty is the usual one.
+    pub seccomp_profile: String,
     /// Set-user-ID programs give nothing.
     pub no_new_privileges: bool,
     /// More paths that appear empty.
@@ -281,6 +285,8 @@ pub struct ResourcesConfig {
     pub cpuset_mems: Option<String>,
     /// How many processes; -1 is no limit.
     pub pids: Option<i64>,
+    /// How many processes where `pids` says nothing. A container runs without this limit where it cannot be had.
+    pub usual_pids: Option<i64>,
     /// How readily its memory is swapped, from 0 to 100.
     pub swappiness: Option<u64>,
     /// Where memory is short, its processes wait instead of being killed.
@@ -340,6 +346,8 @@ pub struct LifecycleConfig {
     pub stop_timeout: Option<u32>,
     /// Seconds that it may run; 0 is for ever.
     pub timeout: u64,
+    /// The file that its ID was written to.
+    pub id_file: Option<PathBuf>,
     /// A file that the number of its first process is written to whenever it starts.
     pub pid_file: Option<PathBuf>,
     /// A file that the number of its monitor is written to whenever it starts.

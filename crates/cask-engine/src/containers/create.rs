@@ -32,6 +32,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 const SYSTEMD_STOPS: i32 = 37;
 /// Commands that are taken for systemd.
 const INITS: [&str; 3] = ["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"];
+/// How many files are open, and processes there are, at most. Source: podman, `RLimitDefaultValue`.
+const MOST_RESOURCES: u64 = 1_048_576;
 /// Names that are tried before giving up.
 const MOST_NAMES: usize = 20;
 
@@ -51,8 +53,9 @@ impl Containers {
         fill_process(&mut config, &run)?;
         fill_systemd(&mut config, systemd);
         fill_volumes(&mut config, &run)?;
+        fill_limits(&mut config.process.limits);
         config.health.fill(run.healthcheck.as_ref());
-        config.network.exposed.extend(run.exposed_ports.iter().cloned());
+        config.network.exposed.extend(run.exposed_ports.iter().map(|port| with_protocol(port)));
         config.network.exposed.sort();
         config.network.exposed.dedup();
         if publish_all {
@@ -62,6 +65,7 @@ impl Containers {
         let _chosen = self.settle_users(&mut config, &users, image)?;
         self.settle_network(&mut config)?;
         super::spec::check(&config)?;
+        check_sources(&config)?;
         if !config.name.is_empty() {
             check_name(&config.name)?;
             if replace && let Some(old) = self.named(&config.name)? {
@@ -351,6 +355,43 @@ fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A port as `80/tcp`.
+fn with_protocol(port: &str) -> String {
+    if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") }
+}
+
+/// Refuses to mount what is not there. The words are podman's.
+fn check_sources(config: &ContainerConfig) -> Result<()> {
+    for mount in config.files.mounts.iter().filter(|mount| mount.kind == MountType::Bind) {
+        if let Err(error) = std::fs::metadata(&mount.source) {
+            let words = format!("statfs {}", mount.source);
+            return Err(Error::new(ErrorKind::Invalid, words, "").with_source(error));
+        }
+    }
+    Ok(())
+}
+
+/// Gives what nobody limited as many open files and processes as there may be.
+///
+/// Source: podman, `pkg/specgen/generate/oci.go`, `addRlimits`; what a process may not raise stays as it is.
+fn fill_limits(limits: &mut Vec<String>) {
+    use rustix::process::{Resource, getrlimit};
+    if limits.iter().any(|limit| limit == "host") {
+        return;
+    }
+    let may_raise = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE));
+    for (name, resource) in [("nofile", Resource::Nofile), ("nproc", Resource::Nproc)] {
+        let is_given = |limit: &String| limit.split('=').next() == Some(name);
+        if limits.iter().any(is_given) {
+            continue;
+        }
+        let own = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let most = if may_raise { MOST_RESOURCES } else { own.min(MOST_RESOURCES) };
+        limits.push(format!("{name}={most}:{most}"));
+    }
 }
 
 /// Gives every exposed port one of this machine's, whichever is free.

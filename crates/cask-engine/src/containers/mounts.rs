@@ -105,11 +105,18 @@ pub(crate) fn target(text: &str, whole: &str) -> Result<PathBuf> {
     Ok(clean)
 }
 
+/// A path without `.` and double slashes.
+fn clean(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
+}
+
 impl MountConfig {
     /// A mount of nothing yet.
     pub fn new(kind: MountType, source: impl Into<String>, target: impl Into<PathBuf>) -> Self {
         let (source, target) = (source.into(), target.into());
-        Self { kind, source, target, propagation: "rprivate".to_owned(), ..Self::default() }
+        // What this machine has is as good as it is there.
+        let suid = kind == MountType::Bind;
+        Self { kind, source, target, suid, propagation: "rprivate".to_owned(), ..Self::default() }
     }
 
     /// Reads the value of `--volume`: `[SOURCE:]TARGET[:OPTIONS]`.
@@ -136,8 +143,8 @@ impl MountConfig {
         }
         let mut mount = Self::new(MountType::Volume, source, target(to, text)?);
         if source.starts_with('/') || source.starts_with('.') {
-            mount.kind = MountType::Bind;
-            mount.source = here.join(source).display().to_string();
+            (mount.kind, mount.suid) = (MountType::Bind, true);
+            mount.source = clean(&here.join(source));
         } else {
             mount.anonymous = source.is_empty();
             if !source.is_empty() {
@@ -206,7 +213,7 @@ impl MountConfig {
             MountType::Bind if self.source.is_empty() => {
                 self.source = self.target.display().to_string();
             }
-            MountType::Bind => self.source = here.join(&self.source).display().to_string(),
+            MountType::Bind => self.source = clean(&here.join(&self.source)),
             MountType::Volume => {
                 self.anonymous = self.source.is_empty();
                 if !self.anonymous {
@@ -296,6 +303,7 @@ impl MountConfig {
         add(!self.suid, "nosuid");
         add(!self.dev, "nodev");
         add(self.no_exec, "noexec");
+        add(self.own, "U");
         add(self.kind != MountType::Tmpfs, if self.not_recursive { "bind" } else { "rbind" });
         options
     }
@@ -377,7 +385,7 @@ mod tests {
             assert_eq!(found.map(|mount| shown(&mount)).unwrap_or_default(), expected, "{text}");
         };
         check("/a:/b", "bind /a->/b");
-        check("./a:/b:ro", "bind /here/./a->/b ro");
+        check("./a:/b:ro", "bind /here/a->/b ro");
         check("name:/b", "volume name->/b");
         check("/b", "volume ->/b");
         check("/a:/b/../c:Z,rslave", "bind /a->/c");

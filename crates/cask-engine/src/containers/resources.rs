@@ -43,13 +43,16 @@ impl ResourcesConfig {
             .iter()
             .map(|(file, text)| (file.clone(), text.clone()))
             .collect();
-        limits.processes = self.pids.map(|pids| u64::try_from(pids).unwrap_or(u64::MAX));
+        let pids = self.pids.or(self.usual_pids).filter(|pids| *pids != 0);
+        limits.processes = pids.map(|pids| u64::try_from(pids).unwrap_or(u64::MAX));
         limits
     }
 
     /// Whether any limit was asked for.
     pub(super) fn is_limited(&self) -> bool {
-        self.limits() != CgroupLimits::default()
+        let mut limits = self.limits();
+        limits.processes = limits.processes.filter(|_| self.pids.is_some());
+        limits != CgroupLimits::default()
             || !self.disks.is_empty()
             || !self.disk_weights.is_empty()
             || !self.device_rules.is_empty()
@@ -145,6 +148,125 @@ fn device_rules(
     Ok(Some(rules))
 }
 
+/// Its limits, those of single disks included.
+fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
+    let mut limits = resources.limits();
+    limits.disks = resources.disks.iter().map(rate).collect::<Result<_>>()?;
+    for weight in &resources.disk_weights {
+        let disk = Device::of(&weight.path, "/dev/disk")?;
+        let disk = Some((disk.major, disk.minor));
+        limits.disk_weights.push(DiskWeight { disk, weight: weight.weight });
+    }
+    Ok(limits)
+}
+
+impl ResourcesConfig {
+    /// Takes over what `change` says, and leaves the rest as it is.
+    fn take(&mut self, change: &Self) {
+        macro_rules! take {
+            ($($field:ident)*) => {$(if change.$field.is_some() {
+                self.$field.clone_from(&change.$field);
+            })*};
+        }
+        take!(memory memory_swap memory_reservation cpu_shares cpuset_cpus cpuset_mems pids swappiness);
+        take!(disk_weight real_time_period real_time_runtime);
+        if change.nano_cpus.is_some() {
+            (self.cpu_period, self.cpu_quota) = (None, None);
+            self.nano_cpus = change.nano_cpus;
+        }
+        if change.cpu_period.is_some() || change.cpu_quota.is_some() {
+            self.nano_cpus = None;
+            take!(cpu_period cpu_quota);
+        }
+        for limit in &change.disks {
+            self.disks.retain(|old| (&old.path, &old.what) != (&limit.path, &limit.what));
+            self.disks.push(limit.clone());
+        }
+        for weight in &change.disk_weights {
+            self.disk_weights.retain(|old| old.path != weight.path);
+            self.disk_weights.push(weight.clone());
+        }
+    }
+
+    /// Refuses limits that contradict one another. The words are podman's.
+    ///
+    /// Source: podman, `pkg/specgen/generate/validate.go`, `verifyContainerResourcesCgroupV1`.
+    pub(super) fn check(&self) -> Result<()> {
+        let refused = |why: &str| Err(Error::new(ErrorKind::Invalid, why, ""));
+        let swap =
+            self.memory_swap.filter(|swap| *swap > 0).and_then(|swap| u64::try_from(swap).ok());
+        match (self.memory, swap) {
+            (None, Some(_)) => {
+                return refused(
+                    "you should always set a memory limit when using a memoryswap limit, see usage",
+                );
+            }
+            (Some(memory), Some(swap)) if swap < memory => {
+                return refused(
+                    "minimum memoryswap limit should be larger than memory limit, see usage",
+                );
+            }
+            _ => {}
+        }
+        if self.memory.zip(self.memory_reservation).is_some_and(|(most, kept)| most < kept) {
+            return refused(
+                "minimum memory limit cannot be less than memory reservation limit, see usage",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl super::Containers {
+    /// Changes limits of a container, at once where it runs. What `change` does not say stays as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for limits that contradict one another or that the kernel does not take;
+    /// [`ErrorKind::Unsupported`] where it runs without a control group. Then all of them stay as they are.
+    pub fn update(&self, container: &super::Container, change: &ResourcesConfig) -> Result<()> {
+        let _held = container.place.lock()?;
+        let (mut config, state) = container.place.load()?;
+        config.resources.take(change);
+        config.resources.check()?;
+        let mut limits = whole(&config.resources)?;
+        if change.memory.is_none() && config.resources.memory_swap.is_none() {
+            limits.memory_and_swap_bytes = None;
+        }
+        if state.status.is_up() {
+            let group = state.cgroup.as_deref().map(Cgroup::open).transpose()?.flatten();
+            let group = group.ok_or_else(|| {
+                let words = format!("container {} has no control group", config.id);
+                Error::new(ErrorKind::Unsupported, words, "its limits are those of this program")
+            })?;
+            change_group(&group, limits, &config.resources)?;
+        }
+        container.place.save(&config, &state)?;
+        self.tell("update", &config);
+        Ok(())
+    }
+}
+
+/// Limits a group that has limits.
+fn change_group(group: &Cgroup, limits: CgroupLimits, resources: &ResourcesConfig) -> Result<()> {
+    let unasked = limits.memory_and_swap_bytes.is_some() && resources.memory_swap.is_none();
+    let mut only_memory = limits.clone();
+    only_memory.memory_and_swap_bytes = None;
+    match group.limit(&limits) {
+        Ok(()) => Ok(()),
+        // The limit of memory cannot be above that of both while it grows, and few kernels count swap at all.
+        Err(_) if limits.memory_and_swap_bytes.is_some() => {
+            let mut both = CgroupLimits::default();
+            both.memory_and_swap_bytes = limits.memory_and_swap_bytes;
+            match group.limit(&both) {
+                Ok(()) => Ok(group.limit(&limits)?),
+                Err(_) if unasked => Ok(group.limit(&only_memory)?),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Makes the control group of a container: where none can be made, the container runs without, and that is told,
 /// unless it has limits.
 pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<Option<Cgroup>> {
@@ -152,16 +274,16 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
         return Ok(None);
     }
     let name = group_name(config);
-    let mut limits = config.resources.limits();
-    limits.disks = config.resources.disks.iter().map(rate).collect::<Result<_>>()?;
-    for weight in &config.resources.disk_weights {
-        let disk = Device::of(&weight.path, "/dev/disk")?;
-        let disk = Some((disk.major, disk.minor));
-        limits.disk_weights.push(DiskWeight { disk, weight: weight.weight });
-    }
+    let mut limits = whole(&config.resources)?;
     limits.devices = device_rules(config, notes)?;
     match Cgroup::create(&name, &limits) {
         Ok(group) => Ok(Some(group)),
+        // Nobody asked for this one.
+        Err(_) if limits.processes.is_some() && config.resources.pids.is_none() => {
+            let mut without = config.clone();
+            without.resources.usual_pids = None;
+            make(&without, notes)
+        }
         // A limit of swap is one that few kernels count: without it the limit of memory still holds.
         Err(_)
             if limits.memory_and_swap_bytes.is_some() && config.resources.memory_swap.is_none() =>
@@ -184,6 +306,52 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_is_taken_over_and_the_rest_stays() {
+        let mut old = ResourcesConfig { usual_pids: Some(2048), ..Default::default() };
+        old.memory = Some(1 << 20);
+        old.nano_cpus = Some(1_000_000_000);
+        let limit = |most| DiskLimit { path: "/dev/a".into(), what: "read-bps".to_owned(), most };
+        old.disks = vec![limit(1)];
+        let change = ResourcesConfig {
+            pids: Some(10),
+            cpu_quota: Some(5000),
+            disks: vec![limit(2)],
+            ..Default::default()
+        };
+        old.take(&change);
+        assert_eq!((old.memory, old.nano_cpus, old.cpu_quota), (Some(1 << 20), None, Some(5000)));
+        assert_eq!((old.pids, old.disks), (Some(10), vec![limit(2)]));
+    }
+
+    #[test]
+    fn limits_that_contradict_one_another_are_refused() {
+        let check =
+            |memory: Option<u64>, swap: Option<i64>, reservation: Option<u64>, fits: bool| {
+                let resources = ResourcesConfig {
+                    memory,
+                    memory_swap: swap,
+                    memory_reservation: reservation,
+                    ..Default::default()
+                };
+                assert_eq!(resources.check().is_ok(), fits, "{resources:?}");
+            };
+        check(None, None, Some(5), true);
+        check(Some(5), Some(10), Some(5), true);
+        check(Some(5), Some(-1), None, true);
+        check(None, Some(5), None, false);
+        check(Some(5), Some(4), None, false);
+        check(Some(5), None, Some(6), false);
+    }
+
+    #[test]
+    fn the_usual_limit_of_processes_is_none_that_was_asked_for() {
+        let mut resources = ResourcesConfig { usual_pids: Some(2048), ..Default::default() };
+        assert_eq!((resources.limits().processes, resources.is_limited()), (Some(2048), false));
+        resources.pids = Some(-1);
+        assert_eq!((resources.limits().processes, resources.is_limited()), (Some(u64::MAX), true));
+    }
 
     #[test]
     fn rules_about_devices_are_read_as_podman_reads_them() {

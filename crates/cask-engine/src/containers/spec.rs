@@ -10,7 +10,7 @@ use cask_rootfs::Root;
 use cask_runtime::{
     Capability, CapabilitySet, ControlGroupFiles, Device, DeviceAccess, Identity, Limit, Mount,
     MountOptions, MountSource, Namespace, Network, ProcessHandle, Propagation, Resource, RunSpec,
-    Seccomp, TerminalSize,
+    Seccomp, SeccompProfile, TerminalSize,
 };
 use cask_storage::Id;
 
@@ -32,11 +32,27 @@ const SYSTEMD: [(&str, u32); 4] =
 /// What can be written of a root that cannot.
 const WRITABLE: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 
+/// Settings of the kernel that a namespace has for itself, besides those of networks and of message queues.
+///
+/// Source: containers/common, `pkg/sysctl/sysctl.go`.
+const ALLOWED_SETTINGS: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
+
 /// Refuses what can be known to be wrong before a container runs.
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     super::runtime::check(config)?;
     super::health::check(&config.health)?;
     capabilities(config)?;
+    seccomp_profile(config)?;
+    config.resources.check()?;
     limits(&config.process.limits)?;
     sysctls(config)?;
     for device in &config.files.devices {
@@ -91,6 +107,14 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     }
 }
 
+/// The profile of a container, if it is not the usual one.
+pub(super) fn seccomp_profile(config: &ContainerConfig) -> Result<Option<Arc<SeccompProfile>>> {
+    match config.security.seccomp_profile.as_str() {
+        "" => Ok(None),
+        text => Ok(Some(Arc::new(SeccompProfile::parse(text)?))),
+    }
+}
+
 /// The capabilities of a container.
 pub(super) fn capabilities(config: &ContainerConfig) -> Result<CapabilitySet> {
     let security = &config.security;
@@ -99,8 +123,11 @@ pub(super) fn capabilities(config: &ContainerConfig) -> Result<CapabilitySet> {
         CapabilitySet::all()
     } else if security.drop.iter().any(is_all) {
         CapabilitySet::NONE
-    } else {
+    } else if security.usual.is_empty() {
         CapabilitySet::default()
+    } else {
+        let names = security.usual.iter().map(|name| name.parse::<Capability>());
+        names.collect::<std::result::Result<CapabilitySet, _>>()?
     };
     for name in security.drop.iter().filter(|name| !is_all(name)) {
         set = set.without(name.parse::<Capability>()?);
@@ -141,6 +168,12 @@ fn sysctls(config: &ContainerConfig) -> Result<Vec<(String, String)>> {
             let why = "sysctl options should be formatted as sysctl=value";
             Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
         })?;
+        if !ALLOWED_SETTINGS.contains(&name)
+            && !["net.", "fs.mqueue."].iter().any(|start| name.starts_with(start))
+        {
+            let words = format!("sysctl '{name}' is not allowed");
+            return Err(Error::new(ErrorKind::Invalid, words, ""));
+        }
         let host_network = config.network.mode == NetworkMode::Host && name.starts_with("net.");
         if host_network {
             let why = "the container has the machine's network, whose settings are not its own";
@@ -262,6 +295,7 @@ impl Ingredients<'_> {
         if security.privileged || security.seccomp_unconfined {
             spec.privileges.seccomp = Seccomp::DangerUnconfined;
         }
+        spec.privileges.seccomp_profile = seccomp_profile(self.config)?;
         let files = &mut spec.files;
         if security.privileged {
             files.masked.clear();

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{Container, Containers, ErrorKind, Found, Images, PullPolicy};
-use cask_program::output;
 use cask_program::progress::ProgressChoice;
+use cask_program::{containers_conf, output};
 use clap::Args;
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
-    /// Of run and of start
-    #[arg(short, long, value_name = "STREAM", hide = true)]
+    /// Of run: taken, as podman takes it; start says itself what it attaches to
+    #[arg(short, long, value_name = "STREAM", value_delimiter = ',', hide = true)]
     attach: Vec<String>,
     #[command(flatten)]
     pub(super) making: Making,
@@ -51,8 +51,12 @@ pub(crate) struct Making {
 
 /// Makes it.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
-    if let Some(stream) = arguments.attach.first() {
-        bail!("--attach {stream} is not supported here: start --attach attaches");
+    for stream in &arguments.attach {
+        if !["stdin", "stdout", "stderr"].contains(&stream.to_ascii_lowercase().as_str()) {
+            bail!(
+                "invalid stream {stream:?} for --attach - must be one of stdin, stdout, or stderr: invalid argument"
+            );
+        }
     }
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
@@ -64,7 +68,8 @@ impl Making {
     /// Makes the container, from an image that is pulled where it is missing.
     pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
-        let mut options = self.container.resolve(&self.command, containers)?;
+        let mut options =
+            self.container.resolve(&self.command, containers, &containers_conf::load()?)?;
         options.config.runtime = self.runtime.resolve(&context.global)?;
         let found = if self.container.has_own_root() {
             let root = std::fs::canonicalize(&self.image)
@@ -86,7 +91,7 @@ impl Making {
         let here = images.find(&self.image);
         let asks_nobody = matches!(policy, PullPolicy::Never | PullPolicy::Missing);
         match here {
-            Ok(found) if asks_nobody && !self.platform.is_asked() => {
+            Ok(found) if asks_nobody && self.fits(&found, images, context)? => {
                 // Podman asks its images to be pulled where they are missing, and tells that it did.
                 images.note("pull", "", &self.image);
                 return Ok(found);
@@ -99,6 +104,18 @@ impl Making {
             _ => {}
         }
         crate::run::wait(self.pull(images, policy, context))
+    }
+
+    /// Whether an image is of the platform that was asked for, if any was.
+    fn fits(&self, found: &Found, images: &Images, context: &Context) -> Result<bool> {
+        if !self.platform.is_asked() {
+            return Ok(true);
+        }
+        let wanted = self.platform.wanted(&context.settings)?;
+        let Some(config) = images.config(&found.image)? else { return Ok(true) };
+        let variant = wanted.variant.is_none() || wanted.variant == config.variant;
+        let same = wanted.architecture == config.architecture;
+        Ok(variant && same && wanted.os == config.os)
     }
 
     async fn pull(&self, images: &Images, policy: PullPolicy, context: &Context) -> Result<Found> {

@@ -207,7 +207,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
             "Name": containers.images().store().driver().to_string(),
             "Data": Part::Map(graph.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()),
         },
-        "Mounts": config.files.mounts.iter().map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
+        "Mounts": config.files.mounts.iter().filter(|mount| mount.kind != MountType::Tmpfs).map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(config),
         "NetworkSettings": network_part(container),
         "Namespace": "",
@@ -303,7 +303,7 @@ pub(super) fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String>
     found
 }
 
-fn ports_part(config: &cask_engine::ContainerConfig, exposed: bool) -> Part {
+fn ports_part(config: &cask_engine::ContainerConfig) -> Part {
     let mut ports: std::collections::BTreeMap<String, Vec<Part>> =
         std::collections::BTreeMap::new();
     for mapping in &config.network.ports {
@@ -317,11 +317,9 @@ fn ports_part(config: &cask_engine::ContainerConfig, exposed: bool) -> Part {
     }
     let mut map: Vec<(String, Part)> =
         ports.into_iter().map(|(name, list)| (name, list.into())).collect();
-    if exposed {
-        for name in &config.network.exposed {
-            if !map.iter().any(|(known, _)| known == name) {
-                map.push((name.clone(), Part::Null));
-            }
+    for name in &config.network.exposed {
+        if !map.iter().any(|(known, _)| known == name) {
+            map.push((name.clone(), Part::Null));
         }
     }
     Part::Map(map)
@@ -379,7 +377,7 @@ fn network_part(container: &Container) -> Part {
         ("HairpinMode", false.into()),
         ("LinkLocalIPv6Address", "".into()),
         ("LinkLocalIPv6PrefixLen", 0_i64.into()),
-        ("Ports", ports_part(config, true)),
+        ("Ports", ports_part(config)),
         ("SandboxKey", key.into()),
     ]);
     let network = |wanted: &cask_engine::NetworkAttachment| {
@@ -439,9 +437,7 @@ fn config_part(container: &Container) -> Part {
         let place = fields.iter().position(|(name, _)| *name == "Umask");
         fields.insert(place.unwrap_or(fields.len()), ("SystemdMode", true.into()));
     }
-    if !config.secrets.is_empty()
-        && let Part::Fields(fields) = &mut part
-    {
+    if let Part::Fields(fields) = &mut part {
         let secret = |one: &cask_engine::SecretConfig| {
             fields! {
                 "Name": &one.name,
@@ -460,6 +456,14 @@ fn config_part(container: &Container) -> Part {
     {
         let place = fields.iter().position(|(name, _)| *name == "HealthcheckOnFailureAction");
         fields.insert(place.unwrap_or(fields.len()), ("Healthcheck", check));
+    }
+    if let (Some(zone), Part::Fields(fields)) = (&process.time_zone, &mut part) {
+        let place = fields.iter().position(|(name, _)| *name == "Umask");
+        fields.insert(place.unwrap_or(fields.len()), ("Timezone", zone.into()));
+    }
+    if let (false, Part::Fields(fields)) = (config.files.more_roots.is_empty(), &mut part) {
+        let shown = config.files.more_roots.iter().map(|path| path.display().to_string());
+        fields.push(("ChrootDirs", shown.collect::<Vec<_>>().into()));
     }
     part
 }
@@ -520,23 +524,25 @@ fn limits(given: &[String]) -> Vec<Part> {
 fn host_part(container: &Container) -> Part {
     let config = &container.config;
     let (resources, network, files) = (&config.resources, &config.network, &config.files);
-    let binds = files.mounts.iter().filter(|mount| mount.kind != MountType::Tmpfs).map(|mount| {
+    let binds = files.mounts.iter().filter(|mount| is_bind(mount)).map(|mount| {
         let access = if mount.read_only { "ro" } else { "rw" };
-        format!("{}:{}:{access},{}", mount.source, mount.target.display(), mount.propagation)
+        let (source, target) = (&mount.source, mount.target.display());
+        let options = mount.options().join(",");
+        format!("{source}:{target}:{access},{},{options}", mount.propagation)
     });
     let devices = files.devices.iter().map(|text| {
-        let (host, inside) = text.split_once(':').unwrap_or((text, text));
-        fields! { "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": "", }
+        let (host, rest) = text.split_once(':').unwrap_or((text, ""));
+        let inside = rest.split(':').next().filter(|inside| inside.starts_with('/'));
+        fields! { "PathOnHost": host, "PathInContainer": inside.unwrap_or(host), "CgroupPermissions": "", }
     });
-    let tmpfs = files.mounts.iter().filter(|mount| mount.kind == MountType::Tmpfs);
-    let tmpfs =
-        tmpfs.map(|mount| (mount.target.display().to_string(), mount.options().join(",").into()));
+    let tmpfs = memory_part(files);
+    let (added, dropped) = capability_parts(container);
     let number = |value: Option<u64>| Part::from(value.unwrap_or(0));
     let mut part = fields! {
         "Binds": binds.collect::<Vec<_>>(),
         "CgroupManager": "cgroupfs",
         "CgroupMode": config.namespaces.cgroup.to_string(),
-        "ContainerIDFile": "",
+        "ContainerIDFile": config.lifecycle.id_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "LogConfig": fields! {
             "Type": if config.log.driver.is_empty() { "k8s-file" } else { config.log.driver.as_str() },
             "Config": Part::Null,
@@ -545,7 +551,7 @@ fn host_part(container: &Container) -> Part {
             "Size": format!("{}B", config.log.max_size_bytes.unwrap_or(0)),
         },
         "NetworkMode": network.mode.to_string(),
-        "PortBindings": ports_part(config, false),
+        "PortBindings": ports_part(config),
         "RestartPolicy": fields! {
             "Name": config.lifecycle.restart.name(),
             "MaximumRetryCount": match config.lifecycle.restart {
@@ -556,24 +562,28 @@ fn host_part(container: &Container) -> Part {
         "AutoRemove": config.lifecycle.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": Part::Null,
-        "CapAdd": &config.security.add,
-        "CapDrop": &config.security.drop,
-        "Dns": &network.dns,
+        "CapAdd": added,
+        "CapDrop": dropped,
+        "Dns": network.dns.iter().filter(|server| *server != "none").cloned().collect::<Vec<_>>(),
         "DnsOptions": &network.dns_options,
         "DnsSearch": &network.dns_search,
         "ExtraHosts": &network.add_hosts,
         "GroupAdd": &config.process.groups,
-        "IpcMode": config.namespaces.ipc.to_string(),
+        "IpcMode": match &config.namespaces.ipc {
+            // Others may join it.
+            SpaceMode::Private => "shareable".to_owned(),
+            mode => mode.to_string(),
+        },
         "Cgroup": "",
-        "Cgroups": match resources.cgroups.as_str() { "" | "enabled" => "default", other => other },
+        "Cgroups": if resources.cgroups == "disabled" { "disabled" } else { "default" },
         "Links": Part::Null,
         "OomScoreAdj": i64::from(config.process.oom_score.unwrap_or(0)),
         "PidMode": config.namespaces.pid.to_string(),
         "Privileged": config.security.privileged,
         "PublishAllPorts": false,
         "ReadonlyRootfs": files.read_only,
-        "SecurityOpt": &config.security.options,
-        "Tmpfs": Part::Map(tmpfs.collect()),
+        "SecurityOpt": security_part(&config.security),
+        "Tmpfs": tmpfs,
         "UTSMode": config.namespaces.uts.to_string(),
         "UsernsMode": &config.namespaces.user.mode,
         "ShmSize": files.shm_bytes.unwrap_or(65_536_000),
@@ -590,8 +600,8 @@ fn host_part(container: &Container) -> Part {
         "BlkioDeviceWriteBps": rates(resources, "write-bps"),
         "BlkioDeviceReadIOps": rates(resources, "read-iops"),
         "BlkioDeviceWriteIOps": rates(resources, "write-iops"),
-        "CpuPeriod": number(resources.cpu_period),
-        "CpuQuota": number(resources.cpu_quota),
+        "CpuPeriod": number(resources.cpu_period.or(resources.nano_cpus.map(|_| 100_000))),
+        "CpuQuota": number(resources.cpu_quota.or(resources.nano_cpus.map(|nano| nano / 10_000))),
         "CpuRealtimePeriod": number(resources.real_time_period),
         "CpuRealtimeRuntime": number(resources.real_time_runtime),
         "CpusetCpus": resources.cpuset_cpus.clone().unwrap_or_default(),
@@ -600,10 +610,18 @@ fn host_part(container: &Container) -> Part {
         "DiskQuota": 0_i64,
         "KernelMemory": 0_i64,
         "MemoryReservation": number(resources.memory_reservation),
-        "MemorySwap": resources.memory_swap.unwrap_or(0),
-        "MemorySwappiness": resources.swappiness.and_then(|value| i64::try_from(value).ok()).unwrap_or(0),
+        "MemorySwap": match resources.memory_swap {
+            Some(swap) => swap.max(0),
+            None => resources.memory.and_then(|memory| i64::try_from(memory.saturating_mul(2)).ok()).unwrap_or(0),
+        },
+        "MemorySwappiness": match resources.swappiness {
+            Some(value) => i64::try_from(value).unwrap_or(0),
+            // As podman has it where memory is limited at all.
+            None if resources.memory.is_some() || resources.memory_reservation.is_some() => -1,
+            None => 0,
+        },
         "OomKillDisable": resources.waits_for_memory,
-        "PidsLimit": resources.pids.unwrap_or(0),
+        "PidsLimit": resources.pids.or(resources.usual_pids).unwrap_or(0).max(0),
         "Ulimits": limits(&config.process.limits),
         "CpuCount": 0_i64,
         "CpuPercent": 0_i64,

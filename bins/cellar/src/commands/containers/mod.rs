@@ -35,6 +35,7 @@ mod stats;
 mod stop;
 mod top;
 mod unsupported;
+mod update;
 mod verbs;
 mod volume;
 mod volume_files;

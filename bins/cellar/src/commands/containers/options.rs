@@ -3,10 +3,13 @@
 mod accounts;
 mod control;
 mod health;
+mod limits;
 mod rates;
 mod runtime;
 mod secrets;
+mod security;
 mod users;
+mod usual;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,16 +18,20 @@ use anyhow::{Context as _, Result, bail};
 use cask_engine::{
     ContainerConfig, CreateOptions, MountConfig, SpaceMode, parse_bytes, parse_networks, parse_port,
 };
+use cask_program::containers_conf::ContainersConf;
+use cask_program::refused::Refused;
 use clap::Args;
 
-use super::unsupported::Unsupported;
+use super::unsupported::OfRun;
 use accounts::AccountArguments;
 use control::ControlArguments;
 use health::HealthArguments;
-use rates::RateArguments;
 use secrets::SecretArguments;
+use security::SecurityArguments;
 use users::UserArguments;
 
+pub(super) use limits::LimitArguments;
+pub(super) use rates::RateArguments;
 pub(super) use runtime::RuntimeArguments;
 
 /// Variables that say what the proxies are. Source: containers/common, `pkg/config/config.go`, `ProxyEnv`.
@@ -38,6 +45,9 @@ const PROXIES: [&str; 8] = [
     "FTP_PROXY",
     "NO_PROXY",
 ];
+
+/// How many processes a container has at most. Source: containers/common, `DefaultPidsLimit`.
+const USUAL_PROCESSES: i64 = 2048;
 
 /// Flags of containers.
 #[derive(Args, Debug)]
@@ -67,7 +77,7 @@ pub(crate) struct ContainerArguments {
     #[command(flatten)]
     life: LifeArguments,
     #[command(flatten)]
-    unsupported: Unsupported,
+    refused: Refused<OfRun>,
 }
 
 #[derive(Args, Debug)]
@@ -80,7 +90,7 @@ struct ProcessArguments {
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
     /// Read variables from this file, one on each line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
     env_file: Vec<PathBuf>,
     /// Set every variable that is set here
     #[arg(long)]
@@ -101,7 +111,7 @@ struct ProcessArguments {
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
     /// Add the user to a group
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     group_add: Vec<String>,
     /// Begin in this directory
     #[arg(short, long, value_name = "DIRECTORY")]
@@ -119,7 +129,7 @@ struct ProcessArguments {
     #[arg(long, value_name = "OCTAL")]
     umask: Option<String>,
     /// Limit a resource, such as nofile=1024:2048
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
     ulimit: Vec<String>,
     /// How early the kernel ends it when memory is short, from -1000 to 1000
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
@@ -127,23 +137,6 @@ struct ProcessArguments {
     /// The time zone, or local
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "What it may do")]
-struct SecurityArguments {
-    /// Give it all capabilities and devices, and hide nothing of the kernel
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    privileged: Option<bool>,
-    /// Add a capability, or ALL
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_add: Vec<String>,
-    /// Take a capability away, or ALL
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_drop: Vec<String>,
-    /// seccomp=unconfined, no-new-privileges, mask=PATH:PATH, unmask=ALL or unmask=PATH:PATH
-    #[arg(long, value_name = "OPTION")]
-    security_opt: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -165,7 +158,7 @@ struct FileArguments {
     #[arg(long, value_name = "KIND", default_value = "anonymous")]
     image_volume: String,
     /// Add a device of this machine
-    #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]")]
+    #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]", value_delimiter = ',')]
     device: Vec<String>,
     /// How much /dev/shm may hold
     #[arg(long, value_name = "SIZE")]
@@ -177,7 +170,7 @@ struct FileArguments {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     read_only_tmpfs: Option<bool>,
     /// Set a setting of the kernel
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     sysctl: Vec<String>,
     /// Give a root below this directory the same /etc/hosts and /etc/resolv.conf
     #[arg(long, value_name = "DIRECTORY", value_delimiter = ',')]
@@ -204,22 +197,22 @@ struct NetworkArguments {
     #[arg(long, value_name = "ADDRESS")]
     mac_address: Option<String>,
     /// Have one more name on its networks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     network_alias: Vec<String>,
     /// Have a port of this machine lead to one of its own
-    #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/PROTOCOL]")]
+    #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/PROTOCOL]", value_delimiter = ',')]
     publish: Vec<String>,
     /// Publish every port that the image exposes
     #[arg(short = 'P', long)]
     publish_all: bool,
     /// Say that it listens on a port
-    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    #[arg(long, value_name = "PORT[/PROTOCOL]", value_delimiter = ',')]
     expose: Vec<String>,
     /// Its host name
     #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<String>,
     /// Add a line to /etc/hosts
-    #[arg(long, value_name = "NAME:ADDRESS")]
+    #[arg(long, value_name = "NAME:ADDRESS", value_delimiter = ',')]
     add_host: Vec<String>,
     /// Leave /etc/hosts as the image has it
     #[arg(long)]
@@ -234,52 +227,24 @@ struct NetworkArguments {
     #[arg(long, visible_alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
     dns_option: Vec<String>,
     /// Processes that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    pid: String,
+    #[arg(long, value_name = "MODE")]
+    pid: Option<String>,
     /// Shared memory that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    ipc: String,
+    #[arg(long, value_name = "MODE")]
+    ipc: Option<String>,
     /// Host name that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    uts: String,
+    #[arg(long, value_name = "MODE")]
+    uts: Option<String>,
     /// Control groups that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE", default_value = "private")]
-    cgroupns: String,
+    #[arg(long, value_name = "MODE")]
+    cgroupns: Option<String>,
 }
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "How much it may use")]
 struct ResourceArguments {
-    /// Memory, such as 512m
-    #[arg(short, long, value_name = "SIZE")]
-    memory: Option<String>,
-    /// Memory and swap together; -1 is no limit
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
-    memory_swap: Option<String>,
-    /// Memory above which it is taken back first
-    #[arg(long, value_name = "SIZE")]
-    memory_reservation: Option<String>,
-    /// Processors, such as 1.5
-    #[arg(long, value_name = "N")]
-    cpus: Option<f64>,
-    /// The period of its quota, in microseconds
-    #[arg(long, value_name = "N")]
-    cpu_period: Option<u64>,
-    /// Its processor time in each period, in microseconds
-    #[arg(long, value_name = "N")]
-    cpu_quota: Option<u64>,
-    /// Its share of processor time where that is short; 1024 is usual
-    #[arg(short, long, value_name = "N")]
-    cpu_shares: Option<u64>,
-    /// The processors that it may use, such as 0-3
-    #[arg(long, value_name = "LIST")]
-    cpuset_cpus: Option<String>,
-    /// The memory nodes that it may use
-    #[arg(long, value_name = "LIST")]
-    cpuset_mems: Option<String>,
-    /// How many processes it may have; -1 is no limit
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    pids_limit: Option<i64>,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// enabled, no-conmon, which is the same, or disabled: it gets no control group
     #[arg(long, value_name = "MODE", default_value = "enabled")]
     cgroups: String,
@@ -316,16 +281,16 @@ struct LifeArguments {
     #[arg(long, value_name = "DRIVER")]
     log_driver: Option<String>,
     /// path=FILE, max-size=SIZE or tag=TEXT
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     log_opt: Vec<String>,
     /// Set a label
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     label: Vec<String>,
     /// Read labels from this file, one on each line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
     label_file: Vec<PathBuf>,
     /// Set an annotation
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     annotation: Vec<String>,
     /// Write its ID to this file, which must not exist
     #[arg(long, value_name = "FILE")]
@@ -363,8 +328,9 @@ impl ContainerArguments {
         &self,
         words: &[String],
         containers: &cask_engine::Containers,
+        conf: &ContainersConf,
     ) -> Result<CreateOptions> {
-        self.unsupported.check()?;
+        self.refused.check()?;
         let mut options = CreateOptions::default();
         options.replace = self.life.replace;
         options.publish_all = self.network.publish_all;
@@ -373,26 +339,35 @@ impl ContainerArguments {
             bail!("cannot replace container without --name being set");
         }
         config.create_command = std::env::args().collect();
-        self.process.resolve(config, words)?;
+        self.process.resolve(config, words, conf)?;
         self.security.resolve(config)?;
         self.files.resolve(config, containers)?;
-        self.network.resolve(config, containers)?;
+        self.network.resolve(config, containers, conf)?;
         self.resources.resolve(config)?;
-        self.rates.resolve(config)?;
+        self.rates.resolve(&mut config.resources)?;
         self.accounts.resolve(config)?;
         self.health.resolve(config)?;
         self.secrets.resolve(config)?;
         self.life.resolve(config)?;
+        usual::fill(self, conf, config)?;
         self.control.resolve(&mut options)?;
         self.users.resolve(&mut options)?;
         Ok(options)
     }
 }
 
+/// As many processes as the kernel numbers. Source: containers/common, `getDefaultProcessLimits`.
+fn usual_processes() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok()?;
+    let most: u64 = text.trim().parse().ok()?;
+    Some(format!("nproc={most}:{most}"))
+}
+
 /// A size with a unit, in bytes.
 fn size(flag: &str, text: &str) -> Result<u64> {
-    parse_bytes(text).with_context(|| {
-        format!("invalid value {text:?} for --{flag}: it is a number with b, k, m or g")
+    parse_bytes(text).with_context(|| match flag {
+        "shm-size" => format!("unable to translate --shm-size: invalid size: '{text}'"),
+        _ => format!("invalid value for {flag}: invalid size: '{text}'"),
     })
 }
 
@@ -439,7 +414,12 @@ pub(super) fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<Str
 }
 
 impl ProcessArguments {
-    fn resolve(&self, config: &mut ContainerConfig, words: &[String]) -> Result<()> {
+    fn resolve(
+        &self,
+        config: &mut ContainerConfig,
+        words: &[String],
+        conf: &ContainersConf,
+    ) -> Result<()> {
         let process = &mut config.process;
         process.command = words.to_vec();
         process.entrypoint = match self.entrypoint.as_deref() {
@@ -450,11 +430,11 @@ impl ProcessArguments {
                 Some(serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()]))
             }
         };
-        if self.http_proxy.unwrap_or(true) {
+        if self.http_proxy.or(conf.switches.http_proxy).unwrap_or(true) {
             let set = |name: &&str| Some(format!("{name}={}", std::env::var(name).ok()?));
             process.default_environment.extend(PROXIES.iter().filter_map(set));
         }
-        if self.env_host {
+        if self.env_host || conf.switches.env_host == Some(true) {
             process
                 .environment
                 .extend(std::env::vars().map(|(name, value)| format!("{name}={value}")));
@@ -483,40 +463,22 @@ impl ProcessArguments {
         process.init = self.init;
         if let Some(umask) = &self.umask {
             let mask = u32::from_str_radix(umask, 8).ok().filter(|mask| *mask <= 0o777);
-            process.umask = Some(mask.with_context(|| format!("invalid umask string {umask}"))?);
+            process.umask = Some(mask.with_context(|| {
+                format!("running container create option: invalid umask string {umask}: invalid argument")
+            })?);
         }
         process.limits.clone_from(&self.ulimit);
-        process.oom_score = self.oom_score_adj;
-        process.time_zone.clone_from(&self.tz);
-        Ok(())
-    }
-}
-
-impl SecurityArguments {
-    fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
-        let security = &mut config.security;
-        security.privileged = self.privileged.unwrap_or_default();
-        security.add.clone_from(&self.cap_add);
-        security.drop.clone_from(&self.cap_drop);
-        security.options.clone_from(&self.security_opt);
-        for option in &self.security_opt {
-            let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
-            let paths = || value.split(':').map(ToOwned::to_owned);
-            match (name, value) {
-                ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
-                ("no-new-privileges", "false") => security.no_new_privileges = false,
-                ("seccomp", "unconfined") => security.seccomp_unconfined = true,
-                ("seccomp", profile) => bail!(
-                    "seccomp profile {profile:?}: profiles from files are not supported, only seccomp=unconfined"
-                ),
-                ("mask", _) => security.mask.extend(paths()),
-                ("unmask", _) => security.unmask.extend(paths()),
-                // There is nothing to turn off.
-                ("label", _) | ("apparmor", "unconfined") => {}
-                ("apparmor", _) => bail!("apparmor profiles are not supported"),
-                _ => bail!("invalid --security-opt 2: {option:?}"),
-            }
+        if process.limits.is_empty() {
+            process.limits.extend(usual_processes());
         }
+        process.oom_score = self.oom_score_adj;
+        if let Some(zone) = self.tz.as_deref().filter(|zone| *zone != "local") {
+            let path = Path::new("/usr/share/zoneinfo").join(zone.trim_start_matches('/'));
+            std::fs::metadata(&path).with_context(|| {
+                format!("running container create option: stat {}", path.display())
+            })?;
+        }
+        process.time_zone.clone_from(&self.tz);
         Ok(())
     }
 }
@@ -545,7 +507,8 @@ impl FileArguments {
                 "ro" => true,
                 other => bail!("invalid options {other:?}, can only specify 'ro', 'rw', and 'z'"),
             };
-            for mount in containers.find(name)?.config.files.mounts {
+            let looked = || format!("looking up container {name:?} for volumes-from");
+            for mount in containers.find(name).with_context(looked)?.config.files.mounts {
                 let known = files.mounts.iter().any(|known| known.target == mount.target);
                 if !known {
                     let mut mount = mount;
@@ -571,21 +534,29 @@ impl FileArguments {
 }
 
 impl NetworkArguments {
+    /// Whether names are added to its hosts.
+    fn has_hosts(&self) -> bool {
+        !self.add_host.is_empty()
+    }
+
     /// Which networks, and what is asked of them.
     fn attach(
         &self,
         config: &mut ContainerConfig,
         containers: &cask_engine::Containers,
+        conf: &ContainersConf,
     ) -> Result<()> {
         let network = &mut config.network;
-        (network.mode, network.attachments) = match self.network.as_slice() {
-            [] => match containers.usual_network() {
+        let usual = conf.modes.network.as_ref().map(std::slice::from_ref);
+        (network.mode, network.attachments) = match (self.network.as_slice(), usual) {
+            ([], None) => match containers.usual_network() {
                 mode @ cask_engine::NetworkMode::Bridge(_) => {
                     (mode, parse_networks(&["bridge".to_owned()])?.1)
                 }
                 mode => (mode, Vec::new()),
             },
-            given => parse_networks(given)?,
+            ([], Some(usual)) => parse_networks(usual)?,
+            (given, _) => parse_networks(given)?,
         };
         let addresses: Vec<String> = self.ip.iter().chain(&self.ip6).cloned().collect();
         let alone = !addresses.is_empty() || self.mac_address.is_some();
@@ -611,8 +582,9 @@ impl NetworkArguments {
         &self,
         config: &mut ContainerConfig,
         containers: &cask_engine::Containers,
+        conf: &ContainersConf,
     ) -> Result<()> {
-        self.attach(config, containers)?;
+        self.attach(config, containers, conf)?;
         if self.no_hosts && !self.add_host.is_empty() {
             bail!("--no-hosts and --add-host cannot be set together");
         }
@@ -633,8 +605,10 @@ impl NetworkArguments {
         }
         for text in &self.expose {
             let whole = if text.contains('/') { text.clone() } else { format!("{text}/tcp") };
-            parse_port(&whole)?;
-            network.exposed.push(whole);
+            let ports = parse_port(&whole)?;
+            for number in (ports.container_port..).take(ports.range.into()) {
+                network.exposed.push(format!("{number}/{}", ports.protocol));
+            }
         }
         network.hostname.clone_from(&self.hostname);
         network.add_hosts.clone_from(&self.add_host);
@@ -642,11 +616,13 @@ impl NetworkArguments {
         network.dns.clone_from(&self.dns);
         network.dns_search.clone_from(&self.dns_search);
         network.dns_options.clone_from(&self.dns_option);
-        let mode = |text: &String| text.parse::<SpaceMode>();
-        config.namespaces.pid = mode(&self.pid)?;
-        config.namespaces.ipc = mode(&self.ipc)?;
-        config.namespaces.uts = mode(&self.uts)?;
-        config.namespaces.cgroup = mode(&self.cgroupns)?;
+        let mode = |given: &Option<String>, usual: &Option<String>| {
+            given.as_ref().or(usual.as_ref()).map_or("private", String::as_str).parse::<SpaceMode>()
+        };
+        config.namespaces.pid = mode(&self.pid, &conf.modes.pid)?;
+        config.namespaces.ipc = mode(&self.ipc, &conf.modes.ipc)?;
+        config.namespaces.uts = mode(&self.uts, &conf.modes.uts)?;
+        config.namespaces.cgroup = mode(&self.cgroupns, &conf.modes.control_groups)?;
         Ok(())
     }
 }
@@ -654,39 +630,8 @@ impl NetworkArguments {
 impl ResourceArguments {
     fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
         let resources = &mut config.resources;
-        let optional = |flag: &str, text: &Option<String>| {
-            text.as_deref().map(|text| size(flag, text)).transpose()
-        };
-        resources.memory = optional("memory", &self.memory)?;
-        resources.memory_reservation = optional("memory-reservation", &self.memory_reservation)?;
-        resources.memory_swap = match self.memory_swap.as_deref() {
-            None => None,
-            Some("-1") => Some(-1),
-            Some(text) => Some(i64::try_from(size("memory-swap", text)?).unwrap_or(-1)),
-        };
-        if let Some(cpus) = self.cpus {
-            if !(0.01..=10_000.0).contains(&cpus) {
-                bail!("--cpus is from 0.01 to the number of processors, not {cpus}");
-            }
-            if self.cpu_period.is_some() || self.cpu_quota.is_some() {
-                bail!(
-                    "--cpu-period, --cpu-quota and --cpus conflict: set either the quota or the processors"
-                );
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "checked to be in range"
-            )]
-            let nano = (cpus * 1e9) as u64;
-            resources.nano_cpus = Some(nano);
-        }
-        resources.cpu_period = self.cpu_period;
-        resources.cpu_quota = self.cpu_quota;
-        resources.cpu_shares = self.cpu_shares;
-        resources.cpuset_cpus.clone_from(&self.cpuset_cpus);
-        resources.cpuset_mems.clone_from(&self.cpuset_mems);
-        resources.pids = self.pids_limit.filter(|pids| *pids != 0);
+        self.limits.resolve(resources)?;
+        resources.usual_pids = Some(USUAL_PROCESSES);
         match self.cgroups.as_str() {
             "enabled" | "no-conmon" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
             "split" => bail!(
@@ -723,6 +668,7 @@ impl LifeArguments {
             self.conmon_pidfile.as_ref().map(std::path::absolute).transpose()?;
         life.requires = self.requires.iter().filter(|name| !name.is_empty()).cloned().collect();
         life.pid_file = self.pidfile.as_ref().map(std::path::absolute).transpose()?;
+        life.id_file = self.cidfile.as_ref().map(std::path::absolute).transpose()?;
         config.log.driver = self.log_driver.clone().unwrap_or_default();
         for option in &self.log_opt {
             match option.split_once('=') {

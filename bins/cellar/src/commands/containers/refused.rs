@@ -30,8 +30,6 @@ pub(crate) enum Alone {
     Play(Words),
     #[command(hide = true)]
     Pod(Words),
-    #[command(hide = true)]
-    Update(Words),
 }
 
 /// Those behind `container`.
@@ -49,17 +47,10 @@ pub(crate) enum OfContainer {
     Restore(Words),
     #[command(hide = true)]
     Runlabel(Words),
-    #[command(hide = true)]
-    Update(Words),
 }
 
 const INIT: (&str, &str) =
     ("init", "a container is prepared by its monitor when it starts; use create and start");
-const UPDATE: (&str, &str) = (
-    "update",
-    "the limits of a container are those that it was made with; make another one with run --replace --name",
-);
-
 /// Says that there is none such.
 pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
@@ -73,7 +64,6 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
             "pod",
             "there are no pods; containers share with --network, --ipc and --pid container:NAME",
         ),
-        Alone::Update(_) => UPDATE,
     })
 }
 
@@ -95,7 +85,6 @@ pub(crate) fn of_container(command: &OfContainer) -> Result<ExitCode> {
         OfContainer::Runlabel(_) => {
             ("container runlabel", "labels are not run; inspect shows them")
         }
-        OfContainer::Update(_) => UPDATE,
     })
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     detach: bool,
     /// Attach to stdin, stdout or stderr only
-    #[arg(short, long, value_name = "STREAM")]
+    #[arg(short, long, value_name = "STREAM", value_delimiter = ',')]
     attach: Vec<String>,
     /// The keys that leave it running
     #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]

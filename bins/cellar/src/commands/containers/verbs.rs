@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::{
     attach, commit, cp, create, diff, events, exec, exists, export, healthcheck, inspect, kill,
     logs, mount, network, pause, port, prune, ps, refused, rename, restart, rm, run as running,
-    secret, start, stats, stop, top, volume, wait,
+    secret, start, stats, stop, top, update, volume, wait,
 };
 use crate::context::Context;
 
@@ -40,6 +40,7 @@ pub(crate) enum ContainerVerb {
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArguments),
     Unpause(pause::UnpauseArguments),
+    Update(update::Arguments),
     Wait(wait::Arguments),
     #[command(subcommand)]
     Container(ContainerCommand),
@@ -86,6 +87,7 @@ pub(crate) enum ContainerCommand {
     #[command(visible_alias = "umount")]
     Unmount(mount::UnmountArguments),
     Unpause(pause::UnpauseArguments),
+    Update(update::Arguments),
     Wait(wait::Arguments),
     #[command(flatten)]
     Refused(refused::OfContainer),
@@ -131,6 +133,7 @@ impl ContainerVerb {
             Self::Top(arguments) => To::Top(arguments),
             Self::Unmount(arguments) => To::Unmount(arguments),
             Self::Unpause(arguments) => To::Unpause(arguments),
+            Self::Update(arguments) => To::Update(arguments),
             Self::Wait(arguments) => To::Wait(arguments),
             Self::Container(command) => command,
             Self::Healthcheck(command) => return Err(Box::new(Alone::Healthcheck(command))),
@@ -182,6 +185,7 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Ok(Of::Top(arguments)) => top::run(&arguments, context),
         Ok(Of::Unmount(arguments)) => mount::unmount(&arguments, context),
         Ok(Of::Unpause(arguments)) => pause::unpause(&arguments, context),
+        Ok(Of::Update(arguments)) => update::run(&arguments, context),
         Ok(Of::Wait(arguments)) => wait::run(&arguments, context),
     }
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{ContainerConfig, DiskLimit, parse_bytes};
+use cask_engine::{DiskLimit, ResourcesConfig, parse_bytes};
 use clap::Args;
 
 /// Limits of disks and of swap.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "How much it may use")]
-pub(super) struct RateArguments {
+pub(in crate::commands::containers) struct RateArguments {
     /// Limit how many bytes a second it reads of a disk
     #[arg(long, value_name = "DEVICE:SIZE")]
     device_read_bps: Vec<String>,
@@ -31,8 +31,10 @@ pub(super) struct RateArguments {
 }
 
 impl RateArguments {
-    pub(super) fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
-        let resources = &mut config.resources;
+    pub(in crate::commands::containers) fn resolve(
+        &self,
+        resources: &mut ResourcesConfig,
+    ) -> Result<()> {
         let rates = [
             ("read-bps", &self.device_read_bps),
             ("read-iops", &self.device_read_iops),
@@ -53,7 +55,9 @@ impl RateArguments {
                 })?)
             }
         };
-        resources.waits_for_memory = self.oom_kill_disable.unwrap_or_default();
+        if let Some(waits) = self.oom_kill_disable {
+            resources.waits_for_memory = waits;
+        }
         Ok(())
     }
 }
