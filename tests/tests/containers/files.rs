@@ -75,8 +75,8 @@ fn an_export_is_all_files_and_a_commit_is_an_image_that_runs() {
     assert_eq!(cellar.container(&["--rm", "made:1"]).ok().text(), "hi");
     let shown = cellar.run(&["image", "inspect", "made:1"]).ok().json();
     assert_eq!(shown[0]["Id"], id.text());
-    let said = [&shown[0]["Author"], &shown[0]["Config"]["Labels"]["x"]];
-    assert_eq!(said, ["me", "y"]);
+    let said = [&shown[0]["Author"], &shown[0]["Comment"], &shown[0]["Config"]["Labels"]["x"]];
+    assert_eq!(said, ["me", "why", "y"]);
     let environment = shown[0]["Config"]["Env"].as_array().cloned().unwrap_or_default();
     assert!(environment.contains(&"B=$A-2".into()), "{environment:?}");
     assert_eq!(shown[0]["RootFS"]["Layers"].as_array().map(Vec::len), Some(2));

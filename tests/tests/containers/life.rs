@@ -179,6 +179,22 @@ fn what_scripts_of_podman_rely_on_holds() {
     let refused = cellar.run(&["--cgroup-manager", "systemd", "ps"]).ends(125);
     refused.says("--cgroup-manager systemd is not supported: control groups are made without");
     cellar.run(&["inspect", "-t", "image", "--format", "{{.Os}}", "box:1"]).ok();
+    // Templates name what there is not, and what has another name.
+    let mount = "type=bind,src=/tmp,dst=/host";
+    let made = ["create", "--name", "c", "--network", "none", "-v", "v:/data", "--mount", mount];
+    cellar.run(&[&made[..], &["box:1", "true"]].concat()).ok();
+    let template = "{{range .Mounts}}[{{.Name}}:{{.Dst}}]{{end}} {{.State.Healthcheck.Status}}\
+                    {{.Config.Healthcheck}} {{.Config.Secrets}} {{.SizeRw}} {{len .ImageID}}";
+    let shown = cellar.run(&["inspect", "--format", template, "c"]).ok();
+    assert_eq!(shown.text(), "[v:/data][:/host] <nil> [] <nil> 64");
+    let json = cellar.run(&["inspect", "c"]).ok().json();
+    let left_out =
+        [&json[0]["SizeRw"], &json[0]["Mounts"][1]["Name"], &json[0]["Config"]["Secrets"]];
+    assert!(left_out.iter().all(|value| value.is_null()), "{json}");
+    let network = cellar.run(&["inspect", "-t", "network", "--format", "{{.Name}}", "podman"]);
+    assert_eq!(network.ok().text(), "podman");
+    cellar.run(&["rm", "-v", "c"]).ok();
+    cellar.run(&["volume", "rm", "v"]).ok();
     // Lists as buildah has them, in podman's words.
     let id = cellar.run(&["manifest", "create", "list"]).ok();
     assert_eq!(cellar.run(&["manifest", "add", "list", "box:1"]).ok().text(), id.text());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use cask_engine::{ImageDetails, Images};
-use cask_image::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig, Timestamp};
+use cask_image::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig, MediaType, Timestamp};
 use cask_terminal::template::{Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Time, nil};
 use clap::Args;
@@ -190,7 +190,7 @@ pub(super) fn data(images: &Images, details: &ImageDetails) -> Data {
         repo_tags: image.names.clone(),
         repo_digests: details.repository_digests.clone(),
         parent: details.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
-        comment: String::new(),
+        comment: comment(details),
         created: config.created.map(time),
         config: execution(&config.config),
         version: String::new(),
@@ -212,6 +212,19 @@ pub(super) fn data(images: &Images, details: &ImageDetails) -> Data {
         names_history: image.names_history.clone(),
         health_check: config.config.healthcheck.as_ref().map(health),
     }
+}
+
+/// What was said of it: Docker's configs have a field for that, and an OCI image its first step.
+///
+/// Source: containers/common, `libimage/inspect.go`.
+fn comment(details: &ImageDetails) -> String {
+    let Some(config) = &details.config else { return String::new() };
+    if details.manifest_type == MediaType::DockerManifest {
+        let document: serde_json::Value =
+            serde_json::from_slice(&config.encode()).unwrap_or_default();
+        return document["comment"].as_str().unwrap_or_default().to_owned();
+    }
+    config.history.first().map(|step| step.comment.clone()).unwrap_or_default()
 }
 
 fn time(time: Timestamp) -> Time {

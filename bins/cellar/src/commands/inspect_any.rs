@@ -156,12 +156,15 @@ fn print(found: &[Document], format: Option<&str>) -> Result<()> {
         return show::json(found, JsonStyle::indented(5));
     };
     for document in found {
+        if let Document::Network(network) = document {
+            let rows = [containers::named_network(network)];
+            show::rows("inspect", (template, Origin::List), None, &rows)?;
+            continue;
+        }
         // As in JSON, so in templates.
         let template = match document {
             Document::Image(_) => template.replace(".Id", ".ID"),
-            Document::Container(_) => {
-                template.replace(".ID", ".Id").replace(".IdMappings", ".IDMappings")
-            }
+            Document::Container(_) => containers::normal(template),
             _ => template.to_owned(),
         };
         show::rows("inspect", (&template, Origin::List), None, std::slice::from_ref(document))?;

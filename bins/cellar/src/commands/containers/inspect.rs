@@ -138,11 +138,26 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
 fn print(parts: &[Part], format: Option<&str>) -> Result<()> {
     match format {
         Some(template) if !is_json_format(template) => {
-            let template = template.replace(".ID", ".Id").replace(".IdMappings", ".IDMappings");
+            let template = normal(template);
             show::rows("inspect", (&template, Origin::List), None, parts)
         }
         _ => show::json(parts, JsonStyle::indented(5)),
     }
+}
+
+/// A template with the names that fields have, for those that people know them by.
+///
+/// Source: podman, `cmd/podman/inspect/inspect.go`, `inspectNormalize`; `libpod/define`, `InspectContainerState`.
+pub(crate) fn normal(template: &str) -> String {
+    const NAMES: [(&str, &str); 6] = [
+        (".ImageID", ".Image"),
+        (".ID", ".Id"),
+        (".IdMappings", ".IDMappings"),
+        (".Src", ".Source"),
+        (".Dst", ".Destination"),
+        (".State.Healthcheck", ".State.Health"),
+    ];
+    NAMES.iter().fold(template.to_owned(), |text, (known, name)| text.replace(known, name))
 }
 
 /// Everything about a container; `None` where there is none of this name.
@@ -216,10 +231,17 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "Config": config_part(container),
         "HostConfig": host_part(container),
     };
-    if size && let Part::Fields(fields) = &mut part {
-        let (written, root) = containers.size(container)?;
-        fields.push(("SizeRw", written.into()));
-        fields.push(("SizeRootFs", root.into()));
+    if let Part::Fields(fields) = &mut part {
+        let (written, root) = match size {
+            true => {
+                let (written, root) = containers.size(container)?;
+                (written.into(), root.into())
+            }
+            false => (Part::Null, Part::Number(0)),
+        };
+        // One that wrote nothing has a size too.
+        fields.push((if size { "SizeRw" } else { "SizeRw json:,omitempty" }, written));
+        fields.push((if size { "SizeRootFs" } else { "SizeRootFs json:,omitempty" }, root));
     }
     Ok(part)
 }
@@ -268,8 +290,9 @@ fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
             .map(|found| found.mount_point.display().to_string()),
         false => Ok(mount.source.clone()),
     };
-    let mut part = fields! {
+    fields! {
         "Type": mount.kind.as_str(),
+        "Name json:,omitempty": if volume { mount.source.as_str() } else { "" },
         "Source": source.unwrap_or_default(),
         "Destination": mount.target.display().to_string(),
         "Driver": if volume { "local" } else { "" },
@@ -277,11 +300,7 @@ fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
         "Options": options,
         "RW": !mount.read_only,
         "Propagation": &mount.propagation,
-    };
-    if volume && let Part::Fields(fields) = &mut part {
-        fields.insert(1, ("Name", (&mount.source).into()));
     }
-    part
 }
 
 pub(super) fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String> {
@@ -449,13 +468,12 @@ fn config_part(container: &Container) -> Part {
         };
         let secrets: Vec<Part> = config.secrets.iter().map(secret).collect();
         let place = fields.iter().position(|(name, _)| *name == "Timeout");
-        fields.insert(place.unwrap_or(fields.len()), ("Secrets", secrets.into()));
+        fields.insert(place.unwrap_or(fields.len()), ("Secrets json:,omitempty", secrets.into()));
     }
-    if let Some(check) = check_part(&config.health)
-        && let Part::Fields(fields) = &mut part
-    {
+    if let Part::Fields(fields) = &mut part {
+        let check = check_part(&config.health).unwrap_or(Part::Null);
         let place = fields.iter().position(|(name, _)| *name == "HealthcheckOnFailureAction");
-        fields.insert(place.unwrap_or(fields.len()), ("Healthcheck", check));
+        fields.insert(place.unwrap_or(fields.len()), ("Healthcheck json:,omitempty", check));
     }
     if let (Some(zone), Part::Fields(fields)) = (&process.time_zone, &mut part) {
         let place = fields.iter().position(|(name, _)| *name == "Umask");

@@ -42,7 +42,8 @@ mod volume_files;
 mod wait;
 
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
-pub(crate) use inspect::{Part as ContainerPart, latest, one as document};
+pub(crate) use inspect::{Part as ContainerPart, latest, normal, one as document};
+pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
 pub(crate) use prune::stopped as prune_containers;
 pub(crate) use refused::{Words, refuse};

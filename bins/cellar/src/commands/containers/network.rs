@@ -321,6 +321,11 @@ fn exists(network: &str, containers: &Containers) -> Result<ExitCode> {
     }
 }
 
+/// What templates see of a network.
+pub(crate) fn named(network: &Network) -> impl Serialize + use<> {
+    row(network.clone(), true)
+}
+
 fn inspect(arguments: &InspectArguments, containers: &Containers) -> Result<ExitCode> {
     let networks = containers.networks();
     let mut found = Vec::new();
