@@ -108,9 +108,11 @@ fn built(program: &str) -> PathBuf {
     // Built for this package alone they are other programs to cargo than those of the whole workspace, whose
     // dependencies have more features: whoever has these says so.
     let built = std::env::var_os("CASK_PROGRAMS").map_or_else(|| build(program), PathBuf::from);
-    // Whoever builds it anew while the tests run does not change what they test.
+    // Whoever builds it anew while the tests run does not change what they test. Copied by this process, it
+    // would be open for writing in the children that other threads start meanwhile, and cannot be run then.
     let here = session().join(program);
-    std::fs::copy(built.join(program), &here).expect("a program can be copied");
+    let copied = Command::new("cp").arg(built.join(program)).arg(&here).status();
+    assert!(copied.expect("cp runs").success(), "{program} cannot be copied");
     here
 }
 
