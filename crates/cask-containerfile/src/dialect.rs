@@ -20,7 +20,7 @@ macro_rules! behaviors {
         /// of them.
         ///
         /// What this crate itself does follows the dialect that it is given; the rest is for the
-        /// builder to ask.
+        /// builder to ask. The last three are about errors: a file that one of them refuses is built.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Behavior {
@@ -41,7 +41,8 @@ macro_rules! behaviors {
 
             /// Whether it is true of BuildKit, of Buildah, and of the default dialect.
             ///
-            /// The default is BuildKit's, but for what can be wanted only by accident there.
+            /// The default is BuildKit's, but for what can be wanted only by accident there, and for
+            /// privileges that nobody asked for.
             #[must_use]
             pub const fn columns(self) -> (bool, bool, bool) {
                 match self {
@@ -58,6 +59,8 @@ behaviors! {
     ReplacementHasAnchors "`${v/#p/w}` and `${v/%p/w}` replace at the beginning and at the end." false true false,
     LaterOfArgAndEnvWins "Of ARG and ENV with one name the later one counts, rather than ENV." true false true,
     ArgumentsAreInherited "A stage that begins with another has its arguments." true false true,
+    EnvKeepsItsPlace "A variable of the base that ENV sets keeps its place in the config, rather than being last." true false true,
+    ExposeExpandsRanges "EXPOSE of a range is each of its ports in the config, rather than the range." true false true,
     ShellAppliesToCmd "SHELL is put before the shell form of CMD and ENTRYPOINT, rather than `/bin/sh -c`." true false true,
     JsonMayHaveTrailingText "Text behind the `]` of a JSON array is left out, rather than making it shell text." false true false,
     DoubledEscapeContinues "Two escape characters at the end of a line continue it." false true false,
@@ -65,9 +68,8 @@ behaviors! {
     CopyFromExpands "Variables in `COPY --from` are replaced." false true true,
     GlobMayMatchNothing "A wildcard of COPY that matches nothing is no error." true false false,
     CopyKeepsDirectoryMetadata "COPY leaves the mode and the owner of directories that are there." true false true,
-    ChownAppliesToParents "`--chown` applies to the directories that COPY makes above its destination." true false true,
     ChownAppliesToArchives "`--chown` applies to what ADD takes from an archive." true false true,
-    StripsSetuidFromContext "COPY removes the setuid and setgid bits of files of the context." false true false,
+    StripsSetuidFromContext "COPY removes the setuid and setgid bits of files of the context." false true true,
     DanglingDestinationIsFollowed "COPY to a dangling link writes what it points to, rather than a directory." true false true,
     FileReplacesDirectory "COPY of a file replaces a directory of that name." false true false,
     VolumeMakesDirectory "VOLUME makes its directories in the image." false true false,
@@ -109,11 +111,15 @@ mod tests {
         for behavior in Behavior::ALL {
             let (buildkit, buildah, default) = behavior.columns();
             assert_ne!(buildkit, buildah, "{behavior:?}");
-            let is_exception =
-                matches!(behavior, Behavior::CopyFromExpands | Behavior::GlobMayMatchNothing);
+            let is_exception = matches!(
+                behavior,
+                Behavior::CopyFromExpands
+                    | Behavior::GlobMayMatchNothing
+                    | Behavior::StripsSetuidFromContext
+            );
             assert_eq!(default != buildkit, is_exception, "{behavior:?}");
         }
-        assert_eq!(Behavior::ALL.len(), 25);
+        assert_eq!(Behavior::ALL.len(), 26);
     }
 
     /// Word, then what each makes of it; `None` for an error.

@@ -5,6 +5,7 @@ mod draw;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::dialect::{Behavior, Dialect};
 use crate::expand::{ExpandOptions, GlobalScope, expand};
 use crate::instruction::Instruction;
 use crate::span::Span;
@@ -67,7 +68,7 @@ pub struct Dependency {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Needed {
-    /// Its name in lower case, if it has one.
+    /// Its name as names are compared, which is in lower case mostly, if it has one.
     pub name: Option<String>,
     /// The base as it is written.
     pub base: String,
@@ -95,6 +96,8 @@ pub struct Graph {
     pub diagnostics: Vec<Diagnostic>,
     /// The stages by name; of equal names, the last.
     names: BTreeMap<String, usize>,
+    /// Whether names count as they are written, rather than in lower case.
+    is_exact: bool,
 }
 
 /// The last stage of every name in the whole file.
@@ -111,15 +114,30 @@ impl Graph {
     /// case, `--from` also by their index, and earlier ones alone; of equal names, the last one
     /// before the place is taken, as in BuildKit.
     #[must_use]
-    pub fn new(stages: &Stages<'_>, mut image: impl FnMut(&Stage<'_>) -> String) -> Self {
-        let mut graph = Self::default();
+    pub fn new(stages: &Stages<'_>, image: impl FnMut(&Stage<'_>) -> String) -> Self {
+        Self::in_dialect(stages, Dialect::default(), image)
+    }
+
+    /// The same in a dialect: with Buildah's, names count as they are written.
+    #[must_use]
+    pub fn in_dialect(
+        stages: &Stages<'_>,
+        dialect: Dialect,
+        mut image: impl FnMut(&Stage<'_>) -> String,
+    ) -> Self {
+        let is_exact = !dialect.does(Behavior::StageNamesFoldCase);
+        let mut graph = Self { is_exact, ..Self::default() };
+        let name_of = |stage: &Stage<'_>| match is_exact {
+            true => stage.from.name.as_ref().map(|name| name.text.to_string()),
+            false => stage.name(),
+        };
         let all = stages.stages.iter();
-        let names = all.filter_map(|stage| Some((stage.name()?, stage.index))).collect();
+        let names = all.filter_map(|stage| Some((name_of(stage)?, stage.index))).collect();
         let last = Last { names, count: stages.stages.len() };
         for stage in &stages.stages {
             let base = image(stage);
             let mut needed = Needed {
-                name: stage.name(),
+                name: name_of(stage),
                 base: base.clone(),
                 span: stage.statement.head(),
                 dependencies: Vec::new(),
@@ -187,7 +205,7 @@ impl Graph {
 
     /// Tells if a name or an index is that of the stage itself, or of a later one.
     fn refuse_later(&mut self, needed: &Needed, last: &Last, index: usize, word: &Word) {
-        let text = word.text.to_lowercase();
+        let text = self.key(&word.text);
         let later = last.names.get(&text).copied().or_else(|| number(&text, last.count));
         let later = later.filter(|found| *found >= index);
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -211,8 +229,13 @@ impl Graph {
 
     /// The last stage of this name so far.
     fn find(&self, name: &str) -> Option<usize> {
-        let name = name.to_lowercase();
-        self.names.get(&name).copied()
+        self.names.get(&self.key(name)).copied()
+    }
+
+    /// A name as names are compared.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        if self.is_exact { name.to_owned() } else { name.to_lowercase() }
     }
 
     /// The stage that is built for a target: by name, or by index. `None` builds the last one.
@@ -294,6 +317,19 @@ mod tests {
             [Resolved::Scratch, Resolved::Stage(1), Resolved::Stage(0), image("busybox")];
         assert_eq!(found(2), expected.iter().collect::<Vec<_>>());
         assert!(graph.diagnostics.is_empty());
+    }
+
+    #[test]
+    fn names_count_as_they_are_written_in_buildah_s_dialect() {
+        let parsed = parse("FROM a AS Up\nFROM up\nFROM Up\n");
+        let image = |stage: &Stage<'_>| stage.from.image.text.to_string();
+        let found = [Dialect::BuildKit, Dialect::Buildah].map(|dialect| {
+            let graph = Graph::in_dialect(&parsed.tree.stages(), dialect, image);
+            [1, 2].map(|index: usize| {
+                matches!(graph.stages[index].dependencies[0].on, Resolved::Stage(0))
+            })
+        });
+        assert_eq!(found, [[true, true], [false, true]]);
     }
 
     #[test]
