@@ -29,8 +29,8 @@ pub(crate) use stage::{Ground, Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
 pub(crate) use remote::now_seconds;
-pub use remote::{CachedStep, RemoteCache};
-pub use report::{BuildReport, BuiltImage, StepReport, UsedBase};
+pub use remote::{CachedStep, RemoteCache, names_step};
+pub use report::{BuildReport, BuiltImage, Material, StepReport, UsedBase};
 pub use request::{
     BuildFile, BuildRequest, CacheExport, CacheOptions, ConfigEdits, Dates, ImageOptions,
     InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy,

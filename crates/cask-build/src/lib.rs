@@ -18,9 +18,9 @@ pub use build::{
     BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildNetwork, BuildReport,
     BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
     CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
-    LayerMode, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
+    LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
     RunOptions, RunPrivileges, Secret, ShellTerminal, Step, StepOutcome, StepReport, StoreBases,
-    UsedBase, Volume, base_references, build,
+    UsedBase, Volume, base_references, build, names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

@@ -10,6 +10,7 @@ use cask_image::{
 use cask_storage::{Id, NewImage, NewLayer};
 
 use super::engine::{Engine, lock};
+use super::remote::{InlineStep, STEPS};
 use super::report::BuiltImage;
 use super::request::{InheritAnnotations, LayerMode};
 use super::state::StageState;
@@ -38,7 +39,8 @@ impl Engine {
             _ => Vec::new(),
         };
         let config = self.target_config(&state);
-        let annotations = self.annotations(&state);
+        let mut annotations = self.annotations(&state);
+        self.name_steps(&state, &mut annotations);
         self.commit(&state, config, annotations, names)
     }
 
@@ -105,6 +107,15 @@ impl Engine {
         }
         annotations.extend(options.edits.annotations.iter().cloned());
         annotations
+    }
+
+    /// Has the image name the steps that its layers are of, where that is wanted.
+    fn name_steps(&self, state: &StageState, annotations: &mut BTreeMap<String, String>) {
+        let request = &self.request;
+        let is_wanted = request.cache.inline && request.image.format == ImageFormat::Oci;
+        if is_wanted && request.image.layers == LayerMode::Each && !state.made_by.is_empty() {
+            annotations.insert(STEPS.to_owned(), InlineStep::encode(&state.made_by));
+        }
     }
 
     /// Takes an image into the store whose layers are there.
@@ -190,6 +201,11 @@ impl Engine {
             }
             let mut config = state.config.clone();
             config.created = Timestamp::from_unix(state.date, 0);
+            // Of layers that were to become one, some may have no entry.
+            let told = config.history.iter().filter(|entry| !entry.empty_layer).count();
+            if told != config.diff_ids.len() {
+                config.history.clear();
+            }
             match self.commit(&state, config, BTreeMap::new(), Vec::new()) {
                 Ok(image) => kept.extend(image.layers),
                 Err(error) => {

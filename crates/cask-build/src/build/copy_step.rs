@@ -146,7 +146,8 @@ impl StageRun<'_> {
         if reference == "scratch" {
             return Ok(From::Layers { name, top: None });
         }
-        let image = self.engine.base(&reference, &platform.bases[self.id.1].platform)?;
+        let image = self.engine.base(&reference, &platform.bases[self.id.1].platform);
+        let image = image.map_err(|error| platform.no_stage_either(error, &name))?;
         let record = self.engine.tools.store.image(&image.id);
         let record = record.map_err(|error| Error::storage(error, &name))?;
         let record = record.ok_or_else(|| {
@@ -171,6 +172,7 @@ impl StageRun<'_> {
     ) -> Result<CopyRequest> {
         let mut request = CopyRequest::new(context, self.expand(&destination.text)?);
         request.working_directory.clone_from(&self.state.config.config.working_dir);
+        request.dialect = self.dialect();
         for source in sources {
             request.sources.push(match source {
                 CopySource::Path(word) => CopyItem::Path(self.expand(&word.text)?),
@@ -205,6 +207,7 @@ impl StageRun<'_> {
         for warning in prepared.warnings() {
             engine.warn(Some(&self.step), warning.clone());
         }
+        super::engine::lock(&engine.materials).extend(prepared.materials());
         let ground = match prepared.depends_on_stage() {
             true => Ground::Stage,
             false => Ground::Nothing,
@@ -278,7 +281,11 @@ impl StageRun<'_> {
             // Whatever the stage is: the layer is the same.
             Ground::Nothing => engine.pinned_date().unwrap_or(newest),
         };
-        let options = WriteOptions { created_seconds, times };
+        let directories = match ground {
+            Ground::Stage => self.state.pending.directories().cloned().collect(),
+            Ground::Nothing => Vec::new(),
+        };
+        let options = WriteOptions { created_seconds, times, directories };
         let staged = engine.with_copy_tools(|tools| {
             stage_written(store, &engine.cancel, |output| {
                 prepared.write(&view, tools, &options, output).map(drop)

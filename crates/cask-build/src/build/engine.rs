@@ -1,6 +1,6 @@
 //! What all stages of a build share.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,7 +15,7 @@ use super::event::{BuildEvent, Step, StepOutcome};
 use super::hold::Holds;
 use super::plan::{Plan, platform_text};
 use super::remote::Export;
-use super::report::{StepReport, UsedBase};
+use super::report::{Material, StepReport, UsedBase};
 use super::request::BuildRequest;
 use super::scratch::Scratch;
 use super::settling::Settling;
@@ -41,6 +41,8 @@ pub(crate) struct Engine {
     pub(crate) partial: Mutex<Vec<StageState>>,
     pub(crate) steps: Mutex<Vec<StepReport>>,
     pub(crate) warnings: Mutex<Vec<String>>,
+    /// What ADD got from elsewhere.
+    pub(crate) materials: Mutex<BTreeSet<Material>>,
     /// The steps that are being done at the moment: another stage that needs the same one waits.
     pub(crate) flights: Flights<Key>,
     /// The steps that this build has done, which it may use whatever the cache options say.
@@ -84,6 +86,7 @@ impl Engine {
             partial: Mutex::default(),
             steps: Mutex::default(),
             warnings: Mutex::default(),
+            materials: Mutex::default(),
             flights: Flights::default(),
             fresh: Mutex::default(),
             cancel,

@@ -1,8 +1,11 @@
 //! Instructions that change the config alone.
 
-use cask_containerfile::instruction::{Arg, Env, Expose, Instruction, Label, Volume, parse_ports};
-use cask_containerfile::{Pair, expand_words};
+use cask_containerfile::instruction::{
+    Arg, Env, Expose, Instruction, Label, Ports, Volume, parse_ports,
+};
+use cask_containerfile::{Behavior, Pair, Variables as _, expand_words};
 
+use super::request::LayerMode;
 use super::stage::StageRun;
 use crate::{Error, ErrorKind, Result, config, history};
 
@@ -97,8 +100,25 @@ impl StageRun<'_> {
                 None => name,
             });
         }
-        self.note(&format!("ARG {}", shown.join(" ")), false);
+        if self.dialect().does(Behavior::HistoryHasMarker) {
+            self.note(&format!("ARG {}", shown.join(" ")), false);
+        } else {
+            let arguments = self.valued_arguments();
+            let names: Vec<String> = arguments.into_iter().map(|(name, _)| name).collect();
+            self.note_as(history::buildah(&format!("ARG {}", names.join(" "))), false);
+        }
         Ok(())
+    }
+
+    /// The arguments that have a value so far, as commands see it: what Buildah's history names.
+    ///
+    /// Source: buildah, `getBuildArgsKey` and `getBuildArgsResolvedForRun`.
+    pub(crate) fn valued_arguments(&self) -> Vec<(String, String)> {
+        let scope = &self.state.scope;
+        let names = scope.arguments().filter(|(_, value)| value.is_some());
+        let each =
+            names.filter_map(|(name, _)| Some((name.to_owned(), scope.value(name)?.to_owned())));
+        each.collect()
     }
 
     /// Replaces the variables of pairs, all by what holds before the instruction.
@@ -113,11 +133,21 @@ impl StageRun<'_> {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(invalid("ENV", format!("{name:?} is no name of a variable")));
             }
-            config::set_environment(&mut self.state.config.config, name, value);
-            self.state.scope.set_environment(name, value);
+            self.set_variable(name, value);
         }
         self.note(&format!("ENV {}", joined(&pairs)), false);
         Ok(())
+    }
+
+    /// Sets a variable of the image, which the instructions that follow see.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        let keeps_place = self.dialect().does(Behavior::EnvKeepsItsPlace);
+        let config = &mut self.state.config.config;
+        if !keeps_place {
+            config::unset_environment(config, name);
+        }
+        config::set_environment(config, name, value);
+        self.state.scope.set_environment(name, value);
     }
 
     fn label(&mut self, label: &Label) -> Result<()> {
@@ -137,7 +167,12 @@ impl StageRun<'_> {
                 .map_err(|error| invalid("EXPOSE", error.to_string()))?;
             for word in words {
                 let found = parse_ports(&word).map_err(|e| invalid("EXPOSE", e.to_string()))?;
-                ports.extend(found.each());
+                if self.dialect().does(Behavior::ExposeExpandsRanges) || found.first == found.last {
+                    ports.extend(found.each());
+                } else {
+                    let Ports { first, last, protocol } = found;
+                    ports.push(format!("{first}-{last}/{protocol}"));
+                }
             }
         }
         ports.sort();
@@ -158,6 +193,14 @@ impl StageRun<'_> {
             paths.push(path.to_owned());
         }
         self.note(&format!("VOLUME [{}]", paths.join(" ")), false);
+        if self.dialect().does(Behavior::VolumeMakesDirectory) {
+            for path in &paths {
+                self.directory_without_layer(path, "")?;
+            }
+            if self.engine.request.image.layers == LayerMode::Each {
+                self.state.pending.volumes.extend(paths.iter().cloned());
+            }
+        }
         self.state.config.config.volumes.extend(paths);
         Ok(())
     }

@@ -229,7 +229,8 @@ impl OnePlatform<'_> {
         for (index, stage) in self.stages.iter().enumerate() {
             images.push(self.image(index, stage, &global)?);
         }
-        let graph = Graph::new(all, |stage| images[stage.index].clone());
+        let graph =
+            Graph::in_dialect(all, self.request.dialect, |stage| images[stage.index].clone());
         let mut bases = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
             bases.push(self.base(stage, &graph, index, &global, wanted)?);
@@ -378,11 +379,25 @@ impl PlatformPlan {
         written.chain(base).chain(more).collect()
     }
 
+    /// Adds to the error of an image that stages are called otherwise, where it may have been meant as one.
+    pub(crate) fn no_stage_either(&self, error: Error, name: &str) -> Error {
+        let names: Vec<&str> =
+            self.graph.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+        if error.hint().is_some() || name.contains(['/', ':', '.']) {
+            return error;
+        }
+        let others = match names.as_slice() {
+            [] => String::new(),
+            names => format!(": there is {}", names.join(", ")),
+        };
+        error.with_hint(format!("no stage is called {name} either{others}"))
+    }
+
     /// The stage that a name or a number means in `--from`, for an instruction of a stage.
     pub(crate) fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
-        let lower = name.to_lowercase();
+        let key = self.graph.key(name);
         let earlier = &self.graph.stages[..before];
-        let named = earlier.iter().rposition(|stage| stage.name.as_deref() == Some(&lower));
+        let named = earlier.iter().rposition(|stage| stage.name.as_deref() == Some(&key));
         named.or_else(|| {
             let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
             name.parse().ok().filter(|index| is_number && *index < before)

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use cask_image::{Manifest, PlatformWanted, RawManifest, Timestamp};
 use cask_storage::Id;
+use serde_json::{Value, json};
 
 use super::engine::{Engine, lock};
 use super::request::CacheExport;
@@ -19,10 +20,47 @@ use crate::key::{Key, KeyParts};
 /// The annotation that says when a step was done, in seconds since 1970.
 const MADE: &str = "io.cask.cache.made";
 
-/// Results of earlier builds that are elsewhere: an image for every step, under the key of the step.
+/// The annotation of an image that names the steps that its layers are of.
+pub(crate) const STEPS: &str = "io.cask.cache.steps";
+
+/// A step that an image names whose layers are of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InlineStep {
+    /// Its key.
+    pub(crate) key: String,
+    /// How many layers the image has as far as this step.
+    pub(crate) layers: usize,
+    /// Its date, in seconds since 1970.
+    pub(crate) date: i64,
+}
+
+impl InlineStep {
+    /// The annotation: `[["key", layers, date], …]`.
+    pub(crate) fn encode(steps: &[Self]) -> String {
+        let each = steps.iter().map(|step| json!([step.key, step.layers, step.date]));
+        Value::from_iter(each).to_string()
+    }
+
+    /// The step with a key that an annotation names. What makes no sense names none.
+    fn find(text: &str, key: &str) -> Option<Self> {
+        let steps: Vec<(String, usize, i64)> = serde_json::from_str(text).ok()?;
+        let (key, layers, date) = steps.into_iter().find(|(own, ..)| own == key)?;
+        Some(Self { key, layers, date })
+    }
+}
+
+/// Whether the annotations of an image say that one of its layers is of the step with a key: that image
+/// is one that [`RemoteCache::fetch`] may give for it.
+pub fn names_step(annotations: &BTreeMap<String, String>, key: &str) -> bool {
+    annotations.get(STEPS).is_some_and(|text| InlineStep::find(text, key).is_some())
+}
+
+/// Results of earlier builds that are elsewhere: an image for every step, under the key of the step, or
+/// images that name the steps that their layers are of.
 #[async_trait]
 pub trait RemoteCache: Send + Sync {
-    /// Brings the image of a step into the store, without a name; `None` where there is none.
+    /// Brings the image of a step into the store, without a name, or one that
+    /// [names the step](crate::names_step); `None` where there is none.
     ///
     /// Called for every step that is not in the store's own cache, from several threads. The key is 64
     /// hexadecimal digits. What fails is told as a warning, and the step is done.
@@ -101,23 +139,33 @@ impl StageRun<'_> {
         let store = &self.engine.tools.store;
         let image = store.image(id).ok()??;
         let config = read_config(store, &BaseImage::new(id.clone(), id.as_str(), None)).ok()?;
+        let manifest = store.image_data(&image, "manifest").ok();
+        let manifest = manifest.and_then(|bytes| RawManifest::guess(bytes).ok()?.parse().ok());
+        let annotations = match manifest {
+            Some(Manifest::Image(manifest)) => manifest.annotations,
+            _ => BTreeMap::new(),
+        };
+        let named = annotations.get(STEPS);
+        let named = named.and_then(|text| InlineStep::find(text, parts.key().as_str()));
         let chain = store.layer_chain(image.top_layer.as_ref()?).ok()?;
-        let (top, below) = chain.split_first()?;
+        let count = named.as_ref().map_or(chain.len(), |step| step.layers);
+        let (top, below) = chain[chain.len().checked_sub(count)?..].split_first()?;
         let own = self.state.layers.iter().rev().map(|(id, _)| id);
         if ground == Ground::Stage && !below.iter().map(|layer| &layer.id).eq(own) {
             return None;
         }
-        let diff_id = config.diff_ids.last()?.clone();
+        let diff_id = config.diff_ids.get(count.checked_sub(1)?)?.clone();
         let size_bytes = u64::try_from(top.diff_size_bytes).ok()?;
         let fact = LayerFact { diff_id, size_bytes };
         let mut record = Record::new(parts, self.state.top(), Some(&fact));
-        record.date = config.created?.unix_seconds();
-        let manifest = store.image_data(&image, "manifest").ok();
-        let manifest = manifest.and_then(|bytes| RawManifest::guess(bytes).ok()?.parse().ok());
-        if let Some(Manifest::Image(manifest)) = manifest {
-            let made = manifest.annotations.get(MADE).and_then(|text| text.parse().ok());
-            record.made_seconds = made.unwrap_or(record.made_seconds);
-        }
+        record.date = match &named {
+            Some(step) => step.date,
+            None => config.created?.unix_seconds(),
+        };
+        let made = annotations.get(MADE).and_then(|text| text.parse().ok());
+        // When an image was made that names its steps is not in it: only its own date.
+        let made = made.or_else(|| u64::try_from(record.date).ok().filter(|_| named.is_some()));
+        record.made_seconds = made.unwrap_or(record.made_seconds);
         record.text.clone_from(&self.step.text);
         record.stage.clone_from(&self.step.stage_name);
         record.number = self.step.number;

@@ -24,8 +24,20 @@ pub struct BuildReport {
     pub cached: Vec<CachedStep>,
     /// The base images that it took, by name.
     pub bases: Vec<UsedBase>,
+    /// What ADD got from elsewhere, sorted.
+    pub materials: Vec<Material>,
     /// How long it took.
     pub wall: Duration,
+}
+
+/// Something from elsewhere that a build took, and that is no base image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Material {
+    /// Its URL, without a user and a password; that of a repository has the reference behind `#`.
+    pub uri: String,
+    /// `algorithm:hex` of a file; of a repository, `sha1:` or `sha256:` and the commit.
+    pub digest: String,
 }
 
 /// A base image that a build took.

@@ -154,7 +154,7 @@ pub enum LayerMode {
     /// One for every instruction that changes files.
     #[default]
     Each,
-    /// One above those of the base: `--layers=false`, and `--squash`.
+    /// One for each stage, above those that it begins with: `--layers=false`, and `--squash`.
     SquashNew,
     /// One, with the files of the base: `--squash-all`.
     SquashAll,
@@ -249,6 +249,9 @@ pub struct CacheOptions {
     pub most_age: Option<Duration>,
     /// Which steps are made ready to be put elsewhere: `--cache-to`.
     pub export: Option<CacheExport>,
+    /// Whether the image itself names the steps that its layers are of: `--cache-to type=inline`. Where all
+    /// layers become one, there is nothing to name.
+    pub inline: bool,
     /// What the names of cache mounts count with, to part them from those of other builds.
     pub namespace: String,
 }

@@ -80,7 +80,7 @@ impl Default for RunOptions {
 pub struct Resources {
     /// The limits.
     pub limits: CgroupLimits,
-    /// The control group below which there is one for each command; `None` for `cask-build`.
+    /// The control group below which there is one for each command; `None` for the topmost.
     pub parent: Option<String>,
 }
 

@@ -84,7 +84,8 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
     let steps = std::mem::take(&mut *lock(&engine.steps));
     let warnings = std::mem::take(&mut *lock(&engine.warnings));
     let bases = engine.used_bases();
-    Ok(BuildReport { images, steps, warnings, cached, bases, wall: begun.elapsed() })
+    let materials = std::mem::take(&mut *lock(&engine.materials)).into_iter().collect();
+    Ok(BuildReport { images, steps, warnings, cached, bases, materials, wall: begun.elapsed() })
 }
 
 /// The base images that the target of a request needs for its first platform, as they are asked for; names that

@@ -26,9 +26,9 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 impl Engine {
-    /// Makes one layer of those that are new, or of all.
+    /// Makes one layer of those that are new in a stage, or of all.
     pub(crate) fn squash(&self, state: &StageState, mode: LayerMode) -> Result<StageState> {
-        let keep = if mode == LayerMode::SquashAll { 0 } else { state.base_layers };
+        let keep = if mode == LayerMode::SquashAll { 0 } else { state.stage_layers };
         let mut squashed = state.clone();
         if state.layers.len() > keep + 1 {
             let new = self.squashed_layer(state, keep)?;
@@ -37,7 +37,7 @@ impl Engine {
             squashed.push_layer(&new);
         }
         let has_layer = squashed.layers.len() > keep;
-        let from = if keep == 0 { 0 } else { state.base_history };
+        let from = if mode == LayerMode::SquashAll { 0 } else { state.stage_history };
         let history = squashed.config.history.get_mut(from..).unwrap_or_default();
         history.iter_mut().for_each(|entry| entry.empty_layer = true);
         if let Some(last) = history.last_mut().filter(|_| has_layer) {

@@ -11,9 +11,9 @@ use cask_storage::{Id, StagedLayer};
 use super::engine::{Engine, StageId, lock};
 use super::event::{BuildEvent, CacheOutcome, Step, StepOutcome};
 use super::plan::{PlatformPlan, StagePlan, StepPlan, platform_text};
-use super::remote::now_seconds;
-use super::request::InheritLabels;
-use super::state::StageState;
+use super::remote::{InlineStep, now_seconds};
+use super::request::{InheritLabels, LayerMode};
+use super::state::{Pending, StageState};
 use crate::Context;
 use crate::cache::{Found, LayerFact, Miss, Record};
 use crate::key::KeyParts;
@@ -148,7 +148,13 @@ impl Engine {
             Resolved::Scratch => Ok(StageState::scratch(&base.platform, dialect)),
             Resolved::Stage(index) => {
                 let found = self.stage((id.0, *index)).ok_or_else(|| unbuilt(*index))?;
-                Ok(StageState::of_stage(found))
+                match self.request.image.layers {
+                    // As with peers, a stage is a layer upon those of the stage that it begins with.
+                    LayerMode::SquashNew => {
+                        Ok(StageState::of_stage(&self.squash(found, LayerMode::SquashNew)?))
+                    }
+                    _ => Ok(StageState::of_stage(found)),
+                }
             }
             Resolved::Image(_) if self.files_of_base(id).is_some() => {
                 Ok(StageState::scratch(&base.platform, dialect))
@@ -285,8 +291,7 @@ impl StageRun<'_> {
             state.config.config.labels.remove(label);
         }
         for (name, value) in &edits.environment {
-            crate::config::set_environment(&mut state.config.config, name, value);
-            state.scope.set_environment(name, value);
+            self.set_variable(name, value);
         }
         if !edits.environment.is_empty() {
             self.note_pairs("ENV", &edits.environment);
@@ -331,6 +336,9 @@ impl StageRun<'_> {
         let mut parts = KeyParts::new(kind);
         parts.add("parent", self.state.files_key());
         parts.add("date", self.state.date.to_string());
+        for path in self.state.pending.directories() {
+            parts.add("directory", path);
+        }
         self.add_dates(&mut parts);
         parts
     }
@@ -357,7 +365,11 @@ impl StageRun<'_> {
         let key = parts.key();
         let _flight = engine.flights.enter(&key);
         let miss = match self.look_up(parts, ground)? {
-            Ok(record) => return Ok(self.take(&record)),
+            Ok(record) => {
+                let layered = self.take(&record);
+                self.has_layer_upon(ground);
+                return Ok(layered);
+            }
             Err(miss) => miss,
         };
         let begun = Instant::now();
@@ -382,8 +394,16 @@ impl StageRun<'_> {
         lock(&engine.fresh).insert(key);
         let layer_bytes = layer.as_ref().map(|layer| layer.size_bytes);
         self.put(&record);
+        self.has_layer_upon(ground);
         let (cache, cpu) = (CacheOutcome::Miss(miss), made.cpu);
         Ok(Layered { cache, layer_bytes, cpu, saved: Duration::ZERO })
+    }
+
+    /// What was pending is in the layer, unless that knows nothing of the stage.
+    fn has_layer_upon(&mut self, ground: Ground) {
+        if ground == Ground::Stage {
+            self.state.pending = Pending::default();
+        }
     }
 
     /// Puts a layer that is ready into the store.
@@ -514,6 +534,9 @@ impl StageRun<'_> {
         self.be_dated(record.date);
         if let Some(layer) = &record.layer() {
             self.state.push_layer(layer);
+            let key = record.key.to_string();
+            let (layers, date) = (self.state.layers.len(), record.date);
+            self.state.made_by.push(InlineStep { key, layers, date });
             self.note_export(record);
         }
     }

@@ -9,6 +9,7 @@ use cask_image::{
 use cask_storage::{Id, Image, Store};
 
 use super::headers::{headers, unreadable};
+use super::remote::InlineStep;
 use super::tools::BaseImage;
 use crate::cache::LayerFact;
 use crate::{Error, ErrorKind, Result, config};
@@ -25,6 +26,9 @@ pub(crate) struct StageState {
     /// How many of the layers and of the entries of the history are the base image's.
     pub(crate) base_layers: usize,
     pub(crate) base_history: usize,
+    /// How many the stage began with: those of the image or of the stage that it is upon.
+    pub(crate) stage_layers: usize,
+    pub(crate) stage_history: usize,
     /// The base image, for annotations; none for scratch.
     pub(crate) base: Option<BaseImage>,
     /// Whether this stage has a CMD of its own.
@@ -33,6 +37,27 @@ pub(crate) struct StageState {
     pub(crate) annotations: BTreeMap<String, String>,
     /// The labels of the base image, to tell them from those of the file.
     pub(crate) inherited_labels: Vec<String>,
+    /// What the next layer has besides.
+    pub(crate) pending: Pending,
+    /// The steps that made the layers of this file.
+    pub(crate) made_by: Vec<InlineStep>,
+}
+
+/// Directories that the next layer has besides, in Buildah's dialect. Where there is none, the image does
+/// not have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// Those of VOLUME.
+    pub(crate) volumes: Vec<String>,
+    /// That of the last WORKDIR.
+    pub(crate) working: Option<String>,
+}
+
+impl Pending {
+    /// All of them.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &String> {
+        self.volumes.iter().chain(&self.working)
+    }
 }
 
 impl StageState {
@@ -49,10 +74,14 @@ impl StageState {
             date: 0,
             base_layers: 0,
             base_history: 0,
+            stage_layers: 0,
+            stage_history: 0,
             base: None,
             has_cmd: false,
             annotations: BTreeMap::new(),
             inherited_labels: Vec::new(),
+            pending: Pending::default(),
+            made_by: Vec::new(),
         }
     }
 
@@ -97,18 +126,30 @@ impl StageState {
             date: created.max(0),
             base_layers: layers.len(),
             base_history: config.history.len(),
+            stage_layers: layers.len(),
+            stage_history: config.history.len(),
             layers,
             base: Some(base.clone()),
             has_cmd: false,
             annotations: annotations(store, &image),
             inherited_labels: config.config.labels.keys().cloned().collect(),
+            pending: Pending::default(),
+            made_by: Vec::new(),
             config,
         })
     }
 
     /// A stage that begins with another one.
     pub(crate) fn of_stage(base: &Self) -> Self {
-        Self { scope: StageScope::inherit(&base.scope), has_cmd: false, ..base.clone() }
+        let (scope, pending) = (StageScope::inherit(&base.scope), Pending::default());
+        Self {
+            scope,
+            pending,
+            has_cmd: false,
+            stage_layers: base.layers.len(),
+            stage_history: base.config.history.len(),
+            ..base.clone()
+        }
     }
 
     /// The uppermost layer.

@@ -1,9 +1,11 @@
 //! WORKDIR: a directory of the image.
 
+use cask_containerfile::Behavior;
 use cask_containerfile::instruction::Workdir;
 use cask_layer::{MemberKind, MemberWriter, NewMember};
 use cask_storage::StageOptions;
 
+use super::request::LayerMode;
 use super::stage::{Ground, Layered, Made, StageRun};
 use crate::view::{View, parent_and_name};
 use crate::{Error, ErrorKind, Result, config};
@@ -19,6 +21,15 @@ impl StageRun<'_> {
             self.note(&text, false);
             return Ok(Layered::nothing());
         }
+        if !self.dialect().does(Behavior::WorkdirMakesLayer) {
+            self.note(&text, false);
+            let user = self.state.config.config.user.clone();
+            let made = self.directory_without_layer(&path, &user)?;
+            if self.engine.request.image.layers == LayerMode::Each {
+                self.state.pending.working = Some(path);
+            }
+            return Ok(made);
+        }
         let user = self.state.config.config.user.clone();
         let mut parts = self.key_parts("WORKDIR");
         parts.add("path", &path).add("user", &user);
@@ -28,6 +39,26 @@ impl StageRun<'_> {
             layered.cache = super::event::CacheOutcome::NotNeeded;
         }
         self.note(&text, layered.layer_bytes.is_some());
+        Ok(layered)
+    }
+
+    /// Makes the directory of a WORKDIR or a VOLUME that is no layer of its own.
+    ///
+    /// Where all layers become one, it is made at once. Where each instruction is a layer, the next one
+    /// that changes files has it: the caller notes it as pending.
+    ///
+    /// Source: buildah, whose working container has it, which is made anew from every step's image.
+    pub(crate) fn directory_without_layer(&mut self, path: &str, user: &str) -> Result<Layered> {
+        if self.engine.request.image.layers == LayerMode::Each {
+            return Ok(Layered::nothing());
+        }
+        let mut parts = self.key_parts("WORKDIR");
+        parts.add("path", path).add("user", user);
+        let mut layered =
+            self.layered(&parts, Ground::Stage, |run| run.make_directory(path, user))?;
+        if layered.layer_bytes.is_none() {
+            layered.cache = super::event::CacheOutcome::NotNeeded;
+        }
         Ok(layered)
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 
+use cask_containerfile::Behavior;
 use cask_layer::{
     Compression, DecompressLimits, Member, MemberKind, MemberLimits, Members, decompress,
     detect_reader,
@@ -75,11 +76,14 @@ pub(super) fn extract(
     number: usize,
     directory: &[u8],
 ) -> Result<()> {
+    let request = &prepared.request;
+    let is_owned =
+        request.owner.is_some() && request.dialect.does(Behavior::ChownAppliesToArchives);
     let extraction = Extraction {
         name,
         number,
         directory,
-        owner: prepared.request.owner.is_some().then(|| plan.made()).map(|m| (m.uid, m.gid)),
+        owner: is_owned.then(|| plan.made()).map(|made| (made.uid, made.gid)),
         prepared,
     };
     let mut members =
@@ -128,7 +132,7 @@ impl Extraction<'_> {
             _ => Some(self.planned(plan, member, kind)?),
         };
         if let Some(planned) = planned {
-            plan.put(&target, planned, Rule::Extract)?;
+            plan.put(&target, planned, Rule::EXTRACT)?;
         }
         Ok(())
     }

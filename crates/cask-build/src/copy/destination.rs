@@ -1,10 +1,13 @@
 //! Where copies go.
 
+use cask_containerfile::Behavior;
+use cask_rootfs::Kind;
+
 use super::CopyRequest;
 use super::plan::Plan;
 use super::prepared::Source;
 use super::remote;
-use crate::view::{Resolution, join, shown};
+use crate::view::{Resolution, join, parent_and_name, shown};
 use crate::{Error, ErrorKind, Result};
 
 /// Where copies go, without links in it.
@@ -52,15 +55,16 @@ pub(super) fn target(plan: &mut Plan, request: &CopyRequest, sources: &[Source])
         says_directory || request.parents || sources.len() != 1 || sources.iter().any(is_directory);
     let found = match plan.resolve(&path)? {
         Resolution::Blocked(at) => return Err(super::plan::cannot_copy_to(&at)),
-        Resolution::Missing(found) if wants_directory => {
+        Resolution::Missing(found)
+            if wants_directory || becomes_directory(plan, request, &path)? =>
+        {
             let target = plan.directory(&found).map(Target::Directory)?;
             return named(sources, target, request);
         }
         Resolution::Missing(found) => return named(sources, Target::File(found), request),
         Resolution::Found(found) => found,
     };
-    let is_directory =
-        plan.lookup(&found)?.is_some_and(|node| node.kind == cask_rootfs::Kind::Directory);
+    let is_directory = plan.lookup(&found)?.is_some_and(|node| node.kind == Kind::Directory);
     match (is_directory, wants_directory) {
         (true, _) => {
             let target = plan.directory(&found).map(Target::Directory)?;
@@ -73,6 +77,17 @@ pub(super) fn target(plan: &mut Plan, request: &CopyRequest, sources: &[Source])
         }
         (false, false) => named(sources, Target::File(found), request),
     }
+}
+
+/// Whether a link that leads nowhere becomes a directory with the file, as Buildah has it.
+fn becomes_directory(plan: &mut Plan, request: &CopyRequest, path: &[u8]) -> Result<bool> {
+    if request.dialect.does(Behavior::DanglingDestinationIsFollowed) {
+        return Ok(false);
+    }
+    let (parent, name) = parent_and_name(path);
+    let Resolution::Found(parent) = plan.resolve(parent)? else { return Ok(false) };
+    let node = plan.lookup(&join(&parent, name))?;
+    Ok(node.is_some_and(|node| node.kind == Kind::Symlink))
 }
 
 /// Refuses a file without a name where it needs one.

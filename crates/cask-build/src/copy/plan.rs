@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use cask_containerfile::{Behavior, Dialect};
 use cask_layer::Fragment;
 use cask_rootfs::Kind;
 
@@ -76,11 +77,24 @@ pub(super) enum Content {
 
 /// What becomes of what has the name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// Directories stay as they are; a directory and something else do not replace each other.
-    Copy,
+pub(super) struct Rule {
+    /// Whether a directory that is there gets the owner and the mode of the one that comes.
+    pub(super) changes_directories: bool,
+    /// Whether a directory and something else replace each other.
+    pub(super) replaces: bool,
+}
+
+impl Rule {
     /// As `tar -x`: directories change, and whatever is in the way goes.
-    Extract,
+    pub(super) const EXTRACT: Self = Self { changes_directories: true, replaces: true };
+
+    /// What COPY does with it.
+    pub(super) fn of_copy(dialect: Dialect) -> Self {
+        Self {
+            changes_directories: !dialect.does(Behavior::CopyKeepsDirectoryMetadata),
+            replaces: dialect.does(Behavior::FileReplacesDirectory),
+        }
+    }
 }
 
 impl Planned {
@@ -164,6 +178,18 @@ impl Plan {
         }
     }
 
+    /// Makes directories that are nobody's but root's, where they are missing.
+    pub(super) fn make(&mut self, paths: &[String]) -> Result<()> {
+        let own = self.made;
+        (self.made.uid, self.made.gid) = (0, 0);
+        let made = paths.iter().try_for_each(|path| match self.resolve(path.as_bytes())? {
+            Resolution::Missing(found) => self.ensure(&found),
+            _ => Ok(()),
+        });
+        self.made = own;
+        made
+    }
+
     /// What is at a path without links in it.
     pub(super) fn lookup(&mut self, path: &[u8]) -> Result<Option<Node>> {
         if path.is_empty() {
@@ -224,7 +250,7 @@ impl Plan {
         match self.lookup(path)?.map(|node| node.kind) {
             Some(Kind::Directory) if is_directory => {
                 self.ensure(path)?;
-                if rule == Rule::Extract
+                if rule.changes_directories
                     && let Some(before) = self.nodes.get_mut(path)
                 {
                     let (in_view, is_opaque) = (before.in_view, before.is_opaque);
@@ -232,13 +258,13 @@ impl Plan {
                 }
                 return Ok(());
             }
-            Some(Kind::Directory) if rule == Rule::Copy && planned.kind != Kind::Symlink => {
+            Some(Kind::Directory) if !rule.replaces && planned.kind != Kind::Symlink => {
                 let detail = "cannot replace to directory with file: a directory has the name";
                 return Err(Error::new(ErrorKind::Invalid, shown(path), detail));
             }
             Some(Kind::Directory) => self.remove(path)?,
             Some(Kind::Symlink) | None => {}
-            Some(_) if is_directory && rule == Rule::Copy => return Err(cannot_copy_to(path)),
+            Some(_) if is_directory && !rule.replaces => return Err(cannot_copy_to(path)),
             Some(_) => {}
         }
         let is_opaque = is_directory && self.is_masked(path);

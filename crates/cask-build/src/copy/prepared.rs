@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use cask_containerfile::Dialect;
 use cask_image::{Algorithm, Digest, Hasher};
 use cask_rootfs::Kind;
 
@@ -11,7 +12,8 @@ use super::mode::ModeChange;
 use super::remote::Remote;
 use super::select::{Entry, Selection};
 use super::{Component, CopyRequest};
-use crate::context::GitLocation;
+use crate::build::Material;
+use crate::context::{GitLocation, redacted};
 use crate::view::{Status, is_numeric};
 
 /// What a COPY or ADD would bring: selected and hashed, with nothing copied.
@@ -97,6 +99,23 @@ impl Prepared {
         &self.warnings
     }
 
+    /// What comes from elsewhere.
+    pub(crate) fn materials(&self) -> impl Iterator<Item = Material> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Remote(remote) => {
+                let remote = super::remote::locked(remote);
+                let digest = remote.digest().to_string();
+                Some(Material { uri: remote.shown_url(), digest })
+            }
+            Source::Repository { location, commit } => {
+                let algorithm = if commit.len() > 40 { "sha256" } else { "sha1" };
+                let uri = redacted(&location.to_string());
+                Some(Material { uri, digest: format!("{algorithm}:{commit}") })
+            }
+            _ => None,
+        })
+    }
+
     /// How many files, directories and links were selected.
     pub fn entries(&self) -> usize {
         let count = |source: &Source| match source {
@@ -152,6 +171,10 @@ impl Prepared {
         frames.bytes(request.working_directory.as_bytes());
         frames.optional(request.owner.as_deref().map(str::as_bytes));
         frames.number(u64::from(request.parents) | u64::from(request.link) << 1);
+        // Nothing where it is the default, so that keys stay what they were.
+        if request.dialect != Dialect::default() {
+            frames.bytes(format!("{:?}", request.dialect).as_bytes());
+        }
         frames.number(self.sources.len() as u64);
         for source in &self.sources {
             match source {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cask_containerfile::Dialect;
 use cask_layer::FileTimes;
 
 use crate::context::{Context, Fetch, Git, redacted};
@@ -32,6 +33,8 @@ pub struct CopyRequest {
     pub link: bool,
     /// That it is an ADD, and its own options.
     pub add: Option<AddOptions>,
+    /// Whose rules hold where BuildKit and Buildah differ.
+    pub dialect: Dialect,
 }
 
 impl CopyRequest {
@@ -48,6 +51,7 @@ impl CopyRequest {
             parents: false,
             link: false,
             add: None,
+            dialect: Dialect::default(),
         }
     }
 
@@ -130,7 +134,7 @@ impl std::fmt::Debug for CopyTools<'_> {
 }
 
 /// How the layer is written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WriteOptions {
     /// The time of what the build makes itself: missing directories on the way, and heredocs.
@@ -138,6 +142,8 @@ pub struct WriteOptions {
     pub created_seconds: i64,
     /// What becomes of all times, those included.
     pub times: FileTimes,
+    /// Directories that the layer has besides, where the stage does not have them: 0755 and 0:0.
+    pub directories: Vec<String>,
 }
 
 /// What came of writing a layer.

@@ -57,6 +57,7 @@ impl Prepared {
             archives: Vec::new(),
             kept: Vec::new(),
         };
+        copying.plan.make(&options.directories)?;
         let target = target(&mut copying.plan, &self.request, &self.sources)?;
         for (number, source) in self.sources.iter().enumerate() {
             copying.source(number as u64, source, &target)?;
@@ -89,14 +90,14 @@ impl Copying<'_> {
                 let Some(entry) = found.entries.first() else { return Ok(()) };
                 let planned = self.planned(number, found, 0, &found.adapted(entry));
                 let path = target.of(&found.name);
-                self.plan.put(&path, planned, Rule::Copy)
+                self.plan.put(&path, planned, self.rule())
             }
             Source::Archive(found) => self.archive(found, target),
             Source::File { name, contents } => {
                 let mode = self.prepared.mode_of(0o644, false);
                 let mut planned = Planned::new(Kind::File, mode, self.plan.made());
                 planned.content = Content::Bytes(contents.clone());
-                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy)
+                self.plan.put(&target.of(name.as_bytes()), planned, self.rule())
             }
             Source::Remote(found) => {
                 let mut found = remote::locked(found);
@@ -112,7 +113,7 @@ impl Copying<'_> {
                 let file = self.keep(file);
                 planned.content = Content::Part { file, offset, length: size, sparse, size };
                 let name = found.name.clone().unwrap_or_default();
-                self.plan.put(&target.of(name.as_bytes()), planned, Rule::Copy)
+                self.plan.put(&target.of(name.as_bytes()), planned, self.rule())
             }
             Source::Repository { location, commit } => {
                 let mut wanted = location.as_ref().clone();
@@ -135,6 +136,10 @@ impl Copying<'_> {
         }
     }
 
+    fn rule(&self) -> Rule {
+        Rule::of_copy(self.prepared.request.dialect)
+    }
+
     fn keep(&mut self, file: File) -> usize {
         self.files.push(file);
         self.files.len() - 1
@@ -144,7 +149,7 @@ impl Copying<'_> {
     fn tree(&mut self, number: u64, found: &Arc<Selection>, target: &Target) -> Result<()> {
         for (index, entry) in found.entries.iter().enumerate() {
             let planned = self.planned(number, found, index, &found.adapted(entry));
-            self.plan.put(&join(target.path(), &entry.relative), planned, Rule::Copy)?;
+            self.plan.put(&join(target.path(), &entry.relative), planned, self.rule())?;
         }
         Ok(())
     }

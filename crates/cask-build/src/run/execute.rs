@@ -58,6 +58,7 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let mut running = Running { stage, execution, opened, executor: &*executor };
     running.add_files();
     running.make_places(&mut layer)?;
+    running.make_pending(&mut layer)?;
     let mut spec = running.spec(&mut layer)?;
     let group = engine.request.run.resources.as_ref().map(Group::new).transpose()?;
     spec.cgroup = group.as_ref().map(|group| Arc::clone(&group.0));
@@ -82,8 +83,11 @@ struct Group(Arc<Cgroup>);
 
 impl Group {
     fn new(resources: &Resources) -> Result<Self> {
-        let parent = resources.parent.as_deref().unwrap_or("cask-build").trim_matches('/');
-        let name = format!("{parent}/{}", Id::random());
+        // Without a group around them, so that nothing stays when they are gone.
+        let name = match resources.parent.as_deref().map(|parent| parent.trim_matches('/')) {
+            None | Some("") => format!("cask-build-{}", Id::random()),
+            Some(parent) => format!("{parent}/{}", Id::random()),
+        };
         let made = |limits: &CgroupLimits| Cgroup::create(&name, limits);
         let group = match made(&resources.limits) {
             // Few kernels count swap; the limit of memory holds without it.
@@ -104,6 +108,17 @@ impl Drop for Group {
         // Whatever is in it ended with the command; what cannot be removed limits nobody.
         let _ = self.0.remove();
     }
+}
+
+/// An error with what lies beneath it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(&format!(": {error}"));
+        next = error.source();
+    }
+    text
 }
 
 struct Running<'a, 'e> {
@@ -173,6 +188,24 @@ impl Running<'_, '_> {
             Some(beneath) => stubs::make(&view, &beneath, &places),
             None => Ok(()),
         }
+    }
+
+    /// Makes the directories that this layer has besides.
+    fn make_pending(&self, layer: &mut WorkingLayer) -> Result<()> {
+        let stage = self.stage;
+        if stage.state.pending == Default::default() {
+            return Ok(());
+        }
+        let storage = |error| Error::storage(error, "the layer that the command writes to");
+        let view = View::of_store(&stage.engine.tools.store, stage.state.top())?;
+        let root = Root::open(layer.mount().map_err(storage)?).map_err(crate::view::failed)?;
+        for path in &stage.state.pending.volumes {
+            stubs::make_directories(&view, &root, path, (0, 0))?;
+        }
+        let Some(path) = &stage.state.pending.working else { return Ok(()) };
+        let user = &stage.state.config.config.user;
+        let owner = if user.is_empty() { (0, 0) } else { view.owner(user)? };
+        stubs::make_directories(&view, &root, path, owner)
     }
 
     fn spec(&self, layer: &mut WorkingLayer) -> Result<RunSpec> {
@@ -291,7 +324,11 @@ impl Running<'_, '_> {
             return;
         }
         engine.tell(BuildEvent::ShellBegan { step: Arc::clone(&self.stage.step), status });
-        spec.process.arguments = shell.iter().map(OsString::from).collect();
+        // An image without the usual shell says which one it has.
+        let own = self.stage.state.config.config.shell.as_deref().unwrap_or_default();
+        let own = own.strip_suffix(&["-c".to_owned()]).filter(|words| !words.is_empty());
+        let words = own.unwrap_or(shell);
+        spec.process.arguments = words.iter().map(OsString::from).collect();
         spec.io.input = Input::Inherit;
         spec.io.output = Output::Inherit;
         spec.io.error = Output::Inherit;
@@ -306,8 +343,8 @@ impl Running<'_, '_> {
             _ => self.executor.run(&spec, &engine.cancel),
         };
         if let Err(error) = ran {
-            let error = Error::runtime(error, "the shell in the failed step");
-            engine.warn(Some(&self.stage.step), error.to_string());
+            let message = format!("there is no shell in the failed step: {}", chain(&error));
+            engine.warn(Some(&self.stage.step), message);
         }
     }
 }

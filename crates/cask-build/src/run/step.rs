@@ -171,7 +171,7 @@ impl StageRun<'_> {
                 for heredoc in statement.heredocs() {
                     text.push_str(&format!("\n{}{}", heredoc.text, heredoc.name));
                 }
-                history::buildah_run(&arguments, &text)
+                history::buildah_run(&self.valued_arguments(), &text)
             }
         };
         self.note_as(created_by, true);

@@ -42,6 +42,38 @@ pub(super) fn make(view: &View, beneath: &Root, places: &[(String, Place)]) -> R
     stubs.set_times()
 }
 
+/// Makes a directory that the image does not have, with those on the way: in a root that is written to,
+/// whether there is a place of a mount already or not.
+pub(super) fn make_directories(
+    view: &View,
+    root: &Root,
+    path: &str,
+    owner: (u32, u32),
+) -> Result<()> {
+    let found = view.resolve(path)?;
+    if found.status.is_some() {
+        return Ok(());
+    }
+    let mut walker = view.walker();
+    let ends = found.path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    for end in ends.chain([found.path.len()]) {
+        let path = &found.path[..end];
+        if walker.status(path)?.is_some() {
+            continue;
+        }
+        let (parent, name) = parent_and_name(path);
+        let parent = root.directory(OsStr::from_bytes(parent)).map_err(failed)?;
+        let name = OsStr::from_bytes(name);
+        if parent.metadata(name).is_err() {
+            parent.create_dir(name, 0o755).map_err(failed)?;
+        }
+        // This brings it into the layer, too, where it was a place only.
+        parent.set_owner(name, owner.0, owner.1).map_err(failed)?;
+        parent.set_mode(name, 0o755).map_err(failed)?;
+    }
+    Ok(())
+}
+
 struct Stubs<'a> {
     view: &'a View,
     beneath: &'a Root,
