@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use cask_containerfile::BuildArguments;
+use cask_containerfile::{BuildArguments, Tree};
 
 /// The longest file that is read.
 const LONGEST_BYTES: u64 = 16 << 20;
@@ -110,4 +110,31 @@ pub fn build_arguments(given: &[String]) -> Result<BuildArguments> {
         }
     }
     Ok(arguments)
+}
+
+/// What the comments above each stage say of it.
+#[must_use]
+pub fn descriptions(tree: &Tree) -> Vec<Option<String>> {
+    let stages = tree.stages().stages;
+    stages.iter().map(|stage| tree.description(stage.statement, &stage.name()?)).collect()
+}
+
+/// The stages as BuildKit lists them.
+#[must_use]
+pub fn targets(tree: &Tree, target: usize) -> String {
+    let stages = tree.stages().stages;
+    let names = stages.iter().map(|stage| match (stage.name(), stage.index == target) {
+        (Some(name), true) => format!("{name} (default)"),
+        (None, true) => "(default)".to_owned(),
+        (name, false) => name.unwrap_or_default(),
+    });
+    let names: Vec<String> = std::iter::once("TARGET".to_owned()).chain(names).collect();
+    let heading = std::iter::once(Some("DESCRIPTION".to_owned()));
+    let descriptions = heading.chain(descriptions(tree));
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let lines = names.iter().zip(descriptions).map(|(name, description)| {
+        let line = format!("{name:width$}   {}", description.unwrap_or_default());
+        format!("{}\n", line.trim_end())
+    });
+    lines.collect()
 }

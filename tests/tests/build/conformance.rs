@@ -119,6 +119,8 @@ fn every_case_becomes_what_the_field_makes_of_it() {
     ]
     .concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // In the same shop, which takes a while to open.
+    crate::dialect::check(&shop);
 }
 
 /// What was built, `None` if it failed.

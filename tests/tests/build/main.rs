@@ -3,6 +3,7 @@
 mod bases;
 mod case;
 mod conformance;
+mod dialect;
 mod difference;
 mod image;
 mod real;

@@ -79,6 +79,9 @@ fn results_are_pushed_in_any_compression() {
     let served = Served::start(&scratch, Access::Plain);
     let at = |tag: &str| format!("{}/it/app:{tag}", served.address());
     let directory = files(&[("Containerfile", "FROM scratch\nCOPY a /a\n"), ("a", "A")]);
+    let url = format!("http://{}/v2/", served.address());
+    let added = format!("FROM scratch\nADD http://user:word@{}/v2/ /x\n", served.address());
+    std::fs::write(directory.join("added"), added).expect("it is writable");
     for line in [
         format!("--push -t {} --iidfile-raw raw", at("plain")),
         format!("-o type=registry,name={},compression=zstd,compression-level=5", at("own")),
@@ -88,7 +91,7 @@ fn results_are_pushed_in_any_compression() {
             "--provenance=mode=max,builder-id=https://h/ci --build-arg X=y --push -t {}",
             at("told")
         ),
-        "--attest type=provenance -o out --metadata-file meta".to_owned(),
+        "--attest type=provenance -o out --metadata-file meta -f added".to_owned(),
     ] {
         cooper(&store, &directory, &format!("build -q --tls-verify=false {line} .")).ok();
     }
@@ -128,9 +131,51 @@ fn results_are_pushed_in_any_compression() {
     assert!(read(&directory, "meta").contains("\"buildx.build.provenance\""));
     let least = read(&directory, "out/provenance.json");
     assert!(least.contains("configSource") && !least.contains("build-arg"), "{least}");
+    // What ADD got, without the password.
+    let least: Value = serde_json::from_str(&least).expect("it is JSON");
+    let fetched = &least["predicate"]["buildDefinition"]["resolvedDependencies"][0];
+    assert_eq!(fetched["uri"], url.as_str());
+    assert_eq!(fetched["digest"]["sha256"].as_str().map(str::len), Some(64), "{fetched}");
     let id = format!("sha256:{}", read(&directory, "raw"));
     assert_eq!(raw("plain")["config"]["digest"], id.as_str());
     cooper(&store, &directory, "build --compression-format xz .").ends(125).says("xz");
+}
+
+#[test]
+fn an_image_that_names_its_steps_is_a_cache() {
+    let (scratch, store) = (scratch(), PeerStore::new());
+    let served = Served::start(&scratch, Access::Plain);
+    let name = format!("{}/it/app:1", served.address());
+    let directory = files(&[
+        (
+            "Containerfile",
+            "FROM scratch AS one\nCOPY a /a\nFROM one\nCOPY b /b\nENV x=y\nCOPY c /c\n",
+        ),
+        ("a", "A"),
+        ("b", "B"),
+        ("c", "C"),
+    ]);
+    let from = format!("--cache-from type=registry,ref={name}");
+    let line = format!("build --tls-verify=false --cache-to type=inline {from} --push -t {name} .");
+    let first = cooper(&store, &directory, &line).ok();
+    assert!(!first.text().contains("Using cache"), "there was nothing yet: {first}");
+    std::fs::write(directory.join("c"), "D").expect("it is writable");
+    let fresh = PeerStore::new();
+    let line = format!("build --tls-verify=false {from} -o out .");
+    let second = cooper(&fresh, &directory, &line).ok();
+    assert_eq!(second.text().matches("--> Using cache").count(), 2, "{second}");
+    assert_eq!((read(&directory, "out/b"), read(&directory, "out/c")), ("B".into(), "D".into()));
+    let images = cooper(&fresh, &directory, "images -q").ok();
+    assert!(!images.text().contains(&last(&first)[..12]), "it came for its layers alone: {images}");
+    for (flags, words) in [
+        ("--format docker", "needs --format=oci"),
+        ("--squash", "needs the layers of the steps"),
+        ("--platform linux/amd64,linux/arm64", "is for one platform"),
+    ] {
+        cooper(&fresh, &directory, &format!("build --cache-to type=inline {flags} ."))
+            .ends(125)
+            .says(words);
+    }
 }
 
 #[test]
@@ -442,7 +487,8 @@ fn commands_have_the_processors_groups_devices_and_namespaces_that_were_asked_fo
         );
         if runtime.is_empty() || has(&["runc"]) {
             let outcome = cooper(&store, &directory, &line).ends(1);
-            assert!(format!("{outcome}").contains("no space left on device"), "{outcome}");
+            // As the image's own program says it.
+            assert!(outcome.stderr.contains("No space left on device"), "{outcome}");
         }
     }
     let expected = format!("25000\n0\n1:3\n0 7 8\n{}\n{}\nseen\n", own("ipc"), own("uts"));

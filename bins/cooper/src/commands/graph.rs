@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Format::Text => output::bytes(graph.to_text(Some(target)).as_bytes())?,
         Format::Dot => output::bytes(graph.to_dot(Some(target)).as_bytes())?,
         Format::Mermaid => output::bytes(graph.to_mermaid(Some(target)).as_bytes())?,
-        Format::Targets => output::bytes(targets(&parsed.tree, target).as_bytes())?,
+        Format::Targets => output::bytes(containerfile::targets(&parsed.tree, target).as_bytes())?,
         Format::Outline => {
             let outline = Outline::new(&parsed.tree, &graph, &scope, target);
             output::bytes(outline.to_text().as_bytes())?;
@@ -168,35 +168,10 @@ fn graph(tree: &Tree, arguments: &Arguments) -> Result<(Graph, GlobalScope)> {
     Ok((Graph::expanded(&stages, &scope, &options), scope))
 }
 
-/// What the comments above each stage say of it.
-fn descriptions(tree: &Tree) -> Vec<Option<String>> {
-    let stages = tree.stages().stages;
-    stages.iter().map(|stage| tree.description(stage.statement, &stage.name()?)).collect()
-}
-
-/// The stages as BuildKit lists them.
-fn targets(tree: &Tree, target: usize) -> String {
-    let stages = tree.stages().stages;
-    let names = stages.iter().map(|stage| match (stage.name(), stage.index == target) {
-        (Some(name), true) => format!("{name} (default)"),
-        (None, true) => "(default)".to_owned(),
-        (name, false) => name.unwrap_or_default(),
-    });
-    let names: Vec<String> = std::iter::once("TARGET".to_owned()).chain(names).collect();
-    let heading = std::iter::once(Some("DESCRIPTION".to_owned()));
-    let descriptions = heading.chain(descriptions(tree));
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-    let lines = names.iter().zip(descriptions).map(|(name, description)| {
-        let line = format!("{name:width$}   {}", description.unwrap_or_default());
-        format!("{}\n", line.trim_end())
-    });
-    lines.collect()
-}
-
 fn shown(graph: &Graph, tree: &Tree, outline: &Outline, target: usize) -> Shown {
     let lines = tree.lines();
     let needed = graph.needed_for(target);
-    let descriptions = descriptions(tree);
+    let descriptions = containerfile::descriptions(tree);
     let stages = graph.stages.iter().zip(descriptions).enumerate();
     let stages = stages.map(|(index, (stage, description))| Stage {
         index,

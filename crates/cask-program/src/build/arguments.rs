@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use cask_containerfile::Dialect;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::refused::RefusedArguments;
@@ -44,6 +45,13 @@ impl Arguments {
         self.run.runtime = self.run.runtime.or(runtime);
         self
     }
+
+    /// Gives the runtime these options before those of the flags.
+    #[must_use]
+    pub fn with_runtime_flags(mut self, flags: &[String]) -> Self {
+        self.run.runtime_flag.splice(..0, flags.iter().cloned());
+        self
+    }
 }
 
 /// What is built.
@@ -78,7 +86,8 @@ pub(super) struct InputArguments {
     /// Build for these platforms
     #[arg(long, value_name = "OS/ARCH[/VARIANT],...", value_delimiter = ',')]
     pub(super) platform: Vec<String>,
-    /// Build for every platform that all base images have
+    /// Build for every platform that all base images have; of those in the store, what is there counts, but with
+    /// --pull
     #[arg(long)]
     pub(super) all_platforms: bool,
     /// Build for this architecture instead of the machine's
@@ -108,8 +117,12 @@ pub(super) struct ImageArguments {
     /// The format: oci or docker [default: $BUILDAH_FORMAT, else oci]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<String>,
+    /// Whose image is made where theirs differ: docker (BuildKit) or buildah, which makes one layer, has a
+    /// history in other words and other rules for what is in the way of COPY [default: docker]
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) compat: Option<Compat>,
     /// A layer for every instruction that changes files, or one for all [default: $BUILDAH_LAYERS,
-    /// else true]
+    /// else true, but with --compat=buildah]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) layers: Option<String>,
     /// Make one layer of all that are new
@@ -169,6 +182,25 @@ pub(super) struct ImageArguments {
     /// Annotate the image with its date [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) created_annotation: Option<String>,
+}
+
+/// Whose results are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Compat {
+    /// BuildKit's
+    Docker,
+    /// Buildah's
+    Buildah,
+}
+
+impl ImageArguments {
+    /// Whose rules hold.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.compat {
+            Some(Compat::Buildah) => Dialect::Buildah,
+            Some(Compat::Docker) | None => Dialect::BuildKit,
+        }
+    }
 }
 
 /// Where it goes.
@@ -234,7 +266,8 @@ pub(super) struct CacheArguments {
     #[arg(long, value_name = "PLACE")]
     pub(super) cache_from: Vec<String>,
     /// Put steps there for later builds: a repository, or
-    /// type=registry|local,ref=REPOSITORY,dest=DIRECTORY,mode=min|max
+    /// type=registry|local,ref=REPOSITORY,dest=DIRECTORY,mode=min|max; type=inline has the image name its
+    /// own, which --cache-from type=registry,ref=IMAGE takes
     #[arg(long, value_name = "PLACE")]
     pub(super) cache_to: Vec<String>,
     /// Use nothing of it that is older, such as 24h
@@ -280,29 +313,51 @@ pub(super) struct ShowArguments {
     /// Show it in this file instead
     #[arg(long, value_name = "FILE")]
     pub(super) logfile: Option<PathBuf>,
+    /// Show each platform in a file of its own: FILE_OS_ARCH
+    #[arg(long, requires = "logfile", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) logsplit: Option<String>,
     /// Open a shell in the stage where a command fails
     #[arg(long)]
     pub(super) debug: bool,
     /// Check the Containerfile, and build nothing
     #[arg(long)]
     pub(super) check: bool,
-    /// What to do with the Containerfile: build it, or check it
+    /// What to do with the Containerfile: build it, check it, or tell its outline (what it can be given) or
+    /// its targets
     #[arg(long, value_name = "METHOD")]
     pub(super) call: Option<String>,
 }
 
 impl ShowArguments {
-    /// Whether the file is checked, and nothing built.
-    pub(super) fn checks(&self) -> Result<bool> {
+    /// What is done with the Containerfile.
+    ///
+    /// Source: docker/buildx, `--call`.
+    pub(super) fn method(&self) -> Result<Method> {
         match self.call.as_deref() {
-            None | Some("build") => Ok(self.check),
-            Some("check") => Ok(true),
-            Some(other @ ("outline" | "targets")) => bail!(
-                "--call={other} is not supported: use build or check, or write `cooper graph --format {other}`"
-            ),
-            Some(other) => bail!("--call={other} is not known: use build or check"),
+            _ if self.check => Ok(Method::Check),
+            None | Some("build") => Ok(Method::Build),
+            Some("check" | "lint") => Ok(Method::Check),
+            Some("outline") => Ok(Method::Outline),
+            Some("targets") => Ok(Method::Targets),
+            Some(other) if other.contains(",format=") => {
+                bail!(
+                    "--call={other}: there is no other format: write `cooper graph --format json`"
+                )
+            }
+            Some(other) => {
+                bail!("--call={other} is not known: use build, check, outline or targets")
+            }
         }
     }
+}
+
+/// What is done with a Containerfile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Build,
+    Check,
+    Outline,
+    Targets,
 }
 
 /// How to show what happens.

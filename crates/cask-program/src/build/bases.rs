@@ -82,6 +82,8 @@ impl PulledBases {
         )?;
         let policy = match request.pull {
             PullPolicy::Never => cask_engine::PullPolicy::Never,
+            PullPolicy::Always => cask_engine::PullPolicy::Always,
+            PullPolicy::Newer => cask_engine::PullPolicy::Newer,
             _ => cask_engine::PullPolicy::Missing,
         };
         let options = moving::pull_options(copy, policy, &self.progress);

@@ -2,17 +2,22 @@
 //!
 //! As with buildah, every step is an image of its own whose tag is the key of the step.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
-use cask::image::PlatformWanted;
+use cask::copy::inspect;
+use cask::image::{ImageFormat, Manifest, PlatformWanted};
 use cask::reference::Reference;
 use cask::transport::Transports;
-use cask_build::{BuildReport, CacheExport, ErrorKind, RemoteCache};
+use cask_build::{
+    BuildReport, BuildRequest, CacheExport, ErrorKind, LayerMode, RemoteCache, names_step,
+};
 use cask_engine::Images;
 use cask_storage::Id;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 use super::show::Show;
 use super::values;
@@ -22,10 +27,20 @@ use crate::settings::Settings;
 /// Longer, and a tag with a key behind it is none.
 const LONGEST_TAG: usize = 63;
 
+/// Where `--cache-to` puts steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exports {
+    pub(super) places: Vec<Place>,
+    /// Into the image itself.
+    pub(super) inline: bool,
+}
+
 /// A place for steps: what stands before a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     prefix: String,
+    /// An image that may name the steps that its layers are of.
+    image: Option<String>,
     /// The directory of a layout, which need not be there yet.
     directory: Option<String>,
     export: CacheExport,
@@ -47,11 +62,36 @@ pub(super) fn sources(given: &[String]) -> Result<Vec<Place>> {
 }
 
 /// Where `--cache-to` puts steps.
-pub(super) fn destinations(given: &[String]) -> Result<Vec<Place>> {
-    let each = given
-        .iter()
-        .map(|text| place(text, Way::To).with_context(|| format!("--cache-to {text:?}")));
-    each.collect()
+pub(super) fn destinations(given: &[String]) -> Result<Exports> {
+    let mut found = Exports::default();
+    for text in given {
+        if text == "type=inline" || text == "type=inline,mode=min" {
+            found.inline = true;
+        } else {
+            let place = place(text, Way::To).with_context(|| format!("--cache-to {text:?}"))?;
+            found.places.push(place);
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses to name steps in what has no place for them, before anything is built.
+pub(super) fn check_inline(request: &BuildRequest) -> Result<()> {
+    if !request.cache.inline {
+        return Ok(());
+    }
+    if request.image.format != ImageFormat::Oci {
+        bail!("--cache-to type=inline needs --format=oci: Docker's format has no room for it");
+    }
+    if request.image.layers != LayerMode::Each {
+        bail!(
+            "--cache-to type=inline needs the layers of the steps: leave --squash and --layers=false out"
+        );
+    }
+    if request.platforms.targets.len() > 1 {
+        bail!("--cache-to type=inline is for one platform: use type=registry");
+    }
+    Ok(())
 }
 
 /// Which steps are made ready for all the places.
@@ -74,7 +114,8 @@ fn place(text: &str, way: Way) -> Result<Place> {
         if !named.is_name_only() {
             bail!("repository must contain neither a tag nor digest: {text}");
         }
-        return Ok(Place { prefix: format!("docker://{named}:"), directory: None, export });
+        let prefix = format!("docker://{named}:");
+        return Ok(Place { prefix, image: None, directory: None, export });
     }
     let (mut kind, mut reference, mut directory, mut mode) = (None, None, None, None);
     let directory_key = if way == Way::From { "src" } else { "dest" };
@@ -97,15 +138,23 @@ fn place(text: &str, way: Way) -> Result<Place> {
         Some("registry") => {
             let text = reference.context("type=registry needs ref=REPOSITORY")?;
             let prefix = registry_prefix(&text)?;
-            Ok(Place { prefix, directory: None, export })
+            let named = Reference::parse_normalized(&text)?.with_default_tag();
+            let image = (way == Way::From).then(|| format!("docker://{named}"));
+            Ok(Place { prefix, image, directory: None, export })
         }
         Some("local") => {
             let directory =
                 directory.with_context(|| format!("type=local needs {directory_key}=DIRECTORY"))?;
             let prefix = format!("oci:{directory}:");
-            Ok(Place { prefix, directory: Some(directory), export })
+            Ok(Place { prefix, image: None, directory: Some(directory), export })
         }
-        Some(other) => bail!("the type {other:?} is not supported: use registry or local"),
+        Some("inline") if way == Way::From => {
+            bail!("type=inline is for --cache-to: name the image with type=registry,ref=IMAGE")
+        }
+        Some(other) if way == Way::From => {
+            bail!("the type {other:?} is not supported: use registry or local")
+        }
+        Some(other) => bail!("the type {other:?} is not supported: use registry, local or inline"),
         None => bail!("there is no type: write type=registry,ref=REPOSITORY"),
     }
 }
@@ -127,17 +176,34 @@ fn registry_prefix(text: &str) -> Result<String> {
 
 /// The places of `--cache-from`.
 pub(super) struct Pulled {
-    pub(super) places: Vec<Place>,
-    pub(super) images: Images,
-    pub(super) transports: Transports,
-    pub(super) settings: Settings,
-    pub(super) show: Arc<Show>,
+    places: Vec<Place>,
+    images: Images,
+    transports: Transports,
+    settings: Settings,
+    show: Arc<Show>,
+    /// What images say of their steps, by their names, once they were asked.
+    told: Mutex<HashMap<String, Told>>,
+}
+
+/// What an image says of its steps.
+#[derive(Clone, Default)]
+struct Told {
+    annotations: BTreeMap<String, String>,
+    /// The image, once it was needed.
+    id: Option<Id>,
 }
 
 #[async_trait]
 impl RemoteCache for Pulled {
     async fn fetch(&self, key: &str, platform: &PlatformWanted) -> cask_build::Result<Option<Id>> {
         let mut failed = None;
+        for image in self.places.iter().filter_map(|place| place.image.as_ref()) {
+            if let Some(id) = self.of_image(image, key, platform).await {
+                let shown = image.trim_start_matches("docker://");
+                self.show.say(&format!("--> Cache pulled from remote {shown}"));
+                return Ok(Some(id));
+            }
+        }
         for place in &self.places {
             if place.directory.as_ref().is_some_and(|path| !std::path::Path::new(path).exists()) {
                 continue;
@@ -165,6 +231,52 @@ impl RemoteCache for Pulled {
 }
 
 impl Pulled {
+    /// Steps of places, which are pulled into a store.
+    pub(super) fn new(
+        places: Vec<Place>,
+        (images, transports): (&Images, &Transports),
+        settings: &Settings,
+        show: &Arc<Show>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            places,
+            images: images.clone(),
+            transports: transports.clone(),
+            settings: settings.clone(),
+            show: Arc::clone(show),
+            told: Mutex::default(),
+        })
+    }
+
+    /// The image, if it names the step. One that cannot be read names none: it need not be there yet.
+    async fn of_image(&self, image: &str, key: &str, platform: &PlatformWanted) -> Option<Id> {
+        let mut told = self.told.lock().await;
+        if !told.contains_key(image) {
+            let annotations = self.annotations(image).await.unwrap_or_default();
+            told.insert(image.to_owned(), Told { annotations, id: None });
+        }
+        let told = told.get_mut(image)?;
+        if !names_step(&told.annotations, key) {
+            return None;
+        }
+        if told.id.is_none() {
+            told.id = self.pull(image, platform).await.ok()?;
+        }
+        told.id.clone()
+    }
+
+    async fn annotations(&self, image: &str) -> Result<BTreeMap<String, String>> {
+        let (settings, progress) = (&self.settings, self.show.progress());
+        let platform = PlatformWanted::of_this_build();
+        let options = moving::copy_options(settings, platform, progress, true)?;
+        let from = self.transports.parse(image)?;
+        let found = inspect(&*from, &options.policy, options.require_signed).await?;
+        Ok(match found.top().parse()? {
+            Manifest::Image(manifest) => manifest.annotations,
+            _ => BTreeMap::new(),
+        })
+    }
+
     async fn pull(&self, name: &str, platform: &PlatformWanted) -> Result<Option<Id>> {
         let (settings, progress) = (&self.settings, self.show.progress());
         let options = moving::copy_options(settings, platform.clone(), progress, true)?;
@@ -230,6 +342,11 @@ mod tests {
         };
         refused("h.io/x:1", "must contain neither a tag nor digest");
         refused("type=gha", "is not supported");
+        let inline = destinations(&["type=inline".to_owned()]).unwrap();
+        assert!(inline.inline && inline.places.is_empty());
+        let from = place("type=registry,ref=h/x:1", Way::From).unwrap();
+        assert_eq!(from.image.as_deref(), Some("docker://docker.io/h/x:1"));
+        place("type=inline", Way::From).unwrap_err();
         refused("type=registry", "needs ref");
         refused("type=local,src=x", "\"src\" is not supported");
         refused("type=local,dest=x,mode=most", "is not known");
@@ -240,7 +357,7 @@ mod tests {
     fn the_largest_of_several_exports_counts() {
         let places = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-            export(&destinations(&texts).unwrap())
+            export(&destinations(&texts).unwrap().places)
         };
         assert_eq!(places(&[]), None);
         assert_eq!(places(&["type=local,dest=a,mode=min"]), Some(CacheExport::Target));

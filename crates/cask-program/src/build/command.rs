@@ -18,12 +18,13 @@ use cask_engine::Images;
 use cask_runtime::TerminalSize;
 use cask_storage::Store;
 use cask_terminal::report::Exit;
+use serde_json::json;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Method, OutputArguments};
 use super::bases::PulledBases;
 use super::cache::Pulled;
 use super::compression::Compress;
-use super::outputs::{self, Output};
+use super::outputs::{self, Destinations, Output};
 use super::provenance::{Described, Provenance};
 use super::results::{self, Results};
 use super::show::Show;
@@ -52,28 +53,31 @@ pub fn run(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
         Err(error) => error,
     };
     report::engine_failure(&error, hint);
-    Ok(match error.downcast_ref::<CommandFailed>() {
-        Some(CommandFailed { status, .. }) => ExitCode::from(*status),
-        None => Exit::EngineFailure.into(),
-    })
+    Ok(ExitCode::from(status(&error)))
 }
 
-/// A command of RUN failed: that is all there is to say.
+/// A command of RUN failed.
 #[derive(Debug)]
 struct CommandFailed {
     instruction: String,
     status: u8,
+    /// Why it could not be run at all; what ran has said itself what was wrong.
+    source: Option<cask_build::Error>,
 }
 
 impl fmt::Display for CommandFailed {
     /// The words are buildah's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instruction, status } = self;
+        let Self { instruction, status, .. } = self;
         write!(f, "building at STEP {instruction:?}: while running runtime: exit status {status}")
     }
 }
 
-impl std::error::Error for CommandFailed {}
+impl std::error::Error for CommandFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
 
 /// What the user can do about an error.
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
@@ -103,25 +107,24 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
         inputs::load(&arguments, &settings, &scratch)
     });
     let inputs = loaded.await??;
-    if arguments.show.checks()? {
-        let fails = check::check(&inputs, &arguments)?;
+    let method = arguments.show.method()?;
+    if method != Method::Build {
+        let fails = check::tell(method, &inputs, &arguments)?;
         return Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     let cache_from = cache::sources(&arguments.cache.cache_from)?;
     let cache_to = cache::destinations(&arguments.cache.cache_to)?;
     let mut request = request::request(&arguments, inputs.files, &to.names)?;
-    request.cache.export = cache::export(&cache_to);
+    request.cache.export = cache::export(&cache_to.places);
+    request.cache.inline = cache_to.inline;
     let (sockets, _agents) = environment::agents(&arguments.run.ssh, scratch.path())?;
     request.run.agents = sockets;
     let bases = bases(&images, &transports, settings, &show);
     if arguments.input.all_platforms {
         request.platforms.targets = bases.common_platforms(&request, &inputs.sources).await?;
     }
-    results::check(&request, &to)?;
-    let provenance = Provenance::of(output)?;
-    if provenance.is_some() {
-        results::check_provenance(&request, &to, output)?;
-    }
+    let provenance = refuse(&request, &to, output)?;
+    show.split(&request.platforms.targets)?;
     let mut tools = BuildTools::new(store.clone())?;
     tools.sources = inputs.sources;
     tools.executor = Some(executor::executor(&arguments.run, scratch.path())?);
@@ -130,11 +133,8 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     }
     tools.bases = bases;
     if !cache_from.is_empty() {
-        let (images, transports) = (images.clone(), transports.clone());
-        let (settings, show) = (settings.clone(), Arc::clone(&show));
-        let places = cache_from;
-        let pulled = Pulled { places, images, transports, settings, show };
-        tools.remote_cache = Some(Arc::new(pulled));
+        let places = (&images, &transports);
+        tools.remote_cache = Some(Pulled::new(cache_from, places, settings, &show));
     }
     let known = Arc::new(StatCache::open(tools.state_directory.join("stat-cache")));
     tools.stat_cache = Some(Arc::clone(&known));
@@ -145,8 +145,13 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     if let Err(error) = known.save() {
         report::note(&format!("what is known of files cannot be kept for later builds: {error}"));
     }
-    let built = built?;
-    cache::push(&built, &cache_to, (&images, &transports), settings, &show).await?;
+    let built = match built {
+        Ok(built) => built,
+        // That was told as an object already.
+        Err(error) if show.is_json() => return Ok(ExitCode::from(status(&error))),
+        Err(error) => return Err(error),
+    };
+    cache::push(&built, &cache_to.places, (&images, &transports), settings, &show).await?;
     let results = Results {
         built: &built,
         request: &request,
@@ -165,6 +170,23 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses what cannot become what it is to become, before anything is built; gives what is to be told of
+/// the image beside it.
+fn refuse(
+    request: &BuildRequest,
+    to: &Destinations,
+    output: &OutputArguments,
+) -> Result<Option<Provenance>> {
+    results::check(request, to)?;
+    results::check_files(to, output)?;
+    cache::check_inline(request)?;
+    let provenance = Provenance::of(output)?;
+    if provenance.is_some() {
+        results::check_provenance(request, to, output)?;
+    }
+    Ok(provenance)
+}
+
 /// The terminal that the program was started on.
 struct OwnTerminal;
 
@@ -179,23 +201,51 @@ impl ShellTerminal for OwnTerminal {
     }
 }
 
+/// The status that the program ends with for an error.
+fn status(error: &anyhow::Error) -> u8 {
+    let failed = error.downcast_ref::<CommandFailed>();
+    failed.map_or(Exit::EngineFailure.code(), |failed| failed.status)
+}
+
 /// Builds; where it fails, the line that it is about is shown.
 async fn carry_out(request: &BuildRequest, tools: &BuildTools, show: &Show) -> Result<BuildReport> {
     let error = match cask_build::build(request, tools).await {
         Ok(report) => return Ok(report),
         Err(error) => error,
     };
-    let Some(location) = error.location().cloned() else { return Err(error.into()) };
-    if let Some(file) = file(&request.files, &location.file) {
+    let location = error.location().cloned();
+    let error = match &location {
+        Some(location) => at_step(error, location.instruction.clone()),
+        None => error.into(),
+    };
+    show.json(&json!({
+        "event": "failed",
+        "error": format!("{error:#}"),
+        "hint": error.chain().find_map(hint),
+        "file": location.as_ref().map(|location| &location.file),
+        "line": location.as_ref().map(|location| location.line),
+        "column": location.as_ref().map(|location| location.column),
+        "status": status(&error),
+    }));
+    if let Some(location) = location.filter(|_| !show.is_json())
+        && let Some(file) = file(&request.files, &location.file)
+    {
         let excerpt = render_excerpt(&file.name, file.tree.source(), location.span);
         show.finish();
         report::say(excerpt.trim_end());
     }
-    let instruction = location.instruction;
-    Err(match error.kind() {
-        ErrorKind::Command(status) => CommandFailed { instruction, status }.into(),
+    Err(error)
+}
+
+/// An error of an instruction, in buildah's words.
+fn at_step(error: cask_build::Error, instruction: String) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::Command(status) => {
+            let source = std::error::Error::source(&error).is_some().then_some(error);
+            CommandFailed { instruction, status, source }.into()
+        }
         _ => anyhow::Error::from(error).context(format!("building at STEP {instruction:?}")),
-    })
+    }
 }
 
 fn file<'a>(files: &'a [BuildFile], name: &str) -> Option<&'a BuildFile> {

@@ -22,6 +22,11 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
         None => named.is_none(),
         Some(kind) => kind == "native" || kind == "rootless",
     };
+    let is_oci = !is_native && isolation.as_deref() != Some("chroot");
+    if let Some(flag) = arguments.runtime_flag.first().filter(|_| !is_oci) {
+        bail!("--runtime-flag {flag} is for an OCI runtime: name one with --runtime");
+    }
+    let flags = arguments.runtime_flag.as_slice();
     if !is_native && arguments.needs_groups()? {
         bail!("limits of memory and processors are supported by --isolation=native only");
     }
@@ -32,8 +37,8 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
         bail!("--isolation=chroot has no namespaces: leave --ipc, --pid, --uts and --cgroupns out");
     }
     match isolation.as_deref() {
-        None if named.is_some() => oci(named, scratch),
-        Some("oci") => oci(named, scratch),
+        None if named.is_some() => oci(named, flags, scratch),
+        Some("oci") => oci(named, flags, scratch),
         None | Some("native" | "rootless") => Ok(Arc::new(NativeExecutor::default())),
         Some("chroot") => {
             report::note("--isolation=chroot sets nothing apart but the files");
@@ -45,12 +50,13 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
     }
 }
 
-fn oci(named: Option<PathBuf>, scratch: &Path) -> Result<Arc<dyn Executor>> {
+fn oci(named: Option<PathBuf>, flags: &[String], scratch: &Path) -> Result<Arc<dyn Executor>> {
     let directory = scratch.join("runtime");
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("making {}", directory.display()))?;
-    let executor = OciExecutor::new(OciOptions::new(runtime(named.as_deref())?, directory))?;
-    Ok(Arc::new(executor))
+    let mut options = OciOptions::new(runtime(named.as_deref())?, directory);
+    options.flags = flags.to_vec();
+    Ok(Arc::new(OciExecutor::new(options)?))
 }
 
 /// An OCI runtime: the one that is named, by its path or by its name in the search path, or else the

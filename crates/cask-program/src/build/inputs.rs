@@ -290,6 +290,7 @@ impl Write for Limited {
 /// Parses the texts; errors are shown with their lines.
 fn parse(texts: Vec<Source>, arguments: &Arguments) -> Result<Vec<BuildFile>> {
     let mut options = ParseOptions::default();
+    options.dialect = arguments.image.dialect();
     options.fragment = texts.len() > 1;
     let mut files = Vec::new();
     for Source { name, text, .. } in texts {

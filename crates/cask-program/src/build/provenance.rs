@@ -198,7 +198,7 @@ fn platform_text(request: &BuildRequest) -> String {
     format!("{}/{}", build.os, build.architecture)
 }
 
-/// The base images, by name and digest.
+/// The base images, by name and digest, and what ADD got from elsewhere.
 fn dependencies(report: &BuildReport, platform: &str) -> Vec<Value> {
     let of_platform = report.bases.iter().filter(|base| platform.starts_with(&base.platform));
     let each = of_platform.filter_map(|base| {
@@ -206,7 +206,12 @@ fn dependencies(report: &BuildReport, platform: &str) -> Vec<Value> {
         let name = package(&base.image.name, platform);
         Some(json!({"uri": name, "digest": digest(known.as_str())}))
     });
-    each.collect()
+    // Source: BuildKit, `solver/llbsolver/provenance`, `slsaMaterials`.
+    let fetched = report
+        .materials
+        .iter()
+        .map(|material| json!({"uri": material.uri, "digest": digest(&material.digest)}));
+    each.chain(fetched).collect()
 }
 
 /// An image as package URLs name it.

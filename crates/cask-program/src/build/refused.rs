@@ -32,17 +32,11 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("cw", Value, "build the image, and encrypt it with a tool for that"),
         ("decryption-key", Value, "pull the image with another tool first"),
         ("hooks-dir", Value, "give --isolation=oci and a --runtime that has hooks of its own"),
-        ("logsplit", Nothing, "build each platform by itself with a --logfile of its own"),
         ("mount", Value, "use RUN --mount, or --volume"),
         (
             "no-pivot-root",
             Nothing,
             "nothing pivots but where it can; --isolation=chroot sets nothing apart but the files",
-        ),
-        (
-            "runtime-flag",
-            Value,
-            "write a script that calls the runtime with it, and name that with --runtime",
         ),
         ("save-stages", Nothing, "build the stages with --target, and name them"),
         ("sbom-image-output", Value, SBOM),

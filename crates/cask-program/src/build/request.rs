@@ -8,7 +8,7 @@ use cask_build::{
     BuildFile, BuildRequest, ConfigEdits, Dates, InheritAnnotations, InheritLabels, LayerMode,
     PullPolicy,
 };
-use cask_containerfile::BuildArguments;
+use cask_containerfile::{Behavior, BuildArguments};
 
 use super::arguments::{Arguments, ImageArguments, InputArguments};
 use super::values;
@@ -29,6 +29,7 @@ pub(super) fn request(
     let mut request = BuildRequest::new(first, PlatformWanted::of_this_build());
     request.files = files;
     request.platforms.targets = targets;
+    request.dialect = arguments.image.dialect();
     request.target.clone_from(&arguments.input.target);
     request.arguments = arguments_of_build(&arguments.input)?;
     request.base.clone_from(&arguments.input.from);
@@ -108,7 +109,7 @@ pub(super) fn common(mut images: impl Iterator<Item = Vec<Platform>>) -> Vec<Pla
 }
 
 /// The platforms; the words are podman's.
-fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
+pub(super) fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
     let parts = [&input.arch, &input.os, &input.variant].iter().any(|given| given.is_some());
     if input.all_platforms && (parts || !input.platform.is_empty()) {
         bail!(
@@ -133,7 +134,7 @@ fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
 }
 
 /// `--build-arg-file` and `--build-arg`, which wins.
-fn arguments_of_build(input: &InputArguments) -> Result<BuildArguments> {
+pub(super) fn arguments_of_build(input: &InputArguments) -> Result<BuildArguments> {
     let mut given = Vec::new();
     for path in &input.build_arg_file {
         given.extend(argument_lines(path)?);
@@ -202,7 +203,8 @@ fn layers(image: &ImageArguments) -> Result<LayerMode> {
         Some(each) => Some(each),
         None => of_environment()?,
     };
-    Ok(if each.unwrap_or(true) { LayerMode::Each } else { LayerMode::SquashNew })
+    let usual = image.dialect().does(Behavior::LayersByDefault);
+    Ok(if each.unwrap_or(usual) { LayerMode::Each } else { LayerMode::SquashNew })
 }
 
 fn edits(image: &ImageArguments) -> Result<ConfigEdits> {

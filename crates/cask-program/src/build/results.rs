@@ -75,6 +75,28 @@ pub(super) fn check_provenance(
     Ok(())
 }
 
+/// Refuses files that cannot be written at the end, before anything is built.
+pub(super) fn check_files(to: &Destinations, arguments: &OutputArguments) -> Result<()> {
+    let told = [&arguments.iidfile, &arguments.iidfile_raw, &arguments.metadata_file];
+    let archives = to.outputs.iter().filter_map(|output| match output {
+        Output::Tar(path) => path.as_ref(),
+        _ => None,
+    });
+    for path in told.into_iter().flatten().chain(archives) {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let found = std::fs::metadata(parent);
+        let found = found.with_context(|| format!("writing {}", path.display()))?;
+        if !found.is_dir() {
+            bail!("writing {}: {} is not a directory", path.display(), parent.display());
+        }
+        if path.is_dir() {
+            bail!("writing {}: it is a directory", path.display());
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what several platforms cannot become, before anything is built.
 pub(super) fn check(request: &BuildRequest, to: &Destinations) -> Result<()> {
     if request.platforms.targets.len() < 2 {
@@ -109,6 +131,7 @@ impl Results<'_> {
             write_file(path, &format!("{:#}\n", self.metadata(&result)))?;
         }
         self.show.json(&json!({"event": "built", "metadata": self.metadata(&result)}));
+        self.images.note("build", "", &result.id);
         Ok(result)
     }
 
@@ -131,7 +154,6 @@ impl Results<'_> {
             digest: image.manifest.digest().to_string(),
             media_type: image.manifest.media_type().to_string(),
             size_bytes: image.manifest.bytes().len(),
-        self.images.note("build", "", &result.id);
         })
     }
 

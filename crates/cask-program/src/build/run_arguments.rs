@@ -1,7 +1,7 @@
 //! The flags about the commands of RUN, and what they become.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use cask_build::{
     BuildNetwork, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
 };
-use cask_runtime::{CgroupLimits, Device, Limit, Seccomp, SeccompProfile};
+use cask_runtime::{
+    Capability, CapabilitySet, CgroupLimits, Device, Limit, Seccomp, SeccompProfile,
+};
 use clap::Args;
 
 use super::{environment, values};
@@ -118,6 +120,9 @@ pub(super) struct RunArguments {
     /// The OCI runtime [default: $BUILDAH_RUNTIME, else crun, runc or youki]
     #[arg(long, value_name = "PROGRAM")]
     pub(super) runtime: Option<PathBuf>,
+    /// A global option of the OCI runtime, without the two hyphens, such as debug
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(super) runtime_flag: Vec<String>,
 }
 
 /// The names of the variables that say what the proxies are, in lower case.
@@ -128,11 +133,23 @@ impl RunArguments {
     pub(super) fn options(&self, debug: bool) -> Result<RunOptions> {
         let mut options = RunOptions::default();
         options.network = self.network()?;
-        options.names.hosts =
-            self.add_host.iter().map(|text| host(text)).collect::<Result<Vec<_>>>()?;
+        for text in &self.add_host {
+            options.names.hosts.extend(hosts(text, options.network)?);
+        }
         options.names.keep_hosts_file = self.no_hosts;
         options.names.resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        options.names.servers = self.dns.iter().map(|text| address(text)).collect::<Result<_>>()?;
+        if self.dns == ["none"] {
+            // The image's own file stays.
+            if !self.dns_search.is_empty() || !self.dns_option.is_empty() {
+                bail!(
+                    "--dns=none leaves no file for --dns-search and --dns-option: leave them out"
+                );
+            }
+            options.names.resolv_conf.clear();
+        } else {
+            let servers = self.dns.iter().map(|text| address(text));
+            options.names.servers = servers.collect::<Result<_>>()?;
+        }
         options.names.search.clone_from(&self.dns_search);
         options.names.options.clone_from(&self.dns_option);
         if boolean("http-proxy", self.http_proxy.as_deref())?.unwrap_or(true) {
@@ -228,12 +245,14 @@ impl RunArguments {
     }
 
     fn privileges(&self, options: &mut RunOptions) -> Result<()> {
-        let parse = |names: &[String]| -> Result<Vec<_>> {
-            let names = names.iter().map(|name| name.parse().map_err(anyhow::Error::from));
-            names.collect()
-        };
-        options.privileges.add = parse(&self.cap_add).context("--cap-add")?;
-        options.privileges.drop = parse(&self.cap_drop).context("--cap-drop")?;
+        let add = capabilities(&self.cap_add).context("--cap-add")?;
+        let drop = capabilities(&self.cap_drop).context("--cap-drop")?;
+        // Of all that are dropped those that are added stay.
+        options.privileges.drop = drop.unwrap_or_else(|| {
+            let is_added = |one: &Capability| add.as_ref().is_some_and(|add| add.contains(one));
+            CapabilitySet::all().iter().filter(|one| !is_added(one)).collect()
+        });
+        options.privileges.add = add.unwrap_or_else(|| CapabilitySet::all().iter().collect());
         for option in &self.security_opt {
             match option.as_str() {
                 "seccomp=unconfined" => options.privileges.seccomp = Seccomp::DangerUnconfined,
@@ -291,18 +310,43 @@ fn profile(path: &str) -> Result<Arc<SeccompProfile>> {
     Ok(Arc::new(SeccompProfile::parse(&text).with_context(|| path.to_owned())?))
 }
 
-fn host(text: &str) -> Result<(String, IpAddr)> {
-    let (name, address_text) = text
+/// What is named; `None` for all.
+///
+/// Source: containers/common, `capabilities.MergeCapabilities`.
+fn capabilities(names: &[String]) -> Result<Option<Vec<Capability>>> {
+    if names.iter().any(|name| name.eq_ignore_ascii_case("all")) {
+        return Ok(None);
+    }
+    let each = names.iter().map(|name| name.parse().map_err(anyhow::Error::from));
+    each.collect::<Result<_>>().map(Some)
+}
+
+/// Names with their address; `host-gateway` is this machine, where it can be reached.
+fn hosts(text: &str, network: BuildNetwork) -> Result<Vec<(String, IpAddr)>> {
+    let (names, address_text) = text
         .split_once([':', '='])
-        .filter(|(name, _)| !name.is_empty())
+        .filter(|(names, _)| names.split(';').all(is_host_name))
         .with_context(|| format!("--add-host {text:?} is not NAME:ADDRESS"))?;
-    let bare = address_text.trim_start_matches('[').trim_end_matches(']');
-    Ok((name.to_owned(), bare.parse().with_context(|| format!("--add-host {text:?}"))?))
+    let address = match address_text {
+        "host-gateway" if network == BuildNetwork::Host => Ipv4Addr::LOCALHOST.into(),
+        "host-gateway" => {
+            bail!("--add-host {text:?}: without a network there is no way to this machine")
+        }
+        text_of_address => {
+            let bare = text_of_address.trim_start_matches('[').trim_end_matches(']');
+            bare.parse().with_context(|| format!("--add-host {text:?}"))?
+        }
+    };
+    Ok(names.split(';').map(|name| (name.to_owned(), address)).collect())
+}
+
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#')
 }
 
 fn address(text: &str) -> Result<IpAddr> {
     if text == "none" {
-        bail!("--dns=none is not supported yet: name a server, or leave it out");
+        bail!("--dns=none leaves the image's own file: name no other server");
     }
     text.parse().with_context(|| format!("--dns {text:?}"))
 }
@@ -419,10 +463,26 @@ mod tests {
 
     #[test]
     fn hosts_may_have_addresses_of_both_kinds() {
-        assert_eq!(host("a:1.2.3.4").unwrap().1.to_string(), "1.2.3.4");
-        assert_eq!(host("a:[::1]").unwrap().1.to_string(), "::1");
-        assert_eq!(host("a:::1").unwrap().1.to_string(), "::1");
-        host("a").unwrap_err();
-        host(":1.2.3.4").unwrap_err();
+        let found = |text: &str| {
+            let each = hosts(text, BuildNetwork::Host).unwrap().into_iter();
+            each.map(|(name, address)| format!("{name} {address}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found("a:1.2.3.4"), "a 1.2.3.4");
+        assert_eq!(found("a:[::1]"), "a ::1");
+        assert_eq!(found("a;b:::1"), "a ::1 b ::1");
+        assert_eq!(found("a:host-gateway"), "a 127.0.0.1");
+        hosts("a:host-gateway", BuildNetwork::None).unwrap_err();
+        for text in ["a", ":1.2.3.4", "a;:1.2.3.4", "a b:1.2.3.4", "a\n1.1.1.1 c:1.2.3.4"] {
+            hosts(text, BuildNetwork::Host).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn all_capabilities_are_a_word() {
+        let named = |name: &str| capabilities(&[name.to_owned()]);
+        assert_eq!(named("ALL").unwrap(), None);
+        assert_eq!(named("CAP_CHOWN").unwrap().map(|found| found.len()), Some(1));
+        assert_eq!(capabilities(&[]).unwrap(), Some(Vec::new()));
+        named("frob").unwrap_err();
     }
 }

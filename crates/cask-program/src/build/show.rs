@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
+use cask::image::PlatformWanted;
 use cask_build::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
 use cask_terminal::progress::{Event, Handle, Outcome};
 use serde_json::{Value, json};
 
 use super::arguments::{self, ShowArguments};
+use crate::access::boolean;
 use crate::progress::{Progress, ProgressChoice};
 use crate::report;
 
@@ -50,7 +52,7 @@ pub(super) struct Show {
     style: Style,
     explain: bool,
     /// Where lines go instead of the standard streams.
-    log: Option<Mutex<File>>,
+    log: Option<Mutex<Log>>,
     /// What pulls and pushes are shown in; with the steps, where the view is live.
     progress: Arc<Progress>,
     /// Standard output is for data: lines go to standard error.
@@ -76,6 +78,39 @@ enum To {
     Stderr,
 }
 
+/// Files that lines go to.
+struct Log {
+    /// What the files are called, where each platform has its own.
+    prefix: Option<PathBuf>,
+    /// One, or one for each platform.
+    files: Vec<File>,
+}
+
+impl Log {
+    /// Writes what is about a platform, or about all of them.
+    fn write(&mut self, platform: Option<usize>, bytes: &[u8]) -> io::Result<()> {
+        let one = platform.filter(|_| self.prefix.is_some()).and_then(|at| self.files.get_mut(at));
+        match one {
+            Some(file) => file.write_all(bytes),
+            None => self.files.iter_mut().try_for_each(|file| file.write_all(bytes)),
+        }
+    }
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("creating {}", path.display()))
+}
+
+/// Opens the files that the flags name; those of platforms are opened when these are known.
+fn log(arguments: &ShowArguments) -> Result<Option<Mutex<Log>>> {
+    let Some(path) = &arguments.logfile else { return Ok(None) };
+    let log = match boolean("logsplit", arguments.logsplit.as_deref())? {
+        Some(true) => Log { prefix: Some(path.clone()), files: Vec::new() },
+        _ => Log { prefix: None, files: vec![create(path)?] },
+    };
+    Ok(Some(Mutex::new(log)))
+}
+
 impl Show {
     /// Starts the display that the flags ask for.
     pub(super) fn start(
@@ -83,11 +118,6 @@ impl Show {
         explain: bool,
         stdout_is_data: bool,
     ) -> Result<Self> {
-        let open = |path: &Path| {
-            File::create(path)
-                .map(Mutex::new)
-                .with_context(|| format!("creating {}", path.display()))
-        };
         let style = Style::of(arguments);
         let choice = match style {
             Style::Live => ProgressChoice::Auto,
@@ -98,11 +128,27 @@ impl Show {
         Ok(Self {
             style,
             explain,
-            log: arguments.logfile.as_deref().map(open).transpose()?,
+            log: log(arguments)?,
             progress: Arc::new(choice.start(false)),
             stdout_is_data,
             state: Mutex::new(State { next_task: 1 << 32, ..State::default() }),
         })
+    }
+
+    /// Opens the files of the platforms, where each has its own.
+    ///
+    /// Source: buildah, `--logsplit`, whose files are called `FILE_OS_ARCH`; here those of variants end in
+    /// the variant.
+    pub(super) fn split(&self, platforms: &[PlatformWanted]) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(prefix) = log.prefix.clone() else { return Ok(()) };
+        for platform in platforms {
+            let mut path = prefix.clone().into_os_string();
+            path.push(format!("_{}", platform.to_string().replace('/', "_")));
+            log.files.push(create(Path::new(&path))?);
+        }
+        Ok(())
     }
 
     /// What pulls and pushes are shown in.
@@ -120,6 +166,11 @@ impl Show {
         handle.flush();
     }
 
+    /// Whether everything is told in objects.
+    pub(super) fn is_json(&self) -> bool {
+        self.style == Style::Json
+    }
+
     /// Whether nothing is shown.
     pub(super) fn is_quiet(&self) -> bool {
         self.style == Style::Quiet
@@ -128,11 +179,14 @@ impl Show {
     /// Shows what happened.
     pub(super) fn event(&self, event: &BuildEvent) {
         match self.style {
-            Style::Quiet => {
-                if let BuildEvent::Warning { message, .. } = event {
-                    report::note(message);
+            Style::Quiet => match event {
+                BuildEvent::Warning { message, .. } => report::note(message),
+                // As with buildah: what is wrong is worth a word.
+                BuildEvent::Output { step, stream: OutputStream::Stderr, bytes } => {
+                    self.output(step, OutputStream::Stderr, bytes);
                 }
-            }
+                _ => {}
+            },
             Style::Json => self.json(&json_event(event)),
             Style::Plain | Style::Live => self.lines(event),
         }
@@ -148,7 +202,7 @@ impl Show {
             )),
             BuildEvent::Warning { message, .. } => match (self.handle(), &self.log) {
                 (Some(live), _) => report::warning(&live, message),
-                (None, Some(_)) => self.line(To::Stderr, &format!("warning: {message}")),
+                (None, Some(_)) => self.line(None, To::Stderr, &format!("warning: {message}")),
                 (None, None) => report::note(message),
             },
             _ => {}
@@ -158,7 +212,7 @@ impl Show {
     fn began(&self, step: &Step) {
         let line = title(step);
         match self.handle() {
-            None => self.line(To::Stdout, &line),
+            None => self.line(Some(step), To::Stdout, &line),
             Some(handle) => {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 let task = state.next_task;
@@ -189,7 +243,7 @@ impl Show {
         }
         text.extend_from_slice(bytes);
         state.open = (!bytes.ends_with(b"\n")).then(|| key(step));
-        self.write(to, &text);
+        self.write(Some(step), to, &text);
     }
 
     fn ended(&self, step: &Step, outcome: &StepOutcome) {
@@ -203,7 +257,7 @@ impl Show {
         match self.handle() {
             None => {
                 if let Some(line) = line {
-                    self.line(To::Stdout, &format!("{}{line}", prefix(step)));
+                    self.line(Some(step), To::Stdout, &format!("{}{line}", prefix(step)));
                 }
             }
             Some(handle) => {
@@ -220,7 +274,7 @@ impl Show {
     /// Shows a line about the whole build.
     pub(super) fn say(&self, line: &str) {
         match self.style {
-            Style::Plain => self.line(To::Stdout, line),
+            Style::Plain => self.line(None, To::Stdout, line),
             Style::Live => self.handle().into_iter().for_each(|handle| handle.log(line)),
             Style::Json | Style::Quiet => {}
         }
@@ -231,7 +285,7 @@ impl Show {
         match self.handle() {
             Some(handle) => text.lines().for_each(|line| handle.log(line)),
             None if self.style == Style::Plain => {
-                text.lines().for_each(|line| self.line(To::Stderr, line));
+                text.lines().for_each(|line| self.line(None, To::Stderr, line));
             }
             None => {}
         }
@@ -240,7 +294,7 @@ impl Show {
     /// Shows an object, where objects are shown.
     pub(super) fn json(&self, value: &Value) {
         if self.style == Style::Json {
-            self.line(To::Stderr, &value.to_string());
+            self.line(None, To::Stderr, &value.to_string());
         }
     }
 
@@ -248,16 +302,20 @@ impl Show {
         (self.style == Style::Live).then(|| self.progress.handle())
     }
 
-    fn line(&self, to: To, line: &str) {
+    /// Writes a line about a step, or about the whole build.
+    fn line(&self, step: Option<&Step>, to: To, line: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let gap = if state.open.take().is_some() { "\n" } else { "" };
-        self.write(to, format!("{gap}{line}\n").as_bytes());
+        self.write(step, to, format!("{gap}{line}\n").as_bytes());
     }
 
     /// A stream that nobody reads any more is no reason to end a build.
-    fn write(&self, to: To, bytes: &[u8]) {
+    fn write(&self, step: Option<&Step>, to: To, bytes: &[u8]) {
         let _ = match (&self.log, to) {
-            (Some(log), _) => log.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes),
+            (Some(log), _) => {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                log.write(step.map(|step| step.platform_index), bytes)
+            }
             (None, To::Stdout) if !self.stdout_is_data => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(bytes).and_then(|()| stdout.flush())
