@@ -10,8 +10,9 @@ use crate::{Error, ErrorKind, Result};
 
 impl Images {
     /// The platforms of an image that is named as for [`pull`](Self::pull): those of a list of the store, or else of
-    /// what registries have by this name, or else of the image that is in the store. Layers are not read. What is
-    /// for no machine, as attestations are, is left out.
+    /// the image that is in the store, or else of what registries have by this name; with a policy that pulls whatever
+    /// is in the store, registries come first. Layers are not read. What is for no machine, as attestations are, is
+    /// left out.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).
@@ -24,8 +25,14 @@ impl Images {
         if let Ok(list) = self.find_list(name) {
             return Ok(real(list.index.manifests.into_iter().filter_map(|entry| entry.platform)));
         }
+        let found = self.find(name).ok();
+        let asks = match options.policy {
+            PullPolicy::Never => false,
+            PullPolicy::Missing => found.is_none(),
+            _ => true,
+        };
         let mut failure = None;
-        if options.policy != PullPolicy::Never {
+        if asks {
             let places = match self.places(name, transports, options).await {
                 Ok(places) => places,
                 Err(error) => {
@@ -42,7 +49,7 @@ impl Images {
         }
         let unknown =
             || Error::new(ErrorKind::ImageNotKnown, name, "it is not in the store".to_owned());
-        let Ok(found) = self.find(name) else { return Err(failure.unwrap_or_else(unknown)) };
+        let Some(found) = found else { return Err(failure.unwrap_or_else(unknown)) };
         Ok(real(self.config(&found.image)?.map(|config| config.platform())))
     }
 
