@@ -62,10 +62,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
         Command::Build(arguments) => {
-            if let Some(flag) = context.global.runtime_flag.first() {
-                bail!("--runtime-flag {flag} is not supported by build: leave it out");
-            }
-            let arguments = arguments.with_runtime(context.global.runtime.clone());
+            let global = &context.global;
+            let arguments = arguments.with_runtime(global.runtime.clone());
+            let arguments = arguments.with_runtime_flags(&global.runtime_flag);
             build::run(arguments, &context.settings)
         }
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
