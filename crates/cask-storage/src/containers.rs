@@ -34,12 +34,17 @@ impl Store {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound),
     /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Io`](crate::ErrorKind::Io).
     pub fn container_named(&self, text: &str) -> Result<Container> {
-        let containers = self.containers()?;
-        let named = |container: &&Container| {
-            container.id.as_str() == text || container.names.iter().any(|name| name == text)
-        };
-        let found = containers.iter().find(named).cloned();
-        found.ok_or_else(|| not_found("finding the container", quoted(text)))
+        let own = self.inner.container_place();
+        for (place, table) in self.inner.tables::<ContainerRecord>()? {
+            // Without a look at the others: there may be thousands.
+            let found = || table.by_id(text).or_else(|| table.by_name(text));
+            if place == own
+                && let Some(record) = found()
+            {
+                return Ok(self.container_view(place, record));
+            }
+        }
+        Err(not_found("finding the container", quoted(text)))
     }
 
     /// The containers that were made from an image.
