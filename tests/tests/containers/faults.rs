@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tests::has;
 
 use crate::support::Cellar;
 
@@ -122,6 +123,58 @@ fn what_ran_when_the_machine_ended_has_exited() {
     cellar.is_clean();
     crash(&["--rm"]);
     assert_eq!(cellar.states(), "");
+    cellar.is_clean();
+}
+
+#[test]
+fn what_a_loss_of_power_leaves_of_a_record_is_no_loss_of_the_container() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "echo here > /kept; cat /kept";
+    let made = ["create", "--network", "none", "--name", "old", "box:1", "sh", "-c", script];
+    let id = cellar.run(&made).ok().text().to_owned();
+    let record = cellar.path("root/cask/containers").join(&id).join("container.json");
+    let damage = |part: usize| {
+        let text = std::fs::read(&record).expect("it is there");
+        std::fs::write(&record, &text[..text.len() * part / 2]).expect("it is writable");
+    };
+    let damaged = "its record was damaged";
+    cellar.run(&["rename", "old", "c"]).ok();
+    damage(0);
+    let listed = cellar.run(&["ps", "-a", "--format", "{{.Names}} {{.Status}}"]).ok();
+    assert_eq!(listed.text(), "c Created");
+    listed.says(damaged);
+    let shown = cellar.run(&["inspect", "c"]).ok().json();
+    assert!(shown[0]["State"]["Error"].as_str().is_some_and(|text| text.contains(damaged)));
+    let started = cellar.run(&["start", "--attach", "c"]).ok();
+    assert_eq!(started.text(), "here");
+    started.says(damaged);
+    let listed = cellar.run(&["ps", "-a"]).ok();
+    assert!(!listed.stderr.contains(damaged), "{listed}");
+    // It ran; how it ended is not known.
+    damage(1);
+    let listed = cellar.run(&["ps", "-a", "--format", "{{.Names}} {{.State}} {{.ExitCode}}"]).ok();
+    assert_eq!(listed.text(), "c exited 137");
+    listed.says(damaged);
+    cellar.run(&["start", "--attach", "c"]).ok().says(damaged);
+    assert_eq!(cellar.states(), "c exited 0");
+    damage(0);
+    cellar.run(&["rm", "c"]).ok().says(damaged);
+    cellar.is_clean();
+}
+
+#[test]
+fn what_is_killed_for_lack_of_memory_is_told_whatever_runs_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "head -c 200m /dev/zero | tail > /dev/null; exit 3";
+    let limits = ["-m", "16m", "--ulimit", "nofile=64:64", "box:1", "sh", "-c", script];
+    let runtimes: &[&[&str]] = if has(&["runc"]) { &[&[], &["--runtime", "runc"]] } else { &[&[]] };
+    for runtime in runtimes {
+        let run = ["run", "--name", "c", "--network", "none"];
+        cellar.run(&[runtime, &run[..], &limits].concat()).ends(3);
+        let shown = cellar.run(&["inspect", "--format", "{{.State.OOMKilled}}", "c"]).ok();
+        assert_eq!(shown.text(), "true", "{runtime:?}");
+        cellar.run(&["rm", "c"]).ok();
+    }
     cellar.is_clean();
 }
 

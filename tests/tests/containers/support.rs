@@ -63,7 +63,7 @@ impl Cellar {
         std::fs::copy("/bin/busybox", image.join("bin/busybox")).expect("busybox is installed");
         for name in [
             "sh", "true", "cat", "echo", "id", "env", "sleep", "hostname", "test", "ls", "touch",
-            "kill", "ln", "mkdir", "rm", "stty", "false", "yes", "head",
+            "kill", "ln", "mkdir", "rm", "stty", "false", "yes", "head", "tail",
         ] {
             std::os::unix::fs::symlink("busybox", image.join("bin").join(name)).expect("it is new");
         }

@@ -182,7 +182,7 @@ impl Containers {
         let state = ContainerState::default();
         let written = made.and_then(|made| {
             config.layer = made.layer.as_ref().map(ToString::to_string).unwrap_or_default();
-            place.save(config, &state).inspect_err(|_| {
+            place.save_lasting(config, &state).inspect_err(|_| {
                 // Half a container is none.
                 let _ = self.store().delete_container(&new.id);
             })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cask_storage::{Id, MountOptions};
 
-use super::{Container, ContainerConfig, ContainerState, Containers, etc, spec};
+use super::{Container, ContainerSummary, Containers, etc, spec};
 use crate::{Error, ErrorKind, Result};
 
 impl Container {
@@ -42,7 +42,7 @@ impl Containers {
             }
         })?;
         name.clone_into(&mut config.name);
-        container.place.save(&config, &state)?;
+        container.place.save_lasting(&config, &state)?;
         self.tell("rename", &config);
         Ok(())
     }
@@ -113,7 +113,19 @@ impl Containers {
     /// # Errors
     /// [`ErrorKind::Storage`]; [`ErrorKind::Io`].
     pub fn size(&self, container: &Container) -> Result<(u64, u64)> {
-        let Ok(layer) = Id::parse(&container.config.layer) else { return Ok((0, 0)) };
+        self.size_of(&container.config.layer)
+    }
+
+    /// As [`size`](Self::size).
+    ///
+    /// # Errors
+    /// As [`size`](Self::size).
+    pub fn summary_size(&self, summary: &ContainerSummary) -> Result<(u64, u64)> {
+        self.size_of(&summary.layer)
+    }
+
+    fn size_of(&self, layer: &str) -> Result<(u64, u64)> {
+        let Ok(layer) = Id::parse(layer) else { return Ok((0, 0)) };
         let top = self.store().graph_root().join(self.store().driver().as_str());
         let written = match self.store().driver() {
             cask_storage::DriverKind::Overlay => tree_size(&top.join(layer.as_str()).join("diff")),
@@ -123,15 +135,6 @@ impl Containers {
         let below =
             chain.iter().skip(1).filter_map(|layer| u64::try_from(layer.diff_size_bytes).ok());
         Ok((written, written + below.sum::<u64>()))
-    }
-
-    /// A container that another program made, to be shown beside others. Nothing can be done with it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Storage`] for an ID that is none.
-    pub fn stand_in(&self, config: ContainerConfig) -> Result<Container> {
-        let place = self.place(&Id::parse(&config.id)?);
-        Ok(Container { config, state: ContainerState::default(), place })
     }
 }
 

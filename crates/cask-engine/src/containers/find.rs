@@ -1,7 +1,10 @@
 //! Which container a user means.
 
 use cask_storage::Id;
+use serde::de::DeserializeOwned;
 
+use super::record::Place;
+use super::summary::ContainerSummary;
 use super::{Container, Containers, record};
 use crate::{Error, ErrorKind, Result};
 
@@ -68,15 +71,41 @@ impl Containers {
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
-    pub fn all(&self, mut damaged: impl FnMut(Error)) -> Result<Vec<Container>> {
+    pub fn all(&self, damaged: impl FnMut(Error)) -> Result<Vec<Container>> {
+        let make = |(config, state), place| Container { config, state, place };
+        self.each(make, Container::outlived_its_removal, damaged)
+    }
+
+    /// What lists say of all containers, in no order: as [`all`](Self::all), but several times sooner.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub(super) fn all_summaries(
+        &self,
+        damaged: impl FnMut(Error),
+    ) -> Result<Vec<ContainerSummary>> {
+        let make = |(part, state), place| ContainerSummary::new(part, state, place);
+        self.each(make, ContainerSummary::outlived_its_removal, damaged)
+    }
+
+    fn each<C: DeserializeOwned + Send, T>(
+        &self,
+        make: impl Fn((C, super::ContainerState), Place) -> T,
+        outlived: impl Fn(&T) -> bool,
+        mut damaged: impl FnMut(Error),
+    ) -> Result<Vec<T>> {
         let ids = record::ids(&self.directory())?;
-        let loaded = record::load_all(ids.iter().map(|id| self.place(id)).collect());
+        let places: Vec<Place> = ids.iter().map(|id| self.place(id)).collect();
+        let loaded = record::load_all(&places);
         let mut found = Vec::with_capacity(ids.len());
-        for (id, (place, loaded)) in ids.iter().zip(loaded) {
-            let loaded = loaded.map(|(config, state)| Container { config, state, place });
+        for ((id, place), loaded) in ids.iter().zip(places).zip(loaded) {
             match loaded {
-                Ok(container) if container.outlived_its_removal() && self.sweep(&container) => {}
-                Ok(container) => found.push(container),
+                Ok(loaded) => {
+                    let one = make(loaded, place);
+                    if !(outlived(&one) && self.sweep(id)) {
+                        found.push(one);
+                    }
+                }
                 // Being made, or removed meanwhile; or whoever did that was killed.
                 Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
                     self.sweep_half_made(id);
@@ -99,8 +128,9 @@ impl Containers {
     }
 
     /// Removes what its monitor could not. Where that cannot be done, it stays in the list.
-    fn sweep(&self, container: &Container) -> bool {
-        self.remove(container, &super::RemoveOptions::default()).is_ok()
+    fn sweep(&self, id: &Id) -> bool {
+        let found = self.at(id);
+        found.is_ok_and(|found| self.remove(&found, &super::RemoveOptions::default()).is_ok())
     }
 }
 

@@ -125,7 +125,7 @@ impl HealthConfig {
 
     /// Whether there is a command that says.
     pub fn is_checked(&self) -> bool {
-        self.test.first().is_some_and(|first| first != "NONE")
+        is_command(&self.test)
     }
 
     /// The words of that command.
@@ -143,6 +143,11 @@ impl HealthConfig {
     }
 }
 
+/// Whether the words of a check are a command.
+pub(super) fn is_command(test: &[String]) -> bool {
+    test.first().is_some_and(|first| first != "NONE")
+}
+
 /// Refuses an action that nothing leads to.
 pub(super) fn check(config: &HealthConfig) -> Result<()> {
     if config.is_checked() || config.on_failure == HealthAction::None {
@@ -158,7 +163,7 @@ impl Health {
         place.kept.join("health.json")
     }
 
-    fn load(place: &Place) -> Self {
+    pub(super) fn load(place: &Place) -> Self {
         let path = Self::path(place);
         let fits = fs::metadata(&path).is_ok_and(|found| found.len() <= LONGEST);
         let bytes = if fits { fs::read(&path).unwrap_or_default() } else { Vec::new() };

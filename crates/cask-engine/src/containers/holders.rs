@@ -48,7 +48,7 @@ impl Place {
             return Err(holder.hangs(&self.id(), "another command that works on it"));
         }
         // Whoever removed the container meanwhile removed the file that is locked now.
-        if !self.file().exists() {
+        if !self.is_whole() {
             return Err(Error::no_container(&self.id()));
         }
         Ok(Held::new(file))

@@ -1,8 +1,9 @@
 //! Which containers are listed.
 
+use cask_storage::Id;
 use regex_lite::Regex;
 
-use super::{Container, Containers, NetworkMode};
+use super::{Container, ContainerSummary, Containers, NetworkMode};
 use crate::{Error, ErrorKind, Result};
 
 /// One condition of `ps --filter` and its like. Source: podman-ps(1).
@@ -139,9 +140,33 @@ impl Containers {
     pub fn list(
         &self,
         filters: &[ContainerFilter],
-        damaged: impl FnMut(Error),
+        mut damaged: impl FnMut(Error),
     ) -> Result<Vec<Container>> {
-        let mut found = self.all(damaged)?;
+        if filters.is_empty() {
+            return self.all(damaged);
+        }
+        let mut found = Vec::new();
+        for summary in self.summaries(filters, &mut damaged)? {
+            match self.at(&Id::parse(&summary.id)?) {
+                Ok(container) => found.push(container),
+                // It was removed meanwhile.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {}
+                Err(error) => damaged(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// What lists say of the same containers as [`list`](Self::list) has, several times sooner.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn summaries(
+        &self,
+        filters: &[ContainerFilter],
+        damaged: impl FnMut(Error),
+    ) -> Result<Vec<ContainerSummary>> {
+        let mut found = self.all_summaries(damaged)?;
         let mut tests: Vec<(std::mem::Discriminant<ContainerFilter>, Vec<Test>)> = Vec::new();
         for filter in filters {
             let kind = std::mem::discriminant(filter);
@@ -170,11 +195,11 @@ impl Containers {
         Ok(match filter.clone() {
             ContainerFilter::Id(id) => {
                 let fits = fits(&id);
-                Box::new(move |one| one.id().starts_with(&id) || fits(one.id()))
+                Box::new(move |one| one.id.starts_with(&id) || fits(&one.id))
             }
             ContainerFilter::Name(name) => {
                 let fits = fits(&name);
-                Box::new(move |one| fits(one.name()))
+                Box::new(move |one| fits(&one.name))
             }
             ContainerFilter::Status(status) => {
                 let status = if status == "stopped" { "exited".to_owned() } else { status };
@@ -193,36 +218,33 @@ impl Containers {
                 let id = self.images().find(&image).map(|found| found.image.id.to_string());
                 let id = id.unwrap_or_default();
                 Box::new(move |one| {
-                    let is_it = !id.is_empty() && one.config.image_id == id;
-                    is_it || one.config.image_name.contains(&image)
+                    let is_it = !id.is_empty() && one.image_id == id;
+                    is_it || one.image_name.contains(&image)
                 })
             }
             ContainerFilter::Before(name) => {
                 let than = created(&name)?;
-                Box::new(move |one| moment(&one.config.created) < moment(&than))
+                Box::new(move |one| moment(&one.created) < moment(&than))
             }
             ContainerFilter::Since(name) => {
                 let than = created(&name)?;
-                Box::new(move |one| moment(&one.config.created) > moment(&than))
+                Box::new(move |one| moment(&one.created) > moment(&than))
             }
             ContainerFilter::Volume(volume) => Box::new(move |one| mounts(one, &volume)),
             ContainerFilter::Network(network) => {
                 let other = network.strip_prefix("container:").map(|name| self.find(name));
                 let other = other.and_then(Result::ok).map(|other| other.config.id);
-                Box::new(move |one| match &one.config.network.mode {
+                Box::new(move |one| match &one.network {
                     NetworkMode::Container(id) => other.as_ref() == Some(id),
-                    _ => {
-                        let mut all = one.config.network.attachments.iter();
-                        all.any(|attachment| attachment.network == network)
-                    }
+                    _ => one.networks.contains(&network),
                 })
             }
             ContainerFilter::Pod(_) => Box::new(|_| false),
             ContainerFilter::RestartPolicy(policy) => {
-                Box::new(move |one| one.config.lifecycle.restart.name() == policy)
+                Box::new(move |one| one.restart.name() == policy)
             }
             ContainerFilter::Until(until) => {
-                Box::new(move |one| moment(&one.config.created).is_some_and(|(at, _)| at < until))
+                Box::new(move |one| moment(&one.created).is_some_and(|(at, _)| at < until))
             }
             ContainerFilter::Health(health) => Box::new(move |one| {
                 let found = one.health().status;
@@ -232,7 +254,7 @@ impl Containers {
     }
 }
 
-type Test = Box<dyn Fn(&Container) -> bool>;
+type Test = Box<dyn Fn(&ContainerSummary) -> bool>;
 
 /// A moment, to be compared.
 fn moment(text: &str) -> Option<(i64, u32)> {
@@ -240,21 +262,21 @@ fn moment(text: &str) -> Option<(i64, u32)> {
     Some((time.unix_seconds(), time.nanoseconds()))
 }
 
-fn has_label(one: &Container, name: &str, value: Option<&str>) -> bool {
-    one.config.labels.get(name).is_some_and(|found| value.is_none_or(|value| found == value))
+fn has_label(one: &ContainerSummary, name: &str, value: Option<&str>) -> bool {
+    one.labels.get(name).is_some_and(|found| value.is_none_or(|value| found == value))
 }
 
 /// Whether it has something mounted: `SOURCE`, `SOURCE:TARGET` or `TARGET`.
-fn mounts(one: &Container, wanted: &str) -> bool {
+fn mounts(one: &ContainerSummary, wanted: &str) -> bool {
     let (source, target) = match wanted.split_once(':') {
         Some((source, target)) => (source, Some(target)),
         None => (wanted, None),
     };
-    one.config.files.mounts.iter().any(|mount| {
-        let at = |path: &str| mount.target.as_os_str() == path;
+    one.mounts.iter().any(|(of, to)| {
+        let at = |path: &str| to.as_os_str() == path;
         match target {
-            Some(target) => mount.source == source && at(target),
-            None => mount.source == source || at(wanted),
+            Some(target) => of == source && at(target),
+            None => of == source || at(wanted),
         }
     })
 }
@@ -288,7 +310,8 @@ mod tests {
             target: "/inside".into(),
             ..Default::default()
         });
-        let one = Container { config, state: super::super::ContainerState::default(), place };
+        let state = super::super::ContainerState::default();
+        let one = ContainerSummary::from(Container { config, state, place });
         for (wanted, expected) in [
             ("data", true),
             ("/inside", true),

@@ -3,6 +3,7 @@
 //! ```text
 //! GRAPH ROOT/cask/containers/<id>/
 //!   container.json    what it was made with, and its state
+//!   first.json        the same when it was made: on the disk before anybody was told of the container
 //!   lock              held while its state is changed; while it begins, by its monitor too
 //!   monitor           held by its monitor as long as that lives
 //!   ctr.log           its output
@@ -11,23 +12,24 @@
 //!   hosts  hostname  resolv.conf  .containerenv
 //! ```
 
+mod read;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cask_image::Timestamp;
-use cask_storage::Id;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::config::ContainerConfig;
 use crate::{Error, ErrorKind, Result};
 
-/// The most that is read of a container's file.
-const LONGEST: u64 = 16 << 20;
-/// More than most files of containers have, in bytes.
-const USUAL: usize = 8 << 10;
+pub(crate) use read::{ids, load_all};
+
 /// The version of the file. Newer ones are refused.
 const VERSION: u32 = 1;
 
@@ -68,6 +70,10 @@ pub struct ContainerState {
     pub mounted: u32,
     /// What differs from what was asked for.
     pub notes: Vec<String>,
+    /// Its file was damaged: what is known is what it was made with, not what became of it. Whatever is done to it
+    /// next writes a whole file again.
+    #[serde(skip)]
+    pub recovered: bool,
 }
 
 /// Where a container is in its life.
@@ -106,11 +112,39 @@ impl Status {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct File1 {
-    version: u32,
-    config: ContainerConfig,
-    state: ContainerState,
+/// The text of the file. What is not set is left out: lists of many containers read it all.
+fn text(config: &ContainerConfig, state: &ContainerState) -> serde_json::Result<Vec<u8>> {
+    static UNSET: OnceLock<Value> = OnceLock::new();
+    let value = |config: &ContainerConfig, state: &ContainerState| -> serde_json::Result<Value> {
+        let (config, state) = (serde_json::to_value(config)?, serde_json::to_value(state)?);
+        Ok(serde_json::json!({ "version": VERSION, "config": config, "state": state }))
+    };
+    let unset = || value(&ContainerConfig::default(), &ContainerState::default());
+    let mut whole = value(config, state)?;
+    leave_out(&mut whole, UNSET.get_or_init(|| unset().unwrap_or_default()));
+    serde_json::to_vec(&whole)
+}
+
+/// Takes out the fields that have what they would have if they were not there, which is nothing: were it something, a
+/// later release might think otherwise.
+fn leave_out(fields: &mut Value, unset: &Value) {
+    let (Value::Object(fields), Value::Object(unset)) = (fields, unset) else { return };
+    let is_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    };
+    fields.retain(|name, value| {
+        let Some(unset) = unset.get(name) else { return true };
+        if value == unset && is_nothing(value) {
+            return false;
+        }
+        leave_out(value, unset);
+        true
+    });
 }
 
 /// Where the files of one container are.
@@ -148,6 +182,16 @@ pub(crate) fn io(error: std::io::Error, doing: &str, path: &Path) -> Error {
 impl Place {
     pub(crate) fn file(&self) -> PathBuf {
         self.kept.join("container.json")
+    }
+
+    /// The same when it was made.
+    fn first(&self) -> PathBuf {
+        self.kept.join("first.json")
+    }
+
+    /// Whether there is a container, and not what is left of one that was never whole.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.file().exists() || self.first().exists()
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -199,11 +243,13 @@ impl Place {
         let path = self.kept.join("lock");
         let file = open_lock(&path).ok()?;
         file.try_lock().ok()?;
-        (is_at(&file, &path) && !self.file().exists()).then(|| Held::new(file))
+        (is_at(&file, &path) && !self.is_whole()).then(|| Held::new(file))
     }
 
     /// Removes both. What is gone already is no error.
     pub(crate) fn remove(&self) -> Result<()> {
+        // Before the file that it stands for: what is half removed is none.
+        let _ = fs::remove_file(self.first());
         for path in [&self.run, &self.kept] {
             match fs::remove_dir_all(path) {
                 // Whoever makes a container there meanwhile goes on with the directory.
@@ -238,36 +284,6 @@ impl Place {
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// Reads the container, and settles what its state says that is no more.
-    pub(crate) fn load(&self) -> Result<(ContainerConfig, ContainerState)> {
-        let (config, mut state) = self.load_as_written()?;
-        if state.status.is_up() {
-            self.settle(&mut state);
-        }
-        Ok((config, state))
-    }
-
-    pub(crate) fn load_as_written(&self) -> Result<(ContainerConfig, ContainerState)> {
-        let path = self.file();
-        let mut bytes = Vec::with_capacity(USUAL);
-        File::open(&path)
-            .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-            .map_err(|error| io(error, "reading", &path))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(Error::new(ErrorKind::Storage, path.display(), "it is longer than 16 MiB"));
-        }
-        let read: File1 = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Storage, path.display(), "it cannot be read")
-                .with_source(error)
-                .with_hint("remove the container with rm --force")
-        })?;
-        if read.version > VERSION {
-            let why = "a newer release of the program wrote it";
-            return Err(Error::new(ErrorKind::Storage, path.display(), why));
-        }
-        Ok((read.config, read.state))
-    }
-
     /// A container whose monitor is gone has ended with it; one of another start of the machine long ago.
     fn settle(&self, state: &mut ContainerState) {
         let rebooted = state.boot != boot();
@@ -299,27 +315,63 @@ impl Place {
         fs::read_to_string(self.exit_path()).ok()?.trim().parse().ok()
     }
 
-    /// Replaces the file.
+    /// As [`save`](Self::save), where the configuration is new: also writes what stands for the file where that is
+    /// damaged, which is on the disk when this comes back. What goes with its first life is not missed, and has none.
+    pub(crate) fn save_lasting(
+        &self,
+        config: &ContainerConfig,
+        state: &ContainerState,
+    ) -> Result<()> {
+        self.save(config, state)?;
+        if config.lifecycle.auto_remove {
+            return Ok(());
+        }
+        let first = self.first();
+        // The first one is synced with its name; those that follow may be the one before instead.
+        let written = match first.exists() {
+            true => write(&self.temporary("first"), config, &ContainerState::default(), true)
+                .and_then(|()| fs::rename(self.temporary("first"), &first)),
+            false => write(&first, config, &ContainerState::default(), true),
+        };
+        written.map_err(|error| {
+            let _ = fs::remove_file(self.temporary("first"));
+            io(error, "writing", &first)
+        })
+    }
+
+    /// Replaces the file. Nobody waits until that is on the disk: where power is lost soon, what is there may be the
+    /// file of before, or an empty one.
     pub(crate) fn save(&self, config: &ContainerConfig, state: &ContainerState) -> Result<()> {
-        let path = self.file();
-        let new = self.kept.join(format!(".container.json.{}", std::process::id()));
-        let whole = File1 { version: VERSION, config: config.clone(), state: state.clone() };
-        let bytes = serde_json::to_vec(&whole).expect("texts and numbers can be written");
-        let write = || -> std::io::Result<()> {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-            file.write_all(&bytes)?;
+        let (path, new) = (self.file(), self.temporary("container"));
+        let replace = || -> std::io::Result<()> {
+            write(&new, config, state, false)?;
             let old = File::open(&path);
             fs::rename(&new, &path)?;
             let _ = old.map(cask_files::let_go);
             Ok(())
         };
-        write().map_err(|error| {
+        replace().map_err(|error| {
             let _ = fs::remove_file(&new);
             io(error, "writing", &path)
         })
     }
+
+    fn temporary(&self, name: &str) -> PathBuf {
+        self.kept.join(format!(".{name}.json.{}", std::process::id()))
+    }
+}
+
+fn write(
+    path: &Path,
+    config: &ContainerConfig,
+    state: &ContainerState,
+    lasting: bool,
+) -> std::io::Result<()> {
+    let bytes = text(config, state).expect("texts and numbers can be written");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(&bytes)?;
+    if lasting { file.sync_all() } else { Ok(()) }
 }
 
 pub(crate) fn open_lock(path: &Path) -> Result<File> {
@@ -364,56 +416,12 @@ fn text_of(time: SystemTime) -> String {
     Timestamp::from_unix(seconds, since.subsec_nanos()).unwrap_or(Timestamp::GO_ZERO).to_string()
 }
 
-/// How many threads read the files of many containers: more find nothing to do, since most of the time goes into what
-/// the files say.
-const READERS: usize = 4;
-/// So few files are read sooner than threads are started.
-const FEW: usize = 32;
-
-/// What became of reading the file of a container.
-pub(crate) type Loaded = Result<(ContainerConfig, ContainerState)>;
-
-/// Reads many containers, as [`Place::load`] does, in their order.
-pub(crate) fn load_all(places: Vec<Place>) -> Vec<(Place, Loaded)> {
-    let load = |place: &Place| place.load();
-    let loaded: Vec<Loaded> = if places.len() <= FEW {
-        places.iter().map(load).collect()
-    } else {
-        std::thread::scope(|scope| {
-            let parts = places.chunks(places.len().div_ceil(READERS));
-            let readers: Vec<_> = parts
-                .map(|part| scope.spawn(move || part.iter().map(load).collect::<Vec<Loaded>>()))
-                .collect();
-            let read = readers.into_iter().map(|reader| match reader.join() {
-                Ok(loaded) => loaded,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            read.flatten().collect()
-        })
-    };
-    places.into_iter().zip(loaded).collect()
-}
-
-/// The IDs of all containers that have a directory.
-pub(crate) fn ids(containers: &Path) -> Result<Vec<Id>> {
-    let entries = match fs::read_dir(containers) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|error| io(error, "listing", containers))?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| io(error, "listing", containers))?;
-        found.extend(entry.file_name().to_str().and_then(|name| Id::parse(name).ok()));
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn place(directory: &tempfile::TempDir) -> Place {
-        let id = Id::random().to_string();
+        let id = cask_storage::Id::random().to_string();
         let join = |name: &str| directory.path().join(name).join(&id);
         let place = Place { kept: join("kept"), run: join("run") };
         place.make().unwrap();
@@ -433,6 +441,31 @@ mod tests {
         place.save(&config, &state).unwrap();
         let (read, found) = place.load().unwrap();
         assert_eq!((read.name.as_str(), found), ("web", state));
+    }
+
+    #[test]
+    fn what_is_not_set_is_left_out_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        let mut config = ContainerConfig::default();
+        let short = text(&config, &ContainerState::default()).unwrap().len();
+        assert!(short < 700, "{short}");
+        // What is empty is not the same as what is not set.
+        config.process.entrypoint = Some(Vec::new());
+        config.process.user = Some(String::new());
+        config.process.umask = Some(0);
+        config.process.environment = vec![String::new()];
+        config.files.shm_bytes = Some(0);
+        config.health.interval = Some(std::time::Duration::ZERO);
+        config.labels.insert("empty".to_owned(), String::new());
+        config.network.mode = "host".parse().unwrap();
+        config.lifecycle.auto_remove = true;
+        let state =
+            ContainerState { exit_code: -1, cgroup: Some(String::new()), ..running(boot()) };
+        place.save(&config, &state).unwrap();
+        let (read, found) = place.load_as_written().unwrap();
+        let value = |config: &ContainerConfig| serde_json::to_value(config).unwrap();
+        assert_eq!((value(&read), found), (value(&config), state));
     }
 
     #[test]
@@ -487,7 +520,7 @@ mod tests {
     #[test]
     fn many_are_read_in_their_order() {
         let directory = tempfile::tempdir().unwrap();
-        for count in [0, 1, FEW, FEW + 1, 3 * FEW + 1] {
+        for count in [0, 1, read::FEW, read::FEW + 1, 3 * read::FEW + 1] {
             let at = |number: usize| {
                 let kept = directory.path().join(number.to_string());
                 Place { run: kept.join("run"), kept }
@@ -499,10 +532,9 @@ mod tests {
                     ContainerConfig { name: number.to_string(), ..ContainerConfig::default() };
                 place.save(&config, &ContainerState::default()).unwrap();
             }
-            let found = load_all(places);
+            let found = load_all::<ContainerConfig>(&places);
             assert_eq!(found.len(), count);
-            for (number, (place, loaded)) in found.into_iter().enumerate() {
-                assert_eq!(place.kept, at(number).kept);
+            for (number, loaded) in found.into_iter().enumerate() {
                 match loaded {
                     Ok((config, _)) => assert_eq!(config.name, number.to_string()),
                     Err(error) => {
@@ -511,6 +543,70 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What a loss of power leaves of a file that was not on the disk yet, and worse.
+    fn damage(path: &Path, how: &str) {
+        let text = fs::read(path).unwrap();
+        match how {
+            "gone" => fs::remove_file(path).unwrap(),
+            "empty" => fs::write(path, "").unwrap(),
+            "half" => fs::write(path, &text[..text.len() / 2]).unwrap(),
+            "zeros" => fs::write(path, vec![0; text.len()]).unwrap(),
+            _ => fs::write(path, vec![b' '; (16 << 20) + 1]).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_is_what_it_was_made_with() {
+        for how in ["gone", "empty", "half", "zeros", "endless"] {
+            let directory = tempfile::tempdir().unwrap();
+            let place = place(&directory);
+            let mut config = ContainerConfig { name: "web".to_owned(), ..Default::default() };
+            place.save_lasting(&config, &ContainerState::default()).unwrap();
+            assert!(!place.load().unwrap().1.recovered);
+            config.name = "renamed".to_owned();
+            place.save(&config, &running(boot())).unwrap();
+            assert_eq!(place.load().unwrap().0.name, "renamed");
+            damage(&place.file(), how);
+            assert_eq!(place.load().unwrap().0.name, "web", "{how}");
+            place.save_lasting(&config, &running(boot())).unwrap();
+            damage(&place.file(), how);
+            let (config, state) = place.load().unwrap();
+            let found = (config.name.as_str(), state.status);
+            assert_eq!(found, ("renamed", Status::Created), "{how}");
+            assert!(state.recovered && state.error.contains("damaged"), "{how}");
+            drop(place.lock().unwrap());
+            assert!(place.abandoned().is_none());
+            // One that ran has ended, and what it had is taken back.
+            drop(place.become_monitor().unwrap());
+            let (config, state) = place.load().unwrap();
+            assert_eq!((state.status, state.exit_code), (Status::Exited, 137), "{how}");
+            assert!(state.beginning && !state.finished_at.is_empty(), "{how}");
+            // Whatever is written next is whole.
+            place.save(&config, &state).unwrap();
+            assert!(!place.load().unwrap().1.recovered);
+            damage(&place.file(), how);
+            damage(&place.first(), "half");
+            assert!(place.load().is_err(), "{how}");
+        }
+    }
+
+    #[test]
+    fn long_records_are_read_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        // Around the length that is asked for at once.
+        let rest = text(&ContainerConfig::default(), &ContainerState::default()).unwrap().len();
+        let beside = |length: usize| length - rest - 12;
+        for length in [1, beside(8191), beside(8192), beside(8193), 8_192, 100_000] {
+            let config = ContainerConfig { name: "n".repeat(length), ..Default::default() };
+            place.save(&config, &ContainerState::default()).unwrap();
+            assert_eq!(place.load().unwrap().0.name.len(), length);
+        }
+        let text = fs::read_to_string(place.file()).unwrap();
+        fs::write(place.file(), format!("{text}{}", " ".repeat(10_000))).unwrap();
+        assert_eq!(place.load().unwrap().0.name.len(), 100_000);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{Container, ContainerFilter, Containers, ErrorKind};
+use cask_engine::{Container, ContainerFilter, ContainerState, Containers, ErrorKind};
 use cask_program::{output, report};
 use clap::Args;
 
@@ -81,6 +81,7 @@ impl Which {
                 let latest = one(containers, None, true)?;
                 found.retain(|container| container.id() == latest.id());
             }
+            found.iter().for_each(note_damage);
             let meant = |container: Container| Meant { word: container.id().to_owned(), container };
             return Ok(found.into_iter().map(meant).collect());
         }
@@ -104,6 +105,7 @@ impl Which {
                     if fitting.as_ref().is_some_and(|all| !all.iter().any(is_it)) {
                         continue;
                     }
+                    note_damage(&container);
                     meant.push(Meant { word, container });
                 }
                 Err(error) if self.ignore && error.kind() == ErrorKind::ContainerNotKnown => {}
@@ -114,11 +116,27 @@ impl Which {
     }
 }
 
+/// Says that little is known of a container whose record was damaged.
+fn note_damage(container: &Container) {
+    note_recovered(container.name(), &container.state);
+}
+
+/// As [`note_damage`], of whatever has a name and a state.
+pub(super) fn note_recovered(name: &str, state: &ContainerState) {
+    if state.recovered {
+        report::note(&format!("container {name}: {}", state.error));
+    }
+}
+
 /// Finds one container, or the latest.
 pub(crate) fn one(containers: &Containers, name: Option<&str>, latest: bool) -> Result<Container> {
     match (name, latest) {
         (Some(_), true) => bail!("--latest and containers cannot be used together"),
-        (Some(name), false) => Ok(containers.find(name)?),
+        (Some(name), false) => {
+            let found = containers.find(name)?;
+            note_damage(&found);
+            Ok(found)
+        }
         (None, true) => {
             let mut all = containers.all(|_| ())?;
             all.sort_by(|a, b| a.config.created.cmp(&b.config.created));
