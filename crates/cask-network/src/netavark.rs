@@ -101,6 +101,12 @@ impl InterfaceSubnet {
     }
 }
 
+/// What iptables says where another store's networks, or another program, made the same chain meanwhile.
+const MADE_MEANWHILE: &str = "Chain already exists";
+
+/// How often a network namespace is connected once more then: there are a few chains.
+const MOST_TRIES: u32 = 8;
+
 impl Networks {
     /// Connects a network namespace.
     ///
@@ -114,13 +120,18 @@ impl Networks {
         namespace: &Path,
         connection: &Connection,
     ) -> Result<BTreeMap<String, Status>> {
-        let answer = match self.netavark("setup", namespace, connection) {
-            Err(error) if error.kind() == ErrorKind::Helper => {
-                // Some rules may be there already.
-                let _ = self.netavark("teardown", namespace, connection);
-                return Err(error);
+        let mut tries = 1..=MOST_TRIES;
+        let answer = loop {
+            match self.netavark("setup", namespace, connection) {
+                Err(error) if error.kind() == ErrorKind::Helper => {
+                    // Some rules may be there already.
+                    let _ = self.netavark("teardown", namespace, connection);
+                    if !error.to_string().contains(MADE_MEANWHILE) || tries.next().is_none() {
+                        return Err(error);
+                    }
+                }
+                other => break other?,
             }
-            other => other?,
         };
         serde_json::from_slice(&answer).map_err(|error| {
             let words =
@@ -168,6 +179,8 @@ impl Networks {
         std::fs::create_dir_all(&places.run)
             .map_err(|error| Error::io(error, "making the directory", &places.run))?;
         let input = serde_json::to_vec(connection).expect("texts and numbers can be written");
+        // Two at once would each find chains missing that both then make.
+        let _held = self.lock()?;
         helper::run(command, &input)
     }
 }
@@ -226,6 +239,33 @@ mod tests {
         );
         let verbs = std::fs::read_to_string(directory.path().join("verbs")).unwrap();
         assert_eq!(verbs, "setup\nteardown\n");
+    }
+
+    #[test]
+    fn many_at_once_take_turns() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        let script = format!("mkdir {place}/busy || exit 1; echo '{ANSWERED}'; rmdir {place}/busy");
+        let networks = networks(directory.path(), &script);
+        let connection: Connection = serde_json::from_str(TOLD).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| networks.connect(Path::new("/x"), &connection).unwrap());
+            }
+        });
+    }
+
+    #[test]
+    fn a_chain_that_another_program_made_meanwhile_is_no_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        let script = format!(
+            "test -e {place}/chain && echo '{ANSWERED}' && exit; touch {place}/chain; \
+             echo '{{\"error\":\"code: 1, msg: iptables: Chain already exists.\"}}'; exit 1"
+        );
+        let connection: Connection = serde_json::from_str(TOLD).unwrap();
+        let connected = networks(directory.path(), &script).connect(Path::new("/x"), &connection);
+        assert!(connected.unwrap().contains_key("podman"));
     }
 
     #[test]
