@@ -380,7 +380,9 @@ impl StructBuilder {
 
 /// Splits `GraphRoot json:graphRoot,omitempty`.
 fn split_label(label: &'static str) -> (&'static str, &'static str, bool) {
-    let Some((name, tag)) = label.split_once(" json:") else { return (label, label, false) };
+    // No name has a space, and to look for one character takes no time.
+    let Some((name, rest)) = label.split_once(' ') else { return (label, label, false) };
+    let Some(tag) = rest.strip_prefix("json:") else { return (label, label, false) };
     let (key, options) = tag.split_once(',').unwrap_or((tag, ""));
     let key = if key.is_empty() { name } else { key };
     (name, key, options.split(',').any(|option| option == "omitempty"))
