@@ -47,6 +47,19 @@ impl PeerStore {
         store
     }
 
+    /// Another store with the same in it. Nothing of this one may be mounted.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    #[track_caller]
+    pub fn copied(&self) -> Self {
+        let other = Self::new();
+        run(command("cp").arg("-a").arg(self.root()).arg(other.root())).ok();
+        // What podman keeps of its own says where it is.
+        let _ = std::fs::remove_dir_all(other.root().join("libpod"));
+        other
+    }
+
     /// Runs podman on the store.
     #[track_caller]
     pub fn podman(&self, arguments: &[&str]) -> Outcome {

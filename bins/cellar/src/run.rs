@@ -8,7 +8,7 @@ use cask_program::{build, command_line, login, logout, manifest, report, rootles
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
-use clap::Parser as _;
+use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command, ImageCommand, LogLevel, SystemCommand};
 use crate::commands;
@@ -22,9 +22,9 @@ pub(crate) fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
         return cask_runtime::run_helper().into();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match command_line::parse::<Cli>() {
         Ok(cli) => cli,
-        Err(error) => return command_line::engine_usage("cellar", &error).into(),
+        Err(error) => return command_line::wrong(Cli::command(), &error).into(),
     };
     match run(cli) {
         Ok(code) => code,
@@ -142,8 +142,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),
-        Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
-        Command::Logout(arguments) => wait(logout::run(arguments, &context.settings)).map(done),
+        Command::Login(arguments) => {
+            let arguments = arguments.or_searched(&context.settings)?;
+            wait(login::run(arguments, &context.settings)).map(done)
+        }
+        Command::Logout(arguments) => {
+            let arguments = arguments.or_searched(&context.settings)?;
+            wait(logout::run(arguments, &context.settings)).map(done)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod flight;
+mod killed;
 mod mapped;
 mod moving;
 mod show;

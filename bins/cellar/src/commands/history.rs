@@ -73,7 +73,7 @@ struct Entry {
 /// Shows.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
-    let entries = images.history(&images.find(&arguments.image)?.image)?;
+    let entries = images.history(&images.find_instance(&arguments.image)?.image)?;
     let template = arguments.format.as_deref();
     if template.is_some_and(is_json_format) {
         let entries: Vec<Entry> = entries.iter().map(entry).collect();

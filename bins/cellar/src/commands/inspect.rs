@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cask_engine::{ImageDetails, Images};
 use cask_image::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig, MediaType, Timestamp};
+use cask_program::report;
 use cask_terminal::template::{Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Time, nil};
 use clap::Args;
@@ -17,7 +18,7 @@ use crate::show;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The images
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE")]
     images: Vec<String>,
     /// Print what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
@@ -154,15 +155,16 @@ struct Health {
 
 /// Shows what is found; then fails for what is not.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    if arguments.images.is_empty() {
+        bail!("no names or ids specified");
+    }
     let images = context.images()?;
     let mut found = Vec::new();
-    let mut failure = None;
+    let mut failures = Vec::new();
     for name in &arguments.images {
-        match images.find(name).and_then(|found| images.details(&found.image)) {
+        match details(&images, name) {
             Ok(details) => found.push(data(&images, &details)),
-            Err(error) => {
-                failure.get_or_insert(error);
-            }
+            Err(error) => failures.push(error),
         }
     }
     match arguments.format.as_deref() {
@@ -173,10 +175,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         }
         _ => show::json(&found, JsonStyle::indented(5))?,
     }
-    match failure {
-        Some(error) => Err(error).context("inspecting object"),
-        None => Ok(()),
-    }
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else { return Ok(()) };
+    failures.for_each(|error| {
+        report::say(&format!("error inspecting object: {}", report::whole(&error)));
+    });
+    Err(first).context("inspecting object")
+}
+
+/// Everything about an image; of a list, about its image for this machine, if that is here.
+pub(super) fn details(images: &Images, name: &str) -> cask_engine::Result<ImageDetails> {
+    let found = images.find(name)?;
+    let found = images.find_instance(name).unwrap_or(found);
+    images.details(&found.image)
 }
 
 pub(super) fn data(images: &Images, details: &ImageDetails) -> Data {

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut errors = errors.into_iter();
     let Some(first) = errors.next() else { return Ok(ExitCode::SUCCESS) };
     for error in errors {
-        report::note(&format!("error inspecting object: {error}"));
+        report::say(&format!("error inspecting object: {error}"));
     }
     Err(first.context("inspecting object"))
 }
@@ -125,9 +125,12 @@ fn look(
         Kind::Container => {
             containers::document(name, arguments.size, context)?.map(Document::Container)
         }
-        Kind::Image => match images.find(name).and_then(|found| images.details(&found.image)) {
+        Kind::Image => match inspect::details(images, name) {
             Ok(details) => Some(Document::Image(Box::new(inspect::data(images, &details)))),
-            Err(error) if error.kind() == ErrorKind::ImageNotKnown => None,
+            // Other things may be called what no image may.
+            Err(error) if matches!(error.kind(), ErrorKind::ImageNotKnown | ErrorKind::Invalid) => {
+                None
+            }
             Err(error) => return Err(error.into()),
         },
         Kind::Volume => containers::volume_document(name, context)?.map(Document::Volume),

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     digests: bool,
     /// Only images that fit, such as dangling=true, reference=PATTERN or label=KEY=VALUE
-    #[arg(short, long, value_name = "KEY=VALUE")]
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
     filter: Vec<String>,
     /// Print JSON, or what a Go template says
     #[arg(long, value_name = "FORMAT")]
@@ -84,17 +84,17 @@ struct Shown<'l> {
 }
 
 /// A row with all that templates can name.
+///
+/// Source: podman, `cmd/podman/images/list.go`, `imageReporter`.
 #[derive(Serialize)]
 #[serde(rename = "images.imageReporter")]
 struct Whole {
-    #[serde(flatten)]
-    image: Image,
     #[serde(rename = "Repository")]
     repository: String,
     #[serde(rename = "Tag")]
     tag: String,
     #[serde(rename = "ID")]
-    id: String,
+    shown_id: String,
     #[serde(rename = "Created")]
     created: String,
     #[serde(rename = "CreatedSince")]
@@ -107,11 +107,6 @@ struct Whole {
     size: String,
     #[serde(rename = "History")]
     history: String,
-}
-
-/// What is the same in templates and in JSON.
-#[derive(Serialize)]
-struct Image {
     #[serde(rename = "Id")]
     id: String,
     #[serde(rename = "ParentId")]
@@ -139,6 +134,24 @@ struct Image {
     #[serde(rename = "Names")]
     names: Vec<String>,
     #[serde(rename = "Digest")]
+    digest: String,
+}
+
+/// What is the same in templates and in JSON.
+struct Image {
+    id: String,
+    parent_id: String,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    shared_size: u64,
+    virtual_size: u64,
+    labels: Option<BTreeMap<String, String>>,
+    containers: usize,
+    read_only: bool,
+    is_read_only: bool,
+    dangling: bool,
+    is_dangling: bool,
+    names: Vec<String>,
     digest: String,
 }
 
@@ -209,9 +222,6 @@ const FIELDS: [&str; 23] = [
 
 /// Lists.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    if arguments.quiet && arguments.format.is_some() {
-        bail!("quiet and format are mutually exclusive");
-    }
     let order = order(&arguments.sort)?;
     let images = context.images()?;
     let mut listed = images.list(&filters(arguments)?)?;
@@ -220,17 +230,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     listed.sort_by_key(|one| std::cmp::Reverse(one.created.map(|time| time.unix_seconds())));
     let mut rows: Vec<Row<'_>> = listed.iter().flat_map(rows_of).collect();
     rows.sort_by(order);
-    if arguments.quiet {
+    // As podman has it: JSON comes before IDs, and these before a template.
+    let is_json = arguments.format.as_deref().is_some_and(is_json_format);
+    if arguments.quiet && !is_json {
         let mut ids: Vec<Cow<'_, str>> = rows.iter().map(|row| id(row, arguments)).collect();
         ids.dedup();
         let lines: String = ids.iter().flat_map(|id| [id.as_ref(), "\n"]).collect();
         return output::bytes(lines.as_bytes());
     }
     let Some(template) = arguments.format.as_deref() else { return print(&rows, arguments) };
-    let is_json = is_json_format(template);
     let needs = |field: &str| is_json || template.contains(field);
     let depth = Depth {
-        relations: match needs("ParentId") {
+        relations: match needs("ParentId") || needs("Dangling") {
             true => Some(images.relations()?),
             false => None,
         },
@@ -308,7 +319,10 @@ fn image(one: &ImageSummary, images: &Images, depth: &Depth<'_>) -> Result<Image
         true => images.config(image)?.map(|config| config.config.labels),
         false => None,
     };
-    let dangling = image.names.is_empty();
+    let dangling = match &depth.relations {
+        Some(relations) if image.names.is_empty() => relations.is_dangling(image)?,
+        _ => false,
+    };
     Ok(Image {
         id: image.id.to_string(),
         parent_id: parent.unwrap_or_default(),
@@ -388,14 +402,27 @@ impl Whole {
         Ok(Self {
             repository: row.repository.to_owned(),
             tag: row.tag.to_owned(),
-            id: id(row, arguments).into_owned(),
+            shown_id: id(row, arguments).into_owned(),
             created: moment::since(row.one.created),
             created_since: moment::since(row.one.created),
             created_at: created_time.clone(),
             created_time,
             size: spaced_size(row.one.size_bytes),
             history: row.one.image.names_history.join(", "),
-            image,
+            id: image.id,
+            parent_id: image.parent_id,
+            repo_tags: image.repo_tags,
+            repo_digests: image.repo_digests,
+            shared_size: image.shared_size,
+            virtual_size: image.virtual_size,
+            labels: image.labels,
+            containers: image.containers,
+            read_only: image.read_only,
+            is_read_only: image.is_read_only,
+            dangling: image.dangling,
+            is_dangling: image.is_dangling,
+            names: image.names,
+            digest: image.digest,
         })
     }
 }

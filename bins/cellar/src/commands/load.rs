@@ -1,9 +1,9 @@
 //! `cellar load`
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{LoadInput, LoadOptions};
@@ -19,7 +19,7 @@ use cask_program::moving;
 pub(crate) struct Arguments {
     /// Read from here instead of from standard input
     #[arg(short, long, value_name = "PATH")]
-    input: Option<PathBuf>,
+    input: Option<OsString>,
     /// Print nothing but the names
     #[arg(short, long)]
     quiet: bool,
@@ -32,8 +32,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if !arguments.rest.is_empty() {
         bail!("`cellar load` takes no arguments");
     }
-    let input = match arguments.input.filter(|path| !path.as_os_str().is_empty()) {
-        Some(path) => LoadInput::Path(path),
+    let input = match arguments.input.filter(|path| !path.is_empty()) {
+        Some(path) => LoadInput::Path(path.into()),
         None => standard_input()?,
     };
     let images = context.images()?;

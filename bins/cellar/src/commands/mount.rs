@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let wanted: Vec<Image> = match arguments.all {
         true => store.images()?.into_iter().filter(|image| image.top_layer.is_some()).collect(),
         false => {
-            let found = arguments.images.iter().map(|name| images.find(name));
+            let found = arguments.images.iter().map(|name| images.find_instance(name));
             found.map(|found| found.map(|found| found.image)).collect::<Result<_, _>>()?
         }
     };

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{ErrorKind, Images, Removal, Removed};
+use cask_engine::{ErrorKind, Found, Images, Removal, Removed};
 use cask_program::{output, report};
 use clap::Args;
 
@@ -44,8 +44,23 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         let all = images.list(&[])?.into_iter().filter(|listed| !listed.image.is_read_only());
         names = all.map(|listed| listed.image.id.to_string()).collect();
     }
+    // All are looked up before any goes: two names may be of one image.
+    let mut wanted: Vec<Found> = Vec::new();
     for name in &names {
-        match remove(&images, name, arguments) {
+        match images.find(name) {
+            Err(error) if is_expected(&error, arguments) => {}
+            Err(error) => errors.push(error),
+            Ok(found) => {
+                let is_said =
+                    |said: &Found| (&said.image.id, &said.name) == (&found.image.id, &found.name);
+                if !wanted.iter().any(is_said) {
+                    wanted.push(found);
+                }
+            }
+        }
+    }
+    for found in wanted {
+        match remove(&images, found, arguments) {
             Ok(one) => {
                 removed.untagged.extend(one.untagged);
                 removed.deleted.extend(one.deleted);
@@ -59,20 +74,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     Ok(code(errors))
 }
 
-fn remove(images: &Images, name: &str, arguments: &Arguments) -> cask_engine::Result<Removed> {
+/// Whether an image may as well not be there.
+fn is_expected(error: &cask_engine::Error, arguments: &Arguments) -> bool {
+    // With --all, an image may go while it is looked up.
+    error.kind() == ErrorKind::ImageNotKnown
+        && (arguments.ignore || arguments.force || arguments.all)
+}
+
+fn remove(images: &Images, found: Found, arguments: &Arguments) -> cask_engine::Result<Removed> {
     let mut removal = Removal::default();
     removal.all_names = arguments.force || arguments.all;
     removal.containers = arguments.force;
     removal.keep_parents = arguments.no_prune;
-    match images.find(name) {
-        Err(error)
-            if error.kind() == ErrorKind::ImageNotKnown
-                // With --all, an image may have gone with another one.
-                && (arguments.ignore || arguments.force || arguments.all) =>
-        {
-            Ok(Removed::default())
-        }
-        found => images.remove(&found?, removal),
+    // It may have lost names meanwhile, or have gone with another one.
+    match images.store().image(&found.image.id)? {
+        Some(image) => images.remove(&Found { image, name: found.name }, removal),
+        None => Ok(Removed::default()),
     }
 }
 
@@ -88,8 +105,14 @@ fn code(errors: Vec<cask_engine::Error>) -> ExitCode {
         kinds if kinds.contains(&ErrorKind::InUse) => 2,
         _ => 125,
     };
-    for error in errors {
-        report::engine_failure(&error.into(), |_| None);
+    match <[_; 1]>::try_from(errors) {
+        Ok([error]) => report::engine_failure(&error.into(), |_| None),
+        Err(errors) if errors.is_empty() => {}
+        Err(errors) => {
+            let lines = errors.iter().map(|error| format!("\n\t* {}", report::whole(error)));
+            let lines: String = lines.collect();
+            report::engine_usage(&format!("{} errors occurred:{lines}", errors.len()));
+        }
     }
     ExitCode::from(code)
 }

@@ -1,5 +1,6 @@
 //! `cellar image tree`
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
 /// Shows.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
-    let image = images.find(&arguments.image)?.image;
+    let image = images.find_instance(&arguments.image)?.image;
     let tree = match arguments.whatrequires {
         true => images.tree_of_dependents(&image)?,
         false => images.tree(&image)?,
@@ -40,23 +41,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     output::bytes(text.as_bytes())
 }
 
-/// Puts a layer that is the only one above another beside that one: only branches go deeper.
+/// Puts what stands on a layer beside it: only where branches begin it goes deeper.
 fn beside(layers: Vec<TreeLayer>) -> Vec<TreeLayer> {
     let mut flat = Vec::new();
-    for mut layer in layers {
-        let mut above = std::mem::take(&mut layer.above);
-        if above.len() > 1 {
-            layer.above = above;
-            flat.push(layer);
-            continue;
+    let mut rest: VecDeque<TreeLayer> = layers.into();
+    while let Some(mut layer) = rest.pop_front() {
+        if !layer.has_siblings {
+            for above in std::mem::take(&mut layer.above).into_iter().rev() {
+                rest.push_front(above);
+            }
         }
         flat.push(layer);
-        while let Some(mut next) = above.pop() {
-            if next.above.len() <= 1 {
-                above = std::mem::take(&mut next.above);
-            }
-            flat.push(next);
-        }
     }
     flat
 }

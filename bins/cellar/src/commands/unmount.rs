@@ -30,20 +30,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let images = context.images()?;
     let store = images.store();
-    let mounts = store.mounts()?;
-    let is_mounted =
-        |image: &Image| mounts.iter().any(|mount| Some(&mount.layer) == image.top_layer.as_ref());
     let wanted: Vec<Image> = match arguments.all {
         true => store.images()?,
         false => {
-            let found = arguments.images.iter().map(|name| images.find(name));
+            let found = arguments.images.iter().map(|name| images.find_instance(name));
             found.map(|found| found.map(|found| found.image)).collect::<Result<_, _>>()?
         }
     };
-    for image in wanted.into_iter().filter(is_mounted) {
+    for image in wanted {
+        // Images share layers, and so their mounts.
+        let mounts = store.mounts()?;
+        if !mounts.iter().any(|mount| Some(&mount.layer) == image.top_layer.as_ref()) {
+            continue;
+        }
         store.unmount_image(&image.id, arguments.force)?;
+        images.note("unmount", image.id.as_str(), "");
         output::line(image.id.as_str())?;
     }
-        images.note("unmount", image.id.as_str(), "");
     Ok(())
 }

@@ -54,7 +54,8 @@ impl Filter {
         // `label!=x` has its own key.
         let Some((key, value)) = text.split_once('=') else {
             return invalid(format!(
-                "invalid image filter {text:?}: must be in the format \"filter=value\""
+                "invalid image filter {text:?}: must be in the format \"filter=value or \
+                 filter!=value\""
             ));
         };
         let value = value.to_owned();
@@ -83,6 +84,17 @@ impl Filter {
             "reference" => Self::Reference(value),
             _ => return invalid(format!("unsupported image filter {key:?}")),
         })
+    }
+
+    /// What an image is or is not by this filter; [`Filter::Intermediate`] is also what lists leave out.
+    fn truth(&self) -> Option<(&'static str, bool)> {
+        match self {
+            Self::Containers(truth) => Some(("containers", *truth)),
+            Self::Dangling(truth) => Some(("dangling", *truth)),
+            Self::Manifest(truth) => Some(("manifest", *truth)),
+            Self::ReadOnly(truth) => Some(("readonly", *truth)),
+            _ => None,
+        }
     }
 
     /// What filters of which one has to fit share.
@@ -124,8 +136,9 @@ pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
         None => Err(Error::new(
             ErrorKind::Invalid,
             "",
-            format!("{text:?} is no time such as 2026-01-31T12:00:00Z, 1769860800 or 24h"),
-        )),
+            format!("failed to parse value as time or duration: {text:?}"),
+        )
+        .with_hint("times are such as 2026-01-31T12:00:00Z, 1769860800 or 24h")),
     }
 }
 
@@ -171,6 +184,7 @@ enum Ready {
 
 impl<'i> Matcher<'i> {
     pub(super) fn new(images: &'i Images, filters: &[Filter]) -> Result<Self> {
+        check_truths(filters)?;
         let mut groups: BTreeMap<u8, Vec<Ready>> = BTreeMap::new();
         for filter in filters {
             let ready = match filter {
@@ -265,6 +279,23 @@ impl<'i> Matcher<'i> {
     }
 }
 
+/// Refuses what no image fits, and no two were meant by.
+///
+/// Source: containers/common, `libimage/filters.go`, `compileImageFilters`.
+fn check_truths(filters: &[Filter]) -> Result<()> {
+    for (position, filter) in filters.iter().enumerate() {
+        let Some((key, truth)) = filter.truth() else { continue };
+        let mut said = filters[..position].iter().filter_map(Filter::truth);
+        if said.any(|(other, said)| other == key && said != truth) {
+            let detail = format!(
+                "specifying {key:?} filter more than once with different values is not supported"
+            );
+            return Err(Error::new(ErrorKind::Invalid, "", detail));
+        }
+    }
+    Ok(())
+}
+
 /// When the image was made that a filter names.
 fn created(images: &Images, key: &str, name: &str) -> Result<Option<Timestamp>> {
     images.find(name).map(|found| found.image.created).map_err(|error| {
@@ -319,10 +350,10 @@ mod tests {
         };
         refused("bad=1", "unsupported image filter \"bad\"");
         refused("dangling=x", "non-boolean value \"x\" for dangling filter");
+        refused("until=soon", "failed to parse value as time or duration: \"soon\"");
         refused(
-            "until=soon",
-            "\"soon\" is no time such as 2026-01-31T12:00:00Z, 1769860800 or 24h",
+            "x",
+            "invalid image filter \"x\": must be in the format \"filter=value or filter!=value\"",
         );
-        refused("x", "invalid image filter \"x\": must be in the format \"filter=value\"");
     }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use cask_config::registries::{RecordedAliases, RegistriesConf, ShortNameOptions};
 use cask_image::Digest;
-use cask_reference::{AnyReference, Reference};
-use cask_storage::{Id, Image};
+use cask_reference::{AnyReference, LiteralReference, Reference};
+use cask_storage::{ErrorKind as Storage, Id, Image};
 
 use crate::{Error, ErrorKind, Images, Result};
+
+/// From how many characters on the beginning of an ID is meant as one.
+const LEAST_ID: usize = 3;
 
 /// An image, and by what it was found.
 #[derive(Clone, Debug)]
@@ -20,8 +23,7 @@ pub struct Found {
 
 impl Images {
     /// Finds an image by what a user of podman writes: a name, whole or short, with a tag or a
-    /// digest or neither; an ID, with or without `sha256:`; the beginning of one, three characters
-    /// at least; the end of a name.
+    /// digest or neither; an ID, with or without `sha256:`; the beginning of one; the end of a name.
     ///
     /// A name comes before an ID that begins so. A short name means, in this order: its alias, the
     /// image of `localhost`, those of the search registries, any repository that ends so.
@@ -29,12 +31,10 @@ impl Images {
     /// Source: containers/common, `libimage/runtime.go`, `LookupImage`.
     ///
     /// # Errors
-    /// [`ErrorKind::ImageNotKnown`]; [`ErrorKind::Ambiguous`] if the IDs of several begin so;
-    /// [`ErrorKind::Invalid`] if it cannot be a name; [`ErrorKind::Configuration`].
+    /// [`ErrorKind::ImageNotKnown`]; [`ErrorKind::Ambiguous`] if the IDs of several begin so, with
+    /// three characters at least; [`ErrorKind::Invalid`] if it cannot be a name;
+    /// [`ErrorKind::Configuration`].
     pub fn find(&self, text: &str) -> Result<Found> {
-        if text.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "", "cannot find an image without a name"));
-        }
         if let Some(found) = self.find_by_id(text)? {
             return Ok(found);
         }
@@ -43,8 +43,11 @@ impl Images {
                 return Ok(Found { image, name: candidate.to_string() });
             }
         }
-        if let Some(image) = self.store().image_by_id_prefix(text)? {
-            return Ok(Found { image, name: text.to_owned() });
+        match self.store().image_by_id_prefix(text) {
+            Ok(Some(image)) => return Ok(Found { image, name: text.to_owned() }),
+            // Many IDs begin as a short name does that is not there.
+            Err(error) if error.kind() == Storage::Ambiguous && text.len() < LEAST_ID => {}
+            other => _ = other?,
         }
         self.find_by_end(text)?.ok_or_else(|| Error::not_known(text))
     }
@@ -70,8 +73,19 @@ impl Images {
 
     /// The whole names that a name may stand for. What is no name stands for none.
     fn candidates(&self, text: &str) -> Result<Vec<Reference>> {
-        let Ok(AnyReference::Named(written)) = AnyReference::parse(text) else {
-            return Ok(Vec::new());
+        let written = match AnyReference::parse(text) {
+            Ok(AnyReference::Named(written)) => written,
+            Ok(_) => return Ok(Vec::new()),
+            // A place, as transports name them, is looked for by whoever has these.
+            Err(_) if text.contains(':') => return Ok(Vec::new()),
+            Err(error) => {
+                // What is wrong with it as it is written says more.
+                let invalid = Error::new(ErrorKind::Invalid, "", "");
+                return Err(match LiteralReference::parse(text) {
+                    Err(written) => invalid.with_source(written),
+                    Ok(_) => invalid.with_source(error),
+                });
+            }
         };
         let text = match (written.tag(), written.digest()) {
             // The digest says more.

@@ -5,6 +5,7 @@ use cask_storage::{Id, Image};
 use cask_transport::Transports;
 
 use super::Images;
+use super::find::Found;
 use super::pull::{PullOptions, PullPolicy};
 use crate::{Error, ErrorKind, Result};
 
@@ -71,6 +72,23 @@ impl Images {
         let image = image
             .ok_or_else(|| missing(format!("its image {} is not in the store", chosen.digest)))?;
         Ok(Some(image.id.clone()))
+    }
+
+    /// Finds an image as [`find`](Self::find) does; of a list, the image that is for this machine.
+    ///
+    /// # Errors
+    /// As [`instance`](Self::instance).
+    pub fn find_instance(&self, name: &str) -> Result<Found> {
+        let found = self.find(name)?;
+        // A list has no layers.
+        if found.image.top_layer.is_some() {
+            return Ok(found);
+        }
+        let Some(id) = self.instance(name, &PlatformWanted::of_this_build())? else {
+            return Ok(found);
+        };
+        let image = self.store().image(&id)?.ok_or_else(|| Error::not_known(name))?;
+        Ok(Found { name: id.to_string(), image })
     }
 
     /// Where an image may be, as transports name it.

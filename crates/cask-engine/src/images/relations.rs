@@ -134,6 +134,11 @@ impl Relations<'_> {
         self.child_layers.get(layer).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether others stand on the layer that a layer stands on.
+    pub(super) fn has_siblings(&self, layer: &Id) -> bool {
+        self.parent_layers.get(layer).is_some_and(|below| self.layers_above(below).len() > 1)
+    }
+
     fn of_layer(&self, layer: &Id) -> &[usize] {
         self.by_top_layer.get(layer).map_or(&[], Vec::as_slice)
     }

@@ -26,7 +26,7 @@ pub struct Removal {
 pub struct Removed {
     /// Names that are gone.
     pub untagged: Vec<String>,
-    /// Images that are gone.
+    /// Images that are gone; not those on which others were built, of which all layers are still needed.
     pub deleted: Vec<Id>,
 }
 
@@ -64,9 +64,12 @@ impl Images {
         let mut next = Some((image.clone(), names));
         while let Some((image, names)) = next.take() {
             let parent = relations.parent(&image)?.cloned();
+            let is_needed = !relations.children(&image)?.is_empty();
             self.delete(&image, &names, name, removal)?;
             removed.untagged.extend(names);
-            removed.deleted.push(image.id.clone());
+            if !is_needed {
+                removed.deleted.push(image.id.clone());
+            }
             relations.forget(&HashSet::from([image.id.clone()]));
             let dangling = |parent: &Image| relations.is_dangling(parent);
             if let Some(parent) = parent.filter(|_| !removal.keep_parents)
@@ -129,7 +132,7 @@ impl Images {
                     "image used by {user}: image is in use by a container: consider listing \
                      external containers and force-removing image"
                 );
-                Err(Error::new(ErrorKind::InUse, name, detail)
+                Err(Error::new(ErrorKind::InUse, "", detail)
                     .with_hint("--force removes the container too"))
             }
             Err(error) => Err(error.into()),
@@ -203,8 +206,5 @@ impl Images {
 }
 
 fn is_prunable(relations: &Relations<'_>, image: &Image, prune: &Prune) -> Result<bool> {
-    if prune.all {
-        return Ok(relations.children(image)?.is_empty());
-    }
-    relations.is_dangling(image)
+    Ok(prune.all || relations.is_dangling(image)?)
 }

@@ -26,6 +26,8 @@ pub struct TreeLayer {
     pub top_of: Vec<String>,
     /// The layers above it.
     pub above: Vec<TreeLayer>,
+    /// Whether other layers stand beside it on the one below, where what stands on that is shown.
+    pub has_siblings: bool,
 }
 
 impl Images {
@@ -46,6 +48,7 @@ impl Images {
                 size_bytes: u64::try_from(layer.diff_size_bytes).unwrap_or(0),
                 top_of: names(&relations, &layer.id),
                 above,
+                has_siblings: false,
             }];
         }
         Ok(ImageTree { size_bytes: self.size(image)?, layers: above })
@@ -73,6 +76,7 @@ impl Images {
             size_bytes: u64::try_from(size).unwrap_or(0),
             top_of: names(relations, id),
             above: above.map(|id| self.dependents(relations, id)).collect::<Result<_>>()?,
+            has_siblings: relations.has_siblings(id),
         })
     }
 

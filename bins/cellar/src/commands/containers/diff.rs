@@ -119,7 +119,9 @@ fn side(containers: &Containers, name: &str, kind: Kind) -> Result<Side> {
     }
     match containers.images().find(name) {
         Ok(found) => Ok(Side::Image(Box::new(found))),
-        Err(error) if error.kind() != ErrorKind::ImageNotKnown => Err(error.into()),
+        Err(error) if !matches!(error.kind(), ErrorKind::ImageNotKnown | ErrorKind::Invalid) => {
+            Err(error.into())
+        }
         Err(_) if kind == Kind::Any => bail!("{name} not found: layer not known"),
         Err(_) => bail!("{name} not found: {name}: image not known"),
     }
