@@ -58,7 +58,9 @@ impl Containers {
         let mut options = MountOptions::default();
         options.writable = true;
         options.owners = container.config.namespaces.user.owners()?;
-        Ok(self.store().mount_layer(&Id::parse(&container.config.layer)?, &options)?)
+        let root = self.store().mount_layer(&Id::parse(&container.config.layer)?, &options)?;
+        container.config.namespaces.user.keep_root(&root)?;
+        Ok(root)
     }
 
     /// Takes back one mount of a container, or with `force` all of them.

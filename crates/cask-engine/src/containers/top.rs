@@ -64,8 +64,8 @@ const FIELDS: [TopField; 30] = [
     field("capprm", "", "PERMITTED CAPS", |seen| seen.capabilities("CapPrm")),
     field("comm", "%c", "COMMAND", |seen| seen.name.clone()),
     field("etime", "%t", "ELAPSED", |seen| go_duration(seen.elapsed())),
-    field("group", "%G", "GROUP", |seen| seen.id("Gid", 2, &seen.all.groups)),
-    field("groups", "", "GROUPS", |seen| seen.groups(&seen.all.groups)),
+    field("group", "%G", "GROUP", |seen| seen.own_id("Gid", 2)),
+    field("groups", "", "GROUPS", |seen| seen.own_groups()),
     field("hgroup", "", "HGROUP", |seen| seen.id("Gid", 2, &seen.all.host_groups)),
     field("hgroups", "", "HGROUPS", |seen| seen.groups(&seen.all.host_groups)),
     field("hpid", "", "HPID", |seen| seen.pid.to_string()),
@@ -76,15 +76,15 @@ const FIELDS: [TopField; 30] = [
     field("pgid", "%r", "PGID", |seen| seen.inside("NSpgid", 2)),
     field("pid", "%p", "PID", |seen| seen.own_pid()),
     field("ppid", "%P", "PPID", |seen| seen.parent()),
-    field("rgroup", "%g", "RGROUP", |seen| seen.id("Gid", 1, &seen.all.groups)),
+    field("rgroup", "%g", "RGROUP", |seen| seen.own_id("Gid", 1)),
     field("rss", "", "RSS", |seen| seen.resident()),
-    field("ruser", "%u", "RUSER", |seen| seen.id("Uid", 1, &seen.all.users)),
+    field("ruser", "%u", "RUSER", |seen| seen.own_id("Uid", 1)),
     field("seccomp", "", "SECCOMP", |seen| seen.seccomp()),
     field("state", "", "STATE", |seen| seen.stat(0).to_owned()),
     field("stime", "", "STIME", |seen| seen.began()),
     field("time", "%x", "TIME", |seen| go_duration(seen.used())),
     field("tty", "%y", "TTY", |seen| seen.terminal()),
-    field("user", "%U", "USER", |seen| seen.id("Uid", 2, &seen.all.users)),
+    field("user", "%U", "USER", |seen| seen.own_id("Uid", 2)),
     field("vsz", "%z", "VSZ", |seen| (seen.number(20) / 1024).to_string()),
 ];
 
@@ -94,6 +94,8 @@ struct All {
     groups: Names,
     host_users: Names,
     host_groups: Names,
+    /// Who its users are outside.
+    maps: super::UsersConfig,
     up: Duration,
     ticks: u64,
     page_bytes: u64,
@@ -133,6 +135,7 @@ impl Containers {
             groups: names(&root, "etc/group"),
             host_users: host_names("/etc/passwd"),
             host_groups: host_names("/etc/group"),
+            maps: container.config.namespaces.user.clone(),
             up: up(),
             ticks: rustix::param::clock_ticks_per_second().max(1),
             page_bytes: rustix::param::page_size() as u64,
@@ -214,6 +217,26 @@ impl Seen<'_> {
     fn id(&self, key: &str, which: usize, names: &Names) -> String {
         let text = line(&self.status, key).unwrap_or_default();
         named(text.split_whitespace().nth(which - 1).unwrap_or_default(), names)
+    }
+
+    /// As [`id`](Self::id), as the container sees it.
+    fn own_id(&self, key: &str, which: usize) -> String {
+        let text = line(&self.status, key).unwrap_or_default();
+        self.own(key, text.split_whitespace().nth(which - 1).unwrap_or_default())
+    }
+
+    fn own_groups(&self) -> String {
+        let text = line(&self.status, "Groups").unwrap_or_default();
+        text.split_whitespace().map(|one| self.own("Gid", one)).collect::<Vec<_>>().join(",")
+    }
+
+    fn own(&self, key: &str, number: &str) -> String {
+        let (ranges, names) = match key {
+            "Uid" => (&self.all.maps.uids, &self.all.users),
+            _ => (&self.all.maps.gids, &self.all.groups),
+        };
+        let own = number.parse().ok().and_then(|number| super::users::inside(ranges, number));
+        named(&own.map_or_else(|| number.to_owned(), |own| own.to_string()), names)
     }
 
     fn groups(&self, names: &Names) -> String {

@@ -135,6 +135,22 @@ impl UsersConfig {
         })
     }
 
+    /// Gives the root of the container back to its own root, where it is mounted: podman makes it this machine's
+    /// whenever it mounts it.
+    pub(super) fn keep_root(&self, root: &Path) -> Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let owner = self.outside(0, 0)?;
+        if !self.is_mapped() || owner == (0, 0) {
+            return Ok(());
+        }
+        let failed = |error| super::record::io(error, "changing the owner of", root);
+        let found = std::fs::symlink_metadata(root).map_err(failed)?;
+        match (found.uid(), found.gid()) {
+            (0, 0) => std::os::unix::fs::lchown(root, Some(owner.0), Some(owner.1)).map_err(failed),
+            _ => Ok(()),
+        }
+    }
+
     /// A namespace with which the layers below are mounted; `None` where owners stay.
     pub(super) fn owners(&self) -> Result<Option<Arc<OwnedFd>>> {
         if !self.is_mapped() || self.copied {
@@ -142,6 +158,17 @@ impl UsersConfig {
         }
         Ok(Some(Arc::new(cask_runtime::new_user_namespace(&self.maps())?)))
     }
+}
+
+/// Who somebody outside is inside; `None` is nobody of the container. Without ranges it is the same one.
+pub(super) fn inside(ranges: &[UserRange], outside: u32) -> Option<u32> {
+    if ranges.is_empty() {
+        return Some(outside);
+    }
+    ranges.iter().find_map(|range| {
+        let offset = outside.checked_sub(range.outside).filter(|offset| *offset < range.count)?;
+        range.inside.checked_add(offset)
+    })
 }
 
 fn invalid(words: impl Into<String>) -> Error {
@@ -497,6 +524,14 @@ mod tests {
         check(&["a:b:c"], &format!("{words}[\"a:b:c\"]"));
         check(&["0:1:0"], &format!("{words}[\"0:1:0\"]"));
         check(&["0:1:4294967296"], &format!("{words}[\"0:1:4294967296\"]"));
+    }
+
+    #[test]
+    fn who_is_outside_is_found_inside() {
+        let ranges = [range(0, 1, 1000), range(1000, 0, 1)];
+        let found = [0, 1, 1000, 1001].map(|id| inside(&ranges, id));
+        assert_eq!(found, [Some(1000), Some(0), Some(999), None]);
+        assert_eq!(inside(&[], 7), Some(7));
     }
 
     #[test]
