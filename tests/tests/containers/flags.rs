@@ -52,6 +52,34 @@ fn what_is_asked_for_and_what_is_not_is_shown_as_podman_shows_it() {
 }
 
 #[test]
+fn what_cannot_run_as_it_is_asked_ends_as_podman_ends_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    for (flags, command, code, said) in [
+        (&[][..], "nope", 127, "not found in $PATH"),
+        (&["--entrypoint", "/bin/echo hi"], "x", 127, "no such file"),
+        (&[], "/etc/passwd", 126, "/etc/passwd: permission denied"),
+        (&[], "/etc", 126, "/etc: permission denied"),
+        (
+            &["-u", "nope"],
+            "true",
+            126,
+            "unable to find user nope: no matching entries in passwd file",
+        ),
+        (
+            &["-u", "0:no"],
+            "true",
+            126,
+            "unable to find group no: no matching entries in group file",
+        ),
+        (&["-w", "/etc/passwd"], "true", 126, "but is not a directory"),
+        (&["--nope"], "true", 125, "unknown flag: --nope"),
+    ] {
+        let line = [&["--rm"][..], flags, &["box:1", command]].concat();
+        cellar.container(&line).ends(code).says(said);
+    }
+}
+
+#[test]
 fn a_seccomp_profile_is_kept_and_holds_for_commands_too() {
     let Some(cellar) = Cellar::new() else { return };
     let profile = cellar.path("profile.json");
@@ -96,6 +124,38 @@ fn limits_are_changed_while_a_container_runs_and_stay_changed() {
     assert_eq!(shown(), "0 512 0");
     cellar.run(&["update"]).ends(125).says("accepts 1 arg(s), received 0");
     cellar.run(&["update", "--nope", "c"]).ends(125).says("unknown flag: --nope");
+}
+
+#[test]
+fn the_manager_of_services_is_told_that_a_container_was_started() {
+    let Some(cellar) = Cellar::new() else { return };
+    let path = cellar.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let start = |name: &str, mode: &str| {
+        let words = [
+            "run",
+            "-d",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "--sdnotify",
+            mode,
+            "box:1",
+            "sleep",
+            "1000",
+        ];
+        run(cellar.command(&words).env("NOTIFY_SOCKET", &path))
+    };
+    start("silent", "ignore").ok();
+    start("told", "conmon").ok();
+    let mut bytes = [0; 64];
+    let length = socket.recv(&mut bytes).unwrap();
+    let format = "MAINPID={{.State.ConmonPid}}\nREADY=1";
+    let expected = cellar.run(&["inspect", "--format", format, "told"]).ok();
+    assert_eq!(std::str::from_utf8(&bytes[..length]).unwrap(), expected.text());
+    start("itself", "container").ends(125).says("--sdnotify container is not supported where");
+    start("nope", "nope").ends(125).says("must be container, conmon or ignore");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn options_that_are_not_there_are_refused_by_name() {
     let check = |line: &[&str], said: &str| {
         cooper(&store, line).ends(125).says(said);
     };
-    check(&["from", "--userns", "auto", "base"], "unknown flag: --userns");
+    check(&["from", "--userns", "auto", "base"], "--userns auto is not supported");
     check(&["from", "--security-opt", "apparmor=x", "base"], "--security-opt");
     check(&["from", "--device", "/etc/passwd", "base"], "not a device node");
     check(&["from", "--network", "bridge", "base"], "network \"bridge\"");
@@ -85,7 +85,7 @@ fn options_that_are_not_there_are_refused_by_name() {
     check(&["run", "--pid", "nosuch", &container, "true"], "is no namespace");
     check(&["run", "-v", "/:/x:z", &container, "true"], "SELinux");
     check(&["run", "--isolation", "x", &container, "true"], "unrecognized isolation type");
-    check(&["commit", "--sign-by", "me", &container], "unknown flag: --sign-by");
+    check(&["commit", "--sign-by", "me", &container], "--sign-by me is not supported");
     check(&["commit", "--format", "x", &container], "unrecognized image type \"x\"");
 }
 
@@ -227,6 +227,8 @@ fn flags_that_are_buildahs_work_or_are_refused_by_name() {
     let container = made.text();
     for (line, said) in [
         (&["from", "--userns", "auto", "base"][..], "--userns auto is not supported"),
+        (&["from", "--name", container, "base"], "You have to remove that container to be able to"),
+        (&["from", "--arch", "s390x", "--pull-never", "base"], "base: image not known"),
         (&["from", "--cgroupns", "host", "base"], "it is not remembered: give it to run"),
         (&["from", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),
         (&["pull", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),

@@ -110,7 +110,13 @@ impl WorkingContainers {
                 Ok(container) => return Ok(container),
                 Err(error) if error.kind() == cask_storage::ErrorKind::Exists => {
                     if new.name.is_some() || tries == TRIES {
-                        let detail = format!("the container name {name:?} is already in use");
+                        // The words are buildah's.
+                        let owner =
+                            self.store.container_named(&name).map(|found| found.id.to_string());
+                        let detail = format!(
+                            "the container name {name:?} is already in use by {}. You have to remove that container to be able to reuse that name",
+                            owner.unwrap_or_default()
+                        );
                         return Err(Error::new(ErrorKind::Invalid, "creating container", detail)
                             .with_source(error));
                     }

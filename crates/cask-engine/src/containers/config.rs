@@ -346,6 +346,9 @@ pub struct LifecycleConfig {
     pub stop_timeout: Option<u32>,
     /// Seconds that it may run; 0 is for ever.
     pub timeout: u64,
+    /// Who tells the manager of services that it is ready: `conmon`, which is its monitor's starter, `container`, or
+    /// `ignore`; empty is nobody's wish.
+    pub notify: String,
     /// The file that its ID was written to.
     pub id_file: Option<PathBuf>,
     /// A file that the number of its first process is written to whenever it starts.
@@ -360,8 +363,10 @@ pub struct LifecycleConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum RestartPolicy {
-    /// It does not.
+    /// Nobody said so, and it does not.
     #[default]
+    Unsaid,
+    /// It does not.
     No,
     /// If it failed, as often at most; 0 is always.
     OnFailure(u32),
@@ -370,8 +375,6 @@ pub enum RestartPolicy {
     /// As `Always`.
     UnlessStopped,
 }
-    Unsaid,
-    /// It does not.
 
 /// Where the output of a container goes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -536,9 +539,10 @@ impl FromStr for RestartPolicy {
 }
 
 impl RestartPolicy {
-    /// Its name, without the number.
+    /// Its name, without the number; empty where nobody said one.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Unsaid => "",
             Self::No => "no",
             Self::OnFailure(_) => "on-failure",
             Self::Always => "always",
@@ -547,7 +551,6 @@ impl RestartPolicy {
     }
 }
 
-            Self::Unsaid => "",
 impl fmt::Display for RestartPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -582,7 +585,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read() {
-        for text in ["no", "always", "unless-stopped", "on-failure", "on-failure:3"] {
+        for text in ["", "no", "always", "unless-stopped", "on-failure", "on-failure:3"] {
             assert_eq!(text.parse::<RestartPolicy>().unwrap().to_string(), text);
         }
         for text in ["private", "host", "container:a", "ns:/proc/1/ns/net"] {

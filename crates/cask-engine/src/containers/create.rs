@@ -370,6 +370,13 @@ fn check_sources(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, words, "").with_source(error));
         }
     }
+    for device in &config.files.devices {
+        let host = device.split(':').next().unwrap_or_default();
+        if let Err(error) = std::fs::metadata(host) {
+            let words = format!("stat {host}");
+            return Err(Error::new(ErrorKind::Invalid, words, "").with_source(error));
+        }
+    }
     Ok(())
 }
 

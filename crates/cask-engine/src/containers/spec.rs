@@ -67,8 +67,8 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
                 && (address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok())
         });
         if !valid {
-            let why = "invalid host: it is NAME:ADDRESS";
-            return Err(Error::new(ErrorKind::Invalid, format_args!("{entry:?}"), why));
+            let words = format!("bad format for add-host: {entry:?}");
+            return Err(Error::new(ErrorKind::Invalid, words, "").with_hint("it is NAME:ADDRESS"));
         }
     }
     let has_machine = matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host);
@@ -126,16 +126,25 @@ pub(super) fn capabilities(config: &ContainerConfig) -> Result<CapabilitySet> {
     } else if security.usual.is_empty() {
         CapabilitySet::default()
     } else {
-        let names = security.usual.iter().map(|name| name.parse::<Capability>());
-        names.collect::<std::result::Result<CapabilitySet, _>>()?
+        let names = security.usual.iter().map(|name| capability(name));
+        names.collect::<Result<CapabilitySet>>()?
     };
     for name in security.drop.iter().filter(|name| !is_all(name)) {
-        set = set.without(name.parse::<Capability>()?);
+        set = set.without(capability(name)?);
     }
     for name in security.add.iter().filter(|name| !is_all(name)) {
-        set = set.with(name.parse::<Capability>()?);
+        set = set.with(capability(name)?);
     }
     Ok(set)
+}
+
+/// The words are podman's.
+fn capability(name: &str) -> Result<Capability> {
+    name.parse().map_err(|_| {
+        let upper = name.to_ascii_uppercase();
+        let whole = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+        Error::new(ErrorKind::Invalid, format_args!("{whole:?}"), "unknown capability")
+    })
 }
 
 /// Reads limits as `--ulimit` has them: `NAME=SOFT[:HARD]`, where -1 is no limit.
@@ -143,8 +152,9 @@ pub(super) fn limits(given: &[String]) -> Result<Vec<Limit>> {
     let mut limits = Vec::new();
     for text in given.iter().filter(|text| *text != "host") {
         let refused = || {
-            let why = "invalid limit: it is NAME=SOFT[:HARD]";
-            Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
+            let words =
+                format!("ulimit option {text:?} requires name=SOFT:HARD, failed to be parsed");
+            Error::new(ErrorKind::Invalid, words, format!("invalid ulimit argument: {text}"))
         };
         let (name, values) = text.split_once('=').ok_or_else(refused)?;
         let (soft, hard) = values.split_once(':').unwrap_or((values, values));
@@ -254,7 +264,15 @@ impl Ingredients<'_> {
         let directory = process.directory.as_deref().unwrap_or("/");
         spec.process.directory = PathBuf::from(directory);
         // What an image names as its working directory need not be in it.
-        if root.metadata_following(directory).is_err() {
+        let found = root.metadata_following(directory);
+        if found.as_ref().is_ok_and(|found| !found.is_directory()) {
+            let words = format!(
+                "workdir {directory:?} exists on container {}, but is not a directory",
+                self.config.id
+            );
+            return Err(Error::new(ErrorKind::CommandNotExecutable, words, ""));
+        }
+        if found.is_err() {
             let owner = self.config.namespaces.user.outside(0, 0)?;
             root.create_dir_all(directory, 0o755, Some(owner))?;
         }
@@ -526,9 +544,24 @@ fn etc_mount(file: &EtcFile, root: &Path) -> Result<Mount> {
 
 /// Who a container is, with more groups.
 pub(super) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Identity> {
-    let mut identity = Identity::resolve(root, user)?;
+    // The words, and that it is the command that cannot be run so, are podman's.
+    let unknown =
+        |error: cask_runtime::Error, what: &str, name: &str, file: &str| match error.kind() {
+            cask_runtime::ErrorKind::NotFound => {
+                let words = format!("unable to find {what} {name}");
+                let why = format!("no matching entries in {file} file");
+                Error::new(ErrorKind::CommandNotExecutable, words, why)
+            }
+            _ => error.into(),
+        };
+    let (name, group) = user.split_once(':').unwrap_or((user, ""));
+    Identity::resolve(root, name).map_err(|error| unknown(error, "user", name, "passwd"))?;
+    let mut identity =
+        Identity::resolve(root, user).map_err(|error| unknown(error, "group", group, "group"))?;
     for group in groups {
-        let gid = Identity::resolve(root, &format!("0:{group}"))?.gid;
+        let gid = Identity::resolve(root, &format!("0:{group}"))
+            .map_err(|error| unknown(error, "group", group, "group"))?
+            .gid;
         identity.groups.push(gid);
     }
     Ok(identity)

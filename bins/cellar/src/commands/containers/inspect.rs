@@ -448,7 +448,7 @@ fn config_part(container: &Container) -> Part {
         "Timeout": config.lifecycle.timeout,
         "StopTimeout": container.stop_timeout(),
         "Passwd": !config.accounts.unchanged,
-        "sdNotifyMode": "container",
+        "sdNotifyMode": match config.lifecycle.notify.as_str() { "" => "container", mode => mode },
     };
     if process.systemd
         && let Part::Fields(fields) = &mut part

@@ -17,6 +17,7 @@ mod kill;
 mod logs;
 mod mount;
 mod network;
+mod notify;
 mod options;
 mod pause;
 mod port;

@@ -301,6 +301,10 @@ struct LifeArguments {
     /// Write the number of its monitor to this file whenever it starts
     #[arg(long, value_name = "FILE")]
     conmon_pidfile: Option<PathBuf>,
+    /// Who tells the manager of services that it is ready: conmon, when it was started; container, the container
+    /// itself; or ignore, nobody
+    #[arg(long, value_name = "MODE")]
+    sdnotify: Option<String>,
     /// Start these containers before it
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
     requires: Vec<String>,
@@ -386,7 +390,7 @@ pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for text in given {
         match text.split_once('=') {
-            Some(("", _)) => bail!("invalid variable: {text:?}"),
+            Some(("", _)) => bail!("invalid environment variable: {text:?}"),
             Some(_) => found.push(text.clone()),
             None => match text.strip_suffix('*') {
                 Some(start) => found.extend(
@@ -407,7 +411,9 @@ pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
 pub(super) fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(variables(&lines(file)?)?);
+        let read = lines(file)
+            .with_context(|| format!("parsing env file {:?}", file.display().to_string()))?;
+        all.extend(variables(&read)?);
     }
     all.extend(variables(given)?);
     Ok(all)
@@ -653,22 +659,29 @@ impl LifeArguments {
         life.auto_remove = self.rm;
         if let Some(policy) = &self.restart {
             life.restart = policy.parse()?;
-            if self.rm && life.restart != cask_engine::RestartPolicy::No {
+            use cask_engine::RestartPolicy::{No, Unsaid};
+            if self.rm && !matches!(life.restart, No | Unsaid) {
                 bail!(
                     "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\""
                 );
             }
         }
         if let Some(signal) = &self.stop_signal {
-            life.stop_signal = Some(signal.parse::<cask_runtime::Signal>()?.number());
+            life.stop_signal = Some(
+                signal
+                    .parse::<cask_runtime::Signal>()
+                    .map_err(|_| anyhow::anyhow!("invalid signal: {signal}"))?
+                    .number(),
+            );
         }
         life.stop_timeout = self.stop_timeout;
         life.timeout = self.timeout;
         life.monitor_pid_file =
             self.conmon_pidfile.as_ref().map(std::path::absolute).transpose()?;
         life.requires = self.requires.iter().filter(|name| !name.is_empty()).cloned().collect();
-        life.pid_file = self.pidfile.as_ref().map(std::path::absolute).transpose()?;
+        life.notify = super::notify::mode(self.sdnotify.as_deref())?;
         life.id_file = self.cidfile.as_ref().map(std::path::absolute).transpose()?;
+        life.pid_file = self.pidfile.as_ref().map(std::path::absolute).transpose()?;
         config.log.driver = self.log_driver.clone().unwrap_or_default();
         for option in &self.log_opt {
             match option.split_once('=') {
@@ -684,7 +697,7 @@ impl LifeArguments {
         }
         let mut labels = Vec::new();
         for file in &self.label_file {
-            labels.extend(lines(file)?);
+            labels.extend(lines(file).context("unable to process labels")?);
         }
         labels.extend(self.label.iter().cloned());
         config.labels = pairs(&labels);

@@ -9,6 +9,7 @@ use cask_terminal::report::error_text;
 use clap::Args;
 
 use super::create::Making;
+use super::notify;
 use super::relay::{self, Ends};
 use super::{ended, relay::relay as relay_to};
 use crate::context::Context;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
         Ok(attached) => attached,
         Err(error) => return Ok(ended::not_started(error)),
     };
+    notify::started(&containers, &made)?;
     let Some(attached) = attached else {
         output::line(made.id())?;
         return Ok(ExitCode::SUCCESS);

@@ -15,11 +15,6 @@ impl RefusedFlags for OfRun {
         ("pod", &[""], PODS),
         ("pod-id-file", &[], PODS),
         ("init-ctr", &[], PODS),
-        (
-            "sdnotify",
-            &["ignore"],
-            "the service manager is not told; only --sdnotify ignore is supported",
-        ),
         ("init-path", &[], "the init is a part of this program"),
         ("rdt-class", &[], "classes of memory bandwidth are not set"),
         ("personality", &[], "the kernel's personality is not changed"),

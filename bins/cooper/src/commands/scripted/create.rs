@@ -245,6 +245,15 @@ async fn base(
     context: &Context,
 ) -> Result<BaseImage> {
     let policy = arguments.policy()?;
+    if policy == PullPolicy::Never && arguments.platform.is_asked() {
+        // One of another platform is none.
+        let found = images.find(image)?;
+        if let Some(config) = images.config(&found.image)?
+            && (&config.os, &config.architecture) != (&platform.os, &platform.architecture)
+        {
+            bail!("{image}: image not known");
+        }
+    }
     let transports = arguments.registry.transports(images, &context.settings).await?;
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
     let wanted = platform.clone();
