@@ -1,5 +1,6 @@
 //! Containers of `cellar`, as root: they run, are watched, joined, stopped and removed, and leave nothing.
 
+mod advisories;
 mod faults;
 mod files;
 mod flags;
