@@ -28,7 +28,7 @@ fn space_is_counted_and_what_nobody_needs_goes_at_once() {
     let both = cellar.run(&["inspect", "--format", "{{.Id}}", "c", "box:1"]).ok();
     assert_eq!(both.text().lines().filter(|id| id.len() == 64).count(), 2);
     inspect("all", "none").ends(125).says("inspecting object: no such object: \"none\"");
-    inspect("image", "c").ends(125).says("inspecting object: c: image not known");
+    inspect("image", "alone").ends(125).says("inspecting object: alone: image not known");
     inspect("volume", "c").ends(125).says("inspecting object: no such volume c");
     inspect("pod", "c").ends(125).says("there are no pods");
     inspect("other", "c").ends(125).says("invalid type \"other\": must be \"image\"");
