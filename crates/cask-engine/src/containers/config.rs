@@ -525,7 +525,8 @@ impl FromStr for RestartPolicy {
             Some(("on-failure", count)) => match count.parse() {
                 Ok(count) => Self::OnFailure(count),
                 Err(_) => {
-                    let words = "must specify restart policy retry count as a number greater than 0";
+                    let words =
+                        "must specify restart policy retry count as a number greater than 0";
                     return Err(Error::new(ErrorKind::Invalid, "", words));
                 }
             },
