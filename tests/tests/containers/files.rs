@@ -37,7 +37,7 @@ fn what_a_container_changed_is_told_as_podman_tells_it() {
     for (arguments, words) in [
         (vec!["diff", "nosuch"], "nosuch not found: layer not known"),
         (vec!["container", "diff", "box:1"], "box:1 not found: container not known"),
-        (vec!["image", "diff", "c"], "c not found: c: image not known"),
+        (vec!["image", "diff", "no"], "no not found: no: image not known"),
         (vec!["diff", "--format", "x", "c"], "only supported value for '--format' is 'json'"),
         (vec!["export"], "accepts 1 arg(s), received 0"),
         (vec!["cp", "x", "y"], "you must use at least one container"),
