@@ -435,7 +435,7 @@ fn json_progress_is_one_object_on_each_line() {
     // Of a failure, too.
     std::fs::write(directory.join("wrong"), "FROM scratch\nCOPY none /\n").expect("writable");
     let failed = cooper(&store, &directory, "build --progress json -f wrong .").ends(125);
-    let told = failed.stderr.lines().map(|line| serde_json::from_str::<Value>(line));
+    let told = failed.stderr.lines().map(serde_json::from_str::<Value>);
     let told: Vec<Value> = told.map(|line| line.expect("it is JSON")).collect();
     let last = told.last().expect("something is told");
     assert_eq!((&last["event"], &last["line"]), (&"failed".into(), &2.into()), "{failed}");
