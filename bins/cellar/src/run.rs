@@ -8,7 +8,6 @@ use cask_program::{build, command_line, login, logout, manifest, report, rootles
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
-use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command, ImageCommand, LogLevel, SystemCommand};
 use crate::commands;
@@ -24,7 +23,7 @@ pub(crate) fn main() -> ExitCode {
     }
     let cli = match command_line::parse::<Cli>() {
         Ok(cli) => cli,
-        Err(error) => return command_line::wrong(Cli::command(), &error).into(),
+        Err(error) => return command_line::wrong::<Cli>(&error).into(),
     };
     match run(cli) {
         Ok(code) => code,

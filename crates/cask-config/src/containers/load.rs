@@ -85,8 +85,10 @@ mod tests {
     #[test]
     fn files_are_merged_and_a_named_one_is_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let mut environment = Environment::default();
-        environment.system_root = Some(directory.path().to_owned());
+        let environment = Environment {
+            system_root: Some(directory.path().to_owned()),
+            ..Environment::default()
+        };
         let write = |name: &str, pids: u32| {
             let path = directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

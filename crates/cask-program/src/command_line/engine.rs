@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use cask_terminal::report::Exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command, Parser};
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
 use crate::{output, report};
 
@@ -52,7 +52,7 @@ fn truth(text: &str) -> Result<bool, String> {
 }
 
 /// Says what is wrong with a command line, in podman's words. Help and versions are data, and a success.
-pub fn wrong(mut command: Command, error: &clap::Error) -> Exit {
+pub fn wrong<P: CommandFactory>(error: &clap::Error) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         if let Err(error) = output::bytes(error.render().to_string().as_bytes()) {
             report::engine_failure(&error, |_| None);
@@ -60,6 +60,7 @@ pub fn wrong(mut command: Command, error: &clap::Error) -> Exit {
         }
         return Exit::Success;
     }
+    let mut command = P::command();
     // Flags of all commands are known to each.
     command.build();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -222,7 +223,7 @@ fn rendered(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Args, CommandFactory as _, Subcommand};
+    use clap::{Args, Subcommand};
 
     #[derive(Debug, Parser)]
     #[command(name = "tool")]
