@@ -165,8 +165,11 @@ fn what_a_loss_of_power_leaves_of_a_record_is_no_loss_of_the_container() {
 #[test]
 fn what_is_killed_for_lack_of_memory_is_told_whatever_runs_it() {
     let Some(cellar) = Cellar::new() else { return };
-    let script = "head -c 200m /dev/zero | tail > /dev/null; exit 3";
-    let limits = ["-m", "16m", "--ulimit", "nofile=64:64", "box:1", "sh", "-c", script];
+    // Whoever needs it is the first to go: not the shell, and not what the runtime begins with.
+    let greedy = "echo 1000 > /proc/self/oom_score_adj; exec tail";
+    let script = format!("head -c 200m /dev/zero | sh -c '{greedy}' > /dev/null; exit 3");
+    let script = script.as_str();
+    let limits = ["-m", "64m", "--ulimit", "nofile=64:64", "box:1", "sh", "-c", script];
     let runtimes: &[&[&str]] = if has(&["runc"]) { &[&[], &["--runtime", "runc"]] } else { &[&[]] };
     for runtime in runtimes {
         let run = ["run", "--name", "c", "--network", "none"];
