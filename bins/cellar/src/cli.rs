@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Rmi(commands::remove::Arguments),
     Save(commands::save::Arguments),
     #[command(hide = true)]
-    Search(commands::containers::Words),
+    Search(cask_program::refused::Words),
     Tag(commands::tag::Arguments),
     Untag(commands::untag::Arguments),
     Login(cask_program::login::Arguments),

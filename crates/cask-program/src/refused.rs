@@ -1,5 +1,5 @@
-//! Flags of buildah's and podman's that are not there: known by name, so that who uses one is told what there is
-//! instead. Those that ask for what is the case anyway are taken.
+//! Flags and commands of the field's tools that are not there: known by name, so that who uses one is told what there
+//! is instead. Those that ask for what is the case anyway are taken.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,6 +10,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
 pub type RefusedFlag = (&'static str, &'static [&'static str], &'static str);
+
+/// Whatever is written behind the name of a command that is refused.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _words: Vec<String>,
+}
 
 /// The flags of a command that are refused.
 pub trait RefusedFlags {

@@ -153,10 +153,9 @@ fn set(options: &mut StoreOptions, said: &mut DriverOptions, option: &str) -> Re
         Some(_) => bail!("{driver}: Unknown option {option}"),
         None => name,
     };
-    let truth = || match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => bail!("the storage option {option} is neither true nor false"),
+    let truth = || {
+        crate::access::truth(value)
+            .with_context(|| format!("the storage option {option} is neither true nor false"))
     };
     match name {
         "imagestore" => options.image_store = Some(value.into()),

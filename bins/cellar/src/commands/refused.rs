@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_program::refused::{RefusedFlag, RefusedFlags};
+use cask_program::refused::{RefusedFlag, RefusedFlags, Words};
 use clap::Subcommand;
 
-use super::containers::{Words, refuse};
+use super::containers::refuse;
 
 /// Those behind `image`.
 #[derive(Debug, Subcommand)]

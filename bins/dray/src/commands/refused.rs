@@ -1,16 +1,8 @@
 //! What of skopeo's is not here, and what to do instead: refused by name, not taken for a slip.
 
 use anyhow::{Result, bail};
-use cask_program::refused::{RefusedFlag, RefusedFlags};
-use clap::{Args, Subcommand};
-
-/// Whatever is written behind the name of such a command.
-#[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Words {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _words: Vec<String>,
-}
+use cask_program::refused::{RefusedFlag, RefusedFlags, Words};
+use clap::Subcommand;
 
 /// The commands.
 #[derive(Debug, Subcommand)]

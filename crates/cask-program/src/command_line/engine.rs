@@ -8,7 +8,7 @@ use cask_terminal::report::Exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
-use crate::{output, report};
+use crate::{access, output, report};
 
 /// What a truth that is none is refused with.
 const NO_TRUTH: &str = "strconv.ParseBool: parsing ";
@@ -42,13 +42,8 @@ fn spelled_out(command: Command) -> Command {
     command.mut_args(spell_out).mut_subcommands(spelled_out)
 }
 
-/// Source: Go, `strconv.ParseBool`.
 fn truth(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("{NO_TRUTH}{text:?}: invalid syntax")),
-    }
+    access::truth(text).ok_or_else(|| format!("{NO_TRUTH}{text:?}: invalid syntax"))
 }
 
 /// Says what is wrong with a command line, in podman's words. Help and versions are data, and a success.

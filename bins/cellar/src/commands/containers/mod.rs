@@ -47,7 +47,7 @@ pub(crate) use inspect::{Part as ContainerPart, latest, normal, one as document}
 pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
 pub(crate) use prune::stopped as prune_containers;
-pub(crate) use refused::{Words, refuse};
+pub(crate) use refused::refuse;
 pub(crate) use several::finish;
 pub(crate) use verbs::{ContainerVerb, internal, run};
 pub(crate) use volume::{Shown as VolumeShown, one as volume_document, unused as prune_volumes};

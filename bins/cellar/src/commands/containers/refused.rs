@@ -3,15 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand};
-
-/// Whatever is written behind the name of such a command.
-#[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Words {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _words: Vec<String>,
-}
+use cask_program::refused::Words;
+use clap::Subcommand;
 
 /// Those that stand alone.
 #[derive(Debug, Subcommand)]
@@ -51,6 +44,7 @@ pub(crate) enum OfContainer {
 
 const INIT: (&str, &str) =
     ("init", "a container is prepared by its monitor when it starts; use create and start");
+
 /// Says that there is none such.
 pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
