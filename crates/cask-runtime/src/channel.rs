@@ -41,6 +41,11 @@ impl Channel {
         Self(socket)
     }
 
+    /// The same end by another descriptor, whose number is at least `lowest`.
+    pub(crate) fn above(&self, lowest: i32) -> io::Result<Self> {
+        Ok(Self(rustix::io::fcntl_dupfd_cloexec(&self.0, lowest)?))
+    }
+
     pub(crate) fn into_inner(self) -> OwnedFd {
         self.0
     }

@@ -3,6 +3,7 @@
 //! It takes a plan over its standard input, makes the namespaces, forks the process into them, watches both, and
 //! removes what it made. It outlives whoever started it for as long as that takes.
 
+mod copy_up;
 mod created;
 mod devices;
 mod groups;
@@ -26,7 +27,7 @@ use crate::plan::{FIXED_DESCRIPTORS, Failure, Isolation, MountKind, Plan, Space,
 use crate::sys;
 use crate::wire::Wire;
 use mounts::Source;
-pub(crate) use mounts::clone_tree;
+pub(crate) use mounts::{clone_tree, make_filesystem};
 pub(crate) use process::pack;
 use spaces::Joins;
 
@@ -66,6 +67,7 @@ struct Received {
     io: [OwnedFd; 3],
     sources: Vec<OwnedFd>,
     joins: Joins,
+    passed: Vec<OwnedFd>,
     members: Vec<OwnedFd>,
 }
 
@@ -73,13 +75,15 @@ struct Received {
 struct Given {
     io: [OwnedFd; 3],
     joins: Joins,
+    /// More descriptors, each for a number of the plan.
+    passed: Vec<OwnedFd>,
     /// Files of the control group that take processes.
     members: Vec<OwnedFd>,
 }
 
 fn work(channel: &Channel) -> Result<(), Failure> {
     let received = receive(channel)?;
-    let Received { plan, root, io, sources, joins, members } = received;
+    let Received { plan, root, io, sources, joins, passed, members } = received;
     // Only the descriptors that the plan came with may reach the process.
     rustix::process::umask(Mode::empty());
     let root = match plan.isolation {
@@ -105,7 +109,7 @@ fn work(channel: &Channel) -> Result<(), Failure> {
     let (near, far) = Channel::pair().map_err(|error| Failure::io(error, "make", "a socket"))?;
     let started = std::time::Instant::now();
     let child = sys::fork().map_err(|error| Failure::io(error, "start", "a process"))?;
-    let given = Given { io, joins, members };
+    let given = Given { io, joins, passed, members };
     let Some(child) = child else {
         drop(near);
         if plan.isolation == Isolation::External && plan.wait {
@@ -154,24 +158,28 @@ fn receive(channel: &Channel) -> Result<Received, Failure> {
     let io = [take()?, take()?, take()?];
     let mut sources: Vec<OwnedFd> = descriptors.collect();
     debug_assert_eq!(sources.len() + FIXED_DESCRIPTORS + 1, count);
-    let with_source = plan.mounts.iter().filter(|mount| mount.kind != MountKind::Memory).count();
+    let with_source = plan.mounts.iter().filter(|mount| mount.kind.has_source()).count();
     if sources.len() < with_source {
         return Err(malformed());
     }
     let mut rest = sources.split_off(with_source).into_iter();
     let joins = Joins::take(&plan, &mut rest).ok_or_else(malformed)?;
-    Ok(Received { plan, root, io, sources, joins, members: rest.collect() })
+    let passed: Vec<OwnedFd> = rest.by_ref().take(plan.passed.len()).collect();
+    if passed.len() < plan.passed.len() {
+        return Err(malformed());
+    }
+    Ok(Received { plan, root, io, sources, joins, passed, members: rest.collect() })
 }
 
 /// Takes hold of every source while this is still the machine's mount namespace.
 fn take_sources(plan: &Plan, descriptors: Vec<OwnedFd>) -> Vec<Source> {
-    let with_source = plan.mounts.iter().filter(|mount| mount.kind != MountKind::Memory);
+    let with_source = plan.mounts.iter().filter(|mount| mount.kind.has_source());
     with_source
         .zip(descriptors)
         .map(|(mount, descriptor)| match mount.kind {
             MountKind::Bind => Source::take(descriptor, mount.recursive),
             MountKind::Tree => Source::Detached(descriptor),
-            MountKind::Content | MountKind::Memory => Source::Bytes(descriptor),
+            _ => Source::Bytes(descriptor),
         })
         .collect()
 }

@@ -13,12 +13,14 @@ mod helper;
 mod identity;
 mod ids;
 mod in_root;
+mod inherited;
 mod launch;
 mod limit;
 mod mount;
 mod namespace;
 mod native;
 mod oci;
+mod overlay;
 mod plan;
 mod prepare;
 mod program;
@@ -43,8 +45,11 @@ pub use executor::{Executor, ExecutorCapabilities};
 pub use handle::ProcessHandle;
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
 pub use identity::{Identity, LONGEST_USER_FILE_BYTES, read_user_file};
+pub use inherited::{
+    close_inherited_descriptors, has_inherited_descriptor, take_inherited_descriptor,
+};
 pub use limit::{Limit, Resource};
-pub use mount::{Mount, MountAccess, MountOptions, MountSource, Propagation};
+pub use mount::{CopyUp, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation};
 pub use namespace::{new_network_namespace, new_user_namespace};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
@@ -54,5 +59,6 @@ pub use seccomp::{Seccomp, SeccompProfile};
 pub use signal::Signal;
 pub use spec::{
     ControlGroupFiles, DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace,
-    Namespaces, Network, Output, Privileges, Process, RunSpec, TerminalSize, UserNamespace,
+    Namespaces, Network, Output, PassedDescriptor, Personality, Privileges, Process, RunSpec,
+    TerminalSize, UserNamespace,
 };

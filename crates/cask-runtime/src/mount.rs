@@ -31,6 +31,8 @@ pub enum MountSource {
     /// A directory or a file of this machine, opened by the caller (`O_PATH` is enough). What the
     /// descriptor refers to is mounted, whatever became of its name.
     Bind(Arc<OwnedFd>),
+    /// A directory of this machine with changes that it does not see.
+    Overlay(Overlay),
     /// A file with these bytes, in memory only.
     Content {
         /// What the file holds.
@@ -49,6 +51,20 @@ pub enum MountSource {
         /// Permissions of the directory.
         mode: u32,
     },
+    /// The terminals that the standard mounts have in `/dev/pts`, once more: where a mount of the caller covers them.
+    Terminals,
+}
+
+/// A directory that stays as it is, and what a process changes of it. Whoever makes one must be root, of the machine
+/// or of a user namespace with mounts of its own; what lies mounted below the directory is not seen.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// The directory, opened by the caller (`O_PATH` is enough).
+    pub lower: Arc<OwnedFd>,
+    /// Where changes are kept: a directory of the caller's, opened so too. What is there already is seen.
+    pub upper: Arc<OwnedFd>,
+    /// An empty directory for the kernel, on the same mount as `upper`.
+    pub work: Arc<OwnedFd>,
 }
 
 /// How a [`Mount`] is mounted.
@@ -64,6 +80,22 @@ pub struct MountOptions {
     /// Whether files belong to whom the process's user namespace maps their owners to: root's to its root. Only
     /// what is bound can be shown so, by root of the machine, and on file systems that can.
     pub shift_owners: bool,
+    /// What a directory in memory takes over from the directory that it covers.
+    pub copy_up: CopyUp,
+}
+
+/// What a [`MountSource::Memory`] takes over from the directory at its place, where there is one. It is what the
+/// process would see there without it: of the root, or of a mount that covers a part of the root.
+///
+/// Source: OCI runtime specification, config.md, the mount option `tmpcopyup`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyUp {
+    /// Its owner and all that is in it, with owners, permissions, times, extended attributes that memory can have,
+    /// symbolic and hard links. Neither device nodes nor sockets; what is mounted below it is an empty directory, and
+    /// of file systems that show the kernel, such as `/sys`, nothing is taken over.
+    pub files: bool,
+    /// Its owner and permissions, instead of those that the source says.
+    pub permissions: bool,
 }
 
 /// What a mount forbids.
@@ -87,6 +119,7 @@ impl Default for MountOptions {
             recursive: true,
             propagation: Propagation::Private,
             shift_owners: false,
+            copy_up: CopyUp::default(),
         }
     }
 }
@@ -124,6 +157,11 @@ impl Mount {
         let source = open_place(root.as_fd(), path.as_os_str(), OFlags::empty())
             .map_err(|error| Error::io(error, "open the source of the mount", path.display()))?;
         Ok(Self::bind(source, target))
+    }
+
+    /// Mounts a directory whose changes are kept elsewhere.
+    pub fn overlay(overlay: Overlay, target: impl Into<PathBuf>) -> Self {
+        Self::new(MountSource::Overlay(overlay), target)
     }
 
     /// Mounts a read-only file with `bytes` that root owns and everybody may read.

@@ -141,8 +141,8 @@ impl OciExecutor {
         outer.privileges = Privileges::default();
         outer.process.directory = bundle.path.join(ROOT);
         for (mount, file) in spec.files.mounts.iter().zip(files) {
-            if let MountSource::Bind(source) = &mount.source {
-                let mut outer_mount = Mount::bind(source.clone(), file);
+            if matches!(&mount.source, MountSource::Bind(_) | MountSource::Overlay(_)) {
+                let mut outer_mount = Mount::new(mount.source.clone(), file);
                 outer_mount.options.recursive = mount.options.recursive;
                 outer_mount.options.propagation = mount.options.propagation;
                 outer.files.mounts.push(outer_mount);
@@ -379,8 +379,9 @@ impl Bundle {
         let make = |(number, mount): (usize, &Mount)| {
             let name = format!("mount{number}");
             match &mount.source {
-                MountSource::Memory { .. } => Ok(PathBuf::new()),
+                MountSource::Memory { .. } | MountSource::Terminals => Ok(PathBuf::new()),
                 MountSource::Bind(source) => self.place(&name, source),
+                MountSource::Overlay(overlay) => self.place(&name, &overlay.lower),
                 MountSource::Content { bytes, mode, uid, gid } => {
                     let path = self.file(&name, bytes, *mode & 0o7777)?;
                     let (uid, gid) = (outside(spec, *uid, true)?, outside(spec, *gid, false)?);
@@ -409,6 +410,14 @@ impl Bundle {
 fn refuse(spec: &RunSpec) -> Result<()> {
     if spec.process.init {
         return Err(refused("an init", "use the native executor, or an init of the image"));
+    }
+    let own = [
+        (spec.process.keep_groups, "the groups of whoever starts it"),
+        (spec.process.personality.is_some(), "a personality"),
+        (!spec.io.passed.is_empty(), "more descriptors"),
+    ];
+    if let Some((_, what)) = own.iter().find(|(asked, _)| *asked) {
+        return Err(refused(what, "use the native executor"));
     }
     let shared = |mount: &Mount| mount.options.propagation == Propagation::DangerShared;
     if spec.files.mounts.iter().any(shared) {

@@ -71,7 +71,8 @@ pub(crate) struct Plan {
     /// The process waits for the word before it begins.
     pub(crate) wait: bool,
     pub(crate) standard_mounts: bool,
-    pub(crate) shared_memory_bytes: u64,
+    /// `None` is no shared memory.
+    pub(crate) shared_memory_bytes: Option<u64>,
     pub(crate) mounts: Vec<MountPlan>,
     pub(crate) masked: Vec<Vec<u8>>,
     pub(crate) read_only: Vec<Vec<u8>>,
@@ -84,6 +85,10 @@ pub(crate) struct Plan {
     pub(crate) umask: u32,
     pub(crate) init: bool,
     pub(crate) out_of_memory_score: Option<i32>,
+    /// The argument of personality(2).
+    pub(crate) personality: Option<u32>,
+    /// The numbers of more descriptors, which come after those of namespaces.
+    pub(crate) passed: Vec<u32>,
     /// What an external runtime is called with to end what it started, and the directory that is removed then.
     pub(crate) cleanup: Option<Cleanup>,
     /// What an external runtime is called with to begin what it created.
@@ -148,6 +153,8 @@ wire_struct!(Plan {
     umask,
     init,
     out_of_memory_score,
+    personality,
+    passed,
     cleanup,
     start,
 });
@@ -253,6 +260,10 @@ pub(crate) struct MountPlan {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) size_bytes: Option<u64>,
+    /// A directory in memory has what the directory has that it covers.
+    pub(crate) copies_files: bool,
+    /// It has the permissions of that one.
+    pub(crate) copies_permissions: bool,
 }
 
 wire_struct!(MountPlan {
@@ -265,6 +276,8 @@ wire_struct!(MountPlan {
     uid,
     gid,
     size_bytes,
+    copies_files,
+    copies_permissions,
 });
 
 /// What is mounted.
@@ -272,15 +285,24 @@ wire_struct!(MountPlan {
 pub(crate) enum MountKind {
     /// The next descriptor of the plan.
     Bind,
-    /// The next descriptor of the plan, which is a mount that is attached nowhere.
+    /// The next descriptor of the plan, which is a mount that is attached nowhere: with shifted owners, or an overlay.
     Tree,
     /// A file with the bytes of the next descriptor of the plan.
     Content,
     /// An empty directory in memory.
     Memory,
+    /// The standard file system of terminals.
+    Terminals,
 }
 
-wire_enum!(MountKind { Bind, Tree, Content, Memory });
+impl MountKind {
+    /// Whether a descriptor of the plan belongs to it.
+    pub(crate) fn has_source(self) -> bool {
+        !matches!(self, Self::Memory | Self::Terminals)
+    }
+}
+
+wire_enum!(MountKind { Bind, Tree, Content, Memory, Terminals });
 
 /// The file of a bundle that a runtime writes the number of the process to.
 pub(crate) const PID_FILE: &str = "pid";

@@ -12,13 +12,13 @@ use rustix::fs::{Mode, OFlags};
 use crate::error::{Error, ErrorKind, Result};
 use crate::helper::pack;
 use crate::limit::deduplicate;
-use crate::mount::{Mount, MountAccess, MountSource};
+use crate::mount::{CopyUp, Mount, MountAccess, MountSource};
 use crate::plan::{DevicePlan, Isolation, MountKind, MountPlan, Plan, Setting, Space};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
 use crate::spec::{
-    DEFAULT_PATH, Device, Input, Namespace, Namespaces, Network, Output, Privileges, RunSpec,
-    UserNamespace,
+    DEFAULT_PATH, Device, Input, Namespace, Namespaces, Network, Output, PassedDescriptor,
+    Personality, Privileges, RunSpec, UserNamespace,
 };
 
 /// A plan with what it refers to.
@@ -28,6 +28,9 @@ pub(crate) struct Prepared {
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) notes: Vec<Note>,
 }
+
+/// The highest number of a descriptor that is passed on: the usual limit is 1024, and others need some above it.
+const HIGHEST_PASSED: u32 = 1000;
 
 /// The longest host name that the kernel takes.
 const LONGEST_HOST_NAME: usize = 64;
@@ -56,6 +59,9 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         Some(cgroup) if isolation != Isolation::External => cgroup.open_members()?,
         _ => Vec::new(),
     };
+    for passed in &spec.io.passed {
+        descriptors.push(duplicate(&passed.descriptor)?);
+    }
     let cgroup_count = u32::try_from(cgroup_files.len()).unwrap_or(u32::MAX);
     descriptors.extend(cgroup_files);
     let environment = environment(spec);
@@ -91,7 +97,8 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         terminal: spec.io.terminal,
         wait: false,
         standard_mounts: spec.files.standard,
-        shared_memory_bytes: spec.files.shared_memory_bytes,
+        shared_memory_bytes: (!spec.files.no_shared_memory)
+            .then_some(spec.files.shared_memory_bytes),
         mounts: spec.files.mounts.iter().map(|mount| mount_plan(mount, owners.is_some())).collect(),
         masked: spec.files.masked.iter().map(bytes).collect(),
         read_only: spec.files.read_only.iter().map(bytes).collect(),
@@ -103,6 +110,8 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         umask: process.umask,
         init: process.init,
         out_of_memory_score: process.out_of_memory_score.map(i32::from),
+        personality: process.personality.map(Personality::number),
+        passed: spec.io.passed.iter().map(|passed| passed.number).collect(),
         cleanup: None,
         start: Vec::new(),
     };
@@ -205,7 +214,17 @@ pub(crate) fn check(spec: &RunSpec) -> Result<()> {
     check_path(&process.directory, "the working directory")?;
     for mount in &spec.files.mounts {
         check_path(&mount.target, "the mount on")?;
+        let is_memory = matches!(mount.source, MountSource::Memory { .. });
+        if !is_memory && mount.options.copy_up != CopyUp::default() {
+            let subject = format_args!("the mount on {}", mount.target.display());
+            return Err(refused(subject, "only a directory in memory takes anything over"));
+        }
+        if mount.options.shift_owners && matches!(mount.source, MountSource::Overlay(_)) {
+            let subject = format_args!("the mount on {}", mount.target.display());
+            return Err(refused(subject, "the owners of an overlay cannot be shifted"));
+        }
     }
+    check_passed(&spec.io.passed)?;
     for path in spec.files.masked.iter().chain(&spec.files.read_only) {
         check_path(path, "the protected path")?;
     }
@@ -234,6 +253,21 @@ fn check_numbers(spec: &RunSpec) -> Result<()> {
         UserNamespace::Map(maps) => maps.check(),
         UserNamespace::Inherit | UserNamespace::Join(_) => Ok(()),
     }
+}
+
+/// Numbers of their own, which every process may have open.
+fn check_passed(passed: &[PassedDescriptor]) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for PassedDescriptor { number, .. } in passed {
+        let subject = format_args!("the descriptor {number}");
+        if !(3..=HIGHEST_PASSED).contains(number) {
+            return Err(refused(subject, "numbers are from 3 to 1000"));
+        }
+        if !seen.insert(*number) {
+            return Err(refused(subject, "another one has this number"));
+        }
+    }
+    Ok(())
 }
 
 fn check_text(text: &OsStr, what: &str) -> Result<()> {
@@ -313,8 +347,11 @@ fn source(mount: &Mount, owners: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
             owners.map(|owners| shifted(source, mount, owners)).transpose()
         }
         MountSource::Bind(source) => duplicate(source).map(Some),
+        MountSource::Overlay(overlay) => {
+            crate::overlay::mounted(overlay, mount.target.display()).map(Some)
+        }
         MountSource::Content { bytes, .. } => memory_file(bytes).map(Some),
-        MountSource::Memory { .. } => Ok(None),
+        MountSource::Memory { .. } | MountSource::Terminals => Ok(None),
     }
 }
 
@@ -332,13 +369,15 @@ fn mount_plan(mount: &Mount, shifts: bool) -> MountPlan {
     let kind = match mount.source {
         MountSource::Bind(_) if shifts && mount.options.shift_owners => MountKind::Tree,
         MountSource::Bind(_) => MountKind::Bind,
+        MountSource::Overlay(_) => MountKind::Tree,
         MountSource::Content { .. } => MountKind::Content,
         MountSource::Memory { .. } => MountKind::Memory,
+        MountSource::Terminals => MountKind::Terminals,
     };
     let (mode, uid, gid) = match mount.source {
         MountSource::Content { mode, uid, gid, .. } => (mode, uid, gid),
         MountSource::Memory { mode, .. } => (mode, 0, 0),
-        MountSource::Bind(_) => (0, 0, 0),
+        MountSource::Bind(_) | MountSource::Overlay(_) | MountSource::Terminals => (0, 0, 0),
     };
     let size_bytes = match mount.source {
         MountSource::Memory { size_bytes, .. } => size_bytes,
@@ -354,6 +393,8 @@ fn mount_plan(mount: &Mount, shifts: bool) -> MountPlan {
         uid,
         gid,
         size_bytes,
+        copies_files: mount.options.copy_up.files,
+        copies_permissions: mount.options.copy_up.permissions,
     }
 }
 
@@ -390,6 +431,9 @@ fn search(spec: &RunSpec) -> Vec<Vec<u8>> {
 
 /// The groups to set, where the user namespace allows setting any.
 fn groups(spec: &RunSpec, notes: &mut Vec<Note>) -> Option<Vec<u32>> {
+    if spec.process.keep_groups {
+        return None;
+    }
     let allowed = match &spec.users {
         UserNamespace::Map(maps) => !maps.is_single() || may_map_freely(),
         UserNamespace::Join(_) => may_map_freely(),
@@ -439,6 +483,12 @@ mod tests {
         RunSpec::new(OwnedFd::from(File::open("/").unwrap()), arguments)
     }
 
+    fn passed(numbers: &[u32]) -> Vec<PassedDescriptor> {
+        let descriptor = std::sync::Arc::new(OwnedFd::from(File::open("/dev/null").unwrap()));
+        let one = |number| PassedDescriptor { number, descriptor: descriptor.clone() };
+        numbers.iter().copied().map(one).collect()
+    }
+
     fn check(change: impl Fn(&mut RunSpec), expected: Option<ErrorKind>) {
         let mut spec = spec(&["true"]);
         change(&mut spec);
@@ -463,7 +513,18 @@ mod tests {
         check(|spec| spec.process.out_of_memory_score = Some(1001), invalid);
         check(|spec| spec.hostname = Some("h".repeat(65).into()), invalid);
         check(|spec| spec.files.mounts = vec![Mount::memory(None, "tmp")], invalid);
+        check(
+            |spec| {
+                spec.files.mounts = vec![Mount::content(*b"", "/a")];
+                spec.files.mounts[0].options.copy_up.files = true;
+            },
+            invalid,
+        );
         check(|spec| spec.files.masked = vec!["proc".into()], invalid);
+        check(|spec| spec.io.passed = passed(&[3, 1000]), None);
+        check(|spec| spec.io.passed = passed(&[2]), invalid);
+        check(|spec| spec.io.passed = passed(&[1001]), invalid);
+        check(|spec| spec.io.passed = passed(&[4, 4]), invalid);
     }
 
     #[test]

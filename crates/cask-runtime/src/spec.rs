@@ -69,12 +69,15 @@ impl RunSpec {
                 limits: Vec::new(),
                 init: false,
                 out_of_memory_score: None,
+                keep_groups: false,
+                personality: None,
             },
             io: Io {
                 input: Input::Null,
                 output: Output::Inherit,
                 error: Output::Inherit,
                 terminal: None,
+                passed: Vec::new(),
             },
             files: Files::default(),
             privileges: Privileges::default(),
@@ -138,6 +141,51 @@ pub struct Process {
     pub init: bool,
     /// How early the kernel ends it when memory is short: -1000 to 1000; `None` is this process's.
     pub out_of_memory_score: Option<i16>,
+    /// It stays in the groups that this process is in, besides its own group, and gets none of `identity.groups`: so a
+    /// user's container may use what the user's groups may, though its user namespace has no names for them. Only the
+    /// executors of our own can.
+    pub keep_groups: bool,
+    /// What the kernel pretends to be; `None` is what it pretends to be for this process. Only the executors of our
+    /// own can.
+    pub personality: Option<Personality>,
+}
+
+/// What a kernel pretends to be. Source: personality(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Personality {
+    /// What it is.
+    Linux,
+    /// One for processors of 32 bits.
+    Linux32,
+}
+
+impl Personality {
+    /// Source: linux/personality.h.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Linux => 0,
+            Self::Linux32 => 8,
+        }
+    }
+}
+
+impl std::str::FromStr for Personality {
+    type Err = Error;
+
+    /// Reads `LINUX` or `LINUX32`. Source: OCI runtime specification, config-linux.md, "Personality".
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "LINUX" => Ok(Self::Linux),
+            "LINUX32" => Ok(Self::Linux32),
+            _ => Err(Error::new(
+                ErrorKind::InvalidSpec,
+                "read the personality",
+                format_args!("{text:?}"),
+            )
+            .with_detail("it is LINUX or LINUX32")),
+        }
+    }
 }
 
 /// Where a command without `/` is looked for when the environment has no `PATH`.
@@ -158,6 +206,17 @@ pub struct Io {
     /// A new terminal of this size for all three, which the process has control of. It is only given to
     /// processes that are [created](crate::NativeExecutor::create), whose maker gets its other end.
     pub terminal: Option<TerminalSize>,
+    /// Descriptors besides these three, each by a number of its own. Only the executors of our own pass them on.
+    pub passed: Vec<PassedDescriptor>,
+}
+
+/// A descriptor that a process has from its beginning.
+#[derive(Clone, Debug)]
+pub struct PassedDescriptor {
+    /// Its number in the process: 3 and above.
+    pub number: u32,
+    /// What it refers to.
+    pub descriptor: Arc<OwnedFd>,
 }
 
 /// Characters that a terminal shows.
@@ -203,6 +262,8 @@ pub struct Files {
     pub standard: bool,
     /// Bytes that `/dev/shm` may hold.
     pub shared_memory_bytes: u64,
+    /// There is no memory to share: no `/dev/shm`.
+    pub no_shared_memory: bool,
     /// Nothing can be written but to mounts.
     pub read_only_root: bool,
     /// Paths that appear empty. One that does not exist is passed over.
@@ -328,6 +389,7 @@ impl Default for Files {
             mounts: Vec::new(),
             standard: true,
             shared_memory_bytes: 64 << 20,
+            no_shared_memory: false,
             read_only_root: false,
             masked: MASKED.map(PathBuf::from).to_vec(),
             read_only: READ_ONLY.map(PathBuf::from).to_vec(),

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::process::Pid;
@@ -173,6 +173,50 @@ pub(crate) fn install_seccomp(program: &mut [Instruction]) -> io::Result<()> {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has `number` be another name of what `from` refers to, which the next execve leaves open.
+///
+/// The caller has nothing open at that number that it will use or close again.
+pub(crate) fn pass(from: BorrowedFd<'_>, number: u32) -> io::Result<()> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: what was open at this number is owned by nobody who goes on: this process becomes another one, or leaves
+    // without destructors.
+    match unsafe { libc::dup2(from.as_raw_fd(), number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a number is that of a descriptor that this program was started with.
+pub(crate) fn is_inherited(number: i32) -> bool {
+    // SAFETY: asking for the flags of any number changes nothing.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
+/// Takes over a descriptor that this program was started with. `None` where there is none of that number, and where it
+/// is one that the program opened itself.
+pub(crate) fn take_inherited(number: i32) -> Option<OwnedFd> {
+    if !is_inherited(number) {
+        return None;
+    }
+    // SAFETY: a flag of a descriptor is set; what is open stays so.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open. All that this program opens has the flag from the beginning, so it was open before, and
+    // nobody owns it; nor will a second call of this function find it without the flag.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What the kernel pretends to be for this process, and for all that it starts.
+pub(crate) fn set_personality(number: u32) -> io::Result<()> {
+    // SAFETY: the call takes a number and reads no memory.
+    match unsafe { libc::personality(number.into()) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Closes every descriptor from `first` on, or lets the next execve do it.

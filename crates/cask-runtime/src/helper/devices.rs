@@ -58,10 +58,7 @@ pub(super) fn fill(devices: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Fail
     let closed = attributes | MountAttrFlags::MOUNT_ATTR_NODEV;
     let terminals = terminals(attributes).map_err(|error| failed(error, "pts"))?;
     directory(devices, "pts", &terminals)?;
-    let size = plan.shared_memory_bytes.to_string();
-    let memory = make_filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], closed)
-        .map_err(|error| failed(error, "shm"))?;
-    directory(devices, "shm", &memory)?;
+    shared_memory(devices, plan.shared_memory_bytes, closed)?;
     match make_filesystem("mqueue", &[], closed) {
         Ok(queues) => directory(devices, "mqueue", &queues)?,
         // Kernels can be built without message queues. Those of another user namespace cannot be mounted.
@@ -88,6 +85,18 @@ pub(super) fn seal(devices: BorrowedFd<'_>, plan: &Plan) -> Result<(), Failure> 
     let closed = MountAttrFlags::MOUNT_ATTR_NODEV;
     sys::mount_setattr(devices, false, closed.bits().into(), 0)
         .map_err(|error| Failure::io(error, "seal", "/dev"))
+}
+
+fn shared_memory(
+    devices: BorrowedFd<'_>,
+    bytes: Option<u64>,
+    closed: MountAttrFlags,
+) -> Result<(), Failure> {
+    let failed = |error| failed(error, "shm");
+    let Some(bytes) = bytes else { return Ok(()) };
+    let options = [("mode", "1777"), ("size", &*bytes.to_string())];
+    let memory = make_filesystem("tmpfs", &options, closed).map_err(failed)?;
+    directory(devices, "shm", &memory)
 }
 
 fn failed(error: Errno, name: &str) -> Failure {

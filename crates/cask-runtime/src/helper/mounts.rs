@@ -13,6 +13,7 @@ use rustix::mount::{
     OpenTreeFlags, UnmountFlags,
 };
 
+use super::copy_up::copy_up;
 use super::target::{Stub, Want, find_or_make};
 use super::terminal::Terminal;
 use super::{devices, groups};
@@ -105,8 +106,9 @@ pub(super) fn set_up(
     sys::mount_setattr(root.as_fd(), true, devices, libc::MS_PRIVATE)
         .map_err(|error| Failure::io(error, "make private", "the root filesystem"))?;
     attach(root.as_fd(), CWD, "/").map_err(|error| Failure::io(error, "mount on", "/"))?;
-    let terminal = if plan.standard_mounts {
-        standard(root.as_fd(), plan, stubs)?
+    let (terminal, terminals) = if plan.standard_mounts {
+        let (terminal, terminals) = standard(root.as_fd(), plan, stubs)?;
+        (terminal, Some(terminals))
     } else if plan.terminal.is_some() || !plan.devices.is_empty() || !plan.sysctls.is_empty() {
         return Err(Failure::new(
             ErrorKind::InvalidSpec,
@@ -115,9 +117,10 @@ pub(super) fn set_up(
         )
         .with_detail("they need the standard mounts"));
     } else {
-        None
+        (None, None)
     };
     for (mount, tree) in plan.mounts.iter().zip(sources) {
+        let tree = tree.map_or_else(|| again(mount, terminals.as_ref()), Ok)?;
         user_mount(root.as_fd(), mount, &tree, stubs)?;
     }
     for path in &plan.masked {
@@ -200,7 +203,7 @@ pub(super) fn attach(
 }
 
 /// A new file system, attached nowhere.
-pub(super) fn make_filesystem(
+pub(crate) fn make_filesystem(
     kind: &str,
     options: &[(&str, &str)],
     attributes: MountAttrFlags,
@@ -268,14 +271,23 @@ impl Scratch {
     }
 }
 
-/// Turns every source into a mount that is attached nowhere and has its attributes.
-fn prepare(plan: &Plan, sources: Vec<Source>, scratch: &Scratch) -> Result<Vec<OwnedFd>, Failure> {
+/// Turns every source into a mount that is attached nowhere and has its attributes. `None` is what only the standard
+/// mounts will have.
+fn prepare(
+    plan: &Plan,
+    sources: Vec<Source>,
+    scratch: &Scratch,
+) -> Result<Vec<Option<OwnedFd>>, Failure> {
     let mut sources = sources.into_iter();
     let mut trees = Vec::new();
     for mount in &plan.mounts {
         let shown = String::from_utf8_lossy(&mount.target);
         let missing = || Failure::new(ErrorKind::InvalidSpec, "mount on", &shown);
         let tree = match mount.kind {
+            MountKind::Terminals => {
+                trees.push(None);
+                continue;
+            }
             MountKind::Memory => memory(mount)?,
             MountKind::Bind | MountKind::Tree => {
                 sources.next().ok_or_else(missing)?.detached(mount.recursive, &shown)?
@@ -287,12 +299,34 @@ fn prepare(plan: &Plan, sources: Vec<Source>, scratch: &Scratch) -> Result<Vec<O
                 _ => return Err(missing()),
             },
         };
-        let propagation = kernel_propagation(mount.propagation);
-        sys::mount_setattr(tree.as_fd(), true, u64::from(mount.attributes), propagation)
-            .map_err(|error| Failure::io(error, "set the options of the mount on", &shown))?;
-        trees.push(tree);
+        // What is in memory may have to be filled first.
+        if mount.kind != MountKind::Memory {
+            set_options(mount, tree.as_fd())?;
+        }
+        trees.push(Some(tree));
     }
     Ok(trees)
+}
+
+/// The terminals of the standard mounts, once more.
+fn again(mount: &MountPlan, terminals: Option<&OwnedFd>) -> Result<OwnedFd, Failure> {
+    let shown = String::from_utf8_lossy(&mount.target);
+    let Some(terminals) = terminals else {
+        return Err(Failure::new(ErrorKind::InvalidSpec, "mount on", &shown)
+            .with_detail("there are terminals where the standard mounts are"));
+    };
+    let tree = clone_tree(terminals.as_fd(), false)
+        .map_err(|error| Failure::io(error, "mount the terminals on", &shown))?;
+    set_options(mount, tree.as_fd())?;
+    Ok(tree)
+}
+
+fn set_options(mount: &MountPlan, tree: BorrowedFd<'_>) -> Result<(), Failure> {
+    let propagation = kernel_propagation(mount.propagation);
+    sys::mount_setattr(tree, true, u64::from(mount.attributes), propagation).map_err(|error| {
+        let shown = String::from_utf8_lossy(&mount.target);
+        Failure::io(error, "set the options of the mount on", shown)
+    })
 }
 
 fn memory(mount: &MountPlan) -> Result<OwnedFd, Failure> {
@@ -319,7 +353,9 @@ fn user_mount(
     let failed = |error: Errno| Failure::io(error, "mount on", &shown);
     let directory = is_directory(tree.as_fd()).map_err(failed)?;
     let want = if directory { Want::Directory } else { Want::File };
+    let made = stubs.len();
     let target = find_or_make(root, &mount.target, want, stubs)?;
+    let was_there = stubs.len() == made;
     let refused =
         |why| Err(Failure::new(ErrorKind::InvalidSpec, "mount on", &shown).with_detail(why));
     let (at, top) = (rustix::fs::fstat(&target), rustix::fs::fstat(root));
@@ -329,6 +365,12 @@ fn user_mount(
     }
     if rustix::fs::fstatfs(&target).map_err(failed)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
         return refused("nothing can be mounted in /proc");
+    }
+    if mount.kind == MountKind::Memory {
+        if was_there && (mount.copies_files || mount.copies_permissions) {
+            copy_up(target.as_fd(), tree.as_fd(), mount)?;
+        }
+        set_options(mount, tree.as_fd())?;
     }
     attach(tree.as_fd(), target.as_fd(), "").map_err(failed)
 }
@@ -343,7 +385,7 @@ fn standard(
     root: BorrowedFd<'_>,
     plan: &Plan,
     stubs: &mut Vec<Stub>,
-) -> Result<Option<Terminal>, Failure> {
+) -> Result<(Option<Terminal>, OwnedFd), Failure> {
     let closed = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -370,7 +412,7 @@ fn standard(
     if may_make && !plan.root_devices {
         devices::seal(devices.as_fd(), plan)?;
     }
-    Ok(terminal)
+    Ok((terminal, terminals))
 }
 
 /// Writes a setting through the `/proc` that was just mounted: nothing lies over it yet (CVE-2025-52881).

@@ -31,6 +31,11 @@ pub(super) fn begin(
     given: Given,
     helper: &Channel,
 ) -> ! {
+    let (given, moved) = match make_room(plan, given, helper) {
+        Ok(both) => both,
+        Err(failure) => fail(&failure, helper),
+    };
+    let helper = moved.as_ref().unwrap_or(helper);
     let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper));
     let failure = match ready {
         Ok(()) if plan.init => match become_init(helper) {
@@ -40,9 +45,29 @@ pub(super) fn begin(
         Ok(()) => execute(plan),
         Err(failure) => failure,
     };
+    fail(&failure, helper)
+}
+
+fn fail(failure: &Failure, helper: &Channel) -> ! {
     // Where nobody listens any more there is nobody to tell.
     let _ = helper.send(message::FAILURE, &failure.to_bytes(), &[]);
     sys::exit_now(125)
+}
+
+/// Leaves the numbers of what is passed on to it: the descriptors themselves, and the way to the helper, which is
+/// needed until the end, get numbers above all of them. No limit of the process's holds yet.
+fn make_room(
+    plan: &Plan,
+    mut given: Given,
+    helper: &Channel,
+) -> Result<(Given, Option<Channel>), Failure> {
+    let Some(highest) = plan.passed.iter().max() else { return Ok((given, None)) };
+    let failed = |error: std::io::Error| Failure::io(error, "pass on", "descriptors");
+    let above = i32::try_from(*highest).map_err(|error| failed(std::io::Error::other(error)))? + 1;
+    let move_up = |passed: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&passed, above);
+    let moved = given.passed.into_iter().map(move_up).collect::<Result<_, _>>();
+    given.passed = moved.map_err(|error| failed(error.into()))?;
+    Ok((given, Some(helper.above(above).map_err(failed)?)))
 }
 
 fn prepare(
@@ -52,7 +77,7 @@ fn prepare(
     given: Given,
     helper: &Channel,
 ) -> Result<(), Failure> {
-    let Given { io, joins, members } = given;
+    let Given { io, joins, passed, members } = given;
     die_with_helper()?;
     rustix::process::setsid().map_err(|error| Failure::io(error, "begin", "a session"))?;
     keyring()?;
@@ -88,6 +113,7 @@ fn prepare(
     }
     drop(io);
     limits(&plan.limits, helper)?;
+    personality(plan)?;
     if plan.isolation == Isolation::Namespaces && plan.users == Space::Keep {
         out_of_memory(plan)?;
     }
@@ -97,7 +123,12 @@ fn prepare(
     // After the change of user, which clears it.
     die_with_helper()?;
     sys::reset_signals();
-    sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))
+    sys::close_from(3, true).map_err(|error| Failure::io(error, "close", "descriptors"))?;
+    for (descriptor, number) in passed.iter().zip(&plan.passed) {
+        sys::pass(descriptor.as_fd(), *number)
+            .map_err(|error| Failure::io(error, "pass on", format_args!("descriptor {number}")))?;
+    }
+    Ok(())
 }
 
 /// Mounts everything in a namespace of its own, and hands over what must be removed afterwards.
@@ -214,6 +245,11 @@ fn limits(limits: &[Limit], helper: &Channel) -> Result<(), Failure> {
     Ok(())
 }
 
+fn personality(plan: &Plan) -> Result<(), Failure> {
+    let Some(number) = plan.personality else { return Ok(()) };
+    sys::set_personality(number).map_err(|error| Failure::io(error, "set", "the personality"))
+}
+
 fn limit_failure(error: rustix::io::Errno, resource: Resource) -> Failure {
     Failure::io(error, "set the limit", resource)
 }
@@ -242,6 +278,15 @@ fn directory(path: &[u8]) -> Result<(), Failure> {
             match error {
                 rustix::io::Errno::LOOP => failed(error)
                     .with_hint("a working directory cannot lead through the links of /proc"),
+                // Runtimes say so of a command that is not there, and engines tell both by one exit code.
+                rustix::io::Errno::NOENT => Failure {
+                    errno: failed(error).errno,
+                    ..Failure::new(
+                        ErrorKind::CommandNotFound,
+                        "go to the working directory",
+                        &shown,
+                    )
+                },
                 _ => failed(error),
             }
         })?;

@@ -48,7 +48,7 @@ pub(super) fn write(
     let capabilities = owned(spec.privileges.capabilities, &mut notes);
     let mut mounts = if spec.files.standard { standard(spec) } else { Vec::new() };
     for (mount, file) in spec.files.mounts.iter().zip(files) {
-        mounts.push(one_mount(mount, file)?);
+        mounts.push(one_mount(spec, mount, file)?);
     }
     let mut config = json!({
         "ociVersion": version,
@@ -142,16 +142,6 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
     let mut system = closed.to_vec();
     system.extend((!spec.files.danger_writable_system).then_some("ro"));
     let mount = |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
-    let size = format!("size={}", spec.files.shared_memory_bytes);
-    let has_terminals = match &spec.users {
-        UserNamespace::Inherit => true,
-        UserNamespace::Map(maps) => {
-            maps.gids.iter().any(|range| (range.inside..range.inside + range.count).contains(&5))
-        }
-        UserNamespace::Join(_) => false,
-    };
-    let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
-    terminals.extend(has_terminals.then_some("gid=5"));
     let mut groups = vec!["nosuid", "noexec", "nodev", "relatime"];
     groups.extend((spec.files.control_groups == ControlGroupFiles::ReadOnly).then_some("ro"));
     let sees_groups = spec.files.control_groups != ControlGroupFiles::None;
@@ -159,15 +149,33 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
         mount("proc", "/proc", &closed),
         mount("sysfs", "/sys", &system),
         mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
-        mount("devpts", "/dev/pts", &terminals),
-        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]),
+        mount("devpts", "/dev/pts", &terminals(spec)),
         mount("mqueue", "/dev/mqueue", &closed),
     ];
+    if !spec.files.no_shared_memory {
+        let size = format!("size={}", spec.files.shared_memory_bytes);
+        let options = ["nosuid", "noexec", "nodev", "mode=1777", &size];
+        all.push(mount("tmpfs", "/dev/shm", &options));
+    }
     all.extend(sees_groups.then(|| mount("cgroup", "/sys/fs/cgroup", &groups)));
     all
 }
 
-fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
+/// The options of the terminals.
+fn terminals(spec: &RunSpec) -> Vec<&'static str> {
+    let has_group = match &spec.users {
+        UserNamespace::Inherit => true,
+        UserNamespace::Map(maps) => {
+            maps.gids.iter().any(|range| (range.inside..range.inside + range.count).contains(&5))
+        }
+        UserNamespace::Join(_) => false,
+    };
+    let mut options = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    options.extend(has_group.then_some("gid=5"));
+    options
+}
+
+fn one_mount(spec: &RunSpec, mount: &Mount, file: &Path) -> Result<Value> {
     let access = mount.options.access;
     let mut options: Vec<String> = Vec::new();
     let mut option = |holds: bool, name: &str| options.extend(holds.then(|| name.to_owned()));
@@ -179,7 +187,7 @@ fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
     option(mount.options.propagation == Propagation::Slave, "rslave");
     option(mount.options.propagation == Propagation::DangerShared, "rshared");
     let (kind, source) = match &mount.source {
-        MountSource::Bind(_) => {
+        MountSource::Bind(_) | MountSource::Overlay(_) => {
             options.push(if mount.options.recursive { "rbind" } else { "bind" }.to_owned());
             ("bind", text(file, "the directory of bundles")?)
         }
@@ -188,9 +196,15 @@ fn one_mount(mount: &Mount, file: &Path) -> Result<Value> {
             ("bind", text(file, "the directory of bundles")?)
         }
         MountSource::Memory { size_bytes, mode } => {
-            options.push(format!("mode={mode:o}"));
+            let copy_up = mount.options.copy_up;
+            options.extend((!copy_up.permissions).then(|| format!("mode={mode:o}")));
+            options.extend(copy_up.files.then(|| "tmpcopyup".to_owned()));
             options.extend(size_bytes.map(|size| format!("size={size}")));
             ("tmpfs", "tmpfs".to_owned())
+        }
+        MountSource::Terminals => {
+            options.extend(terminals(spec).into_iter().map(str::to_owned));
+            ("devpts", "devpts".to_owned())
         }
     };
     let target = text(&mount.target, "the mount on")?;

@@ -157,7 +157,7 @@ fn the_working_directory_is_one_of_the_root() {
     check("/link", Ok("/work"));
     check("/up", Ok("/tmp"));
     check("/work/../../../work", Ok("/work"));
-    check("/missing", Err(ErrorKind::NotFound));
+    check("/missing", Err(ErrorKind::CommandNotFound));
     check("/etc/passwd", Err(ErrorKind::Io));
 }
 

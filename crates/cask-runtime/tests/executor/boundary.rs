@@ -132,7 +132,7 @@ fn cve_2026_55686_a_working_directory_through_links_makes_nothing() {
     for directory in ["/first/new", "/second", "/second/below"] {
         let mut spec = image.spec(&["true"]);
         spec.process.directory = directory.into();
-        assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::NotFound, "{directory}");
+        assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::CommandNotFound, "{directory}");
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }

@@ -8,6 +8,7 @@ mod backends;
 mod basics;
 mod boundary;
 mod concurrency;
+mod copy_up;
 mod endings;
 mod groups;
 mod lifecycle;

@@ -4,7 +4,10 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use cask_runtime::{ErrorKind, Mount, MountSource};
+use cask_runtime::{
+    ErrorKind, IdMaps, IdRange, Mount, MountSource, Overlay, PassedDescriptor, Personality,
+    UserNamespace,
+};
 
 use crate::support::{Image, is_root, run};
 
@@ -40,6 +43,83 @@ fn directories_files_and_memory_are_mounted_with_their_options() {
     for stub in ["data2", "one", "run", "memory"] {
         assert!(!image.path(stub).exists(), "{stub}");
     }
+}
+
+#[test]
+fn what_is_changed_in_an_overlay_is_kept_elsewhere() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    // Overlays are no place for what others change, and temporary directories may be on one.
+    let disk = image.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&disk).status();
+    assert!(mounted.unwrap().success());
+    for name in ["lower", "upper", "work"] {
+        fs::create_dir(disk.join(name)).unwrap();
+    }
+    // Root of a namespace can make no mount point in this root.
+    fs::create_dir(image.path("new")).unwrap();
+    fs::write(disk.join("lower/file"), "text\n").unwrap();
+    fs::write(disk.join("lower/other"), "other\n").unwrap();
+    let open = |name: &str| std::sync::Arc::new(File::open(disk.join(name)).unwrap().into());
+    let overlay = || Overlay { lower: open("lower"), upper: open("upper"), work: open("work") };
+    let script = "cat /new/file; echo more >>/new/file; rm /new/other; echo made >/new/made; cat /new/*; stat -c %u /new/file";
+    let mut spec = image.shell(script);
+    spec.files.mounts = vec![Mount::overlay(overlay(), "/new")];
+    assert_eq!(run(spec).unwrap().0, "text\ntext\nmore\nmade\n0\n");
+    assert_eq!(fs::read_to_string(disk.join("lower/file")).unwrap(), "text\n");
+    assert!(disk.join("lower/other").exists() && !disk.join("lower/made").exists());
+    assert_eq!(fs::read_to_string(disk.join("upper/made")).unwrap(), "made\n");
+    // What is in the upper one is seen again; in a namespace of users, and without a right to write.
+    let mut spec = image.shell("cat /new/file; echo x >/new/x; stat -c %u /new/file");
+    spec.files.mounts = vec![Mount::overlay(overlay(), "/new").read_only()];
+    let range = vec![IdRange { inside: 0, outside: 100_000, count: 10 }];
+    spec.users = UserNamespace::Map(IdMaps { uids: range.clone(), gids: range });
+    let expected = "text\nmore\n/bin/sh: can't create /new/x: Read-only file system\n65534\n";
+    assert_eq!(run(spec).unwrap().0, expected);
+    let mut spec = image.spec(&["true"]);
+    spec.files.mounts = vec![Mount::overlay(overlay(), "/new")];
+    spec.files.mounts[0].options.shift_owners = true;
+    assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::InvalidSpec);
+    let _ = std::process::Command::new("umount").arg(&disk).status();
+}
+
+#[test]
+fn descriptors_are_passed_on_by_their_numbers_and_a_personality_is_taken_on() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let kept = image.beside("kept");
+    fs::write(&kept, "kept\n").unwrap();
+    let passed = |number| PassedDescriptor {
+        number,
+        descriptor: std::sync::Arc::new(OwnedFd::from(File::open(&kept).unwrap())),
+    };
+    for init in [false, true] {
+        let mut spec = image.shell("ls /proc/self/fd | grep -v '^[012]$' | head -n 12; cat <&4");
+        spec.io.passed = vec![passed(4), passed(3), passed(9)];
+        spec.process.init = init;
+        // What `ls` itself opens takes the lowest number that is free.
+        assert_eq!(run(spec).unwrap().0, "3\n4\n5\n9\nkept\n", "{init}");
+    }
+    let mut spec = image.spec(&["/bin/cat", "/proc/self/personality"]);
+    spec.process.personality = Some(Personality::Linux32);
+    assert_eq!(run(spec).unwrap().0, "00000008\n");
+}
+
+#[test]
+fn memory_to_share_can_be_left_out() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mut spec = image.shell("ls -d /dev/s*");
+    spec.files.no_shared_memory = true;
+    assert_eq!(run(spec).unwrap().0, "/dev/stderr\n/dev/stdin\n/dev/stdout\n");
 }
 
 #[test]

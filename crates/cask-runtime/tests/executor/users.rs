@@ -42,6 +42,24 @@ fn cve_2023_25173_the_own_group_cannot_be_left() {
     assert_eq!(run(spec).unwrap().0, "Groups:\t4 \n");
 }
 
+#[test]
+fn groups_of_whoever_starts_it_are_kept_where_that_is_asked_for() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    // Of this thread, which starts the helper.
+    let own = [4321, 1234].map(rustix::process::Gid::from_raw);
+    rustix::thread::set_thread_groups(&own).unwrap();
+    let mut spec = image.spec(&["grep", "Groups", "/proc/self/status"]);
+    spec.process.identity = Identity::resolve(&image.opened(), "alice").unwrap();
+    spec.process.keep_groups = true;
+    assert_eq!(run(spec.clone()).unwrap().0, "Groups:\t1234 4321 \n");
+    // Those that a namespace does not have are nobody's there, and hold all the same.
+    spec.users = UserNamespace::Map(maps(0, 2000));
+    assert_eq!(run(spec).unwrap().0, "Groups:\t1234 65534 \n");
+}
+
 /// The first `count` users and groups are those of `outside` on.
 fn maps(outside: u32, count: u32) -> IdMaps {
     let range = vec![IdRange { inside: 0, outside, count }];
