@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
+mod chunked;
 mod compression;
 mod diff;
 mod error;
@@ -15,6 +16,7 @@ pub use apply::{
     Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, ApplyWarning, IdMaps, IdRange,
     MemberCounts, Whiteouts, apply,
 };
+pub use chunked::{Chunked, zstd_chunked};
 pub use compression::{
     CompressWriter, Compression, DecompressLimits, DecompressReader, DetectedReader, Level,
     compress, decompress, detect_reader,

@@ -11,7 +11,7 @@ use crate::Error;
 /// `zstd`, `xz`, `bzip2`. Parsing is strict: lower case, no white space.
 ///
 /// `zstd:chunked` is no variant: its bytes are a valid zstd stream, and content cannot tell the
-/// two apart at their beginning.
+/// two apart at their beginning. [`zstd_chunked`](crate::zstd_chunked) writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Compression {
     /// Not compressed, or not by anything known here.

@@ -9,5 +9,6 @@ mod limits;
 pub use decode::{DecompressReader, decompress};
 pub use detect::{DetectedReader, detect_reader};
 pub use encode::{CompressWriter, Level, compress};
+pub(crate) use encode::{Job, Pool};
 pub use kind::Compression;
 pub use limits::DecompressLimits;

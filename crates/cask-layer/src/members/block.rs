@@ -52,7 +52,7 @@ pub(super) fn member(block: &Block, format: Format) -> Result<(Member, i64), &'s
         type_flag,
         uid: number(&block[108..116], "uid")?,
         gid: number(&block[116..124], "gid")?,
-        modified: Timestamp { seconds: number(&block[136..148], "mtime")?, nanoseconds: 0 },
+        modified: seconds(number(&block[136..148], "mtime")?),
         ..Member::default()
     };
     let size = number(&block[124..136], "size")?;
@@ -68,11 +68,17 @@ pub(super) fn member(block: &Block, format: Format) -> Result<(Member, i64), &'s
     let prefix = match format {
         Format::Ustar => text(&block[345..500]),
         Format::Star => {
-            number(&block[476..488], "atime")?;
-            number(&block[488..500], "ctime")?;
+            member.accessed = Some(seconds(number(&block[476..488], "atime")?));
+            member.changed = Some(seconds(number(&block[488..500], "ctime")?));
             text(&block[345..476])
         }
-        _ => gnu_prefix(block),
+        _ => match gnu_times(block) {
+            Some(times) => {
+                (member.accessed, member.changed) = times;
+                &[]
+            }
+            None => gnu_prefix(block),
+        },
     };
     if !prefix.is_empty() {
         let name = std::mem::take(&mut member.name);
@@ -81,14 +87,24 @@ pub(super) fn member(block: &Block, format: Format) -> Result<(Member, i64), &'s
     Ok((member, size))
 }
 
+fn seconds(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanoseconds: 0 }
+}
+
+/// The times of access and of change in a GNU header, each where it is there; nothing where they
+/// are not numbers.
+fn gnu_times(block: &Block) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
+    let time = |field: &[u8]| match field[0] {
+        0 => Some(None),
+        _ => header_number(field).map(|number| Some(seconds(number))),
+    };
+    Some((time(&block[345..357])?, time(&block[357..369])?))
+}
+
 /// The prefix that Go before 1.8 put into GNU headers, where atime and ctime belong.
 ///
 /// Source: Go's `archive/tar`, `readHeader`; golang.org/issue/12594 and 21005.
 fn gnu_prefix(block: &Block) -> &[u8] {
-    let time = |field: &[u8]| field[0] == 0 || header_number(field).is_some();
-    if time(&block[345..357]) && time(&block[357..369]) {
-        return &[];
-    }
     let prefix = text(&block[345..500]);
     if prefix.is_ascii() { prefix } else { &[] }
 }

@@ -28,6 +28,8 @@ pub struct Member {
     /// How many bytes the file has once its holes are filled: the same as
     /// [`stream_size_bytes`](Self::stream_size_bytes) for all but sparse files.
     pub real_size_bytes: u64,
+    /// The size in bytes that the headers say, also of what has no payload whatever they say.
+    pub declared_size_bytes: i64,
     /// For sparse files: where the parts of the payload belong, in ascending order, without
     /// overlap, all within [`real_size_bytes`](Self::real_size_bytes). Their lengths add up to
     /// [`stream_size_bytes`](Self::stream_size_bytes). What lies between is zeros.
@@ -45,6 +47,10 @@ pub struct Member {
     pub group_name: Vec<u8>,
     /// When the contents last changed.
     pub modified: Timestamp,
+    /// When the contents were last read, where the headers say so. Nothing here sets it.
+    pub accessed: Option<Timestamp>,
+    /// When the metadata last changed, where the headers say so.
+    pub changed: Option<Timestamp>,
     /// The major number of a device.
     pub device_major: i64,
     /// The minor number of a device.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Member;
 use super::number::{decimal, time};
-use super::{Member, Timestamp};
 
 /// The records of one extended header that mean something here.
 #[derive(Debug, Default)]
@@ -63,7 +63,6 @@ impl Pax {
     /// An empty value changes nothing, except that an extended attribute may be empty.
     /// Source: Go's `archive/tar`, `mergePAX`.
     pub(super) fn apply(&self, member: &mut Member, size: &mut i64) -> Result<(), &'static str> {
-        let mut ignored = Timestamp::default();
         for (name, value) in &self.records {
             if let Some(name) = name.strip_prefix(XATTR) {
                 member.xattrs.push((name.to_vec(), value.clone()));
@@ -81,12 +80,11 @@ impl Pax {
                 b"gid" => member.gid = decimal(value).ok_or("gid")?,
                 b"size" => *size = decimal(value).ok_or("size")?,
                 b"mtime" => member.modified = time(value).ok_or("mtime")?,
-                b"atime" => ignored = time(value).ok_or("atime")?,
-                b"ctime" => ignored = time(value).ok_or("ctime")?,
+                b"atime" => member.accessed = Some(time(value).ok_or("atime")?),
+                b"ctime" => member.changed = Some(time(value).ok_or("ctime")?),
                 _ => {}
             }
         }
-        let _ = ignored;
         Ok(())
     }
 }

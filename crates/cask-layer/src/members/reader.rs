@@ -340,6 +340,7 @@ impl<R: BufRead, O: Observe> Members<R, O> {
             member.kind = MemberKind::of_flag(member.type_flag);
         }
         let no_payload = matches!(member.type_flag, b'1'..=b'6');
+        member.declared_size_bytes = size;
         let stream_size = if no_payload { 0 } else { size };
         let stream_size = u64::try_from(stream_size)
             .map_err(|_| corrupt(&member.name, "a negative size".into()))?;

@@ -21,7 +21,7 @@ const ROOT: usize = 0;
 /// The names of a layer so far. Replays what applying them does: later members replace earlier
 /// ones, paths go through the layer's own symbolic links, within its root.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
     free: Vec<usize>,
     /// Keyed hashes of the names, cleaned, that have an entry.
@@ -40,13 +40,13 @@ enum Node {
 
 /// What to do with a member.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// Whether the member gets an entry of its own.
-    pub(super) listed: bool,
+    pub(crate) listed: bool,
     /// Whether its payload is not going to be in a file of its name, and must be a segment.
-    pub(super) inline: bool,
+    pub(crate) inline: bool,
     /// The files, and their entries, that the member is about to replace.
-    pub(super) lost: Vec<(Vec<u8>, u64)>,
+    pub(crate) lost: Vec<(Vec<u8>, u64)>,
 }
 
 /// Where the last part of a name is.
@@ -58,7 +58,7 @@ struct Found {
 }
 
 impl Tree {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nodes: vec![Node::Directory(HashMap::new())],
             free: Vec::new(),
@@ -72,7 +72,7 @@ impl Tree {
     /// A payload is odd, and becomes a segment, if its file cannot be found by its name
     /// afterwards: sparse files, absolute names and those with `..`, names through symbolic
     /// links, names given before, whiteouts with contents, what is no regular file.
-    pub(super) fn take(&mut self, member: &Member, entry: u64) -> io::Result<Verdict> {
+    pub(crate) fn take(&mut self, member: &Member, entry: u64) -> io::Result<Verdict> {
         let mut verdict = Verdict::default();
         let has_payload = member.stream_size_bytes > 0;
         let (mut parts, unclean) = clean(&member.name);
@@ -264,7 +264,7 @@ fn changes(kind: MemberKind) -> bool {
 }
 
 /// The parts of a name, without `.` and `..`, and whether it had `..` or a `/` in front.
-pub(super) fn clean(name: &[u8]) -> (Vec<&[u8]>, bool) {
+pub(crate) fn clean(name: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut parts = Vec::new();
     let mut unclean = name.starts_with(b"/");
     for part in name.split(|&byte| byte == b'/') {

@@ -4,13 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::lines::Lines;
 use crate::{CompressWriter, Compression, Level, compress};
-
-/// The most bytes of one segment; longer ones become several.
-const SEGMENT_BYTES: usize = 1 << 20;
 
 /// Writes a tar-split file: gzip of one JSON object a line, as the field's tools write it.
 ///
@@ -29,9 +24,7 @@ const SEGMENT_BYTES: usize = 1 << 20;
 ///
 /// Source: vbatts/tar-split, `tar/storage`.
 pub struct TarSplitWriter<W: Write> {
-    output: CompressWriter<W>,
-    line: Vec<u8>,
-    position: u64,
+    lines: Lines<CompressWriter<W>>,
 }
 
 impl<W: Write> TarSplitWriter<W> {
@@ -41,7 +34,7 @@ impl<W: Write> TarSplitWriter<W> {
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory), inside [`io::Error`].
     pub fn new(output: W) -> io::Result<Self> {
         let output = compress(output, Compression::Gzip, Level::Exact(1), NonZeroUsize::MIN)?;
-        Ok(Self { output, line: Vec::new(), position: 0 })
+        Ok(Self { lines: Lines::new(output) })
     }
 
     /// Writes that these bytes come next. Nothing is written for no bytes.
@@ -49,14 +42,7 @@ impl<W: Write> TarSplitWriter<W> {
     /// # Errors
     /// Those of the writer below.
     pub fn segment(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for bytes in bytes.chunks(SEGMENT_BYTES) {
-            self.line.clear();
-            self.line.extend_from_slice(b"{\"type\":2,\"payload\":\"");
-            self.encode(bytes);
-            self.line.push(b'"');
-            self.end()?;
-        }
-        Ok(())
+        self.lines.segment(bytes)
     }
 
     /// Writes that the contents of a file come next. `crc` is their checksum, and nothing where
@@ -65,38 +51,12 @@ impl<W: Write> TarSplitWriter<W> {
     /// # Errors
     /// Those of the writer below.
     pub fn file(&mut self, name: &[u8], size_bytes: u64, crc: Option<u64>) -> io::Result<()> {
-        self.line.clear();
-        self.line.extend_from_slice(b"{\"type\":1");
-        match std::str::from_utf8(name) {
-            Ok("") => {}
-            Ok(name) => {
-                self.line.extend_from_slice(b",\"name\":\"");
-                escape(name, &mut self.line);
-                self.line.push(b'"');
-            }
-            Err(_) => {
-                self.line.extend_from_slice(b",\"name_raw\":\"");
-                self.encode(name);
-                self.line.push(b'"');
-            }
-        }
-        if size_bytes > 0 {
-            write!(self.line, ",\"size\":{size_bytes}")?;
-        }
-        match crc {
-            Some(crc) => {
-                self.line.extend_from_slice(b",\"payload\":\"");
-                self.encode(&crc.to_be_bytes());
-                self.line.push(b'"');
-            }
-            None => self.line.extend_from_slice(b",\"payload\":null"),
-        }
-        self.end()
+        self.lines.file(name, size_bytes, crc)
     }
 
     /// How many entries were written.
     pub fn entries(&self) -> u64 {
-        self.position
+        self.lines.entries()
     }
 
     /// Ends the file and gives the writer below back.
@@ -104,44 +64,13 @@ impl<W: Write> TarSplitWriter<W> {
     /// # Errors
     /// Those of the writer below.
     pub fn finish(self) -> io::Result<W> {
-        self.output.finish()
-    }
-
-    fn encode(&mut self, bytes: &[u8]) {
-        let start = self.line.len();
-        self.line.resize(start + bytes.len().div_ceil(3) * 4, 0);
-        let written = STANDARD.encode_slice(bytes, &mut self.line[start..]);
-        written.expect("the room is what base64 needs");
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        writeln!(self.line, ",\"position\":{}}}", self.position)?;
-        self.output.write_all(&self.line)?;
-        self.position += 1;
-        Ok(())
+        self.lines.into_output().finish()
     }
 }
 
 impl<W: Write> fmt::Debug for TarSplitWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TarSplitWriter").field("entries", &self.position).finish_non_exhaustive()
-    }
-}
-
-/// Writes a JSON string as Go's `encoding/json` does, `<`, `>` and `&` escaped.
-fn escape(text: &str, line: &mut Vec<u8>) {
-    for char in text.chars() {
-        match char {
-            '"' => line.extend_from_slice(b"\\\""),
-            '\\' => line.extend_from_slice(b"\\\\"),
-            '\n' => line.extend_from_slice(b"\\n"),
-            '\r' => line.extend_from_slice(b"\\r"),
-            '\t' => line.extend_from_slice(b"\\t"),
-            '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                line.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes());
-            }
-            other => line.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
+        f.debug_struct("TarSplitWriter").field("entries", &self.entries()).finish_non_exhaustive()
     }
 }
 

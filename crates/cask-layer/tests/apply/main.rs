@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
 mod changes;
+mod chunked;
 mod export;
 mod fixtures;
 mod hostile;

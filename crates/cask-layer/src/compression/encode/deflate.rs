@@ -4,6 +4,7 @@ use flate2::Crc;
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::last_block::{self, LastBlock};
+use super::pool::Job;
 
 /// How many plain bytes make a block. Part of what decides the output's bytes.
 pub(super) const BLOCK_BYTES: usize = 256 * 1024;
@@ -64,14 +65,28 @@ impl Block {
     }
 }
 
+impl Job for Block {
+    type Tool = Deflate;
+
+    const THREAD: &'static str = "cask-gzip";
+
+    fn tool(level: i32) -> Deflate {
+        Deflate::new(level)
+    }
+
+    fn work(&mut self, tool: &mut Deflate) {
+        tool.block(self);
+    }
+}
+
 /// Compresses blocks; what it makes of one does not depend on those before.
 pub(super) struct Deflate(Compressor);
 
 impl Deflate {
     /// # Panics
     /// If `level` is not one of gzip's, 1 to 9.
-    pub(super) fn new(level: u32) -> Self {
-        let level = i32::try_from(level).ok().and_then(|level| CompressionLvl::new(level).ok());
+    pub(super) fn new(level: i32) -> Self {
+        let level = CompressionLvl::new(level).ok();
         Self(Compressor::new(level.expect("the levels of gzip are levels of libdeflate")))
     }
 

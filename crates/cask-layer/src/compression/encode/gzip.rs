@@ -16,14 +16,14 @@ const OS_UNKNOWN: u8 = 255;
 
 pub(super) struct GzipWriter<W> {
     sink: Sink<W>,
-    pool: Pool,
+    pool: Pool<Block>,
     /// What is being filled.
     block: Block,
     spare: Vec<Block>,
 }
 
 impl<W: Write> GzipWriter<W> {
-    pub(super) fn new(writer: W, level: u32, threads: NonZeroUsize) -> Self {
+    pub(super) fn new(writer: W, level: i32, threads: NonZeroUsize) -> Self {
         Self {
             sink: Sink { writer, level, header_written: false, crc: Crc::new() },
             pool: Pool::new(level, threads),
@@ -74,7 +74,7 @@ impl<W: Write> GzipWriter<W> {
 /// Where compressed blocks go, in order.
 struct Sink<W> {
     writer: W,
-    level: u32,
+    level: i32,
     header_written: bool,
     crc: Crc,
 }
@@ -98,7 +98,7 @@ impl<W: Write> Sink<W> {
 }
 
 /// The header that Go writes: no name, no time, and a hint at the level.
-fn header(level: u32) -> [u8; 10] {
+fn header(level: i32) -> [u8; 10] {
     let extra_flags = match level {
         9 => 2,
         1 => 4,

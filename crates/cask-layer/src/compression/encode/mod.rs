@@ -9,4 +9,5 @@ mod writer;
 mod zstd;
 
 pub use level::Level;
+pub(crate) use pool::{Job, Pool};
 pub use writer::{CompressWriter, compress};

@@ -40,7 +40,7 @@ pub fn compress<W: Write>(
 ) -> Result<CompressWriter<W>, Error> {
     let level = level.number(compression)?;
     let encoder = match compression {
-        Compression::Gzip => Encoder::Gzip(GzipWriter::new(writer, level.unsigned_abs(), threads)),
+        Compression::Gzip => Encoder::Gzip(GzipWriter::new(writer, level, threads)),
         Compression::Zstd => Encoder::Zstd(ZstdWriter::new(writer, level, threads)?),
         // `number` has refused those that are read only.
         Compression::None | Compression::Xz | Compression::Bzip2 => Encoder::Stored(writer),
