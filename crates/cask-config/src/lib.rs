@@ -10,7 +10,9 @@ mod file;
 pub mod lookaside;
 pub mod registries;
 pub mod storage;
+mod truth;
 
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
 pub use file::MAX_FILE_BYTES;
+pub use truth::truth;

@@ -42,6 +42,8 @@ pub struct NetworkOptions {
     pub internal: bool,
     /// Names of containers are not known on it.
     pub no_dns: bool,
+    /// The name of its bridge, or the interface of this machine that it is above; empty is one that is free, or none.
+    pub interface: String,
     /// Who gives addresses: `host-local`, which an empty text means too, or `none`.
     pub ipam: String,
     /// Labels.
@@ -98,6 +100,9 @@ fn design(
     if bridge {
         network.network_interface = device;
     }
+    if !options.interface.is_empty() {
+        network.network_interface = given_interface(&options, bridge, known, &interfaces)?;
+    }
     let ipam = match options.ipam.as_str() {
         "" | "host-local" => "host-local",
         "none" => "none",
@@ -130,6 +135,32 @@ fn design(
     network.labels = options.labels;
     network.options = options.options;
     Ok(network)
+}
+
+/// The interface that was asked for. The words are podman's.
+///
+/// Source: containers/common, `libnetwork/internal/util/bridge.go`, `CreateBridge`; the kernel's `dev_valid_name`.
+fn given_interface(
+    options: &NetworkOptions,
+    bridge: bool,
+    known: &[Network],
+    interfaces: &[String],
+) -> Result<String> {
+    let name = &options.interface;
+    if !bridge && !interfaces.contains(name) {
+        return Err(Error::invalid(format!("parent interface {name} does not exist")));
+    }
+    let is_name = is_name(name) && name.len() <= LONGEST_INTERFACE;
+    if bridge && !is_name {
+        let words =
+            "bridge name must match [a-zA-Z0-9][a-zA-Z0-9_.-]* and have 15 characters at most";
+        return Err(Error::invalid(format!("bridge name {name} invalid: {words}")));
+    }
+    if bridge && known.iter().any(|network| network.network_interface == *name) {
+        let words = format!("bridge name {name} already in use");
+        return Err(Error::new(ErrorKind::Taken, words));
+    }
+    Ok(name.clone())
 }
 
 fn given_subnets(
@@ -352,6 +383,16 @@ mod tests {
     }
 
     #[test]
+    fn bridges_are_called_as_is_asked_for() {
+        let options = NetworkOptions { interface: "mine0".to_owned(), ..NetworkOptions::default() };
+        let network = made(options).unwrap();
+        assert_eq!(
+            (network.name.as_str(), network.network_interface.as_str()),
+            ("podman1", "mine0")
+        );
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let check = |words: &str, change: &dyn Fn(&mut NetworkOptions)| {
             let mut options = NetworkOptions::default();
@@ -375,6 +416,15 @@ mod tests {
         check("it is a block", &|options| {
             options.subnets = prefixes(&["10.1.0.0/24"]);
             options.ranges = vec!["10.1.0.9-10.1.0.3".to_owned()];
+        });
+        check("already in use", &|options| options.interface = "podman0".to_owned());
+        for wrong in ["a/b", "..", "sixteen-letters-"] {
+            check("bridge name", &|options| options.interface = wrong.to_owned());
+        }
+        check("parent interface nope0", &|options| {
+            options.driver = "macvlan".to_owned();
+            options.subnets = prefixes(&["10.1.0.0/24"]);
+            options.interface = "nope0".to_owned();
         });
         check("mtu", &|options| options.options = option("mtu", "many"));
         check("unsupported bridge network option x", &|options| options.options = option("x", ""));

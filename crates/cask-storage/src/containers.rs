@@ -10,7 +10,7 @@ use crate::delete::Books;
 use crate::names::deduplicated;
 use crate::place::Kind;
 use crate::record::ContainerRecord;
-use crate::{Container, Error, ErrorKind, Id, Result, Store, file};
+use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file};
 
 impl Store {
     /// All containers, whoever made them.
@@ -45,6 +45,16 @@ impl Store {
             }
         }
         Err(not_found("finding the container", quoted(text)))
+    }
+
+    /// Whether there is a directory of a container, whichever driver the store had when it was made: every container
+    /// has one, and whoever removes the container removes it.
+    pub fn has_container_directory(&self, id: &Id) -> bool {
+        let place = &self.inner.places[self.inner.container_place()];
+        DriverKind::ALL.into_iter().any(|driver| {
+            let kind = format!("{driver}-{}", Kind::Container.plural());
+            place.root().join(kind).join(id.as_str()).exists()
+        })
     }
 
     /// The containers that were made from an image.
