@@ -96,7 +96,8 @@ impl Store {
     ) -> Result<Arc<ImageRecord>> {
         let inner = &self.inner;
         let mut trash = Trash::default();
-        let held = inner.hold().layers::<Writing>()?.images::<Writing>()?;
+        let free = inner.hold().unless_given_up(image.given_up.as_deref());
+        let held = free.layers::<Writing>()?.images::<Writing>()?;
         let known = held.layer_book()?;
         let new = ready.iter().rev().map(|ready| ready.id.clone());
         let new = new.filter(|id| known.by_id(id.as_str()).is_none()).collect();

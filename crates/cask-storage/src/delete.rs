@@ -19,7 +19,7 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
-use crate::temp::{TempDir, remove_tree};
+use crate::temp::{DRIVER_ROOT, TempDir, remove_tree};
 use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, working};
 
@@ -450,7 +450,7 @@ impl Inner {
     pub(crate) fn temp_root(&self, place: usize, of: TrashOf) -> std::path::PathBuf {
         let place = &self.places[place];
         match of {
-            TrashOf::Driver => place.driver_directory().join("tempdirs"),
+            TrashOf::Driver => place.driver_directory().join(DRIVER_ROOT),
             TrashOf::Records => place.directory(Kind::Layer).join("tmp"),
         }
     }

@@ -10,8 +10,8 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cask_files::fault;
@@ -25,6 +25,9 @@ use crate::{Error, ErrorKind, Result, random};
 /// How long to ask again and again before a thread of its own waits: most locks are held for less.
 const EAGER: Duration = Duration::from_millis(2);
 
+/// How often who waits looks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// The length of what the last writer leaves in a lock file.
 pub(crate) const TOKEN_BYTES: usize = 64;
 
@@ -37,6 +40,35 @@ pub(crate) enum Mode {
     Write,
 }
 
+/// How long a lock is waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience<'w> {
+    /// No longer than this; `None` is for ever.
+    pub(crate) most: Option<Duration>,
+    /// No longer than until this is set.
+    pub(crate) given_up: Option<&'w AtomicBool>,
+}
+
+impl From<Option<Duration>> for Patience<'_> {
+    fn from(most: Option<Duration>) -> Self {
+        Self { most, given_up: None }
+    }
+}
+
+impl Patience<'_> {
+    /// How much of it is left, for who looks again after that; `None` where nobody has to.
+    fn left(&self, since: Instant) -> Option<Duration> {
+        if self.given_up.is_some_and(|given_up| given_up.load(Ordering::Relaxed)) {
+            return Some(Duration::ZERO);
+        }
+        let left = self.most.map(|most| most.saturating_sub(since.elapsed()));
+        match self.given_up {
+            None => left,
+            Some(_) => Some(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))),
+        }
+    }
+}
+
 /// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -45,13 +77,14 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Locks a file, which is made where it does not exist; waits as long as said, or for ever.
-    pub(crate) fn acquire(path: &Path, mode: Mode, patience: Option<Duration>) -> Result<Self> {
-        let file = open(path, mode)?;
-        let locked = match patience {
-            None => wait(&file, mode),
-            Some(patience) => wait_patiently(&file, mode, patience),
-        };
+    /// Locks a file, which is made where it does not exist; waits as long as said.
+    pub(crate) fn acquire<'w>(
+        path: &Path,
+        mode: Mode,
+        patience: impl Into<Patience<'w>>,
+    ) -> Result<Self> {
+        let (file, patience) = (open(path, mode)?, patience.into());
+        let locked = wait_patiently(&file, mode, patience);
         match locked {
             Ok(()) => Ok(Self { file, path: path.to_owned() }),
             Err(Errno::EAGAIN | Errno::EACCES) => Err(taken(&file, path, mode, patience)),
@@ -140,20 +173,23 @@ fn wait(file: &File, mode: Mode) -> Result<(), Errno> {
 }
 
 /// Waits in the kernel, which wakes whoever is next at once, but no longer than said.
-fn wait_patiently(file: &File, mode: Mode, patience: Duration) -> Result<(), Errno> {
+fn wait_patiently(file: &File, mode: Mode, patience: Patience<'_>) -> Result<(), Errno> {
     let start = Instant::now();
+    if patience.left(start).is_none() {
+        return wait(file, mode);
+    }
     let mut pause = Duration::from_micros(50);
     loop {
         match try_lock(file, mode) {
             Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
             result => return result,
         }
-        let left = patience.saturating_sub(start.elapsed());
+        let left = patience.left(start).unwrap_or(LOOK_EVERY);
         if left.is_zero() {
             return Err(Errno::EAGAIN);
         }
         if start.elapsed() >= EAGER
-            && let Some(result) = wait_on_thread(file, mode, left)
+            && let Some(result) = wait_on_thread(file, mode, &|| patience.left(start))
         {
             return result;
         }
@@ -164,7 +200,11 @@ fn wait_patiently(file: &File, mode: Mode, patience: Duration) -> Result<(), Err
 
 /// Has a thread wait: nothing but a signal ends a wait in the kernel, and signals are the program's. Who has lost
 /// patience leaves the thread behind, which gives the lock back as soon as it has it. `None` if there can be no thread.
-fn wait_on_thread(file: &File, mode: Mode, patience: Duration) -> Option<Result<(), Errno>> {
+fn wait_on_thread(
+    file: &File,
+    mode: Mode,
+    left: &dyn Fn() -> Option<Duration>,
+) -> Option<Result<(), Errno>> {
     // The lock belongs to what both are open on.
     let own = file.try_clone().ok()?;
     let (sender, receiver) = sync_channel(0);
@@ -173,17 +213,20 @@ fn wait_on_thread(file: &File, mode: Mode, patience: Duration) -> Option<Result<
         let _ = sender.send(wait(&own, mode));
     };
     std::thread::Builder::new().name("lock".to_owned()).spawn(waiting).ok()?;
-    match receiver.recv_timeout(patience) {
-        Ok(result) => Some(result),
-        Err(_) => Some(Err(Errno::EAGAIN)),
+    loop {
+        let left = left().unwrap_or(LOOK_EVERY);
+        match receiver.recv_timeout(left) {
+            Ok(result) => return Some(result),
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(_) => return Some(Err(Errno::EAGAIN)),
+        }
     }
 }
 
 /// The error for a lock that others have.
-fn taken(file: &File, path: &Path, mode: Mode, patience: Option<Duration>) -> Error {
+fn taken(file: &File, path: &Path, mode: Mode, patience: Patience<'_>) -> Error {
     let mut held = request(mode);
     let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut held));
-    let waited = patience.unwrap_or_default();
     let by = match asked {
         // Locks of open file descriptions name nobody.
         Ok(_) if held.l_pid > 0 => format!("process {} holds it", held.l_pid),
@@ -192,7 +235,12 @@ fn taken(file: &File, path: &Path, mode: Mode, patience: Option<Duration>) -> Er
             None => "others hold it".to_owned(),
         },
     };
-    Error::new(ErrorKind::Locked, "locking", path.display())
+    let error = Error::new(ErrorKind::Locked, "locking", path.display());
+    if patience.given_up.is_some_and(|given_up| given_up.load(Ordering::Relaxed)) {
+        return error.with_detail(format!("{by}, and it is waited for no longer"));
+    }
+    let waited = patience.most.unwrap_or_default();
+    error
         .with_detail(format!("{by}, and {waited:?} have passed"))
         .with_hint("wait for it, or end it if it hangs")
 }
@@ -264,6 +312,56 @@ mod tests {
             waiting.into_iter().for_each(|one| one.join().unwrap());
         });
         Lock::acquire(&path, Mode::Write, patience).unwrap();
+    }
+
+    #[test]
+    fn who_is_not_wanted_any_more_waits_no_longer() {
+        let (_directory, path) = path();
+        let held = Lock::acquire(&path, Mode::Write, None).unwrap();
+        let given_up = AtomicBool::new(false);
+        for most in [None, Some(Duration::from_secs(600))] {
+            given_up.store(false, Ordering::Relaxed);
+            let patience = Patience { most, given_up: Some(&given_up) };
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| Lock::acquire(&path, Mode::Write, patience));
+                given_up.store(true, Ordering::Relaxed);
+                let error = waiting.join().unwrap().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Locked);
+                assert!(error.to_string().contains("no longer"), "{error}");
+            });
+        }
+        drop(held);
+        given_up.store(false, Ordering::Relaxed);
+        let patience = Patience { most: None, given_up: Some(&given_up) };
+        drop(Lock::acquire(&path, Mode::Write, patience).unwrap());
+    }
+
+    /// Not a test of its own: what holds a lock as the peers do, which are other processes.
+    #[test]
+    fn child() {
+        let Some(path) = std::env::var_os("CASK_STORAGE_TEST_LOCK") else { return };
+        let file = open(Path::new(&path), Mode::Write).unwrap();
+        fcntl(&file, FcntlArg::F_SETLKW(&request(Mode::Write))).unwrap();
+        println!("locked");
+        std::io::Read::read(&mut std::io::stdin(), &mut [0]).unwrap();
+    }
+
+    #[test]
+    fn the_message_names_the_peer_that_holds_it() {
+        use std::io::BufRead as _;
+        use std::process::{Command, Stdio};
+        let (_directory, path) = path();
+        let mut peer = Command::new(std::env::current_exe().unwrap());
+        peer.args(["--exact", "--nocapture", "lock::tests::child"]);
+        peer.env("CASK_STORAGE_TEST_LOCK", &path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut peer = peer.spawn().unwrap();
+        let mut lines = std::io::BufReader::new(peer.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map(Result::unwrap).any(|line| line.ends_with("locked")));
+        let error = Lock::acquire(&path, Mode::Read, SHORT).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {} holds it", peer.id())), "{error}");
+        drop(peer.stdin.take());
+        assert!(peer.wait().unwrap().success());
+        Lock::acquire(&path, Mode::Read, None).unwrap();
     }
 
     #[test]

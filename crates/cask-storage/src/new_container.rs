@@ -43,7 +43,8 @@ pub struct NewContainer {
     pub process_label: String,
     /// Whom the users in it are on the disk; empty where they are themselves. The uppermost directory
     /// of its layer belongs to whom the image's belongs to, so mapped. The layers of the image stay
-    /// as they are: [`MountOptions::owners`](crate::MountOptions::owners) has the kernel map them.
+    /// as they are: [`MountOptions::owners`](crate::MountOptions::owners) has the kernel map them. With
+    /// vfs it does not: there `base` has to have the files.
     pub uid_map: Vec<IdMap>,
     /// A layer that it is made upon instead of the image's: one of [`map_image`](Store::map_image).
     pub base: Option<Id>,
@@ -108,8 +109,8 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for the image or its layers; [`ErrorKind::Exists`] where the ID or
-    /// a name is taken; [`ErrorKind::Unsupported`] with ID maps for vfs, and for maps without the owner
-    /// of the image's uppermost directory; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
+    /// a name is taken; [`ErrorKind::Unsupported`] with vfs for ID maps without a base that has
+    /// them, and for maps without the owner of the image's uppermost directory; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
     /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn create_container(&self, container: &NewContainer) -> Result<Container> {
         let made = self.list_container(container);
@@ -204,18 +205,16 @@ impl Store {
                 let found_by = Lowers::of(inner, &lowers, &HashMap::new())?;
                 overlay::prepare(&directory, &link, &found_by)?;
             }
-            DriverKind::Vfs if !container.uid_map.is_empty() || !container.gid_map.is_empty() => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "mapping the owners of",
-                    &container.id,
-                )
-                .with_detail("with vfs all files would have to be copied: use overlay"));
+            DriverKind::Vfs => {
+                match &files {
+                    Some(files) => vfs::copy_tree(files, &directory, self.options().rootless)?,
+                    None => self.empty_files(&directory, None)?,
+                }
+                if container.base.is_none() {
+                    only_its_own(container, files.is_some())?;
+                    map_owner(&directory, container)?;
+                }
             }
-            DriverKind::Vfs => match &files {
-                Some(files) => vfs::copy_tree(files, &directory, self.options().rootless)?,
-                None => self.empty_files(&directory, None)?,
-            },
         }
         Ok(ReadyLayer { _temp: temp, directory, id: Id::random(), parent, link })
     }
@@ -255,6 +254,16 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+/// Refuses whose files would belong to others than its maps say.
+fn only_its_own(container: &NewContainer, has_files: bool) -> Result<()> {
+    if !has_files || (container.uid_map.is_empty() && container.gid_map.is_empty()) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "mapping the owners of", &container.id)
+        .with_detail("with vfs the kernel does not map them")
+        .with_hint("make it upon a copy of the image with these owners"))
 }
 
 /// Gives a directory to whom its owner is mapped.

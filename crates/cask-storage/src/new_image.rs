@@ -1,5 +1,8 @@
 //! An image that is about to come into the store.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use cask_image::{Algorithm, Digest, Hasher, ImageConfig, Manifest, RawManifest, Timestamp};
 
 use crate::{Error, ErrorKind, Id, Result, StagedLayer};
@@ -32,6 +35,9 @@ pub struct NewImage {
     pub created: Option<Timestamp>,
     /// Free text: JSON about signatures.
     pub metadata: String,
+    /// Nobody wants the image any more once this is set: locks of others are not waited for then, and
+    /// storing it fails. Who has the locks stores it all the same.
+    pub given_up: Option<Arc<AtomicBool>>,
     /// What the config says of the layers, where there is a config.
     pub(crate) diff_ids: Option<Vec<Digest>>,
 }
@@ -48,6 +54,7 @@ impl NewImage {
             digest: None,
             created: None,
             metadata: "{}".to_owned(),
+            given_up: None,
             diff_ids: None,
         }
     }

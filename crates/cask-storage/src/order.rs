@@ -8,10 +8,11 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use crate::book::Book;
 use crate::file::{self, Replacement};
-use crate::lock::{Lock, Mode};
+use crate::lock::{Lock, Mode, Patience};
 use crate::place::{Kept, Kind};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
@@ -44,6 +45,7 @@ impl How for Writing {
 #[derive(Debug)]
 pub(crate) struct Held<'s, L = Free, I = Free, C = Free> {
     store: &'s Inner,
+    patience: Patience<'s>,
     layers: Vec<(usize, Lock)>,
     images: Vec<(usize, Lock)>,
     containers: Vec<(usize, Lock)>,
@@ -53,17 +55,30 @@ pub(crate) struct Held<'s, L = Free, I = Free, C = Free> {
 impl<'s> Held<'s> {
     /// Holds nothing yet.
     pub(crate) fn nothing(store: &'s Inner) -> Self {
-        let none = Vec::new;
-        Held { store, layers: none(), images: none(), containers: none(), how: PhantomData }
+        let (none, patience) = (Vec::new, store.options.lock_timeout.into());
+        Held {
+            store,
+            patience,
+            layers: none(),
+            images: none(),
+            containers: none(),
+            how: PhantomData,
+        }
+    }
+
+    /// Waits no longer than until this is set, either.
+    pub(crate) fn unless_given_up(mut self, given_up: Option<&'s AtomicBool>) -> Self {
+        self.patience.given_up = given_up;
+        self
     }
 
     /// Locks the layers.
     pub(crate) fn layers<M: How>(self) -> Result<Held<'s, M>> {
         // With an image store the graph root comes first.
         let places = self.store.writable_places().rev();
-        let layers = lock_all(self.store, Kind::Layer, M::MODE, places)?;
-        let Self { store, images, containers, .. } = self;
-        Ok(Held { store, layers, images, containers, how: PhantomData })
+        let layers = lock_all((self.store, self.patience), Kind::Layer, M::MODE, places)?;
+        let Self { store, patience, images, containers, .. } = self;
+        Ok(Held { store, patience, layers, images, containers, how: PhantomData })
     }
 }
 
@@ -71,9 +86,9 @@ impl<'s, L> Held<'s, L> {
     /// Locks the images.
     pub(crate) fn images<M: How>(self) -> Result<Held<'s, L, M>> {
         let places = self.store.writable_places();
-        let images = lock_all(self.store, Kind::Image, M::MODE, places)?;
-        let Self { store, layers, containers, .. } = self;
-        Ok(Held { store, layers, images, containers, how: PhantomData })
+        let images = lock_all((self.store, self.patience), Kind::Image, M::MODE, places)?;
+        let Self { store, patience, layers, containers, .. } = self;
+        Ok(Held { store, patience, layers, images, containers, how: PhantomData })
     }
 }
 
@@ -81,9 +96,9 @@ impl<'s, L, I> Held<'s, L, I> {
     /// Locks the containers.
     pub(crate) fn containers<M: How>(self) -> Result<Held<'s, L, I, M>> {
         let places = std::iter::once(self.store.container_place());
-        let containers = lock_all(self.store, Kind::Container, M::MODE, places)?;
-        let Self { store, layers, images, .. } = self;
-        Ok(Held { store, layers, images, containers, how: PhantomData })
+        let containers = lock_all((self.store, self.patience), Kind::Container, M::MODE, places)?;
+        let Self { store, patience, layers, images, .. } = self;
+        Ok(Held { store, patience, layers, images, containers, how: PhantomData })
     }
 }
 
@@ -184,7 +199,7 @@ impl<L, I> Held<'_, L, I, Writing> {
 }
 
 fn lock_all(
-    store: &Inner,
+    (store, patience): (&Inner, Patience<'_>),
     kind: Kind,
     mode: Mode,
     places: impl Iterator<Item = usize>,
@@ -200,7 +215,6 @@ fn lock_all(
     places
         .map(|place| {
             let path = store.places[place].lock_path(kind);
-            let patience = store.options.lock_timeout;
             Ok((place, Lock::acquire(&path, mode, patience)?))
         })
         .collect()

@@ -17,6 +17,12 @@ use crate::file::is_missing;
 use crate::lock::Lock;
 use crate::{Error, Result, file, random};
 
+/// The root of those of the driver. It lies among the directories of layers, and releases before 1.60 take it for one:
+/// they fail to give layers their short links back while it is there.
+///
+/// Source: containers/storage 1.43, `drivers/overlay`, `recreateSymlinks`.
+pub(crate) const DRIVER_ROOT: &str = "tempdirs";
+
 const LOCK_PREFIX: &str = "lock-";
 const DIRECTORY_PREFIX: &str = "temp-dir-";
 
@@ -32,18 +38,23 @@ pub(crate) struct TempDir {
 impl TempDir {
     /// Makes one below a root, which is made where it does not exist.
     pub(crate) fn create(root: &Path) -> Result<Self> {
-        file::make_directories(root, 0o700)?;
         loop {
+            file::make_directories(root, 0o700)?;
             let suffix = random::suffix();
             let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o644);
-            let made = fault::step().and_then(|()| options.open(&lock_path));
-            made.map_err(|error| Error::io(error, "making", &lock_path))?;
+            match fault::step().and_then(|()| options.open(&lock_path)) {
+                Ok(_) => {}
+                // Whoever was the last in there has taken it away.
+                Err(error) if is_missing(&error) && !root.is_dir() => continue,
+                Err(error) => return Err(Error::io(error, "making", &lock_path)),
+            }
             // Between making and locking it somebody may have swept it.
             let lock = match Lock::try_acquire(&lock_path) {
                 Ok(Some(lock)) if lock.is_current() => lock,
                 Ok(_) => continue,
+                Err(_) if !root.is_dir() => continue,
                 Err(error) => {
                     let _ = fs::remove_file(&lock_path);
                     return Err(error);
@@ -90,7 +101,17 @@ impl Drop for TempDir {
         if remove_tree(&self.directory).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
             let _ = empty.map(cask_files::let_go);
+            if let Some(root) = self.lock_path.parent() {
+                leave(root);
+            }
         }
+    }
+}
+
+/// Takes the root of the driver's directories away if nobody works in there.
+fn leave(root: &Path) {
+    if root.ends_with(DRIVER_ROOT) {
+        let _ = fs::remove_dir(root);
     }
 }
 
@@ -106,6 +127,7 @@ pub(crate) fn sweep(root: &Path) -> Result<usize> {
         remove_tree(&directory)?;
         file::remove_if_there(&lock_path)?;
     }
+    leave(root);
     Ok(swept)
 }
 

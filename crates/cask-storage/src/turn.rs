@@ -72,11 +72,11 @@ pub struct DigestLock {
 }
 
 impl Store {
-    /// Waits until nobody else has the lock of a digest, and takes it. The peers have the same lock:
+    /// Waits until nobody else has the lock of a digest, as long as for every lock, and takes it. The peers have the same lock:
     /// with it they change lists of images, by the ID of the list.
     ///
     /// # Errors
-    /// As [`wait_for_turn`](Self::wait_for_turn).
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked); as [`wait_for_turn`](Self::wait_for_turn).
     ///
     /// Source: containers/storage, `store.go`, `GetDigestLock`.
     pub fn lock_digest(&self, digest: &Digest) -> Result<DigestLock> {
@@ -84,7 +84,7 @@ impl Store {
         file::make_directories(&directory, 0o700)?;
         let path = directory.join(digest.to_string());
         loop {
-            let lock = Lock::acquire(&path, Mode::Write, None)?;
+            let lock = Lock::acquire(&path, Mode::Write, self.options().lock_timeout)?;
             // A blob of the same digest may have been read, and its file deleted.
             if lock.is_current() {
                 return Ok(DigestLock { _lock: lock });

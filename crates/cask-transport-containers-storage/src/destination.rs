@@ -26,6 +26,15 @@ impl Drop for StorageTransaction {
     }
 }
 
+/// Whoever drops this waits no more.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct State {
     store: Store,
     names: Vec<String>,
@@ -214,7 +223,7 @@ impl State {
         Ok(measured)
     }
 
-    fn commit(self) -> Result<Committed> {
+    fn commit(self, unwanted: Arc<AtomicBool>) -> Result<Committed> {
         let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Parts { mut staged, configs, manifest, signatures } = parts;
         let wrong = |detail: &str| {
@@ -238,6 +247,7 @@ impl State {
             ));
         }
         image.names.clone_from(&self.names);
+        image.given_up = Some(unwanted);
         if let Some(list) = &self.chosen_from {
             image.add_index(list);
             // That is what it was asked for by.
@@ -329,13 +339,15 @@ impl Transaction for StorageTransaction {
     async fn commit(self: Box<Self>) -> Result<Committed> {
         let state = Arc::clone(&self.0);
         drop(self);
+        let wanted = Wanted(Arc::default());
+        let unwanted = Arc::clone(&wanted.0);
         blocking(move || {
             // A write that was given up may still be running on its thread.
             let state = Arc::try_unwrap(state).map_err(|_| {
                 Error::new(ErrorKind::Io, "committing", "")
                     .with_detail("a blob is still being written")
             })?;
-            state.commit()
+            state.commit(unwanted)
         })
         .await
     }

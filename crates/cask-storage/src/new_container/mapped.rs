@@ -1,5 +1,5 @@
 //! Images once more, with files of other owners: for containers with users of their own where the kernel does not
-//! shift owners, as for users without privileges.
+//! shift owners, as for users without privileges and with vfs.
 //!
 //! Source: containers/storage, `store.go`, `imageTopLayerForMapping`.
 
@@ -13,7 +13,7 @@ use crate::driver::vfs;
 use crate::record::{IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
-use crate::{DriverKind, Error, ErrorKind, Id, Image, Result, Store, file, random};
+use crate::{DriverKind, Id, Image, Result, Store, file, random};
 
 impl Store {
     /// Finds a layer with all files of an image that belong to whom these maps say, or makes one. Whoever is in no
@@ -23,16 +23,12 @@ impl Store {
     /// [`MountOptions::owners`](crate::MountOptions::owners): here all files are copied.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for the image; [`ErrorKind::Unsupported`] with vfs, and for images that cannot be
-    /// mounted; [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    /// [`ErrorKind::NotFound`] for the image; [`ErrorKind::Unsupported`] for images that cannot be mounted;
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn map_image(&self, id: &Id, uid_map: &[IdMap], gid_map: &[IdMap]) -> Result<Id> {
         let image = self.image(id)?.ok_or_else(|| not_found("mapping the image", id))?;
         if let Some(found) = self.mapped_layer(&image, uid_map, gid_map)? {
             return Ok(found);
-        }
-        if self.driver() != DriverKind::Overlay {
-            return Err(Error::new(ErrorKind::Unsupported, "mapping the owners of", id)
-                .with_detail("with vfs all files would have to be copied: use overlay"));
         }
         let ready = self.copy_mapped(id, uid_map, gid_map)?;
         let inner = &self.inner;
@@ -83,19 +79,27 @@ impl Store {
         let mut temp = TempDir::create(&inner.temp_root(inner.container_place(), TrashOf::Driver))?;
         let directory = temp.next_path("addition");
         let link = random::link_name();
-        file::make_directories(&directory, 0o700)?;
+        let files = match self.driver() {
+            DriverKind::Overlay => {
+                file::make_directories(&directory, 0o700)?;
+                directory.join("diff")
+            }
+            DriverKind::Vfs => directory.clone(),
+        };
         let from = self.mount_image(id)?;
         let (users, groups) = (uid_map.to_vec(), gid_map.to_vec());
         let owners = move |user, group| {
             (on_disk(&users, user).unwrap_or(user), on_disk(&groups, group).unwrap_or(group))
         };
         let rootless = self.options().rootless;
-        let copied = vfs::copy_mapped(&from, &directory.join("diff"), rootless, owners);
+        let copied = vfs::copy_mapped(&from, &files, rootless, owners);
         let unmounted = self.unmount_image(id, false);
         copied?;
         unmounted?;
-        let found_by = Lowers::of(inner, &[], &HashMap::new())?;
-        overlay::prepare(&directory, &link, &found_by)?;
+        if self.driver() == DriverKind::Overlay {
+            let found_by = Lowers::of(inner, &[], &HashMap::new())?;
+            overlay::prepare(&directory, &link, &found_by)?;
+        }
         Ok(ReadyLayer { _temp: temp, directory, id: Id::random(), parent: None, link })
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use cask_storage::{CheckOptions, DriverKind, Problem, ProblemKind, PruneOptions, Store};
 
 use crate::reading::filled;
-use crate::support::{TestStore, peers_are_there};
+use crate::support::{TestImage, TestStore, peers_are_there, usual_layers};
+use crate::writing::put;
 
 fn kinds(store: &Store) -> Vec<ProblemKind> {
     let mut options = CheckOptions::default();
@@ -88,6 +89,26 @@ fn what_is_broken_is_named() {
             ProblemKind::Orphan,
         ],
     );
+}
+
+#[test]
+fn podman_gives_layers_their_links_back_after_us() {
+    if !peers_are_there() {
+        return;
+    }
+    let peers = TestStore::new(DriverKind::Overlay);
+    let store = peers.open();
+    let id = put(&store, &TestImage::new(&usual_layers()), "localhost/ours:1");
+    // Whatever lies in there it takes for layers.
+    let names = fs::read_dir(peers.root().join("overlay")).unwrap().map(|entry| entry.unwrap());
+    let others = names.filter(|entry| entry.file_name().len() != 64 && entry.file_name() != "l");
+    assert_eq!(others.count(), 0);
+    for link in fs::read_dir(peers.root().join("overlay/l")).unwrap() {
+        fs::remove_file(link.unwrap().path()).unwrap();
+    }
+    peers.podman(&["image", "mount", id.as_str()]);
+    peers.podman(&["image", "unmount", id.as_str()]);
+    assert_eq!(kinds(&store), []);
 }
 
 #[test]
