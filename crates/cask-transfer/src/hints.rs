@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cask_files::fault;
 use cask_reference::{Digest, Repository};
 
 use crate::locked::{Absent, Locked};
@@ -196,6 +197,7 @@ impl Hints {
         let mut text = String::from("\n");
         new.iter().for_each(|hint| push_line(&mut text, &hint.to_string()));
         let length = file.metadata()?.len();
+        fault::step()?;
         if length + text.len() as u64 <= MAX_BYTES {
             io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
             return file.write_all(text.as_bytes());
@@ -207,6 +209,7 @@ impl Hints {
         // The lock protects this name, too.
         let temporary = self.path.with_extension("new");
         std::fs::write(&temporary, newer)?;
+        fault::step()?;
         std::fs::rename(&temporary, &self.path)
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use cask_files::fault;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
@@ -37,6 +38,9 @@ impl Locked {
         options.read(true).write(true).create(is_made).truncate(false).mode(0o600);
         options.custom_flags(flags.expect("the flags of openat are small"));
         for _ in 0..ATTEMPTS {
+            if is_made {
+                fault::step()?;
+            }
             let file = match options.open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !is_made => {
@@ -68,7 +72,7 @@ impl Locked {
 
     /// Removes the file. That it is gone is no error, and neither is that it stays.
     pub(crate) fn remove(&self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if let Err(error) = fault::step().and_then(|()| std::fs::remove_file(&self.path)) {
             tracing::debug!(%error, path = %self.path.display(), "a file stays");
         }
     }
@@ -76,5 +80,9 @@ impl Locked {
 
 /// Makes a directory for nobody but its owner.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fault::step()?;
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
+use cask_files::fault;
 use cask_image::Hasher;
 use cask_reference::Digest;
 
@@ -58,7 +59,7 @@ impl Partial {
             self.position += wanted;
             return Some(frame.into());
         }
-        if let Err(error) = self.file.file().set_len(at) {
+        if let Err(error) = fault::step().and_then(|()| self.file.file().set_len(at)) {
             tracing::debug!(%error, "what is of no use stays until it is written over");
         }
         None
@@ -78,9 +79,11 @@ impl Partial {
         let mut at = offset(self.position);
         for part in parts {
             checksum.update(part);
+            fault::step()?;
             self.file.file().write_all_at(part, at)?;
             at += part.len() as u64;
         }
+        fault::step()?;
         self.file.file().write_all_at(&checksum.finalize().to_le_bytes(), at)?;
         self.position += length;
         Ok(())

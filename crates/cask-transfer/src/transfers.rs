@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use cask_files::fault;
 use cask_image::Hasher;
 use cask_reference::{Algorithm, Digest, Repository};
 
@@ -69,7 +70,7 @@ impl Transfers {
         }
         self.make_room(&directory, size_bytes)?;
         let file = self.open(&self.partial_path(digest), Absent::IsMade)?;
-        logged(file.file().set_len(0))?;
+        logged(fault::step().and_then(|()| file.file().set_len(0)))?;
         Some(Partial::new(file, size_bytes))
     }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use cask_files::fault;
+
 use crate::locked::Locked;
 
 /// The most bytes that are kept of an upload.
@@ -38,7 +40,9 @@ impl KeptUpload {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
             // Killed in between, nothing is left: half of it would not be understood.
+            fault::step()?;
             self.0.file().set_len(0)?;
+            fault::step()?;
             self.0.file().write_all_at(bytes, 0)
         };
         if let Err(error) = write() {

@@ -84,6 +84,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("cask-storage", "cask-files"),
     ("cask-storage", "cask-layer"),
     ("cask-storage", "cask-rootfs"),
+    ("cask-transfer", "cask-files"),
     ("cask-docker-tar-seam", "cask-transport"),
     ("cask-layout-seam", "cask-transport"),
     ("cask-build", "cask-copy"),
