@@ -9,7 +9,6 @@
 //! Whoever uses a layer meanwhile goes on: a layer is found through a descriptor of its directory, which leads there
 //! wherever it is moved, and its records stay.
 
-use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -115,7 +114,8 @@ impl Store {
         let tar_split = place.tar_split_path(id).with_extension("settled");
         file::link(&place.tar_split_path(id), &tar_split)?;
         Ok(Ready {
-            found_by: Lowers::of(&self.inner, &lowers, &HashMap::new())?,
+            // Not as they are found by now: somebody else may have stored one of them since that was written.
+            found_by: Lowers::read(directory),
             record: LayerRecord::clone(&chain[0].record),
             files: directory.join("diff"),
             directory: directory.to_owned(),

@@ -88,6 +88,12 @@ impl Lowers {
         Ok(Self { links, layers: layers.join(":") })
     }
 
+    /// What a layer's directory says.
+    pub(crate) fn read(directory: &Path) -> Self {
+        let text = |name: &str| text(&directory.join(name)).unwrap_or_default();
+        Self { links: text("lower"), layers: text("lower-layers") }
+    }
+
     /// Writes it down in a layer's directory.
     pub(crate) fn write(&self, directory: &Path) -> Result<()> {
         // Old releases find the layers below by one file, new ones by the other.

@@ -151,3 +151,21 @@ fn of_a_small_disk_blobs_take_a_share_of_what_is_free() {
         assert_eq!(kept(&store).len(), 1, "{blob_size_bytes:?}");
     }
 }
+
+/// Programs from before 1.63 find the layers below by the names of short links alone.
+#[test]
+fn short_links_are_those_of_whoever_stored_a_layer_first() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let waiting = store.with_pending();
+    let lower = waiting.commit_layer(None, stage(&waiting, "lower").unwrap()).unwrap();
+    let upper = waiting.commit_layer(Some(&lower.id), stage(&waiting, "upper").unwrap()).unwrap();
+    // Another process stores the same layer meanwhile, with a link of its own.
+    store.commit_layer(None, stage(&store, "lower").unwrap()).unwrap();
+    waiting.settle().unwrap();
+    let driver = temp.path().join("root/overlay");
+    let read =
+        |id: &Id, name: &str| fs::read_to_string(driver.join(id.as_str()).join(name)).unwrap();
+    assert_eq!(read(&upper.id, "lower"), format!("l/{}", read(&lower.id, "link")));
+    assert!(driver.join(read(&upper.id, "lower")).join("lower").exists());
+}
