@@ -85,6 +85,10 @@ pub struct LayerOptions {
     pub wanted: LayersWanted,
     /// The level of compression.
     pub level: Level,
+    /// What is compressed to zstd becomes zstd:chunked, of which readers can fetch single files;
+    /// zstd without a table of contents counts as another compression. An error unless zstd is
+    /// asked for.
+    pub zstd_chunked: bool,
     /// What decompressing one layer may cost, where one has to be decompressed.
     pub limits: DecompressLimits,
     /// Layers that change are read and made once before they are written, so that the destination
@@ -133,8 +137,11 @@ impl LayersWanted {
 impl LayerOptions {
     /// Fails for what cannot be written, before anything is read.
     pub(crate) fn check(&self) -> Result<()> {
-        let Some(compression) = self.wanted.compression() else { return Ok(()) };
         let fail = || Error::new(ErrorKind::Unsupported, "compressing layers", "");
+        if self.zstd_chunked && self.wanted.compression() != Some(Compression::Zstd) {
+            return Err(fail().with_detail("only zstd can be chunked: ask for zstd"));
+        }
+        let Some(compression) = self.wanted.compression() else { return Ok(()) };
         if compression == Compression::None {
             return Err(fail().with_detail("none is no compression: choose gzip or zstd"));
         }

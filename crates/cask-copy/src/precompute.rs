@@ -19,7 +19,9 @@ pub(crate) async fn precompute(
     for step in &mut plan.blobs {
         let Some(body) = body(step, source, options) else { continue };
         let measured = body.measure().await?;
-        step.tried = Some(Written { measured, compression: body.result().map(layer_compression) });
+        let mut written = Written::new(measured, body.result().map(layer_compression));
+        written.annotations = body.described().annotations;
+        step.tried = Some(written);
     }
     Ok(())
 }

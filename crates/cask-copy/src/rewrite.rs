@@ -1,6 +1,6 @@
 //! The manifests as they are written, once the blobs are: pure functions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cask_image::{
     Descriptor, Digest, ImageManifest, LayerChange, LayerCompression, Manifest, MediaType,
@@ -17,6 +17,14 @@ pub(crate) struct Written {
     pub(crate) measured: Measured,
     /// The compression, where it was looked at.
     pub(crate) compression: Option<LayerCompression>,
+    /// What its descriptor says of its bytes.
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+impl Written {
+    pub(crate) fn new(measured: Measured, compression: Option<LayerCompression>) -> Self {
+        Self { measured, compression, annotations: BTreeMap::new() }
+    }
 }
 
 /// An image with what its layers have become.
@@ -26,8 +34,11 @@ pub(crate) fn image(work: &ImageWork, written: &[Option<Written>]) -> Result<Ima
         let written = written[at.blob].as_ref().filter(|_| at.is_changed);
         match written {
             // The media type was planned; the content has the last word.
-            Some(Written { measured: Measured { digest, size }, compression: Some(now) }) => {
-                LayerChange::recompressed(layer, digest.clone(), *size, *now)
+            Some(Written { measured, compression: Some(now), annotations }) => {
+                let Measured { digest, size } = measured;
+                let mut change = LayerChange::recompressed(layer, digest.clone(), *size, *now);
+                change.annotations.extend(annotations.clone());
+                change
             }
             _ => LayerChange::keep(layer),
         }

@@ -5,6 +5,7 @@ mod compressing;
 mod errors;
 mod progress;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use cask_image::LayerCompression;
@@ -19,7 +20,26 @@ pub(crate) enum Target {
     /// Plain.
     Plain,
     /// Compressed to this; what is compressed to one of `keeps` stays as it is.
-    Compressed { compression: Compression, level: Level, keeps: &'static [Compression] },
+    Compressed { compression: Compression, form: Form, level: Level, keeps: &'static [Compression] },
+}
+
+/// How zstd is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// In one stream.
+    #[default]
+    Stream,
+    /// In pieces that can be read alone, and with a table of them.
+    Chunked,
+}
+
+/// What is known of compressed bytes once they are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Described {
+    /// What a descriptor says of them.
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Why they have no table of contents, where they were to have one.
+    pub(crate) unlisted: Option<String>,
 }
 
 /// What media types call a compression that is written.

@@ -6,7 +6,7 @@ use cask_transport::{Capabilities, LayerForm};
 
 use super::fixed::Refusal;
 use crate::plan::BlobAction;
-use crate::transform::Target;
+use crate::transform::{Form, Target};
 use crate::{LayerOptions, LayersWanted};
 
 /// What is asked about one layer.
@@ -82,17 +82,31 @@ fn for_other_place(
 ) -> Result<LayerDecision, Refusal> {
     let is_plain = is_plain(question, Some(named));
     let is_said_plain = named == LayerCompression::None;
+    let form = if question.options.zstd_chunked { Form::Chunked } else { Form::Stream };
     let compress = |compression, keeps, reason: String| LayerDecision {
         action: BlobAction::Compress(compression),
-        target: Some(Target::Compressed { compression, level: question.options.level, keeps }),
+        target: Some(Target::Compressed {
+            compression,
+            form,
+            level: question.options.level,
+            keeps,
+        }),
         reason,
     };
-    let asked = |compression: Compression| format!("{compression} is asked for");
+    let asked = |compression: Compression| match form {
+        Form::Stream => format!("{compression} is asked for"),
+        Form::Chunked => format!("{compression}:chunked is asked for"),
+    };
+    let is_other = |wanted| match form {
+        Form::Stream => !names(named, wanted),
+        Form::Chunked => !names(named, wanted) || !has_table(question.layer),
+    };
     Ok(match question.options.wanted {
         LayersWanted::Keep => keep(),
         LayersWanted::Decompress => plain(question, named, "plain layers are asked for".into()),
-        LayersWanted::Compress(wanted) if is_plain || !names(named, wanted) => {
-            compress(wanted, itself(wanted), asked(wanted))
+        LayersWanted::Compress(wanted) if is_plain || is_other(wanted) => {
+            let keeps = if form == Form::Chunked { &[] } else { itself(wanted) };
+            compress(wanted, keeps, asked(wanted))
         }
         LayersWanted::CompressPlain(wanted) if is_plain || is_said_plain => {
             compress(wanted, what_has_a_type(question.format), asked(wanted))
@@ -122,6 +136,13 @@ fn plain(question: &LayerQuestion<'_>, named: LayerCompression, reason: String) 
     }
     let reason = "its media type says that it is compressed, and it is not".to_owned();
     LayerDecision { action: BlobAction::Copy, target, reason }
+}
+
+/// Whether a layer is zstd:chunked by what is said of it.
+///
+/// Source: containers/storage, `pkg/chunked/toc`.
+fn has_table(layer: &Descriptor) -> bool {
+    layer.annotations.contains_key("io.github.containers.zstd-chunked.manifest-checksum")
 }
 
 /// What stays as it is where all else is compressed anew.

@@ -8,7 +8,7 @@ use cask_transport::{Capabilities, Have, LayerForm};
 
 use crate::graph::{Content, Graph, Taken};
 use crate::plan::{BlobStep, ManifestStep, ManifestWork};
-use crate::transform::{Target, layer_compression};
+use crate::transform::{Form, Target, layer_compression};
 use crate::{CopyOptions, LayersWanted, Plan};
 
 /// Takes layers in another compression for those that were asked for, where no manifest is harmed
@@ -142,6 +142,10 @@ fn is_wanted(
     capabilities: &Capabilities,
     options: &CopyOptions,
 ) -> bool {
+    // What is there has no table of contents, as far as anybody knows.
+    if matches!(step.target, Some(Target::Compressed { form: Form::Chunked, .. })) {
+        return false;
+    }
     // At which level what is there was compressed, nobody knows.
     if matches!(step.target, Some(Target::Compressed { level: Level::Exact(_), .. })) {
         return false;

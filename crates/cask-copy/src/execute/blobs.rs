@@ -14,7 +14,8 @@ use super::Execution;
 use crate::plan::{BlobAction, BlobStep};
 use crate::rewrite::Written;
 use crate::transform::{
-    BytesBody, LayerBody, PlainBody, Progress, Target, diff_id_mismatch, layer_compression, threads,
+    BytesBody, Described, LayerBody, PlainBody, Progress, Target, diff_id_mismatch,
+    layer_compression, threads,
 };
 
 impl Execution<'_> {
@@ -83,8 +84,17 @@ impl Execution<'_> {
         self.progress.moved.fetch_add(measured.size, Ordering::Relaxed);
         check_written(step, &measured)?;
         self.learn(step);
-        let compression = layer.and_then(|layer| layer.result()).map(layer_compression);
-        Ok((Some(Written { measured, compression }), Outcome::Copied))
+        let Some(layer) = layer else {
+            return Ok((Some(Written::new(measured, None)), Outcome::Copied));
+        };
+        let Described { annotations, unlisted } = layer.described();
+        if let Some(reason) = unlisted {
+            let digest = &step.source.digest;
+            let message = format!("the layer {digest} is zstd, and not zstd:chunked: {reason}");
+            self.options.events.send(Event::Warning { message });
+        }
+        let compression = layer.result().map(layer_compression);
+        Ok((Some(Written { measured, compression, annotations }), Outcome::Copied))
     }
 
     /// Tells the source of a layer that turned out to be what its image's config says.
@@ -108,7 +118,7 @@ impl Execution<'_> {
         let is_there = match &step.have {
             Have::Equivalent(other) => {
                 let compression = other.media_type.layer_compression();
-                return Ok(Some(Written { measured: Measured::from(&**other), compression }));
+                return Ok(Some(Written::new(Measured::from(&**other), compression)));
             }
             Have::MountableEquivalent { other, from } => {
                 let measured = Measured::from(&**other);
@@ -117,7 +127,7 @@ impl Execution<'_> {
                 spec.measured = Some(measured.clone());
                 let compression = other.media_type.layer_compression();
                 let is_there = transaction.mount(&spec, from).await?;
-                return Ok(is_there.then_some(Written { measured, compression }));
+                return Ok(is_there.then_some(Written::new(measured, compression)));
             }
             Have::Exact => true,
             Have::Mountable { from } => transaction.mount(&step.spec(), from).await?,
@@ -131,7 +141,7 @@ impl Execution<'_> {
             Target::Compressed { compression, .. } => layer_compression(compression),
         });
         let measured = Measured::from(&step.source);
-        Ok(is_there.then_some(Written { measured, compression }))
+        Ok(is_there.then_some(Written::new(measured, compression)))
     }
 
     fn body(&self, step: &BlobStep, progress: Arc<Progress>) -> (BlobBody, Option<Arc<LayerBody>>) {

@@ -13,9 +13,9 @@ use cask_transport::{
     blocking,
 };
 
-use super::compressing::compressing;
+use super::compressing::{chunking, compressing};
 use super::errors::{LayerErrors, layer_error};
-use super::{Progress, Target, layer_compression};
+use super::{Described, Form, Progress, Target, layer_compression};
 
 /// A blob of the source, unchanged.
 pub(crate) struct PlainBody {
@@ -63,6 +63,8 @@ pub(crate) struct LayerBody {
     threads: NonZeroUsize,
     /// Learned from the content when it is opened.
     result: OnceLock<Compression>,
+    /// Learned when the bytes are made.
+    described: Arc<OnceLock<Described>>,
 }
 
 impl LayerBody {
@@ -73,7 +75,8 @@ impl LayerBody {
         limits: DecompressLimits,
         threads: NonZeroUsize,
     ) -> Self {
-        Self { plain, target, diff_id, limits, threads, result: OnceLock::new() }
+        let (result, described) = (OnceLock::new(), Arc::default());
+        Self { plain, target, diff_id, limits, threads, result, described }
     }
 
     /// The tar of a layer, whatever it is compressed with. Nobody is told of the reading.
@@ -91,6 +94,11 @@ impl LayerBody {
     pub(crate) fn result(&self) -> Option<Compression> {
         self.result.get().copied()
     }
+
+    /// What is known of the bytes that were given out, where all were.
+    pub(crate) fn described(&self) -> Described {
+        self.described.get().cloned().unwrap_or_default()
+    }
 }
 
 #[async_trait]
@@ -103,6 +111,7 @@ impl Body for LayerBody {
             limits: self.limits,
             threads: self.threads,
             layer: self.plain.descriptor.digest.clone(),
+            described: Arc::clone(&self.described),
         };
         let (reader, result) = blocking(move || work.transform(read)).await?;
         // Opening again finds the same.
@@ -118,6 +127,7 @@ struct Work {
     limits: DecompressLimits,
     threads: NonZeroUsize,
     layer: Digest,
+    described: Arc<OnceLock<Described>>,
 }
 
 impl Work {
@@ -135,13 +145,16 @@ impl Work {
             Target::Compressed { keeps, .. } if keeps.contains(&found) => {
                 Ok((BlobReader::measured(read, layer.algorithm()), found))
             }
-            Target::Compressed { compression, level, .. } => {
+            Target::Compressed { compression, form, level, .. } => {
                 let plain = self.plain(read, found).map_err(fail)?;
                 // Of a plain layer, the reader compares the same digest already.
                 let unchecked = self.diff_id.clone().filter(|diff_id| *diff_id != layer);
                 let plain = CheckedLayer::new(plain, unchecked, layer.clone());
-                let compressed =
-                    compressing(plain, compression, level, self.threads).map_err(fail)?;
+                let compressed = match form {
+                    Form::Stream => compressing(plain, compression, level, self.threads),
+                    Form::Chunked => chunking(plain, level, self.threads, self.described),
+                };
+                let compressed = compressed.map_err(fail)?;
                 let read = LayerErrors { read: compressed, layer: layer.clone() };
                 let reader = BlobReader::measured(read, Algorithm::Sha256);
                 let reader = match self.diff_id {

@@ -3,9 +3,12 @@
 use std::io::{self, Read, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
-use cask_layer::{Compression, Level, compress};
+use cask_layer::{Chunked, Compression, Level, compress, zstd_chunked};
 use cask_transport::CHUNK_BYTES;
+
+use super::Described;
 
 /// How many compressed chunks may wait for the writer.
 const CHUNKS_AHEAD: usize = 4;
@@ -21,26 +24,66 @@ pub(super) fn compressing(
     level: Level,
     threads: NonZeroUsize,
 ) -> io::Result<ChannelRead> {
-    let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
-    let writer = ChannelWrite { sender: sender.clone(), chunk: Vec::with_capacity(CHUNK_BYTES) };
+    let (writer, reader) = channel();
+    let sender = writer.sender.clone();
     let mut encoder = compress(writer, compression, level, threads)?;
-    std::thread::Builder::new().name("cask-compress".into()).spawn(move || {
-        let done = (|| {
-            let mut buffer = vec![0; CHUNK_BYTES];
-            loop {
-                match plain.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(bytes) => encoder.write_all(&buffer[..bytes])?,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+    let work = move || {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            match plain.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(bytes) => encoder.write_all(&buffer[..bytes])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            encoder.finish()?.flush()
-        })();
+        }
+        encoder.finish()?.flush()
+    };
+    start(work, sender)?;
+    Ok(reader)
+}
+
+/// Gives the bytes of a plain layer as zstd:chunked, and at their end what has to be said of them.
+///
+/// # Errors
+/// As for [`compressing`].
+pub(super) fn chunking(
+    plain: impl Read + Send + 'static,
+    level: Level,
+    threads: NonZeroUsize,
+    described: Arc<OnceLock<Described>>,
+) -> io::Result<ChannelRead> {
+    level.number(Compression::Zstd)?;
+    let (writer, reader) = channel();
+    let sender = writer.sender.clone();
+    let work = move || {
+        let mut layer = zstd_chunked(plain, writer, level, threads)?;
+        layer.writer.flush()?;
+        // Doing it again gives the same.
+        let Chunked { annotations, unlisted, .. } = layer;
+        let _ = described.set(Described { annotations, unlisted });
+        Ok(())
+    };
+    start(work, sender)?;
+    Ok(reader)
+}
+
+fn channel() -> (ChannelWrite, ChannelRead) {
+    let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
+    let writer = ChannelWrite { sender, chunk: Vec::with_capacity(CHUNK_BYTES) };
+    (writer, ChannelRead { receiver, chunk: Vec::new(), at: 0, ended: false })
+}
+
+/// Has the work done on a thread of its own.
+fn start(
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    sender: SyncSender<io::Result<Vec<u8>>>,
+) -> io::Result<()> {
+    std::thread::Builder::new().name("cask-compress".into()).spawn(move || {
         // A reader that is gone wants neither the end nor the error.
-        let _ = sender.send(done.map(|()| Vec::new()));
+        let _ = sender.send(work().map(|()| Vec::new()));
     })?;
-    Ok(ChannelRead { receiver, chunk: Vec::new(), at: 0, ended: false })
+    Ok(())
 }
 
 struct ChannelWrite {

@@ -1,7 +1,7 @@
 //! Layers: compressed, decompressed, mislabelled, foreign.
 
 use cask_copy::{CopyOptions, LayersWanted};
-use cask_image::{LayerCompression, MediaType};
+use cask_image::{Descriptor, LayerCompression, MediaType};
 use cask_layer::{Compression, Level};
 use cask_testkit::generate::{
     Blob, Compression as Made, Content, Format, Image, ImageSpec, LayerSpec,
@@ -83,6 +83,65 @@ async fn from_one_compression_to_the_other_and_back_the_plain_layer_stays() {
     let digests: Vec<_> = image(&plain).layers.into_iter().map(|layer| layer.digest).collect();
     let diff_ids: Vec<_> = original.layers.iter().map(|layer| layer.diff_id.clone()).collect();
     assert_eq!(digests, diff_ids);
+}
+
+/// The annotations of a layer that say where its table of contents is.
+fn table(layer: &Descriptor) -> Vec<(&str, &str)> {
+    let prefix = "io.github.containers.zstd-chunked.";
+    let annotations = layer.annotations.iter();
+    annotations.filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, &**value))).collect()
+}
+
+#[tokio::test]
+async fn layers_in_pieces_say_where_their_table_of_contents_is() {
+    let chunked = |precompute| {
+        with(move |options| {
+            options.layers.wanted = LayersWanted::Compress(Compression::Zstd);
+            options.layers.zstd_chunked = true;
+            options.layers.precompute_digests = precompute;
+        })
+    };
+    let original = mixed(Format::Oci);
+    let first = Pair::new(&original.content()).copied(&chunked(false)).await;
+    assert_eq!(compressed(&first), [ZSTD, ZSTD, ZSTD]);
+    assert_eq!(image(&first).config.digest, *original.config.digest());
+    for (layer, was) in image(&first).layers.iter().zip(&original.layers) {
+        assert_ne!(layer.digest, *was.blob.digest(), "zstd without a table is another one");
+        let blob = first.blobs.iter().find(|blob| blob.descriptor.digest == layer.digest);
+        let bytes = &blob.expect("it is there").bytes;
+        let (footer, _) = bytes[bytes.len() - 64..].as_chunks::<8>();
+        let footer = footer.iter().map(|number| u64::from_le_bytes(*number).to_string());
+        let footer: Vec<_> = footer.collect();
+        let [(a, checksum), (b, manifest), (c, tar_split)] = table(layer)[..] else {
+            panic!("{:?}", layer.annotations)
+        };
+        assert_eq!([a, b, c], ["manifest-checksum", "manifest-position", "tarsplit-position"]);
+        assert!(checksum.starts_with("sha256:"));
+        assert_eq!((manifest, tar_split), (&*footer[..4].join(":"), &*footer[4..7].join(":")));
+    }
+    let again = Pair::new(&original.content()).copy(&chunked(true)).await.unwrap();
+    assert_eq!(*again.manifest.digest(), first.top.digest);
+    // What has a table stays, whether one is asked for or not; other bytes lose it.
+    let zstd = wanted(LayersWanted::Compress(Compression::Zstd));
+    for options in [chunked(false), zstd, options()] {
+        assert_eq!(Pair::new(&first).copied(&options).await.top.digest, first.top.digest);
+    }
+    for wish in [LayersWanted::Compress(Compression::Gzip), LayersWanted::Decompress] {
+        let other = Pair::new(&first).copied(&wanted(wish)).await;
+        assert!(image(&other).layers.iter().all(|layer| table(layer).is_empty()), "{wish:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_zstd_can_be_in_pieces() {
+    for wish in [LayersWanted::Compress(Compression::Gzip), LayersWanted::AsDestinationWants] {
+        let options = with(|options| {
+            options.layers.wanted = wish;
+            options.layers.zstd_chunked = true;
+        });
+        let error = Pair::new(&mixed(Format::Oci).content()).refused(&options).await;
+        assert!(words(&error).contains("only zstd can be chunked"), "{}", words(&error));
+    }
 }
 
 #[tokio::test]
