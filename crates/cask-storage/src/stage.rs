@@ -122,6 +122,26 @@ impl Store {
         Ok(staged)
     }
 
+    /// A staged layer once more: an image may have one layer in several places. Its files get names in there too,
+    /// or are copied with vfs; its stream is not read again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    pub fn stage_twin(&self, staged: &StagedLayer) -> Result<StagedLayer> {
+        self.check_writable()?;
+        let staging = Staging::begin(&self.inner)?;
+        let (from, to) = (staged.files(), staging.directory.join("diff"));
+        let rootless = self.options().rootless;
+        match self.driver() {
+            DriverKind::Overlay => vfs::link_tree(&from, &to, rootless)?,
+            DriverKind::Vfs => vfs::copy_upper(&from, &to, rootless)?,
+        }
+        let recipe = &staged.0.tar_split;
+        fs::copy(recipe, &staging.tar_split)
+            .map_err(|error| Error::io(error, "copying", recipe))?;
+        Ok(staging.finish(None, staged.0.facts.clone()))
+    }
+
     /// Puts a layer of the store upon another parent without reading its files: they get names in
     /// there too. Where that cannot be, they are read as by [`stage_again`](Self::stage_again).
     ///

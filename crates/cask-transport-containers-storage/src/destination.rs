@@ -254,10 +254,17 @@ impl State {
             image.digest = Some(list.digest().clone());
         }
         image.add_signatures(raw.digest(), &signatures);
-        for (diff_id, id) in parsed.diff_ids.iter().zip(Id::of_layers(&parsed.diff_ids)) {
-            let layer = match (self.store.layer(&id).map_err(of_storage)?, staged.remove(diff_id)) {
+        let mut rest = parsed.diff_ids.as_slice();
+        for id in Id::of_layers(&parsed.diff_ids) {
+            let Some((diff_id, behind)) = rest.split_first() else { break };
+            rest = behind;
+            let is_last = !rest.contains(diff_id);
+            let layer = match (self.store.layer(&id).map_err(of_storage)?, staged.get(diff_id)) {
                 (Some(_), _) => NewLayer::Present(id),
-                (None, Some(layer)) => NewLayer::Staged(layer),
+                (None, Some(layer)) if !is_last => {
+                    NewLayer::Staged(self.store.stage_twin(layer).map_err(of_storage)?)
+                }
+                (None, Some(_)) => NewLayer::Staged(staged.remove(diff_id).expect("it was there")),
                 (None, None) => NewLayer::Staged(again(&self.store, diff_id)?),
             };
             image.layers.push(layer);
@@ -270,7 +277,7 @@ impl State {
     }
 }
 
-/// Reads a layer once more that the store has on other layers, or that the image has twice.
+/// Reads a layer once more that the store has on other layers.
 fn again(store: &Store, diff_id: &Digest) -> Result<StagedLayer> {
     let others = store.layers_by_diff_digest(diff_id).map_err(of_storage)?;
     let Some(other) = others.first() else {

@@ -19,7 +19,9 @@ fn litter(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
     while let Some(directory) = pending.pop() {
-        for entry in std::fs::read_dir(&directory).unwrap() {
+        // Directories where layers come and go do so themselves.
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for entry in entries {
             let entry = entry.unwrap();
             let path = entry.path();
             // What was read whole is kept for who tries again: nobody sees it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cask_image::{Algorithm, ImageConfig, Manifest, MediaType, RawManifest};
-use cask_storage::{Durability, Store, StoreOptions};
+use cask_storage::{CheckOptions, DriverKind, Durability, Store, StoreOptions};
 use cask_testkit::conformance::write;
 use cask_testkit::generate::{Compression, Content, Format, ImageSpec, LayerSpec};
 use cask_transport::{
@@ -30,11 +30,16 @@ fn options(directory: &Path) -> StoreOptions {
 }
 
 fn location(directory: &Path, name: &str) -> Box<dyn Location> {
+    location_with(directory, name, None)
+}
+
+fn location_with(directory: &Path, name: &str, driver: Option<DriverKind>) -> Box<dyn Location> {
     let at = directory.to_owned();
     let mut settings = ContainersStorageOptions::default();
     settings.store = Arc::new(move |_, used| {
         let mut options = options(&at);
         options.read_only = used == StoreUse::Read;
+        options.driver = driver;
         Ok(Store::open(options)?)
     });
     let transports = Transports::new().with(ContainersStorageTransport::new(settings));
@@ -51,6 +56,32 @@ fn image(seed: u64) -> Content {
         .layer(layer(3, Compression::None))
         .build()
         .content()
+}
+
+#[tokio::test]
+async fn an_image_may_have_a_layer_several_times() {
+    for driver in DriverKind::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let layer = |seed| LayerSpec::new(seed).size_bytes(10_000).compression(Compression::Gzip);
+        let image = [1, 2, 1, 1, 2]
+            .into_iter()
+            .fold(ImageSpec::new(7), |image, seed| image.layer(layer(seed)));
+        let content = image.format(Format::Oci).build().content();
+        let mut options = options(directory.path());
+        options.driver = Some(driver);
+        let store = Store::open(options).unwrap();
+        let location = location_with(directory.path(), "x", Some(driver));
+        write(&*location, &content).await.unwrap();
+        let source = location.source().await.unwrap();
+        for blob in &content.blobs {
+            assert_eq!(source.blob_bytes(&blob.descriptor, 1 << 30).await.unwrap(), blob.bytes);
+        }
+        store.delete_kept_blobs().unwrap();
+        assert_eq!(store.layers().unwrap().len(), 5, "{driver}");
+        let mut options = CheckOptions::default();
+        (options.verify_data, options.verify_layers) = (true, true);
+        assert_eq!(store.check(&options).unwrap(), [], "{driver}");
+    }
 }
 
 #[tokio::test]
