@@ -29,10 +29,10 @@ impl Containers {
         if let Some(found) = self.named(text)? {
             return Ok(found);
         }
-        let mut ids = record::ids(&self.directory())?;
-        ids.retain(|id| id.as_str().starts_with(text));
-        match ids.as_slice() {
-            [] => Err(Error::no_container(text)),
+        let ids = record::ids(&self.directory())?;
+        let begin_so = |id: &&Id| id.as_str().starts_with(text);
+        match ids.iter().filter(begin_so).collect::<Vec<_>>().as_slice() {
+            [] => self.left_behind(&ids, text).ok_or_else(|| Error::no_container(text)),
             [id] => self.at(id),
             _ => Err(Error::new(
                 ErrorKind::Ambiguous,
@@ -59,15 +59,45 @@ impl Containers {
         }
     }
 
+    /// The container of a name that another program removed from the store, which only its own record tells then.
+    fn left_behind(&self, ids: &[Id], name: &str) -> Option<Container> {
+        let mut disowned = ids.iter().filter(|id| !self.store().has_container_directory(id));
+        disowned.find_map(|id| self.at(id).ok().filter(|found| found.name() == name))
+    }
+
+    /// Removes the container that has a name, if there is one, whatever it does.
+    pub(super) fn remove_named(&self, name: &str) -> Result<()> {
+        let old = match self.named(name)? {
+            None => self.left_behind(&record::ids(&self.directory())?, name),
+            found => found,
+        };
+        let options = super::RemoveOptions { force: true, ..Default::default() };
+        old.map_or(Ok(()), |old| self.remove(&old, &options))
+    }
+
     pub(super) fn at(&self, id: &Id) -> Result<Container> {
         let place = self.place(id);
         let (config, state) = place.load()?;
         Ok(Container { config, state, place })
     }
 
+    /// The container that was made last, if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]; [`ErrorKind::Storage`].
+    pub fn latest(&self) -> Result<Option<Container>> {
+        let created = |one: &ContainerSummary| {
+            let time: Option<cask_image::Timestamp> = one.created.parse().ok();
+            time.map(|time| (time.unix_seconds(), time.nanoseconds()))
+        };
+        let last = self.all_summaries(|_| ())?.into_iter().max_by_key(created);
+        last.map(|one| self.at(&Id::parse(&one.id)?)).transpose()
+    }
+
     /// All containers, in no order. What is damaged is left out, and told to `damaged`.
     ///
-    /// One that was to go when it ended, but ended with its monitor or with the machine, goes now.
+    /// One that was to go when it ended, but ended with its monitor or with the machine, goes now; so does what is
+    /// left of one that another program removed from the store, when nothing of it runs any more.
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
@@ -101,8 +131,11 @@ impl Containers {
         for ((id, place), loaded) in ids.iter().zip(places).zip(loaded) {
             match loaded {
                 Ok(loaded) => {
+                    let disowned = !self.store().has_container_directory(id);
                     let one = make(loaded, place);
-                    if !(outlived(&one) && self.sweep(id)) {
+                    if !((outlived(&one) && self.sweep(id))
+                        || (disowned && self.sweep_disowned(id)))
+                    {
                         found.push(one);
                     }
                 }
@@ -125,6 +158,14 @@ impl Containers {
             Err(error) if error.kind() != cask_storage::ErrorKind::NotFound => false,
             _ => place.remove().is_ok(),
         }
+    }
+
+    /// Removes the rest of a container that is not in the store any more, unless somebody works on it.
+    fn sweep_disowned(&self, id: &Id) -> bool {
+        let in_store = self.store().container_named(id.as_str());
+        let is_gone =
+            in_store.is_err_and(|error| error.kind() == cask_storage::ErrorKind::NotFound);
+        is_gone && self.place(id).is_idle() && self.sweep(id)
     }
 
     /// Removes what its monitor could not. Where that cannot be done, it stays in the list.

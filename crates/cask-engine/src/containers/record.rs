@@ -284,6 +284,15 @@ impl Place {
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
+    /// Whether nobody has a lock of it: no monitor lives, and no command changes it.
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_free = |name: &str| match File::open(self.kept.join(name)) {
+            Ok(file) => file.try_lock_shared().is_ok(),
+            Err(_) => true,
+        };
+        is_free("monitor") && is_free("lock")
+    }
+
     /// A container whose monitor is gone has ended with it; one of another start of the machine long ago.
     fn settle(&self, state: &mut ContainerState) {
         let rebooted = state.boot != boot();

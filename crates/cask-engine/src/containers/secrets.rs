@@ -110,13 +110,37 @@ impl Secrets {
         data: &[u8],
         labels: BTreeMap<String, String>,
     ) -> Result<Secret> {
+        self.keep(name, data, labels, false)
+    }
+
+    /// As [`create`](Self::create), but one that has the name is forgotten when the new one is kept.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) but [`ErrorKind::NameInUse`].
+    pub fn replace(
+        &self,
+        name: &str,
+        data: &[u8],
+        labels: BTreeMap<String, String>,
+    ) -> Result<Secret> {
+        self.keep(name, data, labels, true)
+    }
+
+    fn keep(
+        &self,
+        name: &str,
+        data: &[u8],
+        labels: BTreeMap<String, String>,
+        replace: bool,
+    ) -> Result<Secret> {
         check_name(name)?;
         if data.is_empty() || data.len() >= TOO_LARGE {
             let why = format!("secret data must be larger than 0 and less than {TOO_LARGE} bytes");
             return Err(Error::new(ErrorKind::Invalid, why, ""));
         }
         let _held = self.locked()?;
-        if self.all()?.iter().any(|known| known.name == name) {
+        let old = self.all()?.into_iter().find(|known| known.name == name);
+        if old.is_some() && !replace {
             return Err(Error::new(ErrorKind::NameInUse, name, "secret name in use"));
         }
         let id = Id::random().as_str()[..DIGITS].to_owned();
@@ -125,6 +149,9 @@ impl Secrets {
         // Known only when it is there.
         write(&self.data_path(&secret.id), data)?;
         write(&self.about_path(&secret.id), &about)?;
+        if let Some(old) = old {
+            self.forget(&old)?;
+        }
         Ok(secret)
     }
 
@@ -195,6 +222,10 @@ impl Secrets {
     /// [`ErrorKind::SecretNotKnown`]; [`ErrorKind::Io`].
     pub fn remove(&self, secret: &Secret) -> Result<()> {
         let _held = self.locked()?;
+        self.forget(secret)
+    }
+
+    fn forget(&self, secret: &Secret) -> Result<()> {
         let about = self.about_path(&secret.id);
         match fs::remove_file(&about) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -277,12 +308,17 @@ mod tests {
         }
         let again = secrets.create("one", b"x", BTreeMap::new()).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::NameInUse);
+        let other = secrets.replace("one", b"other", BTreeMap::new()).unwrap();
+        assert_eq!(secrets.all().unwrap(), [other.clone()]);
+        assert_eq!(secrets.data(&other).unwrap(), b"other");
+        assert_eq!(secrets.data(&made).unwrap_err().kind(), ErrorKind::SecretNotKnown);
+        let made = secrets.replace("two", b"text", BTreeMap::new()).unwrap();
         for entry in fs::read_dir(place.path().join("cask/secrets")).unwrap().flatten() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o77, 0, "{entry:?}");
         }
         secrets.remove(&made).unwrap();
         assert_eq!(secrets.remove(&made).unwrap_err().kind(), ErrorKind::SecretNotKnown);
-        assert_eq!(secrets.find("one").unwrap_err().kind(), ErrorKind::SecretNotKnown);
+        assert_eq!(secrets.find("two").unwrap_err().kind(), ErrorKind::SecretNotKnown);
         assert_eq!(secrets.data(&made).unwrap_err().kind(), ErrorKind::SecretNotKnown);
     }
 

@@ -48,6 +48,8 @@ pub struct Volume {
     pub options: BTreeMap<String, String>,
     /// It was made for one container, and goes with it.
     pub anonymous: bool,
+    /// Whose it was made, with its group; `None` where containers decide.
+    pub owner: Option<(u32, u32)>,
     /// Where its files are.
     pub mount_point: PathBuf,
 }
@@ -64,6 +66,8 @@ pub struct VolumeOptions {
     pub ignore: bool,
     /// It is made for one container.
     pub anonymous: bool,
+    /// Whose it is, with its group; `None` has it be whose the directory of the first image is that fills it.
+    pub owner: Option<(u32, u32)>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -73,6 +77,7 @@ struct Kept {
     labels: BTreeMap<String, String>,
     options: BTreeMap<String, String>,
     anonymous: bool,
+    owner: Option<(u32, u32)>,
 }
 
 impl Volumes {
@@ -120,10 +125,14 @@ impl Volumes {
         }
         let data = directory.join("_data");
         match DirBuilder::new().mode(0o755).create(&data) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(io(error, "making the directory", &data));
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => {
+                made.map_err(|error| io(error, "making the directory", &data))?;
+                if let Some((user, group)) = options.owner {
+                    std::os::unix::fs::chown(&data, Some(user), Some(group))
+                        .map_err(|error| io(error, "changing the owner of", &data))?;
+                }
             }
-            _ => {}
         }
         let file = self.file(name);
         if !file.exists() {
@@ -132,6 +141,7 @@ impl Volumes {
                 labels: options.labels.clone(),
                 options: options.options.clone(),
                 anonymous: options.anonymous,
+                owner: options.owner,
             };
             let bytes = serde_json::to_vec(&kept).expect("texts can be written");
             let new = file.with_extension("new");
@@ -205,12 +215,13 @@ impl Volumes {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        let Kept { mut created, labels, options, anonymous } = kept;
+        let Kept { mut created, labels, options, anonymous, owner } = kept;
         if created.is_empty() {
             let time = cask_image::Timestamp::from_unix(found.ctime(), 0);
             created = time.unwrap_or(cask_image::Timestamp::GO_ZERO).to_string();
         }
-        Some(Volume { name: name.to_owned(), created, labels, options, anonymous, mount_point })
+        let name = name.to_owned();
+        Some(Volume { name, created, labels, options, anonymous, owner, mount_point })
     }
 
     pub(super) fn mount_point(&self, name: &str) -> Result<PathBuf> {
@@ -255,9 +266,9 @@ impl Volumes {
     }
 
     /// Fills an empty volume with what a root has at the place that it is mounted on, which it also takes its owner
-    /// and mode from.
+    /// and mode from where it was made for nobody in particular.
     pub(super) fn fill(&self, name: &str, root: &Root, target: &Path) -> Result<()> {
-        let to = self.mount_point(name)?;
+        let Volume { mount_point: to, owner, .. } = self.find(name)?;
         let mut entries = fs::read_dir(&to).map_err(|error| io(error, "listing", &to))?;
         if entries.next().is_some() {
             return Ok(());
@@ -265,6 +276,9 @@ impl Volumes {
         let Ok(from) = root.directory(target) else { return Ok(()) };
         let place = Root::open(&to)?;
         copy(&from, &place.directory("/")?, 0)?;
+        if owner.is_some() {
+            return Ok(());
+        }
         let like = from.own_metadata()?;
         place.set_own_owner_and_mode(like.uid, like.gid, like.mode)?;
         Ok(())

@@ -59,14 +59,11 @@ impl Filter {
             ));
         };
         let value = value.to_owned();
-        let truth = || match value.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            _ => Err(Error::new(
-                ErrorKind::Invalid,
-                "",
-                format!("non-boolean value {value:?} for {key} filter"),
-            )),
+        let truth = || {
+            cask_config::truth(&value).ok_or_else(|| {
+                let words = format!("non-boolean value {value:?} for {key} filter");
+                Error::new(ErrorKind::Invalid, "", words)
+            })
         };
         Ok(match key {
             "before" => Self::Before(value),

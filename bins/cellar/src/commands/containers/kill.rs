@@ -6,14 +6,14 @@ use anyhow::Result;
 use cask_runtime::Signal;
 use clap::Args;
 
-use super::several::{Which, each};
+use super::several::{Filtered, each};
 use crate::context::Context;
 
 /// Send a signal to containers
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    which: Filtered,
     /// The signal
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
     signal: String,
@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
 /// Sends it.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let signal: Signal = arguments.signal.parse()?;
-    each(&arguments.which, context, |containers, container| {
-        if arguments.which.all && !container.state.status.is_up() {
+    let which = arguments.which.which();
+    each(&which, context, |containers, container| {
+        if which.all && !container.state.status.is_up() {
             return Ok(false);
         }
         containers.kill(container, signal)?;

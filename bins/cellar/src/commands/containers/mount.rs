@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
         return Ok(ExitCode::SUCCESS);
     }
+    which.check()?;
     let meant = which.find(&containers, &mut errors)?;
     let alone = meant.len() == 1;
     for Meant { container, .. } in meant {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use cask_engine::{Containers, ErrorKind, NetworkAttachment, RemoveOptions};
 use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefix};
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags, Words};
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
 use cask_terminal::value::JsonStyle;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use super::filter::{self, has_label, made_before};
 use super::options::pairs;
+use super::refused::refuse;
 use super::several::{finish, one};
 use super::volume::agreed;
 use crate::context::Context;
@@ -38,6 +40,8 @@ pub(crate) enum NetworkCommand {
     Reload(ReloadArguments),
     #[command(name = "rm", visible_alias = "remove")]
     Remove(RemoveArguments),
+    #[command(hide = true)]
+    Update(Words),
 }
 
 /// Connect a container to one more network
@@ -99,6 +103,22 @@ pub(crate) struct CreateArguments {
     /// Do not fail where it exists
     #[arg(long)]
     ignore: bool,
+    /// The name of the bridge, or the interface of this machine that it is above
+    #[arg(long, value_name = "NAME", default_value = "")]
+    interface_name: String,
+    #[command(flatten)]
+    refused: Refused<OfCreate>,
+}
+
+/// Flags of `create` that are not here.
+#[derive(Debug)]
+pub(crate) struct OfCreate;
+
+impl RefusedFlags for OfCreate {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("dns", &[], "give servers to containers, with run --dns"),
+        ("route", &[], "routes are added where they are needed, with ip route"),
+    ];
 }
 
 /// Take a container off a network
@@ -246,6 +266,9 @@ pub(crate) fn run(command: NetworkCommand, context: &Context) -> Result<ExitCode
         NetworkCommand::Prune(arguments) => prune(&arguments, &containers),
         NetworkCommand::Reload(arguments) => reload(&arguments, &containers),
         NetworkCommand::Remove(arguments) => remove(&arguments, &containers),
+        NetworkCommand::Update(_) => {
+            refuse(("network update", "give servers to containers, with run --dns"))
+        }
     }
 }
 
@@ -281,6 +304,7 @@ fn connect(arguments: &ConnectArguments, containers: &Containers) -> Result<Exit
 }
 
 fn create(arguments: CreateArguments, containers: &Containers) -> Result<ExitCode> {
+    arguments.refused.check()?;
     let mut options = NetworkOptions::default();
     options.name = arguments.name.unwrap_or_default();
     options.driver = arguments.driver;
@@ -291,6 +315,7 @@ fn create(arguments: CreateArguments, containers: &Containers) -> Result<ExitCod
     options.internal = arguments.internal;
     options.no_dns = arguments.disable_dns;
     options.ipam = arguments.ipam_driver;
+    options.interface = arguments.interface_name;
     options.labels = pairs(&arguments.label);
     options.options = pairs(&arguments.opt);
     let name = options.name.clone();
@@ -461,6 +486,9 @@ fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCo
 ///
 /// Source: podman, `cmd/podman/networks/rm.go`, `setExitCode`.
 fn remove(arguments: &RemoveArguments, containers: &Containers) -> Result<ExitCode> {
+    if arguments.time.is_some() && !arguments.force {
+        bail!("--force option must be specified to use the --time option");
+    }
     let networks = containers.networks();
     let mut code = 0;
     for name in &arguments.networks {

@@ -6,27 +6,28 @@ use anyhow::Result;
 use cask_engine::Status;
 use clap::Args;
 
-use super::several::{Which, each};
+use super::several::{Filtered, each};
 use crate::context::Context;
 
 /// Have all processes of containers stand
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    which: Filtered,
 }
 
 /// Let the processes of containers go on
 #[derive(Args, Debug)]
 pub(crate) struct UnpauseArguments {
     #[command(flatten)]
-    which: Which,
+    which: Filtered,
 }
 
 /// Pauses them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    each(&arguments.which, context, |containers, container| {
-        if arguments.which.all && container.state.status != Status::Running {
+    let which = arguments.which.which();
+    each(&which, context, |containers, container| {
+        if which.all && container.state.status != Status::Running {
             return Ok(false);
         }
         containers.pause(container)?;
@@ -36,8 +37,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
 
 /// Lets them go on.
 pub(crate) fn unpause(arguments: &UnpauseArguments, context: &Context) -> Result<ExitCode> {
-    each(&arguments.which, context, |containers, container| {
-        if arguments.which.all && container.state.status != Status::Paused {
+    let which = arguments.which.which();
+    each(&which, context, |containers, container| {
+        if which.all && container.state.status != Status::Paused {
             return Ok(false);
         }
         containers.unpause(container)?;

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::several::{Which, each};
+use super::several::{Filtered, each};
 use crate::context::Context;
 
 /// Stop containers and start them again
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    which: Filtered,
     /// Seconds from the request to end to the end [default: the container's, or 10]
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
     time: Option<u32>,
     /// Only those that run
     #[arg(long)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 /// Restarts them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let mut which = arguments.which.clone();
+    let mut which = arguments.which.which();
     which.all |= arguments.running && which.containers.is_empty();
     each(&which, context, |containers, container| {
         if arguments.running && !container.state.status.is_up() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_engine::{Container, Containers, ErrorKind, RemoveOptions};
 use cask_program::{output, report};
 use clap::Args;
@@ -20,8 +20,11 @@ pub(crate) struct Arguments {
     /// End those that run first; do not fail where there is no such container
     #[arg(short, long)]
     force: bool,
+    /// Containers that fit, such as status=exited or label=KEY=VALUE
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     /// Seconds from the request to end to the end, with --force
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
     time: Option<u32>,
     /// Remove first those that cannot do without them
     #[arg(long)]
@@ -35,12 +38,17 @@ pub(crate) struct Arguments {
 ///
 /// Source: podman, `cmd/podman/containers/rm.go`, `setExitCode`.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    if arguments.time.is_some() && !arguments.force {
+        bail!("--force option must be specified to use the --time option");
+    }
     let containers = context.containers()?;
     let mut options = RemoveOptions::default();
     options.force = arguments.force;
     options.volumes = arguments.volumes;
     options.timeout = arguments.time;
     let mut which = arguments.which.clone();
+    which.filter.clone_from(&arguments.filter);
+    which.check()?;
     which.ignore |= arguments.force;
     let mut errors = Vec::new();
     let meant = which.find(&containers, &mut errors)?;

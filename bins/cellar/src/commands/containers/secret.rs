@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::Secret;
+use cask_engine::{ErrorKind, Secret};
 use cask_program::output;
 use cask_terminal::template::{Headers, Origin, is_json_format};
-use cask_terminal::value::JsonStyle;
+use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -55,9 +55,15 @@ pub(crate) struct CreateArguments {
     /// Set a label
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     label: Vec<String>,
+    /// Forget the one that has this name
+    #[arg(long, conflicts_with = "ignore")]
+    replace: bool,
+    /// Do nothing where there is one of this name
+    #[arg(long)]
+    ignore: bool,
 }
 
-/// Print everything about secrets but what they are
+/// Print everything about secrets, but what they are only where that is asked for
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
     /// The secrets
@@ -66,6 +72,12 @@ pub(crate) struct InspectArguments {
     /// Print what a Go template says
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Print it for people
+    #[arg(long)]
+    pretty: bool,
+    /// Print what they are, too
+    #[arg(long)]
+    showsecret: bool,
 }
 
 /// List secrets
@@ -78,7 +90,7 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Print no headings
-    #[arg(long)]
+    #[arg(short, long)]
     noheading: bool,
     /// Print only IDs
     #[arg(short, long)]
@@ -93,7 +105,22 @@ pub(crate) struct RemoveArguments {
     /// All secrets
     #[arg(short, long)]
     all: bool,
+    /// Do not fail where there is no such secret
+    #[arg(short, long)]
+    ignore: bool,
 }
+
+/// What of a secret is for people. Source: podman, `cmd/podman/secrets/inspect.go`, `prettyTemplate`.
+const PRETTY: &str = "ID:              {{.ID}}
+Name:              {{.Spec.Name}}
+{{- if .Spec.Labels }}
+Labels:
+{{- range $k, $v := .Spec.Labels }}
+ - {{ $k }}{{if $v }}={{ $v }}{{ end }}
+{{- end }}{{ end }}
+Driver:            {{.Spec.Driver.Name}}
+Created at:        {{.CreatedAt}}
+Updated at:        {{.UpdatedAt}}";
 
 /// Source: podman, `pkg/domain/entities/secrets.go`, `SecretInfoReport`.
 #[derive(Serialize)]
@@ -101,11 +128,13 @@ struct Shown {
     #[serde(rename = "ID")]
     id: String,
     #[serde(rename = "CreatedAt")]
-    created_at: String,
+    created_at: Time,
     #[serde(rename = "UpdatedAt")]
-    updated_at: String,
+    updated_at: Time,
     #[serde(rename = "Spec")]
     spec: Spec,
+    #[serde(rename = "SecretData json:,omitempty")]
+    data: String,
 }
 
 #[derive(Serialize)]
@@ -156,6 +185,12 @@ pub(crate) fn run(command: &SecretCommand, context: &Context) -> Result<ExitCode
 }
 
 fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
+    if arguments.ignore
+        && let Some(known) = named(&arguments.name, context)?
+    {
+        output::line(&known.id)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.driver != "file" || !arguments.driver_opts.is_empty() {
         bail!("secrets are kept in files: only --driver file is supported, without options");
     }
@@ -177,18 +212,29 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
         file.take(MOST).read_to_end(&mut data).with_context(|| format!("reading {source}"))?;
     }
     let secrets = context.containers()?.secrets();
-    let made = secrets.create(&arguments.name, &data, pairs(&arguments.label))?;
+    let (name, labels) = (&arguments.name, pairs(&arguments.label));
+    let made = match arguments.replace {
+        true => secrets.replace(name, &data, labels)?,
+        false => secrets.create(name, &data, labels)?,
+    };
     output::line(&made.id)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The secret that is called exactly so.
+fn named(name: &str, context: &Context) -> Result<Option<Secret>> {
+    let all = context.containers()?.secrets().all()?;
+    Ok(all.into_iter().find(|secret| secret.name == name))
 }
 
 fn shown(secret: Secret) -> Shown {
     let driver = Driver { name: "file", options: BTreeMap::new() };
     Shown {
         id: secret.id,
-        updated_at: secret.created.clone(),
-        created_at: secret.created,
+        updated_at: Time(secret.created.clone()),
+        created_at: Time(secret.created),
         spec: Spec { name: secret.name, driver, labels: secret.labels },
+        data: String::new(),
     }
 }
 
@@ -198,11 +244,18 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
     let mut found = Vec::new();
     for name in &arguments.names {
         match secrets.find(name) {
-            Ok(secret) => found.push(shown(secret)),
+            Ok(secret) => {
+                let data = match arguments.showsecret {
+                    true => String::from_utf8_lossy(&secrets.data(&secret)?).into_owned(),
+                    false => String::new(),
+                };
+                found.push(Shown { data, ..shown(secret) });
+            }
             Err(error) => errors.push(anyhow::Error::from(error).context("inspecting secret")),
         }
     }
-    match &arguments.format {
+    let pretty = arguments.pretty.then_some(PRETTY);
+    match pretty.or(arguments.format.as_deref()) {
         Some(template) => show::rows("secret inspect", (template, Origin::List), None, &found)?,
         None => show::json(&found, JsonStyle::indented(4))?,
     }
@@ -279,6 +332,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
         });
         match removed {
             Ok(id) => output::line(&id)?,
+            Err(error) if arguments.ignore && error.kind() == ErrorKind::SecretNotKnown => {}
             Err(error) => errors.push(error.into()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::{Container, ContainerFilter, ContainerState, Containers, ErrorKind};
 use cask_program::{output, report};
 use clap::Args;
@@ -24,12 +24,29 @@ pub(crate) struct Which {
     /// Read the ID of a container from this file
     #[arg(long, value_name = "FILE")]
     pub(crate) cidfile: Vec<String>,
-    /// Containers that fit, such as status=exited or label=KEY=VALUE
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) filter: Vec<String>,
     /// Do not fail where there is no such container
     #[arg(short, long)]
     pub(crate) ignore: bool,
+    /// What they must fit: a flag of its own, since not every command has the same letter for it.
+    #[arg(skip)]
+    pub(crate) filter: Vec<String>,
+}
+
+/// The same, with the flag that leaves those that fit.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Filtered {
+    #[command(flatten)]
+    which: Which,
+    /// Containers that fit, such as status=exited or label=KEY=VALUE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+}
+
+impl Filtered {
+    /// Which containers that are.
+    pub(crate) fn which(&self) -> Which {
+        Which { filter: self.filter.clone(), ..self.which.clone() }
+    }
 }
 
 /// A container that was found, with the word that it is called by in the output.
@@ -39,16 +56,23 @@ pub(crate) struct Meant {
 }
 
 impl Which {
-    fn check(&self) -> Result<()> {
-        let named = !self.containers.is_empty() || !self.cidfile.is_empty();
-        match (named, self.all, self.latest) {
-            (_, true, true) => bail!("--all and --latest cannot be used together"),
-            (true, true, _) => bail!("no arguments are needed with --all"),
-            (true, _, true) => bail!("--latest and containers cannot be used together"),
-            (false, false, false) if self.filter.is_empty() => {
-                bail!("you must provide at least one name or id")
+    /// Refuses what does not go together.
+    ///
+    /// Source: podman, `cmd/podman/validate/args.go`, `CheckAllLatestAndIDFile`.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (named, from_file) = (!self.containers.is_empty(), !self.cidfile.is_empty());
+        if !self.filter.is_empty() {
+            return if named { Err(anyhow!("--filter takes no arguments")) } else { Ok(()) };
+        }
+        match (from_file, self.all, self.latest) {
+            (true, true, _) | (true, _, true) => {
+                bail!("--all, --latest, and --cidfile cannot be used together")
             }
-            // A filter leaves those that fit of whatever else is said.
+            (_, true, true) => bail!("--all and --latest cannot be used together"),
+            (_, true, _) if named => bail!("no arguments are needed with --all"),
+            (_, _, true) if named => bail!("--latest and containers cannot be used together"),
+            (true, ..) if named => bail!("no arguments are needed with --latest or --cidfile"),
+            (false, false, false) if !named => bail!("you must provide at least one name or id"),
             _ => Ok(()),
         }
     }
@@ -67,20 +91,24 @@ impl Which {
         Ok(found)
     }
 
-    /// Finds them; what cannot be found is an error among the others.
+    /// Finds them; what cannot be found is an error among the others. That it goes together is not looked at.
     pub(crate) fn find(
         &self,
         containers: &Containers,
         errors: &mut Vec<anyhow::Error>,
     ) -> Result<Vec<Meant>> {
-        self.check()?;
         let named = !self.containers.is_empty() || !self.cidfile.is_empty();
         if !named {
-            let mut found = self.fitting(containers, errors)?;
-            if self.latest {
-                let latest = one(containers, None, true)?;
-                found.retain(|container| container.id() == latest.id());
-            }
+            let found = match (self.latest, self.filter.is_empty()) {
+                (true, true) => vec![one(containers, None, true)?],
+                (false, _) => self.fitting(containers, errors)?,
+                (true, false) => {
+                    let latest = one(containers, None, true)?;
+                    let mut found = self.fitting(containers, errors)?;
+                    found.retain(|container| container.id() == latest.id());
+                    found
+                }
+            };
             found.iter().for_each(note_damage);
             let meant = |container: Container| Meant { word: container.id().to_owned(), container };
             return Ok(found.into_iter().map(meant).collect());
@@ -89,16 +117,8 @@ impl Which {
             true => None,
             false => Some(self.fitting(containers, errors)?),
         };
-        let mut words = self.containers.clone();
-        for file in &self.cidfile {
-            match std::fs::read_to_string(file) {
-                Ok(text) => words.push(text.trim().to_owned()),
-                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => bail!("reading CIDFile: open {file}: {error}"),
-            }
-        }
         let mut meant = Vec::new();
-        for word in words {
+        for word in self.words()? {
             match containers.find(&word) {
                 Ok(container) => {
                     let is_it = |other: &Container| other.id() == container.id();
@@ -113,6 +133,21 @@ impl Which {
             }
         }
         Ok(meant)
+    }
+
+    /// The names that were given, and those in files.
+    fn words(&self) -> Result<Vec<String>> {
+        let mut words = self.containers.clone();
+        for file in &self.cidfile {
+            match std::fs::read_to_string(file) {
+                Ok(text) => words.push(text.lines().next().unwrap_or_default().to_owned()),
+                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("reading CIDFile: open {file}"));
+                }
+            }
+        }
+        Ok(words)
     }
 }
 
@@ -137,17 +172,23 @@ pub(crate) fn one(containers: &Containers, name: Option<&str>, latest: bool) -> 
             note_damage(&found);
             Ok(found)
         }
-        (None, true) => {
-            let mut all = containers.all(|_| ())?;
-            all.sort_by(|a, b| a.config.created.cmp(&b.config.created));
-            all.pop().ok_or_else(|| anyhow::anyhow!("no containers found"))
-        }
+        (None, true) => containers.latest()?.context("no such container"),
         (None, false) => bail!("you must provide at least one name or id"),
     }
 }
 
 /// Does something to each of them, and prints its word where that went well.
 pub(crate) fn each(
+    which: &Which,
+    context: &Context,
+    act: impl FnMut(&Containers, &Container) -> Result<bool>,
+) -> Result<ExitCode> {
+    which.check()?;
+    each_found(which, context, act)
+}
+
+/// As [`each`], where it is known that what says which goes together.
+pub(crate) fn each_found(
     which: &Which,
     context: &Context,
     mut act: impl FnMut(&Containers, &Container) -> Result<bool>,

@@ -7,23 +7,24 @@ use cask_engine::Status;
 use cask_program::report;
 use clap::Args;
 
-use super::several::{Which, each};
+use super::several::{Filtered, each};
 use crate::context::Context;
 
 /// Ask containers to end, and end those that do not
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    which: Filtered,
     /// Seconds from the request to the end [default: the container's, or 10]
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
     time: Option<u32>,
 }
 
 /// Stops them.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let many = arguments.which.all || !arguments.which.filter.is_empty();
-    each(&arguments.which, context, |containers, container| {
+    let which = arguments.which.which();
+    let many = which.all || !which.filter.is_empty();
+    each(&which, context, |containers, container| {
         if many && container.state.status != Status::Running {
             return Ok(false);
         }

@@ -38,11 +38,26 @@ pub(crate) enum VolumeCommand {
     /// List volumes
     #[command(name = "ls", visible_alias = "list")]
     List(ListArguments),
+    /// Print where the files of volumes are
+    Mount(NamesArguments),
     /// Remove every volume that no container has
     Prune(PruneArguments),
+    /// Take in the volumes of plugins: there are none, so that nothing changes
+    Reload,
     /// Remove volumes
     #[command(name = "rm")]
     Remove(RemoveArguments),
+    /// Let go of what mount gave: volumes are directories, so that they stay where they are
+    #[command(visible_alias = "umount")]
+    Unmount(NamesArguments),
+}
+
+/// Some volumes
+#[derive(Args, Debug)]
+pub(crate) struct NamesArguments {
+    /// The volumes
+    #[arg(required = true)]
+    names: Vec<String>,
 }
 
 /// Make a volume
@@ -62,6 +77,12 @@ pub(crate) struct CreateArguments {
     /// Do not fail where it exists
     #[arg(long)]
     ignore: bool,
+    /// The number of the user whose it is [default: that of the first image that fills it]
+    #[arg(long, value_name = "NUMBER")]
+    uid: Option<u32>,
+    /// The number of the group whose it is
+    #[arg(long, value_name = "NUMBER")]
+    gid: Option<u32>,
 }
 
 /// Print everything about volumes
@@ -103,6 +124,12 @@ pub(crate) struct PruneArguments {
     /// Only those that fit
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
+    /// Those too that have names of their own, which is always done
+    #[arg(short, long)]
+    all: bool,
+    /// Only print what would be removed
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Remove volumes
@@ -138,7 +165,11 @@ pub(crate) struct Shown {
     scope: &'static str,
     #[serde(rename = "Options")]
     options: BTreeMap<String, String>,
-    #[serde(rename = "Anonymous", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "UID json:,omitempty")]
+    uid: u32,
+    #[serde(rename = "GID json:,omitempty")]
+    gid: u32,
+    #[serde(rename = "Anonymous json:,omitempty")]
     anonymous: bool,
     #[serde(rename = "MountCount")]
     mount_count: usize,
@@ -153,8 +184,15 @@ pub(crate) fn run(command: VolumeCommand, context: &Context) -> Result<ExitCode>
         VolumeCommand::Import(arguments) => volume_files::import(&arguments, context),
         VolumeCommand::Inspect(arguments) => inspect(&arguments, context),
         VolumeCommand::List(arguments) => list(&arguments, context),
+        VolumeCommand::Mount(arguments) => {
+            each(&arguments, context, |volume| volume.mount_point.display().to_string())
+        }
         VolumeCommand::Prune(arguments) => prune(&arguments, context),
+        VolumeCommand::Reload => Ok(ExitCode::SUCCESS),
         VolumeCommand::Remove(arguments) => remove(&arguments, context),
+        VolumeCommand::Unmount(arguments) => {
+            each(&arguments, context, |volume| volume.name.clone())
+        }
     }
 }
 
@@ -174,16 +212,42 @@ pub(super) fn volumes(context: &Context) -> Result<Volumes> {
 }
 
 fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
-    if arguments.driver != "local" {
-        bail!("volume driver {:?} is not known: volumes are local", arguments.driver);
+    match arguments.driver.as_str() {
+        "local" => {}
+        "image" => bail!(
+            "volume driver \"image\" is not supported: a container has an image at a path with \
+             --mount type=image,source=IMAGE,destination=PATH"
+        ),
+        other => bail!("volume driver {other:?} is not known: volumes are local"),
     }
     let mut options = VolumeOptions::default();
     options.labels = pairs(&arguments.label);
     options.options = pairs(&arguments.opt);
     options.ignore = arguments.ignore;
+    options.owner = match (arguments.uid, arguments.gid) {
+        (None, None) => None,
+        (user, group) => Some((user.unwrap_or(0), group.unwrap_or(0))),
+    };
     let made = volumes(context)?.create(arguments.name.as_deref().unwrap_or_default(), &options)?;
     output::line(&made.name)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints something of each volume.
+fn each(
+    arguments: &NamesArguments,
+    context: &Context,
+    shown: impl Fn(&Volume) -> String,
+) -> Result<ExitCode> {
+    let volumes = volumes(context)?;
+    let mut errors = Vec::new();
+    for name in &arguments.names {
+        match volumes.find(name) {
+            Ok(volume) => output::line(&shown(&volume))?,
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    Ok(finish(errors))
 }
 
 fn exists(name: &str, context: &Context) -> Result<ExitCode> {
@@ -204,6 +268,8 @@ fn shown(volume: Volume) -> Shown {
         labels: volume.labels,
         scope: "local",
         options: volume.options,
+        uid: volume.owner.map_or(0, |(user, _)| user),
+        gid: volume.owner.map_or(0, |(_, group)| group),
         anonymous: volume.anonymous,
         mount_count: 0,
     }
@@ -306,6 +372,15 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
 }
 
 fn prune(arguments: &PruneArguments, context: &Context) -> Result<ExitCode> {
+    if arguments.force && arguments.dry_run {
+        bail!("--force and --dry-run cannot be used together");
+    }
+    if arguments.dry_run {
+        output::line("Volumes that would be pruned:")?;
+        let going = going(&arguments.filter, context)?;
+        going.iter().try_for_each(|volume| output::line(&volume.name))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !arguments.force {
         let question = "WARNING! This will remove all volumes not used by at least one container. The following \
                         volumes will be removed:";
@@ -357,6 +432,9 @@ fn going(filters: &[String], context: &Context) -> Result<Vec<Volume>> {
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
     if arguments.names.is_empty() != arguments.all {
         bail!("choose either one or more volumes or all");
+    }
+    if arguments.time.is_some() && !arguments.force {
+        bail!("--force option must be specified to use the --time option");
     }
     let containers = context.containers()?;
     let volumes = containers.volumes();

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use cask_engine::{Container, Containers, Status};
 use cask_program::duration::GoDuration;
 use cask_program::output;
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
 use super::several::{Meant, Which, finish};
@@ -29,6 +30,16 @@ pub(crate) struct Arguments {
     /// The container that was made last
     #[arg(short, long)]
     latest: bool,
+    #[command(flatten)]
+    refused: Refused<OfWait>,
+}
+
+/// Flags of podman 6's that are not here.
+pub(crate) struct OfWait;
+
+impl RefusedFlags for OfWait {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("exit-first-match", &["false"], "wait for each container in a process of its own")];
 }
 
 /// The longest pause: a state that lasts shorter is not seen.
@@ -60,6 +71,7 @@ fn until(
 
 /// Waits.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    arguments.refused.check()?;
     let mut conditions = Vec::new();
     for text in &arguments.condition {
         conditions.push(match text.as_str() {
@@ -88,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     };
     let containers = context.containers()?;
     let mut errors = Vec::new();
+    which.check()?;
     for Meant { container, .. } in which.find(&containers, &mut errors)? {
         let waited = match conditions.as_slice() {
             [] if arguments.condition.is_empty() => containers.wait(&container),
