@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cask_program::command_line::WhenNamed;
 use cask_program::manifest;
 use cask_program::refused::Refused;
 use cask_program::storage::StoreArguments;
@@ -74,32 +75,32 @@ pub(crate) enum Command {
     Image(ImageCommand),
     #[command(flatten)]
     Containers(Box<commands::containers::ContainerVerb>),
-    Build(Box<cask_program::build::Arguments>),
-    Images(commands::list::Arguments),
-    Import(commands::import::Arguments),
-    Inspect(commands::inspect_any::Arguments),
-    History(commands::history::Arguments),
-    Load(commands::load::Arguments),
-    Pull(commands::pull::Arguments),
-    Push(commands::push::Arguments),
-    Rmi(commands::remove::Arguments),
-    Save(commands::save::Arguments),
+    Build(Box<WhenNamed<cask_program::build::Arguments>>),
+    Images(WhenNamed<commands::list::Arguments>),
+    Import(WhenNamed<commands::import::Arguments>),
+    Inspect(WhenNamed<commands::inspect_any::Arguments>),
+    History(WhenNamed<commands::history::Arguments>),
+    Load(WhenNamed<commands::load::Arguments>),
+    Pull(WhenNamed<commands::pull::Arguments>),
+    Push(WhenNamed<commands::push::Arguments>),
+    Rmi(WhenNamed<commands::remove::Arguments>),
+    Save(WhenNamed<commands::save::Arguments>),
     #[command(hide = true)]
     Search(cask_program::refused::Words),
-    Tag(commands::tag::Arguments),
-    Untag(commands::untag::Arguments),
-    Login(cask_program::login::Arguments),
-    Logout(cask_program::logout::Arguments),
+    Tag(WhenNamed<commands::tag::Arguments>),
+    Untag(WhenNamed<commands::untag::Arguments>),
+    Login(WhenNamed<cask_program::login::Arguments>),
+    Logout(WhenNamed<cask_program::logout::Arguments>),
     #[command(subcommand)]
-    Manifest(manifest::Command),
+    Manifest(WhenNamed<manifest::Command>),
     #[command(subcommand)]
     System(SystemCommand),
-    Unshare(cask_program::rootless::UnshareArguments),
-    Info(commands::info::Arguments),
-    Version(commands::version::Arguments),
-    Completion(commands::completion::Arguments),
+    Unshare(WhenNamed<cask_program::rootless::UnshareArguments>),
+    Info(WhenNamed<commands::info::Arguments>),
+    Version(WhenNamed<commands::version::Arguments>),
+    Completion(WhenNamed<commands::completion::Arguments>),
     #[command(hide = true)]
-    Man(commands::man::Arguments),
+    Man(WhenNamed<commands::man::Arguments>),
 }
 
 impl Command {
@@ -147,26 +148,26 @@ impl Command {
 /// Manage images
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
-    Diff(commands::containers::ImageDiffArguments),
-    Exists(commands::exists::Arguments),
-    History(commands::history::Arguments),
-    Import(commands::import::Arguments),
-    Inspect(commands::inspect::Arguments),
+    Diff(WhenNamed<commands::containers::ImageDiffArguments>),
+    Exists(WhenNamed<commands::exists::Arguments>),
+    History(WhenNamed<commands::history::Arguments>),
+    Import(WhenNamed<commands::import::Arguments>),
+    Inspect(WhenNamed<commands::inspect::Arguments>),
     #[command(name = "ls", visible_alias = "list")]
-    List(commands::list::Arguments),
-    Load(commands::load::Arguments),
-    Mount(commands::mount::Arguments),
-    Prune(commands::prune::Arguments),
-    Pull(commands::pull::Arguments),
-    Push(commands::push::Arguments),
+    List(WhenNamed<commands::list::Arguments>),
+    Load(WhenNamed<commands::load::Arguments>),
+    Mount(WhenNamed<commands::mount::Arguments>),
+    Prune(WhenNamed<commands::prune::Arguments>),
+    Pull(WhenNamed<commands::pull::Arguments>),
+    Push(WhenNamed<commands::push::Arguments>),
     #[command(name = "rm")]
-    Remove(commands::remove::Arguments),
-    Save(commands::save::Arguments),
-    Tag(commands::tag::Arguments),
-    Tree(commands::tree::Arguments),
+    Remove(WhenNamed<commands::remove::Arguments>),
+    Save(WhenNamed<commands::save::Arguments>),
+    Tag(WhenNamed<commands::tag::Arguments>),
+    Tree(WhenNamed<commands::tree::Arguments>),
     #[command(visible_alias = "umount")]
-    Unmount(commands::unmount::Arguments),
-    Untag(commands::untag::Arguments),
+    Unmount(WhenNamed<commands::unmount::Arguments>),
+    Untag(WhenNamed<commands::untag::Arguments>),
     #[command(flatten)]
     Refused(commands::refused::OfImage),
 }
@@ -174,10 +175,10 @@ pub(crate) enum ImageCommand {
 /// Manage the store
 #[derive(Debug, Subcommand)]
 pub(crate) enum SystemCommand {
-    Check(commands::check::Arguments),
-    Df(commands::disk_usage::Arguments),
-    Info(commands::info::Arguments),
-    Prune(commands::system_prune::Arguments),
+    Check(WhenNamed<commands::check::Arguments>),
+    Df(WhenNamed<commands::disk_usage::Arguments>),
+    Info(WhenNamed<commands::info::Arguments>),
+    Prune(WhenNamed<commands::system_prune::Arguments>),
     #[command(flatten)]
     Refused(commands::refused::OfSystem),
 }

@@ -62,7 +62,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
         Command::Build(arguments) => {
             let global = &context.global;
-            let arguments = arguments.with_runtime(global.runtime.clone());
+            let arguments = arguments.0.with_runtime(global.runtime.clone());
             let arguments = arguments.with_runtime_flags(&global.runtime_flag);
             build::run(arguments, &context.settings)
         }
@@ -74,19 +74,19 @@ fn run(cli: Cli) -> Result<ExitCode> {
             commands::inspect::run(&arguments, &context).map(done)
         }
         Command::Pull(arguments) | Command::Image(ImageCommand::Pull(arguments)) => {
-            wait(commands::pull::run(arguments, &context)).map(done)
+            wait(commands::pull::run(arguments.0, &context)).map(done)
         }
         Command::Push(arguments) | Command::Image(ImageCommand::Push(arguments)) => {
-            wait(commands::push::run(arguments, &context)).map(done)
+            wait(commands::push::run(arguments.0, &context)).map(done)
         }
         Command::Save(arguments) | Command::Image(ImageCommand::Save(arguments)) => {
-            wait(commands::save::run(arguments, &context)).map(done)
+            wait(commands::save::run(arguments.0, &context)).map(done)
         }
         Command::Load(arguments) | Command::Image(ImageCommand::Load(arguments)) => {
-            wait(commands::load::run(arguments, &context)).map(done)
+            wait(commands::load::run(arguments.0, &context)).map(done)
         }
         Command::Import(arguments) | Command::Image(ImageCommand::Import(arguments)) => {
-            wait(commands::import::run(arguments, &context)).map(done)
+            wait(commands::import::run(arguments.0, &context)).map(done)
         }
         Command::History(arguments) | Command::Image(ImageCommand::History(arguments)) => {
             commands::history::run(&arguments, &context).map(done)
@@ -136,17 +136,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Unshare(arguments) => rootless::unshare(&arguments),
         Command::Manifest(command) => {
             let images = context.images()?;
-            manifest::run(command, &images, &context.settings, manifest::Manner::Podman)
+            manifest::run(command.0, &images, &context.settings, manifest::Manner::Podman)
         }
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),
         Command::Login(arguments) => {
-            let arguments = arguments.or_searched(&context.settings)?;
+            let arguments = arguments.0.or_searched(&context.settings)?;
             wait(login::run(arguments, &context.settings)).map(done)
         }
         Command::Logout(arguments) => {
-            let arguments = arguments.or_searched(&context.settings)?;
+            let arguments = arguments.0.or_searched(&context.settings)?;
             wait(logout::run(arguments, &context.settings)).map(done)
         }
     }

@@ -1,5 +1,6 @@
 //! The arguments as typed.
 
+use cask_program::command_line::WhenNamed;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
@@ -22,20 +23,20 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(visible_aliases = ["bud", "build-using-dockerfile"])]
-    Build(Box<cask_program::build::Arguments>),
+    Build(Box<WhenNamed<cask_program::build::Arguments>>),
     #[command(subcommand)]
-    Cache(commands::cache::Command),
+    Cache(WhenNamed<commands::cache::Command>),
     #[command(visible_alias = "check")]
-    Lint(commands::lint::Arguments),
-    Fmt(commands::fmt::Arguments),
-    Graph(commands::graph::Arguments),
+    Lint(WhenNamed<commands::lint::Arguments>),
+    Fmt(WhenNamed<commands::fmt::Arguments>),
+    Graph(WhenNamed<commands::graph::Arguments>),
     #[command(flatten)]
     Scripted(Box<commands::scripted::Command>),
-    Unshare(cask_program::rootless::UnshareArguments),
-    Version(commands::version::Arguments),
-    Completion(commands::completion::Arguments),
+    Unshare(WhenNamed<cask_program::rootless::UnshareArguments>),
+    Version(WhenNamed<commands::version::Arguments>),
+    Completion(WhenNamed<commands::completion::Arguments>),
     #[command(hide = true)]
-    Man(commands::man::Arguments),
+    Man(WhenNamed<commands::man::Arguments>),
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use cask_program::{build, command_line, report, rootless};
 use cask_terminal::report::Exit;
-use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::commands;
@@ -23,7 +22,7 @@ pub(crate) fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
         return cask_runtime::run_helper().into();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match command_line::try_parse::<Cli>() {
         Ok(cli) => cli,
         Err(error) => return command_line::engine_usage("cooper", &error).into(),
     };
@@ -50,7 +49,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(arguments) => {
             // Before anything has threads.
             rootless::enter()?;
-            build::run(*arguments, &Context::new(cli.global).settings)
+            build::run(arguments.0, &Context::new(cli.global).settings)
         }
         Command::Cache(command) => {
             rootless::enter()?;

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+use cask_program::command_line::WhenNamed;
 use cask_program::duration::GoDuration;
 use cask_program::settings::Settings;
 use clap::{Args, Parser, Subcommand};
@@ -105,25 +106,25 @@ impl GlobalArguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Copy(Box<commands::copy::Arguments>),
-    Sync(Box<commands::sync::Arguments>),
-    Inspect(commands::inspect::Arguments),
-    ListTags(commands::list_tags::Arguments),
-    Catalog(commands::catalog::Arguments),
-    Digest(commands::digest::Arguments),
-    Referrers(commands::referrers::Arguments),
-    Tag(commands::tag::Arguments),
-    Untag(commands::untag::Arguments),
-    Delete(commands::delete::Arguments),
-    ManifestDigest(commands::manifest_digest::Arguments),
-    Validate(commands::validate::Arguments),
-    Login(cask_program::login::Arguments),
-    Logout(cask_program::logout::Arguments),
-    Auth(commands::auth::Arguments),
-    Serve(commands::serve::Arguments),
-    Completion(commands::completion::Arguments),
+    Copy(Box<WhenNamed<commands::copy::Arguments>>),
+    Sync(Box<WhenNamed<commands::sync::Arguments>>),
+    Inspect(WhenNamed<commands::inspect::Arguments>),
+    ListTags(WhenNamed<commands::list_tags::Arguments>),
+    Catalog(WhenNamed<commands::catalog::Arguments>),
+    Digest(WhenNamed<commands::digest::Arguments>),
+    Referrers(WhenNamed<commands::referrers::Arguments>),
+    Tag(WhenNamed<commands::tag::Arguments>),
+    Untag(WhenNamed<commands::untag::Arguments>),
+    Delete(WhenNamed<commands::delete::Arguments>),
+    ManifestDigest(WhenNamed<commands::manifest_digest::Arguments>),
+    Validate(WhenNamed<commands::validate::Arguments>),
+    Login(WhenNamed<cask_program::login::Arguments>),
+    Logout(WhenNamed<cask_program::logout::Arguments>),
+    Auth(WhenNamed<commands::auth::Arguments>),
+    Serve(WhenNamed<commands::serve::Arguments>),
+    Completion(WhenNamed<commands::completion::Arguments>),
     #[command(hide = true)]
-    Man(commands::man::Arguments),
+    Man(WhenNamed<commands::man::Arguments>),
     #[command(flatten)]
     Refused(commands::refused::Command),
 }

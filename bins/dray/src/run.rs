@@ -8,7 +8,6 @@ use cask_program::{command_line, login, logout, report, rootless, stop};
 use cask_terminal::logging;
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
-use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::commands;
@@ -16,7 +15,7 @@ use crate::context::Context;
 
 /// Parses, runs, reports.
 pub(crate) fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
+    let exit = match command_line::try_parse::<Cli>() {
         Err(error) => command_line::usage("dray", &error),
         Ok(cli) => match run(cli) {
             Ok(()) => Exit::Success,
@@ -71,19 +70,19 @@ fn run(cli: Cli) -> Result<()> {
 
 async fn run_command(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::Copy(arguments) => commands::copy::run(*arguments, context).await,
-        Command::Sync(arguments) => commands::sync::run(*arguments, context).await,
-        Command::Inspect(arguments) => commands::inspect::run(arguments, context).await,
-        Command::ListTags(arguments) => commands::list_tags::run(arguments, context).await,
-        Command::Catalog(arguments) => commands::catalog::run(arguments, context).await,
-        Command::Digest(arguments) => commands::digest::run(arguments, context).await,
-        Command::Referrers(arguments) => commands::referrers::run(arguments, context).await,
-        Command::Tag(arguments) => commands::tag::run(arguments, context).await,
-        Command::Untag(arguments) => commands::untag::run(arguments, context).await,
-        Command::Delete(arguments) => commands::delete::run(arguments, context).await,
-        Command::Validate(arguments) => commands::validate::run(arguments, context).await,
-        Command::Login(arguments) => login::run(arguments, &context.settings).await,
-        Command::Logout(arguments) => logout::run(arguments, &context.settings).await,
+        Command::Copy(arguments) => commands::copy::run(arguments.0, context).await,
+        Command::Sync(arguments) => commands::sync::run(arguments.0, context).await,
+        Command::Inspect(arguments) => commands::inspect::run(arguments.0, context).await,
+        Command::ListTags(arguments) => commands::list_tags::run(arguments.0, context).await,
+        Command::Catalog(arguments) => commands::catalog::run(arguments.0, context).await,
+        Command::Digest(arguments) => commands::digest::run(arguments.0, context).await,
+        Command::Referrers(arguments) => commands::referrers::run(arguments.0, context).await,
+        Command::Tag(arguments) => commands::tag::run(arguments.0, context).await,
+        Command::Untag(arguments) => commands::untag::run(arguments.0, context).await,
+        Command::Delete(arguments) => commands::delete::run(arguments.0, context).await,
+        Command::Validate(arguments) => commands::validate::run(arguments.0, context).await,
+        Command::Login(arguments) => login::run(arguments.0, &context.settings).await,
+        Command::Logout(arguments) => logout::run(arguments.0, &context.settings).await,
         Command::ManifestDigest(_)
         | Command::Auth(_)
         | Command::Completion(_)

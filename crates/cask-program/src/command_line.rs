@@ -1,11 +1,15 @@
 //! What is said of a command line that is wrong.
 
 mod engine;
+mod named;
+mod visible;
 
 use cask_terminal::report::Exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use engine::{parse, wrong};
+pub use named::{WhenNamed, try_parse};
+pub use visible::visible;
 
 use crate::{output, report};
 

@@ -23,6 +23,7 @@ mod unmount;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cask_program::command_line::WhenNamed;
 use cask_program::{login, logout, manifest, rootless, stop};
 use clap::Subcommand;
 
@@ -31,33 +32,33 @@ use crate::context::{Context, GlobalArguments};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    From(Box<create::Arguments>),
-    Run(execute::Arguments),
-    Copy(copy::Arguments),
+    From(Box<WhenNamed<create::Arguments>>),
+    Run(WhenNamed<execute::Arguments>),
+    Copy(WhenNamed<copy::Arguments>),
     #[command(about = "Copy files into a working container; archives are unpacked, URLs fetched")]
-    Add(copy::Arguments),
-    Config(Box<config::Arguments>),
-    Commit(commit::Arguments),
-    Mount(mount::Arguments),
+    Add(WhenNamed<copy::Arguments>),
+    Config(Box<WhenNamed<config::Arguments>>),
+    Commit(WhenNamed<commit::Arguments>),
+    Mount(WhenNamed<mount::Arguments>),
     #[command(visible_alias = "unmount")]
-    Umount(unmount::Arguments),
+    Umount(WhenNamed<unmount::Arguments>),
     #[command(visible_aliases = ["list", "ls", "ps"])]
-    Containers(containers::Arguments),
-    Images(images::Arguments),
+    Containers(WhenNamed<containers::Arguments>),
+    Images(WhenNamed<images::Arguments>),
     #[command(alias = "delete")]
-    Rm(remove::Arguments),
-    Rmi(remove_images::Arguments),
-    Rename(rename::Arguments),
-    Tag(tag::Arguments),
-    Inspect(inspect::Arguments),
-    Push(push::Arguments),
-    Pull(pull::Arguments),
+    Rm(WhenNamed<remove::Arguments>),
+    Rmi(WhenNamed<remove_images::Arguments>),
+    Rename(WhenNamed<rename::Arguments>),
+    Tag(WhenNamed<tag::Arguments>),
+    Inspect(WhenNamed<inspect::Arguments>),
+    Push(WhenNamed<push::Arguments>),
+    Pull(WhenNamed<pull::Arguments>),
     #[command(subcommand)]
-    Manifest(manifest::Command),
-    Prune(prune::Arguments),
-    Info(info::Arguments),
-    Login(login::Arguments),
-    Logout(logout::Arguments),
+    Manifest(WhenNamed<manifest::Command>),
+    Prune(WhenNamed<prune::Arguments>),
+    Info(WhenNamed<info::Arguments>),
+    Login(WhenNamed<login::Arguments>),
+    Logout(WhenNamed<logout::Arguments>),
 }
 
 /// Carries a command out.
@@ -70,12 +71,12 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
     let context = Context::new(global);
     let done = |()| ExitCode::SUCCESS;
     match command {
-        Command::From(arguments) => wait(create::run(*arguments, &context)).map(done),
+        Command::From(arguments) => wait(create::run(arguments.0, &context)).map(done),
         Command::Run(arguments) => execute::run(&arguments, &context),
         Command::Copy(arguments) => copy::run(&arguments, false, &context).map(done),
         Command::Add(arguments) => copy::run(&arguments, true, &context).map(done),
         Command::Config(arguments) => config::run(&arguments, &context).map(done),
-        Command::Commit(arguments) => wait(commit::run(arguments, &context)).map(done),
+        Command::Commit(arguments) => wait(commit::run(arguments.0, &context)).map(done),
         Command::Mount(arguments) => mount::run(&arguments, &context).map(done),
         Command::Umount(arguments) => unmount::run(&arguments, &context).map(done),
         Command::Containers(arguments) => containers::run(&arguments, &context).map(done),
@@ -85,16 +86,16 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
         Command::Rename(arguments) => rename::run(&arguments, &context).map(done),
         Command::Tag(arguments) => tag::run(&arguments, &context).map(done),
         Command::Inspect(arguments) => inspect::run(&arguments, &context).map(done),
-        Command::Push(arguments) => wait(push::run(arguments, &context)).map(done),
-        Command::Pull(arguments) => wait(pull::run(arguments, &context)).map(done),
+        Command::Push(arguments) => wait(push::run(arguments.0, &context)).map(done),
+        Command::Pull(arguments) => wait(pull::run(arguments.0, &context)).map(done),
         Command::Manifest(command) => {
             let images = context.images()?;
-            manifest::run(command, &images, &context.settings, manifest::Manner::Buildah)
+            manifest::run(command.0, &images, &context.settings, manifest::Manner::Buildah)
         }
         Command::Prune(arguments) => prune::run(&arguments, &context).map(done),
         Command::Info(arguments) => info::run(&arguments, &context).map(done),
-        Command::Login(arguments) => wait(login::run(arguments, &context.settings)).map(done),
-        Command::Logout(arguments) => wait(logout::run(arguments, &context.settings)).map(done),
+        Command::Login(arguments) => wait(login::run(arguments.0, &context.settings)).map(done),
+        Command::Logout(arguments) => wait(logout::run(arguments.0, &context.settings)).map(done),
     }
 }
 

@@ -8,7 +8,7 @@ use cask_terminal::report::Exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
-use crate::{access, output, report};
+use crate::{output, report};
 
 /// What a truth that is none is refused with.
 const NO_TRUTH: &str = "strconv.ParseBool: parsing ";
@@ -18,7 +18,7 @@ const NO_TRUTH: &str = "strconv.ParseBool: parsing ";
 /// # Errors
 /// What clap has to say, help and versions included.
 pub fn parse<P: Parser>() -> Result<P, clap::Error> {
-    match P::try_parse() {
+    match super::try_parse::<P>() {
         Err(error) if error.kind() == ErrorKind::TooManyValues => {
             let mut matches = spelled_out(P::command()).try_get_matches()?;
             P::from_arg_matches_mut(&mut matches)
@@ -43,7 +43,7 @@ fn spelled_out(command: Command) -> Command {
 }
 
 fn truth(text: &str) -> Result<bool, String> {
-    access::truth(text).ok_or_else(|| format!("{NO_TRUTH}{text:?}: invalid syntax"))
+    cask_config::truth(text).ok_or_else(|| format!("{NO_TRUTH}{text:?}: invalid syntax"))
 }
 
 /// Says what is wrong with a command line, in podman's words. Help and versions are data, and a success.
