@@ -3,6 +3,7 @@
 use super::execute::{At, Done, Run};
 use super::functions::{CallError, Function, Parameter};
 use super::node::{Command, Number, Operand, Pipe, Term};
+use super::time::Moment;
 use crate::value::{Repr, Value};
 
 impl<'t> Run<'t> {
@@ -37,7 +38,7 @@ impl<'t> Run<'t> {
                 return self.call(dot, *function, At::Command(command), rest, last);
             }
             Term::Field(_) | Term::Chain(..) | Term::Variable(..) => {
-                return self.fields_of(dot, first, has_arguments);
+                return self.fields_of(dot, first, rest, last);
             }
             Term::Pipe(pipe) => {
                 self.refuse_arguments(has_arguments, first)?;
@@ -80,9 +81,16 @@ impl<'t> Run<'t> {
         }
     }
 
-    /// `.A.B`, `$x.A.B` or `(…).A.B`.
-    fn fields_of(&mut self, dot: &Value, operand: &'t Operand, has_arguments: bool) -> Done<Value> {
+    /// `.A.B`, `$x.A.B` or `(…).A.B`, of which the last may be a method that takes arguments.
+    fn fields_of(
+        &mut self,
+        dot: &Value,
+        operand: &'t Operand,
+        arguments: &'t [Operand],
+        further: Option<Value>,
+    ) -> Done<Value> {
         self.node = At::Operand(operand);
+        let has_arguments = !arguments.is_empty() || further.is_some();
         let (receiver, names) = match &operand.term {
             Term::Field(names) => (dot.clone(), names),
             Term::Variable(name, names) => {
@@ -104,9 +112,47 @@ impl<'t> Run<'t> {
         let mut value = receiver;
         for (position, name) in names.iter().enumerate() {
             let last = position + 1 == names.len();
-            value = self.field(&value, name, has_arguments && last)?;
+            value = match &value.0 {
+                Repr::Time(time) if last && name == "Format" => {
+                    let json = time.1.clone();
+                    self.format_time(dot, &json, arguments, further.clone())?
+                }
+                Repr::Time(time) if !(has_arguments && last) => match asked(&time.1, name) {
+                    Some(answer) => answer,
+                    None => self.field(&value, name, false)?,
+                },
+                _ => self.field(&value, name, has_arguments && last)?,
+            };
         }
         Ok(value)
+    }
+
+    /// `.Format "2006-01-02"` of a time.
+    fn format_time(
+        &mut self,
+        dot: &Value,
+        time: &str,
+        arguments: &'t [Operand],
+        further: Option<Value>,
+    ) -> Done<Value> {
+        let count = arguments.len() + usize::from(further.is_some());
+        if count != 1 {
+            return self.bad_call(format!("wrong number of args for Format: want 1 got {count}"));
+        }
+        let layout = match (arguments.first(), further) {
+            (Some(operand), _) => self.argument(dot, operand, Parameter::Text)?,
+            (None, Some(value)) => self.fitting(value, Parameter::Text)?,
+            (None, None) => Value::NO_VALUE,
+        };
+        let (Repr::Text(layout), Some(moment)) = (&layout.0, Moment::parse(time)) else {
+            return self.bad_data("it is no time".to_owned());
+        };
+        let shown = Value::string(&moment.format(&String::from_utf8_lossy(layout)));
+        self.built += size(&shown);
+        if self.built > self.template.limits.output_bytes {
+            return self.too_long();
+        }
+        Ok(shown)
     }
 
     fn field(&self, receiver: &Value, name: &str, has_arguments: bool) -> Done<Value> {
@@ -231,7 +277,7 @@ impl<'t> Run<'t> {
             }
             Term::Dot => dot.clone(),
             Term::Field(_) | Term::Variable(..) | Term::Chain(..) => {
-                self.fields_of(dot, operand, false)?
+                self.fields_of(dot, operand, &[], None)?
             }
             Term::Pipe(pipe) => self.nested(|run| run.pipeline(dot, pipe))?,
             Term::Function(function) => {
@@ -279,6 +325,24 @@ impl<'t> Run<'t> {
                 self.bad_call(format!("wrong type for value; expected {wanted}; got {found}"))
             }
         }
+    }
+}
+
+/// What a method of a time says that takes no arguments; `None` for what is no such method.
+///
+/// Times stay in the zone that they were written in.
+fn asked(time: &str, method: &str) -> Option<Value> {
+    let moment = Moment::parse(time)?;
+    if let Some(number) = moment.number(method) {
+        return Some(Value(Repr::Int(number)));
+    }
+    if let Some(name) = moment.name(method) {
+        return Some(Value::string(name));
+    }
+    match method {
+        "IsZero" => Some(Value(Repr::Bool(moment.is_zero()))),
+        "String" => Some(Value::string(&moment.format("2006-01-02 15:04:05.999999999 -0700 MST"))),
+        _ => None,
     }
 }
 

@@ -34,6 +34,7 @@ mod parse;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod time;
 
 pub use error::{ExecutionError, ExecutionErrorKind, ParseError, ParseErrorKind};
 pub use execute::{Limits, Template};

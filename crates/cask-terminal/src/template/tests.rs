@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::value::Value;
+use crate::value::{Time, Value};
 
 fn data() -> Value {
     Value::of(&json!({
@@ -39,6 +39,29 @@ fn later_releases_of_go_are_followed() {
     );
     check("{{with .Nope}}a{{else with .B}}{{.}}{{else}}c{{end}}", "text");
     check("{{with .Nope}}a{{else with .Nope}}b{{else}}c{{end}}", "c");
+}
+
+#[test]
+fn times_have_methods() {
+    let time = Time("2026-11-05T23:04:09.5+02:00".to_owned());
+    let data = Value::of(&std::collections::BTreeMap::from([("At", time)])).unwrap();
+    let check = |template: &str, expected: &str| {
+        assert_eq!(outcome(template, &data), expected, "{template}");
+    };
+    check("{{.At}}", "2026-11-05 23:04:09.5 +0200 +0200");
+    check("{{.At.Format \"2006-01-02 15:04\"}}", "2026-11-05 23:04");
+    check("{{\"Jan 2\" | .At.Format}}", "Nov 5");
+    check(
+        "{{with .At}}{{.Unix}} {{.Year}} {{.Month}} {{.IsZero}}{{end}}",
+        "1793912649 2026 November false",
+    );
+    check("{{if gt .At.Hour 22}}late{{end}}", "late");
+    let wrong = "template: t:1:5: executing \"t\" at <.At.Format>: wrong number of args for Format: \
+                 want 1 got 0";
+    check("{{.At.Format}}", wrong);
+    let wrong = "template: t:1:5: executing \"t\" at <.At.Nope>: can't evaluate field Nope in type \
+                 time.Time";
+    check("{{.At.Nope}}", wrong);
 }
 
 #[test]
@@ -266,6 +289,12 @@ proptest! {
         if let Ok(template) = Template::parse_with("t", &pieces.concat(), limits) {
             let _ = template.render(&data());
         }
+    }
+
+    #[test]
+    fn no_layout_panics(layout in "([0-9 .,:_-]|Jan|Mon|MST|PM|Z07|January|\\PC){0,20}") {
+        let time = Value::of(&Time("2026-11-05T23:04:09.5+02:00".to_owned())).unwrap();
+        let _ = outcome(&format!("{{{{.Format {}}}}}", crate::go::quote_text(&layout)), &time);
     }
 
     #[test]
