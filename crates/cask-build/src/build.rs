@@ -3,10 +3,12 @@
 mod commit;
 mod copy_step;
 mod engine;
+mod epoch;
 mod event;
 mod headers;
 mod hold;
 mod metadata;
+mod networks;
 mod plan;
 mod remote;
 mod report;
@@ -28,6 +30,7 @@ pub(crate) use squash::write_tree;
 pub(crate) use stage::{Ground, Layered, Made, StageRun};
 
 pub use event::{BuildEvent, CacheOutcome, OutputStream, Step, StepOutcome};
+pub use networks::{StageNetwork, StageNetworks};
 pub(crate) use remote::now_seconds;
 pub use remote::{CachedStep, RemoteCache, names_step};
 pub use report::{BuildReport, BuiltImage, Material, StepReport, UsedBase};

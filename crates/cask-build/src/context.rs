@@ -1,5 +1,6 @@
 //! Where the files of COPY and ADD come from.
 
+mod date;
 mod fetch;
 mod git;
 mod ignore;
@@ -18,9 +19,11 @@ use tempfile::TempDir;
 
 use crate::view::{Status, View};
 use crate::{Error, ErrorKind, Result};
+pub(crate) use date::newest_member;
 pub use fetch::{ContextTools, Fetch, Fetched};
 pub(crate) use fetch::{download, file_name};
 pub use git::Git;
+pub(crate) use git::required;
 pub(crate) use ignore::Ignore;
 pub use ignore::{IgnoreChoice, Ignored};
 pub use location::{ContextLocation, GitLocation, redacted};
@@ -43,6 +46,8 @@ pub struct Context {
     ignore: Option<Ignore>,
     /// The commit, of a repository.
     commit: Option<String>,
+    /// When it changed last by who gave it, in seconds since 1970.
+    last_modified: Option<i64>,
     temporary: Option<TempDir>,
 }
 
@@ -87,6 +92,7 @@ impl Context {
             origin: Origin::Local,
             ignore: None,
             commit: None,
+            last_modified: None,
             temporary: None,
         }
     }
@@ -99,6 +105,7 @@ impl Context {
             origin: Origin::Image,
             ignore: None,
             commit: None,
+            last_modified: None,
             temporary: None,
         }
     }
@@ -127,7 +134,15 @@ impl Context {
             }
             ContextLocation::Http(url) => {
                 let downloaded = download(url, Algorithm::Sha256, tools.fetch, tools.scratch)?;
-                Self::from_stream(redacted(url), downloaded.file, tools.scratch, choice)
+                let found =
+                    Self::from_stream(redacted(url), downloaded.file, tools.scratch, choice)?;
+                Ok(match found {
+                    StreamContext::Context(mut context) => {
+                        context.last_modified = downloaded.last_modified;
+                        StreamContext::Context(context)
+                    }
+                    other => other,
+                })
             }
         }
     }
@@ -145,8 +160,8 @@ impl Context {
 
     pub(crate) fn local(name: String, root: Root, temporary: Option<TempDir>) -> Self {
         let view = View::of_root(root).named(name.clone());
-        let (origin, ignore, commit) = (Origin::Local, None, None);
-        Self { name, view, origin, ignore, commit, temporary }
+        let (origin, ignore, commit, last_modified) = (Origin::Local, None, None, None);
+        Self { name, view, origin, ignore, commit, last_modified, temporary }
     }
 
     /// Chooses the ignore file: see [`IgnoreChoice`].

@@ -19,8 +19,8 @@ pub use build::{
     BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
     CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
     LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
-    RunOptions, RunPrivileges, Secret, ShellTerminal, Step, StepOutcome, StepReport, StoreBases,
-    UsedBase, Volume, base_references, build, names_step,
+    RunOptions, RunPrivileges, Secret, ShellTerminal, StageNetwork, StageNetworks, Step,
+    StepOutcome, StepReport, StoreBases, UsedBase, Volume, base_references, build, names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

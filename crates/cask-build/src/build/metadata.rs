@@ -41,6 +41,7 @@ impl StageRun<'_> {
                 Ok(())
             }
             Instruction::Healthcheck(words) => {
+                self.check_retries()?;
                 let check = config::healthcheck(words);
                 self.note(&history::healthcheck(&check), false);
                 self.state.config.config.healthcheck = Some(check);
@@ -80,6 +81,20 @@ impl StageRun<'_> {
                 Ok(())
             }
             _ => Err(invalid(&self.plan.text(), "this crate does not know the instruction")),
+        }
+    }
+
+    /// Refuses what Buildah refuses, where its results are wanted; the words are its own.
+    fn check_retries(&self) -> Result<()> {
+        let is_zero = |text: &str| text.trim_start_matches(['+', '0']).is_empty();
+        let mut flags = self.plan.statement.flags().iter();
+        let is_given = flags.any(|flag| {
+            flag.name() == "retries"
+                && flag.value().is_some_and(|value| !value.is_empty() && is_zero(value))
+        });
+        match is_given && !self.dialect().does(Behavior::RetriesMayBeZero) {
+            true => Err(invalid("HEALTHCHECK", "--retries must be at least 1 (not 0)")),
+            false => Ok(()),
         }
     }
 

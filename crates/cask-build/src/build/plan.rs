@@ -1,5 +1,7 @@
 //! What is to be done: stages with their instructions, and what each platform needs of them.
 
+mod by_variables;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use cask_containerfile::{
 };
 use cask_image::PlatformWanted;
 
+use super::epoch::EPOCH;
 use super::request::{BuildRequest, Platforms};
 use crate::{Error, ErrorKind, Location, Result};
 
@@ -117,6 +120,8 @@ pub(crate) struct PlatformPlan {
     pub(crate) target: usize,
     /// By stage: what it begins with, and for which platform.
     pub(crate) bases: Vec<StageBase>,
+    /// By stage: those that it names by variables.
+    by_variables: BTreeMap<usize, BTreeSet<usize>>,
 }
 
 /// What a stage begins with.
@@ -208,9 +213,6 @@ fn unused(request: &BuildRequest) -> Vec<String> {
     names.filter(|name| !taken.contains(name.as_str()) && !is_known(name)).cloned().collect()
 }
 
-/// The argument that dates an image.
-pub(crate) const EPOCH: &str = "SOURCE_DATE_EPOCH";
-
 struct OnePlatform<'a> {
     request: &'a BuildRequest,
     globals: &'a [StepPlan],
@@ -242,7 +244,9 @@ impl OnePlatform<'_> {
             }
             error
         })?;
-        let plan = PlatformPlan { global, graph, target, bases };
+        let by_variables = BTreeMap::new();
+        let mut plan = PlatformPlan { global, graph, target, bases, by_variables };
+        plan.by_variables = by_variables::stages(self.stages, &plan, self.request.dialect);
         self.refuse_circles(&plan)?;
         Ok(plan)
     }
@@ -376,7 +380,8 @@ impl PlatformPlan {
         let written = written.filter_map(|dependency| stage_of(&dependency.on));
         let base = stage_of(&self.bases[stage].on);
         let more = more.get(&stage).into_iter().flatten().copied();
-        written.chain(base).chain(more).collect()
+        let by_variables = self.by_variables.get(&stage).into_iter().flatten().copied();
+        written.chain(base).chain(more).chain(by_variables).collect()
     }
 
     /// Adds to the error of an image that stages are called otherwise, where it may have been meant as one.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp, SeccompProfile};
 
+use super::networks::StageNetwork;
 use crate::working::WorkingNamespaces;
 
 /// The name that commands see the machine have: the same everywhere, so that it changes nothing.
@@ -93,6 +94,8 @@ pub enum BuildNetwork {
     /// The machine's, its loopback interface and abstract sockets included.
     #[default]
     Host,
+    /// One that the [tools](super::BuildTools::networks) make for the commands of a stage.
+    Private,
 }
 
 impl BuildNetwork {
@@ -102,13 +105,16 @@ impl BuildNetwork {
         match self {
             Self::None => "none",
             Self::Host => "host",
+            Self::Private => "private",
         }
     }
 
-    pub(crate) fn of_process(self) -> Network {
-        match self {
-            Self::None => Network::None,
-            Self::Host => Network::Host,
+    /// As the executor has it; `own` is the one that was made for the stage.
+    pub(crate) fn of_process(self, own: Option<&StageNetwork>) -> Network {
+        match (self, own) {
+            (Self::Private, Some(own)) => Network::Join(Arc::clone(&own.namespace)),
+            (Self::Host, _) => Network::Host,
+            (Self::None | Self::Private, _) => Network::None,
         }
     }
 }
@@ -122,6 +128,8 @@ pub struct HostNames {
     pub host_name: String,
     /// `--add-host`: names and their addresses.
     pub hosts: Vec<(String, IpAddr)>,
+    /// Names of this machine, where commands can reach it: `--add-host NAME:host-gateway`.
+    pub gateway_names: Vec<String>,
     /// Leaves the image's own `/etc/hosts`: `--no-hosts`.
     pub keep_hosts_file: bool,
     /// The text of the machine's resolv.conf, from which the network `host` has its servers.
@@ -139,6 +147,7 @@ impl Default for HostNames {
         Self {
             host_name: BUILD_HOST_NAME.to_owned(),
             hosts: Vec::new(),
+            gateway_names: Vec::new(),
             keep_hosts_file: false,
             resolv_conf: String::new(),
             servers: Vec::new(),
@@ -162,6 +171,8 @@ pub struct RunPrivileges {
     pub seccomp_profile: Option<Arc<SeccompProfile>>,
     /// `--security-opt no-new-privileges`.
     pub no_new_privileges: bool,
+    /// `--allow network.host`: lets `RUN --network=host` have the machine's network where others have their own.
+    pub danger_allow_host_network: bool,
     /// `--allow security.insecure`: lets `RUN --security=insecure` have every capability.
     pub danger_allow_insecure: bool,
 }

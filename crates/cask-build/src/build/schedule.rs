@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::engine::{Engine, StageId, lock};
-use super::plan::{EPOCH, Plan, PlatformPlan, StepPlan, platform_text};
+use super::epoch;
+use super::plan::{Plan, PlatformPlan, StepPlan, platform_text};
 use super::report::BuildReport;
 use super::request::BuildRequest;
 use super::sources::BuildSources;
@@ -46,8 +47,9 @@ type BaseKey = (String, String);
 /// Nothing gets a name then; the layers of the steps that were done are kept for later builds.
 pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildReport> {
     let begun = Instant::now();
-    let dated = dated(request)?;
-    let request = &dated;
+    let (given, own) = (request.clone(), tools.clone());
+    let dated = tokio::task::spawn_blocking(move || epoch::dated(&given, &own)).await;
+    let request = &dated.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     let plan = Plan::new(request, &tools.sources.names())?;
     let mut bases = BTreeMap::new();
     let mut more = Vec::new();
@@ -105,23 +107,6 @@ pub fn base_references(request: &BuildRequest, sources: &BuildSources) -> Result
         }
     }
     Ok(references)
-}
-
-/// The request with the date that its arguments give.
-fn dated(request: &BuildRequest) -> Result<BuildRequest> {
-    let mut dated = request.clone();
-    let dates = &mut dated.image.dates;
-    if let Some(text) = request.arguments.get(EPOCH)
-        && dates.source_date_epoch.is_none()
-        && !text.is_empty()
-    {
-        let seconds = text.parse().ok().filter(|seconds| *seconds >= 0);
-        dates.source_date_epoch = Some(seconds.ok_or_else(|| {
-            let detail = "it is not a number of seconds since 1970";
-            Error::new(ErrorKind::Invalid, format!("{EPOCH}={text}"), detail)
-        })?);
-    }
-    Ok(dated)
 }
 
 fn stopped_error() -> Error {

@@ -10,6 +10,7 @@ use cask_storage::{Id, StagedLayer};
 
 use super::engine::{Engine, StageId, lock};
 use super::event::{BuildEvent, CacheOutcome, Step, StepOutcome};
+use super::networks::StageNetwork;
 use super::plan::{PlatformPlan, StagePlan, StepPlan, platform_text};
 use super::remote::{InlineStep, now_seconds};
 use super::request::{InheritLabels, LayerMode};
@@ -27,6 +28,8 @@ pub(crate) struct StageRun<'e> {
     /// The instruction that is being done.
     pub(crate) step: Arc<Step>,
     pub(crate) plan: StepPlan,
+    /// The network of its commands, where they have one of their own.
+    pub(crate) network: Option<StageNetwork>,
 }
 
 /// What came of a step that may have made a layer.
@@ -125,8 +128,8 @@ impl Engine {
         }
         let triggers = std::mem::take(&mut state.config.config.on_build);
         let triggers = stage.head.triggers(&triggers, self.request.dialect)?;
-        let mut run =
-            StageRun { engine: self, id, state, step: Arc::clone(&step), plan: stage.head.clone() };
+        let (step_of_run, plan) = (Arc::clone(&step), stage.head.clone());
+        let mut run = StageRun { engine: self, id, state, step: step_of_run, plan, network: None };
         let layered = match self.files_of_base(id) {
             Some(context) => run.base_files(context).map_err(locate)?,
             None => Layered::nothing(),

@@ -12,6 +12,7 @@ use cask_runtime::{Cancel, Executor, TerminalSize};
 use cask_storage::{Id, Store};
 
 use super::event::BuildEvent;
+use super::networks::StageNetworks;
 use super::remote::RemoteCache;
 use super::request::PullPolicy;
 use super::sources::BuildSources;
@@ -34,6 +35,8 @@ pub struct BuildTools {
     pub remote_cache: Option<Arc<dyn RemoteCache>>,
     /// What runs commands. Without it a file with RUN is refused, and every other is built.
     pub executor: Option<Arc<dyn Executor>>,
+    /// What makes networks for commands. Without it they have the machine's, or none.
+    pub networks: Option<Arc<dyn StageNetworks>>,
     /// The terminal for a shell in a step that failed; without it the shell has this process's
     /// input, output and errors.
     pub terminal: Option<Arc<dyn ShellTerminal>>,
@@ -59,6 +62,7 @@ impl BuildTools {
             stat_cache: None,
             remote_cache: None,
             executor: None,
+            networks: None,
             terminal: None,
             events: Arc::new(|_| {}),
             cancel,
@@ -140,7 +144,13 @@ impl StoreBases {
 #[async_trait]
 impl Bases for StoreBases {
     async fn base(&self, reference: &str, _: &PlatformWanted, _: PullPolicy) -> Result<BaseImage> {
-        let storage = |error| Error::storage(error, reference);
+        let storage = |error: cask_storage::Error| match error.kind() {
+            cask_storage::ErrorKind::InvalidName => {
+                let detail = "it is no name of an image";
+                Error::new(ErrorKind::Invalid, reference, detail).with_source(error)
+            }
+            _ => Error::storage(error, reference),
+        };
         // What was built here without a registry comes first, as with peers.
         let local = format!("localhost/{reference}");
         let names = [Some(local).filter(|_| is_short(reference)), Some(reference.to_owned())];

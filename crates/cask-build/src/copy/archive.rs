@@ -124,8 +124,8 @@ impl Extraction<'_> {
             let detail = "its name begins with .wh., which means a deletion in a layer";
             return Err(self.invalid(member, detail));
         }
-        // The links that lead there may be of the archive, and lead nowhere but into the image.
-        let parent = plan.directory(&join(self.directory, parent))?;
+        // As with peers, links of the archive lead nowhere but into the directory that it is taken apart in.
+        let parent = plan.directory_below(self.directory, parent)?;
         let target = join(&parent, last);
         let planned = match member.kind {
             MemberKind::HardLink => self.hard_link(plan, member, &target)?,
@@ -193,7 +193,7 @@ impl Extraction<'_> {
             self.invalid(member, &format!("it is a hard link to \"{shown}\", which is not there"))
         };
         let (parent, last) = parent_and_name(&link);
-        let found = match plan.resolve(&join(self.directory, parent))? {
+        let found = match plan.resolve_below(self.directory, parent)? {
             crate::view::Resolution::Found(parent) => join(&parent, last),
             _ => return Err(missing()),
         };

@@ -162,7 +162,46 @@ impl Plan {
 
     /// Follows a path to a directory, and makes what is missing of it. Gives its path without links.
     pub(super) fn directory(&mut self, path: &[u8]) -> Result<Vec<u8>> {
-        match self.resolve(path)? {
+        let resolution = self.resolve(path)?;
+        self.made_directory(resolution)
+    }
+
+    /// Follows a path as if a directory were the root: links lead nowhere but into it. Links of the stage lead where
+    /// they do in the image, unless there are others on the way.
+    pub(super) fn resolve_below(&mut self, root: &[u8], path: &[u8]) -> Result<Resolution> {
+        let (mut of_stage, mut planned) = (false, false);
+        let found = resolve(path, true, |path| {
+            let path = join(root, path);
+            let node = self.lookup(&path)?;
+            if node.as_ref().is_some_and(|node| node.kind == Kind::Symlink) {
+                let is_planned = self.nodes.contains_key(&path);
+                (of_stage, planned) = (of_stage || !is_planned, planned || is_planned);
+            }
+            Ok(node)
+        });
+        if of_stage && !planned {
+            return self.resolve(&join(root, path));
+        }
+        let found = found?;
+        let below = |path: Vec<u8>| match path.is_empty() {
+            true => root.to_vec(),
+            false => join(root, &path),
+        };
+        Ok(match found {
+            Resolution::Found(path) => Resolution::Found(below(path)),
+            Resolution::Missing(path) => Resolution::Missing(below(path)),
+            Resolution::Blocked(path) => Resolution::Blocked(below(path)),
+        })
+    }
+
+    /// As [`directory`](Self::directory), where another directory is the root.
+    pub(super) fn directory_below(&mut self, root: &[u8], path: &[u8]) -> Result<Vec<u8>> {
+        let resolution = self.resolve_below(root, path)?;
+        self.made_directory(resolution)
+    }
+
+    fn made_directory(&mut self, resolution: Resolution) -> Result<Vec<u8>> {
+        match resolution {
             Resolution::Found(found) => match self.lookup(&found)? {
                 Some(node) if node.kind == Kind::Directory => {
                     self.ensure(&found)?;

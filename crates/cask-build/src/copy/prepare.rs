@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use cask_containerfile::Behavior;
 use cask_image::{Algorithm, Digest};
 
 use super::content::hash;
@@ -35,6 +36,13 @@ enum Found {
 pub fn prepare(request: &CopyRequest, tools: &CopyTools<'_>) -> Result<Prepared> {
     check(request)?;
     let mode = request.mode.as_deref().map(ModeChange::parse).transpose()?;
+    if let (Some(ModeChange::Edit(_)), Some(text)) = (&mode, &request.mode)
+        && !request.dialect.does(Behavior::ChmodMayBeSymbolic)
+    {
+        // The words are buildah's.
+        let detail = format!("Error parsing chmod {text}");
+        return Err(Error::new(ErrorKind::Invalid, request.verb(), detail));
+    }
     let began = SystemTime::now();
     let mut selector = Selector::new(&request.context, &request.excludes)?;
     let mut selections: Vec<Selection> = Vec::new();

@@ -51,6 +51,7 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let Some(executor) = engine.tools.executor.clone() else {
         return Err(Error::new(ErrorKind::Runtime, "RUN", "there is nothing to run commands with"));
     };
+    stage.connect(execution.network)?;
     let store = &engine.tools.store;
     let storage = |error| Error::storage(error, "the layer that the command writes to");
     let mut layer = store.begin_working_layer(stage.state.top()).map_err(storage)?;
@@ -132,15 +133,17 @@ impl Running<'_, '_> {
     /// The files that every command sees: names of machines, and the script that it may be.
     fn add_files(&mut self) {
         let options = &self.stage.engine.request.run;
+        let own = self.stage.network.as_ref();
+        let own = own.filter(|_| self.execution.network == BuildNetwork::Private);
         let mut files = Vec::new();
         if !options.names.keep_hosts_file {
             files.push((
                 "/etc/hosts".to_owned(),
-                names::hosts(&options.names, self.execution.network),
+                names::hosts(&options.names, self.execution.network, own),
                 0o644,
             ));
         }
-        let resolv_conf = names::resolv_conf(&options.names);
+        let resolv_conf = names::resolv_conf(&options.names, own);
         if !resolv_conf.is_empty() {
             files.push(("/etc/resolv.conf".to_owned(), resolv_conf, 0o644));
         }
@@ -248,7 +251,7 @@ impl Running<'_, '_> {
             spec.hostname = Some(options.names.host_name.clone().into());
         }
         // What has no networks of its own refuses what needs one, and is not asked otherwise.
-        spec.network = execution.network.of_process();
+        spec.network = execution.network.of_process(self.stage.network.as_ref());
         Ok(spec)
     }
 

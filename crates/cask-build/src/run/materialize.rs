@@ -120,6 +120,46 @@ mod tests {
     }
 
     #[test]
+    fn cve_2024_11218_the_source_of_a_mount_that_is_swapped_leads_nowhere() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir_all(outside.path().join("d")).unwrap();
+        fs::write(outside.path().join("d/f"), "marker").unwrap();
+        for (during, target) in [("src", ""), ("src/d", "d"), ("src/d/f", "d/f")] {
+            // While it is hashed, and between that and when it is copied for the mount.
+            for hashing in [true, false] {
+                let place = tempfile::tempdir().unwrap();
+                let options =
+                    StoreOptions::new(place.path().join("root"), place.path().join("run"));
+                let tools = BuildTools::new(Store::open(options).unwrap()).unwrap();
+                let engine = Engine::idle(&tools, runtime.handle().clone());
+                let files = place.path().join("context");
+                fs::create_dir_all(files.join("src/d")).unwrap();
+                fs::write(files.join("src/d/f"), "inside").unwrap();
+                let context = Context::directory(&files, &IgnoreChoice::default()).unwrap();
+                let context = Arc::new(context);
+                let swap = swapping(during, files.join(during), outside.path().join(target));
+                let to = place.path().join("mount");
+                fs::create_dir(&to).unwrap();
+                let selected = || select(&engine, &context, "src");
+                let written = match hashing {
+                    true => swap::with(swap, selected).and_then(|it| it.write(&engine, &to)),
+                    false => {
+                        let selection = selected().unwrap();
+                        swap::with(swap, || selection.write(&engine, &to))
+                    }
+                };
+                assert!(files.join(during).is_symlink(), "{during}: it was swapped");
+                let found = texts(&to);
+                assert!(!found.iter().any(|text| text == "marker"), "{during}: {found:?}");
+                if written.is_ok() {
+                    assert!(found.iter().any(|text| text == "inside"), "{during}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn cve_2024_23651_the_source_of_a_cache_that_is_swapped_leads_nowhere() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let outside = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cask_containerfile::Behavior;
 use cask_containerfile::instruction::{Mount as Words, MountFlag, MountKind, Propagation, Sharing};
 use cask_rootfs::Root;
 use cask_runtime::{Mount, MountSource, Propagation as Travel};
@@ -241,6 +242,11 @@ impl Planning<'_> {
         let owner = self.owner();
         let mode = words.mode.unwrap_or(0o755);
         let sharing = words.sharing.unwrap_or_default();
+        if sharing == Sharing::Private && !self.run.dialect().does(Behavior::CacheMayBePrivate) {
+            // The words are buildah's.
+            let detail = "unrecognized value \"private\" for field `sharing`";
+            return Err(invalid(self.flag, detail));
+        }
         let first = match &words.from {
             Some(from) => {
                 let context = self.run.from(from)?.context(&self.run.engine.tools.store)?;

@@ -54,10 +54,18 @@ impl StageRun<'_> {
         let own = self.engine.request.run.network;
         match run.network {
             Some(NetworkWord::None) => Ok(BuildNetwork::None),
-            Some(NetworkWord::Host) if own != BuildNetwork::Host => {
+            Some(NetworkWord::Host) if own == BuildNetwork::None => {
                 let detail = "the build was asked to have no network";
                 Err(Error::new(ErrorKind::Invalid, "RUN --network=host", detail)
                     .with_hint("allow it with --network=host for the build"))
+            }
+            Some(NetworkWord::Host)
+                if own == BuildNetwork::Private
+                    && !self.engine.request.run.privileges.danger_allow_host_network =>
+            {
+                let detail = "network.host is not allowed";
+                Err(Error::new(ErrorKind::Invalid, "RUN --network=host", detail)
+                    .with_hint("allow it with --allow network.host"))
             }
             Some(NetworkWord::Host) => Ok(BuildNetwork::Host),
             _ => Ok(own),
@@ -117,6 +125,9 @@ impl StageRun<'_> {
         let options = &self.engine.request.run;
         for (name, address) in &options.names.hosts {
             parts.add(format!("host {name}"), address.to_string());
+        }
+        for name in &options.names.gateway_names {
+            parts.add(format!("host {name}"), "host-gateway");
         }
         parts.add("host name", &options.names.host_name);
         parts.add("shared memory", options.shared_memory_bytes.to_string());

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cask_build::{BuildEvent, ErrorKind};
+use cask_containerfile::Dialect;
 use cask_runtime::{Cancel, ChrootExecutor, NativeOptions};
 
 use super::support::{BASE, Bench};
@@ -181,4 +182,119 @@ fn what_is_asked_for_in_vain_is_said() {
     assert_eq!(report.images[0].config.created.unwrap().unix_seconds(), 12345);
     request.platforms.targets.clear();
     assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn what_buildah_refuses_is_refused_where_its_results_are_wanted() {
+    let bench = Bench::new();
+    bench.write("f", "f");
+    for (text, words) in [
+        ("HEALTHCHECK --retries=0 CMD true", "--retries must be at least 1 (not 0)"),
+        ("COPY --chmod=u=rw f /f", "Error parsing chmod u=rw"),
+        (
+            "RUN --mount=type=cache,target=/x,sharing=private true",
+            "unrecognized value \"private\" for field `sharing`",
+        ),
+    ] {
+        let mut request = bench.request(&format!("FROM scratch\n{text}\n"));
+        request.dialect = Dialect::Buildah;
+        let error = bench.run(&request).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.location().unwrap().line, 2);
+    }
+    bench.build("FROM scratch\nHEALTHCHECK --retries=0 CMD true\nCOPY --chmod=u=rw f /f\n");
+}
+
+#[test]
+fn a_date_may_be_of_what_is_built_from() {
+    use std::sync::Arc;
+
+    use cask_build::{Context, IgnoreChoice, NamedContext, StreamContext};
+    let mut bench = Bench::new();
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, time) in [("old", 1000), ("new", 2000)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        header.set_mtime(time);
+        archive.append_data(&mut header, name, &b""[..]).unwrap();
+    }
+    let tar = archive.into_inner().unwrap();
+    let scratch = bench.directory.path().to_owned();
+    let from_archive = || {
+        let choice = IgnoreChoice::default();
+        match Context::from_stream("-", &tar[..], &scratch, &choice).unwrap() {
+            StreamContext::Context(context) => Arc::new(context),
+            other => panic!("{other:?}"),
+        }
+    };
+    let sources = &mut bench.tools.sources;
+    sources.named.insert("files".to_owned(), NamedContext::Files(from_archive()));
+    let date = |bench: &Bench, text: &str, argument: Option<&str>| {
+        let mut request = bench.request(text);
+        let given = argument.map(|value| ("SOURCE_DATE_EPOCH".to_owned(), value.to_owned()));
+        request.arguments.extend(given);
+        bench.run(&request).map(|report| {
+            let config = &report.images[0].config;
+            let told = config.history.last().unwrap().created_by.clone();
+            (config.created.unwrap().unix_seconds(), told)
+        })
+    };
+    let plain = "FROM scratch\nARG SOURCE_DATE_EPOCH\n";
+    let told = |value: &str| format!("ARG SOURCE_DATE_EPOCH={value}");
+    assert_eq!(date(&bench, plain, Some("77")).unwrap(), (77, told("77")));
+    assert_eq!(date(&bench, plain, Some("files")).unwrap(), (2000, told("2000")));
+    // A directory has no date of its own; the file may have one.
+    assert_eq!(date(&bench, plain, Some("context")).unwrap(), (0, told("")));
+    let own = format!("ARG SOURCE_DATE_EPOCH=1234\n{plain}");
+    assert_eq!(date(&bench, &own, None).unwrap(), (1234, told("1234")));
+    assert_eq!(date(&bench, &own, Some("77")).unwrap(), (77, told("77")));
+    bench.tools.sources.context = from_archive();
+    assert_eq!(date(&bench, plain, Some("context")).unwrap(), (2000, told("2000")));
+    for (argument, text, words) in [
+        ("never", plain, "no stage is called so"),
+        ("-5", plain, "not a number of seconds"),
+        ("s", "FROM scratch AS s\nCOPY a /\nFROM scratch\n", "unsupported COPY instruction"),
+        ("s", "FROM scratch AS s\nFROM scratch\n", "exactly one remote ADD"),
+        ("s", "FROM scratch AS s\nADD a /\nFROM scratch\n", "a single HTTP(S) or Git ADD"),
+        ("s", "FROM x AS s\nADD https://h/f /\nFROM scratch\n", "must use FROM scratch"),
+    ] {
+        let error = date(&bench, text, Some(argument)).unwrap_err();
+        assert!(error.to_string().contains(words), "{argument}: {error}");
+    }
+    // What comes by HTTP is as old as its server says, or as the newest file in it.
+    struct Server(Vec<u8>, Option<&'static str>);
+    impl cask_build::Fetch for Server {
+        fn get(
+            &self,
+            _: &str,
+            output: &mut dyn std::io::Write,
+        ) -> cask_build::Result<cask_build::Fetched> {
+            output.write_all(&self.0).unwrap();
+            let header = self.1.map(|time| ("Last-Modified".to_owned(), time.to_owned()));
+            Ok(cask_build::Fetched::new(header))
+        }
+    }
+    let text =
+        "FROM scratch AS S\nARG V=1\nADD https://h/f$V /\nFROM scratch\nARG SOURCE_DATE_EPOCH\n";
+    for (server, expected) in [
+        (Server(tar.clone(), None), "2000"),
+        (Server(tar.clone(), Some("Thu, 01 Jan 1970 00:00:09 GMT")), "9"),
+        (Server(b"text".to_vec(), None), ""),
+    ] {
+        bench.tools.sources.fetch = Some(Arc::new(server));
+        assert_eq!(date(&bench, text, Some("s")).unwrap().1, told(expected));
+    }
+}
+
+#[test]
+fn stages_may_be_named_by_variables() {
+    let bench = Bench::new();
+    bench.write("f", "f");
+    let report = bench.build(
+        "ARG G=one\nFROM scratch AS one\nCOPY f /one\nFROM scratch AS two\nCOPY f /two\n\
+         FROM scratch AS unused\nCOPY nothing /\nFROM scratch AS base\nENV E=tw\nFROM base\nARG G\nARG N=$G\n\
+         COPY --from=$N /one /a\nCOPY --from=${E}o /two /b\n",
+    );
+    assert!(bench.has(&report.images[0], "/a") && bench.has(&report.images[0], "/b"));
 }

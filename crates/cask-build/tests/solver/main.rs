@@ -7,6 +7,7 @@
 
 mod cache;
 mod failure;
+mod hardening;
 mod images;
 mod mounts;
 mod parallel;

@@ -57,6 +57,40 @@ fn cve_2018_15664_a_directory_swapped_for_a_link_is_not_followed() {
 }
 
 #[test]
+fn cve_2018_15664_an_archive_swapped_for_a_link_is_not_followed() {
+    let outside = with_archive(&["f=marker"]);
+    let place = scratch();
+    let tools = CopyTools::new(&place);
+    // While it is hashed, and between that and when it is taken apart.
+    for hashing in [true, false] {
+        let tree = with_archive(&["f=inside"]);
+        let (victim, target) = (tree.path().join("a.tar"), outside.path().join("a.tar"));
+        let mut done = false;
+        let swapping = move |path: &[u8]| {
+            if path == b"a.tar" && !done {
+                done = true;
+                fs::rename(&victim, victim.with_extension("aside")).unwrap();
+                symlink(&target, &victim).unwrap();
+            }
+        };
+        let request = request(tree.context(), "--add a.tar /x");
+        let written = match hashing {
+            true => swap::with(swapping, || prepare(&request, &tools))
+                .and_then(|prepared| write(&prepared, &View::scratch(), &tools)),
+            false => {
+                let prepared = prepare(&request, &tools).unwrap();
+                swap::with(swapping, || write(&prepared, &View::scratch(), &tools))
+            }
+        };
+        assert!(tree.path().join("a.tar").is_symlink(), "it was swapped");
+        match written {
+            Ok(layer) => assert_eq!(layer.content("x/f"), "inside"),
+            Err(error) => assert!(!chain(&error).contains("marker")),
+        }
+    }
+}
+
+#[test]
 fn cve_2024_9676_passwd_is_read_in_the_image_and_only_if_it_is_a_file() {
     let tree = Tree::of(&["a"]);
     let line = "--chown=app a /x";
@@ -120,21 +154,13 @@ fn cve_2020_10696_archives_stay_below_their_destination() {
     add(&["../../evil=1"], &inside);
     add(&["/evil=1"], &inside);
     add(&["a/../../../evil=1"], &inside);
-    // A link first, and then through it: into the image, never to the host.
-    add(
-        &["l -> /etc", "l/evil=1"],
-        &["app/ 0755", "app/x/ 0755 +", "app/x/l -> /etc 7:8", "etc/ 0755", "etc/evil 0644 7:8"],
-    );
-    add(
-        &["l -> ../../../../../etc", "l/evil=1"],
-        &[
-            "app/ 0755",
-            "app/x/ 0755 +",
-            "app/x/l -> ../../../../../etc 7:8",
-            "etc/ 0755",
-            "etc/evil 0644 7:8",
-        ],
-    );
+    // A link first, and then through it: below the destination, as with every peer.
+    for target in ["/etc", "../../../../../etc"] {
+        let link = format!("l -> {target}");
+        let shown = format!("app/x/l -> {target} 7:8");
+        let below = ["app/x/etc/ 0755 +", "app/x/etc/evil 0644 7:8", shown.as_str()];
+        add(&[&link, "l/evil=1"], &[["app/ 0755", "app/x/ 0755 +"].as_slice(), &below].concat());
+    }
     let refuse = |lines: &[&str], expected: &str| {
         let error = check_error(&with_archive(lines), &stage, "--add a.tar /app/x", expected);
         assert_eq!(error.kind(), ErrorKind::Invalid);
