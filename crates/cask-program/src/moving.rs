@@ -177,12 +177,34 @@ pub fn format(format: Option<&str>) -> Result<Option<ImageFormat>> {
     }
 }
 
+/// How layers are compressed, as a flag names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompressionFormat {
+    /// What is done to the bytes.
+    pub compression: Compression,
+    /// Readers can fetch single files of them.
+    pub zstd_chunked: bool,
+}
+
+impl From<Compression> for CompressionFormat {
+    fn from(compression: Compression) -> Self {
+        Self { compression, zstd_chunked: false }
+    }
+}
+
 /// The compression that a flag names.
-pub fn compression(format: &str) -> Result<Compression> {
+///
+/// # Errors
+/// For a word that is none, and for `estargz`, which nobody writes here.
+pub fn compression(format: &str) -> Result<CompressionFormat> {
     match format {
-        "gzip" => Ok(Compression::Gzip),
-        "zstd" => Ok(Compression::Zstd),
-        "zstd:chunked" => bail!("zstd:chunked cannot be written yet: choose gzip or zstd"),
-        other => bail!("unsupported compression format {other:?}: choose gzip or zstd"),
+        "gzip" => Ok(Compression::Gzip.into()),
+        "zstd" => Ok(Compression::Zstd.into()),
+        "zstd:chunked" => {
+            Ok(CompressionFormat { compression: Compression::Zstd, zstd_chunked: true })
+        }
+        // Its table is a file of the layer, so that layers and configs would become other ones.
+        "estargz" => bail!("estargz cannot be written: choose zstd:chunked, gzip or zstd"),
+        other => bail!("unknown compression format {other:?}: choose gzip, zstd or zstd:chunked"),
     }
 }

@@ -8,6 +8,9 @@ use anyhow::{Result, bail};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
+/// Why nothing can be signed, whatever is asked to.
+pub const NO_SIGNING: &str = "images cannot be signed yet";
+
 /// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
 pub type RefusedFlag = (&'static str, &'static [&'static str], &'static str);
 

@@ -264,6 +264,7 @@ fn what_is_pushed_podman_pulls() {
         vec![],
         vec!["--format", "v2s2"],
         vec!["--format", "oci", "--compression-format", "zstd", "--compression-level", "3"],
+        vec!["--format", "oci", "--compression-format", "zstd:chunked"],
         vec!["--compression-format", "gzip", "--force-compression", "--remove-signatures"],
     ]
     .into_iter()

@@ -86,6 +86,7 @@ fn results_are_pushed_in_any_compression() {
         format!("--push -t {} --iidfile-raw raw", at("plain")),
         format!("-o type=registry,name={},compression=zstd,compression-level=5", at("own")),
         format!("-o type=image,name={},push=true --compression-format zstd", at("flag")),
+        format!("-o type=registry,name={},compression=zstd:chunked", at("pieces")),
         format!("--platform linux/amd64,linux/arm64 --push -t {}", at("list")),
         format!(
             "--provenance=mode=max,builder-id=https://h/ci --build-arg X=y --push -t {}",
@@ -100,7 +101,9 @@ fn results_are_pushed_in_any_compression() {
     };
     let layer = |tag: &str| raw(tag)["layers"][0]["mediaType"].as_str().unwrap_or("").to_owned();
     assert!(layer("plain").ends_with(".tar+gzip"), "{}", layer("plain"));
-    for tag in ["own", "flag"] {
+    let pieces = raw("pieces")["layers"][0]["annotations"].clone();
+    assert!(pieces["io.github.containers.zstd-chunked.tarsplit-position"].is_string(), "{pieces}");
+    for tag in ["own", "flag", "pieces"] {
         assert!(layer(tag).ends_with(".tar+zstd"), "{tag}: {}", layer(tag));
     }
     assert_eq!(raw("list")["manifests"].as_array().map(Vec::len), Some(2));
@@ -139,6 +142,8 @@ fn results_are_pushed_in_any_compression() {
     let id = format!("sha256:{}", read(&directory, "raw"));
     assert_eq!(raw("plain")["config"]["digest"], id.as_str());
     cooper(&store, &directory, "build --compression-format xz .").ends(125).says("xz");
+    let line = "build -o type=oci,dest=x,compression=estargz .";
+    cooper(&store, &directory, line).ends(125).says("estargz cannot be written");
 }
 
 #[test]

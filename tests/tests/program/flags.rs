@@ -86,7 +86,11 @@ fn levels_are_those_of_their_compression() {
             "--dest-compress-format zstd --dest-compress-level=-1",
             "zstd has no level -1: choose 1 to 20",
         ),
-        ("--dest-compress-format zstd:chunked", "zstd:chunked cannot be written yet"),
+        ("--dest-compress-format estargz", "estargz cannot be written: choose zstd:chunked"),
+        (
+            "--dest-compress-format zstd:chunked --dest-compress-level 21",
+            "zstd has no level 21: choose 1 to 20",
+        ),
     ] {
         dray(&format!("copy {flags} {place}:it dir:{out}")).ends(1).says(words);
         assert!(!scratch.join("out").exists(), "{flags}");
@@ -95,6 +99,36 @@ fn levels_are_those_of_their_compression() {
         let to = format!("oci:{}:it", scratch.at(&flags[..4]));
         dray(&format!("copy -q --dest-compress-format {flags} {place}:it {to}")).ok();
         dray(&format!("validate -q {to}")).ok();
+    }
+}
+
+#[test]
+fn layers_in_pieces_are_read_as_zstd() {
+    let (scratch, place) = layout();
+    let at = |name: &str| format!("oci:{}:it", scratch.at(name));
+    let (pieces, whole, gzip) = (at("pieces"), at("whole"), at("gzip"));
+    dray(&format!("copy -q --dest-compress-format zstd:chunked {place}:it {pieces}")).ok();
+    dray(&format!("validate -q {pieces}")).ok();
+    for layer in tests::layers(&pieces) {
+        let key = "io.github.containers.zstd-chunked.manifest-checksum";
+        assert!(layer["annotations"][key].is_string(), "{layer}");
+        assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd");
+    }
+    // What has pieces is zstd, and stays; zstd without them does not.
+    for (format, from, to, stays) in
+        [("zstd", &pieces, "same", true), ("zstd", &format!("{place}:it"), "whole", false)]
+    {
+        dray(&format!("copy -q --dest-compress-format {format} {from} {}", at(to))).ok();
+        assert_eq!(tests::layers(&at(to)) == tests::layers(&pieces), stays, "{to}");
+    }
+    dray(&format!("copy -q --dest-compress-format zstd:chunked {whole} {}", at("again"))).ok();
+    assert_eq!(tests::layers(&at("again")), tests::layers(&pieces));
+    dray(&format!("copy -q --dest-compress-format gzip {pieces} {gzip}")).ok();
+    assert!(tests::layers(&gzip).iter().all(|layer| layer.get("annotations").is_none()));
+    if tests::has(&["skopeo"]) {
+        tests::skopeo(&format!("copy -q {pieces} dir:{}", scratch.at("theirs"))).ok();
+        let config = |place: &str| tests::skopeo(&format!("inspect --config {place}")).ok().json();
+        assert_eq!(config(&pieces), config(&gzip));
     }
 }
 

@@ -8,6 +8,7 @@ use cask::layer::{Compression, Level};
 use cask_program::access;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
+use cask_program::refused::NO_SIGNING;
 use clap::Args;
 
 use crate::context::Context;
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// Compress layers in a directory (dir only)
     #[arg(long)]
     compress: bool,
-    /// Compress layers by gzip or zstd
+    /// Compress layers by gzip, zstd or zstd:chunked
     #[arg(long, value_name = "FORMAT")]
     compression_format: Option<String>,
     /// The level of compression: gzip 1 to 9, zstd 1 to 20
@@ -78,7 +79,7 @@ impl SigningArguments {
             ("--sign-passphrase-file", self.sign_passphrase_file.is_some()),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
-            bail!("{flag}: images cannot be signed yet");
+            bail!("{flag}: {NO_SIGNING}");
         }
         if !self.encryption_key.is_empty() || !self.encrypt_layer.is_empty() {
             bail!("--encryption-key: layers cannot be encrypted; push the image with skopeo copy");
@@ -116,6 +117,8 @@ fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> R
     options.attached.remove_signatures = arguments.remove_signatures;
     let compression = arguments.compression_format.as_deref().map(moving::compression);
     let compression = compression.transpose()?;
+    options.layers.zstd_chunked = compression.is_some_and(|format| format.zstd_chunked);
+    let compression = compression.map(|format| format.compression);
     let forced = access::boolean("force-compression", arguments.force_compression.as_deref())?;
     options.layers.wanted = match (compression, forced) {
         (Some(compression), Some(false)) => LayersWanted::CompressPlain(compression),

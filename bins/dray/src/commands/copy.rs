@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     /// Decompress layers
     #[arg(long, conflicts_with = "dest_compress_format")]
     pub(crate) dest_decompress: bool,
-    /// Compress layers by gzip or zstd
+    /// Compress layers by gzip, zstd or zstd:chunked
     #[arg(long, value_name = "FORMAT")]
     pub(crate) dest_compress_format: Option<String>,
     /// The level of compression: gzip 1 to 9, zstd 1 to 20

@@ -9,6 +9,7 @@ use cask::image::ImageFormat;
 use cask::layer::{Compression, Level};
 use cask::reference::Reference;
 use cask::transport::EventSink;
+use cask_program::moving::{self, CompressionFormat};
 use cask_program::platform;
 
 use crate::commands::copy::{Arguments, IndexChoice};
@@ -36,6 +37,7 @@ pub(crate) fn resolve(
     }
     options.format = arguments.format.as_deref().map(format).transpose()?;
     options.layers.wanted = layers(arguments, scheme)?;
+    options.layers.zstd_chunked = compression(arguments)?.is_some_and(|format| format.zstd_chunked);
     options.layers.level = level(arguments)?;
     options.layers.precompute_digests = arguments.dest_precompute_digests;
     options.attached.remove_signatures = arguments.remove_signatures;
@@ -109,7 +111,7 @@ fn layers(arguments: &Arguments, scheme: &str) -> Result<LayersWanted> {
     Ok(match (arguments.dest_compress, arguments.dest_decompress, compression) {
         (_, true, _) => LayersWanted::Decompress,
         (true, false, None) => LayersWanted::CompressPlain(Compression::Gzip),
-        (_, false, Some(compression)) => LayersWanted::Compress(compression),
+        (_, false, Some(format)) => LayersWanted::Compress(format.compression),
         (false, false, None) if arguments.dest_compress_level.is_some() => {
             LayersWanted::Compress(Compression::Gzip)
         }
@@ -117,20 +119,14 @@ fn layers(arguments: &Arguments, scheme: &str) -> Result<LayersWanted> {
     })
 }
 
-fn compression(arguments: &Arguments) -> Result<Option<Compression>> {
-    match arguments.dest_compress_format.as_deref() {
-        None => Ok(None),
-        Some("gzip") => Ok(Some(Compression::Gzip)),
-        Some("zstd") => Ok(Some(Compression::Zstd)),
-        Some("zstd:chunked") => bail!("zstd:chunked cannot be written yet: choose gzip or zstd"),
-        Some(other) => bail!("unknown compression format {other:?}: choose gzip or zstd"),
-    }
+fn compression(arguments: &Arguments) -> Result<Option<CompressionFormat>> {
+    arguments.dest_compress_format.as_deref().map(moving::compression).transpose()
 }
 
 fn level(arguments: &Arguments) -> Result<Level> {
     let Some(level) = arguments.dest_compress_level else { return Ok(Level::Default) };
     let level = Level::Exact(level);
-    level.number(compression(arguments)?.unwrap_or(Compression::Gzip))?;
+    level.number(compression(arguments)?.map_or(Compression::Gzip, |format| format.compression))?;
     Ok(level)
 }
 

@@ -8,10 +8,10 @@ use crate::compression::{Compression, Job};
 use crate::{Error, ErrorKind};
 
 /// The most plain bytes of one frame. Part of what decides the output's bytes.
-pub(super) const PIECE_BYTES: usize = 512 * 1024;
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
 
 /// A batch with so many plain bytes takes no further piece.
-const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

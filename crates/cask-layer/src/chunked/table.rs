@@ -33,6 +33,9 @@ const TABLE_TYPE: u64 = 1;
 /// The level for the table and the tar-split. That of the files need not fit them.
 const LEVEL: i32 = 3;
 
+/// Lines are like those just before: a window of 512 KiB will do, and takes a quarter of the memory.
+const WINDOW_LOG: u32 = 19;
+
 /// Something compressed that waits to be written at the end.
 pub(super) struct Hidden {
     encoder: Encoder<'static, Vec<u8>>,
@@ -47,7 +50,9 @@ struct Packed {
 
 impl Hidden {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { encoder: Encoder::new(Vec::new(), LEVEL)?, plain_bytes: 0 })
+        let mut encoder = Encoder::new(Vec::new(), LEVEL)?;
+        encoder.window_log(WINDOW_LOG)?;
+        Ok(Self { encoder, plain_bytes: 0 })
     }
 
     /// Whether this can still be a tar-split that readers take.

@@ -41,8 +41,7 @@ pub struct Chunked<W> {
 ///   names given twice or that are not UTF-8, sparse files, global PAX headers, names that lead
 ///   through symbolic links of the layer, data behind the end of the archive, a table of more than
 ///   150 MiB. [`Chunked::unlisted`] tells which it was.
-/// - Memory: 2 MiB for each batch, of which there are two for each thread and one more, what zstd
-///   needs, and about 300 bytes for each name.
+/// - Memory, at the usual level: 3 MiB for each thread, 4 MiB, and about 300 bytes for each name.
 /// - Nothing is written below before something was read.
 ///
 /// # Errors

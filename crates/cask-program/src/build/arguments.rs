@@ -229,7 +229,7 @@ pub(super) struct OutputArguments {
     /// The same without `sha256:` before it
     #[arg(long, value_name = "FILE")]
     pub(super) iidfile_raw: Option<PathBuf>,
-    /// Compress layers that are pushed or written to an archive by gzip or zstd
+    /// Compress layers that are pushed or written to an archive by gzip, zstd or zstd:chunked
     #[arg(long, value_name = "FORMAT")]
     pub(super) compression_format: Option<String>,
     /// The level of compression: gzip 1 to 9, zstd 1 to 20

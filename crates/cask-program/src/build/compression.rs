@@ -6,7 +6,7 @@ use cask::layer::{Compression, Level};
 
 use super::arguments::OutputArguments;
 use crate::access::boolean;
-use crate::moving;
+use crate::moving::{self, CompressionFormat};
 
 /// What was asked for: by flags, or by an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,22 +57,24 @@ impl Compress {
     /// Sets what was asked for.
     pub(super) fn set(&self, options: &mut CopyOptions) -> Result<()> {
         options.layers.wanted = self.wanted()?;
+        options.layers.zstd_chunked = self.format()?.is_some_and(|format| format.zstd_chunked);
         if let Some(level) = self.level()? {
             options.layers.level = level;
         }
         Ok(())
     }
 
-    fn format(&self) -> Result<Option<Compression>> {
+    fn format(&self) -> Result<Option<CompressionFormat>> {
         match self.format.as_deref() {
             // BuildKit's word for what is left as it is.
-            Some("uncompressed" | "none") => Ok(Some(Compression::None)),
+            Some("uncompressed" | "none") => Ok(Some(Compression::None.into())),
             format => format.map(moving::compression).transpose(),
         }
     }
 
     fn wanted(&self) -> Result<LayersWanted> {
-        Ok(match (self.format()?, self.force) {
+        let format = self.format()?.map(|format| format.compression);
+        Ok(match (format, self.force) {
             (Some(Compression::None), _) => LayersWanted::Decompress,
             (Some(format), Some(true)) => LayersWanted::Compress(format),
             (Some(format), _) => LayersWanted::CompressPlain(format),
@@ -84,7 +86,8 @@ impl Compress {
 
     fn level(&self) -> Result<Option<Level>> {
         let Some(level) = self.level.map(Level::Exact) else { return Ok(None) };
-        level.number(self.format()?.unwrap_or(Compression::Gzip))?;
+        let format = self.format()?.map(|format| format.compression);
+        level.number(format.unwrap_or(Compression::Gzip))?;
         Ok(Some(level))
     }
 }

@@ -171,7 +171,7 @@ mod tests {
         assert!(refused("dest=a").contains("there is no type"));
         assert!(refused("type=x,dest=a").contains("is not known"));
         assert!(refused("type=tar,frob=x").contains("not supported"));
-        assert!(refused("type=oci,compression=xz").contains("choose gzip or zstd"));
+        assert!(refused("type=oci,compression=xz").contains("choose gzip, zstd or zstd:chunked"));
         let zstd = parse("type=registry,name=h/x,compression=zstd,compression-level=3").unwrap();
         let [Output::Place(_, compress)] = zstd.as_slice() else { panic!("{zstd:?}") };
         assert_eq!((compress.format.as_deref(), compress.level), (Some("zstd"), Some(3)));

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Do not push signatures
     #[arg(long)]
     remove_signatures: bool,
-    /// Compress layers by gzip or zstd
+    /// Compress layers by gzip, zstd or zstd:chunked
     #[arg(long, value_name = "FORMAT")]
     compression_format: Option<String>,
     /// How hard to compress
@@ -73,14 +73,15 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.all {
         options.instances = Instances::All;
     }
+    let format = arguments.compression_format.as_deref().map(moving::compression).transpose()?;
     if let Some(level) = arguments.compression_level {
         let level = Level::Exact(level);
-        let format = arguments.compression_format.as_deref().map(moving::compression);
-        level.number(format.transpose()?.unwrap_or(Compression::Gzip))?;
+        level.number(format.map_or(Compression::Gzip, |format| format.compression))?;
         options.layers.level = level;
     }
-    options.layers.wanted = match arguments.compression_format.as_deref() {
-        Some(format) => LayersWanted::Compress(moving::compression(format)?),
+    options.layers.zstd_chunked = format.is_some_and(|format| format.zstd_chunked);
+    options.layers.wanted = match format {
+        Some(format) => LayersWanted::Compress(format.compression),
         None if access::boolean_value("disable-compression", &arguments.disable_compression)? => {
             LayersWanted::Keep
         }
