@@ -208,21 +208,12 @@ pub fn boolean(flag: &str, text: Option<&str>) -> Result<Option<bool>> {
 
 /// What a flag says that takes `true` or `false`; the words are those of Go's tools.
 pub fn boolean_value(flag: &str, text: &str) -> Result<bool> {
-    match truth(text) {
+    match cask_config::truth(text) {
         Some(value) => Ok(value),
         None => bail!(
             "invalid argument {text:?} for \"--{flag}\" flag: \
              strconv.ParseBool: parsing {text:?}: invalid syntax"
         ),
-    }
-}
-
-/// A truth as Go's tools write it; `None` for what is none. Source: Go, `strconv.ParseBool`.
-pub(crate) fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

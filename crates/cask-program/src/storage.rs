@@ -154,7 +154,7 @@ fn set(options: &mut StoreOptions, said: &mut DriverOptions, option: &str) -> Re
         None => name,
     };
     let truth = || {
-        crate::access::truth(value)
+        cask_config::truth(value)
             .with_context(|| format!("the storage option {option} is neither true nor false"))
     };
     match name {

@@ -1,7 +1,12 @@
 //! `cellar completion`
 
-use anyhow::Result;
-use clap::{Args, CommandFactory as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use cask_program::command_line::visible;
+use cask_program::output;
+use clap::builder::Resettable;
+use clap::{Args, Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
@@ -12,12 +17,32 @@ pub(crate) struct Arguments {
     /// Which shell
     #[arg(value_enum)]
     shell: Shell,
+    /// Write it to this file
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Leave out what commands and flags are for
+    #[arg(long)]
+    no_desc: bool,
 }
 
 /// Prints the script.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut command = visible(Cli::command());
+    if arguments.no_desc {
+        command = undescribed(command);
+    }
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "cellar", &mut script);
-    cask_program::output::bytes(&script)?;
-    Ok(())
+    clap_complete::generate(arguments.shell, &mut command, "cellar", &mut script);
+    match &arguments.file {
+        Some(path) => {
+            std::fs::write(path, script).with_context(|| format!("open {}", path.display()))
+        }
+        None => output::bytes(&script),
+    }
+}
+
+fn undescribed(command: Command) -> Command {
+    let command = command.about(Resettable::Reset);
+    let command = command.mut_args(|argument| argument.help(Resettable::Reset));
+    command.mut_subcommands(undescribed)
 }

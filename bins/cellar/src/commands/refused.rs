@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_program::refused::{RefusedFlag, RefusedFlags, Words};
+use cask_program::refused::{NO_SIGNING, RefusedFlag, RefusedFlags, Words};
 use clap::Subcommand;
 
 use super::containers::refuse;
@@ -74,7 +74,7 @@ pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
             "use save and load, with ssh between: save | ssh HOST cellar load",
         )),
         OfImage::Search(_) => search(),
-        OfImage::Sign(_) => refuse(("image sign", "images cannot be signed yet")),
+        OfImage::Sign(_) => refuse(("image sign", NO_SIGNING)),
         OfImage::Trust(_) => {
             refuse(("image trust", "edit policy.json, which says whose images are trusted"))
         }

@@ -1,6 +1,7 @@
 //! `cooper completion`
 
 use anyhow::Result;
+use cask_program::command_line::visible;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
@@ -17,7 +18,8 @@ pub(crate) struct Arguments {
 /// Prints the script.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "cooper", &mut script);
+    let mut command = visible(Cli::command());
+    clap_complete::generate(arguments.shell, &mut command, "cooper", &mut script);
     cask_program::output::bytes(&script)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What of skopeo's is not here, and what to do instead: refused by name, not taken for a slip.
 
 use anyhow::{Result, bail};
-use cask_program::refused::{RefusedFlag, RefusedFlags, Words};
+use cask_program::refused::{NO_SIGNING, RefusedFlag, RefusedFlags, Words};
 use clap::Subcommand;
 
 /// The commands.
@@ -14,8 +14,6 @@ pub(crate) enum Command {
     #[command(hide = true)]
     StandaloneVerify(Words),
 }
-
-const NO_SIGNING: &str = "images cannot be signed yet";
 
 /// Says that there is none such.
 pub(crate) fn run(command: &Command) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use cask_program::refused::NO_SIGNING;
 use clap::Args;
 
 /// How to sign what was copied. Nothing can be signed yet: who asks for it is told so.
@@ -37,7 +38,7 @@ impl SigningArguments {
             ("--sign-passphrase-file", self.sign_passphrase_file.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => bail!("{flag}: images cannot be signed yet"),
+            Some((flag, _)) => bail!("{flag}: {NO_SIGNING}"),
             None => Ok(()),
         }
     }

@@ -46,7 +46,7 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("sbom-purl-output", Value, SBOM),
         ("sbom-scanner-command", Value, SBOM),
         ("sbom-scanner-image", Value, SBOM),
-        ("sign-by", Value, "images cannot be signed yet"),
+        ("sign-by", Value, crate::refused::NO_SIGNING),
         (
             "source-policy-file",
             Value,
@@ -55,7 +55,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("stage-labels", Nothing, "give labels to a stage with LABEL"),
         ("stdin", Nothing, "give commands their input with a heredoc, or with RUN --mount"),
         ("transient-run-mounts", Value, "use --volume"),
-        ("userns", Value, USERNS),
         ("userns-gid-map", Value, USERNS),
         ("userns-gid-map-group", Value, USERNS),
         ("userns-uid-map", Value, USERNS),

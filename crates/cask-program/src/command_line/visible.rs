@@ -1,6 +1,6 @@
 //! The part of a command line that is shown.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 /// The same command without what is hidden, for what is made from the tree of commands, such as completions: clap's own
 /// offer hidden commands and flags too. It is not for parsing: nothing excludes or needs anything.
@@ -30,12 +30,15 @@ fn copy(command: &Command) -> Command {
 
 /// An argument without what it has to do with others, which may be hidden.
 fn plain(argument: &Arg) -> Arg {
+    let action = argument.get_action();
     let mut plain = Arg::new(argument.get_id().clone())
-        .action(argument.get_action().clone())
-        .value_parser(argument.get_value_parser().clone())
         .value_hint(argument.get_value_hint())
         .required(argument.is_required_set())
         .last(argument.is_last_set());
+    plain = match action.takes_values() {
+        true => plain.action(action.clone()).value_parser(argument.get_value_parser().clone()),
+        false => plain.action(ArgAction::SetTrue),
+    };
     if let Some(count) = argument.get_num_args() {
         plain = plain.num_args(count);
     }
@@ -68,7 +71,14 @@ mod tests {
         let list = Command::new("ls").visible_alias("list").arg(secret);
         let list = list.arg(Arg::new("all").short('a').long("all").conflicts_with("secret"));
         let network = Command::new("network").subcommand(list).subcommand(old.clone());
-        let made = visible(Command::new("x").subcommand(network).subcommand(old));
+        let version = Arg::new("version").long("version").action(ArgAction::Version);
+        let made = Command::new("x")
+            .version("1")
+            .disable_version_flag(true)
+            .arg(version)
+            .subcommand(network)
+            .subcommand(old);
+        let made = visible(made);
         let names = |command: &Command| {
             let names = command.get_subcommands().map(|one| one.get_name().to_owned());
             names.collect::<Vec<_>>()

@@ -1,12 +1,11 @@
 //! Flags of buildah's that are not here, and what to do instead: they are refused by name, not taken for a slip.
 
-use cask_program::refused::{RefusedFlag, RefusedFlags};
+use cask_program::refused::{NO_SIGNING, RefusedFlag, RefusedFlags};
 
 const USERS: &str =
     "commands are in the user namespace of this program: run it as a user, or in unshare";
 const DECRYPT: &str = "pull the image with another tool first";
 const ENCRYPT: &str = "push the image, and encrypt it with a tool for that";
-const SIGN: &str = "sign the image where it is copied, with dray copy --sign-by";
 
 /// Those of `from`.
 pub(super) struct OfFrom;
@@ -37,6 +36,6 @@ impl RefusedFlags for OfPush {
     const FLAGS: &'static [RefusedFlag] = &[
         ("encrypt-layer", &[], ENCRYPT),
         ("encryption-key", &[], ENCRYPT),
-        ("sign-by", &[], SIGN),
+        ("sign-by", &[], NO_SIGNING),
     ];
 }
