@@ -10,7 +10,7 @@ use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefi
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags, Words};
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
-use cask_terminal::value::JsonStyle;
+use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -204,6 +204,7 @@ pub(crate) struct RemoveArguments {
 
 /// What templates see of a network.
 #[derive(Serialize)]
+#[serde(rename = "network.ListPrintReports")]
 struct Row {
     #[serde(rename = "ID")]
     id: String,
@@ -214,7 +215,7 @@ struct Row {
     #[serde(rename = "NetworkInterface")]
     interface: String,
     #[serde(rename = "Created")]
-    created: String,
+    created: Time,
     #[serde(rename = "Subnets")]
     subnets: Vec<SubnetRow>,
     #[serde(rename = "IPv6Enabled")]
@@ -237,6 +238,16 @@ struct SubnetRow {
     subnet: String,
     #[serde(rename = "Gateway")]
     gateway: String,
+    #[serde(rename = "LeaseRange")]
+    range: Option<RangeRow>,
+}
+
+#[derive(Serialize)]
+struct RangeRow {
+    #[serde(rename = "StartIP")]
+    first: String,
+    #[serde(rename = "EndIP")]
+    last: String,
 }
 
 const FIELDS: [&str; 11] = [
@@ -273,16 +284,22 @@ pub(crate) fn run(command: NetworkCommand, context: &Context) -> Result<ExitCode
 }
 
 fn row(network: Network, whole: bool) -> Row {
+    let said = |address: Option<IpAddr>| address.map(|one| one.to_string()).unwrap_or_default();
+    let range = |range: &cask_network::LeaseRange| RangeRow {
+        first: said(range.start_ip),
+        last: said(range.end_ip),
+    };
     let subnet = |subnet: &cask_network::Subnet| SubnetRow {
         subnet: subnet.subnet.to_string(),
-        gateway: subnet.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        gateway: said(subnet.gateway),
+        range: subnet.lease_range.as_ref().map(range),
     };
     let labels = network.labels.iter().map(|(name, value)| format!("{name}={value}"));
     Row {
         id: network.id.chars().take(if whole { 64 } else { 12 }).collect(),
         driver: network.driver,
         interface: network.network_interface,
-        created: network.created,
+        created: Time(network.created),
         subnets: network.subnets.iter().map(subnet).collect(),
         ipv6: network.ipv6_enabled,
         internal: network.internal,
@@ -366,7 +383,7 @@ fn inspect(arguments: &InspectArguments, containers: &Containers) -> Result<Exit
     match &arguments.format {
         Some(template) if !is_json_format(template) => {
             let rows: Vec<Row> = found.into_iter().map(|network| row(network, true)).collect();
-            show::rows("network inspect", (template, Origin::List), None, &rows)?;
+            show::rows("inspect", (template, Origin::List), None, &rows)?;
         }
         _ => show::json(&found, JsonStyle::indented(5))?,
     }
@@ -427,7 +444,7 @@ fn list(arguments: &ListArguments, containers: &Containers) -> Result<ExitCode> 
     let headers = Headers::from_fields(FIELDS, &[("ID", "NETWORK ID")]);
     let headers = (!arguments.noheading).then_some(&headers);
     let usual = "table {{.ID}}\t{{.Name}}\t{{.Driver}}";
-    show::rows("network ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
+    show::rows("ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 

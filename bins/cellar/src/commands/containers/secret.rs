@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{ErrorKind, Secret};
 use cask_program::output;
-use cask_terminal::template::{Headers, Origin, is_json_format};
+use cask_terminal::template::{Headers, Origin};
 use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -124,6 +124,7 @@ Updated at:        {{.UpdatedAt}}";
 
 /// Source: podman, `pkg/domain/entities/secrets.go`, `SecretInfoReport`.
 #[derive(Serialize)]
+#[serde(rename = "*entities.SecretInfoReport")]
 struct Shown {
     #[serde(rename = "ID")]
     id: String,
@@ -155,7 +156,9 @@ struct Driver {
     options: BTreeMap<String, String>,
 }
 
+/// Source: podman, `pkg/domain/entities/secrets.go`, `SecretListReport`.
 #[derive(Serialize)]
+#[serde(rename = "*entities.SecretListReport")]
 struct Row {
     #[serde(rename = "ID")]
     id: String,
@@ -256,7 +259,7 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
     }
     let pretty = arguments.pretty.then_some(PRETTY);
     match pretty.or(arguments.format.as_deref()) {
-        Some(template) => show::rows("secret inspect", (template, Origin::List), None, &found)?,
+        Some(template) => show::rows("inspect", (template, Origin::List), None, &found)?,
         None => show::json(&found, JsonStyle::indented(4))?,
     }
     Ok(finish(errors))
@@ -289,7 +292,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let template = arguments.format.as_deref();
-    if template.is_some_and(is_json_format) {
+    if template == Some("json") {
         let shown: Vec<Shown> = found.into_iter().map(shown).collect();
         show::json(&shown, JsonStyle::indented(4))?;
         return Ok(ExitCode::SUCCESS);
@@ -311,7 +314,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
     );
     let headers = (!arguments.noheading).then_some(&headers);
     let usual = "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.CreatedAt}}\t{{.UpdatedAt}}";
-    show::rows("secret ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
+    show::rows("ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 

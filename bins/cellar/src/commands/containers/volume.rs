@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use cask_engine::{ErrorKind, RemoveOptions, Volume, VolumeOptions, Volumes};
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
-use cask_terminal::value::JsonStyle;
+use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -150,6 +150,7 @@ pub(crate) struct RemoveArguments {
 
 /// What is printed of a volume. Source: podman, `libpod/define/volume_inspect.go`.
 #[derive(Serialize)]
+#[serde(rename = "*entities.VolumeListReport")]
 pub(crate) struct Shown {
     #[serde(rename = "Name")]
     name: String,
@@ -158,7 +159,7 @@ pub(crate) struct Shown {
     #[serde(rename = "Mountpoint")]
     mount_point: String,
     #[serde(rename = "CreatedAt")]
-    created_at: String,
+    created_at: Time,
     #[serde(rename = "Labels")]
     labels: BTreeMap<String, String>,
     #[serde(rename = "Scope")]
@@ -264,7 +265,7 @@ fn shown(volume: Volume) -> Shown {
         name: volume.name,
         driver: "local",
         mount_point: volume.mount_point.display().to_string(),
-        created_at: volume.created,
+        created_at: Time(volume.created),
         labels: volume.labels,
         scope: "local",
         options: volume.options,
@@ -297,7 +298,7 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
     let rows: Vec<Shown> = found.into_iter().map(shown).collect();
     match &arguments.format {
         Some(template) if !is_json_format(template) => {
-            show::rows("volume inspect", (template, Origin::List), None, &rows)?;
+            show::rows("inspect", (template, Origin::List), None, &rows)?;
         }
         _ => show::json(&rows, JsonStyle::indented(5))?,
     }
@@ -358,7 +359,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
     }
     let template = arguments.format.as_deref();
     if template.is_some_and(is_json_format) {
-        show::json(&rows, JsonStyle::indented(5))?;
+        show::json(&rows, JsonStyle::indented(2))?;
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() && template.is_none() {
@@ -367,7 +368,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
     let headers = Headers::from_fields(FIELDS, &[("Name", "VOLUME NAME")]);
     let headers = (!arguments.noheading).then_some(&headers);
     let usual = "table {{.Driver}}\t{{.Name}}";
-    show::rows("volume ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
+    show::rows("ls", (template.unwrap_or(usual), Origin::List), headers, &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
