@@ -9,6 +9,9 @@
 mod load;
 mod parse;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 pub use load::ContainersPaths;
 
 /// What the files say; `None` is what they say nothing of.
@@ -39,6 +42,22 @@ pub struct ContainersConf {
     pub umask: Option<String>,
     /// `[engine] stop_timeout`: seconds.
     pub stop_timeout: Option<i64>,
+    /// What `[engine]` says besides.
+    pub engine: EngineConf,
+}
+
+/// What an engine does where no flag says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineConf {
+    /// `detach_keys`: the keys that leave a container running; empty is none.
+    pub detach_keys: Option<String>,
+    /// `pull_policy`: when images are pulled.
+    pub pull_policy: Option<String>,
+    /// `runtime`: what runs containers, a name or a path.
+    pub runtime: Option<String>,
+    /// `[engine.runtimes]`: where runtimes are looked for, by their names, in this order.
+    pub runtimes: BTreeMap<String, Vec<PathBuf>>,
 }
 
 /// Lists, each of which replaces that of a file read before.
@@ -93,6 +112,8 @@ pub struct ContainerModes {
     pub network: Option<String>,
     /// `pidns`.
     pub pid: Option<String>,
+    /// `userns`.
+    pub users: Option<String>,
     /// `utsns`.
     pub uts: Option<String>,
 }

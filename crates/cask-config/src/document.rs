@@ -176,6 +176,11 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Its keys, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'d str> {
+        self.table.keys().map(|key| key.get_ref().as_ref())
+    }
+
     /// All keys of a table of strings, in the order of the text, with the places of the values.
     pub(crate) fn string_entries(&self) -> Result<Vec<(&'d str, Found<String>)>, Error> {
         let mut entries = Vec::new();

@@ -14,12 +14,15 @@ mod export;
 mod find;
 mod health;
 mod holders;
+mod journal;
 mod list;
+mod logging;
 mod logs;
 mod monitor;
 mod mounts;
 mod names;
 mod network;
+mod overlays;
 mod owners;
 mod record;
 mod remove;
@@ -57,16 +60,18 @@ pub(crate) use events::tell;
 pub use events::{Event, EventFilter, EventOptions};
 pub use exec::ExecOptions;
 pub use health::{Health, HealthAction, HealthConfig, HealthResult};
+pub use journal::Journal;
 pub use list::ContainerFilter;
+pub use logging::LOG_DRIVERS;
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use monitor::{MONITOR_ARGUMENT, run_monitor};
-pub use mounts::{MountConfig, MountType, parse_bytes};
+pub use mounts::{MountConfig, MountType, parse_bytes, parse_decimal_bytes};
 pub use network::{ContainerNetwork, attachment_options, parse_networks};
 pub use record::{ContainerState, Status};
 pub use remove::RemoveOptions;
 pub use resources::parse_device_rule;
 pub use secrets::{Secret, SecretConfig, Secrets};
-pub use start::Terminal;
+pub use start::{StartOptions, Terminal};
 pub use stats::ContainerStats;
 pub use summary::ContainerSummary;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
@@ -82,6 +87,7 @@ pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
 pub struct Containers {
     images: Images,
     places: cask_network::Places,
+    journal: Journal,
 }
 
 /// One container, as it was when it was looked at.
@@ -106,9 +112,10 @@ impl Container {
         &self.config.name
     }
 
-    /// The file that its output is kept in.
-    pub fn log_path(&self) -> PathBuf {
-        self.config.log.path.clone().unwrap_or_else(|| self.place.log())
+    /// The file that its output is kept in, where it is kept in one.
+    pub fn log_path(&self) -> Option<PathBuf> {
+        let is_file = logging::LogDriver::of(&self.config).ok()? == logging::LogDriver::File;
+        is_file.then(|| self.config.log.path.clone().unwrap_or_else(|| self.place.log()))
     }
 
     /// The directory of what is kept with it.
@@ -126,13 +133,20 @@ impl Containers {
     /// Looks at the containers of a store.
     pub fn new(images: Images) -> Self {
         let places = network::usual_places(&images);
-        Self { images, places }
+        Self { images, places, journal: Journal::default() }
     }
 
     /// Has networks be in other places than podman's.
     #[must_use]
     pub fn with_networks_in(mut self, places: cask_network::Places) -> Self {
         self.places = places;
+        self
+    }
+
+    /// Has the journal of the machine be another one than systemd's.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = journal;
         self
     }
 

@@ -47,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) environment: Vec<Vec<u8>>,
     pub(crate) search: Vec<Vec<u8>>,
     pub(crate) directory: Vec<u8>,
+    pub(crate) make_directory: bool,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     /// `None` where the user namespace forbids setting them.
@@ -124,6 +125,7 @@ wire_struct!(Plan {
     environment,
     search,
     directory,
+    make_directory,
     uid,
     gid,
     groups,

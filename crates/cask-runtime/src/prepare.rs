@@ -76,6 +76,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         search: search(spec),
         environment,
         directory: bytes(&process.directory),
+        make_directory: process.make_directory && isolation == Isolation::Namespaces,
         uid: process.identity.uid,
         gid: process.identity.gid,
         groups: groups(spec, &mut notes),

@@ -64,6 +64,7 @@ impl RunSpec {
                 arguments: arguments.into_iter().map(Into::into).collect(),
                 environment: Vec::new(),
                 directory: PathBuf::from("/"),
+                make_directory: false,
                 identity: Identity::ROOT,
                 umask: 0o022,
                 limits: Vec::new(),
@@ -129,8 +130,10 @@ pub struct Process {
     pub arguments: Vec<OsString>,
     /// Its environment. Of equal names the last holds.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it begins: a directory of the root, absolute. It must exist.
+    /// Where it begins: a directory of the root, absolute. It must exist, unless it is made.
     pub directory: PathBuf,
+    /// That directory is made where it is missing, as runtimes do: also in mounts, where it stays.
+    pub make_directory: bool,
     /// Its user and groups.
     pub identity: Identity,
     /// Bits that new files do not get.

@@ -1,5 +1,7 @@
 //! Reading containers.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cask_json::quoted;
@@ -50,11 +52,19 @@ impl Store {
     /// Whether there is a directory of a container, whichever driver the store had when it was made: every container
     /// has one, and whoever removes the container removes it.
     pub fn has_container_directory(&self, id: &Id) -> bool {
+        self.container_places().any(|place| place.join(id.as_str()).exists())
+    }
+
+    /// The names of all those directories, and of what else lies there: for who asks of many containers.
+    pub fn container_directories(&self) -> HashSet<String> {
+        let entries = self.container_places().filter_map(|place| place.read_dir().ok()).flatten();
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+    }
+
+    fn container_places(&self) -> impl Iterator<Item = PathBuf> {
         let place = &self.inner.places[self.inner.container_place()];
-        DriverKind::ALL.into_iter().any(|driver| {
-            let kind = format!("{driver}-{}", Kind::Container.plural());
-            place.root().join(kind).join(id.as_str()).exists()
-        })
+        let kind = |driver| format!("{driver}-{}", Kind::Container.plural());
+        DriverKind::ALL.into_iter().map(move |driver| place.root().join(kind(driver)))
     }
 
     /// The containers that were made from an image.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::run;
+use tests::{has, run};
 
 use crate::support::Cellar;
 
@@ -72,6 +72,9 @@ fn what_cannot_run_as_it_is_asked_ends_as_podman_ends_it() {
             "unable to find group no: no matching entries in group file",
         ),
         (&["-w", "/etc/passwd"], "true", 126, "but is not a directory"),
+        (&["-w", "/no"], "true", 126, "workdir \"/no\" does not exist on container"),
+        (&["-w", "/proc/no"], "true", 125, "make the working directory /proc/no"),
+        (&["--timeout", "1", "--entrypoint", "sleep"], "1000", 255, ""),
         (&["--nope"], "true", 125, "unknown flag: --nope"),
     ] {
         let line = [&["--rm"][..], flags, &["box:1", command]].concat();
@@ -149,13 +152,143 @@ fn the_manager_of_services_is_told_that_a_container_was_started() {
     };
     start("silent", "ignore").ok();
     start("told", "conmon").ok();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
     let mut bytes = [0; 64];
     let length = socket.recv(&mut bytes).unwrap();
     let format = "MAINPID={{.State.ConmonPid}}\nREADY=1";
     let expected = cellar.run(&["inspect", "--format", format, "told"]).ok();
     assert_eq!(std::str::from_utf8(&bytes[..length]).unwrap(), expected.text());
-    start("itself", "container").ends(125).says("--sdnotify container is not supported where");
     start("nope", "nope").ends(125).says("must be container, conmon or ignore");
+}
+
+#[test]
+fn a_container_tells_the_manager_of_services_itself_that_it_is_ready() {
+    let Some(cellar) = Cellar::new() else { return };
+    let path = cellar.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let hear = || {
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let script = "echo $NOTIFY_SOCKET; exec sleep 1000";
+    let made = ["create", "--network", "none", "--name", "c", "box:1", "sh", "-c", script];
+    cellar.run(&made).ok();
+    // The shells here have nothing that sends to such a socket: it is found beside the container.
+    let format = "{{.State.ConmonPid}}";
+    for told in 0..2 {
+        run(cellar.command(&["start", "c"]).env("NOTIFY_SOCKET", &path)).ok();
+        let monitor = cellar.run(&["inspect", "--format", format, "c"]).ok();
+        assert_eq!(hear(), format!("MAINPID={}", monitor.text()));
+        let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok();
+        let inside = cellar.path("run/cask/containers").join(id.text()).join("notify");
+        let directory = fs::File::open(&inside).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
+        let own = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        for words in ["STATUS=begins", "READY=0", "MAINPID=1\nREADY=1\n"] {
+            own.send_to(words.as_bytes(), format!("/proc/self/fd/{number}/notify.sock")).unwrap();
+        }
+        assert_eq!(hear(), "READY=1", "{told}");
+        let seen = cellar.run(&["exec", "c", "ls", "/run/notify"]).ok();
+        assert_eq!(seen.text(), "notify.sock");
+        cellar.run(&["stop", "-t", "0", "c"]).ok();
+    }
+    let logged = cellar.run(&["logs", "--tail", "1", "c"]).ok();
+    assert_eq!(logged.text(), "/run/notify/notify.sock");
+    cellar.run(&["start", "c"]).ok();
+    cellar.run(&["exec", "c", "test", "-e", "/run/notify"]).ends(1);
+}
+
+#[test]
+fn groups_descriptors_and_what_the_kernel_pretends_to_be_are_passed_on() {
+    let Some(cellar) = Cellar::new() else { return };
+    let check = |script: &str, expected: &str| {
+        assert_eq!(cellar.shell(script).ok().text(), expected, "{script}");
+    };
+    let run = "$CELLAR run --rm --network none";
+    let groups = format!("setpriv --groups 77,4321 {run} --group-add keep-groups box:1 id");
+    check(&groups, "uid=0(root) gid=0 groups=77,4321");
+    let kept = cellar.path("kept").display().to_string();
+    fs::write(&kept, "kept\n").unwrap();
+    let two = "--preserve-fds 2 box:1 sh -c 'cat <&3; cat <&4'";
+    check(&format!("{run} {two} 3<{kept} 4<{kept}"), "kept\nkept");
+    check(&format!("{run} --preserve-fd 9 -t box:1 sh -c 'echo one >&9' 9>&1"), "one");
+    check(&format!("{run} --personality LINUX32 box:1 cat /proc/self/personality"), "00000008");
+    let detached = "$CELLAR run -d --name c --network none --group-add keep-groups";
+    // Nobody keeps the pipe of whoever started it.
+    cellar.shell(&format!("{detached} box:1 sleep 1000 7>&1 | cat")).ok();
+    check("setpriv --groups 5 $CELLAR exec c id", "uid=0(root) gid=0 groups=5");
+    check("$CELLAR exec --preserve-fds 1 c sh -c 'echo two >&3' 3>&1", "two");
+    check(
+        "$CELLAR exec -d --preserve-fds 1 c sh -c 'echo three >&3' 3>&1 >/dev/null | cat",
+        "three",
+    );
+    cellar.run(&["exec", "-w", "/no", "c", "true"]).ends(127).says("no such file or directory");
+    for flag in ["--preserve-fds=1", "--preserve-fd=900"] {
+        let refused = "is not available - the preserve-fds option requires";
+        cellar.container(&["--rm", flag, "box:1", "true"]).ends(125).says(refused);
+        cellar.run(&["exec", flag, "c", "true"]).ends(125).says(refused);
+    }
+}
+
+#[test]
+fn what_is_changed_in_an_overlay_goes_with_the_life_of_the_container() {
+    let Some(cellar) = Cellar::new() else { return };
+    let at = |name: &str| cellar.path(name).display().to_string();
+    for name in ["lower", "root/upper", "root/work"] {
+        fs::create_dir(cellar.path(name)).unwrap();
+    }
+    fs::write(cellar.path("lower/file"), "text\n").unwrap();
+    let (lower, upper, work) = (at("lower"), at("root/upper"), at("root/work"));
+    let own = format!("{lower}:/own:O,upperdir={upper},workdir={work}");
+    let script = "echo more >>/a/file; cat /a/file; echo x >/own/new; echo x >/v/new; echo x >/i/new; \
+                  ls /own /v /i/data";
+    let flags = ["--name", "c", "-v", &format!("{lower}:/a:O"), "-v", &own, "-v", "vol:/v:O"];
+    let image = ["--mount", "type=image,source=box:1,target=/i,rw=true", "box:1", "sh", "-c"];
+    let words = [&flags[..], &image, &[script]].concat();
+    let expected = "text\nmore\n/i/data:\nof-image\n\n/own:\nfile\nnew\n\n/v:\nnew";
+    assert_eq!(cellar.container(&words).ok().text(), expected);
+    // Another life sees nothing of the one before but what is kept where somebody wanted it.
+    assert_eq!(cellar.run(&["start", "-a", "c"]).ok().text(), expected);
+    assert_eq!(fs::read_to_string(cellar.path("lower/file")).unwrap(), "text\n");
+    assert!(!cellar.path("lower/new").exists() && cellar.path("root/upper/new").exists());
+    assert!(!cellar.path("root/volumes/vol/_data/new").exists());
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok();
+    assert!(!cellar.path("root/cask/containers").join(id.text()).join("overlays").exists());
+    for (value, words) in [
+        (format!("{lower}:/a:O,ro"), "can't use 'O' with other options"),
+        (format!("{lower}:/a:O,U"), "can't use 'O' with other options"),
+        (format!("{lower}:/a:O,upperdir={upper}"), "must set both `upperdir` and `workdir`"),
+        (format!("{lower}:/a:upperdir={upper}"), "invalid mount option"),
+        (format!("{lower}/no:/a:O"), "no such file or directory"),
+    ] {
+        cellar.container(&["--rm", "-v", &value, "box:1", "true"]).ends(125).says(words);
+    }
+    cellar.run(&["rm", "-v", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn what_every_process_has_is_what_it_has_with_podman() {
+    let Some(cellar) = Cellar::new() else { return };
+    let check = |flags: &[&str], script: &str, expected: &str| {
+        let words = [&["--rm"][..], flags, &["box:1", "/bin/sh", "-c", script]].concat();
+        assert_eq!(cellar.container(&words).ok().text(), expected, "{flags:?}");
+    };
+    check(&[], "echo $TERM", "xterm");
+    check(
+        &["--unsetenv-all", "-e", "A=1"],
+        "b=/bin/busybox; $b env | $b grep -c -e TERM -e contai; echo $A",
+        "0\n1",
+    );
+    check(&["--ipc", "none"], "test -e /dev/shm || echo none", "none");
+    let place = cellar.path("mounted");
+    fs::create_dir(&place).unwrap();
+    let mount = format!("{}:/m", place.display());
+    check(&["-v", &mount, "-w", "/m/new/er"], "pwd", "/m/new/er");
+    let systemd = ["--systemd", "always", "--shm-size-systemd", "1m"];
+    check(&systemd, "/bin/busybox grep -c ' /run tmpfs .*size=1024k' /proc/mounts", "1");
 }
 
 #[test]
@@ -177,10 +310,17 @@ fn containers_conf_says_what_no_flag_says() {
         umask = "0077"
         [engine]
         stop_timeout = 3
+        pull_policy = "never"
+        detach_keys = "ctrl-x"
+        runtime = "other"
+        [engine.runtimes]
+        other = ["/no/file", "/usr/sbin/runc", "/usr/bin/runc"]
     "#;
     fs::write(&conf, text).unwrap();
     let with = |words: &[&str]| run(cellar.command(words).env("CONTAINERS_CONF", &conf));
-    with(&["create", "--name", "c", "--annotation", "a=own", "box:1", "true"]).ok();
+    let own = ["create", "--runtime", "native", "--name", "c", "--annotation", "a=own"];
+    with(&[&own[..], &["box:1", "true"]].concat()).ok();
+    with(&["create", "no-such-image:1"]).ends(125).says("image not known");
     let format = "{{.Config.Annotations}} {{.BoundingCaps}} {{.HostConfig.Ulimits}} \
                   {{.HostConfig.Dns}} {{.HostConfig.NetworkMode}} {{.HostConfig.PidsLimit}} \
                   {{.HostConfig.ShmSize}} {{.Config.Timezone}} {{.Config.Umask}} {{.Config.StopTimeout}}";
@@ -190,9 +330,18 @@ fn containers_conf_says_what_no_flag_says() {
          [1.2.3.4] none 9 1048576 local 0077 3"
     );
     let script = "echo $FOO; cat /proc/sys/net/core/somaxconn; umask; ulimit -n";
-    let said =
-        with(&["run", "--rm", "-e", "PATH=/bin", "--umask", "22", "box:1", "sh", "-c", script]);
+    let flags = ["run", "--runtime", "native", "--rm", "-e", "PATH=/bin", "--umask", "22"];
+    let said = with(&[&flags[..], &["box:1", "sh", "-c", script]].concat());
     assert_eq!(said.ok().text(), "conf\n77\n0022\n10");
+    if has(&["runc"]) {
+        with(&["create", "--name", "d", "box:1", "true"]).ok();
+        let shown = cellar.run(&["inspect", "--format", "{{.OCIRuntime}}", "d"]).ok();
+        assert_eq!(shown.text(), "other");
+    }
+    fs::write(&conf, "[containers]\nuserns = \"nope\"").unwrap();
+    with(&["create", "box:1", "true"]).ends(125).says("nope");
+    fs::write(&conf, "[engine]\ndetach_keys = \"nope\"").unwrap();
+    with(&["exec", "c", "true"]).ends(125).says("invalid detach keys");
     fs::write(&conf, "[containers]\npids_limit = \"x\"").unwrap();
     with(&["create", "box:1"]).ends(125).says("containers.pids_limit");
     fs::remove_file(&conf).unwrap();

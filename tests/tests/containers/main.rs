@@ -7,6 +7,8 @@ mod flags;
 mod life;
 mod lives;
 mod network;
+mod output;
+mod several;
 mod space;
 mod support;
 mod terminal;

@@ -126,3 +126,25 @@ fn a_terminal_has_a_size_and_is_left_and_come_back_to() {
     assert_eq!(terminal.ends(), Some(5));
     assert_eq!(cellar.states(), "c exited 5");
 }
+
+#[test]
+fn devices_of_this_machine_work_where_the_container_may_use_them() {
+    let Some(cellar) = Cellar::new().filter(|_| has(&["setsid"])) else { return };
+    let sees = |arguments: &[&str], expected: &str| {
+        let told = cellar.container(&[&["--rm"], arguments].concat());
+        assert_eq!(told.ok().text(), expected, "{arguments:?}");
+    };
+    // A file is hidden, as many do it.
+    sees(&["-v", "/dev/null:/etc/passwd", "box:1", "cat", "/etc/passwd"], "");
+    let all = ["--privileged", "-v", "/dev:/dev", "--mount", "type=devpts,dst=/dev/pts"];
+    let script =
+        "echo x >/dev/null && busybox grep -q ' /dev/shm .*=64000k' /proc/mounts && echo own";
+    sees(&[&all[..], &["box:1", "sh", "-c", script]].concat(), "own");
+    let refused = ["-v", "/dev/null:/n:nodev", "box:1", "cat", "/n"];
+    cellar.container(&[&["--rm"], &refused[..]].concat()).ends(1).says("Permission denied");
+    let run = [&["run", "-it", "--rm", "--network", "none"], &all[..], &["box:1", "sh"]].concat();
+    let mut terminal = Terminal::new(&cellar, 33, 77, &run);
+    terminal.asks("busybox tty\n", "/dev/pts/0");
+    terminal.type_in("exit 6\n");
+    assert_eq!(terminal.ends(), Some(6));
+}

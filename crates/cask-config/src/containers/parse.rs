@@ -1,7 +1,12 @@
 //! From text to what it says.
 
 use crate::Error;
-use crate::containers::{ContainerLists, ContainerModes, ContainerSwitches, ContainersConf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::containers::{
+    ContainerLists, ContainerModes, ContainerSwitches, ContainersConf, EngineConf,
+};
 use crate::document::{Source, Table};
 
 impl ContainersConf {
@@ -22,6 +27,7 @@ impl ContainersConf {
         }
         if let Some(table) = root.table("engine")? {
             conf.stop_timeout = number(&table, "stop_timeout")?;
+            conf.engine = of_engine(&table)?;
         }
         Ok(conf)
     }
@@ -52,6 +58,7 @@ impl ContainersConf {
             modes.ipc,
             modes.network,
             modes.pid,
+            modes.users,
             modes.uts,
             log_driver,
             log_size_max,
@@ -62,7 +69,11 @@ impl ContainersConf {
             time_zone,
             umask,
             stop_timeout,
+            engine.detach_keys,
+            engine.pull_policy,
+            engine.runtime,
         );
+        self.engine.runtimes.extend(later.engine.runtimes);
     }
 }
 
@@ -101,6 +112,7 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
             ipc: text("ipcns")?,
             network: text("netns")?,
             pid: text("pidns")?,
+            users: text("userns")?,
             uts: text("utsns")?,
         },
         log_driver: text("log_driver")?,
@@ -112,7 +124,25 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
         time_zone: text("tz")?,
         umask: text("umask")?,
         stop_timeout: None,
+        engine: EngineConf::default(),
     })
+}
+
+fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
+    let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
+    let mut engine = EngineConf {
+        detach_keys: text("detach_keys")?,
+        pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
+        runtime: text("runtime")?.filter(|text| !text.is_empty()),
+        runtimes: BTreeMap::new(),
+    };
+    let Some(runtimes) = table.table("runtimes")? else { return Ok(engine) };
+    for name in runtimes.names() {
+        let paths = runtimes.strings(name)?.unwrap_or_default();
+        let paths = paths.into_iter().map(|path| PathBuf::from(path.value)).collect();
+        engine.runtimes.insert(name.to_owned(), paths);
+    }
+    Ok(engine)
 }
 
 fn number(table: &Table<'_>, name: &str) -> Result<Option<i64>, Error> {
@@ -138,6 +168,21 @@ mod tests {
         assert_eq!(conf.lists.limits, Some(vec!["nofile=1:2".to_owned()]));
         assert_eq!(conf.modes.network.as_deref(), Some("none"));
         assert_eq!(ContainersConf::parse("", "c").unwrap(), ContainersConf::default());
+        let first = "[containers]\nuserns = \"auto\"\n[engine]\nruntime = \"runc\"\ndetach_keys = \"\"\n\
+                     [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
+        let later =
+            "[engine]\nruntime = \"\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
+        let mut conf = ContainersConf::parse(first, "a").unwrap();
+        conf.merge(ContainersConf::parse(later, "b").unwrap());
+        assert_eq!(conf.modes.users.as_deref(), Some("auto"));
+        let EngineConf { detach_keys, pull_policy, runtime, runtimes } = conf.engine;
+        assert_eq!(
+            [detach_keys, pull_policy, runtime].map(Option::unwrap_or_default),
+            ["", "newer", "runc"]
+        );
+        let runtimes: Vec<_> =
+            runtimes.into_iter().map(|(name, paths)| (name, paths.len())).collect();
+        assert_eq!(runtimes, [("kata".to_owned(), 1), ("runc".to_owned(), 1)]);
     }
 
     #[test]

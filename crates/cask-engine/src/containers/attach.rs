@@ -200,6 +200,11 @@ impl Containers {
                 "you can only attach to running containers",
             ));
         }
+        if container.passes_through() {
+            let words = format!("attaching to container {}", container.id());
+            return Err(Error::new(ErrorKind::Unsupported, words, "")
+                .with_source(container.no_log("attach")));
+        }
         let socket = wire::connect(&path).map_err(|error| {
             Error::new(ErrorKind::Io, path.display(), "attaching").with_source(error)
         })?;

@@ -94,9 +94,11 @@ pub struct ProcessConfig {
     pub unset_environment: Vec<String>,
     /// Where it begins; `None` is the image's.
     pub directory: Option<String>,
+    /// Somebody named that directory: it must be there. The image's is made where it is missing.
+    pub directory_named: bool,
     /// Its user; `None` is the image's.
     pub user: Option<String>,
-    /// More groups.
+    /// More groups; `keep-groups` alone is those of whoever starts it.
     pub groups: Vec<String>,
     /// It has a terminal.
     pub terminal: bool,
@@ -114,6 +116,8 @@ pub struct ProcessConfig {
     pub oom_score: Option<i16>,
     /// The time zone: a file below `/usr/share/zoneinfo`, or `local`.
     pub time_zone: Option<String>,
+    /// What the kernel pretends to be: `LINUX` or `LINUX32`; empty is what it is.
+    pub personality: String,
 }
 
 /// What a container may do.
@@ -154,6 +158,8 @@ pub struct FilesConfig {
     pub devices: Vec<String>,
     /// Bytes of `/dev/shm`.
     pub shm_bytes: Option<u64>,
+    /// Bytes of each of the directories that systemd has in memory; `None` or 0 is no limit.
+    pub systemd_bytes: Option<u64>,
     /// The root cannot be written.
     pub read_only: bool,
     /// With a root that cannot be written, `/run`, `/tmp` and `/var/tmp` can.
@@ -381,14 +387,23 @@ pub enum RestartPolicy {
 #[serde(default)]
 #[non_exhaustive]
 pub struct LogConfig {
-    /// `k8s-file`, `json-file` (which is the same), `none`, or `passthrough`.
+    /// One of [`LOG_DRIVERS`](crate::LOG_DRIVERS), or `json-file`; empty is the first of them.
     pub driver: String,
     /// The file; `None` is one with the container.
     pub path: Option<PathBuf>,
     /// The log begins anew above so many bytes; one old one is kept.
     pub max_size_bytes: Option<u64>,
-    /// A word for every line.
+    /// A word for every line, for the journal alone: a text, or a template for who makes the container.
     pub tag: Option<String>,
+    /// What the template became.
+    pub tag_text: Option<String>,
+}
+
+impl LogConfig {
+    /// The word for every line.
+    pub(super) fn written_tag(&self) -> Option<&str> {
+        self.tag_text.as_deref().or(self.tag.as_deref())
+    }
 }
 
 /// Where a container has something: for itself, or together with others.
@@ -405,6 +420,8 @@ pub enum SpaceMode {
     Container(String),
     /// What the namespace of a file has.
     Path(PathBuf),
+    /// For itself, and without memory that processes share in `/dev/shm`: only of shared memory.
+    None,
 }
 
 /// Which network a container has.
@@ -434,11 +451,12 @@ fn invalid(what: &str, text: &str, why: &str) -> Error {
 impl FromStr for SpaceMode {
     type Err = Error;
 
-    /// Reads `private`, `shareable`, `host`, `container:NAME` or `ns:PATH`.
+    /// Reads `private`, `shareable`, `host`, `none`, `container:NAME` or `ns:PATH`.
     fn from_str(text: &str) -> Result<Self, Error> {
         Ok(match (text, text.split_once(':')) {
             ("" | "private" | "shareable", _) => Self::Private,
             ("host", _) => Self::Host,
+            ("none", _) => Self::None,
             (_, Some(("container", name))) if !name.is_empty() => Self::Container(name.to_owned()),
             (_, Some(("ns", path))) if path.starts_with('/') => Self::Path(path.into()),
             _ => {
@@ -456,6 +474,7 @@ impl fmt::Display for SpaceMode {
             Self::Host => f.write_str("host"),
             Self::Container(id) => write!(f, "container:{id}"),
             Self::Path(path) => write!(f, "ns:{}", path.display()),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -589,7 +608,7 @@ mod tests {
         for text in ["", "no", "always", "unless-stopped", "on-failure", "on-failure:3"] {
             assert_eq!(text.parse::<RestartPolicy>().unwrap().to_string(), text);
         }
-        for text in ["private", "host", "container:a", "ns:/proc/1/ns/net"] {
+        for text in ["private", "host", "none", "container:a", "ns:/proc/1/ns/net"] {
             assert_eq!(text.parse::<SpaceMode>().unwrap().to_string(), text);
         }
         for text in ["none", "host", "bridge", "a,b", "container:a", "ns:/run/netns/x"] {

@@ -68,9 +68,8 @@ impl Containers {
         check_sources(&config)?;
         if !config.name.is_empty() {
             check_name(&config.name)?;
-            if replace && let Some(old) = self.named(&config.name)? {
-                let options = super::RemoveOptions { force: true, ..Default::default() };
-                self.remove(&old, &options)?;
+            if replace {
+                self.remove_named(&config.name)?;
             }
         }
         config.created = record::now();
@@ -252,6 +251,7 @@ fn fill_process(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
         let signal: cask_runtime::Signal = run.stop_signal.parse()?;
         config.lifecycle.stop_signal = Some(signal.number());
     }
+    process.directory_named = process.directory.is_some();
     if process.directory.is_none() {
         let given = Some(run.working_dir.as_str()).filter(|path| !path.is_empty());
         process.directory = Some(given.unwrap_or("/").to_owned());
@@ -283,11 +283,9 @@ fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<Str
     let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
     let all = unset.iter().any(|name| name == "*");
     let kept = run.env.iter().filter(|entry| !all && !unset.contains(&name(entry)));
-    let mut usual = vec![PATH.to_owned()];
-    usual.extend(process.terminal.then(|| "TERM=xterm".to_owned()));
-    usual.push("container=podman".to_owned());
+    let mut usual = vec![PATH.to_owned(), "TERM=xterm".to_owned(), "container=podman".to_owned()];
     usual.extend(process.default_environment.iter().cloned());
-    usual.retain(|entry| !unset.contains(&name(entry)));
+    usual.retain(|entry| !all && !unset.contains(&name(entry)));
     let mut order = Vec::new();
     let mut last = BTreeMap::new();
     let merged = process.merged_environment.iter().map(|entry| merge(entry, &run.env));
@@ -559,6 +557,13 @@ mod tests {
             unset_environment: vec!["B".to_owned()],
             ..Default::default()
         };
-        assert_eq!(environment(&process, &run), ["PATH=/bin", "container=podman", "A=own", "C="]);
+        let expected = ["PATH=/bin", "TERM=xterm", "container=podman", "A=own", "C="];
+        assert_eq!(environment(&process, &run), expected);
+        let process = super::super::ProcessConfig {
+            environment: vec!["A=own".to_owned()],
+            unset_environment: vec!["*".to_owned()],
+            ..Default::default()
+        };
+        assert_eq!(environment(&process, &run), ["A=own"]);
     }
 }

@@ -11,7 +11,7 @@ use cask_runtime::{
 
 use serde::{Deserialize, Serialize};
 
-use super::start::Terminal;
+use super::start::{StartOptions, Terminal};
 use super::{Container, Containers, Status, spec};
 use crate::{Error, ErrorKind, Result};
 
@@ -35,6 +35,8 @@ pub struct ExecOptions {
     pub interactive: bool,
     /// It reads nothing and prints nowhere.
     pub detached: bool,
+    /// Numbers of descriptors that this program was started with, and that the command has too: from 3 on.
+    pub descriptors: Vec<u32>,
 }
 
 impl Containers {
@@ -43,7 +45,8 @@ impl Containers {
     /// # Errors
     /// As [`exec`](Self::exec); [`ErrorKind::CommandNotFound`] and [`ErrorKind::CommandNotExecutable`].
     pub fn exec_detached(&self, container: &Container, options: &ExecOptions) -> Result<()> {
-        self.start_watched(&container.config.id, false, None, Some(options), None).map(drop)
+        let how = StartOptions::default();
+        self.start_watched(&container.config.id, &how, Some(options), None).map(drop)
     }
 
     /// Is what watches such a command.
@@ -53,7 +56,9 @@ impl Containers {
         options: &ExecOptions,
         begun: impl FnOnce(),
     ) -> Result<()> {
-        let running = self.exec(container, options)?.start()?;
+        let created = self.exec(container, options)?;
+        cask_runtime::close_inherited_descriptors();
+        let running = created.start()?;
         begun();
         let report = running.wait()?;
         self.note_exec_died(container, i32::from(report.status.shell_status()));
@@ -111,6 +116,9 @@ impl Containers {
         run.process.directory = PathBuf::from(directory.unwrap_or("/"));
         run.process.umask = config.process.umask.unwrap_or(0o022);
         run.process.limits = spec::limits(&config.process.limits)?;
+        run.process.keep_groups = spec::keeps_groups(&config.process.groups);
+        run.process.personality = spec::personality(config)?;
+        run.io.passed = super::start::take_descriptors(&options.descriptors)?;
         run.privileges.capabilities = match options.privileged {
             true => CapabilitySet::all(),
             false => spec::capabilities(config)?,

@@ -61,7 +61,8 @@ impl Containers {
 
     /// The container of a name that another program removed from the store, which only its own record tells then.
     fn left_behind(&self, ids: &[Id], name: &str) -> Option<Container> {
-        let mut disowned = ids.iter().filter(|id| !self.store().has_container_directory(id));
+        let in_store = self.store().container_directories();
+        let mut disowned = ids.iter().filter(|id| !in_store.contains(id.as_str()));
         disowned.find_map(|id| self.at(id).ok().filter(|found| found.name() == name))
     }
 
@@ -127,11 +128,12 @@ impl Containers {
         let ids = record::ids(&self.directory())?;
         let places: Vec<Place> = ids.iter().map(|id| self.place(id)).collect();
         let loaded = record::load_all(&places);
+        let in_store = self.store().container_directories();
         let mut found = Vec::with_capacity(ids.len());
         for ((id, place), loaded) in ids.iter().zip(places).zip(loaded) {
             match loaded {
                 Ok(loaded) => {
-                    let disowned = !self.store().has_container_directory(id);
+                    let disowned = !in_store.contains(id.as_str());
                     let one = make(loaded, place);
                     if !((outlived(&one) && self.sweep(id))
                         || (disowned && self.sweep_disowned(id)))

@@ -99,6 +99,28 @@ impl Place {
         let found = everybody(&file).into_iter().filter(|pid| *pid != own);
         found.filter_map(|pid| ProcessHandle::open(pid, None).ok().flatten()).collect()
     }
+
+    /// Ends a monitor, whatever it does, and with it the container, and whoever else has one of its locks.
+    pub(super) fn end_holders(&self) -> Result<()> {
+        let mut monitors = self.holders("monitor");
+        monitors.extend(self.holders("lock").into_iter().filter(|one| is_monitor(one.pid())));
+        monitors.iter().try_for_each(end_with_children)?;
+        // Who waited for the monitor lets go by itself.
+        let until = Instant::now() + GRACE;
+        let file = File::open(self.kept.join("lock"));
+        while file.as_ref().is_ok_and(|file| file.try_lock().is_err()) {
+            if Instant::now() > until {
+                self.holders("lock").iter().try_for_each(|one| {
+                    one.signal(Signal::KILL)?;
+                    one.wait(Some(PATIENCE));
+                    Ok::<_, Error>(())
+                })?;
+                break;
+            }
+            std::thread::sleep(TRY);
+        }
+        Ok(())
+    }
 }
 
 impl Holder {
@@ -249,25 +271,7 @@ fn end_with_children(process: &ProcessHandle) -> Result<()> {
 impl Containers {
     /// Ends a monitor that does nothing, whoever else holds the container, and the container with them.
     pub(super) fn put_down(&self, container: &Container) -> Result<()> {
-        let place = &container.place;
-        let mut monitors = place.holders("monitor");
-        monitors.extend(place.holders("lock").into_iter().filter(|one| is_monitor(one.pid())));
-        monitors.iter().try_for_each(end_with_children)?;
-        // Who waited for the monitor lets go by itself.
-        let until = Instant::now() + GRACE;
-        let file = File::open(place.kept.join("lock"));
-        while file.as_ref().is_ok_and(|file| file.try_lock().is_err()) {
-            if Instant::now() > until {
-                place.holders("lock").iter().try_for_each(|one| {
-                    one.signal(Signal::KILL)?;
-                    one.wait(Some(PATIENCE));
-                    Ok::<_, Error>(())
-                })?;
-                break;
-            }
-            std::thread::sleep(TRY);
-        }
-        drop(file);
+        container.place.end_holders()?;
         self.end_leftovers(container)
     }
 

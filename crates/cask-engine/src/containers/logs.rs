@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use cask_image::Timestamp;
 
+use super::logging::LogDriver;
 use super::record::io;
 use super::{Container, Containers};
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
 
 /// Which lines of a log are wanted.
 #[derive(Clone, Debug, Default)]
@@ -78,22 +79,21 @@ impl Containers {
     /// Gives the lines of a log, one after the other, until there are no more or `line` says `false`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a container that keeps none; [`ErrorKind::Io`]; what `line` fails with.
+    /// [`ErrorKind::Unsupported`] for a container that keeps none, and where there is no program that reads the journal;
+    /// [`ErrorKind::Io`]; what `line` fails with.
     pub fn logs(
         &self,
         container: &Container,
         options: &LogOptions,
         line: &mut dyn FnMut(&LogLine) -> Result<bool>,
     ) -> Result<()> {
-        if container.config.log.driver == "none" {
-            let words = "this container is using the 'none' log driver, cannot read logs";
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                words,
-                "this container is not logging output",
-            ));
+        if LogDriver::of(&container.config)? == LogDriver::Journal {
+            let reader = self.journal.reader(container.id(), options)?;
+            return reader.read(self, container, options, &mut |read| {
+                Ok(!options.fits(&read) || line(&read)?)
+            });
         }
-        let path = container.log_path();
+        let path = container.log_path().ok_or_else(|| container.no_log("read logs"))?;
         let start = match options.tail {
             Some(count) => start_of_tail(&path, count)?,
             None => 0,

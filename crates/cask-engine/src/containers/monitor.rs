@@ -2,9 +2,11 @@
 
 mod life;
 mod log;
+mod notify;
 mod relay;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use cask_storage::{Id, Store};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -70,7 +72,8 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
         .map_err(|error| refused("it is not understood").with_source(error))?;
     let store = Store::open(order.store.options())?;
     let containers = Containers::new(Images::new(store, no_registries()));
-    let containers = containers.with_networks_in(order.networks.clone());
+    let containers =
+        containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
         drop(held);
@@ -89,7 +92,16 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     let starter = socket
         .try_clone()
         .map_err(|error| Error::new(ErrorKind::Io, "the socket", "").with_source(error))?;
-    let mut life = life::Life::new(&containers, &container, order.size);
+    let passed = super::start::take_descriptors(&order.descriptors)?;
+    // Pipes of whoever started it would never come to an end.
+    cask_runtime::close_inherited_descriptors();
+    let mut life = life::Life::new(&containers, &container, order.size, passed);
+    life.notify_socket.clone_from(&order.notify_socket);
+    if container.passes_through() {
+        let ends: Vec<_> = packet.descriptors.into_iter().map(Arc::new).collect();
+        let ends = ends.try_into().map_err(|_| refused("it is without input and output"))?;
+        life.handed_over = Some(ends);
+    }
     // Until this it can be told that nothing began.
     let begun = life.begin();
     if let Err(error) = begun {

@@ -23,6 +23,8 @@ pub struct MountConfig {
     pub suid: bool,
     /// Whether device nodes work.
     pub dev: bool,
+    /// Device nodes do not work even where the container may use any.
+    pub no_dev: bool,
     /// Whether programs cannot be run from it.
     pub no_exec: bool,
     /// What is mounted below the source does not come along.
@@ -39,10 +41,19 @@ pub struct MountConfig {
     pub shift_owners: bool,
     /// An empty volume is not filled with what the image has there.
     pub no_copy: bool,
+    /// Whether a directory in memory begins with what the image has there: `tmpcopyup` or `notmpcopyup`; `None` is that
+    /// nobody said so, and it does.
+    pub copies_up: Option<bool>,
     /// A volume that nobody named goes with its container.
     pub anonymous: bool,
     /// A path below the source.
     pub subpath: String,
+    /// The source stays as it is: what is changed is kept elsewhere, and goes when the container ends.
+    pub overlay: bool,
+    /// Where changes are kept, and stay; empty is with the container.
+    pub upper: String,
+    /// A directory for the kernel beside `upper`.
+    pub work: String,
 }
 
 /// What a [`MountConfig`] mounts.
@@ -151,10 +162,36 @@ impl MountConfig {
                 check_name(source)?;
             }
         }
+        mount.overlay = options.split(',').any(|option| option == "O");
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            mount.set(option, None, text)?;
+            match mount.overlay {
+                true => mount.set_overlay(split(option), here, text)?,
+                false => mount.set(option, None, text)?,
+            }
+        }
+        if mount.upper.is_empty() != mount.work.is_empty() {
+            return Err(invalid(text, "must set both `upperdir` and `workdir`"));
         }
         Ok(mount)
+    }
+
+    /// Sets one option of an overlay, which has few. The words are podman's.
+    ///
+    /// Source: podman, `pkg/specgen/volumes.go`, `GenVolumeMounts`.
+    fn set_overlay(
+        &mut self,
+        (name, value): (&str, Option<&str>),
+        here: &Path,
+        text: &str,
+    ) -> Result<()> {
+        let path = |value: &str| clean(&here.join(value));
+        match (name, value) {
+            ("O", None) => {}
+            ("upperdir", Some(value)) if self.upper.is_empty() => self.upper = path(value),
+            ("workdir", Some(value)) if self.work.is_empty() => self.work = path(value),
+            _ => return Err(invalid(text, "can't use 'O' with other options")),
+        }
+        Ok(())
     }
 
     /// Reads the value of `--tmpfs`: `TARGET[:OPTIONS]`.
@@ -224,13 +261,11 @@ impl MountConfig {
                 let why = "terminals are mounted on /dev/pts of every container, and nowhere else";
                 return Err(invalid(text, why));
             }
-            MountType::Image if !self.read_only => {
-                let why = "an image cannot be written to: leave rw out, or make a container of it";
-                return Err(invalid(text, why));
-            }
             MountType::Image if self.source.is_empty() => {
                 return Err(invalid(text, "must set source and destination for image volume"));
             }
+            // What is written goes with the container.
+            MountType::Image => self.overlay = !self.read_only,
             MountType::Tmpfs | MountType::Devpts if !self.source.is_empty() => {
                 return Err(invalid(text, "it has no source"));
             }
@@ -254,8 +289,10 @@ impl MountConfig {
             "rw" => self.read_only = !flag(value)?,
             "suid" => self.suid = flag(value)?,
             "nosuid" => self.suid = !flag(value)?,
-            "dev" => self.dev = flag(value)?,
-            "nodev" => self.dev = !flag(value)?,
+            "dev" | "nodev" => {
+                self.dev = flag(value)? == (name == "dev");
+                self.no_dev = !self.dev;
+            }
             "exec" => self.no_exec = !flag(value)?,
             "noexec" => self.no_exec = flag(value)?,
             "bind" => self.not_recursive = true,
@@ -275,13 +312,23 @@ impl MountConfig {
                 }
                 _ => return unknown(),
             },
+            "z" | "Z" if in_memory => {
+                let why = "the 'z' and 'Z' options are not allowed with tmpfs mounts: invalid mount option";
+                return Err(invalid(text, why));
+            }
             // SELinux labels are not set here: there is nothing to do where it is not used.
             "z" | "Z" | "relabel" => {}
             "U" | "chown" => self.own = flag(value)?,
             "idmap" => self.shift_owners = flag(value)?,
             "copy" => self.no_copy = false,
             "nocopy" => self.no_copy = true,
-            "notmpcopyup" => {}
+            "tmpcopyup" | "notmpcopyup" if in_memory && value.is_none() => {
+                if self.copies_up.replace(name == "tmpcopyup").is_some() {
+                    let why = "the 'tmpcopyup' or 'notmpcopyup' option can only be set once: \
+                        duplicate mount option passed";
+                    return Err(invalid(text, why));
+                }
+            }
             "size" | "tmpfs-size" if in_memory => self.size_bytes = Some(size(value, text)?),
             "mode" | "tmpfs-mode" if in_memory => {
                 let mode = value.and_then(|mode| u32::from_str_radix(mode, 8).ok());
@@ -296,14 +343,26 @@ impl MountConfig {
         Ok(())
     }
 
+    /// Whether it is a directory in memory that begins with what the image has there. One on `/dev`, which is no
+    /// directory of the image, does not.
+    ///
+    /// Source: podman, `pkg/util/mountOpts.go`, `ProcessOptions`; `pkg/specgen/generate/storage.go`, `initFSMounts`.
+    pub fn takes_files_over(&self) -> bool {
+        self.kind == MountType::Tmpfs
+            && self.copies_up != Some(false)
+            && self.target != Path::new("/dev")
+    }
+
     /// The options as `inspect` has them.
     pub fn options(&self) -> Vec<&str> {
         let mut options = Vec::new();
         let mut add = |holds: bool, name| options.extend(holds.then_some(name));
+        add(self.overlay, "O");
         add(!self.suid, "nosuid");
         add(!self.dev, "nodev");
         add(self.no_exec, "noexec");
         add(self.own, "U");
+        add(self.takes_files_over(), "tmpcopyup");
         add(self.kind != MountType::Tmpfs, if self.not_recursive { "bind" } else { "rbind" });
         options
     }
@@ -326,20 +385,32 @@ fn size(value: Option<&str>, text: &str) -> Result<u64> {
 ///
 /// Source: docker/go-units, `RAMInBytes`.
 pub fn parse_bytes(text: &str) -> Option<u64> {
+    scaled_bytes(text, 1024)
+}
+
+/// Reads what [`parse_bytes`] reads as powers of 1000: the sizes of logs, as podman counts them.
+///
+/// Source: docker/go-units, `FromHumanSize`.
+pub fn parse_decimal_bytes(text: &str) -> Option<u64> {
+    scaled_bytes(text, 1000)
+}
+
+fn scaled_bytes(text: &str, base: u64) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
     let (number, unit) = lower.split_at(digits);
-    let shift = match unit.trim() {
+    let power = match unit.trim() {
         "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        "p" | "pb" | "pib" => 50,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        "p" | "pb" | "pib" => 5,
         _ => return None,
     };
+    let factor = base.pow(power);
     if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift);
+        return whole.checked_mul(factor);
     }
     let number: f64 = number.parse().ok()?;
     #[expect(
@@ -348,7 +419,7 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         clippy::cast_sign_loss,
         reason = "fractions of units are no exact bytes, and casts stop at the ends"
     )]
-    let bytes = (number * (1_u64 << shift) as f64) as u64;
+    let bytes = (number * factor as f64) as u64;
     Some(bytes)
 }
 
@@ -375,7 +446,8 @@ mod tests {
 
     fn shown(mount: &MountConfig) -> String {
         let ro = if mount.read_only { " ro" } else { "" };
-        format!("{} {}->{}{ro}", mount.kind.as_str(), mount.source, mount.target.display())
+        let over = if mount.overlay { " over" } else { "" };
+        format!("{} {}->{}{ro}{over}", mount.kind.as_str(), mount.source, mount.target.display())
     }
 
     #[test]
@@ -389,6 +461,11 @@ mod tests {
         check("name:/b", "volume name->/b");
         check("/b", "volume ->/b");
         check("/a:/b/../c:Z,rslave", "bind /a->/c");
+        check("/a:/b:O", "bind /a->/b over");
+        check("/a:/b:upperdir=u,workdir=/w,O", "bind /a->/b over");
+        for wrong in ["/a:/b:O,ro", "/a:/b:O,upperdir=/u", "/a:/b:upperdir=/u,workdir=/w"] {
+            check(wrong, "");
+        }
         for wrong in ["", "a", ":/b", "/a:/b:nope", "a:b:c:d", "/a:b", "na/me:/b", "/a:/", "..:b"] {
             check(wrong, "");
         }
@@ -406,6 +483,7 @@ mod tests {
         check("type=volume,source=v,target=/b", "volume v->/b");
         check("source=v,target=/b", "volume v->/b");
         check("type=image,source=alpine,target=/i", "image alpine->/i ro");
+        check("type=image,src=alpine,dst=/b,rw=true", "image alpine->/b over");
         for wrong in [
             "type=bind,src=/a",
             "type=nope,src=/a,dst=/b",
@@ -413,11 +491,34 @@ mod tests {
             "type=bind,src=/a,dst=/b,size=1",
             "type=tmpfs,src=/a,dst=/b",
             "type=image,dst=/b",
-            "type=image,src=alpine,dst=/b,rw=true",
+            "type=bind,src=/a,dst=/b,O",
             "type=devpts,dst=/b",
         ] {
             check(wrong, "");
         }
+    }
+
+    #[test]
+    fn memory_takes_over_what_the_image_has_unless_somebody_says_so() {
+        let check = |options: &str, expected: Option<&[&str]>| {
+            let of_tmpfs = MountConfig::of_tmpfs(&format!("/t{}", options.replacen(',', ":", 1)));
+            let text = format!("type=tmpfs,dst=/t{options}");
+            let of_mount = MountConfig::of_mount(&text, Path::new("/"));
+            for found in [of_tmpfs, of_mount] {
+                let found = found.ok();
+                let found = found.as_ref().map(MountConfig::options);
+                assert_eq!(found.as_deref(), expected, "{options}");
+            }
+        };
+        check("", Some(&["nosuid", "nodev", "tmpcopyup"]));
+        check(",tmpcopyup,size=1m", Some(&["nosuid", "nodev", "tmpcopyup"]));
+        check(",notmpcopyup", Some(&["nosuid", "nodev"]));
+        check(",tmpcopyup,notmpcopyup", None);
+        check(",notmpcopyup,notmpcopyup", None);
+        check(",Z", None);
+        assert!(!MountConfig::of_tmpfs("/dev").unwrap().takes_files_over());
+        assert!(MountConfig::of_volume("/a:/b:tmpcopyup", Path::new("/")).is_err());
+        assert!(MountConfig::of_volume("/a:/b:notmpcopyup", Path::new("/")).is_err());
     }
 
     #[test]
@@ -434,6 +535,17 @@ mod tests {
             ("99999999999999g", None),
         ] {
             assert_eq!(parse_bytes(text), expected, "{text}");
+        }
+        // As podman records them in `inspect`.
+        for (text, expected) in [
+            ("10k", Some(10_000)),
+            ("1MiB", Some(1_000_000)),
+            ("1048576", Some(1_048_576)),
+            ("1.5m", Some(1_500_000)),
+            ("10x", None),
+            ("-1", None),
+        ] {
+            assert_eq!(parse_decimal_bytes(text), expected, "{text}");
         }
     }
 }

@@ -94,6 +94,13 @@ pub enum Status {
     Removing,
 }
 
+impl ContainerState {
+    /// Whether it runs, and of what runs only its monitor knows: its record was damaged meanwhile.
+    pub(super) fn is_lost(&self) -> bool {
+        self.status.is_up() && self.pid == 0
+    }
+}
+
 impl Status {
     /// The word of `ps` and `inspect`.
     pub fn as_str(self) -> &'static str {

@@ -48,7 +48,11 @@ impl Containers {
 
     /// A container that does not run, and has no monitor, with its lock. With `force` it is brought to that.
     fn ended(&self, container: &Container, options: &RemoveOptions) -> Result<(Held, Container)> {
-        let mut put_down = false;
+        // What its first process is cannot be known any more, so nobody can ask it to end.
+        let mut put_down = options.force && container.state.is_lost();
+        if put_down {
+            self.put_down(container)?;
+        }
         for _ in 0..MOST_ENDS {
             match self.try_ended(container, options) {
                 Ok(None) => {}
@@ -155,8 +159,8 @@ impl Containers {
         ids.retain(|id| id.as_str().starts_with(text) && !text.is_empty());
         let [id] = ids.as_slice() else { return Err(Error::no_container(text)) };
         let place = self.place(id);
-        if let Some(monitor) = place.monitor() {
-            place.wait_for(monitor)?;
+        if place.monitor().is_some() {
+            place.end_holders()?;
         }
         match self.store().delete_container(id) {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {}

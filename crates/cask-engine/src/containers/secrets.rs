@@ -309,7 +309,7 @@ mod tests {
         let again = secrets.create("one", b"x", BTreeMap::new()).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::NameInUse);
         let other = secrets.replace("one", b"other", BTreeMap::new()).unwrap();
-        assert_eq!(secrets.all().unwrap(), [other.clone()]);
+        assert_eq!(secrets.all().unwrap(), std::slice::from_ref(&other));
         assert_eq!(secrets.data(&other).unwrap(), b"other");
         assert_eq!(secrets.data(&made).unwrap_err().kind(), ErrorKind::SecretNotKnown);
         let made = secrets.replace("two", b"text", BTreeMap::new()).unwrap();

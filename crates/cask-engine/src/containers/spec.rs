@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Capability, CapabilitySet, ControlGroupFiles, Device, DeviceAccess, Identity, Limit, Mount,
-    MountOptions, MountSource, Namespace, Network, ProcessHandle, Propagation, Resource, RunSpec,
-    Seccomp, SeccompProfile, TerminalSize,
+    Capability, CapabilitySet, ControlGroupFiles, CopyUp, Device, DeviceAccess, DeviceRule,
+    Identity, Limit, Mount, MountOptions, MountSource, Namespace, Network, Personality,
+    ProcessHandle, Propagation, Resource, RunSpec, Seccomp, SeccompProfile, TerminalSize,
 };
 use cask_storage::Id;
 
@@ -18,6 +18,7 @@ use super::accounts;
 use super::config::{ContainerConfig, NetworkMode, SpaceMode};
 use super::etc::{self, EtcFile};
 use super::mounts::{MountConfig, MountType};
+use super::overlays;
 use super::record::Place;
 use super::{Containers, Status};
 use crate::{Error, ErrorKind, Result};
@@ -29,6 +30,10 @@ const SHARED_MEMORY: u64 = 65_536_000;
 /// Source: podman, `libpod/container_internal_linux.go`, `setupSystemd`.
 const SYSTEMD: [(&str, u32); 4] =
     [("/run", 0o755), ("/run/lock", 0o1777), ("/tmp", 0o1777), ("/var/log/journal", 0o1777)];
+/// Where every container has mounts.
+const STANDARD: [&str; 3] = ["/proc", "/sys", "/dev"];
+/// The word for the groups of whoever starts a container. Source: podman-run(1), `--group-add`.
+const KEEP_GROUPS: &str = "keep-groups";
 /// What can be written of a root that cannot.
 const WRITABLE: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 
@@ -77,6 +82,7 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
         let why = "host containers internal IP address is empty";
         return Err(Error::new(ErrorKind::Invalid, "unable to replace \"host-gateway\"", why));
     }
+    check_process(config)?;
     let uts = &config.namespaces.uts;
     if config.network.hostname.is_some() && *uts == SpaceMode::Host {
         let why =
@@ -96,15 +102,23 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
         let why = "ports can only be published where the container has a network of its own";
         return Err(Error::new(ErrorKind::Invalid, config.network.mode.to_string(), why));
     }
-    match config.log.driver.as_str() {
-        "" | "k8s-file" | "json-file" | "none" => Ok(()),
-        other => Err(Error::new(
-            ErrorKind::Invalid,
-            format_args!("log driver {other:?}"),
-            "not supported",
-        )
-        .with_hint("choose k8s-file or none")),
+    super::logging::check(config)
+}
+
+fn check_process(config: &ContainerConfig) -> Result<()> {
+    personality(config)?;
+    let groups = &config.process.groups;
+    if groups.len() > 1 && groups.iter().any(|group| group == KEEP_GROUPS) {
+        // The words are podman's.
+        let words = "the '--group-add keep-groups' option is not allowed with any other --group-add options";
+        return Err(Error::new(ErrorKind::Invalid, words, ""));
     }
+    let spaces = &config.namespaces;
+    if [&spaces.pid, &spaces.uts, &spaces.cgroup].into_iter().any(|mode| *mode == SpaceMode::None) {
+        let words = "unrecognized namespace mode none passed";
+        return Err(Error::new(ErrorKind::Invalid, words, "").with_hint("only --ipc has it"));
+    }
+    Ok(())
 }
 
 /// The profile of a container, if it is not the usual one.
@@ -227,6 +241,8 @@ fn device_parts(text: &str) -> Result<(&str, &str, DeviceAccess)> {
 #[derive(Debug, Default)]
 pub(super) struct Borrowed {
     pub(super) images: Vec<Id>,
+    /// How many directories were made for overlays.
+    pub(super) overlays: usize,
 }
 
 /// What a specification is made from.
@@ -237,6 +253,8 @@ pub(super) struct Ingredients<'a> {
     /// Where its root is mounted.
     pub(super) root: &'a Path,
     pub(super) terminal: Option<TerminalSize>,
+    /// Something else than mounts says which devices it can use.
+    pub(super) guards_devices: bool,
 }
 
 impl Ingredients<'_> {
@@ -263,27 +281,50 @@ impl Ingredients<'_> {
         spec.process.environment = environment(self.config, &spec.process.identity);
         let directory = process.directory.as_deref().unwrap_or("/");
         spec.process.directory = PathBuf::from(directory);
-        // What an image names as its working directory need not be in it.
-        let found = root.metadata_following(directory);
-        if found.as_ref().is_ok_and(|found| !found.is_directory()) {
-            let words = format!(
-                "workdir {directory:?} exists on container {}, but is not a directory",
-                self.config.id
-            );
-            return Err(Error::new(ErrorKind::CommandNotExecutable, words, ""));
-        }
-        if found.is_err() {
-            let owner = self.config.namespaces.user.outside(0, 0)?;
-            root.create_dir_all(directory, 0o755, Some(owner))?;
-        }
+        self.working_directory(root, directory)?;
+        spec.process.make_directory = true;
         spec.process.umask = process.umask.unwrap_or(0o022);
         spec.process.limits = limits(&process.limits)?;
         spec.process.init = process.init;
         spec.process.out_of_memory_score = process.oom_score;
+        spec.process.keep_groups = keeps_groups(&process.groups);
+        spec.process.personality = personality(self.config)?;
         spec.sysctls = sysctls(self.config)?;
         let named = accounts::complete(self.config, root, &spec.process.identity)?;
         spec.files.mounts.extend(named);
         self.secrets(spec)
+    }
+
+    /// Looks at the directory that the process begins in, and makes that of an image, which need not be in it. What is
+    /// within mounts is found when it begins. The words are podman's.
+    ///
+    /// Source: podman, `libpod/container_internal_common.go`, `resolveWorkDir`.
+    fn working_directory(&self, root: &Root, directory: &str) -> Result<()> {
+        let config = self.config;
+        let within = |place: &Path| Path::new(directory).starts_with(place);
+        let mounts = &config.files.mounts;
+        if STANDARD.iter().any(|place| within(Path::new(place)))
+            || mounts.iter().any(|mount| within(&mount.target))
+        {
+            return Ok(());
+        }
+        let refused = |words| Err(Error::new(ErrorKind::CommandNotExecutable, words, ""));
+        let found = root.metadata_following(directory);
+        match found {
+            Ok(found) if found.is_directory() => Ok(()),
+            Ok(_) => refused(format!(
+                "workdir {directory:?} exists on container {}, but is not a directory",
+                config.id
+            )),
+            Err(_) if config.process.directory_named => {
+                refused(format!("workdir {directory:?} does not exist on container {}", config.id))
+            }
+            Err(_) => {
+                let owner = config.namespaces.user.outside(0, 0)?;
+                root.create_dir_all(directory, 0o755, Some(owner))?;
+                Ok(())
+            }
+        }
     }
 
     /// Its secrets: files in memory, and variables.
@@ -354,7 +395,7 @@ impl Ingredients<'_> {
 
     fn space(&self, mode: &SpaceMode, name: &str) -> Result<Namespace> {
         Ok(match mode {
-            SpaceMode::Private => Namespace::New,
+            SpaceMode::Private | SpaceMode::None => Namespace::New,
             SpaceMode::Host => Namespace::Host,
             SpaceMode::Container(id) => Namespace::Join(self.other(id)?.namespace(name)?.into()),
             SpaceMode::Path(path) => Namespace::Join(open(path)?),
@@ -368,6 +409,7 @@ impl Ingredients<'_> {
     fn files(&self, spec: &mut RunSpec, root: &Root, borrowed: &mut Borrowed) -> Result<()> {
         let Self { config, .. } = self;
         spec.files.shared_memory_bytes = config.files.shm_bytes.unwrap_or(SHARED_MEMORY);
+        spec.files.no_shared_memory = config.namespaces.ipc == SpaceMode::None;
         spec.files.read_only_root = config.files.read_only;
         spec.files.devices = devices(config)?;
         for rule in &config.resources.device_rules {
@@ -392,14 +434,20 @@ impl Ingredients<'_> {
         mounts.extend(self.shared_memory()?);
         mounts.extend(time_zone(config)?);
         if config.files.read_only && config.files.read_only_tmpfs {
-            mounts.extend(WRITABLE.map(|path| Mount::memory(None, path)));
+            mounts.extend(WRITABLE.map(|path| in_memory(path, 0o1777, None)));
         }
         if config.process.systemd {
-            mounts.extend(SYSTEMD.map(|(path, mode)| in_memory(root, path, mode)));
+            let most = config.files.systemd_bytes.filter(|bytes| *bytes > 0);
+            mounts.extend(SYSTEMD.map(|(path, mode)| in_memory(path, mode, most)));
+        }
+        let covers_devices =
+            config.files.mounts.iter().any(|mount| mount.target == Path::new("/dev"));
+        if covers_devices && config.namespaces.ipc == SpaceMode::Private {
+            mounts.push(own_shared_memory(spec.files.shared_memory_bytes));
         }
         for mount in &config.files.mounts {
-            if mount.kind == MountType::Devpts {
-                // Every container has them, at the one place where they can be.
+            // Every container has terminals, at the one place where they can be.
+            if mount.kind == MountType::Devpts && !covers_devices {
                 continue;
             }
             mounts.retain(|known: &Mount| known.target != mount.target);
@@ -456,11 +504,22 @@ impl Ingredients<'_> {
                 self.bind(&path, mount, identity)?
             }
             MountType::Devpts => {
-                let why = "every container has its terminals already";
-                return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
+                let mut made = Mount::new(MountSource::Terminals, &mount.target);
+                made.options.access.no_setuid = true;
+                made.options.access.no_execute = true;
+                return Ok(made);
             }
         };
+        if mount.overlay {
+            made = overlays::over(made, mount, self.place, borrowed.overlays)?;
+            borrowed.overlays += 1;
+        }
+        let is_plain = is_plain_device(&made.source);
         made.options = options(mount);
+        // The machine's own files: of a volume or an image a container could have made the nodes.
+        if mount.kind == MountType::Bind && !mount.no_dev && (self.guards_devices || is_plain) {
+            made.options.access.no_devices = false;
+        }
         Ok(made)
     }
 
@@ -509,11 +568,10 @@ impl Ingredients<'_> {
     }
 }
 
-/// An empty directory in memory with the permissions that the image's has.
-fn in_memory(root: &Root, path: &str, mode: u32) -> Mount {
-    let found = root.metadata_following(path).ok().filter(|found| found.is_directory());
-    let mode = found.map_or(mode, |found| found.mode & 0o7777);
-    let mut mount = Mount::new(MountSource::Memory { size_bytes: None, mode }, path);
+/// A directory in memory that has what the image has there; `mode` is that of one that the image does not have.
+fn in_memory(path: &str, mode: u32, size_bytes: Option<u64>) -> Mount {
+    let mut mount = Mount::new(MountSource::Memory { size_bytes, mode }, path);
+    mount.options.copy_up = CopyUp { files: true, permissions: true };
     mount.options.access.no_setuid = true;
     mount.options.access.no_devices = true;
     mount
@@ -527,6 +585,10 @@ fn options(mount: &MountConfig) -> MountOptions {
     options.access.no_execute = mount.no_exec;
     options.recursive = !mount.not_recursive;
     options.shift_owners = mount.shift_owners;
+    if mount.kind == MountType::Tmpfs {
+        let permissions = mount.mode.is_none();
+        options.copy_up = CopyUp { files: mount.takes_files_over(), permissions };
+    }
     options.propagation = match mount.propagation.trim_start_matches('r') {
         "slave" => Propagation::Slave,
         "shared" => Propagation::DangerShared,
@@ -535,11 +597,50 @@ fn options(mount: &MountConfig) -> MountOptions {
     options
 }
 
+/// Shared memory in a `/dev` of this machine.
+fn own_shared_memory(bytes: u64) -> Mount {
+    let mut mount = Mount::memory(Some(bytes), "/dev/shm");
+    mount.options.access.no_setuid = true;
+    mount.options.access.no_devices = true;
+    mount.options.access.no_execute = true;
+    mount
+}
+
+/// Whether it is one of the devices that every container may use, as `/dev/null` is.
+fn is_plain_device(source: &MountSource) -> bool {
+    use rustix::fs::{FileType, fstat, major, minor};
+    let MountSource::Bind(opened) = source else { return false };
+    fstat(opened).is_ok_and(|found| {
+        FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
+            && DeviceRule::usual().iter().any(|rule| {
+                rule.access == DeviceAccess::ALL
+                    && rule.major == Some(major(found.st_rdev))
+                    && rule.minor == Some(minor(found.st_rdev))
+            })
+    })
+}
+
 fn etc_mount(file: &EtcFile, root: &Path) -> Result<Mount> {
     let opened =
         open_place(&file.path).map_err(|error| super::record::io(error, "opening", &file.path))?;
     let below = file.target.trim_start_matches('/');
     Ok(Mount::bind(opened, root.join(below)))
+}
+
+/// Whether a container stays in the groups of whoever starts it.
+pub(super) fn keeps_groups(groups: &[String]) -> bool {
+    matches!(groups, [only] if only == KEEP_GROUPS)
+}
+
+/// What the kernel pretends to be. The words are crun's.
+pub(super) fn personality(config: &ContainerConfig) -> Result<Option<Personality>> {
+    match config.process.personality.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error: cask_runtime::Error| {
+            let words = format!("unknown persona specified `{text}`");
+            Error::new(ErrorKind::Invalid, words, "").with_source(error)
+        }),
+    }
 }
 
 /// Who a container is, with more groups.
@@ -558,7 +659,7 @@ pub(super) fn identity(root: &Root, user: &str, groups: &[String]) -> Result<Ide
     Identity::resolve(root, name).map_err(|error| unknown(error, "user", name, "passwd"))?;
     let mut identity =
         Identity::resolve(root, user).map_err(|error| unknown(error, "group", group, "group"))?;
-    for group in groups {
+    for group in groups.iter().filter(|_| !keeps_groups(groups)) {
         let gid = Identity::resolve(root, &format!("0:{group}"))
             .map_err(|error| unknown(error, "group", group, "group"))?
             .gid;
@@ -633,7 +734,7 @@ fn machine_devices() -> Vec<Device> {
     found
 }
 
-fn open_place(path: &Path) -> std::io::Result<Arc<OwnedFd>> {
+pub(super) fn open_place(path: &Path) -> std::io::Result<Arc<OwnedFd>> {
     use rustix::fs::{CWD, Mode, OFlags};
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(Arc::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
@@ -707,7 +808,7 @@ mod tests {
         check(&|config| config.network.add_hosts = vec!["a".to_owned()]);
         check(&|config| config.files.sysctls = vec!["a".to_owned()]);
         check(&|config| config.files.devices = vec!["/dev/null:/dev/x:q".to_owned()]);
-        check(&|config| config.log.driver = "journald".to_owned());
+        check(&|config| config.log.driver = "syslog".to_owned());
         check(&|config| {
             config.namespaces.uts = SpaceMode::Host;
             config.network.hostname = Some("x".to_owned());

@@ -1,11 +1,13 @@
 //! Starting a container: its monitor is started, which does the rest.
 
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use cask_runtime::NativeExecutor;
+use cask_runtime::{NativeExecutor, PassedDescriptor};
 use cask_storage::{DriverKind, StoreOptions};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -26,15 +28,36 @@ pub struct Terminal {
     pub columns: u16,
 }
 
+/// How a container is started.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StartOptions {
+    /// Its output is heard from the beginning.
+    pub attach: bool,
+    /// The size of its terminal.
+    pub size: Option<Terminal>,
+    /// Where the manager of services listens: the value of `$NOTIFY_SOCKET`. A container that is to tell it itself that
+    /// it is ready is given a socket for that.
+    pub notify_socket: Option<OsString>,
+    /// Numbers of descriptors that this program was started with, and that the container has too as long as its monitor
+    /// lives: from 3 on.
+    pub descriptors: Vec<u32>,
+    /// Its input and output are those of this program.
+    pub(super) hands_over: bool,
+}
+
 /// What a new monitor is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) store: StoreOrder,
     pub(super) networks: cask_network::Places,
+    pub(super) journal: super::Journal,
     pub(super) id: String,
     /// Whoever started it hears the output from its beginning.
     pub(super) attach: bool,
     pub(super) size: Option<Terminal>,
+    pub(super) notify_socket: Option<OsString>,
+    pub(super) descriptors: Vec<u32>,
     /// It is no monitor, but watches a command in a container that runs.
     pub(super) exec: Option<ExecOptions>,
 }
@@ -134,6 +157,27 @@ impl Containers {
         attach: bool,
         size: Option<Terminal>,
     ) -> Result<Option<Attached>> {
+        self.start_with(container, &StartOptions { attach, size, ..StartOptions::default() })
+    }
+
+    /// As [`start`](Self::start), with everything that can be said about it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); [`ErrorKind::Invalid`] for descriptors that are not there, or that only the native
+    /// executor passes on.
+    pub fn start_with(
+        &self,
+        container: &Container,
+        options: &StartOptions,
+    ) -> Result<Option<Attached>> {
+        // Another program removed it from the store: nothing but our record is left.
+        if !self.store().has_container_directory(&cask_storage::Id::parse(container.id())?) {
+            return Err(Error::no_container(container.name()));
+        }
+        check_descriptors(&options.descriptors)?;
+        container.check_handed_over()?;
+        let mut options = options.clone();
+        options.hands_over = container.passes_through();
         for id in &container.config.lifecycle.requires {
             let other = self.find(id)?;
             if !other.state.status.is_up() {
@@ -170,10 +214,10 @@ impl Containers {
             state.stopped = false;
             place.save(&config, &state)?;
         }
-        let started = self.start_watched(&config.id, attach, size, None, Some(&held));
+        let started = self.start_watched(&config.id, &options, None, Some(&held));
         drop(held);
         let socket = started?;
-        Ok(attach.then(|| Attached::new(socket, config.process.terminal)))
+        Ok(options.attach.then(|| Attached::new(socket, config.process.terminal)))
     }
 
     /// Starts this program again to watch something, and waits until that has begun.
@@ -183,8 +227,7 @@ impl Containers {
     pub(super) fn start_watched(
         &self,
         id: &str,
-        attach: bool,
-        size: Option<Terminal>,
+        options: &StartOptions,
         exec: Option<&ExecOptions>,
         held: Option<&Held>,
     ) -> Result<OwnedFd> {
@@ -197,8 +240,11 @@ impl Containers {
         let lock = lock.map_or_else(Stdio::null, Stdio::from);
         let store = StoreOrder::of(self.store().options(), self.store().driver());
         let networks = self.networks().places().clone();
-        let order = Order { store, networks, id: id.to_owned(), attach, size, exec: exec.cloned() };
-        let order = serde_json::to_vec(&order).expect("texts and numbers can be written");
+        let StartOptions { attach, size, notify_socket, descriptors, hands_over } = options.clone();
+        let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
+        let order =
+            Order { store, networks, journal, id, attach, size, notify_socket, descriptors, exec };
+        let text = serde_json::to_vec(&order).expect("texts and numbers can be written");
         let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("cask-monitor")
             .arg(MONITOR_ARGUMENT)
@@ -208,8 +254,10 @@ impl Containers {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        wire::send(&near, wire::ORDER, &order, true).map_err(failed)?;
-        match wait_until_started(&near, id, child.id()) {
+        let ends = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+        let handed_over = if hands_over { &ends[..] } else { &[] };
+        wire::send_with(&near, wire::ORDER, &text, handed_over, true).map_err(failed)?;
+        match wait_until_started(&near, &order.id, child.id()) {
             Ok(()) => {
                 // Programs that go on for long leave no trace of it either.
                 drop(std::thread::spawn(move || child.wait()));
@@ -227,6 +275,30 @@ impl Containers {
             }
         }
     }
+}
+
+/// Refuses numbers that nothing was given by. The words are podman's.
+fn check_descriptors(numbers: &[u32]) -> Result<()> {
+    match numbers.iter().find(|number| !cask_runtime::has_inherited_descriptor(**number)) {
+        None => Ok(()),
+        Some(number) => Err(not_given(*number)),
+    }
+}
+
+fn not_given(number: u32) -> Error {
+    let why = "the preserve-fds option requires that file descriptors must be passed";
+    Error::new(ErrorKind::Invalid, format!("file descriptor {number} is not available - {why}"), "")
+}
+
+/// Takes over the descriptors of these numbers.
+pub(super) fn take_descriptors(numbers: &[u32]) -> Result<Vec<PassedDescriptor>> {
+    check_descriptors(numbers)?;
+    let take = |number: &u32| {
+        let descriptor = cask_runtime::take_inherited_descriptor(*number);
+        let descriptor = Arc::new(descriptor.ok_or_else(|| not_given(*number))?);
+        Ok(PassedDescriptor { number: *number, descriptor })
+    };
+    numbers.iter().map(take).collect()
 }
 
 fn check_startable(id: &str, status: Status) -> Result<()> {

@@ -97,6 +97,12 @@ impl Containers {
             );
             return Err(container.improper(&words));
         }
+        if container.state.is_lost() {
+            let words = format!("container {} runs, and its record was damaged", container.id());
+            let why = "nobody but its monitor knows its first process";
+            return Err(Error::new(ErrorKind::Unresponsive, words, why)
+                .with_hint("remove it with rm --force, which ends both"));
+        }
         let (fresh, monitor) = self.mark_stopped(container)?;
         let killed = self.end(&fresh, monitor, timeout.unwrap_or_else(|| fresh.stop_timeout()))?;
         if fresh.state.status.is_up() {

@@ -29,7 +29,8 @@ pub struct UsersConfig {
     pub uids: Vec<UserRange>,
     /// The same of groups.
     pub gids: Vec<UserRange>,
-    /// The files of its image are copied with other owners, since the kernel does not shift them for users.
+    /// The files of its image are copied with other owners, since the kernel does not shift them for users, nor
+    /// without an overlay.
     pub copied: bool,
 }
 
@@ -220,7 +221,9 @@ impl Containers {
         };
         check(&users, request.caller.is_some())?;
         config.namespaces.user = users;
-        config.namespaces.user.copied = request.caller.is_some() || self.store().options().rootless;
+        let is_vfs = self.store().driver() == cask_storage::DriverKind::Vfs;
+        config.namespaces.user.copied =
+            request.caller.is_some() || self.store().options().rootless || is_vfs;
         Ok(held)
     }
 

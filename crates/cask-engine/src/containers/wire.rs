@@ -1,18 +1,22 @@
 //! What a monitor and whoever is attached to it say to one another: packets of one byte for the kind, and a body.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
 /// The longest body.
 pub(crate) const LONGEST: usize = 32 << 10;
+
+/// The most descriptors of a packet: input, output and errors.
+pub(crate) const MOST_DESCRIPTORS: usize = 3;
 
 /// Client: input for the container.
 pub(crate) const INPUT: u8 = 0;
@@ -39,6 +43,7 @@ pub(crate) const ENDED: u8 = 19;
 pub(crate) struct Packet {
     pub(crate) kind: u8,
     pub(crate) body: Vec<u8>,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 /// Two sockets that are connected.
@@ -53,13 +58,28 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Sends a packet; `false` where the other end would have to be waited for, and `wait` is not set.
 pub(crate) fn send(socket: impl AsFd, kind: u8, body: &[u8], wait: bool) -> io::Result<bool> {
+    send_with(socket, kind, body, &[], wait)
+}
+
+/// Sends a packet with descriptors: [`MOST_DESCRIPTORS`] at most.
+pub(crate) fn send_with(
+    socket: impl AsFd,
+    kind: u8,
+    body: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    wait: bool,
+) -> io::Result<bool> {
     let kind = [kind];
     let parts = [IoSlice::new(&kind), IoSlice::new(body)];
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::DONTWAIT, !wait);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut more = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !more.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::from(Errno::TOOBIG));
+    }
     loop {
-        let mut none = SendAncillaryBuffer::default();
-        match rustix::net::sendmsg(&socket, &parts, &mut none, flags) {
+        match rustix::net::sendmsg(&socket, &parts, &mut more, flags) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(false),
             Err(error) => return Err(error.into()),
@@ -71,25 +91,34 @@ pub(crate) fn send(socket: impl AsFd, kind: u8, body: &[u8], wait: bool) -> io::
 /// Waits for a packet. `None` where the other end is gone.
 pub(crate) fn receive(socket: impl AsFd) -> io::Result<Option<Packet>> {
     let mut bytes = vec![0; LONGEST + 1];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut more = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        let mut none = RecvAncillaryBuffer::default();
-        match rustix::net::recvmsg(&socket, &mut parts, &mut none, RecvFlags::CMSG_CLOEXEC) {
+        match rustix::net::recvmsg(&socket, &mut parts, &mut more, RecvFlags::CMSG_CLOEXEC) {
             Err(Errno::INTR) => {}
             Err(Errno::CONNRESET) => return Ok(None),
             other => break other?,
         }
     };
+    let descriptors = more
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     bytes.truncate(received.bytes);
     if bytes.is_empty() {
         return Ok(None);
     }
     let body = bytes.split_off(1);
-    Ok(Some(Packet { kind: bytes[0], body }))
+    Ok(Some(Packet { kind: bytes[0], body, descriptors }))
 }
 
 /// The name of a socket through its directory: its path may be longer than an address can be.
-fn address(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
+pub(crate) fn address(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let held = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;

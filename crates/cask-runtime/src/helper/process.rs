@@ -117,6 +117,9 @@ fn prepare(
     if plan.isolation == Isolation::Namespaces && plan.users == Space::Keep {
         out_of_memory(plan)?;
     }
+    if plan.make_directory {
+        make_directory(&plan.directory)?;
+    }
     directory(&plan.directory)?;
     privileges(plan, helper)?;
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
@@ -265,6 +268,34 @@ pub(super) fn out_of_memory(plan: &Plan) -> Result<(), Failure> {
         return Err(failed(rustix::io::Errno::XDEV));
     }
     rustix::io::write(&file, score.to_string().as_bytes()).map(drop).map_err(failed)
+}
+
+/// Makes what is missing of the working directory. Its root is the only one that there is here.
+fn make_directory(path: &[u8]) -> Result<(), Failure> {
+    let failed = |error| {
+        let shown = String::from_utf8_lossy(path);
+        Failure::io(error, "make the working directory", shown)
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty()).map_err(failed)?;
+    let open = |path: &[u8]| open_place(root.as_fd(), OsStr::from_bytes(path), OFlags::DIRECTORY);
+    let mut done = Vec::new();
+    for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        let above = if done.is_empty() { b"/".to_vec() } else { done.clone() };
+        done.push(b'/');
+        done.extend_from_slice(name);
+        if let Err(rustix::io::Errno::NOENT) = open(&done) {
+            let above = open(&above).map_err(failed)?;
+            let made =
+                rustix::fs::mkdirat(above, OsStr::from_bytes(name), Mode::from_raw_mode(0o755));
+            match made {
+                // A link that leads nowhere: going there says so.
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Goes to the working directory, which must be one of the root (CVE-2024-21626).

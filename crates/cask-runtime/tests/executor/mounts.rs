@@ -112,6 +112,31 @@ fn descriptors_are_passed_on_by_their_numbers_and_a_personality_is_taken_on() {
 }
 
 #[test]
+fn the_working_directory_is_made_where_that_is_asked_for() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let source = image.beside("source");
+    fs::create_dir(&source).unwrap();
+    std::os::unix::fs::symlink("/nowhere", source.join("link")).unwrap();
+    let mut spec = image.shell("/bin/pwd; stat -c %a .");
+    spec.process.identity = cask_runtime::Identity::new(1000, 1000);
+    let opened = OwnedFd::from(File::open(&source).unwrap());
+    spec.files.mounts = vec![Mount::bind(opened, "/data")];
+    spec.process.directory = "/data/a//b/".into();
+    assert_eq!(run(spec.clone()).unwrap_err().kind(), ErrorKind::CommandNotFound);
+    spec.process.make_directory = true;
+    assert_eq!(run(spec.clone()).unwrap().0, "/data/a/b\n755\n");
+    assert!(source.join("a/b").is_dir());
+    spec.process.directory = "/data/link".into();
+    assert_eq!(run(spec.clone()).unwrap_err().kind(), ErrorKind::CommandNotFound);
+    spec.process.directory = "/proc/missing".into();
+    assert_eq!(run(spec).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!image.path("nowhere").exists());
+}
+
+#[test]
 fn memory_to_share_can_be_left_out() {
     if !is_root() {
         return;

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{DETACH_KEYS, parse_detach_keys};
 use clap::Args;
 
-use super::relay::{Ends, relay};
+use super::relay::{self, Ends, relay as relay_to};
 use super::several;
 use crate::context::Context;
 
@@ -19,8 +18,8 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     latest: bool,
     /// The keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Pass no input on to it
     #[arg(long)]
     no_stdin: bool,
@@ -31,7 +30,7 @@ pub(crate) struct Arguments {
 
 /// Attaches.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    let keys = relay::detach_keys(arguments.detach_keys.as_deref())?;
     let containers = context.containers()?;
     if arguments.container.is_none() && !arguments.latest {
         bail!("\"cellar attach\" requires a name, id, or the \"--latest\" flag");
@@ -44,5 +43,5 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         error: true,
         signals: arguments.sig_proxy.unwrap_or(true),
     };
-    super::run::finish(&containers, &container, relay(&attached, ends, keys)?)
+    super::run::finish(&containers, &container, relay_to(&attached, ends, keys)?)
 }

@@ -1,15 +1,17 @@
 //! `cellar create`
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{Container, Containers, ErrorKind, Found, Images, PullPolicy};
+use cask_engine::{Container, Containers, ErrorKind, Found, Images, PullPolicy, RemoveOptions};
+use cask_program::containers_conf::{self, EngineConf};
+use cask_program::output;
 use cask_program::progress::ProgressChoice;
-use cask_program::{containers_conf, output};
 use clap::Args;
 use std::sync::Arc;
 
+use super::inspect;
 use super::options::{ContainerArguments, RuntimeArguments};
 use crate::context::Context;
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
@@ -38,8 +40,8 @@ pub(crate) struct Making {
     #[command(flatten)]
     runtime: RuntimeArguments,
     /// When to pull the image: always, missing, newer or never
-    #[arg(long, value_name = "POLICY", default_value = "missing")]
-    pull: String,
+    #[arg(long, value_name = "POLICY")]
+    pull: Option<String>,
     /// Print nothing about pulling
     #[arg(short, long)]
     quiet: bool,
@@ -60,7 +62,10 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
     }
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
-    output::line(made.id())?;
+    // Its output is what stands there, and nothing else.
+    if !made.passes_through() {
+        output::line(made.id())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,26 +73,33 @@ impl Making {
     /// Makes the container, from an image that is pulled where it is missing.
     pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
-        let mut options =
-            self.container.resolve(&self.command, containers, &containers_conf::load()?)?;
-        options.config.runtime = self.runtime.resolve(&context.global)?;
+        let conf = containers_conf::load()?;
+        let mut options = self.container.resolve(&self.command, containers, &conf)?;
+        if options.config.log.driver == "passthrough" {
+            refuse_terminals()?;
+        }
+        options.config.runtime = self.runtime.resolve(&context.global, &conf.engine)?;
         let found = if self.container.has_own_root() {
             let root = std::fs::canonicalize(&self.image)
                 .with_context(|| format!("stat {}", self.image))?;
             options.config.rootfs = Some(root);
             None
         } else {
-            Some(self.image(containers.images(), context)?)
+            Some(self.image(containers.images(), context, &conf.engine)?)
         };
-        let made = containers.create(found.as_ref(), options)?;
+        let mut made = containers.create(found.as_ref(), options)?;
+        if let Some(template) = made.config.log.tag.clone().filter(|tag| tag.contains("{{")) {
+            made = tagged(containers, &made, &template)?;
+        }
         if let Some(file) = &mut cidfile {
             file.write_all(made.id().as_bytes()).context("writing the file for the ID")?;
         }
         Ok(made)
     }
 
-    fn image(&self, images: &Images, context: &Context) -> Result<Found> {
-        let policy: PullPolicy = self.pull.parse()?;
+    fn image(&self, images: &Images, context: &Context, conf: &EngineConf) -> Result<Found> {
+        let policy = self.pull.as_ref().or(conf.pull_policy.as_ref());
+        let policy: PullPolicy = policy.map_or("missing", String::as_str).parse()?;
         let here = images.find(&self.image);
         let asks_nobody = matches!(policy, PullPolicy::Never | PullPolicy::Missing);
         match here {
@@ -134,6 +146,27 @@ impl Making {
         }
         Ok(found)
     }
+}
+
+/// A container that has a terminal of somebody else could type there.
+fn refuse_terminals() -> Result<()> {
+    let ends = [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()];
+    match ends.contains(&true) {
+        true => bail!("the '--log-driver passthrough' option cannot be used on a TTY"),
+        false => Ok(()),
+    }
+}
+
+/// Fills in the template of a tag with what `inspect` says of the container, which goes where that cannot be.
+fn tagged(containers: &Containers, made: &Container, template: &str) -> Result<Container> {
+    let text = inspect::text(containers, made, template);
+    let tagged = text.and_then(|text| Ok(containers.set_log_tag(made, &text)?));
+    if tagged.is_err() {
+        let mut options = RemoveOptions::default();
+        options.force = true;
+        containers.remove(made, &options)?;
+    }
+    tagged.context("the tag of its log")
 }
 
 fn open_new(path: &std::path::Path) -> Result<std::fs::File> {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{DETACH_KEYS, ErrorKind, ExecOptions, Terminal, parse_detach_keys};
+use cask_engine::{ErrorKind, ExecOptions, Terminal};
 use cask_program::{output, report};
 use clap::Args;
 
+use super::descriptors::DescriptorArguments;
 use super::{ended, options, relay, several};
 use crate::context::Context;
 
@@ -21,8 +22,8 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     detach: bool,
     /// The keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Set a variable of the environment
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -41,6 +42,8 @@ pub(crate) struct Arguments {
     /// Give it a terminal
     #[arg(short, long)]
     tty: bool,
+    #[command(flatten)]
+    descriptors: DescriptorArguments,
     /// Run as this user
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
@@ -51,7 +54,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    let keys = relay::detach_keys(arguments.detach_keys.as_deref())?;
     let containers = context.containers()?;
     let (name, command) = match arguments.words.split_first() {
         _ if arguments.latest => (None, arguments.words.as_slice()),
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     wanted.directory.clone_from(&arguments.workdir);
     wanted.privileged = arguments.privileged;
     wanted.interactive = arguments.interactive;
+    wanted.descriptors = arguments.descriptors.numbers()?;
     if arguments.tty {
         wanted.terminal = Some(relay::size().unwrap_or(Terminal { rows: 24, columns: 80 }));
     }

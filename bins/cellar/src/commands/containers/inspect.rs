@@ -6,8 +6,9 @@ use anyhow::Result;
 use cask_engine::{
     Container, Containers, ErrorKind, MountConfig, MountType, NetworkMode, SpaceMode,
 };
-use cask_terminal::template::{Origin, is_json_format};
-use cask_terminal::value::JsonStyle;
+use cask_terminal::table::human_size;
+use cask_terminal::template::{Format, Origin, is_json_format};
+use cask_terminal::value::{JsonStyle, Time, Value};
 use clap::Args;
 use serde::ser::{SerializeMap as _, SerializeSeq as _, SerializeStruct as _};
 use serde::{Serialize, Serializer};
@@ -39,6 +40,8 @@ pub(crate) enum Part {
     Bool(bool),
     Number(i64),
     Text(String),
+    /// A moment in RFC 3339.
+    Time(String),
     List(Vec<Part>),
     /// In their order.
     Fields(Vec<(&'static str, Part)>),
@@ -53,6 +56,7 @@ impl Serialize for Part {
             Self::Bool(value) => to.serialize_bool(*value),
             Self::Number(value) => to.serialize_i64(*value),
             Self::Text(value) => to.serialize_str(value),
+            Self::Time(value) => Time(value.clone()).serialize(to),
             Self::List(parts) => {
                 let mut list = to.serialize_seq(Some(parts.len()))?;
                 parts.iter().try_for_each(|part| list.serialize_element(part))?;
@@ -170,6 +174,19 @@ pub(crate) fn one(name: &str, size: bool, context: &Context) -> Result<Option<Pa
     }
 }
 
+/// What a template says of a container.
+pub(super) fn text(
+    containers: &Containers,
+    container: &Container,
+    template: &str,
+) -> Result<String> {
+    let format = Format::parse("tag", &normal(template), Origin::List)?;
+    let part = [document(containers, container, false)?];
+    let rendered = format.render(None, &Value::of(&part)?)?;
+    let text = String::from_utf8_lossy(&rendered);
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
 /// The ID of the container that was made last.
 pub(crate) fn latest(context: &Context) -> Result<String> {
     let found = super::several::one(&context.containers()?, None, true)?;
@@ -193,7 +210,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
     let graph = containers.graph_driver(container)?;
     let mut part = fields! {
         "Id": &config.id,
-        "Created": &config.created,
+        "Created": Part::Time(config.created.clone()),
         "Path": words.first().cloned().unwrap_or_default(),
         "Args": words.iter().skip(1).cloned().collect::<Vec<_>>(),
         "State": state_part(container),
@@ -252,8 +269,8 @@ fn is_root(config: &cask_engine::ContainerConfig) -> bool {
     matches!(user, "" | "0" | "root")
 }
 
-fn or_no_time(text: &str) -> &str {
-    if text.is_empty() { NO_TIME } else { text }
+fn or_no_time(text: &str) -> Part {
+    Part::Time(if text.is_empty() { NO_TIME } else { text }.to_owned())
 }
 
 fn state_part(container: &Container) -> Part {
@@ -275,8 +292,8 @@ fn state_part(container: &Container) -> Part {
         "FinishedAt": or_no_time(&state.finished_at),
         "Health": health_part(container),
         "CgroupPath": state.cgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default(),
-        "CheckpointedAt": NO_TIME,
-        "RestoredAt": NO_TIME,
+        "CheckpointedAt": or_no_time(""),
+        "RestoredAt": or_no_time(""),
     }
 }
 
@@ -564,9 +581,9 @@ fn host_part(container: &Container) -> Part {
         "LogConfig": fields! {
             "Type": if config.log.driver.is_empty() { "k8s-file" } else { config.log.driver.as_str() },
             "Config": Part::Null,
-            "Path": container.log_path().display().to_string(),
+            "Path": container.log_path().map_or(String::new(), |path| path.display().to_string()),
             "Tag": config.log.tag.clone().unwrap_or_default(),
-            "Size": format!("{}B", config.log.max_size_bytes.unwrap_or(0)),
+            "Size": human_size(config.log.max_size_bytes.unwrap_or(0)),
         },
         "NetworkMode": network.mode.to_string(),
         "PortBindings": ports_part(config),
@@ -705,7 +722,7 @@ fn memory_part(files: &cask_engine::FilesConfig) -> Part {
     if files.read_only && files.read_only_tmpfs {
         for path in ["/run", "/tmp", "/var/tmp"] {
             if !files.mounts.iter().any(|mount| mount.target == std::path::Path::new(path)) {
-                all.push((path.to_owned(), "rw,rprivate,nosuid,nodev".into()));
+                all.push((path.to_owned(), "rw,rprivate,nosuid,nodev,tmpcopyup".into()));
             }
         }
     }

@@ -4,6 +4,7 @@ mod attach;
 mod commit;
 mod cp;
 mod create;
+mod descriptors;
 mod diff;
 mod ended;
 mod events;

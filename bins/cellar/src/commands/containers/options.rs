@@ -30,6 +30,7 @@ use secrets::SecretArguments;
 use security::SecurityArguments;
 use users::UserArguments;
 
+pub(super) use control::WeightArguments;
 pub(super) use limits::LimitArguments;
 pub(super) use rates::RateArguments;
 pub(super) use runtime::RuntimeArguments;
@@ -110,7 +111,7 @@ struct ProcessArguments {
     /// Run as this user, by name or number, and group
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Add the user to a group
+    /// Add the user to a group; keep-groups: leave it in those of whoever starts the container
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     group_add: Vec<String>,
     /// Begin in this directory
@@ -131,6 +132,9 @@ struct ProcessArguments {
     /// Limit a resource, such as nofile=1024:2048
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
     ulimit: Vec<String>,
+    /// What the kernel pretends to be: LINUX or LINUX32
+    #[arg(long, value_name = "PERSONA")]
+    personality: Option<String>,
     /// How early the kernel ends it when memory is short, from -1000 to 1000
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     oom_score_adj: Option<i16>,
@@ -163,6 +167,9 @@ struct FileArguments {
     /// How much /dev/shm may hold
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
+    /// How much each of the directories may hold that systemd has in memory
+    #[arg(long, value_name = "SIZE")]
+    shm_size_systemd: Option<String>,
     /// Have its root not be written to
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     read_only: Option<bool>,
@@ -229,7 +236,7 @@ struct NetworkArguments {
     /// Processes that it sees: private, host, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     pid: Option<String>,
-    /// Shared memory that it sees: private, host, container:NAME or ns:PATH
+    /// Shared memory that it sees: private, host, none, container:NAME or ns:PATH
     #[arg(long, value_name = "MODE")]
     ipc: Option<String>,
     /// Host name that it sees: private, host, container:NAME or ns:PATH
@@ -277,10 +284,10 @@ struct LifeArguments {
     /// Seconds that it may run
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     timeout: u64,
-    /// Where its output is kept: k8s-file or none
+    /// Where its output goes: k8s-file, journald, none, or passthrough, to whatever cellar's own output is
     #[arg(long, value_name = "DRIVER")]
     log_driver: Option<String>,
-    /// path=FILE, max-size=SIZE or tag=TEXT
+    /// path=FILE and max-size=SIZE of a file, tag=TEXT in the journal
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     log_opt: Vec<String>,
     /// Set a label
@@ -323,6 +330,11 @@ impl ContainerArguments {
         self.process.interactive
     }
 
+    /// Whether its input and output are to be those of this program.
+    pub(crate) fn passes_through(&self) -> bool {
+        self.life.log_driver.as_deref() == Some("passthrough")
+    }
+
     pub(crate) fn cidfile(&self) -> Option<&Path> {
         self.life.cidfile.as_deref()
     }
@@ -353,9 +365,17 @@ impl ContainerArguments {
         self.health.resolve(config)?;
         self.secrets.resolve(config)?;
         self.life.resolve(config)?;
+        if config.files.shm_bytes.is_some()
+            && matches!(config.namespaces.ipc, SpaceMode::Host | SpaceMode::None)
+        {
+            let mode = &config.namespaces.ipc;
+            bail!(
+                "invalid config provided: cannot set shmsize when running in the {{{mode} }} IPC Namespace"
+            );
+        }
         usual::fill(self, conf, config)?;
         self.control.resolve(&mut options)?;
-        self.users.resolve(&mut options)?;
+        self.users.resolve(&mut options, conf)?;
         Ok(options)
     }
 }
@@ -370,7 +390,9 @@ fn usual_processes() -> Option<String> {
 /// A size with a unit, in bytes.
 fn size(flag: &str, text: &str) -> Result<u64> {
     parse_bytes(text).with_context(|| match flag {
-        "shm-size" => format!("unable to translate --shm-size: invalid size: '{text}'"),
+        "shm-size" | "shm-size-systemd" => {
+            format!("unable to translate --{flag}: invalid size: '{text}'")
+        }
         _ => format!("invalid value for {flag}: invalid size: '{text}'"),
     })
 }
@@ -452,9 +474,6 @@ impl ProcessArguments {
             process.unset_environment.push("*".to_owned());
         }
         process.user.clone_from(&self.user);
-        if self.group_add.iter().any(|group| group == "keep-groups") {
-            bail!("--group-add keep-groups is not supported: name the groups");
-        }
         process.groups.clone_from(&self.group_add);
         if let Some(directory) = &self.workdir {
             if !directory.starts_with('/') {
@@ -478,6 +497,7 @@ impl ProcessArguments {
             process.limits.extend(usual_processes());
         }
         process.oom_score = self.oom_score_adj;
+        process.personality = self.personality.clone().unwrap_or_default();
         if let Some(zone) = self.tz.as_deref().filter(|zone| *zone != "local") {
             let path = Path::new("/usr/share/zoneinfo").join(zone.trim_start_matches('/'));
             std::fs::metadata(&path).with_context(|| {
@@ -528,6 +548,11 @@ impl FileArguments {
         files.devices.clone_from(&self.device);
         files.shm_bytes =
             self.shm_size.as_deref().map(|text| size("shm-size", text)).transpose()?;
+        files.systemd_bytes = self
+            .shm_size_systemd
+            .as_deref()
+            .map(|text| size("shm-size-systemd", text))
+            .transpose()?;
         files.read_only = self.read_only.unwrap_or_default();
         files.read_only_tmpfs = self.read_only_tmpfs.unwrap_or(true);
         files.sysctls.clone_from(&self.sysctl);
@@ -687,7 +712,9 @@ impl LifeArguments {
             match option.split_once('=') {
                 Some(("path", path)) => config.log.path = Some(std::path::absolute(path)?),
                 Some(("max-size", text)) => {
-                    config.log.max_size_bytes = Some(size("log-opt max-size", text)?)
+                    let bytes = cask_engine::parse_decimal_bytes(text);
+                    config.log.max_size_bytes =
+                        Some(bytes.with_context(|| format!("invalid size: '{text}'"))?)
                 }
                 Some(("tag", tag)) => config.log.tag = Some(tag.to_owned()),
                 _ => bail!(

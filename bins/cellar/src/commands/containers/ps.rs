@@ -2,6 +2,7 @@
 
 mod row;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use row::{FIELDS, Part, Row, SPACES, Size, TITLES};
 
 use super::several::{finish, note_recovered};
 use crate::context::Context;
+use crate::show::Lines;
 use crate::{moment, show};
 
 /// List containers
@@ -73,8 +75,8 @@ const SORTS: [&str; 8] =
     ["command", "created", "id", "image", "names", "runningfor", "size", "status"];
 
 /// A container that is shown.
-struct One {
-    summary: ContainerSummary,
+struct One<'s> {
+    summary: &'s ContainerSummary,
     size: Option<Size>,
     created: Timestamp,
 }
@@ -134,9 +136,9 @@ fn once(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         found.extend(containers.external()?);
     }
     let mut rows = Vec::with_capacity(found.len());
-    for summary in found {
+    for summary in &found {
         let size = match arguments.size && !summary.external {
-            true => Some(containers.summary_size(&summary)?),
+            true => Some(containers.summary_size(summary)?),
             false => None,
         };
         rows.push(One::new(summary, size));
@@ -155,7 +157,7 @@ fn once(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 }
 
 /// Of those that are alike, the one that was made first comes first.
-fn sort(rows: &mut [One], arguments: &Arguments) {
+fn sort(rows: &mut [One<'_>], arguments: &Arguments) {
     // By places: to move rows takes long.
     rows.sort_by_cached_key(One::created);
     match arguments.sort.as_str() {
@@ -170,7 +172,7 @@ fn sort(rows: &mut [One], arguments: &Arguments) {
     }
 }
 
-fn print(rows: &[One], arguments: &Arguments) -> Result<()> {
+fn print(rows: &[One<'_>], arguments: &Arguments) -> Result<()> {
     let template = arguments.format.as_deref();
     let as_rows = |part: Part| -> Vec<Row<'_>> {
         rows.iter().map(|one| Row { one, arguments, part }).collect()
@@ -189,15 +191,36 @@ fn print(rows: &[One], arguments: &Arguments) -> Result<()> {
     if let Some(template) = template {
         return show::rows("ps", (template, Origin::List), headers, &as_rows(Part::Everything));
     }
-    let mut usual =
-        "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.CreatedHuman}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}".to_owned();
+    usual(rows, arguments)
+}
+
+/// Prints the usual table.
+fn usual(rows: &[One<'_>], arguments: &Arguments) -> Result<()> {
+    let mut headings =
+        vec!["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"];
     if arguments.pod {
-        usual.push_str("\t{{.Pod}}\t{{.PodName}}");
+        headings.extend(["POD ID", "PODNAME"]);
     }
     if arguments.size {
-        usual.push_str("\t{{.Size}}");
+        headings.push("SIZE");
     }
-    show::rows("ps", (&usual, Origin::List), headers, &as_rows(Part::Usual))
+    let mut lines = Lines::new(&headings, arguments.noheading);
+    for one in rows {
+        let summary = one.summary;
+        let cells: [Cow<'_, str>; 7] = [
+            one.id(arguments).into(),
+            one.image().into(),
+            row::command(&summary.command, arguments.no_trunc).into(),
+            moment::since(Some(one.created)).into(),
+            status(summary).into(),
+            row::ports(&summary.ports).into(),
+            summary.name.as_str().into(),
+        ];
+        let no_pod = arguments.pod.then_some(["", ""]).into_iter().flatten().map(Cow::Borrowed);
+        let size = arguments.size.then(|| row::size(one.size).into());
+        lines.row(cells.into_iter().chain(no_pod).chain(size));
+    }
+    lines.print()
 }
 
 /// A moment as seconds since 1970; the year 1 where there is none.
@@ -230,8 +253,8 @@ fn status(container: &ContainerSummary) -> String {
     }
 }
 
-impl One {
-    fn new(summary: ContainerSummary, size: Option<(u64, u64)>) -> Self {
+impl<'s> One<'s> {
+    fn new(summary: &'s ContainerSummary, size: Option<(u64, u64)>) -> Self {
         let size = size.map(|(written_bytes, root_bytes)| Size { root_bytes, written_bytes });
         let created = time(&summary.created).unwrap_or(Timestamp::GO_ZERO);
         Self { summary, size, created }

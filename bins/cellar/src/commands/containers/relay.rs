@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use anyhow::Result;
-use cask_engine::{Attached, Relay, RelayEnd, Terminal};
+use cask_engine::{Attached, DETACH_KEYS, Relay, RelayEnd, Terminal, parse_detach_keys};
 pub(super) use cask_program::terminal::relay as copy_terminal;
 use cask_program::terminal::{self, RawMode, orders};
 
@@ -20,6 +20,15 @@ pub(super) struct Ends {
 /// The size of the terminal of whoever called.
 pub(super) fn size() -> Option<Terminal> {
     terminal::size().map(|(rows, columns)| Terminal { rows, columns })
+}
+
+/// The keys that leave a container: those that were given, or containers.conf's, or the usual ones.
+pub(super) fn detach_keys(given: Option<&str>) -> Result<Vec<u8>> {
+    if let Some(given) = given {
+        return Ok(parse_detach_keys(given)?);
+    }
+    let conf = cask_program::containers_conf::load()?.engine.detach_keys;
+    Ok(parse_detach_keys(conf.as_deref().unwrap_or(DETACH_KEYS))?)
 }
 
 /// Relays until the container has ended, or is left.

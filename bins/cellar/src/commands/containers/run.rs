@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{Container, Containers, DETACH_KEYS, RelayEnd, parse_detach_keys};
+use cask_engine::{Container, Containers, RelayEnd};
 use cask_program::{output, report};
 use cask_terminal::report::error_text;
 use clap::Args;
 
 use super::create::Making;
+use super::descriptors::DescriptorArguments;
 use super::notify;
 use super::relay::{self, Ends};
 use super::{ended, relay::relay as relay_to};
@@ -25,11 +26,13 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "STREAM", value_delimiter = ',')]
     attach: Vec<String>,
     /// The keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Pass signals on to it
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sig_proxy: Option<bool>,
+    #[command(flatten)]
+    descriptors: DescriptorArguments,
     /// Remove the image too when it has ended
     #[arg(long)]
     rmi: bool,
@@ -39,22 +42,32 @@ pub(crate) struct Arguments {
 
 /// Makes it, starts it, and is attached until it has ended.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
-    let keys = parse_detach_keys(&arguments.detach_keys)?;
+    let keys = relay::detach_keys(arguments.detach_keys.as_deref())?;
     if arguments.detach && !arguments.attach.is_empty() {
         bail!("conflicting options: you cannot specify --attach and --detach");
     }
-    let ends = arguments.ends()?;
+    if arguments.making.container.passes_through() && !arguments.attach.is_empty() {
+        bail!("cannot specify --attach with --log-driver=passthrough: invalid argument");
+    }
+    let mut ends = arguments.ends()?;
+    let descriptors = arguments.descriptors.numbers()?;
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
-    let attached = match containers.start(&made, !arguments.detach, relay::size()) {
+    let mut how = notify::options(!arguments.detach, relay::size());
+    how.descriptors = descriptors;
+    let attached = match containers.start_with(&made, &how) {
         Ok(attached) => attached,
         Err(error) => return Ok(ended::not_started(error)),
     };
     notify::started(&containers, &made)?;
     let Some(attached) = attached else {
-        output::line(made.id())?;
+        // What passes through has the output for itself.
+        if !made.passes_through() {
+            output::line(made.id())?;
+        }
         return Ok(ExitCode::SUCCESS);
     };
+    ends.input &= !made.passes_through();
     let code = finish(&containers, &made, relay_to(&attached, ends, keys)?)?;
     if arguments.rmi && !made.config.image_id.is_empty() {
         let images = containers.images();

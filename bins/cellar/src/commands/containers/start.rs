@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{DETACH_KEYS, Status, parse_detach_keys};
+use cask_engine::Status;
 use clap::Args;
 
-use super::ended;
 use super::relay::{self, Ends, relay as relay_to};
-use super::several::{self, Which, each};
+use super::several::{self, Which, each_found};
+use super::{ended, notify};
 use crate::context::Context;
 
 /// Start containers
@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// The keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = DETACH_KEYS)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Pass signals on to it
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sig_proxy: Option<bool>,
@@ -45,6 +45,12 @@ impl Arguments {
         let named = !self.containers.is_empty();
         if !named && !self.all && !self.latest && self.filter.is_empty() {
             bail!("start requires at least one argument");
+        }
+        if self.all && self.latest {
+            bail!("--all and --latest cannot be used together");
+        }
+        if named && self.latest {
+            bail!("--latest and containers cannot be used together");
         }
         if named && self.all {
             bail!("either start all containers or the container(s) provided in the arguments");
@@ -72,27 +78,35 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         ..Which::default()
     };
     arguments.check()?;
-    if !arguments.attach && !arguments.interactive {
-        return each(&which, context, |containers, container| {
+    // Without --attach, --interactive is taken as podman takes it: nobody is there who would type.
+    if !arguments.attach {
+        return each_found(&which, context, |containers, container| {
             // Only what this starts is named.
             if container.state.status == Status::Running {
                 return Ok(false);
             }
-            containers.start(container, false, None)?;
+            containers.start_with(container, &notify::options(false, None))?;
+            notify::started(containers, container)?;
             Ok(true)
         });
     }
     let containers = context.containers()?;
     let name = arguments.containers.first().map(String::as_str);
     let container = several::one(&containers, name, arguments.latest)?;
-    let keys = parse_detach_keys(&arguments.detach_keys)?;
-    let attached = match containers.start(&container, true, relay::size()) {
+    let keys = relay::detach_keys(arguments.detach_keys.as_deref())?;
+    let how = notify::options(true, relay::size());
+    let attached = match containers.start_with(&container, &how) {
         Err(error) => return Ok(ended::not_started(error)),
-        Ok(Some(attached)) => attached,
+        Ok(Some(attached)) => {
+            notify::started(&containers, &container)?;
+            attached
+        }
         Ok(None) => containers.attach(&containers.reload(&container)?)?,
     };
     let ends = Ends {
-        input: arguments.interactive && container.config.process.interactive,
+        input: arguments.interactive
+            && container.config.process.interactive
+            && !container.passes_through(),
         output: true,
         error: true,
         signals: arguments.sig_proxy.unwrap_or(true),

@@ -17,17 +17,13 @@ impl RefusedFlags for OfRun {
         ("init-ctr", &[], PODS),
         ("init-path", &[], "the init is a part of this program"),
         ("rdt-class", &[], "classes of memory bandwidth are not set"),
-        ("personality", &[], "the kernel's personality is not changed"),
-        ("preserve-fds", &["0"], "no more descriptors are passed on than the three"),
-        ("preserve-fd", &[], "no more descriptors are passed on than the three"),
         ("kernel-memory", &[], "the kernel has no such limit any more; use --memory"),
         (
             "seccomp-policy",
             &["default"],
             "the profile is the usual one, or none with --security-opt",
         ),
-        ("shm-size-systemd", &[], "nothing is prepared for systemd"),
-        ("link-local-ip", &[], "addresses are given by networks"),
+        ("link-local-ip", &[], "podman does nothing with it either; use --ip and --ip6"),
         ("volume-driver", &["local", ""], "volumes are local"),
         ("isolation", &["default", ""], "containers have namespaces"),
     ];

@@ -316,7 +316,9 @@ impl Drop for View<'_> {
 /// What a container that does not run would see from elsewhere.
 fn mounts(containers: &Containers, container: &Container) -> Result<Vec<Mounted>> {
     let mut found = Vec::new();
-    for mount in &container.config.files.mounts {
+    // What would be changed of an overlay is there only while it runs.
+    let mounts = container.config.files.mounts.iter().filter(|mount| !mount.overlay);
+    for mount in mounts {
         let source = match mount.kind {
             MountType::Bind => mount.source.clone().into(),
             MountType::Volume => containers.volume_of(mount)?,

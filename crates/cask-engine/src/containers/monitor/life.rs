@@ -1,12 +1,13 @@
 //! The lives of a container: it begins, ends, and perhaps begins again.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cgroup, ExitReport, Input, NativeExecutor, Output, ProcessHandle, RunSpec, Running,
+    Cgroup, Input, NativeExecutor, Output, PassedDescriptor, ProcessHandle, RunSpec, Running,
     TerminalSize,
 };
 use cask_storage::{Id, Leftovers, MountOptions};
@@ -18,7 +19,8 @@ use super::super::spec::{Borrowed, Ingredients};
 use super::super::start::Terminal;
 use super::super::{Container, ContainerConfig, ContainerState, Containers, resources, wire};
 use super::log::Log;
-use super::relay::{Client, Loop, Streams};
+use super::notify::Notify;
+use super::relay::{Client, End, Loop, Streams};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a monitor waits before a container begins again: twice as long each time, up to the second.
@@ -29,6 +31,8 @@ const LONG: Duration = Duration::from_secs(10);
 const GLANCE: Duration = Duration::from_millis(50);
 /// The exit code of what was killed.
 const KILLED: i32 = 137;
+/// The exit code of what ran as long as it may. Source: conmon, `src/ctr_exit.c`.
+const TIMED_OUT: i32 = -1;
 /// The size of a terminal that nobody looks at yet.
 const SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
 
@@ -46,6 +50,13 @@ pub(super) struct Life<'a> {
     size: Option<Terminal>,
     executor: NativeExecutor,
     pub(super) clients: Vec<Client>,
+    /// Where the manager of services listens.
+    pub(super) notify_socket: Option<OsString>,
+    notify: Option<Notify>,
+    /// What the container is given besides input and output.
+    passed: Vec<PassedDescriptor>,
+    /// Input, output and errors of whoever started it, where they are the container's too, in each of its lives.
+    pub(super) handed_over: Option<[Arc<OwnedFd>; 3]>,
     listener: Option<OwnedFd>,
     body: Option<Body>,
     cgroup: Option<Arc<Cgroup>>,
@@ -64,6 +75,7 @@ impl<'a> Life<'a> {
         containers: &'a Containers,
         container: &'a Container,
         size: Option<Terminal>,
+        passed: Vec<PassedDescriptor>,
     ) -> Self {
         Self {
             containers,
@@ -71,6 +83,10 @@ impl<'a> Life<'a> {
             size,
             executor: NativeExecutor::default(),
             clients: Vec::new(),
+            notify_socket: None,
+            notify: None,
+            passed,
+            handed_over: None,
             listener: None,
             body: None,
             cgroup: None,
@@ -81,6 +97,14 @@ impl<'a> Life<'a> {
             again: false,
             short_of_memory: false,
         }
+    }
+
+    /// Whether something else than its mounts says which devices the container can use: that it may use all, that it
+    /// can do no more than the user who has it, or its control group.
+    fn guards_devices(&self) -> bool {
+        self.container.config.security.privileged
+            || self.containers.store().options().rootless
+            || self.cgroup.is_some() && Cgroup::limits_devices()
     }
 
     /// Makes everything that the container needs, and has it begin. Its lock is held.
@@ -96,6 +120,7 @@ impl<'a> Life<'a> {
             self.listener =
                 Some(wire::listen(&path).map_err(|error| io(error, "listening at", &path))?);
         }
+        place.clear_overlays()?;
         let mut notes = Vec::new();
         let root = self.mount()?;
         self.cgroup = resources::make(&self.container.config, &mut notes)?.map(Arc::new);
@@ -108,13 +133,20 @@ impl<'a> Life<'a> {
             place,
             root: &root,
             terminal: process.terminal.then_some(size),
+            guards_devices: self.guards_devices(),
         };
         let mut spec = ingredients.spec(&mut self.borrowed)?;
         spec.cgroup.clone_from(&self.cgroup);
+        spec.io.passed.clone_from(&self.passed);
+        self.give_notify(&mut spec)?;
         self.network = Live::prepare(self.containers, self.container)?;
-        let log = Log::open(&self.container.config, self.container.log_path())?;
+        let log =
+            Log::open(&self.container.config, self.container.log_path(), &self.containers.journal)?;
         let users = &self.container.config.namespaces.user;
-        let mut streams = streams(&mut spec, process.interactive, users)?;
+        let mut streams = match &self.handed_over {
+            Some(ends) => hand_over(&mut spec, ends),
+            None => streams(&mut spec, process.interactive, users)?,
+        };
         let mut created = match self.container.external_runtime()? {
             None => self.executor.create(&spec)?,
             Some(runtime) => runtime.create(&spec)?,
@@ -130,6 +162,19 @@ impl<'a> Life<'a> {
         let running = created.start()?;
         self.body = Some(Body { running, streams, log, began });
         self.say_running(pid, notes)
+    }
+
+    /// Gives it a socket to tell that it is ready, where it is to do so itself and somebody wants to know.
+    fn give_notify(&mut self, spec: &mut RunSpec) -> Result<()> {
+        let Some(manager) = &self.notify_socket else { return Ok(()) };
+        if !matches!(self.container.config.lifecycle.notify.as_str(), "" | "container") {
+            return Ok(());
+        }
+        let notify = match self.notify.take() {
+            Some(notify) => notify,
+            None => Notify::listen(&self.container.place, manager)?,
+        };
+        self.notify.insert(notify).give(spec)
     }
 
     /// The root that it writes to.
@@ -302,10 +347,12 @@ impl<'a> Life<'a> {
         };
         let health = Watch::start(self.containers, self.container);
         let relay = Loop::new(running, streams, listener, &mut self.clients, &mut log, deadline);
-        let code = match relay.run() {
-            Ok(ExitReport { status, out_of_memory_kills, .. }) => {
-                self.short_of_memory = out_of_memory_kills > 0;
-                i32::from(status.shell_status())
+        let ended = relay.run();
+        log.finish();
+        let code = match ended {
+            Ok(End { report, timed_out }) => {
+                self.short_of_memory = report.out_of_memory_kills > 0;
+                if timed_out { TIMED_OUT } else { i32::from(report.status.shell_status()) }
             }
             // Its helper was killed, and with it the container.
             Err(_) => KILLED,
@@ -355,6 +402,9 @@ impl<'a> Life<'a> {
         for image in self.borrowed.images.drain(..) {
             let _ = store.unmount_image(&image, false);
         }
+        self.borrowed.overlays = 0;
+        // Where that cannot be, the next life does, or rm.
+        let _ = self.container.place.clear_overlays();
         // What is removed is unmounted with that.
         if std::mem::take(&mut self.mounted)
             && !self.container.config.lifecycle.auto_remove
@@ -377,6 +427,14 @@ impl<'a> Life<'a> {
         let _ = self.containers.remove_anonymous(&self.container.config);
         self.containers.unlist(self.container).ok()?
     }
+}
+
+/// Gives it the input and output of whoever started it: there is nothing to relay.
+fn hand_over(spec: &mut RunSpec, [input, output, error]: &[Arc<OwnedFd>; 3]) -> Streams {
+    spec.io.input = Input::Descriptor(input.clone());
+    spec.io.output = Output::Descriptor(output.clone());
+    spec.io.error = Output::Descriptor(error.clone());
+    Streams { terminal: None, input: None, output: None, error: None }
 }
 
 /// Makes pipes for what has no terminal.

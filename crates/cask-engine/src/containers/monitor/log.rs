@@ -5,6 +5,8 @@ use std::io::{BufRead as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::journal::{Journal, Writer};
+use super::super::logging::LogDriver;
 use super::super::record::{io, now};
 use super::super::{ContainerConfig, wire};
 use crate::Result;
@@ -18,6 +20,7 @@ const MOST_TEXT: usize = 256 << 10;
 ///
 /// Source: conmon, `src/ctr_logging.c`; the Kubernetes CRI log format.
 pub(super) struct Log {
+    journal: Option<Writer>,
     file: Option<File>,
     path: PathBuf,
     size_bytes: u64,
@@ -27,11 +30,28 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn open(config: &ContainerConfig, path: PathBuf) -> Result<Self> {
-        let max_bytes = config.log.max_size_bytes;
-        let mut log = Self { file: None, path, size_bytes: 0, max_bytes, text: Vec::new() };
-        if config.log.driver == "none" {
-            return Ok(log);
+    /// Has what a container prints go where it says: into the file at `path`, or into the journal.
+    pub(super) fn open(
+        config: &ContainerConfig,
+        path: Option<PathBuf>,
+        journal: &Journal,
+    ) -> Result<Self> {
+        let max_bytes = config.log.max_size_bytes.filter(|bytes| *bytes > 0);
+        let mut log = Self {
+            journal: None,
+            file: None,
+            path: path.unwrap_or_default(),
+            size_bytes: 0,
+            max_bytes,
+            text: Vec::new(),
+        };
+        match LogDriver::of(config)? {
+            LogDriver::File => {}
+            LogDriver::None | LogDriver::PassThrough => return Ok(log),
+            LogDriver::Journal => {
+                log.journal = Some(Writer::open(journal, config)?);
+                return Ok(log);
+            }
         }
         let opened = open(&log.path).map_err(|error| io(error, "opening the log", &log.path))?;
         log.size_bytes = opened.metadata().map_or(0, |found| found.len());
@@ -41,6 +61,9 @@ impl Log {
 
     /// Writes what came on one of both streams. What cannot be written is lost: the container goes on.
     pub(super) fn write(&mut self, kind: u8, bytes: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            return journal.write(kind, bytes);
+        }
         if self.file.is_none() {
             return;
         }
@@ -66,6 +89,13 @@ impl Log {
             }
         }
         self.flush();
+    }
+
+    /// Nothing more comes: writes what waits for the end of its line.
+    pub(super) fn finish(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.finish();
+        }
     }
 
     /// Has a line of so many bytes fit in: into memory, and into the log.
@@ -109,11 +139,15 @@ fn open(path: &Path) -> std::io::Result<File> {
 mod tests {
     use super::*;
 
+    fn open_log(config: &ContainerConfig, path: &Path) -> Log {
+        Log::open(config, Some(path.to_owned()), &Journal::default()).unwrap()
+    }
+
     #[test]
     fn lines_are_written_whole_or_in_parts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ctr.log");
-        let mut log = Log::open(&ContainerConfig::default(), path.clone()).unwrap();
+        let mut log = open_log(&ContainerConfig::default(), &path);
         log.write(wire::OUTPUT, b"one\ntw");
         log.write(wire::ERROR, b"o\n");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -128,7 +162,7 @@ mod tests {
         let path = directory.path().join("ctr.log");
         let mut config = ContainerConfig::default();
         config.log.max_size_bytes = Some(1000);
-        let mut log = Log::open(&config, path.clone()).unwrap();
+        let mut log = open_log(&config, &path);
         for _ in 0..1000 {
             log.write(wire::OUTPUT, b"0123456789\n");
         }
@@ -141,7 +175,7 @@ mod tests {
         assert!(text.lines().all(|line| line.ends_with(" stderr F y")), "{text}");
         config.log.driver = "none".to_owned();
         let nowhere = directory.path().join("none");
-        Log::open(&config, nowhere.clone()).unwrap().write(wire::OUTPUT, b"x\n");
+        open_log(&config, &nowhere).write(wire::OUTPUT, b"x\n");
         assert!(!nowhere.exists());
     }
 }

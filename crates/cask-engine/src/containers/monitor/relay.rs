@@ -87,6 +87,13 @@ pub(super) struct Loop<'a> {
     buffer: Vec<u8>,
 }
 
+/// How a container ended.
+pub(super) struct End {
+    pub(super) report: ExitReport,
+    /// Its time was up.
+    pub(super) timed_out: bool,
+}
+
 /// What a place in the list is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -128,7 +135,8 @@ impl<'a> Loop<'a> {
     }
 
     /// Relays until the container has ended, and all that it printed has been taken.
-    pub(super) fn run(mut self) -> Result<ExitReport> {
+    pub(super) fn run(mut self) -> Result<End> {
+        let mut timed_out = false;
         loop {
             let ready = self.wait()?;
             for place in ready {
@@ -144,11 +152,12 @@ impl<'a> Loop<'a> {
             self.clients.retain(|client| !client.gone);
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.deadline = None;
+                timed_out = true;
                 self.running.kill()?;
             }
             if let Some(report) = self.running.ended()? {
                 self.drain();
-                return Ok(report);
+                return Ok(End { report, timed_out });
             }
         }
     }

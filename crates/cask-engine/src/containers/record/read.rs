@@ -75,10 +75,15 @@ impl Place {
         state.recovered = true;
         RECOVERED.clone_into(&mut state.error);
         let Ok(began) = fs::metadata(self.kept.join("monitor")) else { return };
+        state.beginning = true;
+        if self.has_monitor() {
+            // It runs, or is about to end: what its process is, only the monitor knows.
+            (state.status, state.boot) = (Status::Running, super::boot());
+            return;
+        }
         // It ran once. What it had then is taken back before it begins again.
         state.status = Status::Exited;
         state.exit_code = 137;
-        state.beginning = true;
         let last = fs::metadata(self.file()).unwrap_or(began).modified();
         state.finished_at = last.map(text_of).unwrap_or_default();
     }
@@ -145,27 +150,32 @@ pub(super) const FEW: usize = 32;
 
 /// Reads many containers, as [`Place::load`] does, in their order; of each as much as the caller can use.
 pub(crate) fn load_all<C: DeserializeOwned + Send>(places: &[Place]) -> Vec<Loaded<C>> {
-    let load_part = |part: &[Place]| -> Vec<Loaded<C>> {
+    let load_part = |places: &[Place], loaded: &mut [Option<Loaded<C>>]| {
         let mut buffer = Vec::new();
-        part.iter().map(|place| place.load_part(&mut buffer)).collect()
-    };
-    if places.len() <= FEW {
-        return load_part(places);
-    }
-    std::thread::scope(|scope| {
-        let mut parts = places.chunks(places.len().div_ceil(READERS));
-        // This thread is one of them.
-        let own = parts.next().unwrap_or_default();
-        let readers: Vec<_> = parts.map(|part| scope.spawn(move || load_part(part))).collect();
-        let mut loaded = load_part(own);
-        for reader in readers {
-            match reader.join() {
-                Ok(part) => loaded.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+        for (place, loaded) in places.iter().zip(loaded) {
+            *loaded = Some(place.load_part(&mut buffer));
         }
-        loaded
-    })
+    };
+    // All threads write to one list: there is much in each, which is not moved twice.
+    let mut loaded = Vec::new();
+    loaded.resize_with(places.len(), || None);
+    if places.len() <= FEW {
+        load_part(places, &mut loaded);
+    } else {
+        let length = places.len().div_ceil(READERS);
+        std::thread::scope(|scope| {
+            let mut parts = places.chunks(length).zip(loaded.chunks_mut(length));
+            // This thread is one of them.
+            let own = parts.next();
+            for (places, loaded) in parts {
+                scope.spawn(move || load_part(places, loaded));
+            }
+            if let Some((places, loaded)) = own {
+                load_part(places, loaded);
+            }
+        });
+    }
+    loaded.into_iter().map(|loaded| loaded.expect("every place is in a part")).collect()
 }
 
 /// The IDs of all containers that have a directory.

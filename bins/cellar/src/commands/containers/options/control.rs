@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{CreateOptions, DiskWeight, parse_device_rule};
+use cask_engine::{CreateOptions, DiskWeight, ResourcesConfig, parse_device_rule};
 use clap::Args;
 
-/// What control groups do besides plain limits.
+/// Weights of disks, and real time.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "How much it may use")]
-pub(super) struct ControlArguments {
+pub(in crate::commands::containers) struct WeightArguments {
     /// Which part of disks' time it gets beside others, from 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     blkio_weight: Option<String>,
@@ -22,6 +22,35 @@ pub(super) struct ControlArguments {
     /// Its real time in each such period, in microseconds
     #[arg(long, value_name = "N")]
     cpu_rt_runtime: Option<u64>,
+}
+
+impl WeightArguments {
+    pub(in crate::commands::containers) fn resolve(
+        &self,
+        resources: &mut ResourcesConfig,
+    ) -> Result<()> {
+        if let Some(text) = &self.blkio_weight {
+            let weight: u16 = text.parse().with_context(|| "invalid value for blkio-weight")?;
+            if weight != 0 && !(10..=1000).contains(&weight) {
+                bail!("invalid value for blkio-weight: {weight} is not from 10 to 1000");
+            }
+            resources.disk_weight = Some(weight).filter(|weight| *weight != 0);
+        }
+        for text in &self.blkio_weight_device {
+            resources.disk_weights.push(weight(text)?);
+        }
+        resources.real_time_period = self.cpu_rt_period.filter(|value| *value != 0);
+        resources.real_time_runtime = self.cpu_rt_runtime.filter(|value| *value != 0);
+        Ok(())
+    }
+}
+
+/// What control groups do besides plain limits.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How much it may use")]
+pub(super) struct ControlArguments {
+    #[command(flatten)]
+    weights: WeightArguments,
     /// Set a file of its control group, such as memory.high
     #[arg(long, value_name = "FILE=VALUE")]
     cgroup_conf: Vec<String>,
@@ -44,18 +73,7 @@ impl ControlArguments {
             ),
         };
         let resources = &mut options.config.resources;
-        if let Some(text) = &self.blkio_weight {
-            let weight: u16 = text.parse().with_context(|| "invalid value for blkio-weight")?;
-            if weight != 0 && !(10..=1000).contains(&weight) {
-                bail!("invalid value for blkio-weight: {weight} is not from 10 to 1000");
-            }
-            resources.disk_weight = Some(weight).filter(|weight| *weight != 0);
-        }
-        for text in &self.blkio_weight_device {
-            resources.disk_weights.push(weight(text)?);
-        }
-        resources.real_time_period = self.cpu_rt_period.filter(|value| *value != 0);
-        resources.real_time_runtime = self.cpu_rt_runtime.filter(|value| *value != 0);
+        self.weights.resolve(resources)?;
         for text in &self.device_cgroup_rule {
             parse_device_rule(text)?;
             resources.device_rules.push(text.clone());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::RuntimeConfig;
+use cask_program::containers_conf::EngineConf;
 use clap::Args;
 
 use crate::cli::GlobalArguments;
@@ -21,12 +22,14 @@ pub(in crate::commands::containers) struct RuntimeArguments {
 }
 
 impl RuntimeArguments {
-    /// The runtime that is named here, or else before the command; `native` is our own.
+    /// The runtime that is named here, or else before the command, or else in containers.conf; `native` is our own.
     pub(in crate::commands::containers) fn resolve(
         &self,
         global: &GlobalArguments,
+        conf: &EngineConf,
     ) -> Result<Option<RuntimeConfig>> {
-        let named = self.runtime.as_ref().or(global.runtime.as_ref());
+        let usual = conf.runtime.as_ref().map(PathBuf::from);
+        let named = self.runtime.as_ref().or(global.runtime.as_ref()).or(usual.as_ref());
         let flags: Vec<String> =
             global.runtime_flag.iter().chain(&self.runtime_flag).cloned().collect();
         let Some(named) = named.filter(|name| name.as_os_str() != "native") else {
@@ -37,8 +40,11 @@ impl RuntimeArguments {
         };
         let name = named.display().to_string();
         // The words are podman's.
-        let program = cask_program::build::runtime(Some(named))
-            .ok()
+        let mut listed = conf.runtimes.get(&name).into_iter().flatten();
+        let program = listed
+            .find(|path| path.is_file())
+            .cloned()
+            .or_else(|| cask_program::build::runtime(Some(named)).ok())
             .filter(|path| path.is_file())
             .with_context(|| {
                 format!("default OCI runtime \"{name}\" not found: invalid argument")

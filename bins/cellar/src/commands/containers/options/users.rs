@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use cask_engine::{Caller, CreateOptions};
+use cask_program::containers_conf::ContainersConf;
 use cask_program::rootless;
 use clap::Args;
 
@@ -27,7 +28,7 @@ pub(super) struct UserArguments {
 }
 
 impl UserArguments {
-    pub(super) fn resolve(&self, options: &mut CreateOptions) -> Result<()> {
+    pub(super) fn resolve(&self, options: &mut CreateOptions, conf: &ContainersConf) -> Result<()> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         let request = &mut options.users;
         request.uid_maps.clone_from(&self.uidmap);
@@ -43,7 +44,9 @@ impl UserArguments {
                 "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive"
             );
         }
-        let usual = || std::env::var("PODMAN_USERNS").ok().filter(|_| !maps);
+        let of_machine =
+            || std::env::var("PODMAN_USERNS").ok().or_else(|| conf.modes.users.clone());
+        let usual = || of_machine().filter(|_| !maps);
         request.mode = given(&self.userns).or_else(usual).unwrap_or_default();
         request.caller = rootless::caller().map(|caller| Caller {
             uid: caller.uid,

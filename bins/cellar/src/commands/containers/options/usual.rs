@@ -90,8 +90,13 @@ fn of_life(conf: &ContainersConf, config: &mut ContainerConfig) {
         log.driver.clone_from(conf.log_driver.as_ref().unwrap_or(&String::new()));
     }
     let most = conf.log_size_max.and_then(|bytes| u64::try_from(bytes).ok());
-    log.max_size_bytes = log.max_size_bytes.or(most.filter(|bytes| *bytes > 0));
-    log.tag = log.tag.take().or_else(|| conf.log_tag.clone());
+    // For containers that have such a log.
+    let most =
+        most.filter(|bytes| *bytes > 0 && !matches!(&*log.driver, "journald" | "passthrough"));
+    log.max_size_bytes = log.max_size_bytes.or(most);
+    if log.driver == "journald" {
+        log.tag = log.tag.take().or_else(|| conf.log_tag.clone());
+    }
     let seconds = conf.stop_timeout.and_then(|seconds| u32::try_from(seconds).ok());
     config.lifecycle.stop_timeout = config.lifecycle.stop_timeout.or(seconds);
     for (name, value) in super::pairs(conf.lists.annotations.as_deref().unwrap_or_default()) {
@@ -107,7 +112,7 @@ fn sysctls(conf: &ContainersConf, config: &mut ContainerConfig) {
         config.network.mode,
         NetworkMode::None | NetworkMode::Bridge(_) | NetworkMode::Pasta(_)
     );
-    let own_ipc = config.namespaces.ipc == SpaceMode::Private;
+    let own_ipc = matches!(config.namespaces.ipc, SpaceMode::Private | SpaceMode::None);
     for setting in conf.lists.sysctls.iter().flatten() {
         let name = setting.split('=').next().unwrap_or_default();
         let fits = if name.starts_with("net.") {

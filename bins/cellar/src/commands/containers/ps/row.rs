@@ -75,12 +75,20 @@ pub(super) const TITLES: [(&str, &str); 14] = [
 /// What of a row somebody looks at: most of what it can say takes time to put into words.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The columns of the usual table.
-    Usual,
     /// What JSON has.
     Data,
     /// Whatever a template may name.
     Everything,
+}
+
+impl Part {
+    /// How many fields that are.
+    fn fields(self) -> usize {
+        match self {
+            Self::Data => 24,
+            Self::Everything => 10 + 15 + 24,
+        }
+    }
 }
 
 /// A container as templates and JSON see it, which is not the same: what podman's methods say, a template sees before
@@ -89,30 +97,26 @@ pub(super) enum Part {
 /// Source: podman, `pkg/domain/entities/container_ps.go`, `ListContainer`; `cmd/podman/containers/ps.go`, `psReporter`.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
-    pub(super) one: &'a One,
+    pub(super) one: &'a One<'a>,
     pub(super) arguments: &'a Arguments,
     pub(super) part: Part,
 }
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_struct("containers.psReporter", FIELDS.len())?;
-        if self.part != Part::Data {
-            self.usual(&mut row)?;
-        }
+        let mut row = serializer.serialize_struct("containers.psReporter", self.part.fields())?;
         if self.part == Part::Everything {
+            self.usual(&mut row)?;
             self.more(&mut row)?;
         }
-        if self.part != Part::Usual {
-            self.data(&mut row)?;
-        }
+        self.data(&mut row)?;
         row.end()
     }
 }
 
 impl Row<'_> {
     fn summary(&self) -> &ContainerSummary {
-        &self.one.summary
+        self.one.summary
     }
 
     fn usual<S: SerializeStruct>(&self, row: &mut S) -> Result<(), S::Error> {
@@ -261,7 +265,8 @@ impl Serialize for Ports<'_> {
     }
 }
 
-fn ports(ports: &[PortMapping]) -> String {
+/// Ports as the usual table has them.
+pub(super) fn ports(ports: &[PortMapping]) -> String {
     let span = |first: u16, count: u16| match count {
         0 | 1 => first.to_string(),
         _ => format!("{first}-{}", first + count - 1),
@@ -275,7 +280,8 @@ fn ports(ports: &[PortMapping]) -> String {
     ports.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn size(size: Option<Size>) -> String {
+/// The size as the usual table has it.
+pub(super) fn size(size: Option<Size>) -> String {
     size.map_or(String::new(), |size| {
         format!("{} (virtual {})", human_size(size.written_bytes), human_size(size.root_bytes))
     })
