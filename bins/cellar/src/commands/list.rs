@@ -15,6 +15,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::show::Lines;
 use crate::{moment, show};
 
 /// List the images of the store
@@ -61,53 +62,69 @@ struct Row<'l> {
     one: &'l ImageSummary,
 }
 
-/// A row of the usual table: no more than that shows. The names of the fields are those of templates.
-#[derive(Serialize)]
-#[serde(rename = "images.imageReporter")]
-struct Shown<'l> {
-    #[serde(rename = "Repository")]
-    repository: &'l str,
-    #[serde(rename = "Tag")]
-    tag: &'l str,
-    #[serde(rename = "Digest")]
-    digest: &'l str,
-    #[serde(rename = "ID")]
-    id: Cow<'l, str>,
-    #[serde(rename = "Created")]
-    created: String,
-    #[serde(rename = "Size")]
-    size: String,
-    #[serde(rename = "History")]
-    history: String,
-    #[serde(rename = "ReadOnly")]
-    read_only: bool,
-}
-
-/// A row with all that templates can name.
+/// A row with all that templates can name: the fields and methods of Go's struct, and those of the one that it embeds.
 ///
 /// Source: podman, `cmd/podman/images/list.go`, `imageReporter`.
 #[derive(Serialize)]
 #[serde(rename = "images.imageReporter")]
 struct Whole {
-    #[serde(rename = "Repository")]
+    #[serde(rename = "Repository json:repository,omitempty")]
     repository: String,
-    #[serde(rename = "Tag")]
+    #[serde(rename = "Tag json:tag,omitempty")]
     tag: String,
-    #[serde(rename = "ID")]
+    #[serde(rename = "ImageSummary")]
+    summary: Summary,
+    #[serde(rename = "ID method")]
     shown_id: String,
-    #[serde(rename = "Created")]
+    #[serde(rename = "Created method")]
     created: String,
-    #[serde(rename = "CreatedSince")]
+    #[serde(rename = "CreatedSince method")]
     created_since: String,
-    #[serde(rename = "CreatedAt")]
+    #[serde(rename = "CreatedAt method")]
     created_at: String,
-    #[serde(rename = "CreatedTime")]
+    #[serde(rename = "CreatedTime method")]
     created_time: String,
-    #[serde(rename = "Size")]
+    #[serde(rename = "Size method")]
     size: String,
-    #[serde(rename = "History")]
+    #[serde(rename = "History method")]
     history: String,
-    #[serde(rename = "Id")]
+    #[serde(rename = "Id method")]
+    id: String,
+    #[serde(rename = "ParentId method")]
+    parent_id: String,
+    #[serde(rename = "RepoTags method")]
+    repo_tags: Vec<String>,
+    #[serde(rename = "RepoDigests method")]
+    repo_digests: Vec<String>,
+    #[serde(rename = "SharedSize method")]
+    shared_size: u64,
+    #[serde(rename = "VirtualSize method")]
+    virtual_size: u64,
+    #[serde(rename = "Labels method", serialize_with = "nil::map")]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(rename = "Containers method")]
+    containers: usize,
+    #[serde(rename = "ReadOnly method")]
+    read_only: bool,
+    #[serde(rename = "IsReadOnly method")]
+    is_read_only: bool,
+    #[serde(rename = "Dangling method")]
+    dangling: bool,
+    #[serde(rename = "IsDangling method")]
+    is_dangling: bool,
+    #[serde(rename = "Names method")]
+    names: Vec<String>,
+    #[serde(rename = "Digest method")]
+    digest: String,
+}
+
+/// What podman's engine says of an image.
+///
+/// Source: podman, `pkg/domain/entities/images.go`, `ImageSummary`.
+#[derive(Clone, Serialize)]
+#[serde(rename = "entities.ImageSummary")]
+struct Summary {
+    #[serde(rename = "ID json:Id")]
     id: String,
     #[serde(rename = "ParentId")]
     parent_id: String,
@@ -115,6 +132,10 @@ struct Whole {
     repo_tags: Vec<String>,
     #[serde(rename = "RepoDigests")]
     repo_digests: Vec<String>,
+    #[serde(rename = "Created")]
+    created: i64,
+    #[serde(rename = "Size")]
+    size: u64,
     #[serde(rename = "SharedSize")]
     shared_size: u64,
     #[serde(rename = "VirtualSize")]
@@ -123,18 +144,16 @@ struct Whole {
     labels: Option<BTreeMap<String, String>>,
     #[serde(rename = "Containers")]
     containers: usize,
-    #[serde(rename = "ReadOnly")]
+    #[serde(rename = "ReadOnly json:,omitempty")]
     read_only: bool,
-    #[serde(rename = "IsReadOnly")]
-    is_read_only: bool,
-    #[serde(rename = "Dangling")]
+    #[serde(rename = "Dangling json:,omitempty")]
     dangling: bool,
-    #[serde(rename = "IsDangling")]
-    is_dangling: bool,
-    #[serde(rename = "Names")]
+    #[serde(rename = "Names json:,omitempty")]
     names: Vec<String>,
-    #[serde(rename = "Digest")]
+    #[serde(rename = "Digest json:,omitempty")]
     digest: String,
+    #[serde(rename = "History json:,omitempty")]
+    history: Vec<String>,
 }
 
 /// What is the same in templates and in JSON.
@@ -239,7 +258,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         return output::bytes(lines.as_bytes());
     }
     let Some(template) = arguments.format.as_deref() else { return print(&rows, arguments) };
-    let needs = |field: &str| is_json || template.contains(field);
+    let is_whole = is_json || shows_all(template);
+    let needs = |field: &str| is_whole || template.contains(field);
     let depth = Depth {
         relations: match needs("ParentId") || needs("Dangling") {
             true => Some(images.relations()?),
@@ -255,6 +275,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let rows = rows.iter().map(|row| Whole::new(row, whole(row)?, arguments));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     show::rows("images", (template, Origin::List), headers(arguments).as_ref(), &rows)
+}
+
+/// Whether a template may show more than the fields that it names.
+fn shows_all(template: &str) -> bool {
+    let mut actions =
+        template.split("{{").skip(1).map(|text| text.split("}}").next().unwrap_or(text));
+    let is_all = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphabetic());
+    actions.any(|action| action.contains("ImageSummary") || action.split('.').skip(1).any(is_all))
 }
 
 fn filters(arguments: &Arguments) -> Result<Vec<Filter>> {
@@ -359,40 +387,40 @@ fn headers(arguments: &Arguments) -> Option<Headers> {
 
 /// Prints the usual table.
 fn print(rows: &[Row<'_>], arguments: &Arguments) -> Result<()> {
-    let mut columns = vec!["{{.Repository}}", "{{.Tag}}"];
+    let mut headings = vec!["REPOSITORY", "TAG"];
     if arguments.digests {
-        columns.push("{{.Digest}}");
+        headings.push("DIGEST");
     }
-    columns.extend(["{{.ID}}", "{{.Created}}", "{{.Size}}"]);
+    headings.extend(["IMAGE ID", "CREATED", "SIZE"]);
     if arguments.history {
-        columns.push("{{if .History}}{{.History}}{{else}}<none>{{end}}");
+        headings.push("HISTORY");
     }
-    if rows.iter().any(|row| row.one.image.is_read_only()) {
-        columns.push("{{.ReadOnly}}");
+    let tells_read_only = rows.iter().any(|row| row.one.image.is_read_only());
+    if tells_read_only {
+        headings.push("R/O");
     }
-    // Spaces of a table's template are between columns.
-    let usual = columns.join("\t").replace("{{if .History}}", "{{if\u{a0}.History}}");
-    let usual = format!("table {}", usual.replace('\u{a0}', " "));
-    let shown: Vec<Shown<'_>> = rows.iter().map(|row| Shown::new(row, arguments)).collect();
-    show::rows("images", (&usual, Origin::List), headers(arguments).as_ref(), &shown)
-}
-
-impl<'l> Shown<'l> {
-    fn new(row: &Row<'l>, arguments: &Arguments) -> Self {
+    let mut lines = Lines::new(&headings, arguments.noheading);
+    for row in rows {
         let image = &row.one.image;
-        let history = || image.names_history.join(", ");
-        let digest = || row.one.digest().map_or("", Digest::as_str);
-        Self {
-            repository: row.repository,
-            tag: row.tag,
-            digest: arguments.digests.then(digest).unwrap_or_default(),
-            id: id(row, arguments),
-            created: moment::since(row.one.created),
-            size: spaced_size(row.one.size_bytes),
-            history: arguments.history.then(history).unwrap_or_default(),
-            read_only: image.is_read_only(),
-        }
+        let history = || match image.names_history.join(", ") {
+            none if none.is_empty() => Cow::from(NONE),
+            names => names.into(),
+        };
+        let digest = || row.one.digest().map_or("", Digest::as_str).into();
+        let read_only = || Cow::from(if image.is_read_only() { "true" } else { "false" });
+        let mut cells: Vec<Cow<'_, str>> = Vec::with_capacity(headings.len());
+        cells.extend([row.repository.into(), row.tag.into()]);
+        cells.extend(arguments.digests.then(digest));
+        cells.extend([
+            id(row, arguments),
+            moment::since(row.one.created).into(),
+            spaced_size(row.one.size_bytes).into(),
+        ]);
+        cells.extend(arguments.history.then(history));
+        cells.extend(tells_read_only.then(read_only));
+        lines.row(cells);
     }
+    lines.print()
 }
 
 impl Whole {
@@ -402,6 +430,7 @@ impl Whole {
         Ok(Self {
             repository: row.repository.to_owned(),
             tag: row.tag.to_owned(),
+            summary: Summary::new(row.one, &image),
             shown_id: id(row, arguments).into_owned(),
             created: moment::since(row.one.created),
             created_since: moment::since(row.one.created),
@@ -424,6 +453,28 @@ impl Whole {
             names: image.names,
             digest: image.digest,
         })
+    }
+}
+
+impl Summary {
+    fn new(one: &ImageSummary, image: &Image) -> Self {
+        Self {
+            id: image.id.clone(),
+            parent_id: image.parent_id.clone(),
+            repo_tags: image.repo_tags.clone(),
+            repo_digests: image.repo_digests.clone(),
+            created: moment::whole_seconds(one.created).unix_seconds(),
+            size: image.virtual_size,
+            shared_size: image.shared_size,
+            virtual_size: image.virtual_size,
+            labels: image.labels.clone(),
+            containers: image.containers,
+            read_only: image.read_only,
+            dangling: image.dangling,
+            names: image.names.clone(),
+            digest: image.digest.clone(),
+            history: one.image.names_history.clone(),
+        }
     }
 }
 
@@ -454,6 +505,20 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_template_shows_is_known_before_it_is_looked_up() {
+        let check = |template: &str, expected| {
+            assert_eq!(shows_all(template), expected, "{template}");
+        };
+        check("{{.ID}}. {{ .Tag }}", false);
+        check("table {{.Repository}} {{.Size}}", false);
+        check("{{.}}", true);
+        check("{{ json . }}", true);
+        check("{{.ID}}{{.ImageSummary}}", true);
+        check("{{range .Names}}{{.}}{{end}}", true);
+        check("a . b", false);
+    }
 
     #[test]
     fn names_are_split_at_the_tag() {
