@@ -5,7 +5,7 @@ mod machine;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use cask_engine::Status;
+use cask_engine::{LOG_DRIVERS, Status};
 use cask_program::{output, registries, rootless};
 use cask_runtime::{CapabilitySet, Cgroup};
 use cask_terminal::template::{Format, Origin, is_json_format};
@@ -118,6 +118,8 @@ struct Plugins {
     volume: [&'static str; 1],
     #[serde(rename = "Network json:network")]
     network: [&'static str; 1],
+    #[serde(rename = "Log json:log")]
+    log: [&'static str; LOG_DRIVERS.len()],
 }
 
 #[derive(Serialize)]
@@ -179,7 +181,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let info = Info {
         host: host(architecture.clone(), context)?,
-        plugins: Plugins { volume: ["local"], network: ["bridge"] },
+        plugins: Plugins { volume: ["local"], network: ["bridge"], log: LOG_DRIVERS },
         registries: searched(context)?,
         store: store(context)?,
         version: Version {
@@ -228,7 +230,7 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
         event_logger: "file",
         hostname: system.nodename().to_string_lossy().into_owned(),
         kernel: system.release().to_string_lossy().into_owned(),
-        log_driver: "k8s-file",
+        log_driver: LOG_DRIVERS[0],
         memory_free: memory.free,
         memory_total: memory.total,
         network_backend: "netavark",
