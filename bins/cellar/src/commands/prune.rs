@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::{Result, bail};
 use cask_engine::{Filter, Prune};
 use cask_program::output;
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
 use crate::context::Context;
@@ -25,10 +26,21 @@ pub(crate) struct Arguments {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    refused: Refused<OfPrune>,
+}
+
+/// Flags that are not here.
+pub(crate) struct OfPrune;
+
+impl RefusedFlags for OfPrune {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("build-cache", &["false"], "use cooper cache prune, which empties what builds keep")];
 }
 
 /// Removes.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let now = moment::now();
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
     let mut prune = Prune::default();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use cask_engine::{Containers, Filter, Images, Prune};
 use cask_program::output;
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_storage::PruneOptions;
 use cask_terminal::table::human_size_with_precision;
 use clap::Args;
@@ -30,10 +31,23 @@ pub(crate) struct Arguments {
     /// Remove volumes too that no container has
     #[arg(long)]
     volumes: bool,
+    #[command(flatten)]
+    refused: Refused<OfSystemPrune>,
+}
+
+const EXTERNAL: &str = "use image prune --external, which removes what builds have left";
+
+/// Flags that are not here.
+pub(crate) struct OfSystemPrune;
+
+impl RefusedFlags for OfSystemPrune {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("build", &["false"], EXTERNAL), ("external", &["false"], EXTERNAL)];
 }
 
 /// Removes.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    arguments.refused.check()?;
     let now = moment::now();
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
     let mut prune = Prune::default();
