@@ -148,6 +148,7 @@ impl Command {
 /// Manage images
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
+    Build(Box<WhenNamed<cask_program::build::Arguments>>),
     Diff(WhenNamed<commands::containers::ImageDiffArguments>),
     Exists(WhenNamed<commands::exists::Arguments>),
     History(WhenNamed<commands::history::Arguments>),

@@ -60,7 +60,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match cli.command {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
-        Command::Build(arguments) => {
+        Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
             let global = &context.global;
             let arguments = arguments.0.with_runtime(global.runtime.clone());
             let arguments = arguments.with_runtime_flags(&global.runtime_flag);
@@ -155,7 +155,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 /// Runs what waits for others, until it is done or stopped.
 pub(crate) fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(stop::unless_stopped(None, work))
+    stop::run(runtime, None, work)
 }
 
 /// Whether an error says that an image is not known.

@@ -4,11 +4,18 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::report;
+
 /// How long a commit is waited for after the command was told to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long what was given up is waited for, which takes away what it has made: whoever waits for a
+/// disk or a lock is left behind.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// How many commits run in this process.
 static COMMITS: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
@@ -22,6 +29,24 @@ pub fn commit_begins() {
 /// Says that what [`commit_begins`] said is over.
 pub fn commit_ends() {
     COMMITS.send_modify(|running| *running = running.saturating_sub(1));
+}
+
+/// Does the work as [`unless_stopped`] has it, on this runtime, which ends with it: at once if the work is done, and
+/// within two seconds if it is not, whatever its threads wait for.
+///
+/// # Errors
+///
+/// As [`unless_stopped`].
+pub fn run<T>(
+    runtime: Runtime,
+    timeout: Option<Duration>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let done = runtime.block_on(unless_stopped(timeout, work));
+    if done.is_err() {
+        runtime.shutdown_timeout(LEAVING);
+    }
+    done
 }
 
 /// Waits for the work, or for a signal, or for the time that it may take; then drops it, which
@@ -43,6 +68,11 @@ pub async fn unless_stopped<T>(
         () = elapsed(timeout) => "the command took longer than --command-timeout allows",
     };
     let mut commits = COMMITS.subscribe();
+    if *commits.borrow() > 0 {
+        report::note(
+            "it is just becoming visible, which is waited for; stop it once more to end at once",
+        );
+    }
     tokio::select! {
         biased;
         // It cannot end without the work going on: the work comes first.

@@ -46,6 +46,45 @@ impl Drop for Store {
 }
 
 #[test]
+fn what_a_container_with_users_of_its_own_changes_is_committed_as_it_sees_it() {
+    if !has(&TOOLS) || !has(&["runc"]) {
+        return;
+    }
+    for driver in ["overlay", "vfs"] {
+        let store = Store { scratch: scratch(), driver };
+        std::fs::copy("/bin/busybox", store.scratch.join("busybox")).expect("it is installed");
+        let text = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY --chown=7:8 file /file\n";
+        let (file, context) = (store.scratch.at("file"), store.scratch.at(""));
+        std::fs::write(&file, text).expect("a scratch directory is writable");
+        let line = ["bud", "-q", "--layers", "-t", "localhost/base:1", "-f", &file, &context];
+        store.run("buildah", &line).ok();
+        let maps = ["--uidmap", "0:100000:65536", "--gidmap", "0:200000:65536"];
+        let sh = ["/bin/busybox", "sh", "-c", "rm /file; echo new >/new"];
+        let options = ["run", "--name", "m", "--network", "none"];
+        let line = [&options[..], &maps, &["base:1"], &sh].concat();
+        store.run("cellar", &line).ok();
+        store.run("cellar", &["commit", "-q", "m", "localhost/made:1"]).ok();
+        let mounted = store.run("podman", &["image", "mount", "made:1"]).ok();
+        let at = std::path::Path::new(mounted.text());
+        assert!(!at.join("file").exists(), "{driver}");
+        let owner = tool("stat", &format!("-c %u:%g {}/new", mounted.text())).ok();
+        assert_eq!(owner.text(), "0:0", "{driver}");
+        store.run("podman", &["image", "unmount", "made:1"]).ok();
+        // What stayed the same is not in its layer.
+        let layers = store.records("layers");
+        let image = &store.records("images")[1];
+        let top = layers.iter().find(|layer| layer["id"] == image["layer"]);
+        let size = top.and_then(|layer| layer["diff-size"].as_u64()).expect("a layer has a size");
+        assert!(size < 100_000, "{driver}: {size}");
+        store.run("cellar", &["rm", "m"]).ok();
+        store.run("cellar", &["rmi", "made:1", "base:1"]).ok();
+        assert_eq!(store.records("layers"), Vec::<Value>::new(), "{driver}");
+        let check = store.run("cellar", &["system", "check"]).ok();
+        assert_eq!((check.text(), check.stderr.as_str()), ("", ""), "{driver}");
+    }
+}
+
+#[test]
 fn layers_that_podman_and_buildah_mapped_are_read_as_they_came_and_go_with_their_image() {
     if !has(&TOOLS) {
         return;

@@ -18,6 +18,10 @@ const SAME: &[&str] = &[
     "images --format {{.CreatedAt}}|{{.CreatedTime}}|{{.Digest}}|{{.RepoTags}}|{{.Names}}",
     "images --format {{.Labels}}|{{.ParentId}}|{{.VirtualSize}}|{{.SharedSize}}|{{.Containers}}",
     "images --format {{.ID}}|{{.Id}}|{{.RepoDigests}}|{{.IsDangling}}|{{.IsReadOnly}}",
+    "images --format {{.}}",
+    "images --format {{.ImageSummary}}",
+    "images --format {{.ImageSummary.Size}}|{{.ImageSummary.Created}}",
+    "images --help=false",
     "images -n",
     "images nosuch",
     "images child",
@@ -49,6 +53,8 @@ const SAME: &[&str] = &[
     "image inspect base:1 nosuch",
     "image inspect --format {{.Id}} base:1",
     "image inspect --format {{.ID}}|{{.Config.Env}}|{{.Os}} base:1",
+    "image inspect --format {{.HealthCheck}} child:1",
+    "image inspect --format {{.HealthCheck.Interval}}|{{.HealthCheck.Retries}} child:1",
     "image exists base:1",
     "image exists base",
     "image exists nosuch",
@@ -117,7 +123,7 @@ const SAME: &[&str] = &[
 ];
 
 /// How many of those there are.
-const COUNT: usize = 106;
+const COUNT: usize = 112;
 
 /// Commands after which the same is in the store, besides.
 const SAME_AFTER: &[&str] =
@@ -130,7 +136,8 @@ fn without_ages(text: &str) -> String {
     for age in ago {
         text = text.replace(age, "AGO");
     }
-    for number in 2..60 {
+    // The longer ones first: they end as shorter ones do.
+    for number in (2..60).rev() {
         text = text.replace(&format!("{number} seconds ago"), "AGO");
         text = text.replace(&format!("{number} minutes ago"), "AGO");
     }

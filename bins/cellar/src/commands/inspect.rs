@@ -7,7 +7,7 @@ use cask_engine::{ImageDetails, Images};
 use cask_image::{ExecutionConfig, Healthcheck, HistoryEntry, ImageConfig, MediaType, Timestamp};
 use cask_program::report;
 use cask_terminal::template::{Origin, is_json_format};
-use cask_terminal::value::{JsonStyle, Time, nil};
+use cask_terminal::value::{Duration, JsonStyle, Time, nil};
 use clap::Args;
 use serde::Serialize;
 
@@ -144,11 +144,11 @@ struct Health {
     #[serde(rename = "Test json:Test,omitempty")]
     test: Vec<String>,
     #[serde(rename = "StartPeriod json:StartPeriod,omitempty")]
-    start_period: u64,
+    start_period: Duration,
     #[serde(rename = "Interval json:Interval,omitempty")]
-    interval: u64,
+    interval: Duration,
     #[serde(rename = "Timeout json:Timeout,omitempty")]
-    timeout: u64,
+    timeout: Duration,
     #[serde(rename = "Retries json:Retries,omitempty")]
     retries: u32,
 }
@@ -270,13 +270,11 @@ fn step(step: &HistoryEntry) -> Step {
 }
 
 fn health(check: &Healthcheck) -> Health {
-    let nanoseconds =
-        |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     Health {
         test: check.test.clone(),
-        start_period: nanoseconds(check.start_period),
-        interval: nanoseconds(check.interval),
-        timeout: nanoseconds(check.timeout),
+        start_period: check.start_period.into(),
+        interval: check.interval.into(),
+        timeout: check.timeout.into(),
         retries: check.retries,
     }
 }

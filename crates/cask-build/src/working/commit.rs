@@ -7,8 +7,10 @@ use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
     Platform, RawManifest, Timestamp,
 };
-use cask_layer::{DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_tree, diff_upper};
-use cask_storage::{Id, NewImage, NewLayer, StageOptions, StagedLayer, Taking};
+use cask_layer::{
+    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
+};
+use cask_storage::{DriverKind, Id, NewImage, NewLayer, StageOptions, StagedLayer, Taking};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
@@ -239,8 +241,12 @@ impl WorkingContainer {
         let Some((files, below)) = roots.split_first() else {
             return Err(Error::new(ErrorKind::Storage, self.name(), "has no layer"));
         };
-        let diff = self.mapped_options(options);
-        self.stage(|output| diff_upper(files, below, output, &diff))
+        let (diff, driver) = (self.mapped_options(options), self.store.driver());
+        self.stage(|output| match (driver, below.first()) {
+            (DriverKind::Vfs, Some(below)) => diff_changes(below, files, output, &diff),
+            (DriverKind::Vfs, None) => diff_tree(files, output, &diff),
+            _ => diff_upper(files, below, output, &diff),
+        })
     }
 
     /// Reads all files into one layer.

@@ -79,7 +79,10 @@ impl<'o, W: Write> Archive<'o, W> {
     ) -> Result<(), DiffError> {
         let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         let name = [&path[..end], b".wh.", &path[end..]].concat();
-        self.mark(name, path, 0, as_of, as_of.map(|found| found.modified))
+        // The kernel makes it for whoever has mounted the layers, who need not be anybody in the container.
+        let owner = |found: &Metadata| self.options.id_maps.to_container(found.uid, found.gid);
+        let owner = as_of.and_then(owner).unwrap_or_default();
+        self.mark(name, path, 0, owner, as_of.map(|found| found.modified))
     }
 
     /// Writes that older layers have nothing in a directory any more.
@@ -87,7 +90,8 @@ impl<'o, W: Write> Archive<'o, W> {
     /// Source: containers/storage, `overlayWhiteoutConverter.ConvertWrite`, time zero included.
     pub(super) fn opaque(&mut self, path: &[u8], found: &Metadata) -> Result<(), DiffError> {
         let name = [path, b"/.wh..wh..opq"].concat();
-        self.mark(name, path, found.mode & 0o777, Some(found), None)
+        let owner = self.owner(path, found)?;
+        self.mark(name, path, found.mode & 0o777, owner, None)
     }
 
     fn mark(
@@ -95,10 +99,9 @@ impl<'o, W: Write> Archive<'o, W> {
         name: Vec<u8>,
         path: &[u8],
         mode: u32,
-        as_of: Option<&Metadata>,
+        (uid, gid): (u32, u32),
         time: Option<cask_rootfs::Timestamp>,
     ) -> Result<(), DiffError> {
-        let (uid, gid) = as_of.map_or(Ok((0, 0)), |found| self.owner(path, found))?;
         let time = time.map_or(Timestamp::default(), timestamp);
         let seconds = self.options.times.seconds(time);
         let header = Header { name, type_flag: b'0', mode, uid, gid, seconds, ..Header::default() };

@@ -20,11 +20,27 @@ const NO_TRUTH: &str = "strconv.ParseBool: parsing ";
 pub fn parse<P: Parser>() -> Result<P, clap::Error> {
     match super::try_parse::<P>() {
         Err(error) if error.kind() == ErrorKind::TooManyValues => {
-            let mut matches = spelled_out(P::command()).try_get_matches()?;
+            let words = without_help_as_value(std::env::args_os());
+            let mut matches = spelled_out(P::command()).try_get_matches_from(words)?;
             P::from_arg_matches_mut(&mut matches)
         }
         parsed => parsed,
     }
+}
+
+/// The words with `--help` for `--help=true`, and with nothing for `--help=false`.
+fn without_help_as_value(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut is_flag = true;
+    let spelled = words.filter_map(|word| {
+        is_flag &= word != "--";
+        let value = word.to_str().and_then(|word| word.strip_prefix("--help="));
+        match value.filter(|_| is_flag).and_then(cask_config::truth) {
+            Some(true) => Some("--help".into()),
+            Some(false) => None,
+            None => Some(word),
+        }
+    });
+    spelled.collect()
 }
 
 /// The command with truths as values.
@@ -217,6 +233,8 @@ fn rendered(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
     use clap::{Args, Subcommand};
 
@@ -301,6 +319,18 @@ mod tests {
             "invalid argument \"maybe\" for \"-a, --all\" flag: strconv.ParseBool: parsing \"maybe\": \
              invalid syntax\nSee 'tool image list --help'",
         );
+    }
+
+    #[test]
+    fn help_may_be_said_not_to_be_wanted() {
+        let check = |line: &str, expected: &str| {
+            let words = without_help_as_value(line.split(' ').map(OsString::from));
+            assert_eq!(words.join(OsStr::new(" ")), expected, "{line}");
+        };
+        check("tool bare --help=false", "tool bare");
+        check("tool --help=T bare", "tool --help bare");
+        check("tool bare --help=maybe", "tool bare --help=maybe");
+        check("tool run -- --help=false", "tool run -- --help=false");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::format::{Flags, Integer};
 use super::sink::Sink;
-use crate::value::{Record, Repr, Value};
+use crate::value::{METHOD, Record, Repr, Value};
 
 /// Prints values with one set of flags.
 pub(super) struct Printer<'a> {
@@ -27,6 +27,13 @@ impl Printer<'_> {
             Repr::NoValue | Repr::Nil => self.nil(verb),
             Repr::Bool(value) => self.boolean(*value, byte),
             Repr::Int(number) => {
+                let number = Integer { negative: *number < 0, size: number.unsigned_abs() };
+                self.integer(number, byte)
+            }
+            Repr::Duration(number) if matches!(verb, 'v' | 's' | 'q') => {
+                self.text(crate::value::go_duration(*number).as_bytes(), byte)
+            }
+            Repr::Duration(number) => {
                 let number = Integer { negative: *number < 0, size: number.unsigned_abs() };
                 self.integer(number, byte)
             }
@@ -174,7 +181,8 @@ impl Printer<'_> {
             self.sink.push_str(record.name);
         }
         self.sink.push_str("{");
-        for (position, field) in record.fields.iter().enumerate() {
+        let shown = record.fields.iter().filter(|field| field.key != METHOD);
+        for (position, field) in shown.enumerate() {
             if position > 0 {
                 self.sink.push_str(if self.flags.sharp_v { ", " } else { " " });
             }

@@ -18,7 +18,7 @@ enum Kind {
 fn kind(value: &Value) -> Kind {
     match value.0 {
         Repr::Bool(_) => Kind::Bool,
-        Repr::Int(_) => Kind::Int,
+        Repr::Int(_) | Repr::Duration(_) => Kind::Int,
         Repr::Uint(_) => Kind::Uint,
         Repr::Float(_) => Kind::Float,
         Repr::Text(_) => Kind::Text,

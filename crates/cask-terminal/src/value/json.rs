@@ -67,7 +67,7 @@ impl Writer<'_> {
         match &value.0 {
             Repr::NoValue | Repr::Nil | Repr::NilList | Repr::NilMap => self.sink.push_str("null"),
             Repr::Bool(value) => self.sink.push_str(if *value { "true" } else { "false" }),
-            Repr::Int(value) => self.sink.push_str(&value.to_string()),
+            Repr::Int(value) | Repr::Duration(value) => self.sink.push_str(&value.to_string()),
             Repr::Uint(value) => self.sink.push_str(&value.to_string()),
             Repr::Float(value) => self.sink.push_str(&json_float(*value)),
             Repr::Text(bytes) => self.text(bytes),

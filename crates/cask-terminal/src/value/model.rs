@@ -43,6 +43,9 @@ use std::sync::Arc;
 /// ```
 ///
 /// The struct's own rename is the Go type that error messages name.
+///
+/// What Go has as a method, or finds in a struct that this one embeds, is found by its name and shown nowhere
+/// else, as in `#[serde(rename = "CreatedSince method")]`.
 #[derive(Clone)]
 pub struct Value(pub(crate) Repr);
 
@@ -67,6 +70,8 @@ pub(crate) enum Repr {
     /// Entries sorted by key, each key once.
     Map(Arc<[(Value, Value)]>),
     Struct(Arc<Record>),
+    /// So many nanoseconds.
+    Duration(i64),
     /// A time, in the form for people and in the form for JSON.
     Time(Arc<(String, String)>),
 }
@@ -133,6 +138,7 @@ impl Value {
             Repr::NilMap => "map[string]string".to_owned(),
             Repr::Bool(_) => "bool".to_owned(),
             Repr::Int(_) => "int".to_owned(),
+            Repr::Duration(_) => super::duration::DURATION.to_owned(),
             Repr::Uint(_) => "uint64".to_owned(),
             Repr::Float(_) => "float64".to_owned(),
             Repr::Text(_) => "string".to_owned(),
@@ -154,7 +160,7 @@ impl Value {
         match &self.0 {
             Repr::NoValue | Repr::Nil | Repr::NilList | Repr::NilMap => false,
             Repr::Bool(value) => *value,
-            Repr::Int(value) => *value != 0,
+            Repr::Int(value) | Repr::Duration(value) => *value != 0,
             Repr::Uint(value) => *value != 0,
             Repr::Float(value) => *value != 0.0,
             Repr::Text(bytes) => !bytes.is_empty(),
@@ -174,7 +180,9 @@ impl Value {
     pub(crate) fn compare_key(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
             (Repr::Bool(left), Repr::Bool(right)) => left.cmp(right),
-            (Repr::Int(left), Repr::Int(right)) => left.cmp(right),
+            (Repr::Int(left) | Repr::Duration(left), Repr::Int(right) | Repr::Duration(right)) => {
+                left.cmp(right)
+            }
             (Repr::Uint(left), Repr::Uint(right)) => left.cmp(right),
             (Repr::Float(left), Repr::Float(right)) => left.total_cmp(right),
             (Repr::Text(left), Repr::Text(right)) => left.cmp(right),
@@ -186,7 +194,7 @@ impl Value {
 fn rank(repr: &Repr) -> u8 {
     match repr {
         Repr::Bool(_) => 1,
-        Repr::Int(_) => 2,
+        Repr::Int(_) | Repr::Duration(_) => 2,
         Repr::Uint(_) => 3,
         Repr::Float(_) => 4,
         Repr::Text(_) => 5,

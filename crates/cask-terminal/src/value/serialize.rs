@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser};
 
 use super::model::{Field, Record, Repr, Value};
-use super::{nil, time};
+use super::{duration, nil, time};
 
 /// How many containers may lie in one another.
 const MAX_DEPTH: u32 = 128;
@@ -180,6 +180,7 @@ impl Serializer for Builder {
             nil::LIST => Ok(Value(Repr::NilList)),
             nil::MAP => Ok(Value(Repr::NilMap)),
             time::TIME => value.serialize(self).map(timed),
+            duration::DURATION => value.serialize(self).map(lasting),
             _ => value.serialize(self),
         }
     }
@@ -243,6 +244,13 @@ impl Serializer for Builder {
         length: usize,
     ) -> Result<Variant<StructBuilder>, ValueError> {
         Ok(Variant { variant, content: self.deeper()?.serialize_struct(name, length)? })
+    }
+}
+
+fn lasting(value: Value) -> Value {
+    match value.0 {
+        Repr::Int(nanoseconds) => Value(Repr::Duration(nanoseconds)),
+        _ => value,
     }
 }
 
@@ -330,6 +338,7 @@ impl ser::SerializeMap for MapBuilder {
             Repr::Map(_) => Some("a map"),
             Repr::Struct(_) => Some("a struct"),
             Repr::Time(_) => Some("a time"),
+            Repr::Duration(_) => Some("a duration"),
         };
         if let Some(found) = refused {
             return Err(ValueError::BadKey(found));
@@ -364,7 +373,8 @@ impl StructBuilder {
     ) -> Result<(), ValueError> {
         let (name, key, omit_empty) = split_label(label);
         let value = value.serialize(self.inner)?;
-        self.fields.push(Field { name, key, omit_empty, skipped: key == "-", value });
+        let skipped = key == "-" || key == METHOD;
+        self.fields.push(Field { name, key, omit_empty, skipped, value });
         Ok(())
     }
 
@@ -378,10 +388,16 @@ impl StructBuilder {
     }
 }
 
+/// The key of what templates find by its name and nothing shows.
+pub(crate) const METHOD: &str = "method()";
+
 /// Splits `GraphRoot json:graphRoot,omitempty`.
 fn split_label(label: &'static str) -> (&'static str, &'static str, bool) {
     // No name has a space, and to look for one character takes no time.
     let Some((name, rest)) = label.split_once(' ') else { return (label, label, false) };
+    if rest == "method" {
+        return (name, METHOD, false);
+    }
     let Some(tag) = rest.strip_prefix("json:") else { return (label, label, false) };
     let (key, options) = tag.split_once(',').unwrap_or((tag, ""));
     let key = if key.is_empty() { name } else { key };
@@ -466,6 +482,26 @@ mod tests {
 
     #[derive(Serialize)]
     struct Unit;
+
+    #[test]
+    fn methods_are_found_and_not_shown() {
+        #[derive(Serialize)]
+        struct Image {
+            #[serde(rename = "ID json:Id")]
+            id: &'static str,
+            #[serde(rename = "Age method")]
+            age: &'static str,
+            #[serde(rename = "Size")]
+            size: u8,
+        }
+        let image = Image { id: "a", age: "1 day", size: 3 };
+        check(&image, "{a 3}");
+        let value = Value::of(&image).unwrap();
+        let json = crate::value::to_json(&value, crate::value::JsonStyle::compact());
+        assert_eq!(json, r#"{"Id":"a","Size":3}"#);
+        let Repr::Struct(record) = &value.0 else { panic!("it is a struct") };
+        assert!(record.fields.iter().any(|field| field.name == "Age"));
+    }
 
     #[test]
     fn every_shape_of_serde_has_a_counterpart() {
