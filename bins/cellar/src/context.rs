@@ -21,6 +21,7 @@ impl Context {
         settings.registries_conf.clone_from(&global.registries_conf);
         settings.temporary_directory.clone_from(&global.tmpdir);
         settings.store.clone_from(&global.store);
+        settings.network_config_dir.clone_from(&global.network_config_dir);
         Self { global, settings }
     }
 

@@ -13,6 +13,7 @@ mod environment;
 mod executor;
 mod inputs;
 mod layout;
+mod network;
 mod outputs;
 mod provenance;
 mod refused;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use anyhow::{Result, bail};
 use bytes::{Buf as _, Bytes};
 use cask_http::{HttpClient, HttpOptions, Request};
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -20,6 +20,15 @@ const WAITING: usize = 4;
 pub struct Download {
     pieces: mpsc::Receiver<Result<Bytes, cask_http::Error>>,
     piece: Bytes,
+    headers: Vec<(String, String)>,
+}
+
+impl Download {
+    /// What the server said beside the bytes; of headers that are no text, nothing.
+    #[must_use]
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
 }
 
 /// Opens a URL, without any secret of ours.
@@ -37,6 +46,10 @@ pub async fn open(url: &Url, settings: &Settings) -> Result<Download> {
         let (place, status) = (cask_http::redact_url(url), response.status());
         bail!("downloading {place}: the server answers {status}");
     }
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.to_string(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = response.headers().iter().filter_map(text).collect();
     let (sender, pieces) = mpsc::channel(WAITING);
     let mut body = response.into_stream();
     tokio::spawn(async move {
@@ -52,7 +65,7 @@ pub async fn open(url: &Url, settings: &Settings) -> Result<Download> {
             }
         }
     });
-    Ok(Download { pieces, piece: Bytes::new() })
+    Ok(Download { pieces, piece: Bytes::new(), headers })
 }
 
 impl Read for Download {

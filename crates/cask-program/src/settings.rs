@@ -32,6 +32,8 @@ pub struct Settings {
     pub store: StoreArguments,
     /// Where large temporary files are put, instead of `$TMPDIR` or `/var/tmp`.
     pub temporary_directory: Option<PathBuf>,
+    /// Where the networks of containers are, instead of the usual directory.
+    pub network_config_dir: Option<PathBuf>,
 }
 
 /// What was asked for instead of the running platform.

@@ -198,3 +198,42 @@ fn without_the_programs_it_is_said_which_to_install() {
     said.says("install netavark and aardvark-dns").says("pasta is the network of users");
     cellar.is_clean();
 }
+
+#[test]
+fn commands_of_builds_have_networks_of_their_own_where_they_are_asked_for() {
+    let Some(cellar) = cellar() else { return };
+    let context = cellar.path("built");
+    fs::create_dir_all(&context).expect("it is writable");
+    fs::copy("/bin/busybox", context.join("busybox")).expect("busybox is installed");
+    let write = |name: &str, text: &str| fs::write(context.join(name), text).expect("writable");
+    let shell =
+        "FROM scratch\nCOPY busybox /bin/busybox\nSHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n";
+    let look = "RUN busybox ls /sys/class/net; busybox ip -o -4 addr show eth0 | busybox grep -o 'inet 10[.][0-9]*'\n";
+    write(
+        "Containerfile",
+        &format!("{shell}{look}RUN busybox grep -c host.containers.internal /etc/hosts\n"),
+    );
+    write("none", &format!("{shell}RUN --network=none busybox ls /sys/class/net\n"));
+    write("host", &format!("{shell}RUN --network=host busybox ls /sys/class/net\n"));
+    let said = stage(
+        &cellar,
+        r#"
+        build() { C build --no-cache "$@" built | grep -v -e STEP -e COMMIT -e -- -e '^.\{64\}$' || true; }
+        C network create --subnet 10.77.0.0/24 own >/dev/null
+        for network in private bridge own; do echo $network; build --network $network; done
+        echo none; build --network private -f built/none
+        echo allowed; build --network private --allow network.host -f built/host | grep -c lo
+        C build --network private -f built/host built 2>&1 | tail -n 2
+        C build --network nothing built 2>&1 | tail -n 1
+        ip -o link | grep -c -e podman -e veth || true
+        grep -c '"build-' /run/containers/networks/cask-leases.json || true
+        "#,
+    )
+    .ok();
+    let expected = "private\neth0\nlo\ninet 10.88\n1\nbridge\neth0\nlo\ninet 10.88\n1\n\
+        own\neth0\nlo\ninet 10.77\n1\nnone\nlo\nallowed\n1\n\
+        Error: building at STEP \"RUN --network=host busybox ls /sys/class/net\": RUN --network=host: network.host is not allowed\n\
+        hint: allow it with --allow network.host\n\
+        Error: unable to find network with name or ID nothing: network not found\n0\n0";
+    assert_eq!(said.text(), expected, "{said}");
+}

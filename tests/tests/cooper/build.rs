@@ -208,6 +208,28 @@ fn platforms_become_a_list() {
 }
 
 #[test]
+fn an_image_that_several_platforms_become_is_told_once_and_a_log_has_all_that_is_said() {
+    let store = PeerStore::new();
+    let directory = files(&[("Containerfile", "FROM localhost/one\nCOPY a /b\n"), ("a", "A")]);
+    std::fs::write(directory.join("base"), "FROM scratch\nCOPY a /a\n").expect("it is writable");
+    cooper(&store, &directory, "build -q --platform linux/amd64 -t one -f base .").ok();
+    let line = "build --platform linux/amd64,linux/arm64 --manifest list .";
+    let outcome = cooper(&store, &directory, line).ok();
+    let told = outcome.text().lines().filter(|line| line.ends_with(" linux/amd64")).count();
+    assert_eq!(told, 1, "{outcome}");
+    let shown = cooper(&store, &directory, "manifest inspect list").ok().json();
+    assert_eq!(shown["manifests"].as_array().map(Vec::len), Some(1), "{shown}");
+    // As with buildah and podman, the ID too.
+    for quiet in ["", "-q"] {
+        let outcome = cooper(&store, &directory, &format!("build {quiet} --logfile log .")).ok();
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), ("", ""));
+        let log = std::fs::read_to_string(directory.join("log")).expect("it is there");
+        assert_eq!(log.lines().last().map(str::len), Some(64), "{log}");
+        assert_eq!(log.contains("STEP 1/2"), quiet.is_empty(), "{log}");
+    }
+}
+
+#[test]
 fn annotations_and_platforms_of_the_base_are_the_images() {
     let store = PeerStore::new();
     let directory = files(&[
@@ -295,10 +317,10 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--metadata-file .", "writing .: it is a directory"),
         ("--cache-from type=gha", "the type \"gha\" is not supported"),
         ("--sbom", "--sbom is not supported: run a scanner on the image"),
-        ("--userns host", "--userns is not supported: commands are in the user namespace"),
+        ("--userns auto", "--userns=auto is not supported: commands are in the user namespace"),
         ("--ipc nowhere", "--ipc: \"nowhere\": is no namespace"),
         ("--isolation chroot --pid host", "--isolation=chroot has no namespaces"),
-        ("--network slirp4netns", "--network=slirp4netns is not supported yet"),
+        ("--network slirp4netns", "--network=slirp4netns is not supported: use --network=pasta"),
         ("--security-opt seccomp=x.json", "opening seccomp profile (x.json) failed"),
         ("--security-opt seccomp=Containerfile", "the seccomp profile: it is not JSON"),
         ("--security-opt frob", "--security-opt \"frob\" is not known"),
@@ -440,8 +462,12 @@ fn json_progress_is_one_object_on_each_line() {
     let last = told.last().expect("something is told");
     assert_eq!((&last["event"], &last["line"]), (&"failed".into(), &2.into()), "{failed}");
     assert!(last["error"].as_str().is_some_and(|text| text.contains("\"/none\": not found")));
-    let log = cooper(&store, &directory, "build --logfile log .").ok();
-    assert_eq!(log.text().len(), 64);
+    let logged = cooper(&store, &directory, "build --progress json --logfile log .").ok();
+    assert_eq!(
+        (logged.text().len(), logged.stderr.as_str()),
+        (64, ""),
+        "the log has objects alone"
+    );
     let log = std::fs::read_to_string(directory.join("log")).expect("it is there");
-    assert!(log.contains("STEP 2/3: COPY --from=one /a /b"), "{log}");
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use super::compression::Compress;
 use super::outputs::{self, Destinations, Output};
 use super::provenance::{Described, Provenance};
 use super::results::{self, Results};
+use super::run_arguments::RunArguments;
 use super::show::Show;
 use super::{cache, check, environment, executor, inputs, request, summary};
 use crate::settings::Settings;
@@ -127,7 +128,7 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     show.split(&request.platforms.targets)?;
     let mut tools = BuildTools::new(store.clone())?;
     tools.sources = inputs.sources;
-    tools.executor = Some(executor::executor(&arguments.run, scratch.path())?);
+    commands(&mut tools, &arguments.run, settings, scratch.path())?;
     if arguments.show.debug && io::stdin().is_terminal() {
         tools.terminal = Some(Arc::new(OwnTerminal));
     }
@@ -168,6 +169,19 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds what runs commands, and what makes their networks.
+fn commands(
+    tools: &mut BuildTools,
+    arguments: &RunArguments,
+    settings: &Settings,
+    scratch: &Path,
+) -> Result<()> {
+    tools.executor = Some(executor::executor(arguments, scratch)?);
+    let networks = arguments.network()?.networks(&tools.store, settings, scratch)?;
+    tools.networks = networks.map(|networks| Arc::new(networks) as _);
+    Ok(())
 }
 
 /// Refuses what cannot become what it is to become, before anything is built; gives what is to be told of

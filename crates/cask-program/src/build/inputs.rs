@@ -54,8 +54,9 @@ impl Fetch for Downloads {
         let parsed = Url::parse(url).map_err(|error| failed(error.into()))?;
         let opened = self.handle.block_on(download::open(&parsed, &self.settings));
         let mut download = opened.map_err(failed)?;
+        let fetched = Fetched::new(download.headers().iter().cloned());
         io::copy(&mut download, output).map_err(|error| failed(error.into()))?;
-        Ok(Fetched::default())
+        Ok(fetched)
     }
 }
 

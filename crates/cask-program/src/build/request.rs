@@ -244,9 +244,10 @@ fn dates(image: &ImageArguments, arguments: &BuildArguments) -> Result<Dates> {
     let mut dates = Dates::default();
     dates.timestamp = image.timestamp;
     let variable = || std::env::var("SOURCE_DATE_EPOCH").ok();
-    // The argument is nearer than the environment.
-    let of_argument = || arguments.get("SOURCE_DATE_EPOCH").cloned();
-    let named = image.source_date_epoch.clone().or_else(of_argument).or_else(variable);
+    // An argument is nearer than the environment, and may be more than a number.
+    let is_argument = arguments.contains_key("SOURCE_DATE_EPOCH");
+    let variable = || variable().filter(|_| !is_argument);
+    let named = image.source_date_epoch.clone().or_else(variable);
     if let Some(text) = named.filter(|text| !text.is_empty()) {
         let seconds = text.parse().with_context(|| {
             format!("--source-date-epoch {text:?} is not a number of seconds since 1970")

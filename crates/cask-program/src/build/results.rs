@@ -19,7 +19,7 @@ use super::outputs::{Destinations, Output};
 use super::provenance::{Described, Provenance};
 use super::show::{Show, json_outcome, title};
 use crate::settings::Settings;
-use crate::{moving, output, rootless};
+use crate::{moving, rootless};
 
 /// What was built, and what is to become of it.
 pub(super) struct Results<'a> {
@@ -169,8 +169,13 @@ impl Results<'_> {
             self.images.put_in_list(names, &entries, SamePlatform::Replaced, format)?;
         let name = names.first().map(|name| format!(" {name}")).unwrap_or_default();
         self.show.say(&format!("COMMIT{name}"));
+        let mut told: Vec<&str> = Vec::new();
         for image in &self.built.images {
-            self.show.say(&format!("--> {} {}", image.id.short(), image.platform));
+            // Of a base for one platform, others may become the same image.
+            if !told.contains(&image.id.as_str()) {
+                self.show.say(&format!("--> {} {}", image.id.short(), image.platform));
+                told.push(image.id.as_str());
+            }
         }
         self.tagged(names);
         Ok(Outcome {
@@ -319,15 +324,16 @@ impl Results<'_> {
         metadata
     }
 
-    /// Prints the ID, unless it went to a file, or standard output is for something else.
+    /// Prints the ID, unless it went to a file, or standard output is for something else; into the log where lines
+    /// go to one.
     ///
-    /// Source: buildah, `imagebuildah.Executor`, `Build`.
+    /// Source: buildah, `imagebuildah.Executor`, `Build`, and `bud`, whose output is the log.
     pub(super) fn print(&self, result: &Outcome, arguments: &OutputArguments) -> Result<()> {
         let is_taken = self.to.outputs.iter().any(Output::is_standard_output);
         if arguments.iidfile.is_some() || arguments.iidfile_raw.is_some() || is_taken {
             return Ok(());
         }
-        output::line(&result.id)
+        self.show.print(&result.id)
     }
 }
 

@@ -1,19 +1,20 @@
 //! The flags about the commands of RUN, and what they become.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    BuildNetwork, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
+    BuildNetwork, HostNames, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
 };
 use cask_runtime::{
     Capability, CapabilitySet, CgroupLimits, Device, Limit, Seccomp, SeccompProfile,
 };
 use clap::Args;
 
+use super::network::Choice;
 use super::{environment, values};
 use crate::access::boolean;
 
@@ -21,7 +22,8 @@ use crate::access::boolean;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "What commands get")]
 pub(super) struct RunArguments {
-    /// Their network: none or host [default: host]
+    /// Their network: none, host, private (a bridge for root, pasta for a user), bridge, pasta[:OPTION,...],
+    /// ns:PATH or names of networks [default: host]
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Option<String>,
     /// A name and its address
@@ -105,6 +107,9 @@ pub(super) struct RunArguments {
     /// The processes that they see: private, host or ns:PATH
     #[arg(long, value_name = "NAMESPACE")]
     pid: Option<String>,
+    /// Their users: host, which are those of this program
+    #[arg(long, value_name = "NAMESPACE")]
+    userns: Option<String>,
     /// Their name of the machine: private, host or ns:PATH
     #[arg(long, value_name = "NAMESPACE")]
     uts: Option<String>,
@@ -132,12 +137,13 @@ impl RunArguments {
     /// What the flags and the environment say.
     pub(super) fn options(&self, debug: bool) -> Result<RunOptions> {
         let mut options = RunOptions::default();
-        options.network = self.network()?;
+        let network = self.network()?;
+        options.network = network.of_build();
         for text in &self.add_host {
-            options.names.hosts.extend(hosts(text, options.network)?);
+            hosts(text, &network, &mut options.names)?;
         }
         options.names.keep_hosts_file = self.no_hosts;
-        options.names.resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        options.names.resolv_conf = resolv_conf(options.network);
         if self.dns == ["none"] {
             // The image's own file stays.
             if !self.dns_search.is_empty() || !self.dns_option.is_empty() {
@@ -165,6 +171,12 @@ impl RunArguments {
         options.resources = self.resources()?;
         options.devices = self.device.iter().map(|text| device(text)).collect::<Result<_>>()?;
         options.namespaces = self.namespaces()?;
+        if let Some(users) = self.userns.as_deref().filter(|text| !matches!(*text, "" | "host")) {
+            bail!(
+                "--userns={users} is not supported: commands are in the user namespace of this program: \
+                 run it as a user, or in unshare"
+            );
+        }
         if let Some(kept) = self.group_add.iter().find(|group| *group == "keep-groups") {
             bail!("--group-add {kept} is not supported: name the groups");
         }
@@ -192,16 +204,9 @@ impl RunArguments {
         [&self.ipc, &self.pid, &self.uts, &self.cgroupns].iter().any(|flag| flag.is_some())
     }
 
-    fn network(&self) -> Result<BuildNetwork> {
-        match self.network.as_deref() {
-            None | Some("host" | "default") => Ok(BuildNetwork::Host),
-            Some("none") => Ok(BuildNetwork::None),
-            Some(other) => {
-                bail!(
-                    "--network={other} is not supported yet: commands have the machine's network (host) or none"
-                )
-            }
-        }
+    /// The network that commands have.
+    pub(super) fn network(&self) -> Result<Choice> {
+        Choice::parse(self.network.as_deref())
     }
 
     /// What they may use together.
@@ -271,8 +276,7 @@ impl RunArguments {
         for allowed in &self.allow {
             match allowed.as_str() {
                 "security.insecure" => options.privileges.danger_allow_insecure = true,
-                // The network of the machine is what commands have anyway.
-                "network.host" => {}
+                "network.host" => options.privileges.danger_allow_host_network = true,
                 other => {
                     bail!("--allow {other}: only security.insecure and network.host can be allowed")
                 }
@@ -321,23 +325,38 @@ fn capabilities(names: &[String]) -> Result<Option<Vec<Capability>>> {
     each.collect::<Result<_>>().map(Some)
 }
 
-/// Names with their address; `host-gateway` is this machine, where it can be reached.
-fn hosts(text: &str, network: BuildNetwork) -> Result<Vec<(String, IpAddr)>> {
+/// The machine's servers of names; in a network of its own, those that its local one asks.
+fn resolv_conf(network: BuildNetwork) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/etc/resolv.conf").unwrap_or_default();
+    let mut servers = machine.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let is_local = |server: &str| ["127.", "::1"].iter().any(|own| server.trim().starts_with(own));
+    // Source: podman, `libnetwork/resolvconf`: what systemd-resolved asks.
+    let upstream = || read("/run/systemd/resolve/resolv.conf");
+    match network == BuildNetwork::Private && servers.all(is_local) {
+        true => upstream().unwrap_or(machine),
+        false => machine,
+    }
+}
+
+/// Adds names with their address; `host-gateway` is this machine, where it can be reached.
+fn hosts(text: &str, network: &Choice, to: &mut HostNames) -> Result<()> {
     let (names, address_text) = text
         .split_once([':', '='])
         .filter(|(names, _)| names.split(';').all(is_host_name))
         .with_context(|| format!("--add-host {text:?} is not NAME:ADDRESS"))?;
-    let address = match address_text {
-        "host-gateway" if network == BuildNetwork::Host => Ipv4Addr::LOCALHOST.into(),
-        "host-gateway" => {
-            bail!("--add-host {text:?}: without a network there is no way to this machine")
+    let names = names.split(';').map(str::to_owned);
+    if address_text == "host-gateway" {
+        if !network.reaches_machine() {
+            bail!("--add-host {text:?}: from that network there is no way to this machine");
         }
-        text_of_address => {
-            let bare = text_of_address.trim_start_matches('[').trim_end_matches(']');
-            bare.parse().with_context(|| format!("--add-host {text:?}"))?
-        }
-    };
-    Ok(names.split(';').map(|name| (name.to_owned(), address)).collect())
+        to.gateway_names.extend(names);
+        return Ok(());
+    }
+    let bare = address_text.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().with_context(|| format!("--add-host {text:?}"))?;
+    to.hosts.extend(names.map(|name| (name, address)));
+    Ok(())
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -463,17 +482,23 @@ mod tests {
 
     #[test]
     fn hosts_may_have_addresses_of_both_kinds() {
+        let host = Choice::Shared(BuildNetwork::Host);
         let found = |text: &str| {
-            let each = hosts(text, BuildNetwork::Host).unwrap().into_iter();
-            each.map(|(name, address)| format!("{name} {address}")).collect::<Vec<_>>().join(" ")
+            let mut names = HostNames::default();
+            hosts(text, &host, &mut names).unwrap();
+            let each = names.hosts.into_iter();
+            let mut all: Vec<_> = each.map(|(name, address)| format!("{name} {address}")).collect();
+            all.extend(names.gateway_names.into_iter().map(|name| format!("{name} gateway")));
+            all.join(" ")
         };
         assert_eq!(found("a:1.2.3.4"), "a 1.2.3.4");
         assert_eq!(found("a:[::1]"), "a ::1");
         assert_eq!(found("a;b:::1"), "a ::1 b ::1");
-        assert_eq!(found("a:host-gateway"), "a 127.0.0.1");
-        hosts("a:host-gateway", BuildNetwork::None).unwrap_err();
+        assert_eq!(found("a:host-gateway"), "a gateway");
+        let none = Choice::Shared(BuildNetwork::None);
+        hosts("a:host-gateway", &none, &mut HostNames::default()).unwrap_err();
         for text in ["a", ":1.2.3.4", "a;:1.2.3.4", "a b:1.2.3.4", "a\n1.1.1.1 c:1.2.3.4"] {
-            hosts(text, BuildNetwork::Host).unwrap_err();
+            hosts(text, &host, &mut HostNames::default()).unwrap_err();
         }
     }
 

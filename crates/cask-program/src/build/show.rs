@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::arguments::{self, ShowArguments};
 use crate::access::boolean;
 use crate::progress::{Progress, ProgressChoice};
-use crate::report;
+use crate::{output, report};
 
 /// How a build is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,6 +277,17 @@ impl Show {
             Style::Plain => self.line(None, To::Stdout, line),
             Style::Live => self.handle().into_iter().for_each(|handle| handle.log(line)),
             Style::Json | Style::Quiet => {}
+        }
+    }
+
+    /// Prints what the build gives, whatever the style: into the log, unless that is of objects, or on standard output.
+    pub(super) fn print(&self, line: &str) -> Result<()> {
+        match &self.log {
+            Some(_) if !self.is_json() => {
+                self.line(None, To::Stdout, line);
+                Ok(())
+            }
+            _ => output::line(line),
         }
     }
 
