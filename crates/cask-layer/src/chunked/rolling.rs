@@ -6,25 +6,28 @@
 /// How many bytes the sum is over.
 const WINDOW: usize = 64;
 
-/// What is added to every byte, so that zeros count too.
-const OFFSET: u32 = 31;
+/// What the source adds to every byte. It falls out of all but the beginning.
+const OFFSET: u16 = 31;
 
-/// A cut comes after a byte that makes all these bits one: every 64 KiB on average.
-const MASK: u32 = (1 << 16) - 1;
+/// A cut comes after a byte that makes this of the second sum: every 64 KiB on average.
+const CUT: u16 = u16::MAX;
 
 /// The sum over the last 64 bytes of a file.
 #[derive(Clone, Debug)]
 pub(super) struct RollingSum {
-    first: u32,
-    second: u32,
+    /// The sum of the bytes in the window; of both sums no more than 16 bits ever count.
+    first: u16,
+    /// The sum of such sums.
+    second: u16,
     /// The oldest byte first; zeros before the file.
     window: [u8; WINDOW],
 }
 
 impl Default for RollingSum {
     fn default() -> Self {
-        let window = WINDOW as u32;
-        Self { first: window * OFFSET, second: window * (window - 1) * OFFSET, window: [0; WINDOW] }
+        let window = WINDOW as u16;
+        let second = (window * (window - 1)).wrapping_mul(OFFSET);
+        Self { first: 0, second, window: [0; WINDOW] }
     }
 }
 
@@ -65,11 +68,10 @@ impl RollingSum {
         let Self { mut first, mut second, .. } = *self;
         let mut found = None;
         for (index, (&new, &old)) in new.iter().zip(old).enumerate() {
-            first = first.wrapping_add(u32::from(new)).wrapping_sub(u32::from(old));
-            second = second
-                .wrapping_add(first)
-                .wrapping_sub((WINDOW as u32).wrapping_mul(u32::from(old) + OFFSET));
-            if second & MASK == MASK {
+            let (new, old) = (u16::from(new), u16::from(old));
+            first = first.wrapping_add(new.wrapping_sub(old));
+            second = second.wrapping_add(first.wrapping_sub(old * WINDOW as u16));
+            if second == CUT {
                 found = Some(index + 1);
                 break;
             }
