@@ -48,11 +48,14 @@ pub enum EncryptionChange {
 /// The annotations that describe the compressed bytes of a layer and are wrong for any others.
 ///
 /// Source: `containers/storage`, `pkg/chunked`; `containerd/stargz-snapshotter`, `estargz`.
-const OF_THE_BYTES: [&str; 6] = [
+const OF_THE_BYTES: [&str; 8] = [
     "io.github.containers.zstd-chunked.manifest-checksum",
     "io.github.containers.zstd-chunked.manifest-position",
     "io.github.containers.zstd-chunked.tarsplit-position",
     "io.github.containers.zstd-chunked.tarsplit-checksum",
+    // What they were called when the format was new.
+    "io.containers.zstd-chunked.manifest-checksum",
+    "io.containers.zstd-chunked.manifest-position",
     "containerd.io/snapshot/stargz/toc.digest",
     "io.containers.estargz.uncompressed-size",
 ];
