@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::moving::{self, RegistryArguments};
 use crate::progress::ProgressChoice;
-use crate::refused::{Refused, RefusedFlag, RefusedFlags};
+use crate::refused::{NO_SIGNING, Refused, RefusedFlag, RefusedFlags};
 use crate::settings::Settings;
 use crate::{output, policy, report, stop};
 
@@ -31,8 +31,13 @@ pub enum Manner {
 struct OfLists;
 
 impl RefusedFlags for OfLists {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("sign-by", &[], "sign the image where it is copied, with dray copy --sign-by")];
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("sign-by", &[], NO_SIGNING),
+        ("sign-by-sigstore", &[], NO_SIGNING),
+        ("sign-by-sigstore-private-key", &[], NO_SIGNING),
+        ("sign-by-sq-fingerprint", &[], NO_SIGNING),
+        ("sign-passphrase-file", &[], NO_SIGNING),
+    ];
 }
 
 /// Make and push lists of images for several platforms
@@ -230,7 +235,7 @@ pub fn run(
 
 fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(stop::unless_stopped(None, work))
+    stop::run(runtime, None, work)
 }
 
 async fn create(arguments: &CreateArguments, images: &Images, settings: &Settings) -> Result<()> {

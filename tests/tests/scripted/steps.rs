@@ -232,9 +232,9 @@ fn flags_that_are_buildahs_work_or_are_refused_by_name() {
         (&["from", "--cgroupns", "host", "base"], "it is not remembered: give it to run"),
         (&["from", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),
         (&["pull", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),
-        (&["push", "--sign-by", "k", "base"], "dray copy --sign-by"),
+        (&["push", "--sign-by", "k", "base"], "images cannot be signed yet"),
         (&["commit", "--encrypt-layer", "0", container], "--encrypt-layer 0 is not supported"),
-        (&["manifest", "push", "--sign-by", "k", "x"], "dray copy --sign-by"),
+        (&["manifest", "push", "--sign-by", "k", "x"], "images cannot be signed yet"),
         (&["run", "--runtime-flag", "debug", container, "true"], "name one with --runtime"),
         (&["unshare", "--mount", "m=x", "true"], "--mount m=x is not supported"),
     ] {
