@@ -59,7 +59,8 @@ fn drivers_of_logs_are_told_and_refused_as_podman_does() {
             "running container create option: invalid log driver: invalid argument",
         ),
         (&["--log-opt", "max-size=10x"], "invalid size: '10x'"),
-        (&["--log-opt", "max-file=3"], "invalid log option \"max-file=3\""),
+        (&["--log-opt", "max-file=0"], "max-file is from 1 to 1000"),
+        (&["--log-opt", "labels=a"], "invalid log option \"labels=a\""),
         (&["--log-opt", "tag=x"], "only the log driver journald has a tag"),
         (&["--log-driver", "none", "--log-opt", "path=/l"], "there is no file"),
         (&["--log-driver", "journald", "--log-opt", "max-size=1k"], "only a file has one"),
@@ -160,7 +161,7 @@ fn a_journal_takes_output_and_gives_it_back() {
     let entry = |priority: &str, message: &str| {
         format!(
             "CONTAINER_ID_FULL={id}\nCONTAINER_ID={}\nCONTAINER_NAME=c\nCONTAINER_TAG=c-localhost/box:1\n\
-             SYSLOG_IDENTIFIER=cask-monitor\nPRIORITY={priority}\nMESSAGE={message}\n",
+             SYSLOG_IDENTIFIER=c-localhost/box:1\nPRIORITY={priority}\nMESSAGE={message}\n",
             &id[..12]
         )
     };

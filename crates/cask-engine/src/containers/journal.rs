@@ -147,10 +147,12 @@ fn fields(config: &ContainerConfig) -> Vec<u8> {
     put(&mut fields, "CONTAINER_ID_FULL", id.as_bytes());
     put(&mut fields, "CONTAINER_ID", id.get(..12).unwrap_or(id).as_bytes());
     put(&mut fields, "CONTAINER_NAME", config.name.as_bytes());
-    if let Some(tag) = config.log.written_tag() {
+    let tag = config.log.written_tag();
+    if let Some(tag) = tag {
         put(&mut fields, "CONTAINER_TAG", tag.as_bytes());
     }
-    put(&mut fields, "SYSLOG_IDENTIFIER", b"cask-monitor");
+    // What journalctl shows before a line.
+    put(&mut fields, "SYSLOG_IDENTIFIER", tag.unwrap_or("cask-monitor").as_bytes());
     fields
 }
 
@@ -235,7 +237,7 @@ mod tests {
         writer.finish();
         let every = format!(
             "CONTAINER_ID_FULL={id}\nCONTAINER_ID=0123456789ab\nCONTAINER_NAME=box\n\
-             CONTAINER_TAG\n\x03\0\0\0\0\0\0\0a\nb\nSYSLOG_IDENTIFIER=cask-monitor\n",
+             CONTAINER_TAG\n\x03\0\0\0\0\0\0\0a\nb\nSYSLOG_IDENTIFIER\n\x03\0\0\0\0\0\0\0a\nb\n",
             id = config.id
         );
         let entry = |more: &str| format!("{every}{more}");
