@@ -58,7 +58,9 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
     let is_quiet = arguments.quiet || output.is_none();
     let progress = ProgressChoice::Auto.start(is_quiet);
     let wanted = platform::wanted(&context.settings);
-    let copy = moving::copy_options(&context.settings, wanted, &progress, is_quiet)?;
+    // Of what Docker's formats have no place for podman says nothing: most images have annotations.
+    let is_docker = matches!(format, SaveFormat::DockerArchive | SaveFormat::DockerDirectory);
+    let copy = moving::copy_options(&context.settings, wanted, &progress, is_quiet || is_docker)?;
     let mut options = SaveOptions::new(copy, cask::transports(&transports));
     options.format = format;
     options.additional_names = more;
