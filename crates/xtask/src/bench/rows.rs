@@ -208,6 +208,16 @@ const ROWS: &[Row] = &[
         "wall ≤ 0.4 × peer",
     ),
     Row::same(
+        "docker-archive to oci, zstd:chunked, python",
+        &[Corpus::Python],
+        "{program} --insecure-policy copy --dest-compress-format zstd:chunked \
+         docker-archive:{corpus}/python.docker.tar oci:{out}/oci:latest",
+        Shell(
+            "for t in {corpus}/python.plain/*; do zstd -q -3 -c $t >{out}/${t##*/} || exit; done",
+        ),
+        "wall ≤ 1.3 × our zstd, peak ≤ 64 MB",
+    ),
+    Row::same(
         "oci to oci-archive, many30",
         &[Corpus::Many30],
         "{program} --insecure-policy copy oci:{corpus}/many30:latest oci-archive:{out}/a.tar:latest",
