@@ -391,8 +391,10 @@ pub struct LogConfig {
     pub driver: String,
     /// The file; `None` is one with the container.
     pub path: Option<PathBuf>,
-    /// The log begins anew above so many bytes; one old one is kept.
+    /// The log begins anew above so many bytes; old ones are kept as `FILE.1`, `FILE.2` and so on, the latest first.
     pub max_size_bytes: Option<u64>,
+    /// How many files it is then, with the old ones, from 1 to 1000; `None` is 2.
+    pub max_files: Option<u32>,
     /// A word for every line, for the journal alone: a text, or a template for who makes the container.
     pub tag: Option<String>,
     /// What the template became.

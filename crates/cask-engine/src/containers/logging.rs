@@ -53,6 +53,13 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     if log.path.is_some() && !is_file {
         return refused("a path", "there is no file");
     }
+    if log.max_files.is_some_and(|files| !(1..=1000).contains(&files)) {
+        let words = "invalid log option: max-file is from 1 to 1000";
+        return Err(Error::new(ErrorKind::Invalid, words, ""));
+    }
+    if log.max_files.is_some() && !is_file && driver != LogDriver::None {
+        return refused("a number of files", "only a file has one");
+    }
     // What is kept nowhere does not grow.
     if log.max_size_bytes.is_some_and(|bytes| bytes > 0) && !is_file && driver != LogDriver::None {
         return refused("a size", "only a file has one");

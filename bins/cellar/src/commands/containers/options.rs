@@ -287,7 +287,7 @@ struct LifeArguments {
     /// Where its output goes: k8s-file, journald, none, or passthrough, to whatever cellar's own output is
     #[arg(long, value_name = "DRIVER")]
     log_driver: Option<String>,
-    /// path=FILE and max-size=SIZE of a file, tag=TEXT in the journal
+    /// path=FILE, max-size=SIZE and max-file=NUMBER of a file, tag=TEXT in the journal
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     log_opt: Vec<String>,
     /// Set a label
@@ -716,9 +716,14 @@ impl LifeArguments {
                     config.log.max_size_bytes =
                         Some(bytes.with_context(|| format!("invalid size: '{text}'"))?)
                 }
+                Some(("max-file", text)) => {
+                    let files = text.parse();
+                    config.log.max_files =
+                        Some(files.with_context(|| format!("invalid log option {option:?}"))?)
+                }
                 Some(("tag", tag)) => config.log.tag = Some(tag.to_owned()),
                 _ => bail!(
-                    "invalid log option {option:?}: it is path=FILE, max-size=SIZE or tag=TEXT"
+                    "invalid log option {option:?}: it is path=FILE, max-size=SIZE, max-file=NUMBER or tag=TEXT"
                 ),
             }
         }

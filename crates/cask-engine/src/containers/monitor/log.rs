@@ -25,6 +25,7 @@ pub(super) struct Log {
     path: PathBuf,
     size_bytes: u64,
     max_bytes: Option<u64>,
+    max_files: u32,
     /// Lines that are about to be written.
     text: Vec<u8>,
 }
@@ -43,6 +44,7 @@ impl Log {
             path: path.unwrap_or_default(),
             size_bytes: 0,
             max_bytes,
+            max_files: config.log.max_files.unwrap_or(2),
             text: Vec::new(),
         };
         match LogDriver::of(config)? {
@@ -118,12 +120,19 @@ impl Log {
         self.text.clear();
     }
 
-    /// Puts the log aside, in place of the one that was before, and begins a new one.
+    /// Puts the log aside, and those that were before one further, in place of the oldest; begins a new one.
     fn rotate(&mut self) {
-        let mut old = self.path.clone().into_os_string();
-        old.push(".1");
+        let old = |number: u32| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(format!(".{number}"));
+            path
+        };
+        for number in (2..self.max_files).rev() {
+            // The first ones are not there yet.
+            let _ = std::fs::rename(old(number - 1), old(number));
+        }
         // Where it cannot be put aside it is cut: the limit holds.
-        if std::fs::rename(&self.path, old).is_err() {
+        if self.max_files < 2 || std::fs::rename(&self.path, old(1)).is_err() {
             let _ = std::fs::remove_file(&self.path);
         }
         self.file = open(&self.path).ok();
@@ -173,6 +182,11 @@ mod tests {
         assert!(length("ctr.log") <= 1000 && length("ctr.log.1") <= 1000);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.lines().all(|line| line.ends_with(" stderr F y")), "{text}");
+        assert!(!directory.path().join("ctr.log.2").exists());
+        config.log.max_files = Some(3);
+        open_log(&config, &path).write(wire::OUTPUT, &b"z\n".repeat(1000));
+        assert!(length("ctr.log.1") <= 1000 && length("ctr.log.2") <= 1000);
+        assert!(!directory.path().join("ctr.log.3").exists());
         config.log.driver = "none".to_owned();
         let nowhere = directory.path().join("none");
         open_log(&config, &nowhere).write(wire::OUTPUT, b"x\n");
