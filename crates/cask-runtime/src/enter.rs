@@ -13,6 +13,7 @@ use crate::sys;
 use crate::wire::Wire;
 
 pub use shared::enter_shared_user_namespace;
+pub(crate) use shared::is_list_of_members;
 
 /// Moves this process into a user namespace of its own where it is root, and into a mount namespace in which it may
 /// mount.

@@ -10,17 +10,26 @@ use crate::sys;
 ///
 /// Standard input, output and error are not given away.
 pub fn take_inherited_descriptor(number: u32) -> Option<OwnedFd> {
-    let number = i32::try_from(number).ok().filter(|number| *number > 2)?;
-    sys::take_inherited(number)
+    if !has_inherited_descriptor(number) {
+        return None;
+    }
+    sys::take_inherited(i32::try_from(number).ok()?)
 }
 
 /// Whether this program was started with a descriptor of this number that nobody took yet.
 pub fn has_inherited_descriptor(number: u32) -> bool {
-    i32::try_from(number).is_ok_and(|number| number > 2 && sys::is_inherited(number))
+    let is_there = |number| number > 2 && sys::is_inherited(number);
+    i32::try_from(number).is_ok_and(is_there) && !is_membership(number)
+}
+
+/// Whether it is what keeps this process a member of the user's namespace, which is nobody's to pass on or to close.
+fn is_membership(number: u32) -> bool {
+    let path = std::fs::read_link(format!("/proc/self/fd/{number}"));
+    path.is_ok_and(|path| crate::enter::is_list_of_members(&path))
 }
 
 /// Closes every descriptor that this program was started with and that nobody took, but standard input, output and
-/// error: for a process that goes on for long, of whose caller's files and pipes it would keep hold.
+/// error, and the one that [`enter_shared_user_namespace`](crate::enter_shared_user_namespace) left open: for a process that goes on for long, of whose caller's files and pipes it would keep hold.
 pub fn close_inherited_descriptors() {
     let listed = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let numbers: Vec<u32> =

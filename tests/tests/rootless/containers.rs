@@ -149,6 +149,25 @@ fn a_users_server_is_reached_through_pasta_and_nothing_of_that_is_left() {
 }
 
 #[test]
+fn a_users_container_keeps_the_users_groups_and_changes_nothing_below_an_overlay() {
+    let Some(user) = user() else { return };
+    // The user is in another group, whose file it may read.
+    let prepare = format!(
+        "echo shared >home/shared && chown 0:4321 home/shared && chmod 640 home/shared && cd home && shift && \
+         exec setpriv --reuid={UID} --regid={UID} --groups=4321 \"$@\""
+    );
+    let script = r#"
+        C="$D/cellar run --rm --network none"; mkdir low; echo low >low/file
+        $C --group-add keep-groups -v $HOME/shared:/shared box:1 cat /shared
+        $C -v $HOME/shared:/shared box:1 cat /shared 2>/dev/null || echo refused
+        $C -v $HOME/low:/x:O box:1 sh -c 'echo more >>/x/file; cat /x/file; stat -c %u:%g /x'; cat low/file
+    "#;
+    let said = user.script_with(&prepare, script).ok();
+    assert_eq!(said.text(), "shared\nrefused\nlow\nmore\n0:0\nlow", "{said}");
+    nothing_is_left(&user);
+}
+
+#[test]
 fn a_users_container_has_the_user_or_others_in_it() {
     let Some(user) = user() else { return };
     let said = user

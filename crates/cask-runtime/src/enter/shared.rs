@@ -84,6 +84,11 @@ pub fn enter_shared_user_namespace(directory: &Path, maps: &IdMaps) -> Result<()
     Ok(())
 }
 
+/// Whether this is the file that members of such a namespace have open.
+pub(crate) fn is_list_of_members(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "members") && path.with_file_name("turn").exists()
+}
+
 /// Makes the directory, and refuses one that somebody else could put something into.
 fn prepare(directory: &Path) -> Result<()> {
     let failed = |error| Error::io(error, "make the directory", directory.display());
