@@ -1,6 +1,7 @@
 //! Two stores with the same bases: cooper builds in one, buildah in the other.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tests::{Outcome, PeerStore, Scratch, command, cooper_built, run, scratch};
@@ -63,7 +64,10 @@ impl Shop {
     /// Reads an image that was built.
     pub(crate) fn read(&self, builder: Builder, id: &str) -> Image {
         let id = id.trim().trim_start_matches("sha256:");
-        let directory = self.scratch.join(format!("{builder:?}-{id}"));
+        // Two cases may become one image, and are read at the same time.
+        static READ: AtomicUsize = AtomicUsize::new(0);
+        let number = READ.fetch_add(1, Ordering::Relaxed);
+        let directory = self.scratch.join(format!("{builder:?}-{number}"));
         let from = self.store(builder).location(&format!("@{id}"));
         let to = format!("dir:{}", directory.display());
         run(command("skopeo").args(["copy", "-q", &from, &to])).ok();
