@@ -268,7 +268,7 @@ const STEP: &str = "CASK_TRANSFER_TEST_STEP";
 /// kept.
 fn fetch(directory: &Path) -> usize {
     let (transfers, blob) = (transfers(directory), bytes(2 * PIECE_BYTES + 9));
-    let (digest, size) = (of(&blob), blob.len() as u64);
+    let (digest, size) = (digest(1), blob.len() as u64);
     let repository: Repository = "a.example/x".parse().unwrap();
     let kept = transfers.partial(&digest, size).or_else(|| transfers.begin_partial(&digest, size));
     let mut found = 0;
@@ -300,8 +300,7 @@ fn check_after(directory: &Path, at: &str) -> usize {
         let left = std::fs::read_dir(directory.join("kept").join(kind)).unwrap().count();
         assert_eq!(left, 0, "{at}: {kind}");
     }
-    let seen =
-        transfers(directory).repositories_with(&of(&bytes(2 * PIECE_BYTES + 9)), "a.example");
+    let seen = transfers(directory).repositories_with(&digest(1), "a.example");
     assert_eq!(seen.len(), 1, "{at}");
     found
 }
