@@ -9,7 +9,6 @@ use cask::image::ImageFormat;
 use cask::layer::{Compression, Level};
 use cask::reference::Reference;
 use cask::transport::EventSink;
-use cask_program::moving::{self, CompressionFormat};
 use cask_program::platform;
 
 use crate::commands::copy::{Arguments, IndexChoice};
@@ -37,7 +36,7 @@ pub(crate) fn resolve(
     }
     options.format = arguments.format.as_deref().map(format).transpose()?;
     options.layers.wanted = layers(arguments, scheme)?;
-    options.layers.zstd_chunked = compression(arguments)?.is_some_and(|format| format.zstd_chunked);
+    options.layers.zstd_chunked = compression(arguments)?.is_some_and(|(_, chunked)| chunked);
     options.layers.level = level(arguments)?;
     options.layers.precompute_digests = arguments.dest_precompute_digests;
     options.attached.remove_signatures = arguments.remove_signatures;
@@ -111,7 +110,7 @@ fn layers(arguments: &Arguments, scheme: &str) -> Result<LayersWanted> {
     Ok(match (arguments.dest_compress, arguments.dest_decompress, compression) {
         (_, true, _) => LayersWanted::Decompress,
         (true, false, None) => LayersWanted::CompressPlain(Compression::Gzip),
-        (_, false, Some(format)) => LayersWanted::Compress(format.compression),
+        (_, false, Some((compression, _))) => LayersWanted::Compress(compression),
         (false, false, None) if arguments.dest_compress_level.is_some() => {
             LayersWanted::Compress(Compression::Gzip)
         }
@@ -119,14 +118,27 @@ fn layers(arguments: &Arguments, scheme: &str) -> Result<LayersWanted> {
     })
 }
 
-fn compression(arguments: &Arguments) -> Result<Option<CompressionFormat>> {
-    arguments.dest_compress_format.as_deref().map(moving::compression).transpose()
+/// The compression that is asked for, and whether readers can fetch single files of it.
+fn compression(arguments: &Arguments) -> Result<Option<(Compression, bool)>> {
+    match arguments.dest_compress_format.as_deref() {
+        None => Ok(None),
+        Some("gzip") => Ok(Some((Compression::Gzip, false))),
+        Some("zstd") => Ok(Some((Compression::Zstd, false))),
+        Some("zstd:chunked") => Ok(Some((Compression::Zstd, true))),
+        // Its table is a file of the layer, so that layers and configs would become other ones.
+        Some("estargz") => bail!("estargz cannot be written: choose zstd:chunked, gzip or zstd"),
+        Some(other) => {
+            bail!("unknown compression format {other:?}: choose gzip, zstd or zstd:chunked")
+        }
+    }
 }
 
 fn level(arguments: &Arguments) -> Result<Level> {
     let Some(level) = arguments.dest_compress_level else { return Ok(Level::Default) };
     let level = Level::Exact(level);
-    level.number(compression(arguments)?.map_or(Compression::Gzip, |format| format.compression))?;
+    level.number(
+        compression(arguments)?.map_or(Compression::Gzip, |(compression, _)| compression),
+    )?;
     Ok(level)
 }
 
