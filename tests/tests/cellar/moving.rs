@@ -330,6 +330,7 @@ fn images_are_pushed_anywhere() {
         if !place.starts_with("oci:") {
             let theirs = podman.podman(&["pull", "-q", &place]).ok();
             assert_eq!(theirs.text(), ours.text(), "{place}");
+            assert_eq!(names(&podman), names(&cellar), "{place}");
         }
     }
     let check = |line: &[&str], phrase: &str| {

@@ -1,7 +1,7 @@
 //! Images that come from registries and other places.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -410,8 +410,8 @@ fn always_by_id(name: &str) -> Error {
 
 /// The names that an image gets from its place.
 ///
-/// Source: containers/common, `libimage/pull.go`, `copyFromDefault`; there, what comes from a
-/// layout is called as its path.
+/// Source: containers/common, `libimage/pull.go`, `copyFromDefault`; there, what comes from a layout is called as its
+/// path even where the layout has a whole name for it.
 async fn names_at(location: &dyn Location, text: &str) -> Result<Vec<Reference>> {
     match location.scheme() {
         "docker-daemon" | "containers-storage" => match location.reference() {
@@ -431,10 +431,26 @@ async fn names_at(location: &dyn Location, text: &str) -> Result<Vec<Reference>>
             let descriptor = source.resolve(&Selector::Chosen).await?;
             let name = super::load::name_of(&descriptor).map(str::to_owned);
             let name = name.or_else(|| location.name().filter(|name| !name.starts_with('@')));
+            // A tag alone would be one name for the images of all layouts.
+            if location.scheme() == "oci" && !name.as_deref().is_some_and(|name| name.contains('/'))
+            {
+                return Ok(name_of_path(text).into_iter().collect());
+            }
             name.iter().map(|name| whole_name(name)).collect()
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// What the image of a layout is called: `localhost/` and the path, where that can be a name.
+fn name_of_path(text: &str) -> Option<Reference> {
+    let path = text.strip_prefix("oci:").unwrap_or(text);
+    let path = Path::new(path.split_once(':').map_or(path, |(path, _)| path));
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(part) => part.to_str(),
+        _ => None,
+    });
+    whole_name(&format!("localhost/{}", parts.collect::<Vec<_>>().join("/"))).ok()
 }
 
 /// All names of the one image that was chosen of an archive.
@@ -476,6 +492,18 @@ mod tests {
         check("never", PullPolicy::Never);
         let error = "sometimes".parse::<PullPolicy>().unwrap_err();
         assert_eq!(error.to_string(), "unsupported pull policy \"sometimes\"");
+    }
+
+    #[test]
+    fn layouts_have_the_names_of_their_paths() {
+        let check = |text: &str, expected: Option<&str>| {
+            let name = name_of_path(text).map(|name| name.to_string());
+            assert_eq!(name.as_deref(), expected, "{text}");
+        };
+        check("oci:/a/b", Some("localhost/a/b:latest"));
+        check("oci:./b:v1", Some("localhost/b:latest"));
+        check("oci:/a/B", None);
+        check("oci:/", None);
     }
 
     #[test]
