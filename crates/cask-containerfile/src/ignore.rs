@@ -168,15 +168,8 @@ impl IgnoreFile {
             if rule.is_exception != decision.is_ignored {
                 continue;
             }
-            let matches = |path: &str| rule.matcher.matches(&rule.pattern, path);
-            let parent = if matches(&path) {
-                None
-            } else {
-                match parents.iter().find(|at| matches(&path[..**at])) {
-                    Some(at) => Some(path[..*at].to_owned()),
-                    None => continue,
-                }
-            };
+            let Some(end) = rule.matcher.matches(&rule.pattern, &path, &parents) else { continue };
+            let parent = (end < path.len()).then(|| path[..end].to_owned());
             decision = Decision { is_ignored: !rule.is_exception, rule: Some(index), parent };
         }
         decision

@@ -295,3 +295,27 @@ fn heredocs_of_many_names_take_linear_time() {
         assert_eq!(parsed.tree.print(), source);
     }
 }
+
+/// A matcher that tries again from every place takes hours here.
+#[test]
+fn patterns_of_variables_and_of_ignored_files_take_linear_time() {
+    let long = "a".repeat(1 << 15);
+    let variables = [("v", long.as_str())];
+    let options = ExpandOptions::default();
+    for pattern in ["*a*a*a*a*a*a*b", "a*a*a*b", "?????b", "*b"] {
+        for word in [format!("${{v//{pattern}/x}}"), format!("${{v/{pattern}/x}}")] {
+            assert!(expand(&word, &variables[..], &options).unwrap().text == long, "{word}");
+        }
+        for word in [format!("${{v##{pattern}}}"), format!("${{v%%{pattern}}}")] {
+            assert!(expand(&word, &variables[..], &options).unwrap().text == long, "{word}");
+        }
+    }
+    let path = format!("{}/{}", "a".repeat(2000), "a/".repeat(1000) + "c");
+    for rule in ["**/*a*a*a*a*a*b", "*a*a*a*/**/**/**/**/b", &"**/a/".repeat(300)] {
+        let file = cask_containerfile::IgnoreFile::parse(rule).unwrap();
+        let _ = file.decide(&path);
+    }
+    let rules: String = (0..10_000).map(|number| format!("*a*{number}\n")).collect();
+    let file = cask_containerfile::IgnoreFile::parse(&rules).unwrap();
+    assert!(file.decide("b/c").rule.is_none());
+}

@@ -83,16 +83,31 @@ impl Matcher {
         })
     }
 
-    /// Whether a path matches the pattern that this was read of.
-    pub(super) fn matches(&self, pattern: &str, path: &str) -> bool {
+    /// How much of a path matches the pattern that this was read of: all of it, else the first of its `parents`, which
+    /// end there. `None` is nothing.
+    pub(super) fn matches(&self, pattern: &str, path: &str, parents: &[usize]) -> Option<usize> {
+        let first_of = |matches: &dyn Fn(&str) -> bool| match matches(path) {
+            true => Some(path.len()),
+            false => parents.iter().copied().find(|at| matches(&path[..*at])),
+        };
         match self {
-            Self::Exact => path == pattern,
-            Self::Prefix => path.starts_with(&pattern[..pattern.len() - 2]),
+            Self::Exact => first_of(&|path| path == pattern),
+            Self::Prefix => first_of(&|path| path.starts_with(&pattern[..pattern.len() - 2])),
             Self::Suffix => {
                 let text = &pattern[2..];
-                path.ends_with(text) || text.strip_prefix('/').is_some_and(|t| t == path)
+                let end = text.strip_prefix('/');
+                first_of(&|path| path.ends_with(text) || end == Some(path))
             }
-            Self::Parts(parts) => matches(parts, path),
+            Self::Parts(parts) => {
+                // One run tells of all parents.
+                let (mut all, mut first) = (None, None);
+                run(parts, path, |end| match path.as_bytes().get(end) {
+                    None => all = Some(end),
+                    Some(b'/') => first = first.or(Some(end)),
+                    Some(_) => {}
+                });
+                all.or(first)
+            }
         }
     }
 }
@@ -157,18 +172,12 @@ impl PathPattern {
     }
 }
 
-/// Whether a path is made of the parts.
-fn matches(parts: &[Part], path: &str) -> bool {
-    let mut end = None;
-    run(parts, path, |at| end = Some(at));
-    end == Some(path.len())
-}
-
 /// Tells every place up to which a path is made of the parts: in time of their product, with no
 /// going back.
 fn run(parts: &[Part], path: &str, mut found: impl FnMut(usize)) {
     // Of each part, whether the path up to here leads to its beginning, and into it.
     let mut states = vec![(false, false); parts.len() + 1];
+    let mut next = states.clone();
     states[0].0 = true;
     close(parts, &mut states);
     if states[parts.len()].0 {
@@ -176,7 +185,7 @@ fn run(parts: &[Part], path: &str, mut found: impl FnMut(usize)) {
     }
     for (at, c) in path.char_indices() {
         let end = at + c.len_utf8();
-        let mut next = vec![(false, false); parts.len() + 1];
+        next.fill((false, false));
         for (at, part) in parts.iter().enumerate().filter(|(at, _)| states[*at].0 || states[*at].1)
         {
             match part {
@@ -194,7 +203,10 @@ fn run(parts: &[Part], path: &str, mut found: impl FnMut(usize)) {
                 }
             }
         }
-        states = next;
+        std::mem::swap(&mut states, &mut next);
+        if states.iter().all(|state| *state == (false, false)) {
+            return;
+        }
         close(parts, &mut states);
         if states[parts.len()].0 {
             found(end);
