@@ -665,8 +665,8 @@ fn on_a_terminal_steps_are_shown_as_they_run_and_the_id_stays() {
 }
 
 #[test]
-fn skopeo_podman_and_docker_read_what_was_built() {
-    if !can_run() || !has(&["docker", "podman", "skopeo"]) {
+fn skopeo_podman_and_docker_read_and_run_what_was_built() {
+    if !can_run() || !has(&["docker", "podman", "skopeo", "runc"]) {
         return;
     }
     let store = PeerStore::new();
@@ -689,6 +689,12 @@ fn skopeo_podman_and_docker_read_what_was_built() {
     daemon.docker(&format!("export -o {files} built-by-cooper")).ok();
     let made = run(command("tar").args(["-xOf", &files, "made"])).ok();
     assert_eq!(made.text(), "made");
+    let ran = daemon.docker(&format!("run --rm --network none {name}")).ok();
+    assert!(ran.text().starts_with("uid=0"), "{ran}");
+    let run = "run --rm --runtime runc --cgroup-manager cgroupfs --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024";
+    let run: Vec<&str> = run.split(' ').chain([name]).collect();
+    let ran = store.podman(&run).ok();
+    assert!(ran.text().starts_with("uid=0"), "{ran}");
 }
 
 #[test]
