@@ -49,7 +49,9 @@ pub use inherited::{
     close_inherited_descriptors, has_inherited_descriptor, take_inherited_descriptor,
 };
 pub use limit::{Limit, Resource};
-pub use mount::{CopyUp, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation};
+pub use mount::{
+    CopyUp, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation, has_selinux,
+};
 pub use namespace::{new_network_namespace, new_user_namespace};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};

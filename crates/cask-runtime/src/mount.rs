@@ -1,11 +1,13 @@
 //! What is mounted into the root filesystem.
 
+use std::fs::DirBuilder;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cask_rootfs::Root;
-use rustix::fs::OFlags;
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 
 use crate::error::{Error, Result};
 use crate::in_root::open_place;
@@ -65,6 +67,40 @@ pub struct Overlay {
     pub upper: Arc<OwnedFd>,
     /// An empty directory for the kernel, on the same mount as `upper`.
     pub work: Arc<OwnedFd>,
+}
+
+impl Overlay {
+    /// Keeps changes in new directories `upper` and `work` of a directory of the caller's. At its top, `upper` looks
+    /// as the lower one does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io), also where they are there already.
+    pub fn in_directory(directory: &Path, lower: Arc<OwnedFd>) -> Result<Self> {
+        let new = |name: &str| {
+            let path = directory.join(name);
+            let failed = |error: std::io::Error| Error::io(error, "make", path.display());
+            DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::open(&path, flags, Mode::empty()).map_err(|error| failed(error.into()))
+        };
+        let (upper, work) = (new("upper")?, new("work")?);
+        let looks = || {
+            let seen = rustix::fs::fstat(&lower)?;
+            let path = directory.join("upper");
+            let (uid, gid) = (Uid::from_raw(seen.st_uid), Gid::from_raw(seen.st_gid));
+            rustix::fs::chown(&path, Some(uid), Some(gid))?;
+            rustix::fs::chmod(&path, Mode::from_raw_mode(seen.st_mode & 0o7777))
+        };
+        looks().map_err(|error| Error::io(error, "make", directory.join("upper").display()))?;
+        Ok(Self { lower, upper: Arc::new(upper), work: Arc::new(work) })
+    }
+}
+
+/// Whether this machine labels files, so that a mount may need other labels (`z` and `Z` of volumes).
+///
+/// Source: selinux(8), selinuxfs.
+pub fn has_selinux() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
 }
 
 /// How a [`Mount`] is mounted.

@@ -409,6 +409,25 @@ fn a_file_is_checked_and_nothing_is_built() {
 }
 
 #[test]
+fn what_commands_change_of_an_overlay_goes_with_them() {
+    if !can_run() || !has(&["runc"]) {
+        return;
+    }
+    let (store, volume) = (PeerStore::new(), files(&[("file", "old\n")]));
+    let change = "echo new > /x/file; echo more > /x/more; /bin/busybox cat /x/file > /seen";
+    let look = "/bin/busybox ls /x >> /seen; /bin/busybox cat /x/file >> /seen";
+    let directory = with_busybox(&format!("{RUN}RUN {change}\nRUN {look}\n"));
+    for isolation in ["", "--isolation oci --runtime runc"] {
+        let place = volume.at("");
+        let line = format!("build -q --no-cache {isolation} -v {place}:/x:O -o out .");
+        cooper(&store, &directory, &line).ok();
+        assert_eq!(read(&directory, "out/seen"), "new\nfile\nold\n", "{isolation}");
+        assert_eq!(read(&volume, "file"), "old\n");
+        assert!(!volume.join("more").exists());
+    }
+}
+
+#[test]
 fn commands_run_with_an_oci_runtime() {
     if !can_run() || !has(&["runc"]) {
         return;

@@ -187,12 +187,15 @@ pub struct Volume {
     pub target: PathBuf,
     /// Whether they cannot write to it.
     pub read_only: bool,
+    /// Whether what a command changes of it goes when the command ends.
+    pub overlay: bool,
 }
 
 impl Volume {
     /// A writable volume.
     pub fn new(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
-        Self { source: source.into(), target: target.into(), read_only: false }
+        let (source, target) = (source.into(), target.into());
+        Self { source, target, read_only: false, overlay: false }
     }
 }
 

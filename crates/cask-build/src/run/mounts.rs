@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cask_containerfile::Behavior;
 use cask_containerfile::instruction::{Mount as Words, MountFlag, MountKind, Propagation, Sharing};
 use cask_rootfs::Root;
-use cask_runtime::{Mount, MountSource, Propagation as Travel};
+use cask_runtime::{Mount, MountSource, Overlay, Propagation as Travel};
 use cask_storage::Id;
 use rustix::fs::{Mode, OFlags};
 
@@ -375,7 +375,7 @@ impl Opened {
     pub(super) fn new(engine: &Engine, planned: &[Planned], volumes: &[Volume]) -> Result<Self> {
         let mut opened = Self::default();
         for volume in volumes {
-            opened.volume(volume)?;
+            opened.volume(engine, volume)?;
         }
         for plan in planned {
             opened.open(engine, plan)?;
@@ -389,7 +389,7 @@ impl Opened {
         self.mounts.push(mount);
     }
 
-    fn volume(&mut self, volume: &Volume) -> Result<()> {
+    fn volume(&mut self, engine: &Engine, volume: &Volume) -> Result<()> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let source = rustix::fs::open(&volume.source, flags, Mode::empty()).map_err(|error| {
             let kind = match error {
@@ -405,7 +405,16 @@ impl Opened {
             return Err(Error::new(ErrorKind::Invalid, volume.target.display(), detail));
         }
         let place = place_of(&source);
-        let mut mount = Mount::bind(source, &volume.target);
+        let mut mount = if volume.overlay {
+            let changes = engine.scratch_directory()?;
+            let overlay = Overlay::in_directory(changes.path(), Arc::new(source));
+            let overlay =
+                overlay.map_err(|error| Error::runtime(error, volume.source.display()))?;
+            self.keep.push(Box::new(changes));
+            Mount::overlay(overlay, &volume.target)
+        } else {
+            Mount::bind(source, &volume.target)
+        };
         mount.options.access.read_only = volume.read_only;
         self.push(mount, place);
         Ok(())

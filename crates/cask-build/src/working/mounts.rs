@@ -74,7 +74,7 @@ impl WorkingContainers {
         if words.changes_owner {
             return Err(invalid("U is not supported: the owner of files is not changed"));
         }
-        if words.relabel.is_some() {
+        if words.relabel.is_some() && cask_runtime::has_selinux() {
             return Err(invalid("labels of SELinux are not supported: leave the option out"));
         }
         let (mut mount, keep) = match words.kind {

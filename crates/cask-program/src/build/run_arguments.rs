@@ -63,7 +63,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "PRIVILEGE", value_delimiter = ',')]
     allow: Vec<String>,
     /// A directory or a file of the machine
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro|:O]")]
     volume: Vec<String>,
     /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=VARIABLE
     #[arg(long, value_name = "SECRET")]
@@ -294,7 +294,7 @@ fn security_option(text: &str) -> Result<()> {
         // Commands have no profile of ours.
         Some(("apparmor", "unconfined")) => Ok(()),
         // Without SELinux there are no labels.
-        Some(("label", _)) if !values::has_selinux() => Ok(()),
+        Some(("label", _)) if !cask_runtime::has_selinux() => Ok(()),
         Some(("label", "disable")) => Ok(()),
         Some(("apparmor", _)) => bail!(
             "--security-opt {text} is not supported: only apparmor=unconfined is; a runtime of \
@@ -428,10 +428,11 @@ fn volume(text: &str) -> Result<Volume> {
         match option {
             "ro" => volume.read_only = true,
             "rw" => volume.read_only = false,
+            "O" => volume.overlay = true,
             // How mounts are shared matters to nobody: the namespace ends with the command.
             "rbind" | "private" | "rprivate" => {}
             // Without SELinux there are no labels.
-            "z" | "Z" if !values::has_selinux() => {}
+            "z" | "Z" if !cask_runtime::has_selinux() => {}
             other => bail!("--volume {text:?}: the option {other:?} is not supported yet"),
         }
     }
@@ -465,7 +466,8 @@ mod tests {
         assert!(refused("a:/b").contains("named volumes are not supported"));
         assert!(refused("/a").contains("is not SOURCE:TARGET"));
         assert!(refused("/a:b").contains("no absolute path"));
-        assert!(refused("/a:/b:O").contains("the option \"O\" is not supported yet"));
+        assert!(volume("/a:/b:O").unwrap().overlay);
+        assert!(refused("/a:/b:U").contains("the option \"U\" is not supported yet"));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Small texts of flags.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail};
 
 /// A size such as `64m`, in bytes; units count in 1024.
@@ -73,12 +71,6 @@ pub(super) fn fields(text: &str) -> Result<Vec<(String, Option<String>)>> {
     };
     Ok(fields.into_iter().map(split).collect())
 }
-
-/// Whether the kernel labels files.
-pub(super) fn has_selinux() -> bool {
-    Path::new("/sys/fs/selinux/enforce").exists()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
