@@ -428,6 +428,25 @@ fn what_commands_change_of_an_overlay_goes_with_them() {
 }
 
 #[test]
+fn commands_keep_the_groups_of_whoever_builds() {
+    if !can_run() || !has(&["setpriv"]) {
+        return;
+    }
+    let store = PeerStore::new();
+    let directory = with_busybox(&format!("{RUN}RUN /bin/busybox id -G > /groups\n"));
+    let line = "build -q --group-add keep-groups -o out .";
+    let program = program(&store, &directory, line);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let mut kept = command("setpriv");
+    kept.args(["--groups", "77,4321"]).args(words).current_dir(directory.at(""));
+    run(&mut kept).ok();
+    assert_eq!(read(&directory, "out/groups"), "0 77 4321\n");
+    cooper(&store, &directory, "build --group-add keep-groups --group-add 5 .")
+        .ends(125)
+        .says("is not allowed with any other");
+}
+
+#[test]
 fn commands_run_with_an_oci_runtime() {
     if !can_run() || !has(&["runc"]) {
         return;

@@ -52,6 +52,8 @@ pub struct RunOptions {
     /// `--group-add`: groups of every command's user besides its own, by their name in the image or
     /// their number.
     pub groups: Vec<String>,
+    /// `--group-add keep-groups`: commands stay in the groups of whoever builds.
+    pub keep_groups: bool,
 }
 
 impl Default for RunOptions {
@@ -72,6 +74,7 @@ impl Default for RunOptions {
             devices: Vec::new(),
             namespaces: WorkingNamespaces::default(),
             groups: Vec::new(),
+            keep_groups: false,
         }
     }
 }

@@ -236,6 +236,7 @@ impl Running<'_, '_> {
             spec.process.directory = PathBuf::from(&config.working_dir);
         }
         spec.process.identity = self.with_groups(identity, &files)?;
+        spec.process.keep_groups = options.keep_groups;
         spec.process.limits.clone_from(&options.limits);
         spec.privileges = execution.privileges.clone();
         spec.files.shared_memory_bytes = options.shared_memory_bytes;

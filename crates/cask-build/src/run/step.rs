@@ -143,6 +143,9 @@ impl StageRun<'_> {
         for group in &options.groups {
             parts.add("group", group);
         }
+        if options.keep_groups {
+            parts.add("group", "those of whoever builds");
+        }
         if options.namespaces != WorkingNamespaces::default() {
             parts.add("namespaces", format!("{:?}", options.namespaces));
         }

@@ -177,10 +177,13 @@ impl RunArguments {
                  run it as a user, or in unshare"
             );
         }
-        if let Some(kept) = self.group_add.iter().find(|group| *group == "keep-groups") {
-            bail!("--group-add {kept} is not supported: name the groups");
+        match self.group_add.as_slice() {
+            [only] if only == "keep-groups" => options.keep_groups = true,
+            groups if groups.iter().any(|group| group == "keep-groups") => bail!(
+                "the '--group-add keep-groups' option is not allowed with any other --group-add options"
+            ),
+            groups => options.groups = groups.to_vec(),
         }
-        options.groups.clone_from(&self.group_add);
         if debug {
             options.debug_shell = Some(vec!["/bin/sh".to_owned()]);
         }
