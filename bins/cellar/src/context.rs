@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
-use cask_program::{registries, report};
+use cask_program::{networks, registries, report};
 use cask_storage::Store;
 
 use crate::cli::GlobalArguments;
@@ -34,14 +34,7 @@ impl Context {
     /// The containers of the store.
     pub(crate) fn containers(&self) -> Result<Containers> {
         let containers = Containers::new(self.images()?);
-        let mut places = containers.networks().places().clone();
-        if let Some(directory) = &self.global.network_config_dir {
-            places.config = std::path::absolute(directory)?;
-        }
-        // Podman's own name for it. Source: containers/common, `pkg/config/config.go`.
-        if let Some(directory) = std::env::var_os("CONTAINERS_HELPER_BINARY_DIR") {
-            places.helpers.insert(0, directory.into());
-        }
+        let places = networks::places(containers.networks().places().clone(), &self.settings)?;
         Ok(containers.with_networks_in(places))
     }
 

@@ -17,6 +17,8 @@ pub mod logout;
 pub mod manifest;
 #[cfg(feature = "store")]
 pub mod moving;
+#[cfg(feature = "build")]
+pub mod networks;
 pub mod output;
 pub mod platform;
 pub mod policy;

@@ -19,6 +19,16 @@ fn outside(bench: &Bench) -> std::path::PathBuf {
     outside
 }
 
+/// As [`outside`], but the link is in a base, and the context has nothing of it.
+fn base_that_links_outside(bench: &mut Bench) -> std::path::PathBuf {
+    let outside = outside(bench);
+    let mut base = bench.request("FROM scratch\nCOPY l /\n");
+    base.image.names = vec![BASE.to_owned()];
+    bench.run(&base).unwrap();
+    fs::remove_dir_all(bench.context().join("l")).unwrap();
+    outside
+}
+
 /// What a directory holds: its names, and what was in `kept`.
 fn held(outside: &std::path::Path) -> (usize, String) {
     let count = fs::read_dir(outside).unwrap().count();
@@ -29,11 +39,7 @@ fn held(outside: &std::path::Path) -> (usize, String) {
 #[test]
 fn kaniko_586_links_of_a_base_lead_nowhere() {
     let mut bench = Bench::new();
-    let outside = outside(&bench);
-    let mut base = bench.request("FROM scratch\nCOPY l /\n");
-    base.image.names = vec![BASE.to_owned()];
-    bench.run(&base).unwrap();
-    fs::remove_dir_all(bench.context().join("l")).unwrap();
+    let outside = base_that_links_outside(&mut bench);
     bench.write("f", "new");
     bench.write("d/kept", "new");
     bench.reopen_context();
@@ -53,11 +59,7 @@ fn kaniko_586_links_of_a_base_lead_nowhere() {
 #[test]
 fn buildkit_0_32_archives_through_absolute_links_stay_in_the_image() {
     let mut bench = Bench::new();
-    let outside = outside(&bench);
-    let mut base = bench.request("FROM scratch\nCOPY l /\n");
-    base.image.names = vec![BASE.to_owned()];
-    bench.run(&base).unwrap();
-    fs::remove_dir_all(bench.context().join("l")).unwrap();
+    let outside = base_that_links_outside(&mut bench);
     let mut archive = tar::Builder::new(Vec::new());
     for name in ["kept", "sub/x"] {
         let mut header = tar::Header::new_gnu();

@@ -96,17 +96,11 @@ impl Choice {
         scratch: &Path,
     ) -> Result<Option<BuildNetworks>> {
         let options = store.options();
-        let mut places = match options.rootless {
+        let places = match options.rootless {
             true => Places::of_user(&options.graph_root, &options.run_root),
             false => Places::of_root(),
         };
-        if let Some(directory) = &settings.network_config_dir {
-            places.config = std::path::absolute(directory)?;
-        }
-        // Podman's own name for it. Source: containers/common, `pkg/config/config.go`.
-        if let Some(directory) = std::env::var_os("CONTAINERS_HELPER_BINARY_DIR") {
-            places.helpers.insert(0, directory.into());
-        }
+        let places = crate::networks::places(places, settings)?;
         let rootless = places.rootless;
         let choice = match self {
             Self::Shared(_) => return Ok(None),
