@@ -95,9 +95,7 @@ impl<R: Record> Cache<R> {
         why: String,
         rebuild: impl FnOnce(Option<Table<R>>) -> Table<R>,
     ) {
-        let backup = file::read(&self.backup_path(), MAX_JSON_BYTES).ok().flatten();
-        let backup = backup.and_then(|(bytes, _)| String::from_utf8(bytes).ok()).map(Table::new);
-        let table = rebuild(backup.filter(|backup| backup.check().is_ok()));
+        let table = rebuild(self.last_good());
         // Peers take an empty file for an empty list, and so it is if nothing is there.
         if !loaded.table.is_of_no_text() || table.len() > 0 {
             let message = format!(
@@ -108,6 +106,22 @@ impl<R: Record> Cache<R> {
             loaded.damage = Some(Warning::new(&self.path, message));
         }
         loaded.table = Arc::new(table);
+    }
+
+    /// What the file says now, nothing where there is none; `None` where it makes no sense.
+    pub(crate) fn on_disk(&self) -> Option<Table<R>> {
+        let Some((bytes, _)) = file::read(&self.path, MAX_JSON_BYTES).ok()? else {
+            return Some(Table::default());
+        };
+        let table = Table::new(String::from_utf8(bytes).ok()?);
+        table.check().is_ok().then_some(table)
+    }
+
+    /// The last good generation of the file, if there is one.
+    pub(crate) fn last_good(&self) -> Option<Table<R>> {
+        let (bytes, _) = file::read(&self.backup_path(), MAX_JSON_BYTES).ok()??;
+        let table = Table::new(String::from_utf8(bytes).ok()?);
+        table.check().is_ok().then_some(table)
     }
 
     /// Replaces the file; the old one is kept as its last good generation.

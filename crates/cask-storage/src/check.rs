@@ -292,8 +292,8 @@ impl<'a> Checker<'a> {
                 self.found_of(id, kind, place, directory.clone(), detail);
             }
             if layer.diff_digest.is_some() && !at.tar_split_path(id).is_file() {
-                let detail = "the recipe for its tar stream is missing: it can be exported, but \
-                              not as it came";
+                let detail = "the recipe for its tar stream is missing: it can be exported only if \
+                              its files still give the same stream";
                 let kind = ProblemKind::LayerWithoutTarSplit;
                 self.found_of(id, kind, place, at.tar_split_path(id), detail);
             }

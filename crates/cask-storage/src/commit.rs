@@ -58,7 +58,8 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::DigestMismatch`] where layers or files are not what the config and their keys
-    /// say; [`ErrorKind::NotFound`] where a layer that should be present is not, or no longer;
+    /// say; [`ErrorKind::NotFound`] where a layer that should be present is not, [`ErrorKind::Gone`] where it is no
+    /// longer;
     /// [`ErrorKind::InvalidName`]; [`ErrorKind::ReadOnly`], [`ErrorKind::Locked`],
     /// [`ErrorKind::NoSpace`], [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn commit_image(&self, image: NewImage) -> Result<Image> {
@@ -118,7 +119,7 @@ impl Store {
     /// that no image has is taken away when the store is pruned.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where the layer below is not there, or no longer; otherwise as
+    /// [`ErrorKind::NotFound`] where the layer below is not there; otherwise as
     /// [`commit_image`](Self::commit_image).
     pub fn commit_layer(&self, parent: Option<&Id>, staged: StagedLayer) -> Result<Layer> {
         let inner = &self.inner;
@@ -241,8 +242,9 @@ impl Store {
         let coming: HashSet<&Id> = wanted.iter().map(|ready| &ready.id).collect();
         for id in ids {
             if !coming.contains(id) && !is_there(&book, id)? {
-                return Err(not_found("storing the image on layer", id)
-                    .with_hint("somebody deleted it meanwhile: try again"));
+                return Err(Error::new(ErrorKind::Gone, "storing the image on layer", id)
+                    .with_detail("somebody deleted it meanwhile")
+                    .with_hint("try again"));
             }
         }
         if wanted.is_empty() {

@@ -12,7 +12,7 @@ use crate::delete::Books;
 use crate::names::deduplicated;
 use crate::place::Kind;
 use crate::record::ContainerRecord;
-use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file};
+use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, rebuild};
 
 impl Store {
     /// All containers, whoever made them.
@@ -116,7 +116,12 @@ impl Store {
                 .with_detail("another one has this name"));
         }
         books.containers.change(id, |record| record.names = names);
-        held.save_containers(&mut books.containers)
+        held.save_containers(&mut books.containers)?;
+        if let Some(record) = books.containers.by_id(id.as_str()) {
+            let place = &self.inner.places[self.inner.container_place()];
+            rebuild::renew_copy(&place.big_data_directory(Kind::Container, id), record);
+        }
+        Ok(())
     }
 
     fn container_view(&self, place: usize, record: &Arc<ContainerRecord>) -> Container {

@@ -30,6 +30,8 @@ struct Inner {
 pub enum ErrorKind {
     /// No such store, image, layer, container, name or big data.
     NotFound,
+    /// What was there when this began was deleted by somebody meanwhile: whoever begins again succeeds.
+    Gone,
     /// Several images could be meant.
     Ambiguous,
     /// The text is no name, no ID or no reference to a store.

@@ -18,7 +18,7 @@ use crate::record::{ContainerRecord, IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
 use crate::unfinished::Unfinished;
-use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random};
+use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random, rebuild};
 
 /// A container that is about to be made.
 #[derive(Clone, Debug)]
@@ -145,7 +145,10 @@ impl Store {
         {
             file::make_directories(&path, 0o700)?;
         }
-        books.containers.put(at, container.record(&layer.id));
+        let record = container.record(&layer.id);
+        let directory = inner.places[at].big_data_directory(Kind::Container, id);
+        rebuild::keep_copy(&directory, &record)?;
+        books.containers.put(at, record);
         held.save_added(&mut books.layers, &mut books.containers, !container.volatile)?;
         note.forget(inner);
         drop(held);
@@ -283,7 +286,7 @@ fn map_owner(path: &Path, container: &NewContainer) -> Result<()> {
 }
 
 /// What an ID inside is on the disk. Without ranges it is itself.
-fn on_disk(map: &[IdMap], id: u32) -> Option<u32> {
+pub(crate) fn on_disk(map: &[IdMap], id: u32) -> Option<u32> {
     if map.is_empty() {
         return Some(id);
     }

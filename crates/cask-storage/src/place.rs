@@ -129,8 +129,8 @@ impl Kind {
 pub(crate) trait Kept: Record {
     /// Their files: the stable one, and the one of volatile records, if there is one.
     fn files(place: &Place) -> Vec<&Cache<Self>>;
-    /// What the records must have been, where their file makes no sense.
-    fn rebuild(place: &Place, backup: Option<Table<Self>>) -> Table<Self>;
+    /// What the records must have been, where their file, of which this is the number, makes no sense.
+    fn rebuild(place: &Place, file: usize, backup: Option<Table<Self>>) -> Table<Self>;
 }
 
 impl Kept for LayerRecord {
@@ -138,7 +138,7 @@ impl Kept for LayerRecord {
         vec![&place.layers, &place.volatile_layers]
     }
 
-    fn rebuild(place: &Place, backup: Option<Table<Self>>) -> Table<Self> {
+    fn rebuild(place: &Place, _: usize, backup: Option<Table<Self>>) -> Table<Self> {
         rebuild::layers(place, backup)
     }
 }
@@ -148,7 +148,7 @@ impl Kept for ImageRecord {
         vec![&place.images]
     }
 
-    fn rebuild(place: &Place, backup: Option<Table<Self>>) -> Table<Self> {
+    fn rebuild(place: &Place, _: usize, backup: Option<Table<Self>>) -> Table<Self> {
         rebuild::images(place, backup)
     }
 }
@@ -158,8 +158,7 @@ impl Kept for ContainerRecord {
         vec![&place.containers, &place.volatile_containers]
     }
 
-    fn rebuild(_: &Place, backup: Option<Table<Self>>) -> Table<Self> {
-        // What a container is made of stands nowhere else.
-        backup.unwrap_or_default()
+    fn rebuild(place: &Place, file: usize, backup: Option<Table<Self>>) -> Table<Self> {
+        rebuild::containers(place, file, backup)
     }
 }

@@ -10,7 +10,8 @@ use cask_layer::{Assemble, Files, TarSplitReader, assemble};
 use cask_rootfs::{Directory, Root};
 
 use crate::cache::not_found;
-use crate::{DriverKind, Error, ErrorKind, Id, Result, Store, driver};
+use crate::working::again;
+use crate::{DriverKind, Error, ErrorKind, Id, Layer, Result, Store, driver};
 
 /// The exact tar stream that a layer came as.
 ///
@@ -36,21 +37,22 @@ impl Store {
     /// No lock is held: a layer that is deleted meanwhile makes reading fail. Names from the stream
     /// resolve below the layer's own files, whatever links they go through.
     ///
+    /// Where the recipe for the stream is lost, the files are put together anew: what a program of ours or buildah
+    /// made gives the same stream once more.
+    ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for the layer or the recipe for its stream, which layers of
-    /// containers do not have; [`ErrorKind::Denied`] and [`ErrorKind::Io`].
+    /// [`ErrorKind::NotFound`] for the layer, and for layers of containers, which have no stream;
+    /// [`ErrorKind::Corrupt`] where the recipe for it is lost and the files give another one;
+    /// [`ErrorKind::Denied`] and [`ErrorKind::Io`].
     pub fn read_layer(&self, id: &Id) -> Result<LayerReader> {
         let layer = self.layer(id)?.ok_or_else(|| not_found("reading layer", id))?;
         let place = &self.inner.places[layer.place];
         driver::check_plain(place, id, "reading layer")?;
         let path = place.tar_split_path(id);
-        let split = File::open(&path).map_err(|error| {
-            let error = Error::io(error, "opening", &path);
-            match error.kind() {
-                ErrorKind::NotFound => error.with_hint("fetch the image again to mend it"),
-                _ => error,
-            }
-        })?;
+        let split = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.recipe_anew(&layer)?,
+            split => split.map_err(|error| Error::io(error, "opening", &path))?,
+        };
         let mut roots = vec![place.layer_files(id)];
         if self.driver() == DriverKind::Overlay {
             // An ID map that is changed leaves older files behind.
@@ -67,6 +69,38 @@ impl Store {
         let stream = assemble(BufReader::new(split), LayerFiles { roots });
         let stream = stream.map_err(|error| Error::io(error, "reading", &path))?;
         Ok(LayerReader(stream))
+    }
+
+    /// Puts together anew the recipe for a layer's stream, from its files; only one for the very same stream will do.
+    pub(crate) fn recipe_anew(&self, layer: &Layer) -> Result<File> {
+        let place = &self.inner.places[layer.place];
+        let path = place.tar_split_path(&layer.id);
+        let Some(wanted) = &layer.diff_digest else {
+            return Err(not_found("opening the recipe for the stream of layer", &layer.id));
+        };
+        let other = |detail: &'static str| {
+            Error::new(ErrorKind::Corrupt, "reading layer", &layer.id)
+                .with_detail(detail)
+                .with_hint("fetch the image again to mend it")
+        };
+        if self.whiteouts_are_files() {
+            return Err(other("the recipe for its tar stream is missing"));
+        }
+        let most = match self.driver() {
+            DriverKind::Overlay => usize::MAX,
+            // All files lie in one directory.
+            DriverKind::Vfs => 1,
+        };
+        let below = self.layer_chain(&layer.id)?.into_iter().skip(1).take(most);
+        let lowers = below.map(|lower| self.layer_files(&lower.id)).collect::<Result<Vec<_>>>()?;
+        let files = self.layer_files(&layer.id)?;
+        let (recipe, found) = again(self.driver(), &files, &lowers, &path)?;
+        match found == *wanted {
+            true => Ok(recipe),
+            false => Err(other(
+                "the recipe for its tar stream is missing, and its files now give another stream",
+            )),
+        }
     }
 
     /// Opens the directory of the files that a layer adds: with vfs, of all files up to it.

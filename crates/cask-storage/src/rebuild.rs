@@ -1,5 +1,7 @@
 //! Records put together again from what lies on the disk, where their file makes no sense.
 
+mod containers;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -11,6 +13,8 @@ use crate::place::{Kind, Place};
 use crate::record::{ImageRecord, LayerRecord, Record};
 use crate::table::Table;
 use crate::{Id, file};
+
+pub(crate) use containers::{containers, keep_copy, renew_copy};
 
 /// The IDs of the directories in a directory.
 fn directories(path: &Path) -> Vec<Id> {

@@ -1,5 +1,6 @@
 //! Mending what can be put together again from what is there.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use crate::delete::Books;
@@ -7,14 +8,15 @@ use crate::driver::overlay;
 use crate::names::IMAGE_PLACE;
 use crate::record::LayerRecord;
 use crate::warning::Warning;
-use crate::{DriverKind, Result, Store, kept};
+use crate::{DriverKind, Error, Result, Store, file, kept};
 
 impl Store {
     /// Mends what can be put together from what is there; says what that was.
     ///
     /// JSON files that make no sense are written again from their last good generation and from
     /// the disk; the old ones stay beside them as `.damaged`. Layers get the short links back by which
-    /// old releases mount them. Blobs that are kept and are not as long as their layer says go. Images
+    /// old releases mount them, and the recipes for their tar streams, where their files give the same stream once
+    /// more. Blobs that are kept and are not as long as their layer says go. Images
     /// whose layers are lost stay: see [`remove_broken_images`](Self::remove_broken_images).
     ///
     /// # Errors
@@ -39,7 +41,27 @@ impl Store {
         if self.driver() == DriverKind::Overlay {
             mended.extend(self.mend_links(&books)?);
         }
+        mended.extend(self.mend_recipes(&books)?);
         mended.extend(self.drop_wrong_blobs()?);
+        Ok(mended)
+    }
+
+    /// Writes again the recipes for tar streams that the files still give.
+    fn mend_recipes(&self, books: &Books) -> Result<Vec<Warning>> {
+        let mut mended = Vec::new();
+        for layer in books.layers.records() {
+            let Some(place) = books.layers.place_of(layer.id.as_str()) else { continue };
+            let path = self.inner.places[place].tar_split_path(&layer.id);
+            if layer.is_incomplete() || layer.diff_digest.is_none() || path.exists() {
+                continue;
+            }
+            let Some(layer) = self.layer(&layer.id)? else { continue };
+            let Ok(mut recipe) = self.recipe_anew(&layer) else { continue };
+            let mut bytes = Vec::new();
+            recipe.read_to_end(&mut bytes).map_err(|e| Error::io(e, "reading", &path))?;
+            file::replace(&path, &bytes, 0o600, self.options().durability)?;
+            mended.push(Warning::new(&path, "it was lost, and was made again".to_owned()));
+        }
         Ok(mended)
     }
 

@@ -202,7 +202,7 @@ impl Inner {
     /// The records of one file of a place.
     pub(crate) fn load<R: Kept>(&self, place: usize, file: usize) -> Result<Arc<Table<R>>> {
         let place = &self.places[place];
-        let loaded = R::files(place)[file].load(|backup| R::rebuild(place, backup))?;
+        let loaded = R::files(place)[file].load(|backup| R::rebuild(place, file, backup))?;
         if let Some(damage) = loaded.damage {
             self.warn(damage);
         }
@@ -212,7 +212,7 @@ impl Inner {
     /// One file of a place, if it makes no sense.
     pub(crate) fn damaged<R: Kept>(&self, place: usize, file: usize) -> Result<Option<PathBuf>> {
         let place = &self.places[place];
-        let loaded = R::files(place)[file].load(|backup| R::rebuild(place, backup))?;
+        let loaded = R::files(place)[file].load(|backup| R::rebuild(place, file, backup))?;
         Ok(loaded.damage.map(|damage| damage.path))
     }
 

@@ -24,6 +24,7 @@ use crate::{DriverKind, Error, ErrorKind, Id, Layer, Result, Store, file};
 
 pub use changes::Taking;
 pub(crate) use mounted::sweep;
+pub(crate) use recorded::again;
 
 /// A layer that is being written, upon layers of the store.
 ///

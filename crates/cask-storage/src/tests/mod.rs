@@ -4,6 +4,7 @@ mod crash;
 mod full;
 mod golden;
 mod kept;
+mod rebuilt;
 mod support;
 mod working;
 mod writing;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek as _, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -14,6 +15,7 @@ use cask_layer::{
     TarSplitRecorder, diff_changes, diff_tree, diff_upper,
 };
 use cask_rootfs::{Kind, Order, Parents, Root};
+use rustix::fs::MemfdFlags;
 
 use crate::stage::{ScratchFiles, scratch_file};
 use crate::staged::Facts;
@@ -25,7 +27,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// How many blocks may wait.
 const BLOCKS: usize = 4;
 
-/// Writes down how the tar stream of a layer is put together; `lowers` are the layers below, with
+/// Writes down how the tar stream of a new layer is put together; `lowers` are the layers below, with
 /// vfs at most the nearest.
 pub(super) fn record(
     driver: DriverKind,
@@ -34,6 +36,61 @@ pub(super) fn record(
     options: &DiffOptions,
     tar_split: &Path,
 ) -> Result<Facts> {
+    let failed = |error| Error::io(error, "writing", tar_split);
+    let output = scratch_file(tar_split).map_err(failed)?;
+    let unnamed = ScratchFiles::beside(tar_split).into_source();
+    let recipe = Recipe { output, unnamed, path: tar_split };
+    let (seen, diffed) = write(driver, files, lowers, options, recipe)?;
+    if options.times != FileTimes::Keep || diffed.sockets > 0 {
+        settle(files, options.times)?;
+    }
+    Ok(Facts {
+        blob_digest: seen.digest.clone(),
+        blob_size: seen.size,
+        diff_digest: seen.digest,
+        diff_size: seen.size,
+        compression: Compression::None,
+        uids: seen.uids.into_iter().collect(),
+        gids: seen.gids.into_iter().collect(),
+        warnings: Vec::new(),
+    })
+}
+
+/// Writes down how the tar stream of a layer would be put together that its files give now; gives the stream's digest,
+/// too. The recipe lies in memory: that of an ordinary layer is small.
+pub(crate) fn again(
+    driver: DriverKind,
+    files: &Root,
+    lowers: &[Root],
+    tar_split: &Path,
+) -> Result<(File, Digest)> {
+    let in_memory = || rustix::fs::memfd_create(c"recipe", MemfdFlags::CLOEXEC).map(File::from);
+    let failed = |error: io::Error| Error::io(error, "writing", tar_split);
+    let mut recipe = in_memory().map_err(|error| failed(error.into()))?;
+    let output = recipe.try_clone().map_err(failed)?;
+    let unnamed = move || in_memory().map_err(io::Error::from);
+    let into = Recipe { output, unnamed, path: tar_split };
+    let (seen, _) = write(driver, files, lowers, &DiffOptions::default(), into)?;
+    recipe.rewind().map_err(failed)?;
+    Ok((recipe, seen.digest))
+}
+
+/// Where a recipe is written to.
+struct Recipe<'p, U> {
+    output: File,
+    /// Where members are kept that no file of the layer has.
+    unnamed: U,
+    path: &'p Path,
+}
+
+/// Reads the files as a tar stream, and writes down how that is put together.
+fn write(
+    driver: DriverKind,
+    files: &Root,
+    lowers: &[Root],
+    options: &DiffOptions,
+    recipe: Recipe<'_, impl FnMut() -> io::Result<File> + Send + 'static>,
+) -> Result<(Seen, Diffed)> {
     let (sender, blocks) = mpsc::sync_channel(BLOCKS);
     let (returned, free) = mpsc::channel();
     let writer = Blocks { sender, free, block: Vec::new() };
@@ -51,7 +108,7 @@ pub(super) fn record(
     };
     let (walked, seen) = thread::scope(|scope| {
         let walking = scope.spawn(move || walk().map(|(diffed, _)| diffed));
-        let seen = observe(reader, files, tar_split);
+        let seen = observe(reader, files, recipe);
         let walked = walking.join();
         (walked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), seen)
     });
@@ -60,20 +117,7 @@ pub(super) fn record(
         (Err(error), Err(_)) if error.kind() == DiffErrorKind::Write => Diffed::default(),
         (walked, _) => walked.map_err(diff_error)?,
     };
-    let seen = seen?;
-    if options.times != FileTimes::Keep || diffed.sockets > 0 {
-        settle(files, options.times)?;
-    }
-    Ok(Facts {
-        blob_digest: seen.digest.clone(),
-        blob_size: seen.size,
-        diff_digest: seen.digest,
-        diff_size: seen.size,
-        compression: Compression::None,
-        uids: seen.uids.into_iter().collect(),
-        gids: seen.gids.into_iter().collect(),
-        warnings: Vec::new(),
-    })
+    Ok((seen?, diffed))
 }
 
 /// What was seen of a stream.
@@ -85,10 +129,13 @@ struct Seen {
 }
 
 /// Reads the stream that is being written.
-fn observe(reader: BlockReader, files: &Root, tar_split: &Path) -> Result<Seen> {
-    let failed = |error| Error::io(error, "writing", tar_split);
-    let output = scratch_file(tar_split).map_err(failed)?;
-    let unnamed = ScratchFiles::beside(tar_split).into_source();
+fn observe(
+    reader: BlockReader,
+    files: &Root,
+    recipe: Recipe<'_, impl FnMut() -> io::Result<File> + Send + 'static>,
+) -> Result<Seen> {
+    let Recipe { output, unnamed, path } = recipe;
+    let failed = |error| Error::io(error, "writing", path);
     let open = |name: &[u8]| files.open_file(OsStr::from_bytes(name)).map_err(io::Error::other);
     let recorder = TarSplitRecorder::new(output, open, unnamed).map_err(failed)?;
     let unread =

@@ -147,6 +147,71 @@ fn damaged_files_are_answered_from_the_disk() {
 }
 
 #[test]
+fn containers_of_the_peers_outlive_the_list_of_them() {
+    if !peers_are_there() {
+        return;
+    }
+    let (peers, _) = filled(DriverKind::Overlay);
+    let create = |name: &str| {
+        let line = ["create", "--name", name, "--network", "none", "demo:1", "/bin/sh"];
+        peers.podman(&line);
+    };
+    create("first");
+    let built = peers.buildah(&["from", "--name", "built", "localhost/demo:1"]);
+    let mounted = peers.buildah(&["from", "--name", "mounted", "localhost/demo:1"]);
+    create("second");
+    let path = |program: &str, name: &str| peers.peer(program, &["mount", name]);
+    let at = |program: &str, name: &str| {
+        let output = path(program, name);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::path::PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    };
+    let all = [
+        ("podman", "first"),
+        ("buildah", built.as_str()),
+        ("buildah", mounted.as_str()),
+        ("podman", "second"),
+    ];
+    for (program, name) in all {
+        fs::write(at(program, name).join("whose"), name).unwrap();
+        // Of buildah's one stays mounted.
+        if name != mounted {
+            peers.peer(program, &["unmount", name]);
+        }
+    }
+    let before = peers.open().containers().unwrap();
+    assert_eq!(before.len(), all.len());
+    for bytes in [&b""[..], b"[{", b"garbage"] {
+        fs::write(peers.root().join("overlay-containers/containers.json"), bytes).unwrap();
+        let _ = fs::remove_file(peers.root().join("overlay-containers/containers.json.bak"));
+        let store = peers.open();
+        assert_eq!(store.repair().unwrap().len(), 1);
+        let after = store.containers().unwrap();
+        for old in &before {
+            let new = after.iter().find(|new| new.id == old.id).unwrap();
+            assert_eq!((&new.names, &new.layer), (&old.names, &old.layer));
+            assert_eq!(
+                (&new.image, &new.created.map(|at| at.unix_seconds())),
+                (&old.image, &old.created.map(|at| at.unix_seconds()))
+            );
+            let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+            assert_eq!(json(&new.metadata), json(&old.metadata), "{}", old.metadata);
+        }
+        assert_eq!(kinds(&peers.open()), []);
+        for (program, name) in all {
+            let found = fs::read_to_string(at(program, name).join("whose")).unwrap();
+            assert_eq!(found, name);
+            peers.peer(program, &["unmount", name]);
+        }
+    }
+    peers.buildah(&["commit", "-q", &built, "committed"]);
+    peers.buildah(&["rm", "-a"]);
+    peers.podman(&["rm", "-a"]);
+    peers.podman(&["rmi", "-af"]);
+    assert!(peers.driver_entries().is_empty());
+}
+
+#[test]
 fn waste_is_found_and_taken_away() {
     if !peers_are_there() {
         return;

@@ -1,0 +1,210 @@
+//! Containers whose records are lost, and layers whose recipes are.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use cask_layer::DiffOptions;
+
+use super::support::{check_clean, open, options, put, sha256};
+use crate::record::Record;
+use crate::{
+    CheckOptions, ContainerRecord, DriverKind, ErrorKind, Id, NewContainer, ProblemKind,
+    PruneOptions, Store,
+};
+
+/// What a file of the store may be after an accident.
+const DAMAGED: [&[u8]; 4] = [b"", b"garbage", b"[{\"id\":\"4", b"\xff\0"];
+
+fn create(store: &Store, image: Option<&Id>, name: &str, layer_name: Option<&str>) -> Id {
+    let mut new = NewContainer::new(image.cloned());
+    new.names = vec![name.to_owned()];
+    new.layer_names = layer_name.map(str::to_owned).into_iter().collect();
+    new.metadata = format!("{{\"name\":\"{name}\"}}");
+    store.create_container(&new).unwrap().id.clone()
+}
+
+fn printed(store: &Store) -> Vec<String> {
+    let print = |record: &ContainerRecord| {
+        let mut text = String::new();
+        record.write(&mut text);
+        text
+    };
+    let mut all: Vec<String> = store.containers().unwrap().iter().map(|one| print(one)).collect();
+    all.sort();
+    all
+}
+
+/// Spoils the file with all records, and forgets its last good generation.
+fn spoil(directory: &Path, file: &str, bytes: &[u8]) {
+    let path = directory.join("root/overlay-containers").join(file);
+    let _ = fs::remove_file(path.with_file_name(format!("{file}.bak")));
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_list_of_containers_that_is_damaged_is_made_again_as_it_was() {
+    for bytes in DAMAGED {
+        let temp = tempfile::tempdir().unwrap();
+        let store = open(temp.path());
+        let image = put(&store, &["a"], "x").unwrap();
+        create(&store, Some(&image), "one", Some("one-layer"));
+        let renamed = create(&store, None, "two", None);
+        store.set_container_names(&renamed, &["three".to_owned()]).unwrap();
+        let before = printed(&store);
+        spoil(temp.path(), "containers.json", bytes);
+        let store = open(temp.path());
+        assert_eq!(printed(&store), before, "{bytes:?}");
+        assert_eq!(store.take_warnings().len(), 1);
+        assert_eq!(store.repair().unwrap().len(), 1);
+        let mut everything = PruneOptions::default();
+        everything.older_than = std::time::Duration::ZERO;
+        assert_eq!(store.prune(&everything).unwrap().removed, []);
+        check_clean(temp.path(), "mended");
+        assert_eq!(printed(&open(temp.path())), before);
+        // What was made since the file was last whole is found, too.
+        spoil(temp.path(), "containers.json", b"[]");
+        create(&store, None, "four", None);
+        fs::write(temp.path().join("root/overlay-containers/containers.json"), bytes).unwrap();
+        assert_eq!(open(temp.path()).containers().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn containers_of_others_are_known_by_what_they_keep_of_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let image = put(&store, &["a"], "localhost/x:1").unwrap();
+    let started = create(&store, Some(&image), "started", Some("started-layer"));
+    let built = create(&store, Some(&image), "built", None);
+    let mounted = create(&store, Some(&image), "mounted", None);
+    let before: Vec<_> = store.containers().unwrap();
+    let record = |id: &Id| before.iter().find(|record| record.id == *id).unwrap();
+    let files = |id: &Id| {
+        let layer = record(id).layer.clone().unwrap();
+        temp.path().join("root/overlay").join(layer.as_str()).join("merged").display().to_string()
+    };
+    let directory = |id: &Id| temp.path().join("root/overlay-containers").join(id.as_str());
+    let write = |id: &Id, name: &str, value: serde_json::Value| {
+        fs::remove_file(directory(id).join("cask-record.json")).unwrap();
+        fs::write(directory(id).join("userdata").join(name), value.to_string()).unwrap();
+    };
+    let maps = serde_json::json!([{"containerID": 0, "hostID": 7, "size": 9}]);
+    let bundle = serde_json::json!({
+        "root": {"path": files(&started)}, "linux": {"uidMappings": maps, "gidMappings": null},
+    });
+    write(&started, "config.json", bundle);
+    // Never mounted: the time and the image tell.
+    let state = serde_json::json!({"container-name": "renamed", "image-id": image.as_str()});
+    write(&built, "buildah.json", state);
+    let state = serde_json::json!({"container-name": "mounted", "mountpoint": files(&mounted)});
+    write(&mounted, "buildah.json", state);
+    // Of one that was killed while it was made.
+    let nothing = temp.path().join("root/overlay-containers").join("f".repeat(64));
+    fs::create_dir(nothing).unwrap();
+    spoil(temp.path(), "containers.json", b"{");
+
+    let store = open(temp.path());
+    let after = store.containers().unwrap();
+    assert_eq!(after.len(), 3, "{after:?}");
+    for (id, name) in [(&started, "started"), (&built, "renamed"), (&mounted, "mounted")] {
+        let (old, new) = (record(id), store.container_named(name).unwrap());
+        assert_eq!((&new.id, &new.layer, &new.image), (id, &old.layer, &old.image), "{name}");
+        assert_eq!(new.created, store.layer(new.layer.as_ref().unwrap()).unwrap().unwrap().created);
+        assert_eq!(new.flags.text("MountLabel").as_deref(), Some(""));
+    }
+    let found = store.container_named("started").unwrap();
+    assert_eq!((found.uid_map[0].host_id, found.gid_map.len()), (7, 0));
+    let metadata: serde_json::Value = serde_json::from_str(&found.metadata).unwrap();
+    assert_eq!(metadata["image-name"], "localhost/x:1");
+    assert_eq!(metadata["name"], "started");
+    assert_eq!(store.container_named("mounted").unwrap().metadata, "");
+    let orphans = store.check(&Default::default()).unwrap();
+    let kinds: Vec<_> = orphans.iter().map(|problem| problem.kind).collect();
+    assert_eq!(kinds, [ProblemKind::DamagedFile, ProblemKind::Orphan]);
+}
+
+#[test]
+fn volatile_containers_of_newer_releases_stay_in_their_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let stable = create(&store, None, "stable", None);
+    let volatile = create(&store, None, "volatile", None);
+    let at = temp.path().join("root/overlay-containers");
+    let all = |id: &Id| {
+        let one = store.containers().unwrap().into_iter().find(|one| one.id == *id).unwrap();
+        let mut text = String::new();
+        one.record().write(&mut text);
+        format!("[{text}]")
+    };
+    let (of_stable, of_volatile) = (all(&stable), all(&volatile));
+    for (damaged, whole, text) in [
+        ("containers.json", "volatile-containers.json", &of_volatile),
+        ("volatile-containers.json", "containers.json", &of_stable),
+    ] {
+        fs::write(at.join(whole), text).unwrap();
+        spoil(temp.path(), damaged, b"[{");
+        let store = open(temp.path());
+        assert_eq!(store.containers().unwrap().len(), 2, "{damaged}");
+        store.repair().unwrap();
+        assert_eq!(fs::read_to_string(at.join(whole)).unwrap(), *text, "{damaged}");
+        check_clean(temp.path(), damaged);
+    }
+    for name in ["containers.json", "volatile-containers.json"] {
+        spoil(temp.path(), name, b"[{");
+    }
+    assert_eq!(open(temp.path()).containers().unwrap().len(), 2);
+}
+
+#[test]
+fn a_layer_whose_recipe_is_lost_is_read_as_long_as_its_files_give_the_same_stream() {
+    for driver in [DriverKind::Overlay, DriverKind::Vfs] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut options = options(temp.path());
+        options.driver = Some(driver);
+        let store = Store::open(options).unwrap();
+        let write = |parent: Option<&Id>, name: &str| {
+            let working = store.begin_working_layer(parent).unwrap();
+            let root = working.upper().unwrap();
+            let top = root.directory(std::ffi::OsStr::new("")).unwrap();
+            std::io::Write::write_all(
+                &mut top.create_file(std::ffi::OsStr::new(name), 0o644).unwrap(),
+                name.as_bytes(),
+            )
+            .unwrap();
+            working.commit(&DiffOptions::default()).unwrap()
+        };
+        let below = write(None, "below");
+        let layer = write(Some(&below.id), "above");
+        let recipe = |id: &Id| {
+            let name = format!("root/{driver}-layers/{id}.tar-split.gz");
+            temp.path().join(name)
+        };
+        let read = |id: &Id| {
+            let mut bytes = Vec::new();
+            store.read_layer(id).unwrap().read_to_end(&mut bytes).unwrap();
+            sha256(&bytes)
+        };
+        let kinds = || {
+            let mut options = CheckOptions::default();
+            options.verify_layers = true;
+            let problems = store.check(&options).unwrap();
+            problems.iter().filter(|it| !it.kind.is_waste()).map(|it| it.kind).collect::<Vec<_>>()
+        };
+        fs::remove_file(recipe(&layer.id)).unwrap();
+        assert_eq!(Some(read(&layer.id)), layer.diff_digest, "{driver}");
+        assert_eq!(kinds(), [ProblemKind::LayerWithoutTarSplit]);
+        assert_eq!(store.repair().unwrap().len(), 1);
+        assert_eq!(kinds(), []);
+        assert_eq!(Some(read(&layer.id)), layer.diff_digest, "{driver}");
+
+        fs::remove_file(recipe(&below.id)).unwrap();
+        let files = store.inner.places[0].layer_files(&below.id);
+        fs::write(files.join("below"), "changed").unwrap();
+        let error = store.read_layer(&below.id).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("is missing, and its files now give"), "{error}");
+        assert_eq!(kinds(), [ProblemKind::LayerWithoutTarSplit, ProblemKind::LayerChanged]);
+        assert_eq!(store.repair().unwrap(), []);
+    }
+}
