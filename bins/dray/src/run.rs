@@ -63,7 +63,7 @@ fn run(cli: Cli) -> Result<()> {
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let timeout = context.global.command_timeout.map(|GoDuration(timeout)| timeout);
-            runtime.block_on(stop::unless_stopped(timeout, run_command(command, &context)))
+            stop::run(runtime, timeout, run_command(command, &context))
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::plan::BlobStep;
 use crate::precompute::precompute;
 use crate::{BlobAction, CopyOptions, ExistingImage, Plan};
 
+/// How often a copy is planned anew because somebody took away meanwhile what it relied on.
+const CHANGES: u32 = 5;
+
 /// What a copy did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -48,7 +51,8 @@ pub struct PlannedCopy {
 /// The image's signatures and the policy are looked at before anything of it is interpreted;
 /// every digest and size is checked; nothing is visible at the destination before all is there.
 /// When one part fails, the others are stopped, and the error is returned once they have: by then
-/// the destination is as it was. A copy that is dropped stops as soon as it can.
+/// the destination is as it was. A copy that is dropped stops as soon as it can. What the destination
+/// had when the copy was planned may be deleted by others meanwhile: then it is planned anew.
 ///
 /// # Errors
 /// `PolicyRejected`; `NotFound` if there is no such image, or none for the platform;
@@ -58,7 +62,16 @@ pub struct PlannedCopy {
 /// what it says, or too much; `ManifestRefused` if the destination takes no form of a manifest;
 /// and what the two places say.
 pub async fn copy(from: &dyn Location, to: &dyn Location, options: &CopyOptions) -> Result<Report> {
-    plan(from, to, options).await?.execute().await
+    let mut planned = plan(from, to, options).await?;
+    for _ in 0..CHANGES {
+        match planned.execute().await {
+            Err(error) if error.kind() == ErrorKind::Changed => {
+                planned = plan(from, to, options).await?;
+            }
+            done => return done,
+        }
+    }
+    planned.execute().await
 }
 
 /// Finds out what a copy would do. Manifests and configs are read; layers are not, except those

@@ -1,10 +1,12 @@
 //! Taking away what nobody needs, and mending what can be mended.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::check::{CheckOptions, Problem, ProblemKind};
-use crate::delete::{Books, Deleted, Trash, TrashOf, blobs_of, delete_layers};
-use crate::{Id, Result, Store, reserve, temp};
+use crate::delete::{Books, Trash, TrashOf, blobs_of, delete_layers};
+use crate::layers::MAX_CHAIN;
+use crate::{Id, Image, Result, Store, reserve, temp};
 
 /// What is taken away.
 #[derive(Clone, Debug)]
@@ -110,26 +112,36 @@ impl Store {
         }
     }
 
-    /// Deletes images that are broken beyond use: those whose layers or manifest are missing.
+    /// The images that are broken beyond use, by what [`check`](Self::check) found: whose manifest or other files, or
+    /// whose layers, are missing or not what they were. A layer that only lost the recipe for its tar stream is still of
+    /// use.
     ///
     /// # Errors
-    /// As [`delete_image`](Self::delete_image).
-    pub fn remove_broken_images(&self) -> Result<Deleted> {
-        let problems = self.check(&CheckOptions::default())?;
-        let mut deleted = Deleted::default();
-        let broken = problems.into_iter().filter(|problem| {
-            matches!(problem.kind, ProblemKind::ImageWithoutLayer | ProblemKind::ImageWithoutData)
-        });
-        let mut broken: Vec<Id> = broken.filter_map(|problem| problem.id).collect();
-        broken.dedup();
-        for id in broken {
-            if self.image(&id)?.is_some() {
-                let gone = self.delete_image(&id)?;
-                deleted.images.extend(gone.images);
-                deleted.layers.extend(gone.layers);
-            }
-        }
-        Ok(deleted)
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and [`ErrorKind::Io`](crate::ErrorKind::Io).
+    pub fn broken_images(&self, problems: &[Problem]) -> Result<Vec<Image>> {
+        let about = |kinds: &[ProblemKind]| -> HashSet<&Id> {
+            let found = problems.iter().filter(|problem| kinds.contains(&problem.kind));
+            found.filter_map(|problem| problem.id.as_ref()).collect()
+        };
+        let of_images = about(&[
+            ProblemKind::ImageWithoutLayer,
+            ProblemKind::ImageWithoutData,
+            ProblemKind::ImageDataChanged,
+        ]);
+        let mut of_layers = about(&[ProblemKind::LayerChanged]);
+        let without_recipe = about(&[ProblemKind::LayerWithoutTarSplit]);
+        of_layers.retain(|id| !without_recipe.contains(id));
+        of_layers.extend(about(&[ProblemKind::LayerWithoutFiles, ProblemKind::LayerWithoutParent]));
+        let layers: HashMap<Id, Option<Id>> =
+            self.layers()?.iter().map(|layer| (layer.id.clone(), layer.parent.clone())).collect();
+        let is_upon_broken = |image: &Image| {
+            let parent = |id: &&Id| layers.get(*id)?.as_ref();
+            let mut chain = std::iter::successors(image.top_layer.as_ref(), |id| parent(id));
+            chain.by_ref().take(MAX_CHAIN).any(|id| of_layers.contains(id))
+        };
+        let mut images = self.images()?;
+        images.retain(|image| of_images.contains(&image.id) || is_upon_broken(image));
+        Ok(images)
     }
 
     /// What the space that is kept back for deleting on a full disk takes, in bytes.

@@ -17,7 +17,7 @@ impl Store {
     /// the disk; the old ones stay beside them as `.damaged`. Layers get the short links back by which
     /// old releases mount them, and the recipes for their tar streams, where their files give the same stream once
     /// more. Blobs that are kept and are not as long as their layer says go. Images
-    /// whose layers are lost stay: see [`remove_broken_images`](Self::remove_broken_images).
+    /// whose layers are lost stay: see [`broken_images`](Self::broken_images).
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly),

@@ -15,7 +15,7 @@ use cask_files::fault;
 
 use crate::file::is_missing;
 use crate::lock::Lock;
-use crate::{Error, Result, file, random};
+use crate::{Error, ErrorKind, Result, file, random};
 
 /// The root of those of the driver. It lies among the directories of layers, and releases before 1.60 take it for one:
 /// they fail to give layers their short links back while it is there.
@@ -121,7 +121,7 @@ pub(crate) fn sweep(root: &Path) -> Result<usize> {
     let mut swept = 0;
     for suffix in stale {
         let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
-        let Some(_lock) = Lock::try_acquire(&lock_path)?.filter(Lock::is_current) else { continue };
+        let Some(_lock) = lock_left(&lock_path)?.filter(Lock::is_current) else { continue };
         let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
         swept += usize::from(directory.exists());
         remove_tree(&directory)?;
@@ -129,6 +129,14 @@ pub(crate) fn sweep(root: &Path) -> Result<usize> {
     }
     leave(root);
     Ok(swept)
+}
+
+/// Locks what somebody left; nothing where that is in use, or went meanwhile with the root and all.
+fn lock_left(path: &Path) -> Result<Option<Lock>> {
+    match Lock::try_acquire(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        lock => lock,
+    }
 }
 
 /// Directories and lock files below a root, by the end of their name; some may be in use.
@@ -157,7 +165,7 @@ pub(crate) fn abandoned(root: &Path) -> Result<Vec<PathBuf>> {
         let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
         let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
         // Asking for the lock would make its file.
-        let is_free = !lock_path.exists() || Lock::try_acquire(&lock_path)?.is_some();
+        let is_free = !lock_path.exists() || lock_left(&lock_path)?.is_some();
         if is_free && directory.exists() {
             abandoned.push(directory);
         }
@@ -216,6 +224,13 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
         drop(used);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn whoever_takes_the_root_away_meanwhile_makes_no_sweep_fail() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(lock_left(&root.path().join("tempdirs/lock-1")).unwrap().is_none());
+        assert!(lock_left(&root.path().join("lock-1")).unwrap().is_some());
     }
 
     #[test]

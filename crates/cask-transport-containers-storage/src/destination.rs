@@ -254,26 +254,63 @@ impl State {
             image.digest = Some(list.digest().clone());
         }
         image.add_signatures(raw.digest(), &signatures);
-        let mut rest = parsed.diff_ids.as_slice();
-        for id in Id::of_layers(&parsed.diff_ids) {
-            let Some((diff_id, behind)) = rest.split_first() else { break };
-            rest = behind;
-            let is_last = !rest.contains(diff_id);
-            let layer = match (self.store.layer(&id).map_err(of_storage)?, staged.get(diff_id)) {
-                (Some(_), _) => NewLayer::Present(id),
-                (None, Some(layer)) if !is_last => {
-                    NewLayer::Staged(self.store.stage_twin(layer).map_err(of_storage)?)
-                }
-                (None, Some(_)) => NewLayer::Staged(staged.remove(diff_id).expect("it was there")),
-                (None, None) => NewLayer::Staged(again(&self.store, diff_id)?),
-            };
-            image.layers.push(layer);
-        }
-        self.store.commit_image(image).map_err(of_storage)?;
-        let warnings = self.store.take_warnings();
+        let store = self.store;
+        let mut relied_on = Vec::new();
+        let committed =
+            take_layers(&store, &parsed.diff_ids, &mut staged, &mut image, &mut relied_on)
+                .and_then(|()| store.commit_image(image).map_err(of_storage));
+        committed.map_err(|error| changed(&store, &relied_on, error))?;
+        let warnings = store.take_warnings();
         let mut committed = Committed::default();
         committed.warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(committed)
+    }
+}
+
+/// Gives an image its layers: those that the store has, those that were read, and those that the store has on other
+/// layers. `relied_on` becomes what must not be deleted meanwhile.
+fn take_layers(
+    store: &Store,
+    diff_ids: &[Digest],
+    staged: &mut HashMap<Digest, StagedLayer>,
+    image: &mut NewImage,
+    relied_on: &mut Vec<Digest>,
+) -> Result<()> {
+    let mut rest = diff_ids;
+    for id in Id::of_layers(diff_ids) {
+        let Some((diff_id, behind)) = rest.split_first() else { break };
+        rest = behind;
+        let is_last = !rest.contains(diff_id);
+        let layer = match (store.layer(&id).map_err(of_storage)?, staged.get(diff_id)) {
+            (Some(_), _) => {
+                relied_on.push(diff_id.clone());
+                NewLayer::Present(id)
+            }
+            (None, Some(layer)) if !is_last => {
+                NewLayer::Staged(store.stage_twin(layer).map_err(of_storage)?)
+            }
+            (None, Some(_)) => NewLayer::Staged(staged.remove(diff_id).expect("it was there")),
+            (None, None) => {
+                relied_on.push(diff_id.clone());
+                NewLayer::Staged(again(store, diff_id)?)
+            }
+        };
+        image.layers.push(layer);
+    }
+    Ok(())
+}
+
+/// Says of an error that it came of a layer that somebody deleted, where that is so.
+fn changed(store: &Store, relied_on: &[Digest], error: Error) -> Error {
+    let is_gone = |diff_id: &Digest| {
+        store.layers_by_diff_digest(diff_id).is_ok_and(|layers| layers.is_empty())
+    };
+    match relied_on.iter().find(|diff_id| is_gone(diff_id)) {
+        Some(gone) => Error::new(ErrorKind::Changed, "committing", gone)
+            .with_detail("somebody deleted the layer meanwhile")
+            .with_hint("try again")
+            .with_source(error),
+        None => error,
     }
 }
 

@@ -25,6 +25,7 @@ fn of_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
 pub(crate) fn of_storage(error: cask_storage::Error) -> Error {
     let kind = match error.kind() {
         StoreKind::NotFound => ErrorKind::NotFound,
+        StoreKind::Gone => ErrorKind::Changed,
         StoreKind::Ambiguous | StoreKind::InvalidName => ErrorKind::InvalidLocation,
         StoreKind::Exists => ErrorKind::AlreadyExists,
         StoreKind::Corrupt | StoreKind::Input => ErrorKind::Corrupt,

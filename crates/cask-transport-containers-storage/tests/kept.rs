@@ -16,8 +16,8 @@ use cask_storage::{CheckOptions, DriverKind, Durability, Store, StoreOptions};
 use cask_testkit::conformance::write;
 use cask_testkit::generate::{Compression, Content, Format, ImageSpec, LayerSpec};
 use cask_transport::{
-    BlobKind, BlobReader, BlobSpec, Body, Have, Location, ManifestRole, Measured, Result, Selector,
-    Transports, WriteOptions,
+    BlobKind, BlobReader, BlobSpec, Body, ErrorKind, Have, Location, ManifestRole, Measured,
+    Result, Selector, Transports, WriteOptions,
 };
 use cask_transport_containers_storage::{
     ContainersStorageOptions, ContainersStorageTransport, StoreUse,
@@ -194,6 +194,41 @@ async fn many_who_pull_the_same_image_read_each_blob_once() {
     assert_eq!((images.len(), images[0].names.len()), (1, 8));
     assert_eq!(store.layers().unwrap().len(), 2);
     assert_eq!(std::fs::read_dir(directory.path().join("run/overlay-locks")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn whoever_deletes_meanwhile_what_was_there_is_told_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let (content, opened) = (image(9), Arc::default());
+    let store = Store::open(options(directory.path())).unwrap();
+    // Of the same layers on the same ones, and on others.
+    let layer = |seed| LayerSpec::new(seed).size_bytes(300_000).compression(Compression::Gzip);
+    let other = ImageSpec::new(10).layer(layer(4)).layer(layer(1)).build().content();
+    for present in [&content, &other] {
+        pull(directory.path(), "present", present, &opened).await;
+        let location = location(directory.path(), "wanted");
+        let transaction = location.begin(&WriteOptions::default()).await.unwrap();
+        let specs = specs(&content);
+        let have = transaction.have(&specs).await.unwrap();
+        assert!(have.contains(&Have::Exact));
+        for ((spec, blob), _) in
+            specs.iter().zip(&content.blobs).zip(have).filter(|(_, have)| *have == Have::Missing)
+        {
+            let (opened, pause) = (Arc::default(), Duration::ZERO);
+            let body = SlowBody { bytes: blob.bytes.clone(), opened, pause };
+            transaction.write_blob(spec, Arc::new(body)).await.unwrap();
+        }
+        let top = content.manifests.last().unwrap();
+        let raw = RawManifest::new(top.bytes.clone(), top.descriptor.media_type.clone());
+        transaction.write_manifest(&raw, &ManifestRole::Top).await.unwrap();
+        let id = store.images().unwrap()[0].id.clone();
+        store.delete_image(&id).unwrap();
+        let error = transaction.commit().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Changed, "{error:?}");
+        assert!(store.images().unwrap().is_empty() && store.layers().unwrap().is_empty());
+        pull(directory.path(), "wanted", &content, &opened).await;
+        store.delete_image(&store.images().unwrap()[0].id).unwrap();
+    }
 }
 
 #[tokio::test]

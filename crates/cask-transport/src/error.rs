@@ -34,6 +34,9 @@ pub enum ErrorKind {
     /// Something that belongs to the rest is not there: a blob that a manifest lists, the directory
     /// or repository that shall be written to.
     Missing,
+    /// Something that was there when the operation was planned was taken away by somebody meanwhile: planning it once
+    /// more helps.
+    Changed,
     /// Something is there that must not be overwritten.
     AlreadyExists,
     /// The bytes do not have the digest that names them.

@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tests::{
-    Access, Outcome, PeerStore, Registry, Scratch, dray_with, fixtures, has, identity, scratch,
-    skopeo_with, tool,
+    Access, Outcome, PeerStore, Registry, Scratch, dray_with, fixtures, has, identity, layers,
+    scratch, skopeo_with, tool,
 };
 
 use crate::TOOLS;
@@ -230,6 +230,29 @@ fn what_podman_pulled_is_mounted_and_stays_as_it_came() {
     assert_eq!(count("?mount=", " 201"), 4, "{requests:?}");
     let others = ["HEAD /v2/team/copy/blobs/", "PATCH /v2/", "PUT /v2/team/copy/blobs/"];
     assert_eq!(others.map(|word| count(word, "")), [3, 0, 0], "{requests:?}");
+}
+
+#[test]
+fn what_is_pulled_by_its_digest_too_is_listed_by_its_tags_and_saved_plain_if_asked_for() {
+    let Some(setting) = Setting::start() else { return };
+    let digest = setting.digest("it:1");
+    let (podman, cellar) = (PeerStore::new(), PeerStore::new());
+    for name in [setting.name(&format!("it@{digest}")), setting.name("it:1")] {
+        let line = ["pull", "-q", PLAIN, &name];
+        podman.podman(&line).ok();
+        cellar.cellar(&line).ok();
+        let list = ["images", "--format", "{{.Repository}} {{.Tag}} {{.ID}}"];
+        assert_eq!(podman.podman(&list).ok().text(), cellar.cellar(&list).ok().text(), "{name}");
+    }
+    for format in ["oci-archive", "oci-dir"] {
+        let at = setting.scratch.at(format);
+        let line = ["save", "-q", "--format", format, "--uncompressed", "-o", &at];
+        cellar.cellar(&[&line[..], &[&setting.name("it:1")]].concat()).ok();
+        let scheme = if format == "oci-dir" { "oci" } else { format };
+        for layer in layers(&format!("{scheme}:{at}")) {
+            assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar", "{format}");
+        }
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ const SAME: &[&str] = &[
     "images --format {{.ImageSummary}}",
     "images --format {{.ImageSummary.Size}}|{{.ImageSummary.Created}}",
     "images --help=false",
+    "images --help=x",
     "images -n",
     "images nosuch",
     "images child",
@@ -47,6 +48,8 @@ const SAME: &[&str] = &[
     "image tree --whatrequires base:1",
     "image tree nosuch",
     "history nosuch",
+    "history --format {{.CreatedAt}}|{{.CreatedSince}}|{{.Created}} child:1",
+    "history --human=false --format {{.CreatedSince}}|{{.Created}} child:1",
     "image inspect child:1",
     "image inspect base:1",
     "image inspect nosuch",
@@ -123,7 +126,7 @@ const SAME: &[&str] = &[
 ];
 
 /// How many of those there are.
-const COUNT: usize = 112;
+const COUNT: usize = 115;
 
 /// Commands after which the same is in the store, besides.
 const SAME_AFTER: &[&str] =

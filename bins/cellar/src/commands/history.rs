@@ -5,7 +5,7 @@ use cask_engine::HistoryEntry;
 use cask_program::output;
 use cask_terminal::table::human_size_with_precision;
 use cask_terminal::template::{Headers, Origin, is_json_format};
-use cask_terminal::value::{JsonStyle, Time};
+use cask_terminal::value::{JsonStyle, Time, Value};
 use clap::Args;
 use serde::Serialize;
 
@@ -100,22 +100,24 @@ fn id(entry: &HistoryEntry) -> String {
     entry.image.as_ref().map_or_else(|| "<missing>".to_owned(), ToString::to_string)
 }
 
+/// Source: podman, `cmd/podman/images/history.go`, `historyReporter`.
 fn row(entry: &HistoryEntry, arguments: &Arguments) -> Row {
     let short = |id: String| match id.starts_with('<') {
         true => id,
         false => id.chars().take(12).collect(),
     };
-    let created_at = moment::whole_seconds(entry.created).to_string();
-    let created_since = moment::since(entry.created);
+    let whole = moment::whole_seconds(entry.created).to_string();
+    let created = if arguments.human { moment::since(entry.created) } else { whole.clone() };
+    let created_at = Value::of(&Time(whole.clone())).map_or(whole, |time| time.to_string());
     let mut created_by = entry.created_by.clone();
     if !arguments.no_trunc && created_by.chars().count() > 45 {
         created_by = created_by.chars().take(42).chain("...".chars()).collect();
     }
     Row {
         id: if arguments.no_trunc { id(entry) } else { short(id(entry)) },
-        created: if arguments.human { created_since.clone() } else { created_at.clone() },
+        created_since: created.clone(),
+        created,
         created_at,
-        created_since,
         created_by,
         size: match arguments.human {
             true => human_size_with_precision(entry.size_bytes, 3),

@@ -317,10 +317,16 @@ fn created(row: &Row<'_>) -> (i64, u32) {
     (whole, created.map_or(0, |time| time.nanoseconds()))
 }
 
+/// Source: podman, `cmd/podman/images/list.go`, `sortImages`.
 fn rows_of(one: &ImageSummary) -> impl Iterator<Item = Row<'_>> {
-    let nameless = one.image.names.is_empty().then_some((NONE, NONE));
-    let names = one.image.names.iter().map(|name| split(name));
-    names.chain(nameless).map(move |(repository, tag)| Row { repository, tag, one })
+    let mut names: Vec<(&str, &str)> = one.image.names.iter().map(|name| split(name)).collect();
+    // A name without a tag is shown, once, where no other has one.
+    match names.iter().any(|(_, tag)| *tag != NONE) {
+        true => names.retain(|(_, tag)| *tag != NONE),
+        false => names.truncate(1),
+    }
+    let nameless = names.is_empty().then_some((NONE, NONE));
+    names.into_iter().chain(nameless).map(move |(repository, tag)| Row { repository, tag, one })
 }
 
 fn id<'l>(row: &Row<'l>, arguments: &Arguments) -> Cow<'l, str> {

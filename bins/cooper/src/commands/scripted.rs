@@ -102,5 +102,5 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
 /// Runs what waits for others, until it is done or stopped.
 fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(stop::unless_stopped(None, work))
+    stop::run(runtime, None, work)
 }

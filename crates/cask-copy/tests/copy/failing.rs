@@ -52,6 +52,16 @@ async fn whatever_fails_at_the_destination_leaves_what_was_there() {
 }
 
 #[tokio::test]
+async fn what_was_relied_on_and_taken_away_meanwhile_is_copied_then() {
+    let content = original().content();
+    let pair = pair(&content);
+    pair.to.behave(|behaviour| behaviour.failure = Some(Failure::Changed));
+    pair.copy(&options()).await.expect("it is planned anew");
+    assert_eq!(pair.to.count(|call| *call == Call::Commit), 2);
+    assert_eq!(pair.to.content(TO).top.digest, content.top.digest);
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_at_the_source_leaves_what_was_there() {
     let wishes = [
         LayersWanted::Keep,

@@ -370,7 +370,14 @@ async fn pull_candidate(
         return Ok(None);
     }
     tell();
-    arrived(&planned.execute().await?, names).map(Some)
+    let report = match planned.execute().await {
+        // Somebody took away meanwhile what is in the store.
+        Err(error) if error.kind() == cask_transport::ErrorKind::Changed => {
+            cask_copy::copy(&*from, &*to, &copy).await?
+        }
+        done => done?,
+    };
+    arrived(&report, names).map(Some)
 }
 
 /// Says what was to be read, where it could not even be found: in the words of containers/image.

@@ -140,7 +140,8 @@ impl Images {
         if options.compress {
             copy_options.layers.wanted = LayersWanted::CompressPlain(Compression::Gzip);
         } else if options.uncompressed && options.format != SaveFormat::DockerArchive {
-            copy_options.layers.wanted = LayersWanted::Keep;
+            // Of blobs that are kept, too.
+            copy_options.layers.wanted = LayersWanted::Decompress;
         }
         for (position, one) in saved.iter().enumerate() {
             let transports = if position == 0 { transports } else { &options.extending };

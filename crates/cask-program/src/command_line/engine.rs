@@ -168,6 +168,13 @@ impl<'c> Place<'c> {
                 let flag = argument.split([' ', '=']).next().unwrap_or_default();
                 format!("flag needs an argument: {flag}\n{see}")
             }
+            // Clap's own flag, which takes no truth.
+            ErrorKind::TooManyValues if argument == "--help" => {
+                let value = text(ContextKind::InvalidValue);
+                format!(
+                    "invalid argument {value:?} for \"--help\" flag: {NO_TRUTH}{value:?}: invalid syntax\n{see}"
+                )
+            }
             ErrorKind::ValueValidation => self.of_value(error).unwrap_or_else(|| rendered(error)),
             ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument => {
                 self.of_count().unwrap_or_else(|| rendered(error))
@@ -307,6 +314,10 @@ mod tests {
         check(
             "tool image list --filter",
             "flag needs an argument: --filter\nSee 'tool image list --help'",
+        );
+        check(
+            "tool image list --help=x",
+            "invalid argument \"x\" for \"--help\" flag: strconv.ParseBool: parsing \"x\": invalid syntax\nSee 'tool image list --help'",
         );
         check("tool image list --nope", "unknown flag: --nope\nSee 'tool image list --help'");
         check("tool bare -z", "unknown shorthand flag: 'z' in -z\nSee 'tool bare --help'");

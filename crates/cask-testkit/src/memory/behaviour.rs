@@ -103,6 +103,8 @@ pub enum Failure {
     Signatures,
     /// The commit.
     Commit,
+    /// The commit, because somebody took away meanwhile what was there.
+    Changed,
 }
 
 impl Default for Behaviour {

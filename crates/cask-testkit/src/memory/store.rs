@@ -214,7 +214,11 @@ impl MemoryStore {
             return Ok(());
         }
         state.behaviour.failure = None;
-        Err(Error::new(ErrorKind::Io, operation, "").with_detail("the test wants it to fail"))
+        let kind = match failure {
+            Failure::Changed => ErrorKind::Changed,
+            _ => ErrorKind::Io,
+        };
+        Err(Error::new(kind, operation, "").with_detail("the test wants it to fail"))
     }
 }
 

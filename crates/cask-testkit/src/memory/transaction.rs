@@ -333,6 +333,7 @@ impl Transaction for MemoryTransaction {
         let mut staged = std::mem::take(&mut *self.staged());
         self.staged().is_committed = true;
         self.location.store.fail(Failure::Commit, "committing")?;
+        self.location.store.fail(Failure::Changed, "committing")?;
         let Some(top) = staged.top.take() else {
             return Err(misuse("there is no top manifest"));
         };
