@@ -2,6 +2,7 @@
 
 mod building;
 mod corpus;
+mod ground;
 mod machine;
 mod measure;
 mod registry;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::corpus::{Corpora, Corpus};
+use super::ground::Ground;
 use super::machine::Machine;
 use super::measure::{Places, Sample, measure};
 use super::registry::Registry;
@@ -86,6 +87,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         true => Some(Registry::start(&folder)?),
         false => None,
     };
+    let ground = Ground::new(folder.join("out"));
     let places = |side, [program, engine, builder]: [&Path; 3]| Places {
         program: program.to_owned(),
         engine: engine.to_owned(),
@@ -93,7 +95,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         side,
         stores: folder.join("stores"),
         corpus: corpora.folder().to_owned(),
-        out: folder.join("out"),
+        out: ground.folder().to_owned(),
         registry: registry.as_ref().map(Registry::address).unwrap_or_default().to_owned(),
         registry_files: registry.as_ref().map(Registry::files).unwrap_or(&folder).to_owned(),
     };
@@ -105,9 +107,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Report { machine: Machine::look(&ours, &options.peer), corpora: made, rows: Vec::new() };
     for row in rows {
         console::heading(row.name);
-        // Between rows nobody is measured.
-        empty(&aside(&folder.join("out")))?;
-        report.rows.push(measure_row(row, &programs, options.runs)?);
+        report.rows.push(measure_row(row, &programs, &ground, options.runs)?);
     }
     write(&report, &folder)
 }
@@ -127,7 +127,12 @@ fn needed<'a>(rows: &'a [&Row]) -> impl Iterator<Item = Corpus> + 'a {
         .map(|(_, c)| c)
 }
 
-fn measure_row(row: &Row, [ours, peer]: &[Places; 2], runs: u16) -> Result<Measured> {
+fn measure_row(
+    row: &Row,
+    [ours, peer]: &[Places; 2],
+    ground: &Ground,
+    runs: u16,
+) -> Result<Measured> {
     let sides = [(ours, row.ours), (peer, row.peer), (ours, row.floor)];
     let mut results = sides.map(|_| Side::Ran(Vec::new()));
     let mut longest = 0.0_f64;
@@ -135,7 +140,7 @@ fn measure_row(row: &Row, [ours, peer]: &[Places; 2], runs: u16) -> Result<Measu
     while round <= usize::from(runs) * if longest < SHORT_SECONDS { SHORT_TIMES } else { 1 } {
         for ((places, line), result) in sides.iter().zip(&mut results) {
             let Side::Ran(samples) = result else { continue };
-            match run_once(row, places, *line)? {
+            match run_once(row, places, ground, *line)? {
                 Err(error) => {
                     console::line(&format!("failed: {error:#}"));
                     *result = Side::Failed(format!("{error:#}"));
@@ -152,8 +157,8 @@ fn measure_row(row: &Row, [ours, peer]: &[Places; 2], runs: u16) -> Result<Measu
 }
 
 /// Runs one side of a row. The outer error is the bench's, the inner one the command's.
-fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
-    renew(&places.out)?;
+fn run_once(row: &Row, places: &Places, ground: &Ground, line: Line) -> Result<Result<Sample>> {
+    ground.renew()?;
     if let Some(prepare) = row.prepare {
         succeed(&mut places.command(prepare))?;
     }
@@ -162,26 +167,6 @@ fn run_once(row: &Row, places: &Places, line: Line) -> Result<Result<Sample>> {
         succeed(&mut places.command(cleanup))?;
     }
     Ok(result)
-}
-
-/// Where what earlier runs left waits to be deleted.
-fn aside(out: &Path) -> PathBuf {
-    out.with_file_name("old")
-}
-
-/// Gives a run an empty folder. What the run before left is moved aside: a file system goes on with deleting it
-/// while the next run is measured.
-fn renew(out: &Path) -> Result<()> {
-    let old = aside(out);
-    let moved = fs::create_dir_all(&old).and_then(|()| {
-        let number = fs::read_dir(&old)?.count();
-        fs::rename(out, old.join(number.to_string()))
-    });
-    match moved {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => fs::create_dir_all(out),
-    }
-    .with_context(|| format!("cannot renew {}", out.display()))
 }
 
 /// Removes everything in a folder, which is made if it is not there.
@@ -199,10 +184,6 @@ fn write(report: &Report, folder: &Path) -> Result<()> {
     for (name, content) in [("latest.md", &text), ("latest.json", &json)] {
         let path = folder.join(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    let out = folder.join("out");
-    for folder in [aside(&out), out] {
-        empty(&folder)?;
     }
     console::line("");
     console::line(&text);
