@@ -22,6 +22,10 @@ const POOLS: [(&str, u8); 6] = [
     ("192.168.0.0/16", 24),
 ];
 
+/// Words that say how a container is connected, and so no network's name. Source: podman, `cmd/podman/networks`.
+const MODES: [&str; 9] =
+    ["none", "host", "bridge", "private", "slirp4netns", "pasta", "container", "ns", "default"];
+
 /// What a network is made with.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -42,6 +46,8 @@ pub struct NetworkOptions {
     pub internal: bool,
     /// Names of containers are not known on it.
     pub no_dns: bool,
+    /// Who is asked for names that are not those of its containers.
+    pub dns_servers: Vec<IpAddr>,
     /// The name of its bridge, or the interface of this machine that it is above; empty is one that is free, or none.
     pub interface: String,
     /// Who gives addresses: `host-local`, which an empty text means too, or `none`.
@@ -65,6 +71,13 @@ impl Networks {
             let name = &options.name;
             let words = "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument";
             return Err(Error::invalid(format!("network name {name} invalid: {words}")));
+        }
+        if MODES.contains(&options.name.as_str()) {
+            let words = "because it conflicts with a valid network mode";
+            return Err(Error::invalid(format!(
+                "cannot create network with name {:?} {words}",
+                options.name
+            )));
         }
         if known.iter().any(|network| network.name == options.name)
             || (!options.name.is_empty() && self.file(&options.name).exists())
@@ -131,7 +144,14 @@ fn design(
     network.internal = options.internal;
     // Names are answered on a bridge only, by its gateway.
     network.dns_enabled = bridge && !options.no_dns && ipam == "host-local";
+    if !options.dns_servers.is_empty() && !network.dns_enabled {
+        let name = &network.name;
+        return Err(Error::invalid(format!(
+            "cannot set NetworkDNSServers if DNS is not enabled for network {name}"
+        )));
+    }
     driver_options(&mut network, &options, &interfaces)?;
+    network.network_dns_servers = options.dns_servers;
     network.labels = options.labels;
     network.options = options.options;
     Ok(network)
@@ -171,6 +191,12 @@ fn given_subnets(
     let NetworkOptions { subnets, gateways, ranges, .. } = options;
     if subnets.is_empty() && (!gateways.is_empty() || !ranges.is_empty()) {
         return Err(Error::invalid("cannot set gateway or range without subnet"));
+    }
+    if gateways.len() > subnets.len() {
+        return Err(Error::invalid("cannot set more gateways than subnets"));
+    }
+    if ranges.len() > subnets.len() {
+        return Err(Error::invalid("cannot set more ranges than subnets"));
     }
     let mut found: Vec<Subnet> = Vec::new();
     for prefix in subnets {
@@ -409,6 +435,10 @@ mod tests {
             options.subnets = prefixes(&["10.1.0.0/24", "10.1.0.0/16"]);
         });
         check("without subnet", &|options| options.gateways = vec!["10.0.0.1".parse().unwrap()]);
+        check("cannot set more gateways than subnets", &|options| {
+            options.subnets = prefixes(&["10.1.0.0/24"]);
+            options.gateways = ["10.1.0.1", "fd00::1"].map(|text| text.parse().unwrap()).to_vec();
+        });
         check("not in subnet", &|options| {
             options.subnets = prefixes(&["10.1.0.0/24"]);
             options.ranges = vec!["10.2.0.0/25".to_owned()];
@@ -429,6 +459,9 @@ mod tests {
         check("mtu", &|options| options.options = option("mtu", "many"));
         check("unsupported bridge network option x", &|options| options.options = option("x", ""));
         check("isolate is", &|options| options.options = option("isolate", "maybe"));
+        check("DNS is not enabled", &|options| {
+            (options.no_dns, options.dns_servers) = (true, vec!["10.0.0.1".parse().unwrap()]);
+        });
         check("unsupported ipam", &|options| options.ipam = "dhcp".to_owned());
         check("parent interface", &|options| {
             options.driver = "macvlan".to_owned();

@@ -160,7 +160,28 @@ impl Networks {
         self.disconnect(empty, connection)
     }
 
+    /// Has whoever answers for names on a network ask other servers.
+    pub(crate) fn update(&self, network: &Network) -> Result<()> {
+        let mut command = self.command(network.dns_enabled)?;
+        let servers: Vec<String> =
+            network.network_dns_servers.iter().map(ToString::to_string).collect();
+        command.args(["update", &network.name, "--network-dns-servers", &servers.join(",")]);
+        let _held = self.lock()?;
+        helper::run(command, b"").map(drop)
+    }
+
     fn netavark(&self, verb: &str, namespace: &Path, connection: &Connection) -> Result<Vec<u8>> {
+        let names = connection.network_info.values().any(|network| network.dns_enabled);
+        let mut command = self.command(names)?;
+        command.arg(verb).arg(namespace);
+        let input = serde_json::to_vec(connection).expect("texts and numbers can be written");
+        // Two at once would each find chains missing that both then make.
+        let _held = self.lock()?;
+        helper::run(command, &input)
+    }
+
+    /// The program with the options that it always has.
+    fn command(&self, names: bool) -> Result<Command> {
         let places = self.places();
         let mut command = Command::new(places.program("netavark")?);
         command.arg("--config").arg(&places.run).arg(format!("--rootless={}", places.rootless));
@@ -170,18 +191,12 @@ impl Networks {
                 argument.push(program);
                 command.arg(argument);
             }
-            Err(error) if connection.network_info.values().any(|network| network.dns_enabled) => {
-                return Err(error);
-            }
+            Err(error) if names => return Err(error),
             Err(_) => {}
         }
-        command.arg(verb).arg(namespace);
         std::fs::create_dir_all(&places.run)
             .map_err(|error| Error::io(error, "making the directory", &places.run))?;
-        let input = serde_json::to_vec(connection).expect("texts and numbers can be written");
-        // Two at once would each find chains missing that both then make.
-        let _held = self.lock()?;
-        helper::run(command, &input)
+        Ok(command)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -212,6 +213,38 @@ impl Networks {
         replace(&path, &bytes, 0o644)
     }
 
+    /// Changes who is asked for names that are not those of a network's containers; at once where some run.
+    ///
+    /// Source: containers/common, `libnetwork/netavark/config.go`, `NetworkUpdate`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Invalid`] where nobody answers for names on it; [`ErrorKind::Missing`] and
+    /// [`ErrorKind::Helper`] as [`connect`](Self::connect).
+    pub fn change_servers(&self, name: &str, add: &[IpAddr], remove: &[IpAddr]) -> Result<()> {
+        let held = self.lock()?;
+        let mut network = self.find(name)?;
+        if !network.dns_enabled && !add.is_empty() {
+            let name = &network.name;
+            return Err(Error::invalid(format!(
+                "cannot set NetworkDNSServers if DNS is not enabled for network {name}"
+            )));
+        }
+        let before = network.network_dns_servers.clone();
+        network.network_dns_servers = changed(&before, add, remove);
+        if network.network_dns_servers == before {
+            return Ok(());
+        }
+        self.write(&network)?;
+        drop(held);
+        // Only what runs has somebody who answers.
+        let answered = self.places.run.join("aardvark-dns");
+        let is_live = [network.name.clone(), format!("{}%int", network.name)];
+        match is_live.iter().any(|name| answered.join(name).exists()) {
+            true => self.update(&network),
+            false => Ok(()),
+        }
+    }
+
     /// Removes a network. Who uses it is the caller's to know.
     ///
     /// # Errors
@@ -235,6 +268,18 @@ impl Networks {
             other => other.map_err(|error| Error::io(error, "removing", &path)),
         }
     }
+}
+
+/// The servers of a network after a change: none is there twice.
+fn changed(before: &[IpAddr], add: &[IpAddr], remove: &[IpAddr]) -> Vec<IpAddr> {
+    let kept = before.iter().filter(|server| !remove.contains(server));
+    let mut after: Vec<IpAddr> = Vec::new();
+    for server in kept.chain(add) {
+        if !after.contains(server) {
+            after.push(*server);
+        }
+    }
+    after
 }
 
 /// Replaces a file as a whole.
@@ -282,6 +327,35 @@ mod tests {
         assert_eq!(networks.remove(&usual).unwrap_err().kind(), ErrorKind::Invalid);
         networks.remove(&made).unwrap();
         assert_eq!(networks.remove(&made).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn servers_of_names_are_changed_and_told_to_who_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
+        let run = place.join("run");
+        let mut places = Places::new(place.join("c"), &run);
+        places.helpers = vec![place.to_owned()];
+        let script = format!("shift 4; echo \"$@\" >>{}/words", place.display());
+        for program in ["netavark", "aardvark-dns"] {
+            crate::helper::tests::script(&place.join(program), &script);
+        }
+        let networks = Networks::new(places);
+        let [a, b, c] = ["10.0.0.1", "10.0.0.2", "fd00::1"].map(|text| text.parse().unwrap());
+        let mut options = NetworkOptions { name: "web".to_owned(), ..NetworkOptions::default() };
+        options.dns_servers = vec![a];
+        networks.create(options).unwrap();
+        networks.change_servers("web", &[b, b, a], &[]).unwrap();
+        assert_eq!(networks.find("web").unwrap().network_dns_servers, [a, b]);
+        assert!(!place.join("words").exists(), "nobody answers who could be told");
+        fs::create_dir_all(run.join("aardvark-dns")).unwrap();
+        fs::write(run.join("aardvark-dns/web"), "").unwrap();
+        networks.change_servers("web", &[c], &[a]).unwrap();
+        networks.change_servers("web", &[], &[a]).unwrap();
+        let told = fs::read_to_string(place.join("words")).unwrap();
+        assert_eq!(told, "update web --network-dns-servers 10.0.0.2,fd00::1\n");
+        let error = networks.change_servers(DEFAULT_NETWORK, &[a], &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 
     #[test]
