@@ -19,6 +19,7 @@ impl Context {
         let mut settings = Settings::new("cellar");
         settings.policy.clone_from(&global.signature_policy);
         settings.registries_conf.clone_from(&global.registries_conf);
+        settings.docker_config.clone_from(&global.config);
         settings.temporary_directory.clone_from(&global.tmpdir);
         settings.store.clone_from(&global.store);
         settings.network_config_dir.clone_from(&global.network_config_dir);

@@ -30,6 +30,10 @@ pub struct ContainersConf {
     pub log_size_max: Option<i64>,
     /// `log_tag`: a word for every line.
     pub log_tag: Option<String>,
+    /// `base_hosts_file`: what `/etc/hosts` begins with: a file, `none` or `image`.
+    pub base_hosts_file: Option<String>,
+    /// `oom_score_adj`: how early the kernel ends a container when memory is short.
+    pub oom_score: Option<i64>,
     /// `pids_limit`: how many processes; 0 is no limit.
     pub pids_limit: Option<i64>,
     /// `seccomp_profile`: a file, or `unconfined`.
@@ -84,6 +88,8 @@ pub struct ContainerLists {
     pub environment: Option<Vec<String>>,
     /// `volumes`, as of `--volume`.
     pub volumes: Option<Vec<String>>,
+    /// `mounts`, as of `--mount`.
+    pub mounts: Option<Vec<String>>,
 }
 
 /// What is true or false.
@@ -100,6 +106,8 @@ pub struct ContainerSwitches {
     pub no_hosts: Option<bool>,
 }
 
+    /// `read_only`.
+    pub read_only: Option<bool>,
 /// Where a container has something for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -49,7 +49,7 @@ use record::Place;
 
 pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
-    AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, LifecycleConfig,
+    AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, HostsBase, LifecycleConfig,
     LogConfig, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
     ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
 };

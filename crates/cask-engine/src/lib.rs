@@ -9,7 +9,7 @@ pub use containers::{
     AccountsConfig, Attached, Caller, ChangeKind, Container, ContainerConfig, ContainerFilter,
     ContainerNetwork, ContainerState, ContainerStats, ContainerSummary, ContainerUsage, Containers,
     CopyEnd, CreateOptions, DETACH_KEYS, DiffSide, DiskLimit, DiskWeight, Event, EventFilter,
-    EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig, Health, HealthAction,
+    EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig, HostsBase, Health, HealthAction,
     HealthConfig, HealthResult, Journal, LOG_DRIVERS, LifecycleConfig, LogConfig, LogLine,
     LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig,
     NetworkAttachment, NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd,

@@ -39,19 +39,14 @@ impl FileArguments {
             (None, Some(path)) => Choice::File(AuthFile::new(path, Format::Docker)),
             (None, None) => Choice::Default,
         };
-        let mut options = environment().to_log_in(&choice);
+        let mut options = environment(settings).to_log_in(&choice);
         options.helpers = helpers(&registries::read(settings)?);
         Ok(AuthFiles::new(options))
     }
 
     /// Fails if a file was chosen that is not there.
     pub fn check_existence(&self) -> Result<()> {
-        for path in [given(&self.authfile), given(&self.compat_auth_file)].into_iter().flatten() {
-            if !path.try_exists().is_ok_and(|exists| exists) {
-                bail!("checking authfile: stat {}: no such file or directory", path.display());
-            }
-        }
-        Ok(())
+        check_authfiles([&self.authfile, &self.compat_auth_file])
     }
 }
 
@@ -84,7 +79,7 @@ impl UserFiles {
             Some(path) => Choice::File(AuthFile::new(path, Format::Containers)),
             None => Choice::Default,
         };
-        let mut options = environment().to_read(&choice);
+        let mut options = environment(&self.settings).to_read(&choice);
         // Who looks up names in that file first has told what is wrong with it.
         if let Ok(conf) = registries::read(&self.settings) {
             options.helpers = helpers(&conf);
@@ -113,6 +108,18 @@ fn helpers(conf: &RegistriesConf) -> Vec<String> {
 }
 
 /// A path that was given. An empty one is none, as in skopeo.
+/// Fails if one of the files that were named is not there; the words are podman's.
+pub(crate) fn check_authfiles<'p>(
+    paths: impl IntoIterator<Item = &'p Option<PathBuf>>,
+) -> Result<()> {
+    for path in paths.into_iter().filter_map(given) {
+        if !path.try_exists().is_ok_and(|exists| exists) {
+            bail!("checking authfile: stat {}: no such file or directory", path.display());
+        }
+    }
+    Ok(())
+}
+
 fn given(path: &Option<PathBuf>) -> Option<&PathBuf> {
     path.as_ref().filter(|path| !path.as_os_str().is_empty())
 }
@@ -122,14 +129,15 @@ pub fn variable_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn environment() -> Environment {
+fn environment(settings: &Settings) -> Environment {
     let mut environment = Environment::default();
     environment.uid = rootless::user_id();
     environment.home = variable_path("HOME");
     environment.xdg_runtime_dir = variable_path("XDG_RUNTIME_DIR");
     environment.xdg_config_home = variable_path("XDG_CONFIG_HOME");
     environment.registry_auth_file = variable_path("REGISTRY_AUTH_FILE");
-    environment.docker_config = variable_path("DOCKER_CONFIG");
+    let docker_config = settings.docker_config.clone();
+    environment.docker_config = docker_config.or_else(|| variable_path("DOCKER_CONFIG"));
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     environment.search_path = std::env::split_paths(&search_path).collect();
     environment

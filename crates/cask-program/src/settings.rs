@@ -22,6 +22,8 @@ pub struct Settings {
     pub platform: PlatformOverride,
     /// The file with the configuration of registries, instead of the usual ones.
     pub registries_conf: Option<PathBuf>,
+    /// Docker's directory, which has credentials, instead of `$DOCKER_CONFIG`.
+    pub docker_config: Option<PathBuf>,
     /// The directory that says where signatures are, instead of the usual one.
     pub registries_d: Option<PathBuf>,
     /// How requests to registries are tried again.

@@ -292,6 +292,42 @@ fn what_every_process_has_is_what_it_has_with_podman() {
 }
 
 #[test]
+fn what_podman_makes_for_a_container_and_leaves_out_of_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    let said = |flags: &[&str], script: &str| {
+        let words = [&["--rm"][..], flags, &["box:1", "sh", "-c", script]].concat();
+        cellar.container(&words).ok().text().to_owned()
+    };
+    // What is above a mount is made with it.
+    let flags = ["-v", "/etc/passwd:/new/deep/file:ro", "--workdir", "/new/deep"];
+    assert_eq!(said(&flags, "pwd; ls"), "/new/deep\nfile");
+    assert_eq!(said(&[], "busybox readlink /etc/mtab"), "/proc/mounts");
+    let absent = ["--rm", "--workdir", "/new", "box:1", "true"];
+    cellar.container(&absent).ends(126).says("workdir \"/new\" does not exist on container");
+    assert_eq!(said(&["--memory", "0"], "echo hello"), "hello");
+    let terminals = |systemd: &str| {
+        let flags = ["--privileged", &format!("--systemd={systemd}")];
+        said(&flags, "ls /dev | busybox grep -c '^tty[0-9]' || :")
+    };
+    assert_eq!(terminals("always"), "0");
+    assert_eq!(terminals("false") == "0", !std::path::Path::new("/dev/tty0").exists());
+    let words = ["--name", "c", "-a", "stdin", "box:1", "echo", "hello"];
+    let id = cellar.container(&words).ok();
+    assert_eq!(id.text(), cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text());
+    assert_eq!(cellar.run(&["logs", "c"]).ok().text(), "hello");
+    let alone = ["-d", "--name", "alone", "--ipc", "private", "box:1", "sleep", "1000"];
+    cellar.container(&alone).ok();
+    cellar
+        .container(&["--ipc", "container:alone", "box:1", "true"])
+        .ends(125)
+        .says("is not allowed: non-shareable IPC (hint: use IpcMode:shareable");
+    let mode = cellar.run(&["inspect", "--format", "{{.HostConfig.IpcMode}}", "alone"]).ok();
+    assert_eq!(mode.text(), "private");
+    let rule = ["--device-cgroup-rule", "b 7:* rmX", "box:1"];
+    cellar.container(&rule).ends(125).says("invalid device access in device-access-add: X");
+}
+
+#[test]
 fn containers_conf_says_what_no_flag_says() {
     let Some(cellar) = Cellar::new() else { return };
     let conf = cellar.path("containers.conf");

@@ -157,6 +157,44 @@ fn signals_are_passed_on_to_what_runs() {
 }
 
 #[test]
+fn one_that_is_asked_to_end_is_stopping_until_it_has() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "trap 'echo heard' TERM; echo ready; while :; do sleep 0.05; done";
+    cellar.container(&["-d", "--name", "c", "box:1", "sh", "-c", script]).ok();
+    until("it is not ready", || cellar.run(&["logs", "c"]).ok().text() == "ready");
+    let mut stop = cellar.command(&["stop", "-t", "100", "c"]);
+    let mut stop = stop.stdout(Stdio::null()).spawn().expect("it is there");
+    until("it does not hear", || cellar.run(&["logs", "c"]).ok().text() == "ready\nheard");
+    assert_eq!(inspected(&cellar, "State.Status"), "stopping");
+    let listed = ["ps", "--filter", "status=stopping", "--format", "{{.State}} {{.Status}}"];
+    assert_eq!(cellar.run(&listed).ok().text(), "stopping Stopping");
+    cellar.run(&["rm", "c"]).ends(2).says("as it is stopping");
+    cellar.run(&["kill", "c"]).ok();
+    assert!(stop.wait().expect("it ends").success());
+    assert_eq!(cellar.states(), "c exited 137");
+    assert_eq!(inspected(&cellar, "State.StoppedByUser"), "true");
+    cellar.run(&["start", "c"]).ok();
+    assert_eq!(inspected(&cellar, "State.Status"), "running");
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+}
+
+#[test]
+fn who_is_sent_what_it_ends_at_does_not_begin_again() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script =
+        "trap 'exit 42' TERM; trap 'echo heard' HUP; echo ready; while :; do sleep 0.05; done";
+    let flags = ["-d", "--name", "c", "--restart", "always", "box:1", "sh", "-c", script];
+    cellar.container(&flags).ok();
+    until("it is not ready", || cellar.run(&["logs", "c"]).ok().text() == "ready");
+    cellar.run(&["kill", "-s", "-HUP", "c"]).ok();
+    until("it does not hear", || cellar.run(&["logs", "c"]).ok().text() == "ready\nheard");
+    cellar.run(&["kill", "-s", "TERM", "c"]).ok();
+    assert_eq!(cellar.run(&["wait", "c"]).ok().text(), "42");
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
 fn events_are_podmans_one_by_one() {
     let Some(cellar) = Cellar::new() else { return };
     let told = |kind: &str| {

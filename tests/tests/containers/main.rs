@@ -9,6 +9,7 @@ mod lives;
 mod network;
 mod output;
 mod several;
+mod newer;
 mod space;
 mod support;
 mod terminal;

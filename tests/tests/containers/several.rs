@@ -42,6 +42,53 @@ fn what_podman_removed_is_gone_here_too() {
 }
 
 #[test]
+fn what_another_program_made_is_mounted_compared_and_removed() {
+    let Some(cellar) = Cellar::new() else { return };
+    if !has(&["podman"]) {
+        return;
+    }
+    let made = cellar.podman(&["create", "--name", "p", "box:1", "true"]).ok();
+    let id = made.text().to_owned();
+    let short = &id[..12];
+    let root = cellar.run(&["mount", "p"]).ok().text().to_owned();
+    fs::write(format!("{root}/made"), "").expect("it is mounted");
+    assert_eq!(cellar.run(&["mount"]).ok().text(), format!("{short}  {root}"));
+    assert_eq!(cellar.run(&["mount", "--notruncate"]).ok().text(), format!("{id}  {root}"));
+    assert_eq!(cellar.run(&["diff", "p"]).ok().text(), "A /made");
+    assert_eq!(cellar.run(&["container", "diff", short]).ok().text(), "A /made");
+    cellar.run(&["rm", short]).ends(2).says("is mounted and cannot be removed without using force");
+    cellar.run(&["unmount", short]).ok();
+    assert_eq!(cellar.run(&["mount"]).ok().text(), "");
+    cellar.run(&["mount", "p"]).ok();
+    assert_eq!(cellar.run(&["rm", "-f", short, "nope"]).ok().text(), short);
+    assert_eq!(cellar.run(&["ps", "-a", "--external", "--noheading"]).ok().text(), "");
+    cellar.run(&["rm", "p"]).ends(1).says("no container with name or ID \"p\" found");
+    cellar.run(&["mount", "p"]).ends(125).says("no such container");
+}
+
+#[test]
+fn policies_of_restarts_are_filtered_by() {
+    let Some(cellar) = Cellar::new() else { return };
+    for (name, flags) in
+        [("none", &[][..]), ("no", &["--restart", "no"]), ("on", &["--restart", "always"])]
+    {
+        let own = ["create", "--network", "none", "--name", name];
+        cellar.run(&[&own[..], flags, &["box:1", "true"]].concat()).ok();
+    }
+    for (policy, names) in
+        [("none", "none"), ("no", "no"), ("always", "on"), ("unless-stopped", "")]
+    {
+        let filter = format!("restart-policy={policy}");
+        let words = ["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"];
+        assert_eq!(cellar.run(&words).ok().text(), names, "{policy}");
+    }
+    cellar
+        .run(&["start", "--filter", "restart-policy=nope", "no"])
+        .ends(125)
+        .says("nope invalid restart policy");
+}
+
+#[test]
 fn several_are_chosen_by_filters_files_and_which_was_last() {
     let Some(cellar) = Cellar::new() else { return };
     let (a, b) = (create(&cellar, &["-l", "x=1"]), create(&cellar, &["-l", "x=1"]));

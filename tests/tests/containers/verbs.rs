@@ -151,8 +151,8 @@ fn events_of_images_have_podmans_words() {
     let Some(cellar) = Cellar::new() else { return };
     let at = |name: &str| cellar.path(name).display().to_string();
     let (archive, pushed) = (at("saved.tar"), format!("dir:{}", at("pushed")));
-    cellar.run(&["tag", "box:1", "localhost/two:1"]).ok();
-    cellar.run(&["untag", "localhost/two:1", "localhost/two:1"]).ok();
+    cellar.run(&["tag", "box:1", "localhost/two"]).ok();
+    cellar.run(&["untag", "localhost/two", "localhost/two"]).ok();
     cellar.run(&["save", "-q", "-o", &archive, "localhost/box:1"]).ok();
     cellar.run(&["push", "-q", "localhost/box:1", &pushed]).ok();
     cellar.run(&["load", "-q", "-i", &archive]).ok();
@@ -162,8 +162,8 @@ fn events_of_images_have_podmans_words() {
     let told = cellar.run(&[&filters[..], &format].concat()).ok();
     let expected = [
         "tag localhost/box:1".to_owned(),
-        "tag localhost/two:1".to_owned(),
-        "untag localhost/two:1".to_owned(),
+        "tag localhost/two".to_owned(),
+        "untag localhost/two:latest".to_owned(),
         format!("save {archive}"),
         format!("push {pushed}"),
         format!("loadfromarchive {archive}"),
@@ -271,6 +271,7 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
         (&["--add-host", "x"], "bad format for add-host: \"x\""),
         (&["--env-file", "/no/file"], "parsing env file \"/no/file\": open /no/file: no such file"),
         (&["--stop-signal", "nope"], "invalid signal: nope"),
+        (&["--stop-signal", "99"], "valid signals are 1 through 64"),
         (&["--pull", "nope"], "unsupported pull policy \"nope\""),
         (&["--pod", "x"], "there are no pods"),
         (&["--nope"], "unknown flag: --nope"),

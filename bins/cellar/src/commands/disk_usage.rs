@@ -174,7 +174,7 @@ fn container_row(usage: &ContainerUsage) -> [String; 8] {
         usage.volumes.to_string(),
         human_size(usage.written_bytes),
         age(created),
-        usage.container.state.status.as_str().to_owned(),
+        usage.container.state.word().to_owned(),
         config.name.clone(),
     ]
 }

@@ -170,8 +170,47 @@ pub struct FilesConfig {
     pub sysctls: Vec<String>,
     /// Whether `/etc/hosts` is left as the image has it.
     pub no_hosts: bool,
+    /// What `/etc/hosts` begins with: this machine's file, where nothing else is said.
+    pub hosts_base: Option<HostsBase>,
+    /// Whether `/etc/hostname` is left as the image has it.
+    pub no_hostname: bool,
     /// Directories of other roots, whose `etc/hosts` and `etc/resolv.conf` are the container's too.
     pub more_roots: Vec<PathBuf>,
+}
+
+/// What `/etc/hosts` of a container begins with instead of this machine's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum HostsBase {
+    /// Nothing.
+    Nothing,
+    /// The image's file.
+    Image,
+    /// A file of this machine.
+    File(PathBuf),
+}
+
+impl HostsBase {
+    /// Reads `none`, `image`, an absolute path, or nothing, which is this machine's file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`].
+    ///
+    /// Source: podman, `libpod/container_internal_common.go`, `addHosts`.
+    pub fn parse(text: &str) -> Result<Option<Self>, Error> {
+        Ok(match text {
+            "" => None,
+            "none" => Some(Self::Nothing),
+            "image" => Some(Self::Image),
+            path if path.starts_with('/') => Some(Self::File(path.into())),
+            _ => {
+                let why = "it is an absolute path, \"none\" or \"image\"";
+                let words = format!("hosts file {text:?}");
+                return Err(Error::new(ErrorKind::Invalid, words, why));
+            }
+        })
+    }
 }
 
 /// Whom `/etc/passwd` and `/etc/group` of a container name besides those of its image.
@@ -258,6 +297,8 @@ pub struct NamespacesConfig {
     pub pid: SpaceMode,
     /// Shared memory and queues.
     pub ipc: SpaceMode,
+    /// No other container may join those.
+    pub ipc_alone: bool,
     /// Host name.
     pub uts: SpaceMode,
     /// Control groups.

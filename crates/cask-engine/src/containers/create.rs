@@ -114,6 +114,14 @@ impl Containers {
             *name = self.find(name)?.config.id;
         }
         for given in &mut config.secrets {
+        if let SpaceMode::Container(id) = &spaces.ipc
+            && self.find(id)?.config.namespaces.ipc_alone
+        {
+            let words = format!("joining IPC of container {id} is not allowed");
+            let why =
+                "non-shareable IPC (hint: use IpcMode:shareable for the donor container)";
+            return Err(Error::new(ErrorKind::Invalid, words, why));
+        }
             let found = self.secrets().find(&given.name)?;
             (given.name, given.id) = (found.name, found.id);
         }

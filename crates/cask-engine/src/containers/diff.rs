@@ -8,7 +8,7 @@ use std::fmt;
 use cask_rootfs::Root;
 use cask_storage::{DriverKind, Id, MountOptions};
 
-use super::{Container, Containers};
+use super::{Container, ContainerSummary, Containers};
 use crate::{Error, ErrorKind, Found, Result};
 
 /// What of every container is made when it starts, and so is no change of its own.
@@ -71,6 +71,8 @@ impl fmt::Debug for FileChange {
 pub enum DiffSide<'a> {
     /// The files of a container.
     Container(&'a Container),
+    /// The files of a container of another program.
+    External(&'a ContainerSummary),
     /// The files of an image.
     Image(&'a Found),
 }
@@ -83,6 +85,7 @@ impl DiffSide<'_> {
                 Err(Error::new(ErrorKind::Unsupported, container.id(), why))
             }
             Self::Container(container) => Ok(Some(Id::parse(&container.config.layer)?)),
+            Self::External(found) => Ok(Some(Id::parse(&found.layer)?)),
             Self::Image(found) => Ok(found.image.top_layer.clone()),
         }
     }

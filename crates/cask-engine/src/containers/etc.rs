@@ -4,16 +4,22 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cask_rootfs::Root;
+use cask_runtime::read_user_file;
+
 use super::Containers;
-use super::config::{ContainerConfig, NetworkMode};
+use super::config::{ContainerConfig, HostsBase, NetworkMode};
 use super::network::ContainerNetwork;
 use super::record::{Place, io};
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// Name servers that only a machine itself reaches, where its own are such.
 const LOCAL_RESOLVERS: [&str; 2] = ["127.", "::1"];
 /// What is asked where there is no other server. Source: containers/common, `libnetwork/resolvconf`.
 const DEFAULT_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+
+/// Where the image's `/etc/hosts` is kept, below the container's own directory.
+const IMAGE_HOSTS: &str = "hosts.image";
 
 /// A file, and where it is mounted.
 pub(super) struct EtcFile {
@@ -27,6 +33,7 @@ impl Containers {
         &self,
         config: &ContainerConfig,
         place: &Place,
+        root: &Root,
     ) -> Result<Vec<EtcFile>> {
         let owner = config.namespaces.user.outside(0, 0)?;
         let mut files = Vec::new();
@@ -53,9 +60,16 @@ impl Containers {
             }
             return Ok(files);
         }
-        write("hostname", "/etc/hostname", format!("{}\n", hostname(config)))?;
+        if !config.files.no_hostname {
+            write("hostname", "/etc/hostname", format!("{}\n", hostname(config)))?;
+        }
         if !config.files.no_hosts {
-            write("hosts", "/etc/hosts", hosts(config, None))?;
+            if config.files.hosts_base == Some(HostsBase::Image) {
+                let path = place.run.join(IMAGE_HOSTS);
+                fs::write(&path, read_user_file(root, "etc/hosts")?)
+                    .map_err(|error| io(error, "writing", &path))?;
+            }
+            write("hosts", "/etc/hosts", hosts(config, None, &hosts_base(config, place)?))?;
         }
         let no_dns = config.network.dns.iter().any(|server| server == "none");
         if !no_dns {
@@ -71,8 +85,9 @@ pub(super) fn rewrite(
     place: &Place,
     network: Option<&ContainerNetwork>,
 ) -> Result<()> {
+    let base = hosts_base(config, place)?;
     for (name, text) in
-        [("hosts", hosts(config, network)), ("resolv.conf", resolv_conf(config, network))]
+        [("hosts", hosts(config, network, &base)), ("resolv.conf", resolv_conf(config, network))]
     {
         let path = place.run.join(name);
         // What it was not given before it shall not be given now.
@@ -101,8 +116,25 @@ pub(super) fn hostname(config: &ContainerConfig) -> String {
     })
 }
 
+/// What `/etc/hosts` begins with. That of the image was kept when the container began.
+fn hosts_base(config: &ContainerConfig, place: &Place) -> Result<String> {
+    let path = match &config.files.hosts_base {
+        Some(HostsBase::Nothing) => return Ok(String::new()),
+        None => PathBuf::from("/etc/hosts"),
+        Some(HostsBase::Image) => place.run.join(IMAGE_HOSTS),
+        Some(HostsBase::File(path)) => path.clone(),
+    };
+    match fs::read_to_string(&path) {
+        Err(error) if matches!(config.files.hosts_base, Some(HostsBase::File(_))) => {
+            let words = format!("hosts file {}", path.display());
+            Err(Error::new(ErrorKind::Invalid, words, "it cannot be read").with_source(error))
+        }
+        read => Ok(read.unwrap_or_default()),
+    }
+}
+
 /// Source: podman, `libpod/container_internal_linux.go`, `generateHosts`; containers/common, `libnetwork/etchosts`.
-fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>) -> String {
+fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &str) -> String {
     let mut text = String::new();
     let gateway = network.and_then(ContainerNetwork::gateway).map(|gateway| gateway.to_string());
     for entry in &config.network.add_hosts {
@@ -112,7 +144,7 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>) -> String
             let _ = writeln!(text, "{address}\t{name}");
         }
     }
-    text.push_str(&fs::read_to_string("/etc/hosts").unwrap_or_default());
+    text.push_str(base);
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }

@@ -3,7 +3,7 @@
 use cask_storage::Id;
 use regex_lite::Regex;
 
-use super::{Container, ContainerSummary, Containers, NetworkMode};
+use super::{Container, ContainerSummary, Containers, NetworkMode, RestartPolicy};
 use crate::{Error, ErrorKind, Result};
 
 /// One condition of `ps --filter` and its like. Source: podman-ps(1).
@@ -43,8 +43,20 @@ pub enum ContainerFilter {
 }
 
 /// Where a container can be in its life, in podman's words.
-const STATES: [&str; 8] =
-    ["created", "initialized", "running", "paused", "exited", "stopped", "removing", "unknown"];
+const STATES: [&str; 9] = [
+    "created",
+    "initialized",
+    "running",
+    "paused",
+    "exited",
+    "stopped",
+    "stopping",
+    "removing",
+    "unknown",
+];
+
+/// Whether a container begins again, in podman's words.
+const POLICIES: [&str; 5] = ["none", "no", "always", "on-failure", "unless-stopped"];
 
 /// A regular expression, which must be one.
 fn expression(key: &str, value: &str) -> Result<String> {
@@ -126,7 +138,8 @@ impl ContainerFilter {
             "until" => Self::Until(crate::parse_moment(value, now)?),
             "health" => Self::Health(text),
             "pod" => Self::Pod(text),
-            "restart-policy" => Self::RestartPolicy(text),
+            "restart-policy" if POLICIES.contains(&value) => Self::RestartPolicy(text),
+            "restart-policy" => return Err(refused(format!("{value} invalid restart policy"))),
             _ => return Err(refused(format!("{key} is an invalid filter"))),
         })
     }
@@ -203,7 +216,7 @@ impl Containers {
             }
             ContainerFilter::Status(status) => {
                 let status = if status == "stopped" { "exited".to_owned() } else { status };
-                Box::new(move |one| one.state.status.as_str() == status)
+                Box::new(move |one| one.state.word() == status)
             }
             ContainerFilter::Exited(code) => Box::new(move |one| {
                 one.state.status == super::Status::Exited && one.state.exit_code == code
@@ -241,7 +254,11 @@ impl Containers {
             }
             ContainerFilter::Pod(_) => Box::new(|_| false),
             ContainerFilter::RestartPolicy(policy) => {
-                Box::new(move |one| one.restart.name() == policy)
+                // Without a policy it is none.
+                Box::new(move |one| match policy.as_str() {
+                    "none" => matches!(one.restart, RestartPolicy::Unsaid),
+                    policy => one.restart.name() == policy,
+                })
             }
             ContainerFilter::Until(until) => {
                 Box::new(move |one| moment(&one.created).is_some_and(|(at, _)| at < until))

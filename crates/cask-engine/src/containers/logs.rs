@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cask_image::Timestamp;
 
@@ -113,8 +113,8 @@ impl Containers {
         let mut pending = Vec::new();
         loop {
             // Asked before reading: what was printed until the end is then read for sure.
-            let up =
-                options.follow && self.reload(container).is_ok_and(|now| now.state.status.is_up());
+            let up = options.goes_on()
+                && self.reload(container).is_ok_and(|now| now.state.status.is_up());
             if let Some(reader) = &mut reader {
                 while read_line(reader, &mut pending)
                     .map_err(|error| io(error, "reading", &path))?
@@ -146,6 +146,13 @@ impl Containers {
 }
 
 impl LogOptions {
+    /// Whether lines that are still to come are wanted.
+    pub(super) fn goes_on(&self) -> bool {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.follow
+            && self.until.is_none_or(|until| u64::try_from(until).is_ok_and(|until| now() <= until))
+    }
+
     fn fits(&self, line: &LogLine) -> bool {
         let at = || line.seconds().unwrap_or_default();
         self.since.is_none_or(|since| at() >= since) && self.until.is_none_or(|until| at() <= until)

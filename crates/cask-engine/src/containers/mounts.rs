@@ -1,5 +1,7 @@
 //! Mounts of containers as they are written on command lines.
 
+mod glob;
+
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -233,7 +235,7 @@ impl MountConfig {
         for (name, value) in options {
             match (name, value) {
                 ("source" | "src", Some(value)) => value.clone_into(&mut mount.source),
-                ("target" | "destination" | "dst", Some(value)) => {
+                ("target" | "destination" | "dst" | "dest", Some(value)) => {
                     mount.target = target(value, text)?;
                 }
                 (name, value) => mount.set(name, value, text)?,
@@ -286,7 +288,7 @@ impl MountConfig {
         let in_memory = self.kind == MountType::Tmpfs;
         match name {
             "ro" | "readonly" => self.read_only = flag(value)?,
-            "rw" => self.read_only = !flag(value)?,
+            "rw" | "readwrite" => self.read_only = !flag(value)?,
             "suid" => self.suid = flag(value)?,
             "nosuid" => self.suid = !flag(value)?,
             "dev" | "nodev" => {

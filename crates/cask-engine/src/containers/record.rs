@@ -62,6 +62,8 @@ pub struct ContainerState {
     pub error: String,
     /// Somebody stopped it: it shall not begin again by itself.
     pub stopped: bool,
+    /// Somebody asked it to end, and waits for that.
+    pub stopping: bool,
     /// Its monitor makes what it needs; what that is must be taken back where the monitor is gone.
     pub beginning: bool,
     /// Its control group.
@@ -102,10 +104,20 @@ impl ContainerState {
 }
 
 impl Status {
-    /// The word of `ps` and `inspect`.
+    /// Its word. [`ContainerState::word`] knows more.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
+
+    /// The word of `ps` and `inspect`: of one that runs, and was asked to end, that it is stopping.
+    ///
+    /// Source: podman, `libpod/define/containerstate.go`.
+    pub fn word(&self) -> &'static str {
+        match self.status {
+            Status::Running if self.stopping => "stopping",
+            status => status.as_str(),
+        }
+    }
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Exited => "exited",

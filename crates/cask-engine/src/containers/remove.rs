@@ -174,11 +174,13 @@ impl Containers {
     /// "external".
     ///
     /// # Errors
-    /// [`ErrorKind::ContainerNotKnown`]; [`ErrorKind::Storage`].
-    pub fn remove_external(&self, text: &str) -> Result<String> {
+    /// [`ErrorKind::ContainerNotKnown`]; [`ErrorKind::StateImproper`] for one that is mounted, without `force`;
+    /// [`ErrorKind::Storage`].
+    pub fn remove_external(&self, text: &str, force: bool) -> Result<String> {
         let found = match self.store().container_named(text) {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {
-                return Err(Error::no_container(text));
+                let external = self.find_external(text)?;
+                self.store().container_named(&external.id)?
             }
             other => other?,
         };
@@ -193,12 +195,23 @@ impl Containers {
         Ok(found.id.to_string())
     }
 }
+        let is_mounted = match &found.layer {
+            Some(layer) => self.store().mounts()?.iter().any(|mount| mount.layer == *layer),
+            None => false,
+        };
+        if is_mounted && !force {
+            let words = format!(
+                "container {:?} is mounted and cannot be removed without using force",
+                found.id.as_str()
+            );
+            return Err(Error::new(ErrorKind::StateImproper, words, "container state improper"));
+        }
 
 fn still_up(container: &Container) -> Error {
     let id = container.id();
     let words = format!(
         "cannot remove container {id} as it is {} - running or paused containers cannot be removed without force",
-        container.state.status.as_str()
+        container.state.word()
     );
     Error::new(ErrorKind::StateImproper, words, "container state improper")
 }

@@ -108,7 +108,11 @@ pub fn parse_device_rule(text: &str) -> Result<DeviceRule> {
     let (major, minor) = (number(major)?, number(minor)?);
     match DeviceAccess::of_letters(access) {
         Some(access) => Ok(DeviceRule { kind, major, minor, access }),
-        None => refused(format!("invalid device access in device-access-add: {access}")),
+        None => {
+            let wrong = access.chars().find(|letter| !"rwm".contains(*letter)).map(String::from);
+            let wrong = wrong.unwrap_or_else(|| (*access).to_owned());
+            refused(format!("invalid device access in device-access-add: {wrong}"))
+        }
     }
 }
 

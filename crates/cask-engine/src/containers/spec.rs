@@ -259,6 +259,7 @@ impl Ingredients<'_> {
         let mut spec = RunSpec::new(OwnedFd::from(opened), words);
         self.process(&mut spec, &root)?;
         self.privileges(&mut spec)?;
+        self.list_of_mounts(&root)?;
         self.spaces(&mut spec)?;
         self.files(&mut spec, &root, borrowed)?;
         spec.io.terminal = self.terminal;
@@ -292,10 +293,13 @@ impl Ingredients<'_> {
     /// Source: podman, `libpod/container_internal_common.go`, `resolveWorkDir`.
     fn working_directory(&self, root: &Root, directory: &str) -> Result<()> {
         let config = self.config;
-        let within = |place: &Path| Path::new(directory).starts_with(place);
+        let directory_path = Path::new(directory);
+        let within = |place: &Path| directory_path.starts_with(place);
+        // The directories above a mount are made for it.
+        let above = |place: &Path| place.starts_with(directory_path);
         let mounts = &config.files.mounts;
         if STANDARD.iter().any(|place| within(Path::new(place)))
-            || mounts.iter().any(|mount| within(&mount.target))
+            || mounts.iter().any(|mount| within(&mount.target) || above(&mount.target))
         {
             return Ok(());
         }
@@ -319,6 +323,23 @@ impl Ingredients<'_> {
     }
 
     /// Its secrets: files in memory, and variables.
+    /// Has `/etc/mtab` lead to the list of mounts where the image has no such file: programs look there.
+    ///
+    /// Source: podman, `libpod/container_internal_common.go`, `prepare`.
+    fn list_of_mounts(&self, root: &Root) -> Result<()> {
+        if root.metadata("etc/mtab").is_ok() {
+            return Ok(());
+        }
+        let owner = self.config.namespaces.user.outside(0, 0)?;
+        root.create_dir_all("etc", 0o755, Some(owner))?;
+        let etc = root.directory("etc")?;
+        match etc.symlink("mtab", "/proc/mounts") {
+            Ok(()) => Ok(etc.set_owner("mtab", owner.0, owner.1)?),
+            // A root that cannot be written does without.
+            Err(_) => Ok(()),
+        }
+    }
+
     fn secrets(&self, spec: &mut RunSpec) -> Result<()> {
         for given in &self.config.secrets {
             let bytes = self.containers.secrets().data_of(&given.id, &given.name)?;

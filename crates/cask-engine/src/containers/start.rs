@@ -210,8 +210,8 @@ impl Containers {
         }
         container.sweep_runtime()?;
         place.make()?;
-        if state.stopped {
-            state.stopped = false;
+        if state.stopped || state.stopping {
+            (state.stopped, state.stopping) = (false, false);
             place.save(&config, &state)?;
         }
         let started = self.start_watched(&config.id, &options, None, Some(&held));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cask_runtime::{Cgroup, Signal};
 
 use super::holders::Monitor;
-use super::{Container, Containers, Status};
+use super::{Container, ContainerState, Containers, Status};
 use crate::{Error, ErrorKind, Result};
 
 /// Seconds from the request to end to the end. Source: containers/common, `DefaultStopTimeout`.
@@ -64,9 +64,9 @@ impl Containers {
             return Err(container.improper(&words));
         }
         let mut monitor = None;
-        if signal == Signal::KILL {
+        if signal == Signal::KILL || signal == container.stop_signal() {
             // It shall not begin again by itself.
-            monitor = self.mark_stopped(container)?.1;
+            monitor = self.mark(container, |state| state.stopped = true)?.1;
         }
         let process = container.process()?;
         process.signal(signal)?;
@@ -103,7 +103,10 @@ impl Containers {
             return Err(Error::new(ErrorKind::Unresponsive, words, why)
                 .with_hint("remove it with rm --force, which ends both"));
         }
-        let (fresh, monitor) = self.mark_stopped(container)?;
+        let (fresh, monitor) = self.mark(container, |state| {
+            state.stopped = true;
+            state.stopping = true;
+        })?;
         let killed = self.end(&fresh, monitor, timeout.unwrap_or_else(|| fresh.stop_timeout()))?;
         if fresh.state.status.is_up() {
             self.tell("stop", &fresh.config);
@@ -138,13 +141,18 @@ impl Containers {
 
     /// Notes that it shall not begin again by itself, also where its monitor is just about to have it do so; gives it
     /// as it is now, and its monitor.
-    fn mark_stopped(&self, container: &Container) -> Result<(Container, Option<Monitor>)> {
+    fn mark(
+        &self,
+        container: &Container,
+        note: impl FnOnce(&mut ContainerState),
+    ) -> Result<(Container, Option<Monitor>)> {
         let place = &container.place;
         let _held = place.lock()?;
         let monitor = place.monitor();
-        let (config, mut state) = place.load_as_written()?;
-        if !state.stopped && (state.status.is_up() || monitor.is_some()) {
-            state.stopped = true;
+        let (config, before) = place.load_as_written()?;
+        let mut state = before.clone();
+        note(&mut state);
+        if state != before && (state.status.is_up() || monitor.is_some()) {
             place.save(&config, &state)?;
         }
         let (config, state) = place.load()?;

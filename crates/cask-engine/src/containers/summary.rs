@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cask_storage::{Id, MountOptions};
 use serde::Deserialize;
 
 use super::health::Health;
@@ -10,7 +11,7 @@ use super::record::Place;
 use super::{
     Container, ContainerState, Containers, NetworkMode, PortMapping, RestartPolicy, Status,
 };
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// What lists say of a container: a part of what [`Container`] has.
 #[derive(Clone, Debug)]
@@ -228,5 +229,54 @@ impl Containers {
             found.push(summary);
         }
         Ok(found)
+    }
+
+    /// The container of another program that has a name, an ID, or alone an ID that begins so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ContainerNotKnown`]; [`ErrorKind::Ambiguous`]; [`ErrorKind::Storage`].
+    pub fn find_external(&self, text: &str) -> Result<ContainerSummary> {
+        let mut all = self.external()?;
+        if let Some(place) = all.iter().position(|one| one.name == text || one.id == text) {
+            return Ok(all.swap_remove(place));
+        }
+        all.retain(|one| !text.is_empty() && one.id.starts_with(text));
+        match (all.pop(), all.is_empty()) {
+            (Some(found), true) => Ok(found),
+            (Some(_), false) => {
+                let words = format!("more than one result for container name or ID {text}");
+                Err(Error::new(ErrorKind::Ambiguous, words, "container already exists"))
+            }
+            (None, _) => Err(Error::no_container(text)),
+        }
+    }
+
+    /// As [`mount`](Self::mount), of a container of another program.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn mount_external(&self, found: &ContainerSummary) -> Result<PathBuf> {
+        let mut options = MountOptions::default();
+        options.writable = true;
+        Ok(self.store().mount_layer(&Id::parse(&found.layer)?, &options)?)
+    }
+
+    /// Takes back one mount of such a container, or with `force` all of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn unmount_external(&self, found: &ContainerSummary, force: bool) -> Result<()> {
+        self.store().unmount_layer(&Id::parse(&found.layer)?, force)?;
+        Ok(())
+    }
+
+    /// Where the root of such a container is mounted, if it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn external_mounted_at(&self, found: &ContainerSummary) -> Result<Option<PathBuf>> {
+        let mounts = self.store().mounts()?;
+        let mount = mounts.into_iter().find(|mount| mount.layer.as_str() == found.layer);
+        Ok(mount.map(|mount| mount.path))
     }
 }

@@ -27,13 +27,15 @@ impl Images {
     /// # Errors
     /// As [`find`](Self::find); [`ErrorKind::Invalid`] if it is no name, or one with a digest.
     pub fn tag(&self, found: &Found, name: &str) -> Result<String> {
+        let typed = name;
         let name = whole_name(name)?;
         if name.digest().is_some() {
             return Err(Error::new(ErrorKind::Invalid, &name, "tag by digest not supported"));
         }
         let name = name.to_string();
         self.store().append_names(&found.image.id, std::slice::from_ref(&name))?;
-        let event = Event::of_image("tag", found.image.id.as_str(), &name);
+        // As podman tells it: what was typed.
+        let event = Event::of_image("tag", found.image.id.as_str(), typed);
         tell(self.store().graph_root(), &event);
         Ok(name)
     }
@@ -41,8 +43,7 @@ impl Images {
     /// Takes names away from an image; all of them if none is said.
     ///
     /// # Errors
-    /// [`ErrorKind::TagNotKnown`] if the image does not have a name; [`ErrorKind::Invalid`] if it is
-    /// no name, or one with a digest.
+    /// [`ErrorKind::TagNotKnown`] if the image does not have a name; [`ErrorKind::Invalid`] if it is no name.
     pub fn untag(&self, found: &Found, names: &[String]) -> Result<Vec<String>> {
         let own = &found.image.names;
         if names.is_empty() {
@@ -51,11 +52,8 @@ impl Images {
         }
         let mut gone = Vec::new();
         for name in names {
-            let whole = whole_name(name)?;
-            if whole.digest().is_some() {
-                return Err(Error::new(ErrorKind::Invalid, name, "untag by digest not supported"));
-            }
-            let whole = whole.to_string();
+            // What was pulled by its digest is called by that alone.
+            let whole = whole_name(name)?.tag_or_digest_only().to_string();
             if !own.contains(&whole) {
                 return Err(Error::new(ErrorKind::TagNotKnown, whole, "tag not known"));
             }

@@ -87,20 +87,21 @@ struct Place<'c> {
     command: &'c Command,
     /// What is written behind its name, flags left out.
     words: usize,
-    /// Whether a flag is the last word, and wants a value.
-    is_cut: bool,
+    /// The flag that is the last word, and wants a value.
+    cut: Option<String>,
 }
 
 impl<'c> Place<'c> {
     fn of(root: &'c Command, arguments: &[OsString]) -> Self {
         let mut place =
-            Self { path: root.get_name().to_owned(), command: root, words: 0, is_cut: false };
+            Self { path: root.get_name().to_owned(), command: root, words: 0, cut: None };
         let mut rest = arguments.iter().map(|word| word.to_string_lossy());
         while let Some(word) = rest.next() {
             if word == "--" {
                 place.words += rest.by_ref().count();
             } else if word.len() > 1 && word.starts_with('-') {
-                place.is_cut = place.wants_value(&word) && rest.next().is_none();
+                let is_cut = place.wants_value(&word) && rest.next().is_none();
+                place.cut = is_cut.then(|| word.into_owned());
             } else if let (0, Some(next)) = (place.words, place.command.find_subcommand(&*word)) {
                 place.path = format!("{} {}", place.path, next.get_name());
                 place.command = next;
@@ -164,8 +165,13 @@ impl<'c> Place<'c> {
                 let letter = argument.chars().nth(1).unwrap_or('-');
                 format!("unknown shorthand flag: '{letter}' in {argument}\n{see}")
             }
-            ErrorKind::InvalidValue if self.is_cut => {
-                let flag = argument.split([' ', '=']).next().unwrap_or_default();
+            ErrorKind::InvalidValue if self.cut.is_some() => {
+                let flag = self.cut.clone().unwrap_or_default();
+                let letter = flag.chars().next_back().filter(|_| !flag.starts_with("--"));
+                let flag = match letter {
+                    Some(letter) => format!("'{letter}' in {flag}"),
+                    None => flag,
+                };
                 format!("flag needs an argument: {flag}\n{see}")
             }
             // Clap's own flag, which takes no truth.
@@ -314,6 +320,10 @@ mod tests {
         check(
             "tool image list --filter",
             "flag needs an argument: --filter\nSee 'tool image list --help'",
+        );
+        check(
+            "tool image list -f",
+            "flag needs an argument: 'f' in -f\nSee 'tool image list --help'",
         );
         check(
             "tool image list --help=x",

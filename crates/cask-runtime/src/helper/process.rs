@@ -517,7 +517,7 @@ fn not_executable(path: &str, error: std::io::Error) -> Failure {
 fn not_found(plan: &Plan, shown: &str) -> Failure {
     let failure = Failure::new(ErrorKind::CommandNotFound, "run", format_args!("{shown:?}"));
     if plan.arguments[0].contains(&b'/') {
-        return failure.with_detail("no such file in the root filesystem");
+        return failure.with_detail("no such file or directory in the root filesystem");
     }
     let tried: Vec<_> =
         plan.search.iter().map(|directory| String::from_utf8_lossy(directory)).collect();

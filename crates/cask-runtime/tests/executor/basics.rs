@@ -69,7 +69,11 @@ fn commands_that_cannot_run_say_what_was_tried() {
     };
     let (absent, refused) = (ErrorKind::CommandNotFound, ErrorKind::CommandNotExecutable);
     check("nope", absent, "run \"nope\": not found in $PATH (/none:/work:/bin)");
-    check("/bin/nope", absent, "run \"/bin/nope\": no such file in the root filesystem");
+    check(
+        "/bin/nope",
+        absent,
+        "run \"/bin/nope\": no such file or directory in the root filesystem",
+    );
     check("plain", refused, "run /work/plain");
     check("script", refused, "run /work/script");
     check("/work/headless", refused, "run /work/headless");

@@ -1,7 +1,7 @@
 //! `cellar cp`
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -28,6 +28,12 @@ pub(crate) struct Arguments {
     /// For the sake of docker's users; nothing: links are followed always
     #[arg(short = 'L', long, hide = true)]
     follow_link: bool,
+    /// Of older podmans, whose later ones do nothing with it: no container stands while files are copied
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    pause: Option<bool>,
+    /// The same: only - is a tarball
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    extract: Option<bool>,
 }
 
 /// Copies.
@@ -49,11 +55,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let find = |name: Option<&str>| name.map(|name| find(&containers, name)).transpose();
     let (source, target) = (find(source)?, find(target)?);
     match (&source, &target) {
-        (Some(source), None) if matches!(to_path, "-" | "/dev/stdout") => {
+        (Some(source), None) if to_path == "-" => {
             to_stdout(|output| containers.copy_out(source, from_path, output).map(drop))?;
         }
         (None, Some(target)) if matches!(from_path, "-" | "/dev/stdin") => {
             containers.copy_in(target, to_path, io::stdin().lock(), options)?;
+        }
+        (Some(_), None) if is_neither_file_nor_directory(Path::new(to_path)) => {
+            bail!("invalid destination: {to_path:?} must be a directory or a regular file")
         }
         _ => {
             let (from, to) = (end(source.as_ref(), from_path), end(target.as_ref(), to_path));
@@ -61,6 +70,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_neither_file_nor_directory(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// The name of a container before a colon, and a path; what begins as a path has no name.

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{ChangeKind, Container, Containers, DiffSide, ErrorKind, FileChange, Found};
+use cask_engine::{
+    ChangeKind, Container, ContainerSummary, Containers, DiffSide, ErrorKind, FileChange, Found,
+};
 use cask_program::output;
 use cask_terminal::value::JsonStyle;
 use clap::Args;
@@ -49,6 +51,7 @@ pub(crate) enum Kind {
 /// Something that was found.
 enum Side {
     Container(Box<Container>),
+    External(Box<ContainerSummary>),
     Image(Box<Found>),
 }
 
@@ -56,6 +59,7 @@ impl Side {
     fn side(&self) -> DiffSide<'_> {
         match self {
             Self::Container(container) => DiffSide::Container(container),
+            Self::External(found) => DiffSide::External(found),
             Self::Image(found) => DiffSide::Image(found),
         }
     }
@@ -110,6 +114,11 @@ fn side(containers: &Containers, name: &str, kind: Kind) -> Result<Side> {
     if kind != Kind::Image {
         match containers.find(name) {
             Ok(found) => return Ok(Side::Container(Box::new(found))),
+            Err(error) if error.kind() != ErrorKind::ContainerNotKnown => return Err(error.into()),
+            Err(_) => {}
+        }
+        match containers.find_external(name) {
+            Ok(found) => return Ok(Side::External(Box::new(found))),
             Err(error) if error.kind() != ErrorKind::ContainerNotKnown => return Err(error.into()),
             Err(_) if kind == Kind::Container => {
                 bail!("{name} not found: container not known")

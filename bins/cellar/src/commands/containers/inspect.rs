@@ -278,7 +278,7 @@ fn state_part(container: &Container) -> Part {
     let state = &container.state;
     fields! {
         "OciVersion": "1.0.2",
-        "Status": state.status.as_str(),
+        "Status": state.word(),
         "Running": state.status == Status::Running,
         "Paused": state.status == Status::Paused,
         "Restarting": false,
@@ -297,6 +297,7 @@ fn state_part(container: &Container) -> Part {
     }
 }
 
+        "StoppedByUser json:,omitempty": state.stopped,
 fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
     let options: Vec<String> = mount.options().into_iter().map(ToOwned::to_owned).collect();
     let volume = mount.kind == MountType::Volume;
@@ -606,7 +607,7 @@ fn host_part(container: &Container) -> Part {
         "GroupAdd": &config.process.groups,
         "IpcMode": match &config.namespaces.ipc {
             // Others may join it.
-            SpaceMode::Private => "shareable".to_owned(),
+            SpaceMode::Private if !config.namespaces.ipc_alone => "shareable".to_owned(),
             mode => mode.to_string(),
         },
         "Cgroup": "",

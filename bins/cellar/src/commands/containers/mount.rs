@@ -1,9 +1,10 @@
 //! `cellar mount` and `cellar unmount`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::Containers;
+use cask_engine::{ContainerSummary, Containers, ErrorKind};
 use cask_program::output;
 use cask_terminal::value::JsonStyle;
 use clap::Args;
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     which: Which,
     /// Print IDs in full
-    #[arg(long)]
+    #[arg(long, alias = "notruncate")]
     no_trunc: bool,
     /// Print the list as JSON
     #[arg(long, value_name = "json")]
@@ -59,17 +60,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         if is_json {
             return list(&containers);
         }
-        for container in containers.all(|_| ())? {
-            if let Some(path) = containers.mounted_at(&container)? {
-                let id = if arguments.no_trunc { container.id() } else { &container.id()[..12] };
-                output::line(&format!("{id}  {}", path.display()))?;
-            }
+        for Mounted { id, mountpoint, .. } in mounted(&containers)? {
+            let id = if arguments.no_trunc { id.as_str() } else { &id[..12] };
+            output::line(&format!("{id}  {mountpoint}"))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     which.check()?;
-    let meant = which.find(&containers, &mut errors)?;
-    let alone = meant.len() == 1;
+    let (own, external) = split(&containers, which)?;
+    let meant = own.map_or(Ok(Vec::new()), |own| own.find(&containers, &mut errors))?;
+    let alone = meant.len() + external.len() == 1;
+    for found in external {
+        let path = containers.mount_external(&found)?.display().to_string();
+        output::line(&if alone { path } else { format!("{}  {path}", found.id) })?;
+    }
     for Meant { container, .. } in meant {
         match containers.mount(&container) {
             Ok(path) => {
@@ -84,26 +88,65 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     Ok(finish(errors))
 }
 
-/// Prints what is mounted as JSON.
-fn list(containers: &Containers) -> Result<ExitCode> {
-    let mut mounted = Vec::new();
-    for container in containers.all(|_| ())? {
-        if let Some(path) = containers.mounted_at(&container)? {
-            mounted.push(Mounted {
-                id: container.id().to_owned(),
-                names: vec![container.name().to_owned()],
-                mountpoint: path.display().to_string(),
-            });
+/// Those of other programs among the names, and what else is meant; `None` where that is nothing.
+fn split(containers: &Containers, which: &Which) -> Result<(Option<Which>, Vec<ContainerSummary>)> {
+    let (mut own, mut external) = (which.clone(), Vec::new());
+    own.containers.clear();
+    for word in &which.containers {
+        let unknown = |kind| kind == ErrorKind::ContainerNotKnown;
+        let found = match containers.find(word) {
+            Err(error) if unknown(error.kind()) => containers.find_external(word).ok(),
+            _ => None,
+        };
+        match found {
+            Some(found) => external.push(found),
+            None => own.containers.push(word.clone()),
         }
     }
-    show::json(&mounted, JsonStyle::indented(1))?;
+    let is_left = which.containers.is_empty() || !own.containers.is_empty();
+    Ok((is_left.then_some(own), external))
+}
+
+/// What is mounted, by whichever program.
+fn mounted(containers: &Containers) -> Result<Vec<Mounted>> {
+    let shown = |id: &str, name: &str, path: PathBuf| Mounted {
+        id: id.to_owned(),
+        names: vec![name.to_owned()],
+        mountpoint: path.display().to_string(),
+    };
+    let mut all = Vec::new();
+    for container in containers.all(|_| ())? {
+        let path = containers.mounted_at(&container)?;
+        all.extend(path.map(|path| shown(container.id(), container.name(), path)));
+    }
+    for found in containers.external()? {
+        let path = containers.external_mounted_at(&found)?;
+        all.extend(path.map(|path| shown(&found.id, &found.name, path)));
+    }
+    Ok(all)
+}
+
+/// Prints what is mounted as JSON.
+fn list(containers: &Containers) -> Result<ExitCode> {
+    show::json(&mounted(containers)?, JsonStyle::indented(1))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Takes them back.
 pub(crate) fn unmount(arguments: &UnmountArguments, context: &Context) -> Result<ExitCode> {
-    each(&arguments.which, context, |containers, container| {
-        if arguments.which.all && containers.mounted_at(container)?.is_none() {
+    let which = &arguments.which;
+    which.check()?;
+    let (own, external) = split(&context.containers()?, which)?;
+    for found in external {
+        let containers = context.containers()?;
+        if containers.external_mounted_at(&found)?.is_some() {
+            containers.unmount_external(&found, arguments.force)?;
+        }
+        output::line(&found.id)?;
+    }
+    let Some(own) = own else { return Ok(ExitCode::SUCCESS) };
+    each(&own, context, |containers, container| {
+        if own.all && containers.mounted_at(container)?.is_none() {
             return Ok(false);
         }
         containers.unmount(container, arguments.force)?;

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{
-    ContainerConfig, CreateOptions, MountConfig, SpaceMode, parse_bytes, parse_networks, parse_port,
+    ContainerConfig, CreateOptions, HostsBase, MountConfig, SpaceMode, parse_bytes, parse_networks,
+    parse_port,
 };
 use cask_program::containers_conf::ContainersConf;
 use cask_program::refused::Refused;
@@ -91,7 +92,7 @@ struct ProcessArguments {
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
     /// Read variables from this file, one on each line
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
     /// Set every variable that is set here
     #[arg(long)]
@@ -149,7 +150,7 @@ struct FileArguments {
     /// Mount a directory, a file or a volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// Mount something: type=bind, volume, tmpfs, image or devpts, source=…, target=…
+    /// Mount something: type=bind, volume, tmpfs, image, devpts or glob, source=…, target=…
     #[arg(long, value_name = "type=TYPE,…")]
     mount: Vec<String>,
     /// Mount an empty directory in memory
@@ -224,6 +225,12 @@ struct NetworkArguments {
     /// Leave /etc/hosts as the image has it
     #[arg(long)]
     no_hosts: bool,
+    /// What /etc/hosts begins with: a file, image, for the image's, or none
+    #[arg(long, value_name = "FILE")]
+    hosts_file: Option<String>,
+    /// Leave /etc/hostname as the image has it
+    #[arg(long)]
+    no_hostname: bool,
     /// Ask this server for names
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     dns: Vec<String>,
@@ -294,7 +301,7 @@ struct LifeArguments {
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     label: Vec<String>,
     /// Read labels from this file, one on each line
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE")]
     label_file: Vec<PathBuf>,
     /// Set an annotation
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
@@ -411,6 +418,17 @@ fn lines(path: &Path) -> Result<Vec<String>> {
 pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for text in given {
+/// Files as they are named: several with commas between them, where no file has such a name.
+///
+/// Source: podman, which took it for several until version 5, and for one since.
+fn each_file(named: &[PathBuf]) -> Vec<PathBuf> {
+    let split = |name: &PathBuf| match name.to_str() {
+        Some(text) if !name.exists() => text.split(',').map(PathBuf::from).collect(),
+        _ => vec![name.clone()],
+    };
+    named.iter().flat_map(split).collect()
+}
+
         match text.split_once('=') {
             Some(("", _)) => bail!("invalid environment variable: {text:?}"),
             Some(_) => found.push(text.clone()),
@@ -432,7 +450,7 @@ pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
 /// The variables of files, then those of flags.
 pub(super) fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
     let mut all = Vec::new();
-    for file in files {
+    for file in &each_file(files) {
         let read = lines(file)
             .with_context(|| format!("parsing env file {:?}", file.display().to_string()))?;
         all.extend(variables(&read)?);
@@ -521,7 +539,7 @@ impl FileArguments {
             files.mounts.push(MountConfig::of_volume(text, &here)?);
         }
         for text in &self.mount {
-            files.mounts.push(MountConfig::of_mount(text, &here)?);
+            files.mounts.extend(MountConfig::of_mounts(text, &here)?);
         }
         for text in &self.tmpfs {
             files.mounts.push(MountConfig::of_tmpfs(text)?);
@@ -625,6 +643,9 @@ impl NetworkArguments {
         }
         let is_own = matches!(
             network.mode,
+        if self.no_hosts && self.hosts_file.as_ref().is_some_and(|file| !file.is_empty()) {
+            bail!("--no-hosts and --hosts-file cannot be set together");
+        }
             cask_engine::NetworkMode::Bridge(_) | cask_engine::NetworkMode::Pasta(_)
         );
         if !network.ports.is_empty() && !is_own {
@@ -650,6 +671,9 @@ impl NetworkArguments {
         let mode = |given: &Option<String>, usual: &Option<String>| {
             given.as_ref().or(usual.as_ref()).map_or("private", String::as_str).parse::<SpaceMode>()
         };
+        config.files.no_hostname = self.no_hostname;
+        let base = self.hosts_file.as_ref().or(conf.base_hosts_file.as_ref());
+        config.files.hosts_base = HostsBase::parse(base.map_or("", String::as_str))?;
         config.namespaces.pid = mode(&self.pid, &conf.modes.pid)?;
         config.namespaces.ipc = mode(&self.ipc, &conf.modes.ipc)?;
         config.namespaces.uts = mode(&self.uts, &conf.modes.uts)?;
@@ -658,6 +682,8 @@ impl NetworkArguments {
     }
 }
 
+        let ipc = self.ipc.as_ref().or(conf.modes.ipc.as_ref());
+        config.namespaces.ipc_alone = ipc.is_some_and(|mode| mode == "private");
 impl ResourceArguments {
     fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
         let resources = &mut config.resources;
@@ -692,12 +718,7 @@ impl LifeArguments {
             }
         }
         if let Some(signal) = &self.stop_signal {
-            life.stop_signal = Some(
-                signal
-                    .parse::<cask_runtime::Signal>()
-                    .map_err(|_| anyhow::anyhow!("invalid signal: {signal}"))?
-                    .number(),
-            );
+            life.stop_signal = Some(super::kill::signal(signal)?.number());
         }
         life.stop_timeout = self.stop_timeout;
         life.timeout = self.timeout;
@@ -728,7 +749,7 @@ impl LifeArguments {
             }
         }
         let mut labels = Vec::new();
-        for file in &self.label_file {
+        for file in &each_file(&self.label_file) {
             labels.extend(lines(file).context("unable to process labels")?);
         }
         labels.extend(self.label.iter().cloned());

@@ -237,6 +237,7 @@ fn status(container: &ContainerSummary) -> String {
     let state = &container.state;
     match state.status {
         _ if container.external => "Storage".to_owned(),
+        Status::Running if state.stopping => "Stopping".to_owned(),
         Status::Running => {
             let up = format!("Up {}", moment::since(time(&state.started_at)));
             match container.health().status.as_str() {
@@ -276,7 +277,7 @@ impl<'s> One<'s> {
     }
 
     fn state(&self) -> &'static str {
-        if self.summary.external { "storage" } else { self.summary.state.status.as_str() }
+        if self.summary.external { "storage" } else { self.summary.state.word() }
     }
 }
 

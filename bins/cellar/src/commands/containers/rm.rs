@@ -49,9 +49,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut which = arguments.which.clone();
     which.filter.clone_from(&arguments.filter);
     which.check()?;
-    which.ignore |= arguments.force;
     let mut errors = Vec::new();
-    let meant = which.find(&containers, &mut errors)?;
+    let named = !which.containers.is_empty();
+    which.containers.retain(|word| match remove_external(&containers, word, arguments.force) {
+        Ok(is_external) => !is_external,
+        Err(error) => {
+            errors.push(error);
+            false
+        }
+    });
+    which.ignore |= arguments.force;
+    let meant = match named && which.containers.is_empty() {
+        true => Vec::new(),
+        false => which.find(&containers, &mut errors)?,
+    };
     let mut users = Users::of(&containers, arguments.depend, &meant)?;
     for Meant { word, container } in meant {
         for first in users.before(&container) {
@@ -72,15 +83,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     }
     let mut kinds = Vec::new();
     for error in errors {
-        let engine = error.downcast_ref::<cask_engine::Error>();
-        let kind = engine.map(cask_engine::Error::kind);
-        let found = match (kind, engine.map(|error| error.subject().to_owned())) {
-            // One that cannot be read, or that another program made, can be removed all the same.
-            (Some(ErrorKind::Storage), _) if arguments.force => {
+        let kind = error.downcast_ref::<cask_engine::Error>().map(cask_engine::Error::kind);
+        let found = match kind {
+            // One that cannot be read can be removed all the same.
+            Some(ErrorKind::Storage) if arguments.force => {
                 remove_unread(arguments, |name| containers.remove_damaged(name))
-            }
-            (Some(ErrorKind::ContainerNotKnown), _) => {
-                remove_unread(arguments, |name| containers.remove_external(name))
             }
             _ => Vec::new(),
         };
@@ -99,6 +106,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         kinds if kinds.contains(&Some(ErrorKind::StateImproper)) => 2,
         _ => 125,
     }))
+}
+
+/// Removes what only another program knows, and says so; `false` where it is something else.
+fn remove_external(containers: &Containers, word: &str, force: bool) -> Result<bool> {
+    let is_unknown = |kind| kind == ErrorKind::ContainerNotKnown;
+    match containers.find(word) {
+        Err(error) if is_unknown(error.kind()) => {}
+        _ => return Ok(false),
+    }
+    match containers.remove_external(word, force) {
+        Ok(_) => output::line(word).map(|()| true),
+        Err(error) if is_unknown(error.kind()) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Which containers cannot do without which.

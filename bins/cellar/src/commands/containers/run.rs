@@ -80,6 +80,10 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
         }
     }
     Ok(code)
+    if !ends.output && !ends.error {
+        // Of what it prints nothing is seen here; podman prints the ID then.
+        output::line(made.id())?;
+    }
 }
 
 /// What follows from how being attached ended.
@@ -102,7 +106,7 @@ impl Arguments {
         if self.attach.is_empty() {
             return Ok(Ends { input: interactive, output: true, error: true, signals });
         }
-        let mut ends = Ends { input: false, output: false, error: false, signals };
+        let mut ends = Ends { input: interactive, output: false, error: false, signals };
         for stream in &self.attach {
             match stream.to_ascii_lowercase().as_str() {
                 "stdin" => ends.input = true,

@@ -1,5 +1,6 @@
 //! What is done to several containers: which, and what is said of each.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -139,16 +140,19 @@ impl Which {
     fn words(&self) -> Result<Vec<String>> {
         let mut words = self.containers.clone();
         for file in &self.cidfile {
-            match std::fs::read_to_string(file) {
-                Ok(text) => words.push(text.lines().next().unwrap_or_default().to_owned()),
-                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("reading CIDFile: open {file}"));
-                }
+            if !self.ignore || Path::new(file).exists() {
+                words.push(id_of(Path::new(file))?);
             }
         }
         Ok(words)
     }
+}
+
+/// The ID in a file.
+pub(super) fn id_of(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("reading CIDFile: open {}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Says that little is known of a container whose record was damaged.

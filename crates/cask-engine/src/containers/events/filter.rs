@@ -4,7 +4,7 @@ use super::Event;
 use crate::{Error, ErrorKind, Result};
 
 /// What an event has to be: `container=NAME`, `event=STATUS`, `image=NAME`, `label=NAME[=VALUE]`, `type=TYPE`,
-/// `volume=NAME` or `network=NAME`.
+/// `volume=NAME`, which may be the beginning of one, or `network=NAME`.
 ///
 /// Source: podman, `libpod/events/filters.go`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,11 @@ impl EventFilter {
         let begins = || !value.is_empty() && event.id.starts_with(value);
         match self.key {
             Key::Container => is("container") && (event.name == value || begins()),
+            // Docker's word for it.
+            Key::Status if value == "die" => event.status == "died",
             Key::Status => event.status == value,
             Key::Image => is("image") && (event.name == value || begins()) || event.image == value,
-            Key::Volume => is("volume") && event.name == value,
+            Key::Volume => is("volume") && event.name.starts_with(value),
             Key::Network => is("network") && event.network == value,
             Key::Kind => event.kind == value,
             Key::Label => {
@@ -90,6 +92,7 @@ mod tests {
         };
         check(&[], true);
         check(&["volume=v"], true);
+        check(&["volume=v", "event=die"], false);
         check(&["volume=w", "volume=v"], true);
         check(&["volume=v", "event=remove"], false);
         check(&["type=container"], false);

@@ -93,7 +93,7 @@ fn act(container: &Container, action: HealthAction, stopped: &Receiver<()>) -> b
     if action == HealthAction::Stop {
         let Ok(held) = container.place.lock() else { return true };
         if let Ok((config, mut state)) = container.place.load_as_written() {
-            state.stopped = true;
+            (state.stopped, state.stopping) = (true, true);
             let _ = container.place.save(&config, &state);
         }
         drop(held);

@@ -58,9 +58,12 @@ impl Reader<'_> {
         options: &LogOptions,
         give: &mut Give<'_>,
     ) -> Result<()> {
-        let is_up = || containers.reload(container).is_ok_and(|now| now.state.status.is_up());
+        let is_up = || {
+            options.goes_on()
+                && containers.reload(container).is_ok_and(|now| now.state.status.is_up())
+        };
         // Asked before reading: what was printed until the end is then read for sure.
-        let mut follows = options.follow && is_up();
+        let mut follows = is_up();
         let goes_on = match options.tail {
             None => self.some(give)?,
             Some(most) => {

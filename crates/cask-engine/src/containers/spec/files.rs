@@ -46,10 +46,14 @@ impl Ingredients<'_> {
             false => ControlGroupFiles::ReadOnly,
         };
         if config.security.privileged {
-            spec.files.devices.extend(machine_devices());
+            let mut devices = machine_devices();
+            if config.process.systemd {
+                devices.retain(|device| !is_virtual_terminal(&device.path));
+            }
+            spec.files.devices.extend(devices);
         }
         let mut mounts = std::mem::take(&mut spec.files.mounts);
-        for file in self.containers.write_etc(config, self.place)? {
+        for file in self.containers.write_etc(config, self.place, root)? {
             mounts.push(etc_mount(&file, Path::new("/"))?);
             if matches!(file.target, "/etc/hosts" | "/etc/resolv.conf") {
                 for root in &config.files.more_roots {
@@ -266,6 +270,14 @@ fn time_zone(config: &ContainerConfig) -> Result<Option<Mount>> {
         bytes
     };
     Ok(Some(Mount::content(bytes, "/etc/localtime")))
+/// Whether a device is a terminal of this machine's screen, which a manager of services would take for its own.
+///
+/// Source: podman, `pkg/specgen/generate/config_linux.go`, `isVirtualTerminalDevice`.
+fn is_virtual_terminal(path: &Path) -> bool {
+    let number = path.to_str().and_then(|path| path.strip_prefix("/dev/tty")).unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 }
 
 /// Every device of this machine, for a container that is privileged.

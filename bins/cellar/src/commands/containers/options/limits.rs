@@ -50,7 +50,8 @@ impl LimitArguments {
         let optional = |flag: &str, text: &Option<String>| {
             text.as_deref().map(|text| size(flag, text)).transpose()
         };
-        resources.memory = optional("memory", &self.memory)?;
+        // 0 is no limit, as it is for podman.
+        resources.memory = optional("memory", &self.memory)?.filter(|bytes| *bytes > 0);
         resources.memory_reservation = optional("memory-reservation", &self.memory_reservation)?;
         resources.memory_swap = match self.memory_swap.as_deref() {
             None => None,

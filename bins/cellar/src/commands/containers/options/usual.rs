@@ -50,6 +50,9 @@ fn of_process(arguments: &ContainerArguments, conf: &ContainersConf, config: &mu
     if let Some(limits) = conf.lists.limits.as_ref().filter(|_| given.ulimit.is_empty()) {
         process.limits.clone_from(limits);
     }
+    if process.oom_score.is_none() {
+        process.oom_score = conf.oom_score.and_then(|score| i16::try_from(score).ok());
+    }
     process.init |= conf.switches.init.unwrap_or_default();
     process.time_zone = process.time_zone.take().or_else(|| conf.time_zone.clone());
     if given.umask.is_none()
@@ -92,6 +95,9 @@ fn of_life(conf: &ContainersConf, config: &mut ContainerConfig) {
     let most = conf.log_size_max.and_then(|bytes| u64::try_from(bytes).ok());
     // For containers that have such a log.
     let most =
+    if arguments.files.read_only.is_none() {
+        files.read_only = conf.switches.read_only.unwrap_or_default();
+    }
         most.filter(|bytes| *bytes > 0 && !matches!(&*log.driver, "journald" | "passthrough"));
     log.max_size_bytes = log.max_size_bytes.or(most);
     if log.driver == "journald" {

@@ -1,0 +1,152 @@
+//! What podman has had since version 4.3, and what belongs to every command.
+
+use std::fs;
+
+use tests::run;
+
+use crate::support::Cellar;
+
+#[test]
+fn hosts_begin_with_what_is_asked_for_and_names_are_left_to_the_image() {
+    let Some(cellar) = Cellar::new() else { return };
+    let image =
+        "mkdir -p /x/etc; echo '9.9.9.1 of.image' >/etc/hosts; echo of-image >/etc/hostname";
+    cellar
+        .container(&["--no-hosts", "--no-hostname", "--name", "c", "box:1", "sh", "-c", image])
+        .ok();
+    cellar.run(&["commit", "-q", "c", "localhost/named:1"]).ok();
+    let file = cellar.path("hosts");
+    fs::write(&file, "9.9.9.2 of.file").expect("it is new");
+    let file = file.display().to_string();
+    let hosts = |flags: &[&str]| {
+        let words = [&["--rm"][..], flags, &["named:1", "cat", "/etc/hosts"]].concat();
+        cellar.container(&words).ok().text().to_owned()
+    };
+    for (base, first) in [
+        ("image", "9.9.9.1 of.image"),
+        (&file, "9.9.9.2 of.file"),
+        ("none", "127.0.0.1\tlocalhost"),
+    ] {
+        let said = hosts(&["--hosts-file", base]);
+        assert_eq!(said.lines().next(), Some(first), "{said}");
+        assert!(said.contains("localhost"), "{said}");
+    }
+    assert_eq!(hosts(&["--no-hosts"]), "9.9.9.1 of.image");
+    let conf = cellar.path("containers.conf");
+    fs::write(&conf, "[containers]\nbase_hosts_file = \"image\"\n").expect("it is new");
+    let words = ["run", "--rm", "--network", "none", "named:1", "cat", "/etc/hosts"];
+    run(cellar.command(&words).env("CONTAINERS_CONF", &conf)).ok().says("of.image");
+    for (flags, words) in [
+        (&["--hosts-file", "hosts"][..], "it is an absolute path, \"none\" or \"image\""),
+        (&["--hosts-file", "/no/file"], "hosts file /no/file: it cannot be read"),
+        (&["--no-hosts", "--hosts-file", "none"], "--no-hosts and --hosts-file cannot be set"),
+    ] {
+        cellar.container(&[flags, &["box:1", "true"]].concat()).ends(125).says(words);
+    }
+    let name = |flags: &[&str]| {
+        let words =
+            [&["--rm", "-h", "asked"][..], flags, &["named:1", "cat", "/etc/hostname"]].concat();
+        cellar.container(&words).ok().text().to_owned()
+    };
+    assert_eq!((name(&[]), name(&["--no-hostname"])), ("asked".to_owned(), "of-image".to_owned()));
+}
+
+#[test]
+fn files_of_variables_may_have_commas_in_their_names() {
+    let Some(cellar) = Cellar::new() else { return };
+    let write = |name: &str, text: &str| {
+        let path = cellar.path(name);
+        fs::write(&path, text).expect("it is new");
+        path.display().to_string()
+    };
+    let (one, two) = (write("one", "A=1\n"), write("two,more", "B=2\nL=x\n"));
+    let said = |file: &str| {
+        let words = ["--rm", "--env-file", file, "box:1", "sh", "-c", "echo $A $B"];
+        cellar.container(&words).ok().text().to_owned()
+    };
+    assert_eq!(said(&two), "2");
+    assert_eq!(said(&format!("{one},{one}")), "1");
+    cellar.container(&["--name", "c", "--label-file", &two, "box:1", "true"]).ok();
+    let labels = cellar.run(&["inspect", "--format", "{{.Config.Labels.L}}", "c"]).ok();
+    assert_eq!(labels.text(), "x");
+}
+
+#[test]
+fn commands_join_what_a_file_names_and_what_is_to_come() {
+    let Some(cellar) = Cellar::new() else { return };
+    let file = cellar.path("cid").display().to_string();
+    let script = format!(
+        "(until test -s {file}; do :; done; $CELLAR start c >/dev/null) & \
+         $CELLAR create --network none --name c --cidfile {file} box:1 sleep 1000 >/dev/null; \
+         $CELLAR exec --wait 60 c echo waited; wait; \
+         $CELLAR exec --cidfile {file} --no-session echo named"
+    );
+    assert_eq!(cellar.shell(&script).ok().text(), "waited\nnamed");
+    for (words, said) in [
+        (&["exec", "--wait", "0", "nope", "true"][..], "timed out waiting for container: nope"),
+        (&["exec", "--cidfile", "/no/file", "true"], "reading CIDFile: open /no/file"),
+        (&["exec", "--cidfile", &file, "-l", "true"], "cannot be used together"),
+        (&["exec", "--no-session", "-d", "c", "true"], "--no-session cannot be used with --detach"),
+    ] {
+        cellar.run(words).ends(125).says(said);
+    }
+}
+
+#[test]
+fn a_log_that_is_followed_ends_at_the_moment_that_was_asked_for() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "echo said; while :; do sleep 1; done";
+    cellar.container(&["-d", "--name", "c", "box:1", "sh", "-c", script]).ok();
+    assert_eq!(cellar.run(&["logs", "-f", "--until", "1s", "c"]).ok().text(), "said");
+    assert_eq!(cellar.states(), "c running 0");
+}
+
+#[test]
+fn containers_conf_has_what_later_ones_have() {
+    let Some(cellar) = Cellar::new() else { return };
+    let conf = cellar.path("containers.conf");
+    let bind = |source: &str| format!("type=bind,source={source},target=/mounted,ro");
+    let text = format!(
+        "[containers]\nread_only = true\noom_score_adj = 321\nmounts = [{:?}]\n",
+        bind("/etc/passwd")
+    );
+    fs::write(&conf, text).expect("it is new");
+    let said = |flags: &[&str], script: &str| {
+        let own = ["run", "--rm", "--network", "none"];
+        let words = [&own[..], flags, &["box:1", "sh", "-c", script]].concat();
+        run(cellar.command(&words).env("CONTAINERS_CONF", &conf))
+    };
+    said(&[], "touch /made").ends(1).says("Read-only file system");
+    said(&["--read-only=false"], "touch /made").ok();
+    let all = "cat /proc/self/oom_score_adj; head -n 1 /mounted";
+    let first = fs::read_to_string("/etc/passwd").expect("it is there");
+    let first = first.lines().next().unwrap_or_default();
+    assert_eq!(said(&[], all).ok().text(), format!("321\n{first}"));
+    let other = bind("/etc/group");
+    let second = fs::read_to_string("/etc/group").expect("it is there");
+    let second = second.lines().next().unwrap_or_default();
+    let flags = ["--oom-score-adj", "322", "--mount", &other];
+    assert_eq!(said(&flags, all).ok().text(), format!("322\n{second}"));
+    fs::write(&conf, "[containers]\nmounts = [\"type=nope,target=/x\"]\n").expect("it is there");
+    said(&[], "true").ends(125).says("parsing containers.conf mounts").says("\"nope\"");
+}
+
+#[test]
+fn output_goes_where_every_command_is_told_to() {
+    let Some(cellar) = Cellar::new() else { return };
+    let file = cellar.path("out");
+    let name = file.display().to_string();
+    assert_eq!(cellar.run(&["--out", &name, "create", "--name", "c", "box:1"]).ok().text(), "");
+    let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok();
+    assert_eq!(fs::read_to_string(&file).expect("it is there").trim(), id.text());
+    assert_eq!(cellar.run(&["--noout", "rm", "c"]).ok().text(), "");
+    assert_eq!(cellar.run(&["--noout", "run", "--network", "none", "box:1", "id"]).ok().text(), "");
+    let here = cellar.path("").display().to_string();
+    cellar.run(&["--out", &here, "ps"]).ends(1).says("unable to open file for standard output");
+    let level = "Log Level \"nope\" is not supported, choose from: trace, debug";
+    cellar.run(&["--log-level", "nope", "ps"]).ends(1).says(level);
+    let both = ["--debug", "--log-level", "panic", "ps"];
+    cellar.run(&both).ends(1).says("Setting --log-level and --debug is not allowed");
+    cellar.run(&["-D", "ps"]).ok();
+    cellar.run(&["--config", &name, "ps"]).ends(1).says("is not a directory");
+}
