@@ -1,6 +1,6 @@
 //! Commands that change the store, which podman reads afterwards.
 
-use tests::{PeerStore, has};
+use tests::{PeerStore, has, tool};
 
 use crate::TOOLS;
 
@@ -59,6 +59,33 @@ fn images_go_with_their_last_name_and_with_what_only_they_needed() {
     assert_eq!(store.podman(&["images", "-aq"]).ok().text(), "");
     let check = store.cellar(&["system", "check"]).ok();
     assert_eq!((check.text(), check.stderr.as_str()), ("", ""), "nothing is left");
+}
+
+#[test]
+fn images_that_lost_their_manifest_or_their_config_are_removed_all_the_same() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = PeerStore::with_images();
+    let inspected = store.podman(&["image", "inspect", "-f", "{{.Id}}", "child:1"]).ok();
+    // Podman mounts the directory of the driver onto itself, and copies are to be of what is beneath.
+    tool("umount", &format!("-l {}", store.root().join("overlay").display()));
+    for (file, line) in [
+        ("manifest", vec!["rmi", "-f", inspected.text()]),
+        ("=", vec!["rmi", "-f", inspected.text()]),
+        ("=", vec!["rmi", "-f", "-a"]),
+        ("=", vec!["image", "prune", "-a", "-f"]),
+    ] {
+        let spoilt = store.copied();
+        let directory = spoilt.root().join("overlay-images").join(inspected.text());
+        let files = std::fs::read_dir(&directory).expect("it is there").flatten();
+        for found in files.filter(|found| found.file_name().to_string_lossy().starts_with(file)) {
+            std::fs::remove_file(found.path()).expect("it is ours");
+        }
+        spoilt.cellar(&["images"]).ok();
+        spoilt.cellar(&line).ok();
+        spoilt.cellar(&["image", "exists", inspected.text()]).ends(1);
+    }
 }
 
 #[test]

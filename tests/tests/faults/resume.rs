@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use cask_testkit::generate::{ImageSpec, LayerSpec, TarEntry, random_bytes};
-use tests::{Access, Registry, Relay, Served, cargo_built, command, dray, has, run};
+use tests::{Access, Registry, Relay, Served, cargo_built, command, dray, has, is_root, run};
 
 use crate::stage::Stage;
 
@@ -72,15 +72,19 @@ fn a_killed_pull_goes_on(address: &str, context: &str) {
     let source = stage.source("source", &image());
     let ways = Ways::to(address);
     run(&mut copying(&stage, &source, &format!("docker://{address}/it/pulled:1"))).ok();
-    for place in ["oci", "dir", "docker-archive"] {
-        let to = format!("{place}:{}", stage.scratch.at(&format!("destination/{place}")));
+    let (graph, run_root) = (stage.scratch.at("graph"), stage.scratch.at("run"));
+    let store = format!("containers-storage:[overlay@{graph}+{run_root}]localhost/it:1");
+    let files = ["oci", "dir", "docker-archive"]
+        .map(|place| format!("{place}:{}", stage.scratch.at(&format!("destination/{place}"))));
+    // Without the files' owners a store is no store for others.
+    for to in files.into_iter().chain(is_root().then_some(store)) {
         let from = |relay: &Relay| format!("docker://{}/it/pulled:1", relay.address());
         let before = ways.slow.down() + ways.slow.up();
         let slowly = &mut copying(&stage, &from(&ways.slow), &to);
         kill_at(slowly, &ways.slow, before + KILLED_AT);
         let before = ways.fast.down();
         run(&mut copying(&stage, &from(&ways.fast), &to)).ok();
-        assert_goes_on(ways.fast.down() - before, &format!("{context}, to {place}"));
+        assert_goes_on(ways.fast.down() - before, &format!("{context}, to {to}"));
         dray(&format!("validate -q {to}")).ok();
         let kept = std::fs::read_dir(stage.scratch.join("cache/cask/partial"));
         let kept: Vec<_> = kept.expect("something was kept").collect();

@@ -44,14 +44,23 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if !arguments.repair {
         return Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(125) });
     }
-    for mended in store.repair()? {
+    let mended = store.repair()?;
+    for mended in &mended {
         output::line(&format!("Mended: {mended}"))?;
     }
     remove_broken(store, &store.check(&options)?, arguments.force)?;
-    let mut prune = cask_storage::PruneOptions::default();
-    prune.older_than = arguments.max.0;
-    for problem in store.prune(&prune)?.removed {
-        output::line(&format!("Removed: {problem}"))?;
+    let is_of_containers =
+        |mended: &cask_storage::Warning| mended.path.to_string_lossy().ends_with("containers.json");
+    if mended.iter().any(is_of_containers) {
+        report::note(
+            "nothing is removed this time: see whether all containers are there, and repair again",
+        );
+    } else {
+        let mut prune = cask_storage::PruneOptions::default();
+        prune.older_than = arguments.max.0;
+        for problem in store.prune(&prune)?.removed {
+            output::line(&format!("Removed: {problem}"))?;
+        }
     }
     let left = store.check(&options)?;
     let is_whole = left.iter().all(|problem| problem.kind.is_waste());

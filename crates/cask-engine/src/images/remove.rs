@@ -63,8 +63,9 @@ impl Images {
             image.names.iter().filter(|own| !removed.untagged.contains(own)).cloned().collect();
         let mut next = Some((image.clone(), names));
         while let Some((image, names)) = next.take() {
-            let parent = relations.parent(&image)?.cloned();
-            let is_needed = !relations.children(&image)?.is_empty();
+            // One whose config is lost has no family any more, and can go all the same.
+            let parent = relations.parent(&image).ok().flatten().cloned();
+            let is_needed = relations.children(&image).is_ok_and(|children| !children.is_empty());
             self.delete(&image, &names, name, removal)?;
             removed.untagged.extend(names);
             if !is_needed {

@@ -29,8 +29,8 @@ const MAX_BYTES: u64 = 16 << 20;
 /// A container's directory is made at most so long after its layer was listed.
 const MOMENT: Duration = Duration::from_secs(30);
 
-/// What rounding and clocks may make of it.
-const SLACK: Duration = Duration::from_secs(1);
+/// How far the time of a file may lag behind the clock.
+const SLACK: Duration = Duration::from_millis(50);
 
 /// Keeps a copy of a record with the container. It need not survive a loss of power: then it is told by other traces.
 pub(crate) fn keep_copy(directory: &Path, record: &ContainerRecord) -> Result<()> {
@@ -259,24 +259,15 @@ impl Layers {
         Some(self.free.remove(position))
     }
 
-    /// The container and the layer that were made at the same time, where they are the only ones then: otherwise the
-    /// two that are nearest.
+    /// The container and the layer that were made nearest to one another.
     fn nearest(&self, lost: &[Traces]) -> Option<(usize, usize)> {
-        let mut pairs: Vec<(Duration, usize, usize)> = Vec::new();
-        for (container, traces) in lost.iter().enumerate() {
-            for (layer, record) in self.free.iter().enumerate() {
-                if let Some(apart) = self.apart(traces, record) {
-                    pairs.push((apart, container, layer));
-                }
-            }
-        }
-        pairs.sort();
-        let is_only = |pair: &&(Duration, usize, usize)| {
-            let (_, container, layer) = **pair;
-            pairs.iter().filter(|other| other.1 == container || other.2 == layer).count() == 1
-        };
-        let chosen = pairs.iter().find(is_only).or(pairs.first())?;
-        Some((chosen.1, chosen.2))
+        let layers = || self.free.iter().enumerate();
+        let pairs = lost.iter().enumerate().flat_map(|(container, traces)| {
+            layers().filter_map(move |(layer, record)| {
+                Some((self.apart(traces, record)?, container, layer))
+            })
+        });
+        pairs.min().map(|(_, container, layer)| (container, layer))
     }
 
     /// How long after a layer the directory of a container was made, if it may be that container's.
@@ -287,8 +278,12 @@ impl Layers {
         (apart <= MOMENT && self.fits(traces, layer)).then_some(apart)
     }
 
-    /// Whether a layer is upon the image of a container.
+    /// Whether a layer is of who made the container, and upon its image.
     fn fits(&self, traces: &Traces, layer: &LayerRecord) -> bool {
+        // Buildah gives layers no names; podman and cellar do.
+        if traces.is_builder == layer_owner(layer).is_some() {
+            return false;
+        }
         let Some(image) = &traces.image else { return true };
         match self.images.iter().find(|found| found.id == *image) {
             Some(image) => is_upon(layer, image),
