@@ -35,6 +35,7 @@ mod stats;
 mod stop;
 mod summary;
 mod top;
+mod update;
 mod usage;
 mod users;
 mod volumes;
@@ -54,14 +55,14 @@ pub use config::{
     ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
-pub use create::{CreateOptions, parse_port};
+pub use create::{CloneOptions, CreateOptions, parse_port};
 pub use diff::{ChangeKind, DiffSide, FileChange};
 pub(crate) use events::tell;
 pub use events::{Event, EventFilter, EventOptions};
 pub use exec::ExecOptions;
 pub use health::{Health, HealthAction, HealthConfig, HealthResult};
 pub use journal::Journal;
-pub use list::ContainerFilter;
+pub use list::{ContainerFilter, parse_expression};
 pub use logging::LOG_DRIVERS;
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use monitor::{MONITOR_ARGUMENT, run_monitor};
@@ -76,6 +77,7 @@ pub use stats::ContainerStats;
 pub use summary::ContainerSummary;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
 pub use usage::{ContainerUsage, VolumeUsage};
+pub use update::ContainerChange;
 pub use users::{Caller, UserRange, UsersConfig, UsersRequest};
 pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
 
@@ -157,7 +159,8 @@ impl Containers {
 
     /// The volumes beside them.
     pub fn volumes(&self) -> Volumes {
-        Volumes::new(self.store().graph_root())
+        let options = self.store().options();
+        Volumes::new(self.store().graph_root(), self.store().run_root(), options.rootless)
     }
 
     /// The secrets beside them.

@@ -6,17 +6,18 @@ mod images;
 mod moment;
 
 pub use containers::{
-    AccountsConfig, Attached, Caller, ChangeKind, Container, ContainerConfig, ContainerFilter,
-    ContainerNetwork, ContainerState, ContainerStats, ContainerSummary, ContainerUsage, Containers,
-    CopyEnd, CreateOptions, DETACH_KEYS, DiffSide, DiskLimit, DiskWeight, Event, EventFilter,
-    EventOptions, ExecOptions, FileChange, FileCopyOptions, FilesConfig, HostsBase, Health, HealthAction,
-    HealthConfig, HealthResult, Journal, LOG_DRIVERS, LifecycleConfig, LogConfig, LogLine,
-    LogOptions, LogStream, MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig,
-    NetworkAttachment, NetworkConfig, NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd,
-    RemoveOptions, ResourcesConfig, RestartPolicy, RuntimeConfig, Secret, SecretConfig, Secrets,
-    SecurityConfig, SpaceMode, StartOptions, Status, TOP_FIELDS, Terminal, TopField, UserRange,
-    UsersConfig, UsersRequest, Volume, VolumeImportOptions, VolumeOptions, VolumeUsage, Volumes,
-    attachment_options, parse_bytes, parse_decimal_bytes, parse_detach_keys, parse_device_rule,
+    AccountsConfig, Attached, Caller, ChangeKind, CloneOptions, Container, ContainerChange,
+    ContainerConfig, ContainerFilter, ContainerNetwork, ContainerState, ContainerStats,
+    ContainerSummary, ContainerUsage, Containers, CopyEnd, CreateOptions, DETACH_KEYS, DiffSide,
+    DiskLimit, DiskWeight, Event, EventFilter, EventOptions, ExecOptions, FileChange,
+    FileCopyOptions, FilesConfig, Health, HealthAction, HealthConfig, HealthResult, HostsBase,
+    Journal, LOG_DRIVERS, LifecycleConfig, LogConfig, LogLine, LogOptions, LogStream,
+    MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig, NetworkAttachment, NetworkConfig,
+    NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig,
+    RestartPolicy, RuntimeConfig, Secret, SecretConfig, Secrets, SecurityConfig, SpaceMode,
+    StartOptions, Status, TOP_FIELDS, Terminal, TopField, UserRange, UsersConfig, UsersRequest,
+    Volume, VolumeImportOptions, VolumeOptions, VolumeUsage, Volumes, attachment_options,
+    parse_bytes, parse_decimal_bytes, parse_detach_keys, parse_device_rule, parse_expression,
     parse_networks, parse_port, parse_top_fields, relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};

@@ -1,6 +1,7 @@
 //! Containers of `cellar`, as root: they run, are watched, joined, stopped and removed, and leave nothing.
 
 mod advisories;
+mod copies;
 mod faults;
 mod files;
 mod flags;
@@ -15,3 +16,4 @@ mod support;
 mod terminal;
 mod users;
 mod verbs;
+mod volumes;

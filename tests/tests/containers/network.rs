@@ -183,6 +183,42 @@ fn containers_of_a_network_know_each_other_by_name_and_podman_knows_the_network(
 }
 
 #[test]
+fn networks_have_servers_of_their_own_and_are_chosen_by_filters() {
+    let Some(cellar) = cellar() else { return };
+    let said = stage(
+        &cellar,
+        r#"
+        C network create --dns 1.1.1.1 --subnet 10.77.0.0/24 --label a=b web >/dev/null
+        C network create --label a=c --label d other >/dev/null
+        C run -d --name db --network web box:1 sleep 100 >/dev/null
+        names=/run/containers/networks/aardvark-dns/web
+        head -n 1 $names
+        C network update --dns-add 8.8.8.8,9.9.9.9 --dns-drop 1.1.1.1 web
+        head -n 1 $names
+        C network inspect -f '{{.NetworkDNSServers}}' web
+        C run --rm --network web --dns 7.7.7.7 --dns-search x.y box:1 cat /etc/resolv.conf
+        id=$(C network inspect -f '{{.ID}}' web)
+        L() { C network ls --format '{{.Name}}' "$@" | tr '\n' ' '; echo; }
+        L -f name=web -f name=oth
+        L -f name='^w.b$'
+        L -f id=$(echo $id | cut -c 9-30)
+        L -f label=a
+        L -f label=a -f label=d
+        L -f 'label=a*' -f driver=bridge -f dangling=false
+        C network ls -f dangling=x 2>&1 | grep -o 'invalid dangling filter value "x"'
+        C network ls -f nope=x 2>&1 | grep -o 'invalid filter "nope"'
+        C rm -f -t 0 db >/dev/null
+        "#,
+    )
+    .ok();
+    let expected = "10.77.0.1 1.1.1.1\nweb\n10.77.0.1 8.8.8.8,9.9.9.9\n[8.8.8.8 9.9.9.9]\n\
+                    search x.y\nnameserver 7.7.7.7\nother web \nweb \nweb \nother web \nother \nweb \n\
+                    invalid dangling filter value \"x\"\ninvalid filter \"nope\"";
+    assert_eq!(said.text(), expected, "{said}");
+    cellar.is_clean();
+}
+
+#[test]
 fn without_the_programs_it_is_said_which_to_install() {
     let Some(cellar) = Cellar::new() else { return };
     let said = stage(

@@ -157,10 +157,14 @@ fn volumes_have_owners_and_are_mounted_where_they_are() {
         (&["volume", "mount", "nope"], "no volume with name \"nope\" found: no such volume"),
         (&["volume", "prune", "-f", "--dry-run"], "cannot be used together"),
         (&["volume", "rm", "-t", "1", "data"], "--force option must be specified"),
-        (&["network", "update", "--dns-add", "1.1.1.1", "podman"], "no command \"network update\""),
-        (&["network", "create", "--dns", "1.1.1.1"], "--dns 1.1.1.1 is not supported"),
+        (
+            &["network", "update", "--dns-add", "1.1.1.1", "podman"],
+            "DNS is not enabled for network",
+        ),
+        (&["network", "create", "--route", "x"], "--route x is not supported"),
+        (&["network", "create", "host"], "it conflicts with a valid network mode"),
         (&["network", "create", "--interface-name", "podman0"], "podman0 already in use"),
-        (&["update", "--restart", "no", "c"], "--restart no is not supported"),
+        (&["update", "--ulimit", "nofile=1", "c"], "--ulimit nofile=1 is not supported"),
     ] {
         let refused = cellar.run(words);
         assert_ne!(refused.code, 0, "{refused}");

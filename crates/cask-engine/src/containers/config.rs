@@ -308,7 +308,7 @@ pub struct NamespacesConfig {
 }
 
 /// How much a container may use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ResourcesConfig {

@@ -1,5 +1,7 @@
 //! Making containers.
 
+mod copy;
+
 use std::collections::BTreeMap;
 
 use cask_image::ExecutionConfig;
@@ -9,6 +11,8 @@ use super::config::{ContainerConfig, NetworkMode, PortMapping, SpaceMode};
 use super::mounts::{MountConfig, MountType, check_name, target};
 use super::{Container, ContainerState, Containers, names, record};
 use crate::{Error, ErrorKind, Found, Result};
+
+pub use copy::CloneOptions;
 
 /// What a container is made with besides its [`ContainerConfig`].
 #[derive(Clone, Debug, Default)]
@@ -334,6 +338,7 @@ fn merge(entry: &str, known: &[String]) -> String {
 }
 
 /// The image's volumes, where nothing else is mounted.
+    config.files.mounts = once_each(std::mem::take(&mut config.files.mounts))?;
 fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<()> {
     let kind = match config.files.image_volumes.as_str() {
         "ignore" => return Ok(()),
@@ -344,13 +349,8 @@ fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
             return Err(Error::new(ErrorKind::Invalid, format_args!("{other:?}"), why));
         }
     };
-    let mut seen = std::collections::BTreeSet::new();
-    for mount in &config.files.mounts {
-        if !seen.insert(mount.target.clone()) {
-            let why = "duplicate mount destination";
-            return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
-        }
-    }
+    let targets = config.files.mounts.iter().map(|mount| mount.target.clone());
+    let mut seen: std::collections::BTreeSet<_> = targets.collect();
     for path in &run.volumes {
         let to = target(path, path)?;
         if seen.insert(to.clone()) {
@@ -362,6 +362,22 @@ fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
     }
     Ok(())
 }
+/// The mounts, without those that are given twice; nothing else can be where something is.
+fn once_each(given: Vec<MountConfig>) -> Result<Vec<MountConfig>> {
+    let mut kept: Vec<MountConfig> = Vec::new();
+    for mount in given {
+        match kept.iter().find(|known| known.target == mount.target) {
+            None => kept.push(mount),
+            Some(known) if *known == mount => {}
+            Some(_) => {
+                let why = "duplicate mount destination";
+                return Err(Error::new(ErrorKind::Invalid, mount.target.display(), why));
+            }
+        }
+    }
+    Ok(kept)
+}
+
 
 /// A port as `80/tcp`.
 fn with_protocol(port: &str) -> String {

@@ -75,6 +75,14 @@ fn fits(expression: &str) -> impl Fn(&str) -> bool + use<> {
     move |text| expression.as_ref().is_ok_and(|expression| expression.is_match(text))
 }
 
+/// A check of whether a text has a regular expression in it.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for a text that is none; `key` is what somebody gave it as.
+pub fn parse_expression(key: &str, value: &str) -> Result<impl Fn(&str) -> bool + use<>> {
+    Ok(fits(&expression(key, value)?))
+}
+
 impl ContainerFilter {
     /// The word before `=`.
     pub fn key(&self) -> &'static str {

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use super::record::Held;
 use super::start::{Failure, Order};
-use super::{Container, Containers, Status, wire};
+use super::{ContainerConfig, Containers, wire};
 use crate::{Error, ErrorKind, Images, Result, no_registries};
 use relay::Client;
 
@@ -117,14 +117,14 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     life.go_on(alive)
 }
 
-impl Container {
+impl ContainerConfig {
     /// Whether its monitor begins it again after it ended so.
     fn begins_again(&self, code: i32, restarts: u32, stopped: bool) -> bool {
         use super::RestartPolicy::{Always, No, OnFailure, UnlessStopped, Unsaid};
-        if stopped || self.config.lifecycle.auto_remove {
+        if stopped || self.lifecycle.auto_remove {
             return false;
         }
-        match self.config.lifecycle.restart {
+        match self.lifecycle.restart {
             Unsaid | No => false,
             Always | UnlessStopped => true,
             OnFailure(most) => code != 0 && (most == 0 || restarts < most),

@@ -123,6 +123,7 @@ impl Containers {
         self.forget_network(container)
     }
 
+        self.let_volumes_go(container);
     /// Removes its layer, its record and its files.
     pub(super) fn remove_everything(&self, container: &Container) -> Result<()> {
         match self.unlist(container)? {

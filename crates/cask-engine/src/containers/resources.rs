@@ -153,7 +153,7 @@ fn device_rules(
 }
 
 /// Its limits, those of single disks included.
-fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
+pub(super) fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
     let mut limits = resources.limits();
     limits.disks = resources.disks.iter().map(rate).collect::<Result<_>>()?;
     for weight in &resources.disk_weights {
@@ -166,7 +166,7 @@ fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
 
 impl ResourcesConfig {
     /// Takes over what `change` says, and leaves the rest as it is.
-    fn take(&mut self, change: &Self) {
+    pub(super) fn take(&mut self, change: &Self) {
         macro_rules! take {
             ($($field:ident)*) => {$(if change.$field.is_some() {
                 self.$field.clone_from(&change.$field);
@@ -221,37 +221,12 @@ impl ResourcesConfig {
     }
 }
 
-impl super::Containers {
-    /// Changes limits of a container, at once where it runs. What `change` does not say stays as it is.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for limits that contradict one another or that the kernel does not take;
-    /// [`ErrorKind::Unsupported`] where it runs without a control group. Then all of them stay as they are.
-    pub fn update(&self, container: &super::Container, change: &ResourcesConfig) -> Result<()> {
-        let _held = container.place.lock()?;
-        let (mut config, state) = container.place.load()?;
-        config.resources.take(change);
-        config.resources.check()?;
-        let mut limits = whole(&config.resources)?;
-        if change.memory.is_none() && config.resources.memory_swap.is_none() {
-            limits.memory_and_swap_bytes = None;
-        }
-        if state.status.is_up() {
-            let group = state.cgroup.as_deref().map(Cgroup::open).transpose()?.flatten();
-            let group = group.ok_or_else(|| {
-                let words = format!("container {} has no control group", config.id);
-                Error::new(ErrorKind::Unsupported, words, "its limits are those of this program")
-            })?;
-            change_group(&group, limits, &config.resources)?;
-        }
-        container.place.save(&config, &state)?;
-        self.tell("update", &config);
-        Ok(())
-    }
-}
-
 /// Limits a group that has limits.
-fn change_group(group: &Cgroup, limits: CgroupLimits, resources: &ResourcesConfig) -> Result<()> {
+pub(super) fn change_group(
+    group: &Cgroup,
+    limits: CgroupLimits,
+    resources: &ResourcesConfig,
+) -> Result<()> {
     let unasked = limits.memory_and_swap_bytes.is_some() && resources.memory_swap.is_none();
     let mut only_memory = limits.clone();
     only_memory.memory_and_swap_bytes = None;

@@ -6,6 +6,7 @@
 //! ```
 
 mod archive;
+mod local;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -32,10 +33,12 @@ const DEEPEST: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Volumes {
     graph_root: PathBuf,
+    run_root: PathBuf,
+    rootless: bool,
 }
 
 /// One volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Volume {
     /// Its name.
@@ -52,6 +55,8 @@ pub struct Volume {
     pub owner: Option<(u32, u32)>,
     /// Where its files are.
     pub mount_point: PathBuf,
+    /// A container had it.
+    pub used: bool,
 }
 
 /// What a volume is made with.
@@ -78,11 +83,24 @@ struct Kept {
     options: BTreeMap<String, String>,
     anonymous: bool,
     owner: Option<(u32, u32)>,
+    used: bool,
+}
+
+impl Kept {
+    fn save(&self, file: &Path) -> Result<()> {
+        let bytes = serde_json::to_vec(self).expect("texts can be written");
+        let new = file.with_extension("new");
+        let write = fs::File::create(&new)
+            .and_then(|mut file| file.write_all(&bytes))
+            .and_then(|()| fs::rename(&new, file));
+        write.map_err(|error| io(error, "writing", file))
+    }
 }
 
 impl Volumes {
-    pub(super) fn new(graph_root: &Path) -> Self {
-        Self { graph_root: graph_root.to_owned() }
+    pub(super) fn new(graph_root: &Path, run_root: &Path, rootless: bool) -> Self {
+        let (graph_root, run_root) = (graph_root.to_owned(), run_root.to_owned());
+        Self { graph_root, run_root, rootless }
     }
 
     fn directory(&self, name: &str) -> PathBuf {
@@ -101,13 +119,8 @@ impl Volumes {
         let chance = Id::random();
         let name = if name.is_empty() { chance.as_str() } else { name };
         check_name(name)?;
-        if let Some(option) = options.options.keys().next() {
-            let why = "volumes are directories of this machine, without options";
-            return Err(Error::new(ErrorKind::Invalid, format_args!("option {option:?}"), why)
-                .with_hint(
-                    "mount the file system on a directory, and the directory in the container",
-                ));
-        }
+        let (kept_options, owner) = local::settle(&options.options)?;
+        let owner = options.owner.or(owner);
         let directory = self.directory(name);
         let make = |path: &Path, mode| DirBuilder::new().recursive(true).mode(mode).create(path);
         let parents = [self.graph_root.join("volumes"), self.graph_root.join("cask/volumes")];
@@ -128,7 +141,7 @@ impl Volumes {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             made => {
                 made.map_err(|error| io(error, "making the directory", &data))?;
-                if let Some((user, group)) = options.owner {
+                if let Some((user, group)) = owner {
                     std::os::unix::fs::chown(&data, Some(user), Some(group))
                         .map_err(|error| io(error, "changing the owner of", &data))?;
                 }
@@ -139,16 +152,12 @@ impl Volumes {
             let kept = Kept {
                 created: now(),
                 labels: options.labels.clone(),
-                options: options.options.clone(),
+                options: kept_options,
                 anonymous: options.anonymous,
-                owner: options.owner,
+                owner,
+                used: false,
             };
-            let bytes = serde_json::to_vec(&kept).expect("texts can be written");
-            let new = file.with_extension("new");
-            let write = fs::File::create(&new)
-                .and_then(|mut file| file.write_all(&bytes))
-                .and_then(|()| fs::rename(&new, &file));
-            write.map_err(|error| io(error, "writing", &file))?;
+            kept.save(&file)?;
             tell(&self.graph_root, &Event::of_volume("create", name));
         }
         self.find(name)
@@ -215,13 +224,13 @@ impl Volumes {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        let Kept { mut created, labels, options, anonymous, owner } = kept;
+        let Kept { mut created, labels, options, anonymous, owner, used } = kept;
         if created.is_empty() {
             let time = cask_image::Timestamp::from_unix(found.ctime(), 0);
             created = time.unwrap_or(cask_image::Timestamp::GO_ZERO).to_string();
         }
         let name = name.to_owned();
-        Some(Volume { name, created, labels, options, anonymous, owner, mount_point })
+        Some(Volume { name, created, labels, options, anonymous, owner, mount_point, used })
     }
 
     pub(super) fn mount_point(&self, name: &str) -> Result<PathBuf> {
@@ -233,6 +242,7 @@ impl Volumes {
     /// # Errors
     /// [`ErrorKind::VolumeNotKnown`]; [`ErrorKind::Io`].
     pub fn remove(&self, volume: &Volume) -> Result<()> {
+        self.end_uses(volume)?;
         let directory = self.directory(&volume.name);
         fs::remove_dir_all(&directory).map_err(|error| io(error, "removing", &directory))?;
         self.remove_named(&volume.name)
@@ -265,10 +275,23 @@ impl Volumes {
         check_name(name).is_ok() && (self.directory(name).exists() || self.file(name).exists())
     }
 
+    /// Writes down that a container had a volume; podman's own have no file for that.
+    fn note_used(&self, name: &str) -> Result<()> {
+        let file = self.file(name);
+        let read = fs::read(&file).ok();
+        match read.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok()) {
+            None => Ok(()),
+            Some(kept) => Kept { used: true, ..kept }.save(&file),
+        }
+    }
+
     /// Fills an empty volume with what a root has at the place that it is mounted on, which it also takes its owner
     /// and mode from where it was made for nobody in particular.
     pub(super) fn fill(&self, name: &str, root: &Root, target: &Path) -> Result<()> {
-        let Volume { mount_point: to, owner, .. } = self.find(name)?;
+        let Volume { mount_point: to, owner, used, .. } = self.find(name)?;
+        if !used {
+            self.note_used(name)?;
+        }
         let mut entries = fs::read_dir(&to).map_err(|error| io(error, "listing", &to))?;
         if entries.next().is_some() {
             return Ok(());
@@ -393,7 +416,7 @@ mod tests {
     #[test]
     fn volumes_are_made_found_and_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(directory.path());
+        let volumes = Volumes::new(directory.path(), directory.path(), false);
         assert!(volumes.list().unwrap().is_empty());
         let made = volumes.create("data", &VolumeOptions::default()).unwrap();
         assert!(made.mount_point.ends_with("volumes/data/_data"));
@@ -417,7 +440,7 @@ mod tests {
     #[test]
     fn an_empty_volume_is_filled_within_the_root() {
         let directory = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(directory.path());
+        let volumes = Volumes::new(directory.path(), directory.path(), false);
         volumes.create("v", &VolumeOptions::default()).unwrap();
         let image = directory.path().join("image");
         fs::create_dir_all(image.join("data/deep")).unwrap();

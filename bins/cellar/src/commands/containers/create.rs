@@ -4,17 +4,16 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{Container, Containers, ErrorKind, Found, Images, PullPolicy, RemoveOptions};
+use cask_engine::{Container, Containers, Found, Images, RemoveOptions};
 use cask_program::containers_conf::{self, EngineConf};
+use cask_program::moving::{PlatformArguments, RegistryArguments};
 use cask_program::output;
-use cask_program::progress::ProgressChoice;
 use clap::Args;
-use std::sync::Arc;
 
 use super::inspect;
 use super::options::{ContainerArguments, RuntimeArguments};
+use super::wanted::Wanted;
 use crate::context::Context;
-use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 
 /// Make a container, and do not start it
 #[derive(Args, Debug)]
@@ -99,52 +98,14 @@ impl Making {
 
     fn image(&self, images: &Images, context: &Context, conf: &EngineConf) -> Result<Found> {
         let policy = self.pull.as_ref().or(conf.pull_policy.as_ref());
-        let policy: PullPolicy = policy.map_or("missing", String::as_str).parse()?;
-        let here = images.find(&self.image);
-        let asks_nobody = matches!(policy, PullPolicy::Never | PullPolicy::Missing);
-        match here {
-            Ok(found) if asks_nobody && self.fits(&found, images, context)? => {
-                // Podman asks its images to be pulled where they are missing, and tells that it did.
-                images.note("pull", "", &self.image);
-                return Ok(found);
-            }
-            Err(error)
-                if error.kind() != ErrorKind::ImageNotKnown || policy == PullPolicy::Never =>
-            {
-                return Err(error.into());
-            }
-            _ => {}
-        }
-        crate::run::wait(self.pull(images, policy, context))
-    }
-
-    /// Whether an image is of the platform that was asked for, if any was.
-    fn fits(&self, found: &Found, images: &Images, context: &Context) -> Result<bool> {
-        if !self.platform.is_asked() {
-            return Ok(true);
-        }
-        let wanted = self.platform.wanted(&context.settings)?;
-        let Some(config) = images.config(&found.image)? else { return Ok(true) };
-        let variant = wanted.variant.is_none() || wanted.variant == config.variant;
-        let same = wanted.architecture == config.architecture;
-        Ok(variant && same && wanted.os == config.os)
-    }
-
-    async fn pull(&self, images: &Images, policy: PullPolicy, context: &Context) -> Result<Found> {
-        let platform = self.platform.wanted(&context.settings)?;
-        let transports = self.registry.transports(images, &context.settings).await?;
-        let progress = Arc::new(ProgressChoice::Auto.start(self.quiet));
-        let copy = moving::copy_options(&context.settings, platform, &progress, self.quiet)?;
-        let mut options = moving::pull_options(copy, policy, &progress);
-        options.platform_asked = self.platform.is_asked();
-        let pulled = images.pull(&self.image, &transports, &options).await?;
-        images.note("pull", "", &self.image);
-        let Some(arrived) = pulled.first() else { bail!("{}: nothing was pulled", self.image) };
-        let mut found = images.find(arrived.id.as_ref())?;
-        if let Ok(named) = images.find(&self.image) {
-            found.name = named.name;
-        }
-        Ok(found)
+        let wanted = Wanted {
+            name: &self.image,
+            policy: policy.map_or("missing", String::as_str).parse()?,
+            quiet: self.quiet,
+            platform: &self.platform,
+            registry: &self.registry,
+        };
+        wanted.find(images, context)
     }
 }
 

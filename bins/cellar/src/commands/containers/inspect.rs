@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_engine::{
     Container, Containers, ErrorKind, MountConfig, MountType, NetworkMode, SpaceMode,
 };
@@ -116,6 +116,9 @@ const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// Shows what is found; then fails for what is not.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    if arguments.latest && !arguments.containers.is_empty() {
+        bail!("--latest and containers cannot be used together");
+    }
     let containers = context.containers()?;
     let mut errors = Vec::new();
     let mut found = Vec::new();

@@ -1,6 +1,7 @@
 //! The commands of containers and volumes, one file each.
 
 mod attach;
+mod clone;
 mod commit;
 mod cp;
 mod create;
@@ -31,6 +32,7 @@ mod restart;
 mod rm;
 mod run;
 mod secret;
+mod runlabel;
 mod several;
 mod start;
 mod stats;
@@ -43,6 +45,7 @@ mod volume;
 mod volume_files;
 mod wait;
 
+mod wanted;
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
 pub(crate) use inspect::{Part as ContainerPart, latest, normal, one as document};
 pub(crate) use network::named as named_network;

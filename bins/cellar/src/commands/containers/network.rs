@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use cask_engine::{Containers, ErrorKind, NetworkAttachment, RemoveOptions};
 use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefix};
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags, Words};
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::filter::{self, has_label, made_before};
+use super::filter::{self, has_labels, made_before};
 use super::options::pairs;
-use super::refused::refuse;
 use super::several::{finish, one};
 use super::volume::agreed;
 use crate::context::Context;
@@ -40,8 +39,7 @@ pub(crate) enum NetworkCommand {
     Reload(ReloadArguments),
     #[command(name = "rm", visible_alias = "remove")]
     Remove(RemoveArguments),
-    #[command(hide = true)]
-    Update(Words),
+    Update(UpdateArguments),
 }
 
 /// Connect a container to one more network
@@ -106,6 +104,9 @@ pub(crate) struct CreateArguments {
     /// The name of the bridge, or the interface of this machine that it is above
     #[arg(long, value_name = "NAME", default_value = "")]
     interface_name: String,
+    /// Ask this server for names that are not those of its containers
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns: Vec<IpAddr>,
     #[command(flatten)]
     refused: Refused<OfCreate>,
 }
@@ -115,10 +116,8 @@ pub(crate) struct CreateArguments {
 pub(crate) struct OfCreate;
 
 impl RefusedFlags for OfCreate {
-    const FLAGS: &'static [RefusedFlag] = &[
-        ("dns", &[], "give servers to containers, with run --dns"),
-        ("route", &[], "routes are added where they are needed, with ip route"),
-    ];
+    const FLAGS: &'static [RefusedFlag] =
+        &[("route", &[], "routes are added where they are needed, with ip route")];
 }
 
 /// Take a container off a network
@@ -202,6 +201,19 @@ pub(crate) struct RemoveArguments {
     time: Option<u32>,
 }
 
+/// Change who is asked for names that are not those of a network's containers
+#[derive(Args, Debug)]
+pub(crate) struct UpdateArguments {
+    /// The network
+    network: String,
+    /// Ask this server too
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns_add: Vec<IpAddr>,
+    /// Do not ask this server any more
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    dns_drop: Vec<IpAddr>,
+}
+
 /// What templates see of a network.
 #[derive(Serialize)]
 #[serde(rename = "network.ListPrintReports")]
@@ -224,6 +236,8 @@ struct Row {
     internal: bool,
     #[serde(rename = "DNSEnabled")]
     dns: bool,
+    #[serde(rename = "NetworkDNSServers")]
+    servers: Vec<String>,
     #[serde(rename = "Labels")]
     labels: String,
     #[serde(rename = "Options")]
@@ -277,9 +291,7 @@ pub(crate) fn run(command: NetworkCommand, context: &Context) -> Result<ExitCode
         NetworkCommand::Prune(arguments) => prune(&arguments, &containers),
         NetworkCommand::Reload(arguments) => reload(&arguments, &containers),
         NetworkCommand::Remove(arguments) => remove(&arguments, &containers),
-        NetworkCommand::Update(_) => {
-            refuse(("network update", "give servers to containers, with run --dns"))
-        }
+        NetworkCommand::Update(arguments) => update(&arguments, &containers),
     }
 }
 
@@ -304,6 +316,7 @@ fn row(network: Network, whole: bool) -> Row {
         ipv6: network.ipv6_enabled,
         internal: network.internal,
         dns: network.dns_enabled,
+        servers: network.network_dns_servers.iter().map(ToString::to_string).collect(),
         labels: labels.collect::<Vec<_>>().join(","),
         options: network.options,
         ipam: network.ipam_options,
@@ -331,6 +344,7 @@ fn create(arguments: CreateArguments, containers: &Containers) -> Result<ExitCod
     options.ipv6 = arguments.ipv6;
     options.internal = arguments.internal;
     options.no_dns = arguments.disable_dns;
+    options.dns_servers = arguments.dns;
     options.ipam = arguments.ipam_driver;
     options.interface = arguments.interface_name;
     options.labels = pairs(&arguments.label);
@@ -394,25 +408,35 @@ fn matching(filters: &[String], containers: &Containers) -> Result<Vec<Network>>
     let mut kept = containers.networks().list(|error| {
         report::engine_failure(&error.into(), crate::run::hint);
     })?;
-    for filter in filters {
-        let (key, value) = filter::pair(filter)?;
-        let label = |network: &Network| has_label(&network.labels, value);
-        match key {
-            "name" => kept.retain(|network| network.name.contains(value)),
-            "id" => kept.retain(|network| network.id.starts_with(value)),
-            "driver" => kept.retain(|network| network.driver == value),
-            "label" => kept.retain(label),
-            "label!" => kept.retain(|network| !label(network)),
+    for (key, values) in filter::by_key(filters)? {
+        match key.to_ascii_lowercase().as_str() {
+            "name" => {
+                let fits = filter::expressions(key, &values)?;
+                kept.retain(|network| fits(&network.name));
+            }
+            "id" => {
+                let fits = filter::expressions(key, &values)?;
+                kept.retain(|network| fits(&network.id));
+            }
+            "driver" => kept.retain(|network| values.contains(&network.driver.as_str())),
+            "label" => kept.retain(|network| has_labels(&network.labels, &values)),
+            "label!" => kept.retain(|network| !has_labels(&network.labels, &values)),
             "until" => {
-                let is_old = made_before(value)?;
-                kept.retain(|network| is_old(&network.created));
+                for value in values {
+                    let is_old = made_before(value)?;
+                    kept.retain(|network| is_old(&network.created));
+                }
             }
             "dangling" => {
-                let wanted: bool = value.parse()?;
+                let [value] = values.as_slice() else {
+                    bail!("dangling filter can only be specified once")
+                };
+                let fits = filter::truths(key, &values)
+                    .map_err(|_| anyhow!("invalid dangling filter value {value:?}"))?;
                 let mut fitting = Vec::new();
                 for network in kept {
                     let used = !containers.users_of_network(&network.name)?.is_empty();
-                    if used != wanted && network.name != cask_network::DEFAULT_NETWORK {
+                    if fits(!used) && network.name != cask_network::DEFAULT_NETWORK {
                         fitting.push(network);
                     }
                 }
@@ -487,7 +511,10 @@ fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCo
             .iter()
             .map(|name| containers.find(name))
             .collect::<Result<Vec<_>, _>>()?,
-        _ => bail!("give containers, --all or --latest"),
+        (_, true, true) => bail!("--all and --latest cannot be used together"),
+        (false, true, _) => bail!("no arguments are needed with --all"),
+        (false, _, true) => bail!("--latest and containers cannot be used together"),
+        (true, false, false) => bail!("you must provide at least one container name or id"),
     };
     let mut errors = Vec::new();
     for container in &found {
@@ -497,6 +524,13 @@ fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCo
         }
     }
     Ok(finish(errors))
+}
+
+fn update(arguments: &UpdateArguments, containers: &Containers) -> Result<ExitCode> {
+    let UpdateArguments { network, dns_add, dns_drop } = arguments;
+    containers.networks().change_servers(network, dns_add, dns_drop)?;
+    output::line(network)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Removes networks: 1 where one is not known, 2 where one is in use, 125 otherwise.

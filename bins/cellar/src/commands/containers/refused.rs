@@ -33,13 +33,7 @@ pub(crate) enum OfContainer {
     #[command(hide = true)]
     Cleanup(Words),
     #[command(hide = true)]
-    Clone(Words),
-    #[command(hide = true)]
-    Init(Words),
-    #[command(hide = true)]
     Restore(Words),
-    #[command(hide = true)]
-    Runlabel(Words),
 }
 
 const INIT: (&str, &str) =
@@ -71,14 +65,7 @@ pub(crate) fn of_container(command: &OfContainer) -> Result<ExitCode> {
             "container cleanup",
             "its monitor tidies up after a container; rm --force does after both",
         ),
-        OfContainer::Clone(_) => {
-            ("container clone", "use create with the flags that inspect shows")
-        }
-        OfContainer::Init(_) => INIT,
         OfContainer::Restore(_) => ("container restore", "processes are not frozen into files"),
-        OfContainer::Runlabel(_) => {
-            ("container runlabel", "labels are not run; inspect shows them")
-        }
     })
 }
 

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::ResourcesConfig;
+use cask_engine::ContainerChange;
 use cask_program::output;
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
-use super::options::{LimitArguments, RateArguments, WeightArguments};
+use super::options::{LimitArguments, RateArguments, WeightArguments, variables};
 use super::several;
 use crate::context::Context;
 
-/// Change the limits of a container, at once where it runs
+/// Change a container: its limits, at once where it runs, and when it begins again
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The container
@@ -23,6 +23,15 @@ pub(crate) struct Arguments {
     rates: RateArguments,
     #[command(flatten)]
     weights: WeightArguments,
+    /// Begin again when it has ended: no, always, on-failure[:N] or unless-stopped
+    #[arg(long, value_name = "POLICY")]
+    restart: Option<String>,
+    /// Set a variable of the environment, from its next start on
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Take a variable out of the environment, from its next start on
+    #[arg(long, value_name = "NAME")]
+    unsetenv: Vec<String>,
     /// The container that was made last
     #[arg(short, long)]
     latest: bool,
@@ -30,14 +39,13 @@ pub(crate) struct Arguments {
     refused: Refused<OfUpdate>,
 }
 
-const REPLACE: &str = "limits alone are changed; make it again, with run --replace";
+const REPLACE: &str = "it is not changed; make the container again, with run --replace";
 
 /// Flags of podman 5's that are not here.
 pub(crate) struct OfUpdate;
 
 impl RefusedFlags for OfUpdate {
     const FLAGS: &'static [RefusedFlag] = &[
-        ("env", &[], REPLACE),
         ("health-cmd", &[], REPLACE),
         ("health-interval", &[], REPLACE),
         ("health-log-destination", &[], REPLACE),
@@ -53,9 +61,7 @@ impl RefusedFlags for OfUpdate {
         ("health-startup-timeout", &[], REPLACE),
         ("health-timeout", &[], REPLACE),
         ("no-healthcheck", &["false"], REPLACE),
-        ("restart", &[], REPLACE),
         ("ulimit", &[], REPLACE),
-        ("unsetenv", &[], REPLACE),
     ];
 }
 
@@ -65,12 +71,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let name = match (arguments.container.as_slice(), arguments.latest) {
         ([], true) => None,
         ([name], false) => Some(name.as_str()),
+        ([_, ..], true) => bail!("--latest and containers cannot be used together"),
         (names, _) => bail!("accepts 1 arg(s), received {}", names.len()),
     };
-    let mut change = ResourcesConfig::default();
-    arguments.limits.resolve(&mut change)?;
-    arguments.rates.resolve(&mut change)?;
-    arguments.weights.resolve(&mut change)?;
+    let mut change = ContainerChange::default();
+    arguments.limits.resolve(&mut change.resources)?;
+    arguments.rates.resolve(&mut change.resources)?;
+    arguments.weights.resolve(&mut change.resources)?;
+    change.restart = arguments.restart.as_deref().map(str::parse).transpose()?;
+    change.environment = variables(&arguments.env)?;
+    change.unset_environment.clone_from(&arguments.unsetenv);
     let containers = context.containers()?;
     let container = several::one(&containers, name, arguments.latest)?;
     containers.update(&container, &change)?;

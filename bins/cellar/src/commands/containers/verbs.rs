@@ -7,9 +7,9 @@ use cask_program::command_line::WhenNamed;
 use clap::Subcommand;
 
 use super::{
-    attach, commit, cp, create, diff, events, exec, exists, export, healthcheck, inspect, kill,
-    logs, mount, network, pause, port, prune, ps, refused, rename, restart, rm, run as running,
-    secret, start, stats, stop, top, update, volume, wait,
+    attach, clone, commit, cp, create, diff, events, exec, exists, export, healthcheck, init,
+    inspect, kill, logs, mount, network, pause, port, prune, ps, refused, rename, restart, rm,
+    run as running, runlabel, secret, start, stats, stop, top, update, volume, wait,
 };
 use crate::context::Context;
 
@@ -62,6 +62,7 @@ pub(crate) enum ContainerVerb {
 pub(crate) enum ContainerCommand {
     Attach(WhenNamed<attach::Arguments>),
     Commit(WhenNamed<commit::Arguments>),
+    Clone(WhenNamed<clone::Arguments>),
     Cp(WhenNamed<cp::Arguments>),
     Create(WhenNamed<create::Arguments>),
     Diff(WhenNamed<diff::Arguments>),
@@ -83,6 +84,7 @@ pub(crate) enum ContainerCommand {
     Run(WhenNamed<running::Arguments>),
     Start(WhenNamed<start::Arguments>),
     Stats(WhenNamed<stats::Arguments>),
+    Runlabel(WhenNamed<runlabel::Arguments>),
     Stop(WhenNamed<stop::Arguments>),
     Top(WhenNamed<top::Arguments>),
     #[command(visible_alias = "umount")]
@@ -163,6 +165,7 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Ok(Of::Commit(arguments)) => commit::run(&arguments, context),
         Ok(Of::Cp(arguments)) => cp::run(&arguments, context),
         Ok(Of::Create(arguments)) => create::run(arguments.0, context),
+        Ok(Of::Clone(arguments)) => clone::run(&arguments, context),
         Ok(Of::Diff(arguments)) => diff::run(&arguments, diff::Kind::Container, context),
         Ok(Of::Exec(arguments)) => exec::run(&arguments, context),
         Ok(Of::Exists(arguments)) => exists::run(&arguments, context),
@@ -184,6 +187,7 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
         Ok(Of::Stats(arguments)) => stats::run(&arguments, context),
         Ok(Of::Stop(arguments)) => stop::run(&arguments, context),
         Ok(Of::Top(arguments)) => top::run(&arguments, context),
+        Ok(Of::Runlabel(arguments)) => runlabel::run(&arguments, context),
         Ok(Of::Unmount(arguments)) => mount::unmount(&arguments, context),
         Ok(Of::Unpause(arguments)) => pause::unpause(&arguments, context),
         Ok(Of::Update(arguments)) => update::run(&arguments, context),

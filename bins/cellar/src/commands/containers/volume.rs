@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{ErrorKind, RemoveOptions, Volume, VolumeOptions, Volumes};
+use cask_engine::{Containers, ErrorKind, RemoveOptions, Volume, VolumeOptions, Volumes};
+use cask_image::Timestamp;
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::filter::{self, has_label, made_before};
+use super::filter::{self, has_labels, made_before};
 use super::options::pairs;
 use super::several::finish;
 use super::volume_files;
@@ -38,7 +40,7 @@ pub(crate) enum VolumeCommand {
     /// List volumes
     #[command(name = "ls", visible_alias = "list")]
     List(ListArguments),
-    /// Print where the files of volumes are
+    /// Mount what volumes are made from, where they have options, and print where their files are
     Mount(NamesArguments),
     /// Remove every volume that no container has
     Prune(PruneArguments),
@@ -47,7 +49,7 @@ pub(crate) enum VolumeCommand {
     /// Remove volumes
     #[command(name = "rm")]
     Remove(RemoveArguments),
-    /// Let go of what mount gave: volumes are directories, so that they stay where they are
+    /// Let go of what mount gave
     #[command(visible_alias = "umount")]
     Unmount(NamesArguments),
 }
@@ -174,6 +176,10 @@ pub(crate) struct Shown {
     anonymous: bool,
     #[serde(rename = "MountCount")]
     mount_count: usize,
+    #[serde(rename = "NeedsCopyUp json:,omitempty")]
+    needs_copy_up: bool,
+    #[serde(rename = "NeedsChown json:,omitempty")]
+    needs_chown: bool,
 }
 
 /// Does it.
@@ -185,15 +191,17 @@ pub(crate) fn run(command: VolumeCommand, context: &Context) -> Result<ExitCode>
         VolumeCommand::Import(arguments) => volume_files::import(&arguments, context),
         VolumeCommand::Inspect(arguments) => inspect(&arguments, context),
         VolumeCommand::List(arguments) => list(&arguments, context),
-        VolumeCommand::Mount(arguments) => {
-            each(&arguments, context, |volume| volume.mount_point.display().to_string())
-        }
+        VolumeCommand::Mount(arguments) => each(&arguments, context, |containers, volume| {
+            containers.mount_volume(volume)?;
+            Ok(volume.mount_point.display().to_string())
+        }),
         VolumeCommand::Prune(arguments) => prune(&arguments, context),
         VolumeCommand::Reload => Ok(ExitCode::SUCCESS),
         VolumeCommand::Remove(arguments) => remove(&arguments, context),
-        VolumeCommand::Unmount(arguments) => {
-            each(&arguments, context, |volume| volume.name.clone())
-        }
+        VolumeCommand::Unmount(arguments) => each(&arguments, context, |containers, volume| {
+            containers.unmount_volume(volume)?;
+            Ok(volume.name.clone())
+        }),
     }
 }
 
@@ -234,18 +242,20 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints something of each volume.
+/// Does something to each volume, and prints what comes of it.
 fn each(
     arguments: &NamesArguments,
     context: &Context,
-    shown: impl Fn(&Volume) -> String,
+    act: impl Fn(&Containers, &Volume) -> Result<String>,
 ) -> Result<ExitCode> {
-    let volumes = volumes(context)?;
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
     let mut errors = Vec::new();
     for name in &arguments.names {
-        match volumes.find(name) {
-            Ok(volume) => output::line(&shown(&volume))?,
-            Err(error) => errors.push(error.into()),
+        let found = volumes.find(name).map_err(anyhow::Error::from);
+        match found.and_then(|volume| act(&containers, &volume)) {
+            Ok(line) => output::line(&line)?,
+            Err(error) => errors.push(error),
         }
     }
     Ok(finish(errors))
@@ -260,7 +270,12 @@ fn exists(name: &str, context: &Context) -> Result<ExitCode> {
     }
 }
 
-fn shown(volume: Volume) -> Shown {
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn shown(volumes: &Volumes, volume: Volume) -> Shown {
+    let mount_count = volumes.uses(&volume);
     Shown {
         name: volume.name,
         driver: "local",
@@ -272,7 +287,9 @@ fn shown(volume: Volume) -> Shown {
         uid: volume.owner.map_or(0, |(user, _)| user),
         gid: volume.owner.map_or(0, |(_, group)| group),
         anonymous: volume.anonymous,
-        mount_count: 0,
+        mount_count,
+        needs_copy_up: !volume.used || is_empty(&volume.mount_point),
+        needs_chown: !volume.used,
     }
 }
 
@@ -295,7 +312,7 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
         }
         _ => bail!("provide one or more volume names or use --all"),
     }
-    let rows: Vec<Shown> = found.into_iter().map(shown).collect();
+    let rows: Vec<Shown> = found.into_iter().map(|one| shown(&volumes, one)).collect();
     match &arguments.format {
         Some(template) if !is_json_format(template) => {
             show::rows("inspect", (template, Origin::List), None, &rows)?;
@@ -307,8 +324,9 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
 
 /// Everything about a volume; `None` where there is none of this name.
 pub(crate) fn one(name: &str, context: &Context) -> Result<Option<Shown>> {
-    match volumes(context)?.find(name) {
-        Ok(volume) => Ok(Some(shown(volume))),
+    let volumes = volumes(context)?;
+    match volumes.find(name) {
+        Ok(volume) => Ok(Some(shown(&volumes, volume))),
         Err(error) if error.kind() == ErrorKind::VolumeNotKnown => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -317,28 +335,42 @@ pub(crate) fn one(name: &str, context: &Context) -> Result<Option<Shown>> {
 fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Result<Vec<Volume>> {
     let containers = context.containers()?;
     let mut kept = volumes;
-    for filter in filters {
-        let (key, value) = filter::pair(filter)?;
-        let label = |volume: &Volume| has_label(&volume.labels, value);
+    for (key, values) in filter::by_key(filters)? {
         match key {
-            "name" => kept.retain(|volume| volume.name.contains(value)),
-            "driver" => kept.retain(|_| value == "local"),
-            "scope" => kept.retain(|_| value == "local"),
-            "label" => kept.retain(label),
-            "label!" => kept.retain(|volume| !label(volume)),
+            "name" => {
+                let fits = filter::expressions(key, &values)?;
+                kept.retain(|volume| fits(&volume.name));
+            }
+            "driver" | "scope" => kept.retain(|_| values.contains(&"local")),
+            "label" => kept.retain(|volume| has_labels(&volume.labels, &values)),
+            "label!" => kept.retain(|volume| !has_labels(&volume.labels, &values)),
+            "opt" => kept.retain(|volume| values.iter().any(|value| has_option(volume, value))),
+            "anonymous" => {
+                let fits = filter::truths(key, &values)?;
+                kept.retain(|volume| fits(volume.anonymous));
+            }
             "dangling" => {
-                let wanted: bool = value.parse()?;
+                let fits = filter::truths(key, &values)?;
                 let mut fitting = Vec::new();
                 for volume in kept {
-                    if containers.users_of(&volume.name)?.is_empty() == wanted {
+                    if fits(containers.users_of(&volume.name)?.is_empty()) {
                         fitting.push(volume);
                     }
                 }
                 kept = fitting;
             }
             "until" => {
-                let is_old = made_before(value)?;
-                kept.retain(|volume| is_old(&volume.created));
+                for value in values {
+                    let is_old = made_before(value)?;
+                    kept.retain(|volume| is_old(&volume.created));
+                }
+            }
+            "since" | "after" => {
+                let volumes = containers.volumes();
+                for value in values {
+                    let other = made(&volumes.find(value)?);
+                    kept.retain(|volume| made(volume) > other);
+                }
             }
             _ => bail!("{key:?} is an invalid volume filter"),
         }
@@ -346,12 +378,25 @@ fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Resu
     Ok(kept)
 }
 
+/// When a volume was made, in seconds and nanoseconds.
+fn made(volume: &Volume) -> Option<(i64, u32)> {
+    let time: Timestamp = volume.created.parse().ok()?;
+    Some((time.unix_seconds(), time.nanoseconds()))
+}
+
+/// Whether a volume has an option of its driver: `NAME`, or `NAME=VALUE`.
+fn has_option(volume: &Volume, wanted: &str) -> bool {
+    let (name, value) = wanted.split_once('=').unwrap_or((wanted, ""));
+    volume.options.get(name).is_some_and(|found| value.is_empty() || found == value)
+}
+
 fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
     if arguments.quiet && arguments.format.is_some() {
         bail!("quiet and format flags cannot be used together");
     }
-    let found = matching(volumes(context)?.list()?, &arguments.filter, context)?;
-    let rows: Vec<Shown> = found.into_iter().map(shown).collect();
+    let volumes = volumes(context)?;
+    let found = matching(volumes.list()?, &arguments.filter, context)?;
+    let rows: Vec<Shown> = found.into_iter().map(|one| shown(&volumes, one)).collect();
     if arguments.quiet {
         let names: String = rows.iter().map(|row| format!("{}\n", row.name)).collect();
         output::bytes(names.as_bytes())?;

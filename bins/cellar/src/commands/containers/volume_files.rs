@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::VolumeImportOptions;
+use cask_engine::{Containers, Volume, VolumeImportOptions};
 use cask_program::{report, rootless};
 use clap::Args;
 
 use super::export::to_stdout;
-use super::volume::volumes;
 use crate::context::Context;
 
 /// Write the files of a volume as a tarball
@@ -33,10 +32,34 @@ pub(crate) struct ImportArguments {
     source: PathBuf,
 }
 
+/// A volume that is mounted as long as this lives, where it has something to mount and nobody else uses it.
+struct Mounted<'a>(&'a Containers, Option<&'a Volume>);
+
+impl<'a> Mounted<'a> {
+    fn new(containers: &'a Containers, volume: &'a Volume) -> Result<Self> {
+        if containers.volumes().uses(volume) > 0 {
+            return Ok(Self(containers, None));
+        }
+        containers.mount_volume(volume)?;
+        Ok(Self(containers, Some(volume)))
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        if let Some(volume) = self.1 {
+            // It stays mounted then until somebody else uses or removes it.
+            let _ = self.0.unmount_volume(volume);
+        }
+    }
+}
+
 /// Writes it.
 pub(super) fn export(arguments: &ExportArguments, context: &Context) -> Result<ExitCode> {
-    let volumes = volumes(context)?;
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
     let volume = volumes.find(&arguments.name)?;
+    let _mounted = Mounted::new(&containers, &volume)?;
     match arguments.output.as_deref() {
         Some(path) if path != Path::new("/dev/stdout") => {
             let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
@@ -65,8 +88,10 @@ fn warn(left_out: &[PathBuf]) {
 
 /// Reads it.
 pub(super) fn import(arguments: &ImportArguments, context: &Context) -> Result<ExitCode> {
-    let volumes = volumes(context)?;
+    let containers = context.containers()?;
+    let volumes = containers.volumes();
     let volume = volumes.find(&arguments.name)?;
+    let _mounted = Mounted::new(&containers, &volume)?;
     let mut options = VolumeImportOptions::default();
     options.user_namespace = rootless::is_in_user_namespace();
     let path = &arguments.source;

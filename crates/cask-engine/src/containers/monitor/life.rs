@@ -259,7 +259,7 @@ impl<'a> Life<'a> {
             let stopped = self.say_ended(code);
             self.tidy_up();
             let again = self.again && !stopped;
-            if !again && !self.container.begins_again(code, self.restarts, stopped) {
+            if !again && !self.config_now().begins_again(code, self.restarts, stopped) {
                 break code;
             }
             // Those who are attached have seen the life that they came for.
@@ -454,6 +454,7 @@ fn streams(
             Error::new(ErrorKind::Io, "making a pipe", "").with_source(error)
         };
         let (reader, writer) = std::io::pipe().map_err(failed)?;
+        self.containers.let_volumes_go(self.container);
         let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
         // A user other than root opens /dev/stdout anew.
         let _ = std::os::unix::fs::fchown(&writer, Some(uid), Some(gid));

@@ -121,6 +121,7 @@ impl Ingredients<'_> {
             MountType::Volume => {
                 let volumes = self.containers.volumes();
                 let path = self.containers.volume_of(mount)?;
+                self.containers.take_volume(&mount.source, &self.config.id)?;
                 if !mount.no_copy {
                     volumes.fill(&mount.source, root, &mount.target)?;
                 }

@@ -1,0 +1,101 @@
+//! Volumes with options, and which are listed.
+
+use std::fs;
+
+use crate::support::Cellar;
+
+#[test]
+fn volumes_are_mounted_while_somebody_uses_them() {
+    let Some(cellar) = Cellar::new() else { return };
+    let outside = cellar.path("outside");
+    fs::create_dir(&outside).expect("it is new");
+    fs::write(outside.join("file"), "of outside\n").expect("it is writable");
+    let device = format!("device={}", outside.display());
+    cellar.run(&["volume", "create", "-o", "type=bind", "-o", &device, "bound"]).ok();
+    let memory = ["-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000"];
+    cellar.run(&[&["volume", "create"], &memory[..], &["memory"]].concat()).ok();
+    cellar.run(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "as"]).ok();
+    let run = |volume: &str, script: &str| {
+        let volume = format!("{volume}:/v");
+        cellar.container(&["--rm", "-v", &volume, "box:1", "sh", "-c", script])
+    };
+    let shown = |name: &str, format: &str| {
+        cellar.run(&["volume", "inspect", "-f", format, name]).ok().text().to_owned()
+    };
+    run("bound", "cat /v/file; echo x >/v/new").ok().says("of outside");
+    assert_eq!(fs::read_to_string(outside.join("new")).expect("it is there"), "x\n");
+    run("as", "cat /v/new").ok().says("x");
+    let told = "{{.Options.o}} {{.Options.UID}} {{.UID}} {{.MountCount}}";
+    assert_eq!(shown("memory", told), "size=1m,uid=1000 1000 1000 0");
+    // Two share it; what is in memory goes with the last.
+    let name = ["-d", "--name", "c", "-v", "memory:/v", "box:1", "sh", "-c"];
+    cellar.container(&[&name[..], &["echo x >/v/file; sleep 1000"]].concat()).ok();
+    tests::again(|| run("memory", "cat /v/file"), |outcome| outcome.text() == "x");
+    assert_eq!(shown("memory", "{{.MountCount}}"), "1");
+    cellar.run(&["kill", "c"]).ok();
+    cellar.run(&["wait", "c"]).ok();
+    tests::again(|| shown("memory", "{{.MountCount}}"), |count| count == "0");
+    run("memory", "ls /v").ok();
+    assert_eq!(run("memory", "ls /v").ok().text(), "");
+    // By hand.
+    let at = cellar.run(&["volume", "mount", "bound"]).ok();
+    assert!(fs::exists(format!("{}/file", at.text())).expect("it can be looked at"));
+    cellar.run(&["volume", "unmount", "bound"]).ok();
+    assert!(!fs::exists(format!("{}/file", at.text())).expect("it can be looked at"));
+    assert!(cellar.run(&["volume", "export", "bound"]).ok().stdout.contains("of outside"));
+    // What is removed is the volume, and not what is mounted.
+    cellar.run(&["volume", "mount", "bound"]).ok();
+    cellar.run(&["volume", "rm", "bound", "as"]).ok();
+    assert!(outside.join("file").exists());
+    for (options, said) in [
+        (&["-o", "nope=1"][..], "invalid mount option nope for driver 'local'"),
+        (
+            &["-o", "type=bind", "-o", "device=/no/such"],
+            "invalid volume option device for driver 'local': stat /no/such: no such file",
+        ),
+        (&["-o", "o=size=1m"], "a directory of this machine has no limit of its own"),
+    ] {
+        cellar.run(&[&["volume", "create"], options].concat()).ends(125).says(said);
+    }
+    cellar.run(&["volume", "create", "-o", "type=nope", "bad"]).ok();
+    run("bad", "true").ends(126).says("mounting volume bad");
+}
+
+#[test]
+fn volumes_are_chosen_by_filters() {
+    let Some(cellar) = Cellar::new() else { return };
+    for (name, label) in [("vol1", "foo=bar"), ("vol2", "foo=baz"), ("other", "helloworld=x")] {
+        cellar.run(&["volume", "create", "-l", label, name]).ok();
+    }
+    cellar.run(&["create", "--network", "none", "-v", "vol2:/v", "box:1", "true"]).ok();
+    let check = |filters: &[&str], expected: &str| {
+        let mut words = vec!["volume", "ls", "-q"];
+        words.extend(filters.iter().flat_map(|filter| ["-f", *filter]));
+        let listed = cellar.run(&words).ok();
+        assert_eq!(listed.text().replace('\n', " "), expected, "{filters:?}");
+    };
+    check(&["name=vol"], "vol1 vol2");
+    check(&["name=^vol1.*"], "vol1");
+    check(&["name=vol1", "name=oth"], "other vol1");
+    check(&["label=foo"], "vol1 vol2");
+    check(&["label=foo=bar"], "vol1");
+    check(&["label=hello*"], "other");
+    check(&["label=foo", "label=helloworld"], "");
+    check(&["label!=foo"], "other");
+    check(&["dangling=true"], "other vol1");
+    check(&["dangling=0"], "vol2");
+    check(&["driver=local", "label=foo", "dangling=false"], "vol2");
+    check(&["since=vol1"], "other vol2");
+    check(&["anonymous=true"], "");
+    cellar
+        .run(&["volume", "ls", "-f", "dangling=x"])
+        .ends(125)
+        .says("\"x\" is not a valid value for the \"dangling\" filter - must be true or false");
+    cellar.run(&["volume", "ls", "-f", "nope=x"]).ends(125).says("\"nope\" is an invalid volume");
+    // The same twice is once, and nothing else can be where something is.
+    cellar.container(&["--rm", "-v", "vol1:/v", "-v", "vol1:/v", "box:1", "true"]).ok();
+    cellar
+        .container(&["-v", "vol1:/v", "-v", "vol2:/v", "box:1", "true"])
+        .ends(125)
+        .says("/v: duplicate mount destination");
+}
