@@ -9,9 +9,11 @@ mod error;
 mod history;
 mod key;
 mod output;
+mod restage;
 mod run;
 mod stat_cache;
 mod view;
+mod volume;
 mod working;
 
 pub use build::{
@@ -20,7 +22,7 @@ pub use build::{
     CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
     LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
     RunOptions, RunPrivileges, Secret, ShellTerminal, StageNetwork, StageNetworks, Step,
-    StepOutcome, StepReport, StoreBases, UsedBase, Volume, base_references, build, names_step,
+    StepOutcome, StepReport, StoreBases, UsedBase, base_references, build, names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{
@@ -35,10 +37,11 @@ pub use error::{Error, ErrorKind, Location, Result};
 pub use output::{write_directory, write_tar};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
+pub use volume::{Volume, VolumeChanges};
 pub use working::{
     CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, MountFrom,
     NewWorkingContainer, OpenedMount, WorkingConfinement, WorkingContainer, WorkingContainers,
     WorkingDates, WorkingDetails, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
-    WorkingNetwork, WorkingResources, WorkingRun, WorkingRunOptions, image_details,
-    machine_context, volume,
+    WorkingNetwork, WorkingResources, WorkingRun, WorkingRunOptions, WorkingUsers, image_details,
+    machine_context,
 };

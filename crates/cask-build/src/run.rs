@@ -11,4 +11,5 @@ mod output;
 mod step;
 mod stubs;
 
-pub(crate) use names::replaced_resolv_conf;
+pub(crate) use mounts::memory;
+pub(crate) use names::resolv_conf;

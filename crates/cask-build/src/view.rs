@@ -12,6 +12,7 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
+use cask_layer::IdMaps;
 use cask_rootfs::{Kind, Metadata, Root, Timestamp};
 use cask_storage::{DriverKind, Id, Store};
 
@@ -63,6 +64,8 @@ struct Files {
 struct LayerFiles {
     root: Root,
     recorded: Option<Recorded>,
+    /// Who the owners on the disk are inside; `None` where they are the same.
+    maps: Option<Arc<IdMaps>>,
 }
 
 /// How layers say what they delete.
@@ -175,7 +178,7 @@ impl View {
     /// Owners and permissions are those on the disk.
     pub fn of_root(root: Root) -> Self {
         let name = root.name().display().to_string();
-        Self::new(name, Marks::None, vec![LayerFiles { root, recorded: None }])
+        Self::new(name, Marks::None, vec![LayerFiles { root, recorded: None, maps: None }])
     }
 
     /// The tree that the kernel's overlay would make of these directories, the newest first.
@@ -184,7 +187,10 @@ impl View {
     /// attribute `overlay.opaque` hides what is below it; both in the namespaces `trusted` and `user`.
     /// Owners and permissions are those on the disk.
     pub fn of_layers(name: impl Into<String>, layers: Vec<Root>) -> Self {
-        let layers = layers.into_iter().map(|root| LayerFiles { root, recorded: None }).collect();
+        let layers = layers
+            .into_iter()
+            .map(|root| LayerFiles { root, recorded: None, maps: None })
+            .collect();
         Self::new(name.into(), Marks::Overlay, layers)
     }
 
@@ -216,7 +222,7 @@ impl View {
         let layer = |ids: &[Id]| {
             let root = store.layer_files(&ids[0]).map_err(storage)?;
             let recorded = (!is_exact).then(|| Recorded::new(store.clone(), ids.to_vec()));
-            Ok(LayerFiles { root, recorded })
+            Ok(LayerFiles { root, recorded, maps: None })
         };
         let (marks, layers) = match store.driver() {
             DriverKind::Vfs => (Marks::None, vec![layer(&chain)?]),
@@ -238,6 +244,21 @@ impl View {
     pub fn named(self, name: impl Into<String>) -> Self {
         match Arc::try_unwrap(self.0) {
             Ok(files) => Self(Arc::new(Files { name: name.into(), ..files })),
+            Err(shared) => Self(shared),
+        }
+    }
+
+    /// Has the files of the newest layers, so many of them, belong to whom these maps say inside.
+    #[must_use]
+    pub(crate) fn mapped(self, maps: &IdMaps, layers: usize) -> Self {
+        let maps = Arc::new(maps.clone());
+        match Arc::try_unwrap(self.0) {
+            Ok(mut files) => {
+                for layer in files.layers.iter_mut().take(layers) {
+                    layer.maps = Some(Arc::clone(&maps));
+                }
+                Self(Arc::new(files))
+            }
             Err(shared) => Self(shared),
         }
     }
@@ -347,7 +368,13 @@ impl View {
     /// The one directory that it is a view of, as it lies there; `None` for layers.
     pub(crate) fn one_root(&self) -> Option<&Root> {
         match self.0.layers.as_slice() {
-            [only] if self.0.marks == Marks::None && only.recorded.is_none() => Some(&only.root),
+            [only]
+                if self.0.marks == Marks::None
+                    && only.recorded.is_none()
+                    && only.maps.is_none() =>
+            {
+                Some(&only.root)
+            }
             _ => None,
         }
     }

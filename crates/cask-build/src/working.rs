@@ -10,9 +10,11 @@ mod inspect;
 mod json;
 mod mount;
 mod mounts;
+mod network;
 mod run;
 mod shell_words;
 mod state;
+mod users;
 
 use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read as _, Write as _};
@@ -33,7 +35,9 @@ pub use copy::{Copied, machine_context};
 pub use create::NewWorkingContainer;
 pub use inspect::{WorkingDetails, image_details};
 pub use mounts::{MountFrom, OpenedMount};
-pub use run::{WorkingIsolation, WorkingNetwork, WorkingRun, WorkingRunOptions, volume};
+pub use network::WorkingNetwork;
+pub use run::{WorkingIsolation, WorkingRun, WorkingRunOptions};
+pub use users::WorkingUsers;
 
 /// The longest state that is read.
 const MAX_STATE_BYTES: u64 = 64 << 20;

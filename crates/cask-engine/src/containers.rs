@@ -23,7 +23,6 @@ mod mounts;
 mod names;
 mod network;
 mod overlays;
-mod owners;
 mod record;
 mod remove;
 mod resources;

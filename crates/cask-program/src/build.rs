@@ -22,10 +22,14 @@ mod results;
 mod run_arguments;
 mod show;
 mod summary;
+mod users;
 mod values;
 
 pub use arguments::Arguments;
 pub use command::run;
 pub use executor::{runtime, usual_runtime};
 pub use inputs::{Downloads, git};
+pub use network::{make_network, resolv_conf, working_network};
+pub use run_arguments::{seccomp_profile, security_option};
+pub use users::UsersArguments;
 pub use values::size;

@@ -21,6 +21,7 @@ mod namespace;
 mod native;
 mod oci;
 mod overlay;
+mod owners;
 mod plan;
 mod prepare;
 mod program;
@@ -55,6 +56,7 @@ pub use mount::{
 pub use namespace::{new_network_namespace, new_user_namespace};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
+pub use owners::give_files;
 pub use report::{ExitReport, ExitStatus, Note, Usage};
 pub use running::{Created, Running};
 pub use seccomp::{Seccomp, SeccompProfile};

@@ -5,6 +5,7 @@
 //! stream: the files stay where they are and are renamed into their place.
 
 mod changes;
+mod mapped;
 mod mounted;
 mod recorded;
 
@@ -18,6 +19,7 @@ use crate::driver::{overlay, vfs};
 use crate::names::IMAGE_PLACE;
 use crate::staged::{StagedLayer, Staging};
 use crate::temp::TempDir;
+use crate::working::mapped::Mapped;
 use crate::working::mounted::Mount;
 use crate::working::recorded::record;
 use crate::{DriverKind, Error, ErrorKind, Id, Layer, Result, Store, file};
@@ -38,6 +40,8 @@ pub struct WorkingLayer {
     lowers: Vec<PathBuf>,
     /// What is seen between those and this layer, and belongs to none of them.
     beneath: Option<PathBuf>,
+    /// Who the users of processes are on the disk, where they are others.
+    mapped: Option<Mapped>,
     // Before the directory that it is a view of, so that it ends first.
     mount: Option<Mount>,
     temp: TempDir,
@@ -85,6 +89,7 @@ impl Store {
             parent: parent.cloned(),
             lowers,
             beneath: None,
+            mapped: None,
             mount: None,
             temp,
             directory,
@@ -116,9 +121,8 @@ impl WorkingLayer {
         let mount = match self.mount.take() {
             Some(mount) => mount,
             None => {
-                let lowers: Vec<PathBuf> =
-                    self.beneath.iter().chain(&self.lowers).cloned().collect();
-                Mount::new(&self.store, &lowers, &self.files, &mut self.temp)?
+                let (lowers, owners) = self.seen()?;
+                Mount::new(&self.store, &lowers, owners, &self.files, &mut self.temp)?
             }
         };
         Ok(self.mount.insert(mount).path())

@@ -6,6 +6,7 @@ mod fmt;
 mod graph;
 mod lint;
 mod places;
+mod volumes;
 
 use std::process::Command;
 

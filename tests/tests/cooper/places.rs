@@ -284,10 +284,14 @@ fn answer(mut stream: TcpStream, directory: &Path) -> std::io::Result<()> {
     let path = request.split_whitespace().next().unwrap_or_default().trim_start_matches('/');
     match std::fs::read(directory.join(path)) {
         Ok(body) => {
+            let date = match path.contains("dated") {
+                true => "Last-Modified: Sat, 03 Feb 2001 04:05:06 GMT\r\n",
+                false => "",
+            };
+            let length = body.len();
             write!(
                 stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
+                "HTTP/1.1 200 OK\r\n{date}Content-Length: {length}\r\nConnection: close\r\n\r\n"
             )?;
             stream.write_all(&body)
         }
@@ -349,6 +353,29 @@ fn contexts_come_from_repositories_and_servers() {
         (read(&directory, "out/a"), read(&directory, "out/of-http")),
         ("one".into(), "two\n".into())
     );
+}
+
+#[test]
+fn what_add_downloads_is_as_old_as_its_server_says() {
+    let server = Server::start(files(&[("dated", "D"), ("other", "O")]).to_path_buf());
+    let (store, address) = (PeerStore::new(), &server.address);
+    let file = format!("FROM scratch\nADD http://{address}/dated http://{address}/other /\n");
+    let directory = files(&[("Containerfile", &file)]);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(last(
+            &cooper(&store, &directory, "build --no-cache -o type=tar,dest=out.tar .").ok(),
+        ));
+        let line = format!("--utc --full-time -tvf {}", directory.at("out.tar"));
+        let listed = tests::tool("tar", &line).ok();
+        let line = |name: &str| {
+            let found = listed.text().lines().find(|line| line.ends_with(name));
+            found.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(line("dated"), "-rw------- 0/0 1 2001-02-03 04:05:06 dated");
+        assert_eq!(line("other"), "-rw------- 0/0 1 1970-01-01 00:00:00 other");
+    }
+    assert_eq!(ids[0], ids[1]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! The user exists in a mount namespace of the test only.
 
+mod building;
 mod containers;
 mod walk;
 

@@ -7,6 +7,7 @@ mod lists;
 mod nothing;
 mod scripts;
 mod steps;
+mod users;
 mod walk;
 
 use std::io::Write as _;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp, SeccompProfile};
 
 use super::networks::StageNetwork;
-use crate::working::WorkingNamespaces;
+use crate::volume::Volume;
+use crate::working::{WorkingNamespaces, WorkingUsers};
 
 /// The name that commands see the machine have: the same everywhere, so that it changes nothing.
 ///
@@ -52,6 +53,11 @@ pub struct RunOptions {
     /// `--group-add`: groups of every command's user besides its own, by their name in the image or
     /// their number.
     pub groups: Vec<String>,
+    /// `--userns` and its maps: users that commands have for themselves. What they make belongs, in layers, to the users
+    /// inside.
+    pub users: WorkingUsers,
+    /// `--stdin`: commands read what this program does, which their cache knows nothing of.
+    pub input: bool,
     /// `--group-add keep-groups`: commands stay in the groups of whoever builds.
     pub keep_groups: bool,
 }
@@ -74,6 +80,8 @@ impl Default for RunOptions {
             devices: Vec::new(),
             namespaces: WorkingNamespaces::default(),
             groups: Vec::new(),
+            users: WorkingUsers::default(),
+            input: false,
             keep_groups: false,
         }
     }
@@ -178,28 +186,6 @@ pub struct RunPrivileges {
     pub danger_allow_host_network: bool,
     /// `--allow security.insecure`: lets `RUN --security=insecure` have every capability.
     pub danger_allow_insecure: bool,
-}
-
-/// A directory or a file of the machine in every command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Volume {
-    /// Where it is on the machine.
-    pub source: PathBuf,
-    /// Where commands see it.
-    pub target: PathBuf,
-    /// Whether they cannot write to it.
-    pub read_only: bool,
-    /// Whether what a command changes of it goes when the command ends.
-    pub overlay: bool,
-}
-
-impl Volume {
-    /// A writable volume.
-    pub fn new(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
-        let (source, target) = (source.into(), target.into());
-        Self { source, target, read_only: false, overlay: false }
-    }
 }
 
 /// Bytes that nobody but the command that asks for them sees: never in a key, a layer, the history

@@ -21,6 +21,7 @@ use super::names;
 use super::output::pipe;
 use super::stubs::{self, Place};
 use crate::build::{BuildEvent, BuildNetwork, Made, OutputStream, Resources, StageRun};
+use crate::restage::stage_upper;
 use crate::view::View;
 use crate::{Error, ErrorKind, Result};
 
@@ -55,6 +56,13 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let store = &engine.tools.store;
     let storage = |error| Error::storage(error, "the layer that the command writes to");
     let mut layer = store.begin_working_layer(stage.state.top()).map_err(storage)?;
+    let users = &engine.request.run.users;
+    if users.are_mapped() {
+        let owners = cask_runtime::new_user_namespace(&users.maps())
+            .map_err(|error| Error::runtime(error, "--userns"))?;
+        let (uids, gids) = users.stored();
+        layer.map_owners(Arc::new(owners), &uids, &gids).map_err(storage)?;
+    }
     let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
     let mut running = Running { stage, execution, opened, executor: &*executor };
     running.add_files();
@@ -74,7 +82,16 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
         Some(time) => FileTimes::Set(time),
         None => FileTimes::Clamp(stage.state.date),
     };
-    let staged = layer.stage(&options).map_err(storage)?;
+    let staged = match users.are_mapped() {
+        false => layer.stage(&options).map_err(storage)?,
+        true => {
+            options.id_maps = users.of_layers();
+            layer.unmount().map_err(storage)?;
+            let files = layer.upper().map_err(storage)?;
+            let subject = "the files that the command wrote";
+            stage_upper(store, layer.parent(), &files, &options, subject)?
+        }
+    };
     let cpu = report.usage.user + report.usage.system;
     Ok(Made { staged: Some(staged), date: stage.state.date, cpu })
 }
@@ -200,15 +217,16 @@ impl Running<'_, '_> {
             return Ok(());
         }
         let storage = |error| Error::storage(error, "the layer that the command writes to");
+        let users = &stage.engine.request.run.users;
         let view = View::of_store(&stage.engine.tools.store, stage.state.top())?;
         let root = Root::open(layer.mount().map_err(storage)?).map_err(crate::view::failed)?;
         for path in &stage.state.pending.volumes {
-            stubs::make_directories(&view, &root, path, (0, 0))?;
+            stubs::make_directories(&view, &root, path, users.outside(0, 0)?)?;
         }
         let Some(path) = &stage.state.pending.working else { return Ok(()) };
         let user = &stage.state.config.config.user;
-        let owner = if user.is_empty() { (0, 0) } else { view.owner(user)? };
-        stubs::make_directories(&view, &root, path, owner)
+        let (uid, gid) = if user.is_empty() { (0, 0) } else { view.owner(user)? };
+        stubs::make_directories(&view, &root, path, users.outside(uid, gid)?)
     }
 
     fn spec(&self, layer: &mut WorkingLayer) -> Result<RunSpec> {
@@ -235,8 +253,13 @@ impl Running<'_, '_> {
         if !config.working_dir.is_empty() {
             spec.process.directory = PathBuf::from(&config.working_dir);
         }
+        self.opened.give(options.users.outside(identity.uid, identity.gid)?)?;
+        spec.users = options.users.of_process()?;
         spec.process.identity = self.with_groups(identity, &files)?;
         spec.process.keep_groups = options.keep_groups;
+        if options.input {
+            spec.io.input = Input::Inherit;
+        }
         spec.process.limits.clone_from(&options.limits);
         spec.privileges = execution.privileges.clone();
         spec.files.shared_memory_bytes = options.shared_memory_bytes;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cask_containerfile::Behavior;
 use cask_containerfile::instruction::{Mount as Words, MountFlag, MountKind, Propagation, Sharing};
 use cask_rootfs::Root;
-use cask_runtime::{Mount, MountSource, Overlay, Propagation as Travel};
+use cask_runtime::{CopyUp, Mount, MountSource, Propagation as Travel};
 use cask_storage::Id;
 use rustix::fs::{Mode, OFlags};
 
@@ -18,10 +18,11 @@ use super::agent::Agent;
 use super::cache_mount::{self, CacheRequest};
 use super::materialize::{Selection, select};
 use super::stubs::Place;
-use crate::build::{Engine, From, Secret, StageRun, Volume};
+use crate::build::{Engine, From, Secret, StageRun};
 use crate::context::Context;
 use crate::key::KeyParts;
 use crate::view::View;
+use crate::volume::{Volume, give};
 use crate::{Error, ErrorKind, Result, config};
 
 /// A mount whose variables are replaced and whose source is known.
@@ -31,6 +32,8 @@ pub(super) struct Planned {
     what: What,
     read_only: bool,
     travel: Travel,
+    /// Whether the command's user gets it.
+    gives: bool,
 }
 
 enum What {
@@ -59,7 +62,9 @@ enum What {
     },
     Memory {
         size_bytes: Option<u64>,
-        mode: u32,
+        /// `None` is that of the directory that is there.
+        mode: Option<u32>,
+        copies_up: bool,
     },
     Secret {
         secret: Secret,
@@ -87,6 +92,8 @@ pub(super) struct Opened {
     pub(super) mounts: Vec<Mount>,
     /// Where they go, and what is to be there.
     pub(super) places: Vec<(String, Place)>,
+    /// Which of the mounts the command's user gets, and what they are called.
+    given: Vec<(usize, PathBuf)>,
     keep: Vec<Box<dyn Any>>,
 }
 
@@ -123,7 +130,9 @@ struct Planning<'a> {
 impl Planning<'_> {
     fn plan(&self, plans: &mut Plans, parts: &mut KeyParts) -> Result<()> {
         let words = self.words;
-        self.refuse_unknown()?;
+        if words.changes_owner && !matches!(words.kind, MountKind::Bind | MountKind::Cache) {
+            return Err(invalid(self.flag, "U is for mounts of the types bind and cache"));
+        }
         let before = plans.environment.len();
         let what = match words.kind {
             MountKind::Bind => Some(self.bind(parts)?),
@@ -140,18 +149,8 @@ impl Planning<'_> {
         let is_writable_copy = matches!(what, What::Copied { .. } | What::Layers { .. });
         let writes = !words.is_read_only || (words.is_overlay && is_writable_copy);
         let read_only = !writes && !matches!(what, What::Agent { .. });
-        plans.mounts.push(Planned { target, what, read_only, travel: self.travel()? });
-        Ok(())
-    }
-
-    fn refuse_unknown(&self) -> Result<()> {
-        if self.words.changes_owner {
-            return Err(invalid(
-                self.flag,
-                "U is not supported: the owner of files is not changed",
-            )
-            .with_hint("copy the files with COPY --chown, or run as their owner"));
-        }
+        let (travel, gives) = (self.travel()?, words.changes_owner);
+        plans.mounts.push(Planned { target, what, read_only, travel, gives });
         Ok(())
     }
 
@@ -205,9 +204,11 @@ impl Planning<'_> {
             From::Files(context) => {
                 let (selection, is_directory) = self.selection(&context, &source)?;
                 add_selection(parts, name, &selection);
+                // The owners of files of a context stay what they are: those of a copy are changed.
                 let lies_ready = context.ignore_file().is_none()
                     && context.view().one_root().is_some()
-                    && !writes;
+                    && !writes
+                    && !words.changes_owner;
                 match lies_ready {
                     true => What::Direct { context, source },
                     false => What::Copied { selection, is_directory, source },
@@ -215,6 +216,9 @@ impl Planning<'_> {
             }
         };
         parts.add(format!("access of {target}"), if writes { "rw" } else { "ro" });
+        if words.changes_owner {
+            parts.add(format!("owner of {target}"), "the user");
+        }
         Ok((target, what))
     }
 
@@ -264,22 +268,16 @@ impl Planning<'_> {
     fn memory(&self, parts: &mut KeyParts) -> Result<(String, What)> {
         let words = self.words;
         let target = self.target()?;
-        let mode = words.mode.unwrap_or(0o1777);
         let size = words.size_bytes.map_or("unlimited".to_owned(), |size| size.to_string());
-        let name = format!("mount {target}");
-        if words.copies_up {
-            let store = &self.run.engine.tools.store;
-            let view = View::of_store(store, self.run.state.top())?;
-            if view.status_following(&target)?.is_some_and(|status| status.is_directory()) {
-                let context = Arc::new(Context::of_view("the stage", view));
-                let (selection, is_directory) = self.selection(&context, &target)?;
-                parts.add(name, "tmpfs with what is there");
-                let source = target.clone();
-                return Ok((target, What::Copied { selection, is_directory, source }));
-            }
-        }
-        parts.add(name, format!("tmpfs {size} {mode:o}"));
-        Ok((target, What::Memory { size_bytes: words.size_bytes, mode }))
+        let view = View::of_store(&self.run.engine.tools.store, self.run.state.top())?;
+        let is_there = view.status_following(&target)?.is_some_and(|found| found.is_directory());
+        // What is made for the mount alone is no directory to look like.
+        let mode = words.mode.or_else(|| (!is_there).then_some(0o1777));
+        let shown = mode.map_or("its own".to_owned(), |mode| format!("{mode:o}"));
+        let filled = if words.copies_up { " with what is there" } else { "" };
+        parts.add(format!("mount {target}"), format!("tmpfs {size} {shown}{filled}"));
+        let (size_bytes, copies_up) = (words.size_bytes, words.copies_up && is_there);
+        Ok((target, What::Memory { size_bytes, mode, copies_up }))
     }
 
     fn secret(&self, plans: &mut Plans, parts: &mut KeyParts) -> Result<Option<(String, What)>> {
@@ -390,34 +388,27 @@ impl Opened {
     }
 
     fn volume(&mut self, engine: &Engine, volume: &Volume) -> Result<()> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let source = rustix::fs::open(&volume.source, flags, Mode::empty()).map_err(|error| {
-            let kind = match error {
-                rustix::io::Errno::NOENT => ErrorKind::Missing,
-                _ => ErrorKind::Io,
-            };
-            let subject = format!("volume {}", volume.source.display());
-            Error::new(kind, subject, "it cannot be opened")
-                .with_source(std::io::Error::from(error))
-        })?;
-        if !volume.target.is_absolute() {
-            let detail = "where it is mounted must begin with /";
-            return Err(Error::new(ErrorKind::Invalid, volume.target.display(), detail));
-        }
-        let place = place_of(&source);
-        let mut mount = if volume.overlay {
+        let keep = &mut self.keep;
+        let mount = volume.open(|| {
             let changes = engine.scratch_directory()?;
-            let overlay = Overlay::in_directory(changes.path(), Arc::new(source));
-            let overlay =
-                overlay.map_err(|error| Error::runtime(error, volume.source.display()))?;
-            self.keep.push(Box::new(changes));
-            Mount::overlay(overlay, &volume.target)
-        } else {
-            Mount::bind(source, &volume.target)
+            let path = changes.path().to_owned();
+            keep.push(Box::new(changes));
+            Ok(path)
+        })?;
+        let place = match &mount.source {
+            MountSource::Bind(source) => place_of(source),
+            _ => Place::Directory,
         };
-        mount.options.access.read_only = volume.read_only;
+        if volume.gives {
+            self.given.push((self.mounts.len(), volume.source.clone()));
+        }
         self.push(mount, place);
         Ok(())
+    }
+
+    /// Gives what is to be the command's user's to that user, by its numbers on this machine.
+    pub(super) fn give(&self, owner: (u32, u32)) -> Result<()> {
+        self.given.iter().try_for_each(|(number, shown)| give(&self.mounts[*number], shown, owner))
     }
 
     fn open(&mut self, engine: &Engine, plan: &Planned) -> Result<()> {
@@ -450,12 +441,8 @@ impl Opened {
                 self.keep.push(Box::new(cache));
                 (Mount::bind(source, &plan.target), Place::Directory)
             }
-            What::Memory { size_bytes, mode } => {
-                let source = MountSource::Memory { size_bytes: *size_bytes, mode: *mode };
-                let mut mount = Mount::new(source, &plan.target);
-                mount.options.access.no_setuid = true;
-                mount.options.access.no_devices = true;
-                (mount, Place::Directory)
+            What::Memory { size_bytes, mode, copies_up } => {
+                (memory(*size_bytes, *mode, *copies_up, &plan.target), Place::Directory)
             }
             What::Secret { secret, mode, owner } => {
                 let bytes = Arc::clone(secret.danger_bytes());
@@ -474,6 +461,13 @@ impl Opened {
         let mut mount = mount;
         mount.options.access.read_only = plan.read_only;
         mount.options.propagation = plan.travel;
+        // What is in it belongs to the users inside, where the kernel can show it so: for root.
+        mount.options.shift_owners = engine.request.run.users.are_mapped()
+            && !engine.tools.store.options().rootless
+            && matches!(mount.source, MountSource::Bind(_));
+        if plan.gives {
+            self.given.push((self.mounts.len(), PathBuf::from(&plan.target)));
+        }
         self.push(mount, place);
         Ok(())
     }
@@ -527,6 +521,24 @@ fn below(root: &Root, source: &str, target: &str) -> Result<(Mount, Place)> {
         _ => Place::Directory,
     };
     Ok((mount, place))
+}
+
+/// A directory in memory. It looks as the one at its place does, unless it has permissions of its own, and is as empty
+/// unless what is there is copied.
+///
+/// Source: runc, `libcontainer/rootfs_linux.go`, which mounts it so.
+pub(crate) fn memory(
+    size_bytes: Option<u64>,
+    mode: Option<u32>,
+    copies_up: bool,
+    target: &str,
+) -> Mount {
+    let source = MountSource::Memory { size_bytes, mode: mode.unwrap_or(0o1777) };
+    let mut mount = Mount::new(source, target);
+    mount.options.access.no_setuid = true;
+    mount.options.access.no_devices = true;
+    mount.options.copy_up = CopyUp { files: copies_up, permissions: mode.is_none() };
+    mount
 }
 
 fn open_path(path: &Path) -> Result<OwnedFd> {

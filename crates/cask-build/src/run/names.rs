@@ -46,7 +46,7 @@ pub(super) fn hosts(
 
 /// The text of `/etc/resolv.conf`: the machine's, with what the caller wants instead; in a network of its own,
 /// nobody is asked whom only the machine reaches.
-pub(super) fn resolv_conf(names: &HostNames, own: Option<&StageNetwork>) -> String {
+pub(crate) fn resolv_conf(names: &HostNames, own: Option<&StageNetwork>) -> String {
     let HostNames { resolv_conf, servers, search, options, .. } = names;
     let Some(own) = own.filter(|_| !resolv_conf.is_empty()) else {
         return replaced_resolv_conf(resolv_conf, servers, search, options);
@@ -77,7 +77,7 @@ pub(super) fn resolv_conf(names: &HostNames, own: Option<&StageNetwork>) -> Stri
 
 /// The text of a machine's `/etc/resolv.conf` with these servers, domains and options instead of its
 /// own, as far as there are any.
-pub(crate) fn replaced_resolv_conf(
+fn replaced_resolv_conf(
     machine: &str,
     servers: &[impl Display],
     search: &[String],

@@ -143,6 +143,12 @@ impl StageRun<'_> {
         for group in &options.groups {
             parts.add("group", group);
         }
+        if options.input {
+            parts.add("input", "that of the builder");
+        }
+        if options.users.are_own {
+            parts.add("users", format!("{:?}", options.users.maps()));
+        }
         if options.keep_groups {
             parts.add("group", "those of whoever builds");
         }

@@ -77,8 +77,14 @@ impl Walker {
 
     /// Puts the owner and the permissions of the layer in the place of those on the disk.
     fn exact(&self, layer: usize, path: &[u8], mut status: Status) -> Result<Status> {
-        if let Some(recorded) = &self.view.0.layers[layer].recorded {
+        let layer = &self.view.0.layers[layer];
+        if let Some(recorded) = &layer.recorded {
             recorded.apply(path, &mut status)?;
+        }
+        if let Some(maps) = &layer.maps
+            && let Some(inside) = maps.to_container(status.uid, status.gid)
+        {
+            (status.uid, status.gid) = inside;
         }
         Ok(status)
     }

@@ -1,22 +1,18 @@
 //! Images made of working containers.
 
-use std::io::{self, PipeWriter};
-use std::thread;
-
 use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, ImageManifest, LayerCompression, MediaType,
     Platform, RawManifest, Timestamp,
 };
-use cask_layer::{
-    DiffError, DiffErrorKind, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper,
-};
-use cask_storage::{DriverKind, Id, NewImage, NewLayer, StageOptions, StagedLayer, Taking};
+use cask_layer::{DiffError, DiffOptions, Diffed, FileTimes, diff_changes, diff_tree, diff_upper};
+use cask_storage::{DriverKind, Id, NewImage, NewLayer, StagedLayer, Taking};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
 use super::change::{Changing, ConfigChange};
 use super::json::{Shape, encode};
 use super::state::{Kind, State};
+use crate::restage::{LayerOutput, stage_stream};
 use crate::{Error, ErrorKind, Result};
 
 /// How a working container becomes an image.
@@ -218,17 +214,8 @@ impl WorkingContainer {
 
     /// Options with which files are read as the container's processes see them.
     fn mapped_options(&self, options: &CommitOptions) -> DiffOptions {
-        let ranges = |maps: &[cask_storage::IdMap]| {
-            let one = |map: &cask_storage::IdMap| cask_layer::IdRange {
-                container: map.container_id,
-                host: map.host_id,
-                count: map.size,
-            };
-            maps.iter().map(one).collect()
-        };
         let mut diff = diff_options(options);
-        let (users, groups) = (&self.container.uid_map, &self.container.gid_map);
-        diff.id_maps = cask_layer::IdMaps::new(ranges(users), ranges(groups));
+        diff.id_maps = self.users().of_layers();
         diff
     }
 
@@ -259,40 +246,9 @@ impl WorkingContainer {
 
     fn stage(
         &self,
-        walk: impl FnOnce(
-            io::BufWriter<PipeWriter>,
-        ) -> Result<(Diffed, io::BufWriter<PipeWriter>), DiffError>
-        + Send,
+        walk: impl FnOnce(LayerOutput) -> Result<(Diffed, LayerOutput), DiffError> + Send,
     ) -> Result<StagedLayer> {
-        let (reader, writer) = io::pipe()
-            .map_err(|error| Error::io(error, "a pipe cannot be made", self.name().as_ref()))?;
-        let (walked, staged) = thread::scope(|scope| {
-            let walking = scope.spawn(move || {
-                let output = io::BufWriter::with_capacity(1 << 18, writer);
-                let (diffed, output) = walk(output)?;
-                // What is left of it is written here, so that it is not lost silently.
-                let ended = output.into_inner().map(drop);
-                Ok::<_, DiffError>((diffed, ended.is_ok()))
-            });
-            let staged = self.store.stage_layer(reader, &StageOptions::default());
-            let walked = walking.join();
-            (walked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), staged)
-        });
-        let subject = format!("the files of container {}", self.name());
-        match (walked, staged) {
-            // Then it is the other side that failed.
-            (Err(error), Err(staged)) if error.kind() == DiffErrorKind::Write => {
-                Err(Error::storage(staged, subject))
-            }
-            (Err(error), _) => {
-                Err(Error::new(ErrorKind::Io, subject, "cannot be read").with_source(error))
-            }
-            (Ok(_), Err(error)) => Err(Error::storage(error, subject)),
-            (Ok((_, false)), Ok(_)) => {
-                Err(Error::new(ErrorKind::Io, subject, "the end of the layer was lost"))
-            }
-            (Ok((_, true)), Ok(staged)) => Ok(staged),
-        }
+        stage_stream(&self.store, &format!("the files of container {}", self.name()), walk)
     }
 
     /// The config of the image.

@@ -1,15 +1,21 @@
 //! What sets the commands of a working container apart from the machine, and what they may use of it.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cask_runtime::{Cgroup, CgroupLimits, Device, Namespace, Namespaces, Seccomp};
+use cask_runtime::{Cgroup, CgroupLimits, Device, Namespace, Namespaces, Seccomp, SeccompProfile};
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
 use super::state::State;
 use crate::{Error, ErrorKind, Result};
+
+/// The profile that peers remember where nobody names one.
+///
+/// Source: buildah, `pkg/parse`, `SeccompDefaultPath`.
+const USUAL_PROFILE: &str = "/usr/share/containers/seccomp.json";
 
 /// What sets commands apart, and what they may use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub struct WorkingConfinement {
     pub resources: WorkingResources,
     /// Whether they may make every call of the kernel.
     pub danger_no_seccomp: bool,
+    /// A file that says which, instead of what is usual.
+    pub seccomp_profile: Option<PathBuf>,
 }
 
 /// What commands have for themselves, or with others. `None` is what is usual.
@@ -131,8 +139,18 @@ pub struct WorkingResources {
 
 impl WorkingConfinement {
     /// Writes it down.
-    pub(super) fn remember(&self, state: &mut State, is_host_network: bool) -> Result<()> {
-        let Self { namespaces, devices, resources, danger_no_seccomp } = self;
+    pub(super) fn remember(
+        &self,
+        state: &mut State,
+        network: Option<WorkingNamespace>,
+        has_own_users: bool,
+    ) -> Result<()> {
+        let Self { namespaces, devices, resources, danger_no_seccomp, seccomp_profile } = self;
+        let profile = match (danger_no_seccomp, seccomp_profile) {
+            (true, _) => "unconfined".to_owned(),
+            (false, Some(path)) => path.display().to_string(),
+            (false, None) => String::new(),
+        };
         let entry = |name: &str, chosen: &Option<WorkingNamespace>, usual: bool| {
             let (host, path) = match chosen {
                 None => (usual, ""),
@@ -142,14 +160,13 @@ impl WorkingConfinement {
             };
             json!({"Name": name, "Host": host, "Path": path})
         };
-        let network = is_host_network.then_some(WorkingNamespace::Host);
         let entries = [
             entry("cgroup", &namespaces.cgroup, true),
             entry("ipc", &namespaces.ipc, false),
             entry("mount", &None, false),
             entry("network", &network, false),
             entry("pid", &namespaces.pid, false),
-            entry("user", &None, true),
+            entry("user", &None, !has_own_users),
             entry("uts", &namespaces.uts, false),
         ];
         state.set("NamespaceOptions", json!(entries));
@@ -164,7 +181,7 @@ impl WorkingConfinement {
             ("CPUSetMems", json!(resources.memory_nodes)),
             ("Memory", json!(resources.memory_bytes)),
             ("MemorySwap", json!(resources.memory_and_swap_bytes)),
-            ("SeccompProfilePath", json!(if *danger_no_seccomp { "unconfined" } else { "" })),
+            ("SeccompProfilePath", json!(profile)),
         ];
         for (key, value) in common {
             state.set_common(key, value);
@@ -240,12 +257,22 @@ impl WorkingContainer {
         chosen.open()
     }
 
-    /// Which calls of the kernel a command may make.
-    pub(super) fn seccomp(&self, usual: Seccomp) -> Seccomp {
-        match self.state.common("SeccompProfilePath").and_then(Value::as_str) {
-            Some("unconfined") => Seccomp::DangerUnconfined,
-            _ => usual,
-        }
+    /// Which calls of the kernel a command may make, and the profile that says so, if that is not the usual one.
+    pub(super) fn seccomp(&self, usual: Seccomp) -> Result<(Seccomp, Option<Arc<SeccompProfile>>)> {
+        let path = self.state.common("SeccompProfilePath").and_then(Value::as_str);
+        Ok(match path.unwrap_or_default() {
+            "unconfined" => (Seccomp::DangerUnconfined, None),
+            // Ours is that of the same release.
+            "" | USUAL_PROFILE => (usual, None),
+            path => {
+                let path = Path::new(path);
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Error::io(error, "cannot be read", path))?;
+                let profile = SeccompProfile::parse(&text)
+                    .map_err(|error| Error::runtime(error, path.display()))?;
+                (usual, Some(Arc::new(profile)))
+            }
+        })
     }
 
     /// The control group of a command, where something is limited.

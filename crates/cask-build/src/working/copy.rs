@@ -60,6 +60,12 @@ impl WorkingContainer {
     /// [`ErrorKind::Storage`].
     pub fn context(&self) -> Result<Arc<Context>> {
         let view = View::of_store(&self.store, Some(self.layer()?))?;
+        let view = match (self.is_mapped(), self.is_upon_copy()?) {
+            (false, _) => view,
+            // The layers of the image have the owners that the image says.
+            (true, false) => view.mapped(&self.users().of_layers(), 1),
+            (true, true) => view.mapped(&self.users().of_layers(), usize::MAX),
+        };
         Ok(Arc::new(Context::of_view(self.name(), view)))
     }
 
@@ -84,7 +90,9 @@ impl WorkingContainer {
         let prepared = prepare(&request, tools)?;
         let files = self.files()?;
         let root = files.root()?;
+        let maps = self.users().of_layers();
         let view = View::of_root(files.root()?).named(self.name());
+        let view = if self.is_mapped() { view.mapped(&maps, 1) } else { view };
         let (reader, writer) = io::pipe()
             .map_err(|error| Error::io(error, "a pipe cannot be made", Path::new(self.name())))?;
         let (written, applied) = thread::scope(|scope| {
@@ -95,6 +103,7 @@ impl WorkingContainer {
             });
             let mut extraction = ApplyOptions::default();
             extraction.user_namespace = self.store.options().rootless;
+            extraction.id_maps = maps;
             let reader = BufReader::with_capacity(BLOCK_BYTES, reader);
             let applied = apply(reader, &root, &extraction, ());
             let written = writing.join();

@@ -1,11 +1,12 @@
 //! New working containers.
 
 use cask_image::{Digest, ImageFormat, PlatformWanted, RawManifest, Timestamp};
-use cask_storage::{Container, Image, NewContainer};
+use cask_storage::{Container, DriverKind, Image, NewContainer};
 use serde_json::{Value, json};
 
 use super::run::WorkingRunOptions;
 use super::state::{BOTH_KINDS, State};
+use super::users::WorkingUsers;
 use super::{WorkingContainer, WorkingContainers, lock, state_path, write_state};
 use crate::{BaseImage, Error, ErrorKind, Result};
 
@@ -105,6 +106,7 @@ impl WorkingContainers {
             let mut container = NewContainer::new(image.map(|image| image.id.clone()));
             container.names = vec![name.clone()];
             container.volatile = true;
+            self.map_users(&mut container, &new.run.users)?;
             tries += 1;
             match self.store.create_container(&container) {
                 Ok(container) => return Ok(container),
@@ -124,6 +126,22 @@ impl WorkingContainers {
                 Err(error) => return Err(Error::storage(error, "creating container")),
             }
         }
+    }
+
+    /// Has a container get users of its own. The kernel shows files with their owners, but not to users, nor without
+    /// an overlay: there the container is made upon a copy.
+    fn map_users(&self, container: &mut NewContainer, users: &WorkingUsers) -> Result<()> {
+        if !users.are_mapped() {
+            return Ok(());
+        }
+        (container.uid_map, container.gid_map) = users.stored();
+        let is_shown = self.store.driver() != DriverKind::Vfs && !self.store.options().rootless;
+        if let (Some(image), false, None) = (&container.image, is_shown, &container.base) {
+            let copied = self.store.map_image(image, &container.uid_map, &container.gid_map);
+            let subject = "giving the image's files to the container's users";
+            container.base = Some(copied.map_err(|error| Error::storage(error, subject))?);
+        }
+        Ok(())
     }
 
     /// Source: buildah, `new.go`, `findUnusedContainer`.

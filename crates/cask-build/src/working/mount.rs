@@ -1,11 +1,11 @@
 //! The files of working containers.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, lchown};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cask_rootfs::Root;
-use cask_runtime::{IdMaps, IdRange};
 use cask_storage::{Id, MountOptions};
 use serde_json::json;
 
@@ -34,9 +34,26 @@ impl WorkingContainer {
         options.owners = self.owners()?;
         let label = self.state.text("mount-label");
         options.label = (!label.is_empty()).then(|| label.to_owned());
-        self.store
-            .mount_layer(self.layer()?, &options)
-            .map_err(|error| Error::storage(error, format!("mounting container {:?}", self.name())))
+        let path = self.store.mount_layer(self.layer()?, &options).map_err(|error| {
+            Error::storage(error, format!("mounting container {:?}", self.name()))
+        })?;
+        self.keep_root(&path)?;
+        Ok(path)
+    }
+
+    /// Gives the root of a container with users of its own back to its root: peers make it this machine's whenever
+    /// they mount it.
+    fn keep_root(&self, path: &Path) -> Result<()> {
+        let owner = self.users().outside(0, 0).unwrap_or_default();
+        let failed = |error| Error::io(error, "its owner cannot be changed", path);
+        if owner == (0, 0) {
+            return Ok(());
+        }
+        let found = std::fs::symlink_metadata(path).map_err(failed)?;
+        match (found.uid(), found.gid()) {
+            (0, 0) => lchown(path, Some(owner.0), Some(owner.1)).map_err(failed),
+            _ => Ok(()),
+        }
     }
 
     /// A user namespace by which the layers below are mounted, for a container with users of its own.
@@ -44,16 +61,7 @@ impl WorkingContainer {
         if !self.is_mapped() || self.is_upon_copy()? {
             return Ok(None);
         }
-        let ranges = |maps: &[cask_storage::IdMap]| {
-            let one = |map: &cask_storage::IdMap| IdRange {
-                inside: map.container_id,
-                outside: map.host_id,
-                count: map.size,
-            };
-            maps.iter().map(one).collect()
-        };
-        let (uids, gids) = (ranges(&self.container.uid_map), ranges(&self.container.gid_map));
-        let made = cask_runtime::new_user_namespace(&IdMaps { uids, gids });
+        let made = cask_runtime::new_user_namespace(&self.users().maps());
         made.map(|made| Some(Arc::new(made)))
             .map_err(|error| Error::runtime(error, format!("mounting container {:?}", self.name())))
     }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use cask_containerfile::instruction::{Mount as Words, MountKind, Propagation};
 use cask_rootfs::Root;
-use cask_runtime::{Cancel, Mount, MountSource, Propagation as Travel};
+use cask_runtime::{Cancel, Mount, Propagation as Travel};
 use cask_storage::Image;
 
 use super::state::Kind;
 use super::{WorkingContainer, WorkingContainers};
 use crate::build::BuildTools;
 use crate::run::cache_mount::{self, CacheRequest};
+use crate::run::memory;
 use crate::{Error, ErrorKind, Result, config};
 
 /// Where the source of a bind mount is.
@@ -31,6 +32,8 @@ pub enum MountFrom {
 pub struct OpenedMount {
     /// The mount.
     pub mount: Mount,
+    /// Whether the command's user gets it.
+    pub(super) gives: bool,
     _keep: Option<Box<dyn Any>>,
 }
 
@@ -71,8 +74,8 @@ impl WorkingContainers {
         if target == "/" {
             return Err(invalid("nothing can be mounted over the root itself"));
         }
-        if words.changes_owner {
-            return Err(invalid("U is not supported: the owner of files is not changed"));
+        if words.changes_owner && !matches!(words.kind, MountKind::Bind | MountKind::Cache) {
+            return Err(invalid("U is for mounts of the types bind and cache"));
         }
         if words.relabel.is_some() && cask_runtime::has_selinux() {
             return Err(invalid("labels of SELinux are not supported: leave the option out"));
@@ -83,7 +86,9 @@ impl WorkingContainers {
             MountKind::Cache => {
                 return Err(invalid("a cache of a command begins empty: leave from out"));
             }
-            MountKind::Tmpfs => (memory(&words, &target), None),
+            MountKind::Tmpfs => {
+                (memory(words.size_bytes, words.mode, words.copies_up, &target), None)
+            }
             _ => {
                 return Err(invalid(
                     "the type is for builds: a command has mounts of the types bind, cache and tmpfs",
@@ -100,7 +105,7 @@ impl WorkingContainers {
                 ));
             }
         };
-        Ok(OpenedMount { mount, _keep: keep })
+        Ok(OpenedMount { mount, gives: words.changes_owner, _keep: keep })
     }
 
     fn bind(
@@ -150,15 +155,6 @@ impl WorkingContainers {
             .map_err(|error| Error::io(error, "cannot be opened", &root))?;
         Ok((Mount::bind(source, target), Some(Box::new(cache))))
     }
-}
-
-fn memory(words: &Words, target: &str) -> Mount {
-    let mode = words.mode.unwrap_or(0o1777);
-    let source = MountSource::Memory { size_bytes: words.size_bytes, mode };
-    let mut mount = Mount::new(source, target);
-    mount.options.access.no_setuid = true;
-    mount.options.access.no_devices = true;
-    mount
 }
 
 /// Mounts what a path names within a directory, by an open handle.

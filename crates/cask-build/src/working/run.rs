@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
     Cancel, Capability, CapabilitySet, Cgroup, DEFAULT_PATH, Device, Executor, ExitReport,
-    Identity, Io, Limit, Mount, Namespace, Network, RunSpec, Seccomp, TerminalSize,
+    Identity, Io, Limit, Mount, Namespace, RunSpec, Seccomp, TerminalSize,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::WorkingContainer;
-use super::confine::{WorkingConfinement, WorkingNamespaces, open_namespace};
+use super::confine::{WorkingConfinement, WorkingNamespaces};
+use super::mounts::OpenedMount;
+use super::network::WorkingNetwork;
 use super::state::{Kind, State, texts};
+use super::users::WorkingUsers;
+use crate::build::StageNetwork;
 use crate::copy::clean;
-use crate::run::replaced_resolv_conf;
+use crate::volume::{Volume, give};
 use crate::{Error, ErrorKind, Result};
 
 /// What is remembered for the commands that run in a working container. The texts are as buildah
@@ -49,6 +55,8 @@ pub struct WorkingRunOptions {
     pub volumes: Vec<String>,
     /// What else sets commands apart, and what they may use.
     pub confinement: WorkingConfinement,
+    /// Users that commands have for themselves; files of the container belong to them.
+    pub users: WorkingUsers,
 }
 
 impl Default for WorkingRunOptions {
@@ -66,6 +74,7 @@ impl Default for WorkingRunOptions {
             limits: Vec::new(),
             volumes: Vec::new(),
             confinement: WorkingConfinement::default(),
+            users: WorkingUsers::default(),
         }
     }
 }
@@ -96,50 +105,27 @@ impl WorkingIsolation {
     }
 }
 
-/// The network of commands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WorkingNetwork {
-    /// The machine's, as long as there is no other.
-    #[default]
-    Default,
-    /// None but a loopback interface.
-    None,
-    /// The machine's.
-    Host,
-}
-
 impl WorkingRunOptions {
     /// Checks the texts: what makes no sense would keep every command from running.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] by text; as [`volume`].
+    /// [`ErrorKind::Invalid`] by text; [`ErrorKind::Missing`] for a volume without a source.
     pub fn check(&self) -> Result<()> {
         limits(&self.limits)?;
         shared_memory(&self.shared_memory)?;
-        volumes(&self.volumes)?;
+        for volume in volumes(&self.volumes)? {
+            volume.check()?;
+        }
         self.hosts.iter().try_for_each(|entry| host(entry).map(drop))
     }
 
     /// Writes down what is to be remembered.
     pub(super) fn remember(&self, state: &mut State) -> Result<()> {
         state.set("Isolation", json!(self.isolation.number()));
-        let is_host = self.network == WorkingNetwork::Host;
-        let network = i64::from(self.network == WorkingNetwork::None);
-        state.set("ConfigureNetwork", json!(network));
+        let network = self.network.remember(state);
         state.set("CNIPluginPath", json!(""));
         state.set("CNIConfigDir", json!(""));
-        state.set(
-            "IDMappingOptions",
-            json!({
-                "HostUIDMapping": true, "HostGIDMapping": true, "UIDMap": [], "GIDMap": [],
-                "AutoUserNs": false,
-                "AutoUserNsOpts": {
-                    "Size": 0, "InitialSize": 0, "PasswdFile": "", "GroupFile": "",
-                    "AdditionalUIDMappings": null, "AdditionalGIDMappings": null,
-                },
-            }),
-        );
+        state.set("IDMappingOptions", self.users.remembered());
         let mut names: Vec<&str> = self.capabilities.iter().map(|one| one.name()).collect();
         names.sort_unstable();
         state.set("Capabilities", json!(names));
@@ -148,7 +134,7 @@ impl WorkingRunOptions {
         state.set("CommonBuildOpts", self.common());
         state.set("TempVolumes", json!({}));
         state.set("ContentDigester", json!({}));
-        self.confinement.remember(state, is_host)
+        self.confinement.remember(state, network, self.users.are_own)
     }
 
     /// Source: buildah, `define/types.go`, `CommonBuildOptions`.
@@ -188,10 +174,14 @@ pub struct WorkingRun {
     pub mounts: Vec<Mount>,
     /// What it has for itself, instead of what the container remembers.
     pub namespaces: WorkingNamespaces,
-    /// The network namespace that the file of this path refers to.
-    pub network_path: Option<String>,
+    /// The network that was made for it, where that is [another](WorkingNetwork::Other).
+    pub own_network: Option<Arc<StageNetwork>>,
+    /// Directories and files of the machine.
+    pub volumes: Vec<Volume>,
     /// Devices.
     pub devices: Vec<Device>,
+    /// Limits where the container has none: `NAME=SOFT[:HARD]`.
+    pub usual_limits: Vec<String>,
     /// Capabilities beside those of the container.
     pub add: Vec<Capability>,
     /// Capabilities that it does not get.
@@ -204,6 +194,8 @@ pub struct WorkingRun {
     pub io: Option<Io>,
     /// Which calls of the kernel it may make.
     pub seccomp: Seccomp,
+    /// Those of the mounts that its user gets.
+    given: Vec<Mount>,
 }
 
 impl WorkingRun {
@@ -219,30 +211,40 @@ impl WorkingRun {
             network: None,
             mounts: Vec::new(),
             namespaces: WorkingNamespaces::default(),
-            network_path: None,
+            own_network: None,
+            volumes: Vec::new(),
             devices: Vec::new(),
+            usual_limits: Vec::new(),
             add: Vec::new(),
             remove: Vec::new(),
             keep_hosts_file: false,
             resolv_conf: String::new(),
             io: None,
             seccomp: Seccomp::default(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Has the command see a mount, which must stay as long as it runs.
+    pub fn mount(&mut self, opened: &OpenedMount) {
+        self.mounts.push(opened.mount.clone());
+        if opened.gives {
+            self.given.push(opened.mount.clone());
         }
     }
 }
 
-/// The control group of a command.
-struct Group(Option<Arc<Cgroup>>);
+/// What a command has as long as it runs.
+#[derive(Default)]
+struct Kept {
+    group: Option<Arc<Cgroup>>,
+    /// Changes of volumes that are dropped.
+    changes: Vec<TempDir>,
+}
 
-impl Group {
-    fn begin(container: &WorkingContainer, spec: &mut RunSpec) -> Result<Self> {
-        let group = container.group()?.map(Arc::new);
-        spec.cgroup.clone_from(&group);
-        Ok(Self(group))
-    }
-
-    fn end(self) {
-        if let Some(group) = self.0 {
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(group) = &self.group {
             // What shares the machine's processes may have left some.
             let _ = group.kill().and_then(|()| group.remove());
         }
@@ -250,6 +252,14 @@ impl Group {
 }
 
 impl WorkingRun {
+    /// The limits of the container, and the usual ones that it says nothing of.
+    fn limits(&self, own: Vec<String>) -> Vec<String> {
+        let name = |limit: &str| limit.split('=').next().unwrap_or_default().to_owned();
+        let is_own = |limit: &&String| own.iter().any(|known| name(known) == name(limit));
+        let usual = self.usual_limits.iter().filter(|limit| !is_own(limit)).cloned();
+        usual.chain(own.iter().cloned()).collect()
+    }
+
     fn shown(&self) -> String {
         self.command.first().map(|word| word.display().to_string()).unwrap_or_default()
     }
@@ -279,11 +289,8 @@ impl WorkingContainer {
         cancel: &Cancel,
     ) -> Result<ExitReport> {
         let files = self.files()?;
-        let mut spec = self.run_spec(run, &files.root()?, executor)?;
-        let group = Group::begin(self, &mut spec)?;
-        let ran = executor.run(&spec, cancel).map_err(|error| Error::runtime(error, run.shown()));
-        group.end();
-        ran
+        let (spec, _kept) = self.run_spec(run, &files.root()?, executor)?;
+        executor.run(&spec, cancel).map_err(|error| Error::runtime(error, run.shown()))
     }
 
     /// Runs a command with a terminal of its own, whose other end is relayed by the caller until the
@@ -300,15 +307,19 @@ impl WorkingContainer {
         relay: &mut dyn FnMut(&OwnedFd) -> std::io::Result<()>,
     ) -> Result<ExitReport> {
         let files = self.files()?;
-        let mut spec = self.run_spec(run, &files.root()?, executor)?;
-        let group = Group::begin(self, &mut spec)?;
+        let (spec, _kept) = self.run_spec(run, &files.root()?, executor)?;
         let ran = executor.run_on_terminal(&spec, size, relay);
-        group.end();
         ran.map_err(|error| Error::runtime(error, run.shown()))
     }
 
-    fn run_spec(&self, run: &WorkingRun, root: &Root, executor: &dyn Executor) -> Result<RunSpec> {
+    fn run_spec(
+        &self,
+        run: &WorkingRun,
+        root: &Root,
+        executor: &dyn Executor,
+    ) -> Result<(RunSpec, Kept)> {
         let state = &self.state;
+        let users = self.users();
         let failed = |error: cask_rootfs::Error| {
             Error::new(ErrorKind::Io, format!("container {}", self.name()), "cannot be opened")
                 .with_source(error)
@@ -326,24 +337,25 @@ impl WorkingContainer {
             None => state.execution_text(Kind::Oci, "WorkingDir"),
         };
         let directory = format!("/{}", clean(directory));
-        let owner = Some((identity.uid, identity.gid));
-        root.create_dir_all(OsStr::new(&directory), 0o755, owner).map_err(failed)?;
+        let owner = users.outside(identity.uid, identity.gid)?;
+        root.create_dir_all(OsStr::new(&directory), 0o755, Some(owner)).map_err(failed)?;
+        for volume in state.execution_keys(Kind::Oci, "Volumes") {
+            let volume = format!("/{}", clean(&volume));
+            let owner = users.outside(0, 0)?;
+            root.create_dir_all(OsStr::new(&volume), 0o755, Some(owner)).map_err(failed)?;
+        }
         spec.process.directory = directory.into();
         let host_name = self.host_name(run);
         spec.process.environment = self.environment(run, &identity, &host_name);
         spec.process.identity = identity;
-        spec.process.limits = limits(&texts(state.common("Ulimit")))?;
+        spec.process.limits = limits(&run.limits(texts(state.common("Ulimit"))))?;
         spec.privileges.capabilities = self.capabilities(run)?;
-        spec.privileges.seccomp = self.seccomp(run.seccomp);
+        let (seccomp, profile) = self.seccomp(run.seccomp)?;
+        (spec.privileges.seccomp, spec.privileges.seccomp_profile) = (seccomp, profile);
         spec.namespaces = self.namespaces(&run.namespaces)?;
-        let network = run.network.unwrap_or_else(|| self.network());
-        spec.network = match network {
-            WorkingNetwork::None => Network::None,
-            WorkingNetwork::Default | WorkingNetwork::Host => Network::Host,
-        };
-        if let Some(path) = &run.network_path {
-            spec.network = Network::Join(open_namespace(path)?);
-        }
+        spec.users = users.of_process()?;
+        let network = run.network.clone().unwrap_or_else(|| self.network());
+        spec.network = self.network_of(&network, run, executor)?;
         if let Some(io) = &run.io {
             spec.io = io.clone();
         }
@@ -356,18 +368,32 @@ impl WorkingContainer {
             if !matches!(spec.namespaces.names, Namespace::Host) {
                 spec.hostname = Some(host_name.clone().into());
             }
-            spec.files.mounts = self.own_mounts(run, network, &host_name)?;
-            spec.files.mounts.extend(volumes(&texts(state.common("Volumes")))?);
+            spec.files.mounts = self.own_mounts(run, &network, &host_name)?;
+        }
+        let mut kept = Kept::default();
+        for volume in volumes(&texts(state.common("Volumes")))?.iter().chain(&run.volumes) {
+            let mount = volume.open(|| self.changes(&mut kept.changes))?;
+            volume.give(&mount, owner)?;
+            spec.files.mounts.push(mount);
+        }
+        for mount in &run.given {
+            give(mount, &mount.target, owner)?;
         }
         spec.files.mounts.extend(run.mounts.iter().cloned());
-        Ok(spec)
+        kept.group = self.group()?.map(Arc::new);
+        spec.cgroup.clone_from(&kept.group);
+        Ok((spec, kept))
     }
 
-    fn network(&self) -> WorkingNetwork {
-        match self.state.value("ConfigureNetwork").and_then(Value::as_i64) {
-            Some(1) => WorkingNetwork::None,
-            _ => WorkingNetwork::Default,
-        }
+    /// A directory for changes that are dropped: it is where the container's files are, so that it goes with them
+    /// should nobody remove it before.
+    fn changes(&self, kept: &mut Vec<TempDir>) -> Result<PathBuf> {
+        let place = self.store.container_directory(self.id());
+        let made = tempfile::Builder::new().prefix("overlay-").tempdir_in(&place);
+        let made = made.map_err(|error| Error::io(error, "cannot be written to", &place))?;
+        let path = made.path().to_owned();
+        kept.push(made);
+        Ok(path)
     }
 
     fn host_name(&self, run: &WorkingRun) -> String {
@@ -426,7 +452,7 @@ impl WorkingContainer {
     fn own_mounts(
         &self,
         run: &WorkingRun,
-        network: WorkingNetwork,
+        network: &WorkingNetwork,
         host_name: &str,
     ) -> Result<Vec<Mount>> {
         let mut mounts = Vec::new();
@@ -436,37 +462,21 @@ impl WorkingContainer {
                 mounts.push(Mount::content(text.into_bytes(), path));
             }
         };
-        let has_network = network != WorkingNetwork::None;
+        let has_network = *network != WorkingNetwork::None;
+        let own = run.own_network.as_deref();
+        let own = own.filter(|_| matches!(network, WorkingNetwork::Other(_)));
         let servers = texts(self.state.common("DNSServers"));
         let keep_hosts = self.state.common("NoHosts").and_then(Value::as_bool) == Some(true);
         if !run.keep_hosts_file && !keep_hosts && has_network {
-            put("/etc/hosts", self.hosts(host_name)?);
+            put("/etc/hosts", self.hosts(host_name, own)?);
         }
         put("/etc/hostname", format!("{host_name}\n"));
         let keep_servers = matches!(servers.as_slice(), [one] if one.eq_ignore_ascii_case("none"));
         if has_network && !keep_servers {
-            put("/etc/resolv.conf", self.resolv_conf(&run.resolv_conf, &servers));
+            put("/etc/resolv.conf", self.resolv_conf(&run.resolv_conf, own)?);
         }
         put("/run/.containerenv", self.about());
         Ok(mounts)
-    }
-
-    fn hosts(&self, host_name: &str) -> Result<String> {
-        let mut text =
-            String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-        let _ = writeln!(text, "127.0.1.1\t{host_name} {}", self.name());
-        text.push_str("127.0.0.1\thost.containers.internal host.docker.internal\n");
-        for entry in texts(self.state.common("AddHost")) {
-            let (name, address) = host(&entry)?;
-            let _ = writeln!(text, "{address}\t{name}");
-        }
-        Ok(text)
-    }
-
-    fn resolv_conf(&self, machine: &str, servers: &[String]) -> String {
-        let search = texts(self.state.common("DNSSearch"));
-        let options = texts(self.state.common("DNSOptions"));
-        replaced_resolv_conf(machine, servers, &search, &options)
     }
 
     /// The text of `/run/.containerenv`.
@@ -489,7 +499,7 @@ impl WorkingContainer {
 }
 
 /// A name and its address.
-fn host(entry: &str) -> Result<(&str, std::net::IpAddr)> {
+pub(super) fn host(entry: &str) -> Result<(&str, std::net::IpAddr)> {
     let wrong = || Error::new(ErrorKind::Invalid, format!("host {entry:?}"), "is not NAME:ADDRESS");
     let (name, address) = entry.split_once([':', '=']).ok_or_else(wrong)?;
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -538,59 +548,9 @@ fn shared_memory(text: &str) -> Result<u64> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// Opens the volumes that a container remembers.
-fn volumes(given: &[String]) -> Result<Vec<Mount>> {
-    given.iter().map(|text| volume(text)).collect()
-}
-
-/// Reads a volume, `SOURCE:TARGET[:OPTIONS]`, and opens what it mounts.
-///
-/// # Errors
-/// [`ErrorKind::Invalid`] for a text that is none, and for options that are not known;
-/// [`ErrorKind::Missing`] where there is no source.
-pub fn volume(text: &str) -> Result<Mount> {
-    let wrong = |detail: &str| Error::new(ErrorKind::Invalid, format!("volume {text:?}"), detail);
-    let mut parts = text.splitn(3, ':');
-    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
-        return Err(wrong("is not SOURCE:TARGET[:OPTIONS]"));
-    };
-    if !target.starts_with('/') {
-        return Err(wrong("its target is no absolute path"));
-    }
-    let opened = rustix::fs::open(
-        source,
-        rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    );
-    let opened = opened.map_err(|error| {
-        let wrapped = wrong("its source cannot be opened").with_source(std::io::Error::from(error));
-        match error {
-            rustix::io::Errno::NOENT => {
-                Error::new(ErrorKind::Missing, source, "no such file or directory")
-                    .with_source(wrapped)
-            }
-            _ => wrapped,
-        }
-    })?;
-    let mut mount = Mount::bind(opened, target);
-    for option in parts.next().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
-        let options = &mut mount.options;
-        match option {
-            "rw" | "rbind" | "private" | "rprivate" | "suid" | "dev" | "exec" => {}
-            "ro" => options.access.read_only = true,
-            "bind" => options.recursive = false,
-            "slave" | "rslave" => options.propagation = cask_runtime::Propagation::Slave,
-            "nosuid" => options.access.no_setuid = true,
-            "nodev" => options.access.no_devices = true,
-            "noexec" => options.access.no_execute = true,
-            "z" | "Z" if !cask_runtime::has_selinux() => {}
-            "z" | "Z" => {
-                return Err(wrong("labels of SELinux are not supported: leave the option out"));
-            }
-            other => return Err(wrong(&format!("the option {other:?} is not known"))),
-        }
-    }
-    Ok(mount)
+/// Reads the volumes that a container remembers.
+fn volumes(given: &[String]) -> Result<Vec<Volume>> {
+    given.iter().map(|text| Volume::parse(text)).collect()
 }
 
 #[cfg(test)]
@@ -623,20 +583,5 @@ mod tests {
         check("nofile", None);
         check("nofile=x", None);
         check("nosuch=1", None);
-    }
-
-    #[test]
-    fn volumes_name_a_source_and_a_target() {
-        fn check(text: &str, expected: Option<bool>) {
-            let found = volume(text).ok();
-            assert_eq!(found.map(|mount| mount.options.access.read_only), expected, "{text}");
-        }
-        check("/:/x", Some(false));
-        check("/:/x:ro,nosuid", Some(true));
-        check("/", None);
-        check("/:x", None);
-        check("/nowhere/at/all:/x", None);
-        check("/:/x:bind-propagation=rshared", None);
-        check("/:/x:z", (!cask_runtime::has_selinux()).then_some(false));
     }
 }

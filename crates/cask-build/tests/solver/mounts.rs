@@ -92,7 +92,9 @@ fn cve_2024_1753_mount_source_symlink_stays_in_its_root() {
 #[test]
 fn cve_2024_9407_options_are_words_of_a_list() {
     let Some(bench) = Bench::with_shell() else { return };
-    for option in ["bind-propagation=rshared", "bind-propagation=shared", "U"] {
+    for option in
+        ["bind-propagation=rshared", "bind-propagation=shared", "bind-propagation=runbindable"]
+    {
         let text = format!("FROM {BASE}\nRUN --mount=type=bind,target=/m,{option} true\n");
         let error = bench.run(&bench.request(&text)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{option}");
@@ -163,7 +165,7 @@ fn volumes_of_the_machine_are_in_every_command() {
     assert_eq!(bench.output(), "machine");
     assert!(data.join("w").exists() && !bench.has(&report.images[0], "/v"));
     let mut volume = Volume::new(bench.directory.path().join("none"), "/v");
-    volume.read_only = true;
+    volume.options.access.read_only = true;
     request.run.volumes = vec![volume];
     assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Missing);
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use cask_build::{BuildNetwork, ErrorKind, StageNetwork, StageNetworks};
+use cask_build::{BuildNetwork, ErrorKind, StageNetwork, StageNetworks, WorkingNetwork};
 use cask_network::{
     Attachment, Connection, DEFAULT_NETWORK, Networks, PASTA_RESOLVER, Pasta, PastaOptions, Places,
     is_name,
@@ -43,7 +43,7 @@ impl Choice {
         match text {
             "host" | "default" => return Ok(Self::Shared(BuildNetwork::Host)),
             "none" => return Ok(Self::Shared(BuildNetwork::None)),
-            "private" => return Ok(Self::Usual),
+            "private" | "container" => return Ok(Self::Usual),
             "bridge" => return Ok(Self::Bridges(vec![DEFAULT_NETWORK.to_owned()])),
             "pasta" => return Ok(Self::Pasta(Vec::new())),
             "slirp4netns" => bail!("--network=slirp4netns is not supported: use --network=pasta"),
@@ -121,6 +121,51 @@ impl Choice {
             }
         }
         Ok(Some(BuildNetworks { networks, choice, scratch: scratch.to_owned() }))
+    }
+}
+
+/// The network that `--network` says for a working container, or a command in one.
+///
+/// # Errors
+/// For what is none.
+pub fn working_network(text: Option<&str>) -> Result<WorkingNetwork> {
+    let Some(text) = text else { return Ok(WorkingNetwork::Default) };
+    let text = if text.is_empty() { "private" } else { text };
+    Ok(match Choice::parse(Some(text))? {
+        Choice::Shared(BuildNetwork::None) => WorkingNetwork::None,
+        Choice::Shared(_) => WorkingNetwork::Host,
+        Choice::Usual => WorkingNetwork::Other("private".to_owned()),
+        _ => WorkingNetwork::Other(text.to_owned()),
+    })
+}
+
+/// Makes that network, for as long as what this gives is kept; nothing where it is none, or the machine's. `scratch` is
+/// a directory for what that needs.
+///
+/// # Errors
+/// For networks that there are not, that a user cannot have, or that cannot be made.
+pub fn make_network(
+    network: &WorkingNetwork,
+    store: &Store,
+    settings: &Settings,
+    scratch: &Path,
+) -> Result<Option<StageNetwork>> {
+    let WorkingNetwork::Other(text) = network else { return Ok(None) };
+    let networks = Choice::parse(Some(text))?.networks(store, settings, scratch)?;
+    Ok(networks.map(|networks| networks.connect()).transpose()?)
+}
+
+/// The machine's servers of names; in a network of its own, those that its local one asks.
+pub fn resolv_conf(is_private: bool) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/etc/resolv.conf").unwrap_or_default();
+    let mut servers = machine.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let is_local = |server: &str| ["127.", "::1"].iter().any(|own| server.trim().starts_with(own));
+    // Source: podman, `libnetwork/resolvconf`: what systemd-resolved asks.
+    let upstream = || read("/run/systemd/resolve/resolv.conf");
+    match is_private && servers.all(is_local) {
+        true => upstream().unwrap_or(machine),
+        false => machine,
     }
 }
 
@@ -296,6 +341,15 @@ mod tests {
         assert_eq!(Choice::parse(None).unwrap(), Choice::Shared(BuildNetwork::Host));
         assert_eq!(parse("none").unwrap(), Choice::Shared(BuildNetwork::None));
         assert_eq!(parse("private").unwrap(), Choice::Usual);
+        assert_eq!(parse("container").unwrap(), Choice::Usual);
+        let working = |text: &str| working_network(Some(text)).unwrap();
+        assert_eq!(working_network(None).unwrap(), WorkingNetwork::Default);
+        assert_eq!(
+            [working("none"), working("host")],
+            [WorkingNetwork::None, WorkingNetwork::Host]
+        );
+        assert_eq!(working(""), WorkingNetwork::Other("private".to_owned()));
+        assert_eq!(working("a,b"), WorkingNetwork::Other("a,b".to_owned()));
         assert_eq!(parse("bridge").unwrap(), Choice::Bridges(vec!["podman".to_owned()]));
         assert_eq!(parse("a,b").unwrap(), Choice::Bridges(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(parse("ns:/x/y").unwrap(), Choice::Path("/x/y".into()));

@@ -15,8 +15,6 @@ enum Takes {
 }
 
 const SBOM: &str = "run a scanner on the image, and attach what it writes";
-const USERNS: &str =
-    "commands are in the user namespace of this program: run it as a user, or in unshare";
 
 /// The flags in alphabetical order, and what to do instead.
 const FLAGS: &[(&str, Takes, &str)] = {
@@ -53,12 +51,7 @@ const FLAGS: &[(&str, Takes, &str)] = {
             "name base images by digest, or give them with --build-context",
         ),
         ("stage-labels", Nothing, "give labels to a stage with LABEL"),
-        ("stdin", Nothing, "give commands their input with a heredoc, or with RUN --mount"),
         ("transient-run-mounts", Value, "use --volume"),
-        ("userns-gid-map", Value, USERNS),
-        ("userns-gid-map-group", Value, USERNS),
-        ("userns-uid-map", Value, USERNS),
-        ("userns-uid-map-user", Value, USERNS),
     ]
 };
 

@@ -14,7 +14,8 @@ use cask_runtime::{
 };
 use clap::Args;
 
-use super::network::Choice;
+use super::network::{Choice, resolv_conf};
+use super::users::UsersArguments;
 use super::{environment, values};
 use crate::access::boolean;
 
@@ -63,7 +64,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "PRIVILEGE", value_delimiter = ',')]
     allow: Vec<String>,
     /// A directory or a file of the machine
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro|:O]")]
+    #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
     volume: Vec<String>,
     /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=VARIABLE
     #[arg(long, value_name = "SECRET")]
@@ -107,9 +108,8 @@ pub(super) struct RunArguments {
     /// The processes that they see: private, host or ns:PATH
     #[arg(long, value_name = "NAMESPACE")]
     pid: Option<String>,
-    /// Their users: host, which are those of this program
-    #[arg(long, value_name = "NAMESPACE")]
-    userns: Option<String>,
+    #[command(flatten)]
+    users: UsersArguments,
     /// Their name of the machine: private, host or ns:PATH
     #[arg(long, value_name = "NAMESPACE")]
     uts: Option<String>,
@@ -119,6 +119,9 @@ pub(super) struct RunArguments {
     /// A group that their user is in besides its own
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
+    /// Let them read standard input
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    stdin: Option<String>,
     /// What sets them apart: native, oci, rootless or chroot [default: $BUILDAH_ISOLATION, else native]
     #[arg(long, value_name = "KIND")]
     pub(super) isolation: Option<String>,
@@ -143,7 +146,7 @@ impl RunArguments {
             hosts(text, &network, &mut options.names)?;
         }
         options.names.keep_hosts_file = self.no_hosts;
-        options.names.resolv_conf = resolv_conf(options.network);
+        options.names.resolv_conf = resolv_conf(options.network == BuildNetwork::Private);
         if self.dns == ["none"] {
             // The image's own file stays.
             if !self.dns_search.is_empty() || !self.dns_option.is_empty() {
@@ -166,17 +169,15 @@ impl RunArguments {
         }
         options.limits = self.ulimit.iter().map(|text| limit(text)).collect::<Result<_>>()?;
         self.privileges(&mut options)?;
-        options.volumes = self.volume.iter().map(|text| volume(text)).collect::<Result<_>>()?;
+        for text in &self.volume {
+            options.volumes.push(Volume::parse(text)?);
+        }
         options.secrets = environment::secrets(&self.secret)?;
         options.resources = self.resources()?;
         options.devices = self.device.iter().map(|text| device(text)).collect::<Result<_>>()?;
         options.namespaces = self.namespaces()?;
-        if let Some(users) = self.userns.as_deref().filter(|text| !matches!(*text, "" | "host")) {
-            bail!(
-                "--userns={users} is not supported: commands are in the user namespace of this program: \
-                 run it as a user, or in unshare"
-            );
-        }
+        options.users = self.users.users()?;
+        options.input = boolean("stdin", self.stdin.as_deref())?.unwrap_or(false);
         match self.group_add.as_slice() {
             [only] if only == "keep-groups" => options.keep_groups = true,
             groups if groups.iter().any(|group| group == "keep-groups") => bail!(
@@ -271,7 +272,7 @@ impl RunArguments {
                     .strip_prefix("seccomp")
                     .and_then(|rest| rest.strip_prefix(['=', ':']))
                 {
-                    Some(path) => options.privileges.seccomp_profile = Some(profile(path)?),
+                    Some(path) => options.privileges.seccomp_profile = Some(seccomp_profile(path)?),
                     None => security_option(other)?,
                 },
             }
@@ -289,10 +290,13 @@ impl RunArguments {
     }
 }
 
-/// An option about what this program sets up nothing of.
+/// Checks an option about what this program sets up nothing of.
+///
+/// # Errors
+/// For what would need something to be set up, and what is not known.
 ///
 /// Source: buildah, `parse.parseSecurityOpts`.
-fn security_option(text: &str) -> Result<()> {
+pub fn security_option(text: &str) -> Result<()> {
     match text.split_once(['=', ':']) {
         // Commands have no profile of ours.
         Some(("apparmor", "unconfined")) => Ok(()),
@@ -311,7 +315,10 @@ fn security_option(text: &str) -> Result<()> {
 }
 
 /// A file with what commands may have the kernel do.
-fn profile(path: &str) -> Result<Arc<SeccompProfile>> {
+///
+/// # Errors
+/// For one that cannot be read, and one that makes no sense.
+pub fn seccomp_profile(path: &str) -> Result<Arc<SeccompProfile>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("opening seccomp profile ({path}) failed"))?;
     Ok(Arc::new(SeccompProfile::parse(&text).with_context(|| path.to_owned())?))
@@ -326,20 +333,6 @@ fn capabilities(names: &[String]) -> Result<Option<Vec<Capability>>> {
     }
     let each = names.iter().map(|name| name.parse().map_err(anyhow::Error::from));
     each.collect::<Result<_>>().map(Some)
-}
-
-/// The machine's servers of names; in a network of its own, those that its local one asks.
-fn resolv_conf(network: BuildNetwork) -> String {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = read("/etc/resolv.conf").unwrap_or_default();
-    let mut servers = machine.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    let is_local = |server: &str| ["127.", "::1"].iter().any(|own| server.trim().starts_with(own));
-    // Source: podman, `libnetwork/resolvconf`: what systemd-resolved asks.
-    let upstream = || read("/run/systemd/resolve/resolv.conf");
-    match network == BuildNetwork::Private && servers.all(is_local) {
-        true => upstream().unwrap_or(machine),
-        false => machine,
-    }
 }
 
 /// Adds names with their address; `host-gateway` is this machine, where it can be reached.
@@ -413,35 +406,6 @@ fn device(text: &str) -> Result<Device> {
     Device::of(Path::new(source), target).with_context(|| format!("--device {text:?}"))
 }
 
-fn volume(text: &str) -> Result<Volume> {
-    let mut parts = text.splitn(3, ':');
-    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
-        bail!("--volume {text:?} is not SOURCE:TARGET[:OPTIONS]");
-    };
-    if !source.starts_with('/') {
-        bail!(
-            "--volume {text:?}: {source:?} is no absolute path, and named volumes are not supported"
-        );
-    }
-    if !target.starts_with('/') {
-        bail!("--volume {text:?}: {target:?} is no absolute path");
-    }
-    let mut volume = Volume::new(source, target);
-    for option in parts.next().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
-        match option {
-            "ro" => volume.read_only = true,
-            "rw" => volume.read_only = false,
-            "O" => volume.overlay = true,
-            // How mounts are shared matters to nobody: the namespace ends with the command.
-            "rbind" | "private" | "rprivate" => {}
-            // Without SELinux there are no labels.
-            "z" | "Z" if !cask_runtime::has_selinux() => {}
-            other => bail!("--volume {text:?}: the option {other:?} is not supported yet"),
-        }
-    }
-    Ok(volume)
-}
-
 fn proxies() -> BTreeMap<String, String> {
     let names = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
     names.filter_map(|name| Some((name.clone(), std::env::var(&name).ok()?))).collect()
@@ -460,17 +424,6 @@ mod tests {
         assert!(refused("nofile").contains("is not NAME=SOFT[:HARD]"));
         assert!(refused("nofile=20:10").contains("must be less than"));
         assert!(refused("frob=1").contains("--ulimit"));
-    }
-
-    #[test]
-    fn volumes_name_two_absolute_paths() {
-        assert!(volume("/a:/b:ro").unwrap().read_only);
-        let refused = |text: &str| volume(text).unwrap_err().to_string();
-        assert!(refused("a:/b").contains("named volumes are not supported"));
-        assert!(refused("/a").contains("is not SOURCE:TARGET"));
-        assert!(refused("/a:b").contains("no absolute path"));
-        assert!(volume("/a:/b:O").unwrap().overlay);
-        assert!(refused("/a:/b:U").contains("the option \"U\" is not supported yet"));
     }
 
     #[test]

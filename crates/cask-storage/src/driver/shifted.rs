@@ -77,7 +77,8 @@ fn mount(original: &Path, path: &Path, namespace: BorrowedFd<'_>) -> Result<()> 
 #[expect(unsafe_code, reason = "no crate has mount_setattr")]
 fn shift(tree: &OwnedFd, namespace: BorrowedFd<'_>) -> io::Result<()> {
     let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_IDMAP,
+        // Nobody writes to what is below, and whoever removes directories must not get there.
+        attr_set: libc::MOUNT_ATTR_IDMAP | u64::from(libc::MOUNT_ATTR_RDONLY as u32),
         attr_clr: 0,
         propagation: 0,
         userns_fd: u64::try_from(namespace.as_raw_fd()).map_err(io::Error::other)?,

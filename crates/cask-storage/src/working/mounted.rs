@@ -2,9 +2,12 @@
 //! process that died is taken back by whoever sweeps; what it was a view of may be gone by then.
 
 use std::fs;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::driver::overlay_mount::{OverlayMount, detach};
+use crate::driver::shifted::Shifted;
 use crate::mount_points::is_mounted;
 use crate::store::Inner;
 use crate::temp::{self, TempDir};
@@ -21,10 +24,12 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Mounts layers with an upper directory; `scratch` lends the kernel a directory beside it.
+    /// Mounts layers with an upper directory, the layers with other owners where those are given as a user namespace;
+    /// `scratch` lends the kernel a directory beside it.
     pub(super) fn new(
         store: &Store,
         lowers: &[PathBuf],
+        owners: Option<Arc<OwnedFd>>,
         upper: &Path,
         scratch: &mut TempDir,
     ) -> Result<Self> {
@@ -39,6 +44,15 @@ impl Mount {
             let empty = scratch.next_path("empty");
             file::make_directories(&empty, 0o700)?;
             lowers.push(empty);
+        }
+        let shifted = match owners {
+            Some(namespace) => {
+                Some(Shifted::mount(temp.next_path("shifted"), &lowers, namespace.as_fd())?)
+            }
+            None => None,
+        };
+        if let Some(shifted) = &shifted {
+            lowers = shifted.paths().to_vec();
         }
         let options = options(store);
         let volatile = format!("volatile,{options}");
@@ -98,12 +112,21 @@ fn mounts(store: &Inner) -> PathBuf {
 pub(crate) fn sweep(store: &Inner) -> Result<()> {
     let root = mounts(store);
     for directory in temp::abandoned(&root)? {
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            detach(&entry.path())?;
-            if is_mounted(&entry.path()) {
-                return Ok(());
+        for path in entries(&directory) {
+            detach(&path)?;
+            // Layers with other owners are one deeper.
+            for path in entries(&path).chain([path.clone()]) {
+                detach(&path)?;
+                if is_mounted(&path) {
+                    return Ok(());
+                }
             }
         }
     }
     temp::sweep(&root).map(drop)
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let found = fs::read_dir(directory).into_iter().flatten().flatten();
+    found.map(|entry| entry.path())
 }

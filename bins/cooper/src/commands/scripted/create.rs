@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
     BaseImage, ConfigChange, NewWorkingContainer, WorkingConfinement, WorkingContainer,
-    WorkingContainers, WorkingIsolation, WorkingNamespace, WorkingNetwork, WorkingRunOptions,
+    WorkingContainers, WorkingIsolation, WorkingNamespace, WorkingRunOptions,
 };
 use cask_engine::{Images, PullPolicy};
 use cask_image::PlatformWanted;
@@ -63,7 +63,8 @@ struct RunArguments {
     /// What sets them apart: chroot, oci or rootless [default: $BUILDAH_ISOLATION, else namespaces]
     #[arg(long, value_name = "KIND")]
     isolation: Option<String>,
-    /// Their network: none or host [default: host]
+    /// Their network: none, host, private (a bridge for root, pasta for a user), bridge, pasta[:OPTION,...], ns:PATH
+    /// or names of networks [default: host]
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Option<String>,
     /// Something that they may do
@@ -98,6 +99,8 @@ struct RunArguments {
     volume: Vec<String>,
     #[command(flatten)]
     confinement: ConfinementArguments,
+    #[command(flatten)]
+    users: build::UsersArguments,
 }
 
 /// What else sets commands apart, and what they may use.
@@ -116,7 +119,7 @@ struct ConfinementArguments {
     /// A device of the machine
     #[arg(long, value_name = "DEVICE[:PATH][:PERMISSIONS]")]
     device: Vec<String>,
-    /// seccomp=unconfined
+    /// seccomp=FILE, seccomp=unconfined, apparmor=unconfined or label=disable
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
     /// The most memory, such as 512m
@@ -156,8 +159,11 @@ impl ConfinementArguments {
         for option in &self.security_opt {
             match option.split_once(['=', ':']) {
                 Some(("seccomp", "unconfined")) => confinement.danger_no_seccomp = true,
-                Some(("label", "disable")) => {}
-                _ => bail!("--security-opt {option:?} is not supported: seccomp=unconfined is"),
+                Some(("seccomp", path)) => {
+                    build::seccomp_profile(path)?;
+                    confinement.seccomp_profile = Some(std::path::absolute(path)?);
+                }
+                _ => build::security_option(option)?,
             }
         }
         let resources = &mut confinement.resources;
@@ -295,7 +301,8 @@ impl RunArguments {
     fn options(&self) -> Result<WorkingRunOptions> {
         let mut options = WorkingRunOptions::default();
         options.isolation = isolation(self.isolation.as_deref())?;
-        options.network = network(self.network.as_deref())?.unwrap_or_default();
+        options.network = build::working_network(self.network.as_deref())?;
+        options.users = self.users.users()?;
         let mut set = CapabilitySet::default();
         for added in capabilities(&self.cap_add)? {
             set = set.with(added);
@@ -330,16 +337,6 @@ pub(super) fn isolation(flag: Option<&str>) -> Result<WorkingIsolation> {
     }
 }
 
-/// The network that a flag names.
-pub(super) fn network(flag: Option<&str>) -> Result<Option<WorkingNetwork>> {
-    match flag {
-        None => Ok(None),
-        Some("none") => Ok(Some(WorkingNetwork::None)),
-        Some("host") => Ok(Some(WorkingNetwork::Host)),
-        Some(other) => bail!("the network {other:?} is not supported yet: use none or host"),
-    }
-}
-
 /// Carries out what the image has for builds that start from it.
 ///
 /// Source: buildah, `cmd/buildah/from.go`, `onBuild`.
@@ -361,7 +358,7 @@ fn on_build(
         let rest = rest.trim();
         let change = match word.to_ascii_uppercase().as_str() {
             "RUN" => {
-                super::execute::on_build(container, rest)?;
+                super::execute::on_build(container, rest, context)?;
                 continue;
             }
             word @ ("COPY" | "ADD") => {

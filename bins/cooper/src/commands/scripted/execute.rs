@@ -3,15 +3,16 @@
 mod mounts;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    OpenedMount, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
-    WorkingRun, volume,
+    OpenedMount, Volume, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
+    WorkingNetwork, WorkingRun,
 };
-use cask_program::{access, build, report, terminal};
+use cask_program::{access, build, containers_conf, report, terminal};
 use cask_runtime::{
     Cancel, ChrootExecutor, Device, Executor, ExitReport, Input, Io, NativeExecutor, OciExecutor,
     OciOptions, Output, RunSpec, TerminalSize,
@@ -19,7 +20,7 @@ use cask_runtime::{
 use clap::Args;
 
 use super::config::add_history;
-use super::create::{capabilities, isolation, namespace, network};
+use super::create::{capabilities, isolation, namespace};
 use crate::context::{Context, now};
 
 /// Run a command in a working container
@@ -59,7 +60,8 @@ pub(crate) struct Arguments {
 /// What it has for itself, or with others.
 #[derive(Args, Debug)]
 struct ApartArguments {
-    /// Its network: none, host or ns:PATH
+    /// Its network: none, host, private (a bridge for root, pasta for a user), bridge, pasta[:OPTION,...], ns:PATH or
+    /// names of networks [default: that of the container]
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Option<String>,
     /// Its shared memory and queues: private, host or ns:PATH
@@ -134,7 +136,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let cancel = Cancel::new()?;
     let mounts: Vec<OpenedMount> =
         mounts::open(&arguments.sees, &containers, &container, context, &cancel)?;
-    run.mounts.extend(mounts.iter().map(|opened| opened.mount.clone()));
+    mounts.iter().for_each(|opened| run.mount(opened));
+    connect(&mut run, &container, context, scratch.path())?;
     let report = match arguments.carry_out(&container, &run, &*executor, &cancel) {
         Ok(report) => report,
         Err(error) => {
@@ -145,7 +148,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
             return Ok(ExitCode::from(status));
         }
     };
-    drop(mounts);
+    drop((run, mounts));
     report.notes.iter().for_each(|note| report::note(&note.to_string()));
     if !report.status.success() {
         let status = report.status;
@@ -170,10 +173,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
 }
 
 /// Runs what an image has for builds that start from it.
-pub(super) fn on_build(container: &WorkingContainer, command: &str) -> Result<()> {
+pub(super) fn on_build(
+    container: &WorkingContainer,
+    command: &str,
+    context: &Context,
+) -> Result<()> {
     let shell = container.shell();
     let shell = if shell.is_empty() { vec!["/bin/sh".into(), "-c".into()] } else { shell };
-    let run = usual(shell.into_iter().chain([command.to_owned()]));
+    let mut run = usual(shell.into_iter().chain([command.to_owned()]));
+    let scratch = tempfile::tempdir()?;
+    connect(&mut run, container, context, scratch.path())?;
     let report = container.run(&run, &NativeExecutor::default(), &Cancel::new()?)?;
     match report.status.success() {
         true => Ok(()),
@@ -181,10 +190,27 @@ pub(super) fn on_build(container: &WorkingContainer, command: &str) -> Result<()
     }
 }
 
+/// Makes the network of a command where it has one of its own: that which is said for it, or else the container's.
+fn connect(
+    run: &mut WorkingRun,
+    container: &WorkingContainer,
+    context: &Context,
+    scratch: &Path,
+) -> Result<()> {
+    let network = run.network.clone().unwrap_or_else(|| container.network());
+    let is_other = matches!(network, WorkingNetwork::Other(_));
+    run.resolv_conf = build::resolv_conf(is_other);
+    if is_other {
+        let store = context.store()?;
+        let made = build::make_network(&network, &store, &context.settings, scratch)?;
+        run.own_network = made.map(Arc::new);
+    }
+    Ok(())
+}
+
 /// A command with what all of them get from the machine.
 fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> WorkingRun {
     let mut run = WorkingRun::new(command);
-    run.resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     run.proxies = PROXIES
         .iter()
         .flat_map(|name| [name.to_lowercase(), name.to_uppercase()])
@@ -221,10 +247,10 @@ impl Arguments {
         run.directory.clone_from(&self.workingdir);
         run.host_name.clone_from(&self.hostname);
         run.keep_hosts_file = self.no_hosts;
+        run.usual_limits = containers_conf::load()?.lists.limits.unwrap_or_default();
         let apart = &self.apart;
-        match apart.network.as_deref().and_then(|text| text.strip_prefix("ns:")) {
-            Some(path) => run.network_path = Some(path.to_owned()),
-            None => run.network = network(apart.network.as_deref())?,
+        if let Some(text) = &apart.network {
+            run.network = Some(build::working_network(Some(text))?);
         }
         run.namespaces.ipc = namespace(apart.ipc.as_deref())?;
         run.namespaces.pid = namespace(apart.pid.as_deref())?;
@@ -237,7 +263,7 @@ impl Arguments {
             }
         }
         for text in &self.sees.volume {
-            run.mounts.push(volume(text)?);
+            run.volumes.push(Volume::parse(text)?);
         }
         for text in &self.sees.device {
             let (path, inside) = text.split_once(':').unwrap_or((text, text));
@@ -293,7 +319,7 @@ impl ByArguments {
     fn executor(
         &self,
         container: &WorkingContainer,
-        scratch: &std::path::Path,
+        scratch: &Path,
         run: &mut WorkingRun,
     ) -> Result<Box<dyn Executor>> {
         let asked = match isolation(self.isolation.as_deref())? {

@@ -2,8 +2,6 @@
 
 use cask_program::refused::{NO_SIGNING, RefusedFlag, RefusedFlags};
 
-const USERS: &str =
-    "commands are in the user namespace of this program: run it as a user, or in unshare";
 const DECRYPT: &str = "pull the image with another tool first";
 const ENCRYPT: &str = "push the image, and encrypt it with a tool for that";
 
@@ -14,11 +12,6 @@ impl RefusedFlags for OfFrom {
     const FLAGS: &'static [RefusedFlag] = &[
         ("cgroupns", &["private", ""], "it is not remembered: give it to run"),
         ("decryption-key", &[], DECRYPT),
-        ("userns", &["host", ""], USERS),
-        ("userns-gid-map", &[], USERS),
-        ("userns-gid-map-group", &[], USERS),
-        ("userns-uid-map", &[], USERS),
-        ("userns-uid-map-user", &[], USERS),
     ];
 }
 

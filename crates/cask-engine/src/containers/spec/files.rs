@@ -12,7 +12,7 @@ use cask_runtime::{
 use super::super::config::{ContainerConfig, SpaceMode};
 use super::super::etc::EtcFile;
 use super::super::mounts::{MountConfig, MountType};
-use super::super::{overlays, owners, record, resources};
+use super::super::{overlays, record, resources};
 use super::{Borrowed, Ingredients, devices, open, open_place};
 use crate::{Error, ErrorKind, Result};
 
@@ -168,7 +168,7 @@ impl Ingredients<'_> {
         if mount.own {
             let MountSource::Bind(opened) = &made.source else { return Ok(made) };
             let owner = self.config.namespaces.user.outside(identity.uid, identity.gid)?;
-            owners::give(opened.as_fd(), source, owner)?;
+            cask_runtime::give_files(opened.as_fd(), source, owner)?;
         }
         Ok(made)
     }

@@ -1,13 +1,12 @@
 //! Giving all files of a directory to a user.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 
 use cask_rootfs::{Directory, ErrorKind as Rootfs, Order, Root};
-use rustix::fs::{AtFlags, FileType, Gid, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 
-use super::record::io;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Directories in one another, at most.
 const DEEPEST: usize = 512;
@@ -41,29 +40,19 @@ const KEPT: [&str; 23] = [
     "/var/lib",
 ];
 
-/// Refuses to give away what this machine needs. The words are podman's.
-fn check(opened: BorrowedFd<'_>, shown: &Path, (uid, gid): (u32, u32)) -> Result<()> {
-    // What was opened, whatever the name leads to by now.
-    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened));
-    let real = std::fs::read_link(&link).map_err(|error| io(error, "looking at", shown))?;
-    if !KEPT.iter().any(|kept| real == Path::new(kept)) {
-        return Ok(());
-    }
-    let path = real.display();
-    let words = format!(
-        "chowning host path {path:?} is not allowed. You can manually `chown -R {uid}:{gid} {path}`"
-    );
-    Err(Error::new(ErrorKind::Invalid, words, ""))
-}
-
-/// Gives a file, or a directory with all in it, to a user and a group.
+/// Gives a file, or a directory with all in it, to a user and a group, by their numbers on this machine: what
+/// the option `U` of volumes asks for. `shown` is for messages.
 ///
 /// Links are given away themselves, and nothing is reached through them: who writes to the directory meanwhile cannot
-/// have files elsewhere given away. What is there already stays untouched, so that its modes do. What goes meanwhile
-/// is no error.
-pub(super) fn give(opened: BorrowedFd<'_>, shown: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+/// have files elsewhere given away. What is that user's already stays untouched, so that its modes do. What goes
+/// meanwhile is no error.
+///
+/// # Errors
+/// `InvalidSpec` for directories that the machine needs; `Denied` where the owner may not be changed; `Io`.
+pub fn give_files(opened: BorrowedFd<'_>, shown: &Path, (uid, gid): (u32, u32)) -> Result<()> {
     check(opened, shown, (uid, gid))?;
-    let failed = |error: rustix::io::Errno| io(error.into(), "changing the owner of", shown);
+    let failed =
+        |error: rustix::io::Errno| Error::io(error, "change the owner of", shown.display());
     let found = rustix::fs::fstat(opened).map_err(failed)?;
     if (found.st_uid, found.st_gid) != (uid, gid) {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -73,22 +62,42 @@ pub(super) fn give(opened: BorrowedFd<'_>, shown: &Path, (uid, gid): (u32, u32))
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
         return Ok(());
     }
-    let again = rustix::fs::openat(
-        opened,
-        ".",
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    );
-    let root = Root::from_fd(again.map_err(failed)?, shown)?;
-    all_in(&root.directory("")?, (uid, gid), 0)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let again = rustix::fs::openat(opened, ".", flags, Mode::empty()).map_err(failed)?;
+    let root = Root::from_fd(again, shown).and_then(|root| root.directory(""));
+    all_in(&root.map_err(|error| of_rootfs(error, shown))?, (uid, gid), 0)
+}
+
+/// Refuses to give away what this machine needs. The words are podman's.
+fn check(opened: BorrowedFd<'_>, shown: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+    // What was opened, whatever the name leads to by now.
+    let link = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    let real =
+        std::fs::read_link(&link).map_err(|error| Error::io(error, "look at", shown.display()))?;
+    if !KEPT.iter().any(|kept| real == Path::new(kept)) {
+        return Ok(());
+    }
+    let path = real.display();
+    let words = format!("{path:?} is not allowed. You can manually `chown -R {uid}:{gid} {path}`");
+    Err(Error::new(ErrorKind::InvalidSpec, "chowning host path", words))
+}
+
+fn of_rootfs(error: cask_rootfs::Error, shown: &Path) -> Error {
+    let kind = match error.kind() {
+        Rootfs::Denied => ErrorKind::Denied,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, "change the owners in", shown.display()).with_source(error)
 }
 
 fn all_in(directory: &Directory, owner: (u32, u32), depth: usize) -> Result<()> {
+    let failed = |error| of_rootfs(error, directory.path());
     if depth > DEEPEST {
-        let why = "directories are nested too deeply";
-        return Err(Error::new(ErrorKind::Invalid, directory.path().display(), why));
+        let path = directory.path().display();
+        return Err(Error::new(ErrorKind::InvalidSpec, "change the owners in", path)
+            .with_detail("directories are nested too deeply"));
     }
-    for entry in directory.entries(Order::Any)? {
+    for entry in directory.entries(Order::Any).map_err(failed)? {
         let name = &entry.name;
         let given = directory.metadata(name).and_then(|found| {
             if (found.uid, found.gid) != owner {
@@ -103,7 +112,7 @@ fn all_in(directory: &Directory, owner: (u32, u32), depth: usize) -> Result<()> 
             Ok(Some(below)) => all_in(&below, owner, depth + 1)?,
             Ok(None) => {}
             Err(error) if error.kind() == Rootfs::NotFound => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(())
@@ -131,7 +140,7 @@ mod tests {
         symlink(path("out"), path("in/directory")).unwrap();
         symlink("../out/file", path("in/file")).unwrap();
         let opened = File::open(path("in")).unwrap();
-        give(opened.as_fd(), &path("in"), (7, 8)).unwrap();
+        give_files(opened.as_fd(), &path("in"), (7, 8)).unwrap();
         let owner = |name: &str| {
             let found = fs::symlink_metadata(path(name)).unwrap();
             (found.uid(), found.gid())
@@ -144,11 +153,11 @@ mod tests {
         }
         for kept in ["/etc", "/proc/self/root", "/usr"] {
             let opened = File::open(kept).unwrap();
-            let error = give(opened.as_fd(), Path::new(kept), (7, 8)).unwrap_err();
+            let error = give_files(opened.as_fd(), Path::new(kept), (7, 8)).unwrap_err();
             assert!(error.to_string().starts_with("chowning host path \"/"), "{error}");
         }
         let opened = File::open(path("out/file")).unwrap();
-        give(opened.as_fd(), &path("out/file"), (7, 8)).unwrap();
+        give_files(opened.as_fd(), &path("out/file"), (7, 8)).unwrap();
         assert_eq!(owner("out/file"), (7, 8));
     }
 }

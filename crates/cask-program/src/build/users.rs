@@ -1,0 +1,153 @@
+//! Users that commands have for themselves: `--userns` and who they are on this machine.
+
+use anyhow::{Result, bail};
+use cask_build::WorkingUsers;
+use cask_runtime::IdRange;
+use clap::Args;
+
+/// Users that commands have for themselves.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What commands get")]
+pub struct UsersArguments {
+    /// Their users: host, which are those of this program, or private [default: private with a map, else host]
+    #[arg(long, value_name = "NAMESPACE")]
+    userns: Option<String>,
+    /// Who users inside are outside
+    #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_delimiter = ',')]
+    userns_uid_map: Vec<String>,
+    /// Who groups inside are outside
+    #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_delimiter = ',')]
+    userns_gid_map: Vec<String>,
+    /// Users are those that /etc/subuid gives to this name
+    #[arg(long, value_name = "NAME")]
+    userns_uid_map_user: Option<String>,
+    /// Groups are those that /etc/subgid gives to this name
+    #[arg(long, value_name = "NAME")]
+    userns_gid_map_group: Option<String>,
+}
+
+impl UsersArguments {
+    /// What the flags say.
+    ///
+    /// # Errors
+    /// For what makes no sense, and what does not go together.
+    ///
+    /// Source: buildah 1.28, `pkg/parse`, `IDMappingOptionsFromFlagSet`; its words.
+    pub fn users(&self) -> Result<WorkingUsers> {
+        let (user, group) = (&self.userns_uid_map_user, &self.userns_gid_map_group);
+        let (mut uids, mut gids) = (Vec::new(), Vec::new());
+        if let Some(either) = user.as_ref().or(group.as_ref()) {
+            uids = subordinate(user.as_ref().unwrap_or(either), "subuid")?;
+            gids = subordinate(group.as_ref().unwrap_or(either), "subgid")?;
+        }
+        uids.extend(ranges(&self.userns_uid_map)?);
+        gids.extend(ranges(&self.userns_gid_map)?);
+        let mut users = WorkingUsers::mapped(uids, gids);
+        match self.userns.as_deref() {
+            None => {}
+            Some("" | "container" | "private") => users.are_own = true,
+            Some("host") if users.are_mapped() => {
+                bail!("can not specify ID mappings while using host's user namespace")
+            }
+            Some("host") => {}
+            Some(other) => bail!(
+                "--userns={other} is not supported: use host or private, and say who is who with --userns-uid-map"
+            ),
+        }
+        Ok(users)
+    }
+}
+
+/// Source: buildah 1.28, `pkg/parse`, `parseIDMap`.
+fn ranges(given: &[String]) -> Result<Vec<IdRange>> {
+    let mut found = Vec::new();
+    for text in given {
+        let numbers = text.split(|letter: char| !letter.is_ascii_digit());
+        let numbers = numbers.filter(|number| !number.is_empty()).map(str::parse::<u32>);
+        match numbers.collect::<Result<Vec<_>, _>>().as_deref() {
+            Ok([inside, outside, count]) => {
+                found.push(IdRange { inside: *inside, outside: *outside, count: *count });
+            }
+            _ => bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]"),
+        }
+    }
+    Ok(found)
+}
+
+/// The ranges that a file of subordinate IDs gives a name, one behind the other from 0 on.
+///
+/// Source: containers/storage, `pkg/idtools`, `NewIDMappings`.
+fn subordinate(name: &str, file: &str) -> Result<Vec<IdRange>> {
+    let path = std::path::Path::new("/etc").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let found = subordinate_of(name, &text);
+    if found.is_empty() {
+        bail!("no {file} ranges found for user {name:?} in {}", path.display());
+    }
+    Ok(found)
+}
+
+fn subordinate_of(name: &str, text: &str) -> Vec<IdRange> {
+    let mut found = Vec::new();
+    let mut inside = 0_u32;
+    for line in text.lines() {
+        let fields: Vec<&str> = line.trim().split(':').collect();
+        let [user, first, count] = fields.as_slice() else { continue };
+        let (Ok(outside), Ok(count)) = (first.parse(), count.parse::<u32>()) else { continue };
+        if *user == name && count > 0 {
+            found.push(IdRange { inside, outside, count });
+            inside = inside.saturating_add(count);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(change: impl FnOnce(&mut UsersArguments)) -> String {
+        let mut arguments = UsersArguments::default();
+        change(&mut arguments);
+        let shown = |ranges: &[IdRange]| {
+            let one = |it: &IdRange| format!("{}:{}:{}", it.inside, it.outside, it.count);
+            ranges.iter().map(one).collect::<Vec<_>>().join(",")
+        };
+        match arguments.users() {
+            Ok(users) => format!("{} {} {}", users.are_own, shown(&users.uids), shown(&users.gids)),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn users_are_the_machine_s_or_mapped() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        assert_eq!(users(|_| {}), "false  ");
+        assert_eq!(users(|it| it.userns = Some("host".to_owned())), "false  ");
+        assert_eq!(users(|it| it.userns = Some("private".to_owned())), "true  ");
+        let mapped = users(|it| it.userns_uid_map = texts(&["0:100:5", "5:7:1"]));
+        assert_eq!(mapped, "true 0:100:5,5:7:1 0:100:5,5:7:1");
+        let both = users(|it| {
+            it.userns_uid_map = texts(&["0:100:5"]);
+            it.userns_gid_map = texts(&["0 200 5"]);
+        });
+        assert_eq!(both, "true 0:100:5 0:200:5");
+        let wrong = users(|it| it.userns_gid_map = texts(&["0:1"]));
+        assert_eq!(wrong, "mapping \"0:1\" is not in the form containerid:hostid:size[,...]");
+        let against = users(|it| {
+            it.userns = Some("host".to_owned());
+            it.userns_uid_map = texts(&["0:100:5"]);
+        });
+        assert!(against.starts_with("can not specify ID mappings"), "{against}");
+        let refused = users(|it| it.userns = Some("auto".to_owned()));
+        assert!(refused.starts_with("--userns=auto is not supported"), "{refused}");
+    }
+
+    #[test]
+    fn subordinate_ranges_follow_one_another() {
+        let text = "a:100000:10\nb:1:1\nbroken\na:x:1\na:300000:5\n";
+        let range = |inside, outside, count| IdRange { inside, outside, count };
+        assert_eq!(subordinate_of("a", text), [range(0, 100_000, 10), range(10, 300_000, 5)]);
+        assert_eq!(subordinate_of("c", text), []);
+    }
+}
