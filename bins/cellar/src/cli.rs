@@ -74,6 +74,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(flatten)]
+    #[command(subcommand, hide = true, alias = "builder")]
+    Buildx(commands::buildx::BuildxCommand),
     Containers(Box<commands::containers::ContainerVerb>),
     Build(Box<WhenNamed<cask_program::build::Arguments>>),
     Images(WhenNamed<commands::list::Arguments>),

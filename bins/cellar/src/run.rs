@@ -23,6 +23,9 @@ pub(crate) fn main() -> ExitCode {
     }
     let cli = match command_line::parse::<Cli>() {
         Ok(cli) => cli,
+    if let Some(code) = commands::complete::asked() {
+        return code;
+    }
         Err(error) => return command_line::wrong::<Cli>(&error).into(),
     };
     match run(cli) {
@@ -61,12 +64,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
         Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
-            let global = &context.global;
-            let arguments = arguments.0.with_runtime(global.runtime.clone());
-            let arguments = arguments.with_runtime_flags(&global.runtime_flag);
-            build::run(arguments, &context.settings)
+            commands::buildx::build(arguments.0, &context)
         }
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
+        Command::Buildx(command) => commands::buildx::run(command, &context),
             commands::list::run(&arguments, &context).map(done)
         }
         Command::Inspect(arguments) => commands::inspect_any::run(&arguments, &context),

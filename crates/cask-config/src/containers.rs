@@ -56,6 +56,8 @@ pub struct ContainersConf {
 pub struct EngineConf {
     /// `detach_keys`: the keys that leave a container running; empty is none.
     pub detach_keys: Option<String>,
+    /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
+    pub image_volumes: Option<String>,
     /// `pull_policy`: when images are pulled.
     pub pull_policy: Option<String>,
     /// `runtime`: what runs containers, a name or a path.

@@ -138,7 +138,9 @@ fn variables() -> BTreeMap<String, String> {
 /// Source: containers/storage, `drivers/overlay/overlay.go`, `parseOptions`.
 fn take_given(options: &mut StoreOptions, given: &[String]) -> Result<()> {
     let mut said = DriverOptions::default();
-    given.iter().try_for_each(|option| set(options, &mut said, option))?;
+    // An empty one says that there are none.
+    let mut given = given.iter().filter(|option| !option.is_empty());
+    given.try_for_each(|option| set(options, &mut said, option))?;
     apply(options, &[&said])
 }
 

@@ -128,6 +128,19 @@ fn a_terminal_has_a_size_and_is_left_and_come_back_to() {
 }
 
 #[test]
+fn who_has_no_terminal_is_told_that_typing_will_not_do() {
+    let Some(cellar) = Cellar::new() else { return };
+    let run = |flags: &str| {
+        let words = ["run", flags, "--rm", "--network", "none", "box:1", "echo", "x"];
+        tests::run(cellar.command(&words).stdin(std::process::Stdio::null())).ok()
+    };
+    run("-ti").says("The input device is not a TTY. The --tty and --interactive flags might not");
+    for flags in ["-t", "-i"] {
+        assert_eq!(run(flags).stderr, "");
+    }
+}
+
+#[test]
 fn devices_of_this_machine_work_where_the_container_may_use_them() {
     let Some(cellar) = Cellar::new().filter(|_| has(&["setsid"])) else { return };
     let sees = |arguments: &[&str], expected: &str| {

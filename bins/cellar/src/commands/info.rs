@@ -3,19 +3,27 @@
 mod machine;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use cask_engine::{LOG_DRIVERS, Status};
-use cask_program::{output, registries, rootless};
+use cask_program::containers_conf::{self, EngineConf};
+use cask_program::{output, registries, rootless, storage};
 use cask_runtime::{CapabilitySet, Cgroup};
 use cask_terminal::template::{Format, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Value, to_json};
 use clap::Args;
 use serde::Serialize;
 
-use self::machine::{Distribution, Memory};
+use self::machine::{Distribution, IdMappings, Memory};
+use super::containers::RuntimeArguments;
 use crate::context::Context;
 use crate::show;
+
+/// What this program is part of, as far as packages go.
+const PACKAGE: &str = concat!("cask ", env!("CARGO_PKG_VERSION"));
+/// The storage.conf of whoever wrote none.
+const USUAL_CONFIGURATION: &str = "/usr/share/containers/storage.conf";
 
 /// Show where the store is, what is in it, and what machine this is
 #[derive(Args, Debug)]
@@ -48,10 +56,16 @@ struct Info {
 struct Host {
     #[serde(rename = "Arch json:arch")]
     architecture: String,
+    #[serde(rename = "BuildahVersion json:buildahVersion")]
+    builder_version: &'static str,
     #[serde(rename = "CgroupManager json:cgroupManager")]
     cgroup_manager: &'static str,
     #[serde(rename = "CgroupsVersion json:cgroupVersion")]
     cgroup_version: &'static str,
+    #[serde(rename = "CgroupControllers json:cgroupControllers")]
+    controllers: Vec<String>,
+    #[serde(rename = "Conmon json:conmon")]
+    monitor: Monitor,
     #[serde(rename = "CPUs json:cpus")]
     processors: usize,
     #[serde(rename = "Distribution json:distribution")]
@@ -60,6 +74,8 @@ struct Host {
     event_logger: &'static str,
     #[serde(rename = "Hostname json:hostname")]
     hostname: String,
+    #[serde(rename = "IDMappings json:idMappings")]
+    users: IdMappings,
     #[serde(rename = "Kernel json:kernel")]
     kernel: String,
     #[serde(rename = "LogDriver json:logDriver")]
@@ -86,14 +102,30 @@ struct Host {
     uptime: String,
 }
 
+/// What watches containers: this program.
+#[derive(Serialize)]
+#[serde(rename = "define.ConmonInfo")]
+struct Monitor {
+    #[serde(rename = "Package json:package")]
+    package: &'static str,
+    #[serde(rename = "Path json:path")]
+    path: String,
+    #[serde(rename = "Version json:version")]
+    version: &'static str,
+}
+
 /// What runs containers: the name is `cask` where it is our own.
 #[derive(Serialize)]
 #[serde(rename = "define.OCIRuntimeInfo")]
 struct Runtime {
     #[serde(rename = "Name json:name")]
     name: String,
+    #[serde(rename = "Package json:package")]
+    package: &'static str,
     #[serde(rename = "Path json:path")]
     path: String,
+    #[serde(rename = "Version json:version")]
+    version: String,
 }
 
 #[derive(Serialize)]
@@ -107,6 +139,8 @@ struct Security {
     rootless: bool,
     #[serde(rename = "SECCOMPEnabled json:seccompEnabled")]
     seccomp: bool,
+    #[serde(rename = "SECCOMPProfilePath json:seccompProfilePath")]
+    seccomp_profile: String,
     #[serde(rename = "SELinuxEnabled json:selinuxEnabled")]
     selinux: bool,
 }
@@ -117,7 +151,7 @@ struct Plugins {
     #[serde(rename = "Volume json:volume")]
     volume: [&'static str; 1],
     #[serde(rename = "Network json:network")]
-    network: [&'static str; 1],
+    network: [&'static str; 2],
     #[serde(rename = "Log json:log")]
     log: [&'static str; LOG_DRIVERS.len()],
 }
@@ -125,20 +159,30 @@ struct Plugins {
 #[derive(Serialize)]
 #[serde(rename = "define.StoreInfo")]
 struct StoreInfo {
+    #[serde(rename = "ConfigFile json:configFile")]
+    configuration: String,
     #[serde(rename = "ContainerStore json:containerStore")]
     containers: ContainerCounts,
     #[serde(rename = "GraphDriverName json:graphDriverName")]
     driver: String,
+    #[serde(rename = "GraphOptions json:graphOptions")]
+    options: BTreeMap<String, String>,
     #[serde(rename = "GraphRoot json:graphRoot")]
     graph_root: String,
     #[serde(rename = "GraphRootAllocated json:graphRootAllocated")]
     allocated: u64,
     #[serde(rename = "GraphRootUsed json:graphRootUsed")]
     used: u64,
+    #[serde(rename = "GraphStatus json:graphStatus")]
+    status: BTreeMap<&'static str, String>,
+    #[serde(rename = "ImageCopyTmpDir json:imageCopyTmpDir")]
+    temporary: String,
     #[serde(rename = "ImageStore json:imageStore")]
     images: Count,
     #[serde(rename = "RunRoot json:runRoot")]
     run_root: String,
+    #[serde(rename = "TransientStore json:transientStore")]
+    transient: bool,
     #[serde(rename = "VolumePath json:volumePath")]
     volumes: String,
 }
@@ -181,7 +225,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let info = Info {
         host: host(architecture.clone(), context)?,
-        plugins: Plugins { volume: ["local"], network: ["bridge"], log: LOG_DRIVERS },
+        plugins: Plugins { volume: ["local"], network: ["bridge", "macvlan"], log: LOG_DRIVERS },
         registries: searched(context)?,
         store: store(context)?,
         version: Version {
@@ -209,38 +253,35 @@ fn yaml(info: &Info) -> Result<String> {
 fn host(architecture: String, context: &Context) -> Result<Host> {
     let system = rustix::system::uname();
     let memory = Memory::read();
-    let runtime = match &context.global.runtime {
-        Some(runtime) => Runtime {
-            name: runtime.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            path: runtime.display().to_string(),
-        },
-        None => Runtime {
-            name: "cask".to_owned(),
-            path: std::env::current_exe()?.display().to_string(),
-        },
-    };
+    let this = std::env::current_exe()?.display().to_string();
+    let conf = containers_conf::load()?;
     let capabilities: Vec<String> =
         CapabilitySet::default().iter().map(|capability| capability.to_string()).collect();
     Ok(Host {
         architecture,
+        builder_version: env!("CARGO_PKG_VERSION"),
         cgroup_manager: "cgroupfs",
         cgroup_version: if Cgroup::is_unified() { "v2" } else { "v1" },
+        controllers: machine::controllers(),
+        monitor: Monitor { package: PACKAGE, path: this.clone(), version: PACKAGE },
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         distribution: Distribution::read(),
         event_logger: "file",
         hostname: system.nodename().to_string_lossy().into_owned(),
+        users: IdMappings::read(),
         kernel: system.release().to_string_lossy().into_owned(),
         log_driver: LOG_DRIVERS[0],
         memory_free: memory.free,
         memory_total: memory.total,
         network_backend: "netavark",
-        runtime,
+        runtime: runtime(this, &conf.engine, context)?,
         os: "linux",
         security: Security {
             apparmor: false,
             capabilities: capabilities.join(","),
             rootless: rootless::is_rootless(),
             seccomp: true,
+            seccomp_profile: conf.seccomp_profile.unwrap_or_default(),
             selinux: false,
         },
         is_remote: false,
@@ -250,10 +291,36 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
     })
 }
 
+/// What runs a container for which nobody says something else.
+fn runtime(this: String, conf: &EngineConf, context: &Context) -> Result<Runtime> {
+    let external = RuntimeArguments::default().resolve(&context.global, conf)?;
+    Ok(match external {
+        Some(runtime) => Runtime {
+            name: runtime.name,
+            package: "Unknown",
+            version: machine::version_of(&runtime.program),
+            path: runtime.program.display().to_string(),
+        },
+        None => Runtime {
+            name: "cask".to_owned(),
+            package: PACKAGE,
+            path: this,
+            version: PACKAGE.to_owned(),
+        },
+    })
+}
+
 /// Where names without a registry are looked for, as podman says it: nothing where that is nowhere.
 fn searched(context: &Context) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let search = registries::read(&context.settings)?.search_registries().to_vec();
     Ok(if search.is_empty() { BTreeMap::new() } else { BTreeMap::from([("search", search)]) })
+}
+
+/// Where large temporary files are put.
+fn temporary(context: &Context) -> PathBuf {
+    let given = context.settings.temporary_directory.clone();
+    let named = || std::env::var_os("TMPDIR").filter(|path| !path.is_empty()).map(PathBuf::from);
+    given.or_else(named).unwrap_or_else(|| "/var/tmp".into())
 }
 
 fn store(context: &Context) -> Result<StoreInfo> {
@@ -269,14 +336,21 @@ fn store(context: &Context) -> Result<StoreInfo> {
             _ => counts.stopped += 1,
         }
     }
+    let options = store.options();
+    let configuration = storage::configuration().unwrap_or_else(|| USUAL_CONFIGURATION.into());
     let info = StoreInfo {
+        configuration: configuration.display().to_string(),
         containers: counts,
         driver: store.driver().to_string(),
+        options: machine::options(options),
         graph_root: store.graph_root().display().to_string(),
         allocated: space.f_blocks * space.f_frsize,
         used: (space.f_blocks - space.f_bfree) * space.f_frsize,
+        status: machine::status(store),
+        temporary: temporary(context).display().to_string(),
         images: Count { number: store.images()?.len() },
         run_root: store.run_root().display().to_string(),
+        transient: options.transient,
         volumes: store.graph_root().join("volumes").display().to_string(),
     };
     Context::warn(store);

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+pub(crate) mod buildx;
 pub(crate) mod check;
+pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod containers;
 pub(crate) mod disk_usage;

@@ -74,6 +74,7 @@ impl ContainersConf {
             umask,
             stop_timeout,
             engine.detach_keys,
+            engine.image_volumes,
             engine.pull_policy,
             engine.runtime,
         );
@@ -140,6 +141,7 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
     let mut engine = EngineConf {
         detach_keys: text("detach_keys")?,
+        image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
         runtimes: BTreeMap::new(),

@@ -162,8 +162,16 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
     if own.is_empty() {
         own.push("127.0.1.1".to_owned());
     }
-    for address in own {
-        let _ = writeln!(text, "{address}\t{} {}", hostname(config), config.name);
+    // A name that is there already stays whose it is.
+    let known: Vec<&str> = text.lines().flat_map(|line| line.split_whitespace().skip(1)).collect();
+    let names = [hostname(config), config.name.clone()];
+    let names: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let names = names.join(" ");
+    if !names.is_empty() {
+        for address in own {
+            let _ = writeln!(text, "{address}\t{names}");
+        }
     }
     text
 }
@@ -198,13 +206,17 @@ fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -
         servers = DEFAULT_SERVERS.to_vec();
     }
     let mut text = String::new();
-    let own: Vec<&str> = network.dns_search.iter().map(String::as_str).collect();
-    let mut search: Vec<&str> =
-        answered().flat_map(|one| &one.dns_search_domains).map(String::as_str).collect();
-    search.dedup();
-    let given = !own.is_empty();
-    search.extend(own);
-    if !given {
+    let mut search: Vec<&str> = network.dns_search.iter().map(String::as_str).collect();
+    // Servers that were given know neither the names of a network, nor perhaps those of this machine.
+    let keeps = network.dns.is_empty();
+    if search.is_empty() {
+        let of_networks = answered().filter(|_| keeps);
+        search.extend(of_networks.flat_map(|one| &one.dns_search_domains).map(String::as_str));
+        search.dedup();
+    }
+    if search == ["."] {
+        search.clear();
+    } else if keeps || network.dns_search.is_empty() {
         search.extend(values(&machine, "search"));
     }
     if !search.is_empty() && search != ["."] {
@@ -213,8 +225,10 @@ fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -
     for server in servers {
         let _ = writeln!(text, "nameserver {server}");
     }
-    let own: Vec<&str> = network.dns_options.iter().map(String::as_str).collect();
-    let options = if own.is_empty() { values(&machine, "options").collect() } else { own };
+    let mut options: Vec<&str> = network.dns_options.iter().map(String::as_str).collect();
+    if keeps || options.is_empty() {
+        options.extend(values(&machine, "options"));
+    }
     if !options.is_empty() {
         let _ = writeln!(text, "options {}", options.join(" "));
     }

@@ -67,8 +67,12 @@ fn oci(named: Option<PathBuf>, flags: &[String], scratch: &Path) -> Result<Arc<d
 pub fn runtime(named: Option<&Path>) -> Result<PathBuf> {
     match named {
         Some(path) if path.components().count() > 1 => Ok(path.to_owned()),
-        Some(name) => program(&name.to_string_lossy())
-            .with_context(|| format!("{} is in none of the directories of PATH", name.display())),
+        Some(name) => program(&name.to_string_lossy()).with_context(|| {
+            format!(
+                "default OCI runtime {:?} not found: it is in none of the directories of PATH",
+                name.display().to_string()
+            )
+        }),
         None => usual_runtime().context("none of the runtimes crun, runc and youki is installed"),
     }
 }

@@ -88,7 +88,8 @@ pub(super) fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -
     let git = git().map(Arc::new);
     let tools = ContextTools { fetch: Some(&*fetch), git: git.as_deref(), scratch };
     let loading = Loading { input: &arguments.input, fetch: &*fetch, tools };
-    let (context, texts) = loading.context(arguments.context.as_deref().unwrap_or("."))?;
+    let usual = beside(&arguments.input.file)?;
+    let (context, texts) = loading.context(arguments.context.as_deref().unwrap_or(&usual))?;
     let named = loading.named()?;
     let files = parse(texts, arguments)?;
     let mut sources = BuildSources::default();
@@ -98,6 +99,18 @@ pub(super) fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -
     sources.scratch = Some(scratch.to_owned());
     sources.fetch = Some(fetch);
     Ok(Inputs { files, sources })
+}
+
+/// The context of whoever names none: the directory of the first Containerfile that is a file of this machine.
+///
+/// Source: buildah, `pkg/cli/build.go`, `GenBuildOptions`.
+fn beside(files: &[String]) -> Result<String> {
+    let is_here = |file: &&String| {
+        *file != "-" && matches!(ContextLocation::parse(file), Ok(ContextLocation::Directory(_)))
+    };
+    let Some(file) = files.iter().find(is_here) else { return Ok(".".to_owned()) };
+    let path = std::path::absolute(file).with_context(|| format!("finding {file}"))?;
+    Ok(path.parent().unwrap_or(Path::new("/")).display().to_string())
 }
 
 struct Loading<'a> {

@@ -51,6 +51,7 @@ pub(crate) use inspect::{Part as ContainerPart, latest, normal, one as document}
 pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
 pub(crate) use prune::stopped as prune_containers;
+pub(crate) use options::RuntimeArguments;
 pub(crate) use refused::refuse;
 pub(crate) use several::finish;
 pub(crate) use verbs::{ContainerVerb, internal, run};

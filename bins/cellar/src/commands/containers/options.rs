@@ -34,7 +34,7 @@ use users::UserArguments;
 pub(super) use control::WeightArguments;
 pub(super) use limits::LimitArguments;
 pub(super) use rates::RateArguments;
-pub(super) use runtime::RuntimeArguments;
+pub(crate) use runtime::RuntimeArguments;
 
 /// Variables that say what the proxies are. Source: containers/common, `pkg/config/config.go`, `ProxyEnv`.
 const PROXIES: [&str; 8] = [
@@ -159,9 +159,9 @@ struct FileArguments {
     /// Mount what this container has mounted
     #[arg(long, value_name = "CONTAINER[:OPTIONS]")]
     volumes_from: Vec<String>,
-    /// What becomes of the image's volumes: anonymous, tmpfs or ignore
-    #[arg(long, value_name = "KIND", default_value = "anonymous")]
-    image_volume: String,
+    /// What becomes of the image's volumes: anonymous, tmpfs or ignore [default: anonymous]
+    #[arg(long, value_name = "KIND")]
+    image_volume: Option<String>,
     /// Add a device of this machine
     #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]", value_delimiter = ',')]
     device: Vec<String>,
@@ -338,6 +338,11 @@ impl ContainerArguments {
     }
 
     /// Whether its input and output are to be those of this program.
+    /// Whether it gets a terminal.
+    pub(crate) fn has_terminal(&self) -> bool {
+        self.process.tty
+    }
+
     pub(crate) fn passes_through(&self) -> bool {
         self.life.log_driver.as_deref() == Some("passthrough")
     }
@@ -562,7 +567,7 @@ impl FileArguments {
                 }
             }
         }
-        files.image_volumes.clone_from(&self.image_volume);
+        files.image_volumes = self.image_volume.clone().unwrap_or_default();
         files.devices.clone_from(&self.device);
         files.shm_bytes =
             self.shm_size.as_deref().map(|text| size("shm-size", text)).transpose()?;

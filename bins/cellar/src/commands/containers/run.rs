@@ -1,5 +1,6 @@
 //! `cellar run`
 
+use std::io::{IsTerminal as _, stdin};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -48,6 +49,12 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
     }
     if arguments.making.container.passes_through() && !arguments.attach.is_empty() {
         bail!("cannot specify --attach with --log-driver=passthrough: invalid argument");
+    }
+    let container = &arguments.making.container;
+    if container.has_terminal() && container.interactive() && !stdin().is_terminal() {
+        report::note(
+            "The input device is not a TTY. The --tty and --interactive flags might not work properly",
+        );
     }
     let mut ends = arguments.ends()?;
     let descriptors = arguments.descriptors.numbers()?;

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use cask_program::rootless;
+use cask_runtime::Cgroup;
+use cask_storage::{DriverKind, Store, StoreOptions};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,6 +49,114 @@ impl Distribution {
             codename: of("VERSION_CODENAME"),
         }
     }
+}
+
+/// Who is who in a user's containers.
+#[derive(Debug, Serialize)]
+#[serde(rename = "define.IDMappings")]
+pub(super) struct IdMappings {
+    #[serde(rename = "GIDMap json:gidmap")]
+    groups: Option<Vec<IdRange>>,
+    #[serde(rename = "UIDMap json:uidmap")]
+    users: Option<Vec<IdRange>>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename = "idtools.IDMap")]
+struct IdRange {
+    #[serde(rename = "ContainerID json:container_id")]
+    inside: u32,
+    #[serde(rename = "HostID json:host_id")]
+    outside: u32,
+    #[serde(rename = "Size json:size")]
+    count: u32,
+}
+
+impl IdMappings {
+    /// Those of the user namespace that this is in; none where that is the machine's own.
+    pub(super) fn read() -> Self {
+        let read = |name: &str| {
+            let text = fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+            ranges(&text)
+        };
+        Self { groups: read("gid_map"), users: read("uid_map") }
+    }
+}
+
+fn ranges(text: &str) -> Option<Vec<IdRange>> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(IdRange { inside: next()?, outside: next()?, count: next()? })
+    };
+    let found: Vec<IdRange> = text.lines().filter_map(range).collect();
+    let is_whole = found == [IdRange { inside: 0, outside: 0, count: u32::MAX }];
+    (!is_whole && !found.is_empty()).then_some(found)
+}
+
+/// What control groups can limit here.
+pub(super) fn controllers() -> Vec<String> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    if Cgroup::is_unified() {
+        let own = read("/proc/self/cgroup");
+        let group = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+        let place = if rootless::is_rootless() { group } else { "" };
+        let text = read(&format!("/sys/fs/cgroup{place}/cgroup.controllers"));
+        return text.split_whitespace().map(ToOwned::to_owned).collect();
+    }
+    // Who has no privileges has none of version 1.
+    if rootless::is_rootless() {
+        return Vec::new();
+    }
+    let is_there = |name: &&str| Path::new("/sys/fs/cgroup").join(name).is_dir();
+    let names =
+        ["cpuset", "cpu", "cpuacct", "blkio", "memory", "devices", "freezer", "pids"].into_iter();
+    names.filter(is_there).map(ToOwned::to_owned).collect()
+}
+
+/// What a program says of its version.
+pub(super) fn version_of(program: &Path) -> String {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    said.unwrap_or_default()
+}
+
+/// Options of the store's driver.
+pub(super) fn options(options: &StoreOptions) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
+    if !options.mount_options.is_empty() {
+        said.insert("overlay.mountopt".to_owned(), options.mount_options.clone());
+    }
+    let stores: Vec<String> =
+        options.additional_image_stores.iter().map(|path| path.display().to_string()).collect();
+    if !stores.is_empty() {
+        said.insert("overlay.imagestore".to_owned(), stores.join(","));
+    }
+    said
+}
+
+/// What the driver says of itself. Source: containers/storage, `drivers/overlay/overlay.go`, `Status`.
+pub(super) fn status(store: &Store) -> BTreeMap<&'static str, String> {
+    let mut said = BTreeMap::new();
+    if store.driver() == DriverKind::Overlay {
+        let kind = rustix::fs::statfs(store.graph_root()).map(|found| found.f_type);
+        let name = match kind.ok().and_then(|kind| u32::try_from(kind).ok()) {
+            Some(0xef53) => "extfs",
+            Some(0x5846_5342) => "xfs",
+            Some(0x9123_683e) => "btrfs",
+            Some(0x0102_1994) => "tmpfs",
+            Some(0x794c_7630) => "overlayfs",
+            Some(0x2fc1_2fc1) => "zfs",
+            Some(0xf2f5_2010) => "f2fs",
+            Some(0x6969) => "nfs",
+            _ => "<unknown>",
+        };
+        said.insert("Backing Filesystem", name.to_owned());
+        said.insert("Native Overlay Diff", "true".to_owned());
+        said.insert("Supports d_type", "true".to_owned());
+        said.insert("Using metacopy", "false".to_owned());
+    }
+    said
 }
 
 /// Bytes of memory and of swap.

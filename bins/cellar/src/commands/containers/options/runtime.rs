@@ -10,9 +10,9 @@ use clap::Args;
 use crate::cli::GlobalArguments;
 
 /// What runs it.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "What runs it")]
-pub(in crate::commands::containers) struct RuntimeArguments {
+pub(crate) struct RuntimeArguments {
     /// Run it with this OCI runtime, a name or a path, instead of our own
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub(in crate::commands::containers) struct RuntimeArguments {
 
 impl RuntimeArguments {
     /// The runtime that is named here, or else before the command, or else in containers.conf; `native` is our own.
-    pub(in crate::commands::containers) fn resolve(
+    pub(crate) fn resolve(
         &self,
         global: &GlobalArguments,
         conf: &EngineConf,

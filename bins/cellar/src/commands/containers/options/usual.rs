@@ -75,6 +75,20 @@ fn of_files(
             files.mounts.push(mount);
         }
     }
+    for text in conf.lists.mounts.iter().flatten() {
+        let mounts = MountConfig::of_mounts(text, std::path::Path::new("/"))
+            .context("parsing containers.conf mounts")?;
+        for mount in mounts {
+            if !files.mounts.iter().any(|known| known.target == mount.target) {
+                files.mounts.push(mount);
+            }
+        }
+    }
+    if files.image_volumes.is_empty()
+        && let Some(kind) = &conf.engine.image_volumes
+    {
+        files.image_volumes.clone_from(kind);
+    }
     files.devices.extend(conf.lists.devices.iter().flatten().cloned());
     if files.shm_bytes.is_none()
         && let Some(text) = &conf.shm_size
