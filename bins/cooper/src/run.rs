@@ -22,9 +22,9 @@ pub(crate) fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
         return cask_runtime::run_helper().into();
     }
-    let cli = match command_line::try_parse::<Cli>() {
+    let cli = match command_line::parse::<Cli>() {
         Ok(cli) => cli,
-        Err(error) => return command_line::engine_usage("cooper", &error).into(),
+        Err(error) => return command_line::wrong::<Cli>(&error).into(),
     };
     match run(cli) {
         Ok(code) => code,

@@ -72,7 +72,7 @@ behaviors! {
     StripsSetuidFromContext "COPY removes the setuid and setgid bits of files of the context." false true true,
     DanglingDestinationIsFollowed "COPY to a dangling link writes what it points to, rather than a directory." true false true,
     FileReplacesDirectory "COPY of a file replaces a directory of that name." false true false,
-    VolumeMakesDirectory "VOLUME makes its directories in the image." false true false,
+    VolumeMakesDirectory "VOLUME makes its directories in the image." false true true,
     WorkdirMakesLayer "WORKDIR is a layer of its own." true false true,
     OciKeepsDockerFields "HEALTHCHECK, SHELL and ONBUILD are written to OCI images." true false true,
     LayersByDefault "Every instruction that changes files is a layer, rather than all of them one." true false true,
@@ -116,6 +116,7 @@ mod tests {
                 Behavior::CopyFromExpands
                     | Behavior::GlobMayMatchNothing
                     | Behavior::StripsSetuidFromContext
+                    | Behavior::VolumeMakesDirectory
             );
             assert_eq!(default != buildkit, is_exception, "{behavior:?}");
         }

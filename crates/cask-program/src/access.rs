@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use cask_auth::{Anonymous, Credential, Fixed, Keychain, Secret};
 use clap::Args;
 
-use crate::credentials::UserFiles;
+use crate::credentials::{UserFiles, check_authfiles};
 use crate::prompt;
 use crate::settings::Settings;
 
@@ -146,6 +146,11 @@ side! {
 }
 
 impl OneArguments {
+    /// Fails if credentials are to be taken from a file that is not there.
+    pub fn check_authfile(&self) -> Result<()> {
+        check_authfiles([&self.authfile])
+    }
+
     /// The access that the arguments give.
     pub async fn resolve(&self, settings: &Settings) -> Result<Access> {
         resolve(self.typed(), "", settings).await

@@ -30,7 +30,7 @@ pub fn read(path: &Path) -> Result<Source> {
     let name = path.display().to_string();
     let file = File::open(path).with_context(|| format!("opening {name}"))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        bail!("{name} is a directory, not a Containerfile");
+        bail!("a Containerfile cannot be path to a directory: {name} is one");
     }
     let text = text(file).with_context(|| format!("reading {name}"))?;
     Ok(Source { name, path: Some(path.to_owned()), text })

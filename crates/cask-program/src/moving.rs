@@ -56,6 +56,7 @@ pub struct PlatformArguments {
 impl RegistryArguments {
     /// The transports with this access, whose store is that of the images.
     pub async fn transports(&self, images: &Images, settings: &Settings) -> Result<Transports> {
+        self.access.check_authfile()?;
         let mut settings = settings.clone();
         settings.retry.times = self.retry;
         settings.retry.delay = self.retry_delay.map(|GoDuration(delay)| delay);

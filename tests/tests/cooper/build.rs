@@ -59,7 +59,7 @@ fn steps_are_told_as_buildah_tells_them_and_the_id_comes_last() {
 [2/2] STEP 1/3: FROM scratch
 [2/2] STEP 2/3: COPY --from=one /a /b
 [2/2] STEP 3/3: LABEL x=y
-COMMIT localhost/it:1
+COMMIT it:1
 --> {}
 Successfully tagged localhost/it:1
 Successfully tagged quay.io/x/it:latest
@@ -208,17 +208,19 @@ fn platforms_become_a_list() {
 }
 
 #[test]
-fn an_image_that_several_platforms_become_is_told_once_and_a_log_has_all_that_is_said() {
+fn platforms_have_images_of_their_own_upon_one_base_and_a_log_has_all_that_is_said() {
     let store = PeerStore::new();
     let directory = files(&[("Containerfile", "FROM localhost/one\nCOPY a /b\n"), ("a", "A")]);
     std::fs::write(directory.join("base"), "FROM scratch\nCOPY a /a\n").expect("it is writable");
     cooper(&store, &directory, "build -q --platform linux/amd64 -t one -f base .").ok();
     let line = "build --platform linux/amd64,linux/arm64 --manifest list .";
     let outcome = cooper(&store, &directory, line).ok();
-    let told = outcome.text().lines().filter(|line| line.ends_with(" linux/amd64")).count();
-    assert_eq!(told, 1, "{outcome}");
+    for platform in [" linux/amd64", " linux/arm64"] {
+        let told = outcome.text().lines().filter(|line| line.ends_with(platform)).count();
+        assert_eq!(told, 1, "{outcome}");
+    }
     let shown = cooper(&store, &directory, "manifest inspect list").ok().json();
-    assert_eq!(shown["manifests"].as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!(shown["manifests"].as_array().map(Vec::len), Some(2), "{shown}");
     // As with buildah and podman, the ID too.
     for quiet in ["", "-q"] {
         let outcome = cooper(&store, &directory, &format!("build {quiet} --logfile log .")).ok();
@@ -338,12 +340,19 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("-f nowhere", "opening nowhere: no such file or directory"),
         ("-f Containerfile.in", "files for the C preprocessor are not supported yet"),
         ("--timestamp 1 --source-date-epoch 2", "contradict each other"),
+        ("--network none --dns x", "the --dns option cannot be used with --network=none"),
+        ("--isolation chroot --network none", "cannot set --network other than host"),
+        ("--no-hosts --add-host a:1.2.3.4", "--no-hosts and --add-host conflict"),
+        ("--authfile nowhere", "checking authfile: stat nowhere: no such file or directory"),
+        ("-f .", "cannot be path to a directory"),
     ];
     for (flags, words) in table {
         let outcome = cooper(&store, &directory, &format!("build {flags} .")).ends(125).says(words);
         assert_eq!(outcome.text(), "", "{outcome}");
     }
-    cooper(&store, &directory, "build nowhere").ends(125).says("context nowhere does not exist");
+    cooper(&store, &directory, "build nowhere")
+        .ends(125)
+        .says("context nowhere does not exist: no such file or directory");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod advisories;
 mod build;
 mod fmt;
 mod graph;
+mod habits;
 mod lint;
 mod places;
 mod volumes;
@@ -96,7 +97,7 @@ fn what_cannot_be_done_is_125_and_nothing_on_standard_output() {
     let table = [
         ("lint -f nowhere", "opening nowhere: no such file or directory"),
         ("lint empty", "cannot find Containerfile or Dockerfile in context directory empty"),
-        ("lint -f empty", "empty is a directory, not a Containerfile"),
+        ("lint -f empty", "cannot be path to a directory: empty is one"),
         ("fmt binary", "reading binary: it is not UTF-8: byte 6 cannot be read"),
         ("graph", "cannot find Containerfile or Dockerfile"),
         ("lint --explain Nope", "there is no rule \"Nope\""),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use cask_containerfile::Behavior;
 use cask_image::{
     Algorithm, Descriptor, Hasher, ImageConfig, ImageFormat, ImageManifest, LayerCompression,
-    MediaType, RawManifest, Timestamp,
+    MediaType, PlatformWanted, RawManifest, Timestamp,
 };
 use cask_storage::{Id, NewImage, NewLayer};
 
@@ -38,7 +38,11 @@ impl Engine {
             1 => self.request.image.names.clone(),
             _ => Vec::new(),
         };
-        let config = self.target_config(&state);
+        let mut config = self.target_config(&state);
+        let platforms = &self.request.platforms;
+        if platforms.are_named {
+            be_for(&mut config, &platforms.targets[platform]);
+        }
         let mut annotations = self.annotations(&state);
         self.name_steps(&state, &mut annotations);
         self.commit(&state, config, annotations, names)
@@ -214,4 +218,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Has an image say which platform it is for.
+fn be_for(config: &mut ImageConfig, platform: &PlatformWanted) {
+    let PlatformWanted { os, architecture, variant } = platform;
+    let variant = variant.clone().filter(|variant| !variant.is_empty());
+    let is_same = config.os == *os && config.architecture == *architecture;
+    config.variant = variant.or(config.variant.take().filter(|_| is_same));
+    config.os.clone_from(os);
+    config.architecture.clone_from(architecture);
 }

@@ -131,7 +131,14 @@ impl StageRun<'_> {
             false => word.to_owned(),
         };
         let platform = self.engine.platform(self.id);
-        let reference = match self.engine.tools.sources.named(&name) {
+        let named = |name: &str| self.engine.tools.sources.named(name);
+        let meant = match (named(&name), platform.stage_named(&name, self.id.1)) {
+            (Some(meant), _) => Some(meant),
+            // A stage that the caller gave another meaning has it by its number too, as with peers.
+            (None, Some(index)) => platform.replaced(index).and_then(named),
+            (None, None) => None,
+        };
+        let reference = match meant {
             Some(NamedContext::Files(context)) => return Ok(From::Files(Arc::clone(context))),
             Some(NamedContext::Image(reference)) => reference.clone(),
             None => match platform.stage_named(&name, self.id.1) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use cask_containerfile::instruction::{From, Instruction};
 use cask_containerfile::{
-    Dialect, Escape, ExpandOptions, GlobalScope, Graph, ParseOptions, PlatformArguments, Resolved,
-    Severity, Span, Stages, Statement, Tree, expand, is_predefined, parse_with,
+    Dialect, Escape, ExpandOptions, GlobalScope, Graph, Needed, ParseOptions, PlatformArguments,
+    Resolved, Severity, Span, Stages, Statement, Tree, expand, is_predefined, parse_with,
 };
 use cask_image::PlatformWanted;
 
@@ -122,6 +122,8 @@ pub(crate) struct PlatformPlan {
     pub(crate) bases: Vec<StageBase>,
     /// By stage: those that it names by variables.
     by_variables: BTreeMap<usize, BTreeSet<usize>>,
+    /// Stages whose names the caller gave other meanings: nothing takes anything of them.
+    replaced: BTreeSet<usize>,
 }
 
 /// What a stage begins with.
@@ -244,8 +246,12 @@ impl OnePlatform<'_> {
             }
             error
         })?;
+        let is_replaced = |(index, stage): (usize, &Needed)| {
+            stage.name.as_ref().filter(|name| self.is_context(name)).map(|_| index)
+        };
+        let replaced = graph.stages.iter().enumerate().filter_map(is_replaced).collect();
         let by_variables = BTreeMap::new();
-        let mut plan = PlatformPlan { global, graph, target, bases, by_variables };
+        let mut plan = PlatformPlan { global, graph, target, bases, by_variables, replaced };
         plan.by_variables = by_variables::stages(self.stages, &plan, self.request.dialect);
         self.refuse_circles(&plan)?;
         Ok(plan)
@@ -297,9 +303,7 @@ impl OnePlatform<'_> {
         let on = needed.dependencies.first().map_or(Resolved::Scratch, |first| first.on.clone());
         let on = match on {
             // What the caller named comes first.
-            _ if self.contexts.contains(&needed.base.to_lowercase()) => {
-                Resolved::Image(needed.base.clone())
-            }
+            _ if self.is_context(&needed.base) => Resolved::Image(needed.base.clone()),
             on => on,
         };
         let Some(word) = &stage.from.platform else {
@@ -316,6 +320,18 @@ impl OnePlatform<'_> {
         }
         let platform = parse_platform(&text, wanted).map_err(refuse)?;
         Ok(StageBase { on, platform })
+    }
+
+    fn is_context(&self, name: &str) -> bool {
+        self.contexts.contains(&name.to_lowercase())
+    }
+
+    /// Whether what a stage needs there is something that the caller gave a meaning.
+    fn means_context(&self, stage: &Needed, span: Span) -> bool {
+        stage.dependencies.iter().any(|needed| {
+            let is_context = matches!(&needed.on, Resolved::Image(name) if self.is_context(name));
+            needed.span == span && is_context
+        })
     }
 
     /// Refuses stages that need themselves or later ones, where the target needs them.
@@ -336,6 +352,7 @@ impl OnePlatform<'_> {
                 .find_map(|(index, stage)| Some((index, place(stage)?)));
             if let Some((index, step)) = found
                 && needed.contains(&index)
+                && !self.means_context(&plan.graph.stages[index], diagnostic.span)
             {
                 let error = Error::new(ErrorKind::Invalid, "", diagnostic.message.clone());
                 return Err(error.at(|| step.location(diagnostic.span)));
@@ -381,7 +398,13 @@ impl PlatformPlan {
         let base = stage_of(&self.bases[stage].on);
         let more = more.get(&stage).into_iter().flatten().copied();
         let by_variables = self.by_variables.get(&stage).into_iter().flatten().copied();
-        written.chain(base).chain(more).chain(by_variables).collect()
+        let all = written.chain(base).chain(more).chain(by_variables);
+        all.filter(|stage| !self.replaced.contains(stage)).collect()
+    }
+
+    /// The name of a stage, where it means what the caller said instead.
+    pub(crate) fn replaced(&self, stage: usize) -> Option<&str> {
+        self.graph.stages[stage].name.as_deref().filter(|_| self.replaced.contains(&stage))
     }
 
     /// Adds to the error of an image that stages are called otherwise, where it may have been meant as one.

@@ -44,7 +44,11 @@ impl BuildRequest {
             files: vec![file],
             dialect: Dialect::default(),
             target: None,
-            platforms: Platforms { build: platform.clone(), targets: vec![platform] },
+            platforms: Platforms {
+                build: platform.clone(),
+                targets: vec![platform],
+                are_named: false,
+            },
             arguments: BuildArguments::new(),
             base: None,
             pull: PullPolicy::default(),
@@ -81,6 +85,11 @@ pub struct Platforms {
     pub build: PlatformWanted,
     /// The platforms of the results, at least one; each gives an image of its own.
     pub targets: Vec<PlatformWanted>,
+    /// Whether the caller named the targets: the images say then that they are for these, whatever FROM says of
+    /// their bases.
+    ///
+    /// Source: BuildKit, `dockerfile2llb`, `implicitTarget`; buildah does so too.
+    pub are_named: bool,
 }
 
 /// When a base image is pulled.

@@ -105,7 +105,8 @@ impl Engine {
             platform: platform_text(platform),
             platform_index: id.0,
             stage: id.1,
-            stages: self.plan.stages.len(),
+            // Those behind the target are none of this build, as with buildah.
+            stages: self.platform(id).target + 1,
             stage_name: self.stage_plan(id).label.clone(),
             number,
             count,
@@ -118,7 +119,15 @@ impl Engine {
     /// Does FROM, and gives the triggers that the base has.
     fn begin_stage(&self, id: StageId) -> Result<(StageRun<'_>, Vec<StepPlan>)> {
         let stage = self.stage_plan(id);
-        let step = self.describe(id, &stage.head, 1, stage.steps.len() + 1);
+        let mut step = self.describe(id, &stage.head, 1, stage.steps.len() + 1);
+        // As with buildah, FROM is told with the image that it came to mean.
+        let (written, named) =
+            (&*stage.from.image.text, &self.platform(id).graph.stages[id.1].base);
+        let meant = self.tools.sources.image_of(named).unwrap_or_else(|_| named.clone());
+        if written != meant {
+            let step = Arc::make_mut(&mut step);
+            step.text = step.text.replacen(written, &meant, 1);
+        }
         self.tell(BuildEvent::StepBegan(Arc::clone(&step)));
         let begun = Instant::now();
         let locate = |error| stage.head.locate(error);

@@ -14,7 +14,9 @@ const COMPARED: usize = 10_000;
 pub(super) fn missing(context: &Context, walker: &mut Walker, path: &[u8]) -> Error {
     let text = String::from_utf8_lossy(path);
     if let Some(ignored) = context.ignored(&text) {
-        let detail = format!("not found in {}: it is {ignored}", context.name());
+        // The last words are buildah's for all that a copy does not find.
+        let detail =
+            format!("not found in {}: it is {ignored}: no such file or directory", context.name());
         let hint = format!("add !{text} behind that line, or take the line out");
         return Error::new(ErrorKind::Missing, shown(path), detail).with_hint(hint);
     }
@@ -31,8 +33,11 @@ pub(super) fn missing(context: &Context, walker: &mut Walker, path: &[u8]) -> Er
         Err(error) => return error,
     };
     if let Some(ignored) = context.ignored(&String::from_utf8_lossy(&found)) {
-        let detail =
-            format!("not found in {}: it leads to {}, {ignored}", context.name(), shown(&found));
+        let detail = format!(
+            "not found in {}: it leads to {}, {ignored}: no such file or directory",
+            context.name(),
+            shown(&found)
+        );
         return Error::new(ErrorKind::Missing, shown(path), detail);
     }
     if is_dangling {

@@ -83,7 +83,8 @@ fn details(state: &State) -> WorkingDetails {
             "Isolation" => json!(isolation(state)),
             "ConfigureNetwork" => json!(network(state)),
             "annotations" => read(key).unwrap_or_else(|| json!({})),
-            "ociv1" | "docker" => read(key).unwrap_or_else(|| Value::Object(Map::new())),
+            "ociv1" => read(key).unwrap_or_else(|| Value::Object(Map::new())),
+            "docker" => docker(read(key)),
             "NamespaceOptions" | "Capabilities" | "IDMappingOptions" => {
                 read(key).unwrap_or(Value::Null)
             }
@@ -95,6 +96,15 @@ fn details(state: &State) -> WorkingDetails {
     fields.push(("History", history.unwrap_or(Value::Null)));
     fields.push(("Devices", read("Devices").unwrap_or(Value::Null)));
     WorkingDetails { fields }
+}
+
+/// Docker's image; what the container that it was made from said is what it says itself.
+fn docker(image: Option<Value>) -> Value {
+    let mut image = image.unwrap_or_else(|| Value::Object(Map::new()));
+    if let Some(config) = image.get("config").cloned() {
+        image["container_config"] = config;
+    }
+    image
 }
 
 fn isolation(state: &State) -> &'static str {

@@ -1,10 +1,16 @@
 //! What runs the commands.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use cask_runtime::{ChrootExecutor, Executor, NativeExecutor, OciExecutor, OciOptions};
+use cask_build::BuildNetwork;
+use cask_runtime::{
+    Cancel, ChrootExecutor, ErrorKind, Executor, NativeExecutor, Network, OciExecutor, OciOptions,
+    RunSpec,
+};
 
 use super::run_arguments::RunArguments;
 use crate::report;
@@ -36,18 +42,43 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
     if isolation.as_deref() == Some("chroot") && arguments.needs_namespaces() {
         bail!("--isolation=chroot has no namespaces: leave --ipc, --pid, --uts and --cgroupns out");
     }
+    let is_host = arguments.network()?.of_build() == BuildNetwork::Host;
+    if isolation.as_deref() == Some("chroot") && !is_host {
+        bail!("cannot set --network other than host with --isolation chroot");
+    }
     match isolation.as_deref() {
         None if named.is_some() => oci(named, flags, scratch),
         Some("oci") => oci(named, flags, scratch),
         None | Some("native" | "rootless") => Ok(Arc::new(NativeExecutor::default())),
-        Some("chroot") => {
-            report::note("--isolation=chroot sets nothing apart but the files");
-            Ok(Arc::new(ChrootExecutor::default()))
-        }
+        Some("chroot") => chroot(scratch),
         Some(other) => {
             bail!("unrecognized isolation type {other:?}: use native, oci, rootless or chroot")
         }
     }
+}
+
+/// What commands have where `chroot` is asked for: mounts, as with buildah, and processes of their own; where the machine
+/// lets nobody make these, nothing but another root.
+fn chroot(scratch: &Path) -> Result<Arc<dyn Executor>> {
+    let native = NativeExecutor::default();
+    if can_run(&native, &scratch.join("probe"))? {
+        return Ok(Arc::new(native));
+    }
+    report::note("--isolation=chroot sets nothing apart but the files");
+    Ok(Arc::new(ChrootExecutor::default()))
+}
+
+/// Whether a command gets as far as to be looked for, in an empty directory.
+fn can_run(executor: &NativeExecutor, root: &Path) -> Result<bool> {
+    let make = || -> std::io::Result<File> {
+        std::fs::create_dir_all(root)?;
+        File::open(root)
+    };
+    let directory = make().with_context(|| format!("making {}", root.display()))?;
+    let mut spec = RunSpec::new(OwnedFd::from(directory), ["/nothing"]);
+    spec.network = Network::Host;
+    let outcome = executor.run(&spec, &Cancel::new()?);
+    Ok(outcome.is_err_and(|error| error.kind() == ErrorKind::CommandNotFound))
 }
 
 fn oci(named: Option<PathBuf>, flags: &[String], scratch: &Path) -> Result<Arc<dyn Executor>> {

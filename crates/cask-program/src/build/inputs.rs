@@ -150,7 +150,7 @@ impl Loading<'_> {
             None => path,
         };
         if !path.exists() {
-            bail!("context {} does not exist", path.display());
+            bail!("context {} does not exist: no such file or directory", path.display());
         }
         let texts = match (self.input.file.as_slice(), is_file) {
             ([], true) => vec![containerfile::read(path)?],

@@ -83,6 +83,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Output>> {
 pub(super) struct Destinations {
     /// Names with registry and tag.
     pub(super) names: Vec<String>,
+    /// The first of the tags, as typed.
+    pub(super) tag: Option<String>,
     pub(super) outputs: Vec<Output>,
     /// The list that the images come to.
     pub(super) list: Option<String>,
@@ -116,6 +118,7 @@ pub(super) fn destinations(
             _ => found.names.push(full_name(tag).with_context(|| format!("--tag {tag:?}"))?),
         }
     }
+    found.tag = tags.first().cloned();
     for text in outputs {
         for output in parse(text).with_context(|| format!("--output {text:?}"))? {
             match output {

@@ -24,7 +24,7 @@ const FLAGS: &[(&str, Takes, &str)] = {
         (
             "compat-volumes",
             Maybe,
-            "what RUN writes to a VOLUME stays, and VOLUME makes no directory",
+            "what RUN writes to a VOLUME stays",
         ),
         ("cpp-flag", Value, "run cpp yourself, and give what it writes with -f -"),
         ("cw", Value, "build the image, and encrypt it with a tool for that"),

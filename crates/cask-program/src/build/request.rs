@@ -29,6 +29,7 @@ pub(super) fn request(
     let mut request = BuildRequest::new(first, PlatformWanted::of_this_build());
     request.files = files;
     request.platforms.targets = targets;
+    request.platforms.are_named = has_platforms(&arguments.input);
     request.dialect = arguments.image.dialect();
     request.target.clone_from(&arguments.input.target);
     request.arguments = arguments_of_build(&arguments.input)?;
@@ -108,9 +109,18 @@ pub(super) fn common(mut images: impl Iterator<Item = Vec<Platform>>) -> Vec<Pla
     found.into_iter().map(wanted).collect()
 }
 
+/// Whether the flags say which platforms the images are for.
+fn has_platforms(input: &InputArguments) -> bool {
+    input.all_platforms || has_parts(input) || !input.platform.is_empty()
+}
+
+fn has_parts(input: &InputArguments) -> bool {
+    [&input.arch, &input.os, &input.variant].iter().any(|given| given.is_some())
+}
+
 /// The platforms; the words are podman's.
 pub(super) fn platforms(input: &InputArguments) -> Result<Vec<PlatformWanted>> {
-    let parts = [&input.arch, &input.os, &input.variant].iter().any(|given| given.is_some());
+    let parts = has_parts(input);
     if input.all_platforms && (parts || !input.platform.is_empty()) {
         bail!(
             "--all-platforms finds the platforms itself: leave --platform, --arch, --os and --variant out"

@@ -142,6 +142,12 @@ impl RunArguments {
         let mut options = RunOptions::default();
         let network = self.network()?;
         options.network = network.of_build();
+        if options.network == BuildNetwork::None {
+            self.refuse_servers()?;
+        }
+        if self.no_hosts && !self.add_host.is_empty() {
+            bail!("--no-hosts and --add-host conflict, can not be used together");
+        }
         for text in &self.add_host {
             hosts(text, &network, &mut options.names)?;
         }
@@ -201,6 +207,18 @@ impl RunArguments {
         namespaces.uts = parse(&self.uts, "--uts")?;
         namespaces.cgroup = parse(&self.cgroupns, "--cgroupns")?;
         Ok(namespaces)
+    }
+
+    /// Refuses what is asked of servers of names where none can be reached; the words are buildah's.
+    fn refuse_servers(&self) -> Result<()> {
+        let given =
+            [("dns", &self.dns), ("dns-option", &self.dns_option), ("dns-search", &self.dns_search)];
+        match given.iter().find(|(_, words)| !words.is_empty()) {
+            Some((flag, _)) => {
+                bail!("the --{flag} option cannot be used with --network=none")
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether commands are to have something for themselves or with others that is not usual.
