@@ -2,7 +2,9 @@
 
 mod devices;
 mod files;
+mod filter;
 mod special;
+mod split;
 mod stats;
 mod trees;
 
@@ -26,7 +28,9 @@ pub(crate) use trees::seen;
 #[derive(Clone, Debug)]
 pub struct Cgroup {
     layout: Layout,
+    /// Below where the layout makes groups.
     name: String,
+    called: String,
 }
 
 /// What the processes of a [`Cgroup`] may use together. `None` is no limit.
@@ -63,7 +67,7 @@ pub struct CgroupLimits {
     pub real_time_period_micros: Option<u64>,
     /// The time that they may run in real time in each such period, in microseconds. Version 1 only.
     pub real_time_runtime_micros: Option<u64>,
-    /// The devices that they may use, and no others; `None` is any. Version 1 only: see
+    /// The devices that they may use, and no others; `None` is any. With version 2 for root of the machine only: see
     /// [`Cgroup::limits_devices`].
     pub devices: Option<Vec<DeviceRule>>,
     /// Other settings: the name of a file, such as `memory.high`, and what is written to it. Version 2 only.
@@ -109,7 +113,8 @@ pub enum DiskUse {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cgroup {
-    /// Makes the group `name`, a path of plain names such as `cask/3f1c…`, with `limits`.
+    /// Makes the group `name`, a path of plain names such as `cask/3f1c…`, with `limits`. One that begins with a slash
+    /// is from where groups are mounted; others are where this process may make some.
     ///
     /// One that exists already is used again, with the new limits.
     ///
@@ -119,14 +124,25 @@ impl Cgroup {
     /// `Denied` where this process may not make groups; `InvalidSpec` for a name with other parts, and for limits
     /// that the kernel does not take; `Io`.
     pub fn create(name: &str, limits: &CgroupLimits) -> Result<Self> {
-        let group = Self { layout: Layout::find()?, name: checked(name)? };
+        let group = Self::at(Layout::find()?, name)?;
         group.layout.make(&group.name, limits)?;
-        let set = group.layout.limit(&group.name, limits);
+        group.limited(limits)
+    }
+
+    fn at(layout: Layout, called: &str) -> Result<Self> {
+        let name = checked(called.strip_prefix('/').unwrap_or(called))?;
+        let layout = if called.starts_with('/') { layout.from_top() } else { layout };
+        Ok(Self { layout, name, called: called.to_owned() })
+    }
+
+    /// The group, which was just made, with limits.
+    fn limited(self, limits: &CgroupLimits) -> Result<Self> {
+        let set = self.layout.limit(&self.name, limits);
         if set.is_err() {
             // What is half made would be taken for a group with limits.
-            let _ = group.remove();
+            let _ = self.remove();
         }
-        set.map(|()| group)
+        set.map(|()| self)
     }
 
     /// The group `name`, if there is one.
@@ -135,16 +151,16 @@ impl Cgroup {
     ///
     /// `InvalidSpec` for a name that is none.
     pub fn open(name: &str) -> Result<Option<Self>> {
-        let name = checked(name)?;
+        checked(name.strip_prefix('/').unwrap_or(name))?;
         let Ok(layout) = Layout::find() else { return Ok(None) };
-        let group = Self { layout, name };
+        let group = Self::at(layout, name)?;
         let exists = !group.layout.everywhere(&group.name).is_empty();
         Ok(exists.then_some(group))
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.called
     }
 
     /// Whether this machine's groups can limit which devices are used.
@@ -286,7 +302,8 @@ impl Cgroup {
 /// A name of plain parts: nothing in it leads elsewhere.
 fn checked(name: &str) -> Result<String> {
     let plain = |part: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@:".contains(&byte);
+        // Names of systemd's units have backslashes for what is none of these.
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@:\\".contains(&byte);
         !part.is_empty() && part.bytes().all(known) && !part.starts_with('.')
     };
     if name.split('/').all(plain) {
@@ -344,8 +361,12 @@ mod tests {
 
     #[test]
     fn names_lead_nowhere_else() {
-        for name in ["cask/a1", "a", "a.slice/b@1.service"] {
+        for name in ["cask/a1", "a", r"a.slice/b@1\x2d.service"] {
             assert_eq!(checked(name).unwrap(), name);
+            let layout = Layout::Unified(PathBuf::from("/sys/fs/cgroup/delegated"));
+            let path = |name: &str| Cgroup::at(layout.clone(), name).unwrap().path();
+            assert_eq!(path(name), format!("/delegated/{name}"));
+            assert_eq!(path(&format!("/{name}")), format!("/{name}"));
         }
         for name in ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".", "a/.b", "a b", "a\0"] {
             assert_eq!(checked(name).unwrap_err().kind(), ErrorKind::InvalidSpec, "{name:?}");

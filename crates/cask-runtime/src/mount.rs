@@ -147,6 +147,15 @@ pub struct MountAccess {
     pub no_execute: bool,
 }
 
+impl MountAccess {
+    /// Files and programs, and nothing that gives more than whoever uses it has: neither set-user-ID bits nor device
+    /// nodes.
+    pub const NO_PRIVILEGES: Self =
+        Self { read_only: false, no_setuid: true, no_devices: true, no_execute: false };
+    /// The same without programs.
+    pub const DATA: Self = Self { no_execute: true, ..Self::NO_PRIVILEGES };
+}
+
 impl Default for MountOptions {
     /// Writable, with what is mounted below, private.
     fn default() -> Self {
@@ -209,8 +218,7 @@ impl Mount {
     /// Mounts an empty directory in memory, as `/tmp` is: anybody may write.
     pub fn memory(size_bytes: Option<u64>, target: impl Into<PathBuf>) -> Self {
         let mut mount = Self::new(MountSource::Memory { size_bytes, mode: 0o1777 }, target);
-        mount.options.access.no_setuid = true;
-        mount.options.access.no_devices = true;
+        mount.options.access = MountAccess::NO_PRIVILEGES;
         mount
     }
 

@@ -177,6 +177,7 @@ impl OciExecutor {
         let memory_events = events.into_os_string().into_vec();
         prepared.plan.cleanup = Some(Cleanup { command, directory: path.to_vec(), memory_events });
         prepared.plan.seccomp = Vec::new();
+        prepared.plan.clear_way = !matches!(spec.users, UserNamespace::Inherit);
         Ok(prepared)
     }
 }

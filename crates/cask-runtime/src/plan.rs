@@ -94,6 +94,9 @@ pub(crate) struct Plan {
     pub(crate) cleanup: Option<Cleanup>,
     /// What an external runtime is called with to begin what it created.
     pub(crate) start: Vec<Vec<u8>>,
+    /// An external runtime's process has to find its bundle as somebody else: everybody can go there, in the mount
+    /// namespace of the run.
+    pub(crate) clear_way: bool,
 }
 
 impl Plan {
@@ -159,6 +162,7 @@ wire_struct!(Plan {
     passed,
     cleanup,
     start,
+    clear_way,
 });
 
 /// The namespaces that a process may share, in the order of [`Plan::spaces`].

@@ -115,6 +115,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         passed: spec.io.passed.iter().map(|passed| passed.number).collect(),
         cleanup: None,
         start: Vec::new(),
+        clear_way: false,
     };
     Ok(Prepared { plan, descriptors, notes })
 }

@@ -61,6 +61,13 @@ impl Created {
     }
 }
 
+impl AsFd for Created {
+    /// Readable when it is no more, as when something killed it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        heard_from(&self.0)
+    }
+}
+
 fn ended(what: &'static str) -> Error {
     Error::new(ErrorKind::Io, what, "the process").with_detail("something killed it")
 }
@@ -149,12 +156,16 @@ impl AsFd for Running {
     /// Readable when [`ended`](Running::ended) has something to tell. Of a process that has ended, it is the
     /// process itself, which is always readable.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match (self.helper.channel(), &self.helper.process) {
-            (Some(channel), _) => channel.as_fd(),
-            (None, Some((_, process))) => process.as_fd(),
-            // A helper without either has said nothing, and nothing was made of it.
-            (None, None) => rustix::stdio::stdin(),
-        }
+        heard_from(&self.helper)
+    }
+}
+
+fn heard_from(helper: &Helper) -> BorrowedFd<'_> {
+    match (helper.channel(), &helper.process) {
+        (Some(channel), _) => channel.as_fd(),
+        (None, Some((_, process))) => process.as_fd(),
+        // A helper without either has said nothing, and nothing was made of it.
+        (None, None) => rustix::stdio::stdin(),
     }
 }
 

@@ -12,6 +12,19 @@ use rustix::thread::UnshareFlags;
 /// One instruction of a seccomp program, as the kernel reads it.
 pub(crate) type Instruction = libc::sock_filter;
 
+/// One instruction of a program for the virtual machine of the kernel.
+///
+/// Source: linux/bpf.h, `bpf_insn`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FilterInstruction {
+    pub(crate) code: u8,
+    /// Four bits for where the result goes, and above them four for where the other operand is.
+    pub(crate) registers: u8,
+    pub(crate) offset: i16,
+    pub(crate) immediate: i32,
+}
+
 /// How a child ended and what it used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waited {
@@ -106,6 +119,51 @@ pub(crate) fn mount_setattr(
             size_of::<libc::mount_attr>(),
         )
     };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the kernel a program that says which devices the processes of a control group may use.
+///
+/// Source: bpf(2); linux/bpf.h, `BPF_PROG_LOAD` and `BPF_PROG_TYPE_CGROUP_DEVICE`.
+pub(crate) fn load_device_filter(program: &[FilterInstruction]) -> io::Result<OwnedFd> {
+    /// The beginning of `union bpf_attr`; what is behind it is zero.
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        instructions: u64,
+        license: u64,
+        log: [u64; 2],
+        version_and_flags: [u32; 2],
+    }
+    let load = Load {
+        kind: 15,
+        count: u32::try_from(program.len()).map_err(io::Error::other)?,
+        instructions: program.as_ptr().addr() as u64,
+        license: c"Apache-2.0".as_ptr().addr() as u64,
+        log: [0; 2],
+        version_and_flags: [0; 2],
+    };
+    // SAFETY: the pointer and the size are those of a live value, and so are what it points to and how many there are.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, 5, &raw const load, size_of::<Load>()) };
+    match i32::try_from(result) {
+        // SAFETY: the call just made this descriptor, which nobody else has.
+        Ok(descriptor @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Has such a program count for a control group, beside those that count for it already.
+///
+/// Source: bpf(2); linux/bpf.h, `BPF_PROG_ATTACH`, `BPF_CGROUP_DEVICE` and `BPF_F_ALLOW_MULTI`.
+pub(crate) fn attach_device_filter(
+    group: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+) -> io::Result<()> {
+    let attach: [i32; 4] = [group.as_raw_fd(), program.as_raw_fd(), 6, 2];
+    // SAFETY: the pointer and the size are those of a live value.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, 8, &raw const attach, size_of_val(&attach)) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

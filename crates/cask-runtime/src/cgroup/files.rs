@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{CgroupLimits, DiskUse, special};
+use super::{CgroupLimits, DiskUse, filter, special};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where control groups are mounted. Source: file-hierarchy(7), systemd.
@@ -53,6 +53,14 @@ impl Layout {
             return Ok(Self::Legacy);
         }
         Err(missing(&std::io::Error::from_raw_os_error(libc::ENOENT)))
+    }
+
+    /// The same groups, named from where they are mounted.
+    pub(super) fn from_top(self) -> Self {
+        match self {
+            Self::Unified(_) => Self::Unified(PathBuf::from(TOP)),
+            Self::Legacy => Self::Legacy,
+        }
     }
 
     pub(super) fn directories(&self, name: &str) -> Vec<PathBuf> {
@@ -173,7 +181,10 @@ impl Layout {
 
     /// Whether groups can say which devices are used.
     pub(super) fn has_devices(&self) -> bool {
-        !self.is_unified() && Path::new(TOP).join("devices/devices.allow").exists()
+        match self {
+            Self::Unified(_) => filter::is_supported(),
+            Self::Legacy => Path::new(TOP).join("devices/devices.allow").exists(),
+        }
     }
 
     pub(super) fn freeze(&self, name: &str, frozen: bool) -> Result<()> {
@@ -254,14 +265,14 @@ fn may_write(directory: &Path) -> bool {
 }
 
 /// The controllers of a directory, as its `cgroup.subtree_control` takes them.
-fn available(directory: &Path) -> String {
+pub(super) fn available(directory: &Path) -> String {
     let text = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
     let wanted = ["cpu", "cpuset", "io", "memory", "pids"];
     let names = text.split_whitespace().filter(|name| wanted.contains(name));
     names.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
 }
 
-fn make_directory(path: &Path) -> Result<()> {
+pub(super) fn make_directory(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| {
         Error::io(error, "make the control group", path.display()).with_hint(
             "limits need root, or a delegated tree of control groups: try systemd-run --user --scope -p Delegate=yes",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{Layout, Written, write_limit};
-use super::{CgroupLimits, DiskWeight};
+use super::{CgroupLimits, DiskWeight, filter};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The controller of disks in version 1.
@@ -79,10 +79,10 @@ fn not_of_version_2(what: &str) -> Error {
 /// All are taken away first: what is left open is open, and nothing new is but what is listed.
 fn devices(layout: &Layout, name: &str, limits: &CgroupLimits) -> Result<()> {
     let Some(rules) = &limits.devices else { return Ok(()) };
-    if layout.is_unified() {
-        return Err(not_of_version_2("devices"));
-    }
     let directory = layout.of("devices", name);
+    if layout.is_unified() {
+        return filter::apply(&directory, rules);
+    }
     let write = |(file, text): Written| write_limit(&directory, file, &text, "devices");
     write(("devices.deny", "a".to_owned()))?;
     rules.iter().try_for_each(|rule| write(("devices.allow", rule.to_string())))

@@ -1,15 +1,16 @@
 //! The file systems that a process sees.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags,
 };
 
@@ -23,6 +24,9 @@ use crate::in_root::open_place;
 use crate::mount::Propagation;
 use crate::plan::{Failure, MountKind, MountPlan, Plan, Setting, Space};
 use crate::sys;
+
+/// The permissions of directories that everybody can go through, and only root can list.
+const WAY: u32 = 0o711;
 
 /// A place of this machine that is to be mounted, as far as it could be taken hold of.
 pub(super) enum Source {
@@ -39,6 +43,7 @@ impl Source {
     pub(super) fn take(place: OwnedFd, recursive: bool) -> Self {
         match clone_tree(place.as_fd(), recursive) {
             Ok(tree) => Self::Detached(tree),
+            Err(_) if is_detached(&place) => Self::Detached(place),
             Err(_) => Self::ByName(place),
         }
     }
@@ -53,6 +58,18 @@ impl Source {
                     .map_err(|error| Failure::io(error, "take hold of the source of", shown))
             }),
         }
+    }
+}
+
+/// Whether a place is a mount that is attached nowhere already, of which older kernels make no copy: it has the name
+/// of the machine's root, and is not that.
+fn is_detached(place: &OwnedFd) -> bool {
+    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(place));
+    let is_root = rustix::fs::readlink(link, Vec::new()).is_ok_and(|name| name.as_bytes() == b"/");
+    let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
+    match (rustix::fs::fstat(place), rustix::fs::stat("/")) {
+        (Ok(place), Ok(root)) => is_root && identity(place) != identity(root),
+        _ => false,
     }
 }
 
@@ -155,6 +172,46 @@ pub(super) fn lay_out(plan: &Plan, root: Source, sources: Vec<Source>) -> Result
             .map_err(|error| Failure::io(error, "mount on", &shown))?;
     }
     Ok(())
+}
+
+/// Has everybody be able to go to a bundle: the process of an external runtime looks for its root there as the user that
+/// it has outside of its user namespace.
+///
+/// Directories above that are others' secret stay so: one without anything else in it is mounted over the first of
+/// them, here alone, with the way to the bundle in it.
+pub(super) fn clear_way(bundle: &Path) -> Result<(), Failure> {
+    let failed = |error, path: &Path| Failure::io(error, "clear the way to", path.display());
+    // The runtime keeps its state beside the bundle.
+    let directory = bundle.parent().unwrap_or(bundle);
+    for path in [directory, bundle] {
+        rustix::fs::chmod(path, Mode::from_raw_mode(WAY)).map_err(|error| failed(error, path))?;
+    }
+    let is_closed =
+        |path: &&Path| rustix::fs::stat(*path).is_ok_and(|found| found.st_mode & 0o001 == 0);
+    let above: Vec<&Path> = directory.ancestors().skip(1).collect();
+    let Some(closed) = above.into_iter().rev().find(is_closed) else { return Ok(()) };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let flags = flags | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(CWD, directory, flags)
+        .map_err(|error| failed(error, directory))?;
+    let text = CString::new(format!("mode={WAY:o}")).unwrap_or_default();
+    rustix::mount::mount("tmpfs", closed, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, &*text)
+        .map_err(|error| failed(error, closed))?;
+    let mut here = closed.to_owned();
+    for name in directory.strip_prefix(closed).unwrap_or(directory) {
+        here.push(name);
+        rustix::fs::mkdir(&here, Mode::from_raw_mode(WAY))
+            .and_then(|()| rustix::fs::chmod(&here, Mode::from_raw_mode(WAY)))
+            .map_err(|error| failed(error, &here))?;
+    }
+    attach_at(&tree, directory).map_err(|error| failed(error, directory))?;
+    // What this process is in lies below what was mounted.
+    rustix::process::chdir(bundle).map_err(|error| failed(error, bundle))
+}
+
+fn attach_at(tree: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree, "", CWD, path, flags)
 }
 
 fn kernel_propagation(propagation: Propagation) -> u64 {

@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Rlimit, Signal, Uid};
@@ -190,6 +191,9 @@ pub(super) fn external(
             .with_hint("external runtimes need root here, of the machine or of a user namespace")
     })?;
     mounts::lay_out(plan, root, sources)?;
+    if let Some(cleanup) = plan.cleanup.as_ref().filter(|_| plan.clear_way) {
+        mounts::clear_way(Path::new(OsStr::from_bytes(&cleanup.directory)))?;
+    }
     connect(io.each_ref())?;
     drop(io);
     sys::reset_signals();

@@ -142,15 +142,29 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
     let mut system = closed.to_vec();
     system.extend((!spec.files.danger_writable_system).then_some("ro"));
     let mount = |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
+    // Who has users of its own can mount anew only what belongs to its own namespaces; of others it gets what there is.
+    let mapped = !matches!(spec.users, UserNamespace::Inherit);
+    let of = |is_own: bool, kind: &str, target: &str, options: &[&str]| match is_own || !mapped {
+        true => mount(kind, target, options),
+        false => {
+            let options: Vec<&str> =
+                std::iter::once("rbind").chain(options.iter().copied()).collect();
+            json!({ "destination": target, "type": "bind", "source": target, "options": options })
+        }
+    };
+    let spaces = &spec.namespaces;
+    let own_processes = matches!(spaces.processes, Namespace::New);
+    let own_messages = matches!(spaces.communication, Namespace::New);
+    let own_network = matches!(spec.network, Network::None);
     let mut groups = vec!["nosuid", "noexec", "nodev", "relatime"];
     groups.extend((spec.files.control_groups == ControlGroupFiles::ReadOnly).then_some("ro"));
     let sees_groups = spec.files.control_groups != ControlGroupFiles::None;
     let mut all = vec![
-        mount("proc", "/proc", &closed),
-        mount("sysfs", "/sys", &system),
+        of(own_processes, "proc", "/proc", &closed),
+        of(own_network, "sysfs", "/sys", &system),
         mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
         mount("devpts", "/dev/pts", &terminals(spec)),
-        mount("mqueue", "/dev/mqueue", &closed),
+        of(own_messages, "mqueue", "/dev/mqueue", &closed),
     ];
     if !spec.files.no_shared_memory {
         let size = format!("size={}", spec.files.shared_memory_bytes);
