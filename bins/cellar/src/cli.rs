@@ -182,6 +182,7 @@ pub(crate) enum SystemCommand {
     Df(WhenNamed<commands::disk_usage::Arguments>),
     Info(WhenNamed<commands::info::Arguments>),
     Prune(WhenNamed<commands::system_prune::Arguments>),
+    Reset(WhenNamed<commands::system_reset::Arguments>),
     #[command(flatten)]
     Refused(commands::refused::OfSystem),
 }

@@ -128,6 +128,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::System(SystemCommand::Prune(arguments)) => {
             commands::system_prune::run(&arguments, &context)
         }
+        Command::System(SystemCommand::Reset(arguments)) => {
+            commands::system_reset::run(&arguments, &context)
+        }
         Command::Info(arguments) | Command::System(SystemCommand::Info(arguments)) => {
             commands::info::run(&arguments, &context).map(done)
         }

@@ -25,6 +25,7 @@ mod network;
 mod overlays;
 mod record;
 mod remove;
+mod reset;
 mod resources;
 mod runtime;
 mod secrets;
@@ -49,9 +50,10 @@ use record::Place;
 
 pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, relay_terminal};
 pub use config::{
-    AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, HostsBase, LifecycleConfig,
-    LogConfig, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode, PortMapping,
-    ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig, SpaceMode,
+    AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, HostsBase,
+    LifecycleConfig, LogConfig, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode,
+    PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig,
+    SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CloneOptions, CreateOptions, parse_port};
@@ -75,8 +77,8 @@ pub use start::{StartOptions, Terminal};
 pub use stats::ContainerStats;
 pub use summary::ContainerSummary;
 pub use top::{TOP_FIELDS, TopField, parse_top_fields};
-pub use usage::{ContainerUsage, VolumeUsage};
 pub use update::ContainerChange;
+pub use usage::{ContainerUsage, VolumeUsage};
 pub use users::{Caller, UserRange, UsersConfig, UsersRequest};
 pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
 

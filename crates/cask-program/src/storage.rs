@@ -88,6 +88,21 @@ impl StoreArguments {
     }
 }
 
+/// The storage.conf that somebody wrote: the user's own, or the administrator's.
+pub fn configuration() -> Option<PathBuf> {
+    let user = StorageEnvironment::new(registries::environment(), variables());
+    let paths = StoragePaths::new(&user, StoragePaths::scheme(&user));
+    // What comes with the system is not theirs.
+    let of_machine = paths.system.last().filter(|_| !paths.is_rootless);
+    paths
+        .required
+        .as_ref()
+        .or(paths.own.as_ref())
+        .or(of_machine)
+        .filter(|path| path.exists())
+        .cloned()
+}
+
 /// Refuses a directory of a user's in `/tmp` that is somebody else's: anybody could have made it first.
 ///
 /// Source: containers/storage, `types/utils.go`, `isRootlessRuntimeDirOwner`.

@@ -32,6 +32,7 @@ mod record;
 mod reference;
 mod repair;
 mod reserve;
+mod reset;
 mod stage;
 mod staged;
 mod store;
@@ -58,6 +59,7 @@ pub use options::{DriverKind, Durability, ExtractionOptions, KeptBlobOptions, St
 pub use prune::{PruneOptions, Pruned};
 pub use read::LayerReader;
 pub use record::{ContainerRecord, Flags, IdMap, ImageRecord, LayerRecord};
+pub use reset::Reset;
 pub use reference::{ImageName, StorageReference, StoreSpecifier};
 pub use stage::StageOptions;
 pub use staged::StagedLayer;

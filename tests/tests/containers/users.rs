@@ -196,3 +196,30 @@ fn a_container_sees_its_control_group_and_systemd_has_what_it_wants() {
     cellar.run(&["rm", "s"]).ok();
     cellar.is_clean();
 }
+
+#[test]
+fn users_are_mapped_with_another_runtime_too() {
+    let Some(cellar) = Cellar::new() else { return };
+    if !has(&["runc"]) {
+        return;
+    }
+    let maps = ["--uidmap", "0:100000:5000", "--gidmap", "0:200000:6000"];
+    let run = |network: &str, options: &[&str], script: &str| {
+        let first = ["--runtime", "runc", "run", "--network", network, "--ulimit", "nofile=64:64"];
+        cellar.run(&[&first, &maps[..], options, &["box:1", "sh", "-c", script]].concat())
+    };
+    let script = format!(
+        "{IDS}; id -u; busybox stat -c %u:%g / /etc/passwd /etc/hosts /data; touch /made /data/made && echo made"
+    );
+    let said = run("none", &["--rm", "-v", "data:/data"], &script).ok();
+    let expected = " 0 100000 5000\n 0 200000 6000\n0\n0:0\n0:0\n0:0\n0:0\nmade";
+    assert_eq!(said.text(), expected.trim(), "{said}");
+    // What is the machine's is seen, not mounted anew.
+    run("host", &["--rm"], "test -d /sys/class/net").ok();
+    run("none", &["-d", "--name", "c"], "sleep 1000").ok();
+    let maps = cellar.run(&["exec", "c", "sh", "-c", IDS]).ok();
+    assert_eq!(maps.text(), "0 100000 5000\n 0 200000 6000");
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    cellar.run(&["volume", "rm", "data"]).ok();
+    cellar.is_clean();
+}

@@ -23,6 +23,7 @@ pub(crate) mod refused;
 pub(crate) mod remove;
 pub(crate) mod save;
 pub(crate) mod system_prune;
+pub(crate) mod system_reset;
 pub(crate) mod tag;
 pub(crate) mod tree;
 pub(crate) mod unmount;

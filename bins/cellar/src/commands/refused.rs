@@ -31,8 +31,6 @@ pub(crate) enum OfSystem {
     #[command(hide = true)]
     Renumber(Words),
     #[command(hide = true)]
-    Reset(Words),
-    #[command(hide = true)]
     Service(Words),
 }
 
@@ -46,17 +44,14 @@ impl RefusedFlags for OfAll {
         ("cgroup-manager", &["cgroupfs"], "control groups are made without systemd"),
         ("conmon", &[], "containers are watched by this program"),
         ("cdi-spec-dir", &[], "devices are given with run --device"),
-        ("config", &[], "credentials are in the file of --authfile"),
-        ("connection", &[], NO_SERVICE),
+        ("connection|c", &[], NO_SERVICE),
         ("events-backend", &["file"], "events are kept in a file of the store"),
         ("hooks-dir", &[], "hooks of OCI runtimes are not run"),
         ("identity", &[], NO_SERVICE),
         ("module", &[], "give a containers.conf with $CONTAINERS_CONF_OVERRIDE"),
         ("namespace", &[""], "use another --root"),
         ("network-cmd-path", &[], "put the program into PATH"),
-        ("noout", &["false"], "send standard output to /dev/null"),
-        ("out", &[], "send standard output to a file with >"),
-        ("remote", &["false"], NO_SERVICE),
+        ("remote|r", &["false"], NO_SERVICE),
         ("ssh", &[], NO_SERVICE),
         ("syslog", &["false"], "messages go to standard error"),
         ("tls-ca", &[], NO_SERVICE),
@@ -100,11 +95,6 @@ pub(crate) fn of_system(command: &OfSystem) -> Result<ExitCode> {
         OfSystem::Renumber(_) => {
             ("system renumber", "containers are locked by files, which have no numbers")
         }
-        OfSystem::Reset(_) => (
-            "system reset",
-            "use rm -af, volume prune, network prune and rmi -af, then delete the directories \
-             that info shows",
-        ),
         OfSystem::Service(_) => ("system service", NO_SERVICE),
     })
 }

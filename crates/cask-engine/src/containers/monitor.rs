@@ -3,6 +3,7 @@
 mod life;
 mod log;
 mod notify;
+mod prepared;
 mod relay;
 
 use std::os::fd::OwnedFd;
@@ -97,21 +98,29 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     cask_runtime::close_inherited_descriptors();
     let mut life = life::Life::new(&containers, &container, order.size, passed);
     life.notify_socket.clone_from(&order.notify_socket);
+    life.listens = order.listens;
     if container.passes_through() {
         let ends: Vec<_> = packet.descriptors.into_iter().map(Arc::new).collect();
         let ends = ends.try_into().map_err(|_| refused("it is without input and output"))?;
         life.handed_over = Some(ends);
     }
     // Until this it can be told that nothing began.
-    let begun = life.begin();
+    let begun = if order.prepares { life.prepare() } else { life.begin() };
     if let Err(error) = begun {
         life.discard(&error);
         return Err(error);
     }
-    life.tell_begun(order.attach);
+    life.tell(match (order.prepares, order.attach) {
+        (true, _) => &["init"],
+        (false, true) => &["init", "start", "attach"],
+        (false, false) => &["init", "start"],
+    });
     drop(held);
     let told = wire::send(socket, wire::STARTED, &[], true).is_ok();
-    if order.attach && told {
+    if order.prepares {
+        drop(starter);
+        life.wait_for_word()?;
+    } else if order.attach && told {
         life.clients.push(Client::new(starter));
     }
     life.go_on(alive)
@@ -130,9 +139,4 @@ impl ContainerConfig {
             OnFailure(most) => code != 0 && (most == 0 || restarts < most),
         }
     }
-}
-
-/// Where it is, in the words of its file.
-fn ended_status() -> Status {
-    Status::Exited
 }

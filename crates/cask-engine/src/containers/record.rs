@@ -86,6 +86,8 @@ pub enum Status {
     /// It never ran.
     #[default]
     Created,
+    /// Everything that it needs is made, and its first process waits before its command.
+    Initialized,
     /// It runs.
     Running,
     /// All of its processes stand.
@@ -97,17 +99,15 @@ pub enum Status {
 }
 
 impl ContainerState {
+    /// What it is while it does not run.
+    pub(super) fn before_its_life(&self) -> Status {
+        if self.started_at.is_empty() { Status::Created } else { Status::Exited }
+    }
+
     /// Whether it runs, and of what runs only its monitor knows: its record was damaged meanwhile.
     pub(super) fn is_lost(&self) -> bool {
         self.status.is_up() && self.pid == 0
     }
-}
-
-impl Status {
-    /// Its word. [`ContainerState::word`] knows more.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
 
     /// The word of `ps` and `inspect`: of one that runs, and was asked to end, that it is stopping.
     ///
@@ -118,6 +118,14 @@ impl Status {
             status => status.as_str(),
         }
     }
+}
+
+impl Status {
+    /// Its word. [`ContainerState::word`] knows more.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Initialized => "initialized",
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Exited => "exited",
@@ -125,9 +133,14 @@ impl Status {
         }
     }
 
-    /// Whether it has processes.
+    /// Whether it runs, or was paused while it did.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
+    }
+
+    /// Whether it has a process, be it one that waits.
+    pub fn has_process(self) -> bool {
+        self.is_up() || self == Self::Initialized
     }
 }
 
@@ -319,8 +332,13 @@ impl Place {
             return;
         }
         let written = fs::metadata(self.file()).and_then(|found| found.modified());
-        state.status = Status::Exited;
         state.pid = 0;
+        if state.status == Status::Initialized {
+            // It never began: it is what it was before, and what was made for it is taken back.
+            state.status = state.before_its_life();
+            return;
+        }
+        state.status = Status::Exited;
         state.finished_at = written.map_or_else(|_| now(), text_of);
         state.exit_code = 137;
         state.error = if rebooted {

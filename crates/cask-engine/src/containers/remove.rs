@@ -93,6 +93,9 @@ impl Containers {
             Err(error) if !options.force => return Err(error),
             _ => drop(held),
         }
+        if fresh.state.status == Status::Initialized {
+            self.end_leftovers(&fresh)?;
+        }
         place.wait_for(monitor).map(|()| None)
     }
 
@@ -120,10 +123,10 @@ impl Containers {
         if let Ok(layer) = Id::parse(&container.config.layer) {
             self.store().unmount_layer(&layer, true)?;
         }
+        self.let_volumes_go(container);
         self.forget_network(container)
     }
 
-        self.let_volumes_go(container);
     /// Removes its layer, its record and its files.
     pub(super) fn remove_everything(&self, container: &Container) -> Result<()> {
         match self.unlist(container)? {
@@ -192,10 +195,6 @@ impl Containers {
             // It is one of ours, with a monitor that must end first.
             return Err(Error::no_container(text));
         }
-        self.store().delete_container(&found.id)?;
-        Ok(found.id.to_string())
-    }
-}
         let is_mounted = match &found.layer {
             Some(layer) => self.store().mounts()?.iter().any(|mount| mount.layer == *layer),
             None => false,
@@ -207,6 +206,10 @@ impl Containers {
             );
             return Err(Error::new(ErrorKind::StateImproper, words, "container state improper"));
         }
+        self.store().delete_container(&found.id)?;
+        Ok(found.id.to_string())
+    }
+}
 
 fn still_up(container: &Container) -> Error {
     let id = container.id();

@@ -5,7 +5,7 @@ use cask_runtime::{
     DiskWeight, ErrorKind as RuntimeError,
 };
 
-use super::config::{ContainerConfig, DiskLimit, ResourcesConfig};
+use super::config::{ContainerConfig, DiskLimit, ResourcesConfig, SpaceMode};
 use super::spec::devices;
 use crate::{Error, ErrorKind, Result};
 
@@ -59,10 +59,39 @@ impl ResourcesConfig {
     }
 }
 
-/// The name of a container's control group.
+/// The name of a container's control group, where that is known before it is made.
 pub(super) fn group_name(config: &ContainerConfig) -> String {
-    let parent = config.resources.cgroup_parent.as_deref().unwrap_or(PARENT);
-    format!("{}/{}", parent.trim_matches('/'), config.id)
+    match &config.resources.cgroup_parent {
+        Some(parent) => format!("/{}/{}", parent.trim_matches('/'), config.id),
+        None => format!("{PARENT}/{}", config.id),
+    }
+}
+
+/// Refuses what does not go together about groups. The words are podman's.
+///
+/// Source: podman, `libpod/container_validate.go`.
+pub(super) fn check_groups(config: &ContainerConfig) -> Result<()> {
+    let resources = &config.resources;
+    let refused = |words: &str| Err(Error::new(ErrorKind::Invalid, words, "invalid argument"));
+    let has_parent = resources.cgroup_parent.is_some();
+    match (resources.cgroups.as_str(), &config.namespaces.pid) {
+        ("split", _) if has_parent => {
+            refused("cannot specify --cgroup-mode=split with a cgroup-parent")
+        }
+        ("disabled", SpaceMode::Container(_)) => {
+            refused("cannot join another container's PID namespace if not creating cgroups")
+        }
+        ("disabled", _) if has_parent => {
+            refused("cannot set cgroup parent if not creating cgroups")
+        }
+        ("disabled", SpaceMode::Host | SpaceMode::Path(_)) => {
+            refused("containers not creating Cgroups must create a private PID namespace")
+        }
+        ("disabled", _) if resources.is_limited() => {
+            refused("limits need a control group, which --cgroups disabled leaves out")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A limit with the numbers that the disk has today.
@@ -131,16 +160,12 @@ fn device_rules(
     let devices = devices(config)?;
     if !Cgroup::limits_devices() {
         if !asked.is_empty() {
-            let why =
-                "this machine has no control groups of version 1 for devices, which hold rules";
+            let why = "only root may keep rules about devices, and only in control groups";
             return Err(Error::new(ErrorKind::Invalid, "--device-cgroup-rule", why)
                 .with_hint("give the devices with --device"));
         }
         if devices.iter().any(|device| device.access != DeviceAccess::ALL) {
-            notes.push(
-                "devices can be read and written: no control group of version 1 limits that"
-                    .to_owned(),
-            );
+            notes.push("devices can be read and written: no control group limits that".to_owned());
         }
         return Ok(None);
     }
@@ -252,10 +277,14 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
     if config.resources.cgroups == "disabled" {
         return Ok(None);
     }
-    let name = group_name(config);
+    let is_split = config.resources.cgroups == "split";
+    let create = |limits: &CgroupLimits| match is_split {
+        true => Cgroup::split(&format!("cask-payload-{}", config.id), limits),
+        false => Cgroup::create(&group_name(config), limits),
+    };
     let mut limits = whole(&config.resources)?;
     limits.devices = device_rules(config, notes)?;
-    match Cgroup::create(&name, &limits) {
+    match create(&limits) {
         Ok(group) => Ok(Some(group)),
         // Nobody asked for this one.
         Err(_) if limits.processes.is_some() && config.resources.pids.is_none() => {
@@ -270,10 +299,12 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
             let mut without = limits;
             without.memory_and_swap_bytes = None;
             notes.push("swap is not limited: the kernel does not count it".to_owned());
-            Ok(Some(Cgroup::create(&name, &without)?))
+            Ok(Some(create(&without)?))
         }
         Err(error)
-            if !config.resources.is_limited() && error.kind() != RuntimeError::InvalidSpec =>
+            if !config.resources.is_limited()
+                && !is_split
+                && error.kind() != RuntimeError::InvalidSpec =>
         {
             notes.push(format!("no control group, and so neither pause nor stats: {error}"));
             Ok(None)

@@ -47,8 +47,6 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
         () if !config.process.personality.is_empty() => "--personality",
         () if config.files.mounts.iter().any(shared) => "a shared mount",
         () if config.resources.cgroups == "disabled" => "--cgroups disabled",
-        // Its init has to reach the bundle by a path that other users cannot go.
-        () if config.namespaces.user.is_mapped() => "a user namespace",
         () => return Ok(()),
     };
     let why = format!("the runtime {} is not asked for it", runtime.name);

@@ -49,6 +49,7 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     capabilities(config)?;
     seccomp_profile(config)?;
     config.resources.check()?;
+    super::resources::check_groups(config)?;
     limits(&config.process.limits)?;
     sysctls(config)?;
     for device in &config.files.devices {
@@ -258,8 +259,8 @@ impl Ingredients<'_> {
             .map_err(|error| super::record::io(error, "opening", self.root))?;
         let mut spec = RunSpec::new(OwnedFd::from(opened), words);
         self.process(&mut spec, &root)?;
-        self.privileges(&mut spec)?;
         self.list_of_mounts(&root)?;
+        self.privileges(&mut spec)?;
         self.spaces(&mut spec)?;
         self.files(&mut spec, &root, borrowed)?;
         spec.io.terminal = self.terminal;
@@ -322,7 +323,6 @@ impl Ingredients<'_> {
         }
     }
 
-    /// Its secrets: files in memory, and variables.
     /// Has `/etc/mtab` lead to the list of mounts where the image has no such file: programs look there.
     ///
     /// Source: podman, `libpod/container_internal_common.go`, `prepare`.
@@ -340,6 +340,7 @@ impl Ingredients<'_> {
         }
     }
 
+    /// Its secrets: files in memory, and variables.
     fn secrets(&self, spec: &mut RunSpec) -> Result<()> {
         for given in &self.config.secrets {
             let bytes = self.containers.secrets().data_of(&given.id, &given.name)?;

@@ -1,7 +1,7 @@
 //! Starting a container: its monitor is started, which does the rest.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::attach::Attached;
 use super::holders::{LOOK, stands_at_its_beginning, stopped_one};
 use super::monitor::MONITOR_ARGUMENT;
-use super::record::Held;
+use super::record::{Held, Place};
 use super::{Container, Containers, ExecOptions, Status, wire};
 use crate::{Error, ErrorKind, Result};
 
@@ -42,8 +42,12 @@ pub struct StartOptions {
     /// Numbers of descriptors that this program was started with, and that the container has too as long as its monitor
     /// lives: from 3 on.
     pub descriptors: Vec<u32>,
+    /// These are sockets that somebody listens at for it, as managers of services do: it is told so.
+    pub listens: bool,
     /// Its input and output are those of this program.
     pub(super) hands_over: bool,
+    /// Everything that it needs is made, and no more.
+    pub(super) prepares: bool,
 }
 
 /// What a new monitor is told.
@@ -58,8 +62,19 @@ pub(super) struct Order {
     pub(super) size: Option<Terminal>,
     pub(super) notify_socket: Option<OsString>,
     pub(super) descriptors: Vec<u32>,
+    pub(super) listens: bool,
+    /// The container waits before its command until somebody starts it.
+    pub(super) prepares: bool,
     /// It is no monitor, but watches a command in a container that runs.
     pub(super) exec: Option<ExecOptions>,
+}
+
+/// What the monitor of a container that waits is told by whoever starts it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Beginning {
+    /// Whoever started it hears the output from its beginning.
+    pub(super) attach: bool,
+    pub(super) size: Option<Terminal>,
 }
 
 /// Which store.
@@ -178,12 +193,7 @@ impl Containers {
         container.check_handed_over()?;
         let mut options = options.clone();
         options.hands_over = container.passes_through();
-        for id in &container.config.lifecycle.requires {
-            let other = self.find(id)?;
-            if !other.state.status.is_up() {
-                self.start(&other, false, None)?;
-            }
-        }
+        self.start_required(container, &options)?;
         let place = &container.place;
         let (held, config, mut state) = loop {
             let held = place.lock()?;
@@ -192,17 +202,28 @@ impl Containers {
             if state.status == Status::Running {
                 return Ok(None);
             }
+            if options.prepares {
+                check_preparable(&config.id, state.status)?;
+            }
             let Some(monitor) = place.monitor() else { break (held, config, state) };
-            // The monitor of its last life tidies up, for which it needs the lock, or is about to have it begin
-            // again, which is done here.
-            state.stopped = true;
-            place.save(&config, &state)?;
+            if state.status == Status::Initialized {
+                let terminal = config.process.terminal;
+                if let Some(socket) = begin_prepared(place, &options, &held)? {
+                    return Ok(options.attach.then(|| Attached::new(socket, terminal)));
+                }
+                // It ended before it was told: its monitor tidies up.
+            } else {
+                // The monitor of its last life tidies up, for which it needs the lock, or is about to have it begin
+                // again, which is done here.
+                state.stopped = true;
+                place.save(&config, &state)?;
+            }
             drop(held);
             place.wait_for(monitor)?;
         };
         // One that was killed did not tidy up.
         let written = place.load_as_written()?.1;
-        if written.status.is_up() || written.beginning {
+        if written.status.has_process() || written.beginning {
             let left = Container { config: config.clone(), state: written, place: place.clone() };
             self.tear_down(&left)?;
             state.beginning = false;
@@ -218,6 +239,43 @@ impl Containers {
         drop(held);
         let socket = started?;
         Ok(options.attach.then(|| Attached::new(socket, config.process.terminal)))
+    }
+
+    /// Makes everything that a container needs, up to its first process, which waits until it is
+    /// [started](Self::start).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); [`ErrorKind::StateImproper`] for one that runs or is prepared already, and where one
+    /// that it [requires](super::LifecycleConfig::requires) does not run.
+    pub fn prepare(&self, container: &Container, options: &StartOptions) -> Result<()> {
+        let options = StartOptions { attach: false, prepares: true, ..options.clone() };
+        check_preparable(container.id(), self.reload(container)?.state.status)?;
+        self.start_with(container, &options).map(drop)
+    }
+
+    /// Starts those that a container requires; where that is only prepared, they must run. The words are podman's.
+    fn start_required(&self, container: &Container, options: &StartOptions) -> Result<()> {
+        let mut missing = Vec::new();
+        for id in &container.config.lifecycle.requires {
+            let other = self.find(id)?;
+            if other.state.status.is_up() {
+                continue;
+            }
+            if options.prepares {
+                missing.push(other.id().to_owned());
+            } else {
+                self.start(&other, false, None)?;
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let words = format!(
+            "some dependencies of container {} are not started: {}",
+            container.id(),
+            missing.join(",")
+        );
+        Err(Error::new(ErrorKind::StateImproper, words, "container state improper"))
     }
 
     /// Starts this program again to watch something, and waits until that has begun.
@@ -240,10 +298,29 @@ impl Containers {
         let lock = lock.map_or_else(Stdio::null, Stdio::from);
         let store = StoreOrder::of(self.store().options(), self.store().driver());
         let networks = self.networks().places().clone();
-        let StartOptions { attach, size, notify_socket, descriptors, hands_over } = options.clone();
+        let StartOptions {
+            attach,
+            size,
+            notify_socket,
+            descriptors,
+            listens,
+            hands_over,
+            prepares,
+        } = options.clone();
         let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
-        let order =
-            Order { store, networks, journal, id, attach, size, notify_socket, descriptors, exec };
+        let order = Order {
+            store,
+            networks,
+            journal,
+            id,
+            attach,
+            size,
+            notify_socket,
+            descriptors,
+            listens,
+            prepares,
+            exec,
+        };
         let text = serde_json::to_vec(&order).expect("texts and numbers can be written");
         let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("cask-monitor")
@@ -274,6 +351,27 @@ impl Containers {
                 Err(error)
             }
         }
+    }
+}
+
+/// Has a container begin that waits for that. `None` where it ended meanwhile.
+fn begin_prepared(place: &Place, options: &StartOptions, held: &Held) -> Result<Option<OwnedFd>> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::NotStarted, "telling the monitor", "").with_source(error)
+    };
+    let Ok(socket) = wire::connect(&place.socket()) else { return Ok(None) };
+    let (_, state) = place.load()?;
+    let beginning = Beginning { attach: options.attach, size: options.size };
+    let text = serde_json::to_vec(&beginning).expect("numbers can be written");
+    let lock = held.share().map_err(failed)?;
+    if wire::send_with(&socket, wire::BEGIN, &text, &[lock.as_fd()], true).is_err() {
+        return Ok(None);
+    }
+    drop(lock);
+    let id = place.kept.file_name().unwrap_or_default().to_string_lossy();
+    match first_word(&socket, &id, state.monitor_pid)? {
+        Some(packet) => heard(&packet).map(|()| Some(socket)),
+        None => Ok(None),
     }
 }
 
@@ -309,9 +407,31 @@ fn check_startable(id: &str, status: Status) -> Result<()> {
     Err(Error::new(ErrorKind::StateImproper, words, "container state improper"))
 }
 
-/// Waits for the first word of a monitor, unless somebody stopped that.
+/// Refuses to prepare what runs or is prepared. The words are podman's.
+fn check_preparable(id: &str, status: Status) -> Result<()> {
+    if matches!(status, Status::Created | Status::Exited) {
+        return Ok(());
+    }
+    let words = format!("container {id} has already been created in runtime");
+    Err(Error::new(ErrorKind::StateImproper, words, "container state improper"))
+}
+
+fn lost(why: &str) -> Error {
+    Error::new(ErrorKind::NotStarted, "the monitor of the container", why)
+}
+
+/// Waits until a new monitor says that the container began.
 fn wait_until_started(socket: &OwnedFd, id: &str, monitor: u32) -> Result<()> {
-    let lost = |why: &str| Error::new(ErrorKind::NotStarted, "the monitor of the container", why);
+    let packet = first_word(socket, id, monitor)?.ok_or_else(|| {
+        lost("it ended without a word").with_own_hint(format!(
+            "the program must call cask_engine::run_monitor() where its first argument is {MONITOR_ARGUMENT}"
+        ))
+    })?;
+    heard(&packet)
+}
+
+/// Waits for the first word of a monitor, unless somebody stopped that. `None` where it ended without one.
+fn first_word(socket: &OwnedFd, id: &str, monitor: u32) -> Result<Option<wire::Packet>> {
     let look = Timespec::try_from(LOOK).expect("it is short");
     let mut stood = None;
     while let Ok(0) = poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&look)) {
@@ -322,13 +442,11 @@ fn wait_until_started(socket: &OwnedFd, id: &str, monitor: u32) -> Result<()> {
         }
         stood = stands;
     }
-    let packet = wire::receive(socket)
-        .map_err(|error| lost("it cannot be heard").with_source(error))?
-        .ok_or_else(|| {
-            lost("it ended without a word").with_own_hint(format!(
-                "the program must call cask_engine::run_monitor() where its first argument is {MONITOR_ARGUMENT}"
-            ))
-        })?;
+    wire::receive(socket).map_err(|error| lost("it cannot be heard").with_source(error))
+}
+
+/// What a monitor said.
+fn heard(packet: &wire::Packet) -> Result<()> {
     match packet.kind {
         wire::STARTED => Ok(()),
         wire::FAILED => match serde_json::from_slice::<Failure>(&packet.body) {

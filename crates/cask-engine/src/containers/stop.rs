@@ -117,6 +117,9 @@ impl Containers {
     /// Ends the processes of a container, and waits until its monitor has tidied up.
     fn end(&self, container: &Container, monitor: Option<Monitor>, seconds: u32) -> Result<bool> {
         let tidied = || monitor.map_or(Ok(()), |monitor| container.place.wait_for(monitor));
+        if container.state.status == Status::Initialized {
+            self.end_leftovers(container)?;
+        }
         let Ok(process) = container.process() else {
             tidied()?;
             return Ok(false);

@@ -32,6 +32,8 @@ pub(crate) const RESIZE: u8 = 4;
 pub(crate) const SIGNAL: u8 = 5;
 /// Client, first of all: what a new monitor shall do.
 pub(crate) const ORDER: u8 = 16;
+/// Client, first of all: a container that waits before its command shall begin; with its lock.
+pub(crate) const BEGIN: u8 = 20;
 /// Monitor: the container runs.
 pub(crate) const STARTED: u8 = 17;
 /// Monitor: it does not; the body says why.

@@ -288,19 +288,19 @@ fn state_part(container: &Container) -> Part {
         "OOMKilled": state.oom_killed,
         "Dead": false,
         "Pid": state.pid,
-        "ConmonPid": if state.status.is_up() { state.monitor_pid } else { 0 },
+        "ConmonPid": if state.status.has_process() { state.monitor_pid } else { 0 },
         "ExitCode": state.exit_code,
         "Error": &state.error,
         "StartedAt": or_no_time(&state.started_at),
         "FinishedAt": or_no_time(&state.finished_at),
         "Health": health_part(container),
-        "CgroupPath": state.cgroup.as_ref().map(|name| format!("/{name}")).unwrap_or_default(),
+        "CgroupPath": state.cgroup.as_ref().map(|name| format!("/{}", name.trim_start_matches('/'))).unwrap_or_default(),
         "CheckpointedAt": or_no_time(""),
         "RestoredAt": or_no_time(""),
+        "StoppedByUser json:,omitempty": state.stopped,
     }
 }
 
-        "StoppedByUser json:,omitempty": state.stopped,
 fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
     let options: Vec<String> = mount.options().into_iter().map(ToOwned::to_owned).collect();
     let volume = mount.kind == MountType::Volume;

@@ -10,6 +10,11 @@ use cask_engine::{Container, Containers, StartOptions, Terminal};
 /// The variable that says where the manager listens. Source: sd_notify(3).
 const SOCKET: &str = "NOTIFY_SOCKET";
 
+/// Source: sd_listen_fds(3).
+const FIRST_LISTENING: u32 = 3;
+/// More sockets nobody listens at.
+const MOST_LISTENING: u32 = 900;
+
 /// The value of `--sdnotify`.
 pub(super) fn mode(given: Option<&str>) -> Result<String> {
     match given {
@@ -25,7 +30,21 @@ pub(super) fn options(attach: bool, size: Option<Terminal>) -> StartOptions {
     let mut options = StartOptions::default();
     (options.attach, options.size) = (attach, size);
     options.notify_socket = std::env::var_os(SOCKET).filter(|name| !name.is_empty());
+    options.descriptors = listening();
+    options.listens = !options.descriptors.is_empty();
     options
+}
+
+/// The numbers of the sockets that the manager listens at for what it starts.
+///
+/// Source: sd_listen_fds(3); podman, `libpod/oci_conmon_common.go`.
+fn listening() -> Vec<u32> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    // They may be for whoever started this.
+    let are_ours = number("LISTEN_PID").is_none_or(|pid| pid == std::process::id());
+    let count = number("LISTEN_FDS").filter(|_| are_ours).unwrap_or_default();
+    let numbers = FIRST_LISTENING..FIRST_LISTENING.saturating_add(count.min(MOST_LISTENING));
+    numbers.filter(|number| cask_runtime::has_inherited_descriptor(*number)).collect()
 }
 
 /// Tells which process stands for a container that was started, and that it is ready where the container does not say so

@@ -259,7 +259,8 @@ struct NetworkArguments {
 struct ResourceArguments {
     #[command(flatten)]
     limits: LimitArguments,
-    /// enabled, no-conmon, which is the same, or disabled: it gets no control group
+    /// enabled; no-conmon, which is the same; disabled: it gets no control group; split: it gets a part of the group
+    /// of whoever starts it
     #[arg(long, value_name = "MODE", default_value = "enabled")]
     cgroups: String,
     /// Make its control group below this one
@@ -337,12 +338,12 @@ impl ContainerArguments {
         self.process.interactive
     }
 
-    /// Whether its input and output are to be those of this program.
     /// Whether it gets a terminal.
     pub(crate) fn has_terminal(&self) -> bool {
         self.process.tty
     }
 
+    /// Whether its input and output are to be those of this program.
     pub(crate) fn passes_through(&self) -> bool {
         self.life.log_driver.as_deref() == Some("passthrough")
     }
@@ -417,12 +418,6 @@ fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(lines.map(ToOwned::to_owned).collect())
 }
 
-/// Variables as they are written: without a value, what they are here; `NAME*` is every one that begins so.
-///
-/// Source: podman, `pkg/env/env.go`.
-pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for text in given {
 /// Files as they are named: several with commas between them, where no file has such a name.
 ///
 /// Source: podman, which took it for several until version 5, and for one since.
@@ -434,6 +429,12 @@ fn each_file(named: &[PathBuf]) -> Vec<PathBuf> {
     named.iter().flat_map(split).collect()
 }
 
+/// Variables as they are written: without a value, what they are here; `NAME*` is every one that begins so.
+///
+/// Source: podman, `pkg/env/env.go`.
+pub(super) fn variables(given: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for text in given {
         match text.split_once('=') {
             Some(("", _)) => bail!("invalid environment variable: {text:?}"),
             Some(_) => found.push(text.clone()),
@@ -642,15 +643,15 @@ impl NetworkArguments {
         if self.no_hosts && !self.add_host.is_empty() {
             bail!("--no-hosts and --add-host cannot be set together");
         }
+        if self.no_hosts && self.hosts_file.as_ref().is_some_and(|file| !file.is_empty()) {
+            bail!("--no-hosts and --hosts-file cannot be set together");
+        }
         let network = &mut config.network;
         for text in &self.publish {
             network.ports.push(parse_port(text)?);
         }
         let is_own = matches!(
             network.mode,
-        if self.no_hosts && self.hosts_file.as_ref().is_some_and(|file| !file.is_empty()) {
-            bail!("--no-hosts and --hosts-file cannot be set together");
-        }
             cask_engine::NetworkMode::Bridge(_) | cask_engine::NetworkMode::Pasta(_)
         );
         if !network.ports.is_empty() && !is_own {
@@ -670,35 +671,34 @@ impl NetworkArguments {
         network.hostname.clone_from(&self.hostname);
         network.add_hosts.clone_from(&self.add_host);
         config.files.no_hosts = self.no_hosts;
+        config.files.no_hostname = self.no_hostname;
+        let base = self.hosts_file.as_ref().or(conf.base_hosts_file.as_ref());
+        config.files.hosts_base = HostsBase::parse(base.map_or("", String::as_str))?;
         network.dns.clone_from(&self.dns);
         network.dns_search.clone_from(&self.dns_search);
         network.dns_options.clone_from(&self.dns_option);
         let mode = |given: &Option<String>, usual: &Option<String>| {
             given.as_ref().or(usual.as_ref()).map_or("private", String::as_str).parse::<SpaceMode>()
         };
-        config.files.no_hostname = self.no_hostname;
-        let base = self.hosts_file.as_ref().or(conf.base_hosts_file.as_ref());
-        config.files.hosts_base = HostsBase::parse(base.map_or("", String::as_str))?;
         config.namespaces.pid = mode(&self.pid, &conf.modes.pid)?;
         config.namespaces.ipc = mode(&self.ipc, &conf.modes.ipc)?;
+        let ipc = self.ipc.as_ref().or(conf.modes.ipc.as_ref());
+        config.namespaces.ipc_alone = ipc.is_some_and(|mode| mode == "private");
         config.namespaces.uts = mode(&self.uts, &conf.modes.uts)?;
         config.namespaces.cgroup = mode(&self.cgroupns, &conf.modes.control_groups)?;
         Ok(())
     }
 }
 
-        let ipc = self.ipc.as_ref().or(conf.modes.ipc.as_ref());
-        config.namespaces.ipc_alone = ipc.is_some_and(|mode| mode == "private");
 impl ResourceArguments {
     fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
         let resources = &mut config.resources;
         self.limits.resolve(resources)?;
         resources.usual_pids = Some(USUAL_PROCESSES);
         match self.cgroups.as_str() {
-            "enabled" | "no-conmon" | "disabled" => resources.cgroups.clone_from(&self.cgroups),
-            "split" => bail!(
-                "--cgroups split is not supported: the group of whoever starts a container is not divided; use --cgroup-parent"
-            ),
+            "enabled" | "no-conmon" | "disabled" | "split" => {
+                resources.cgroups.clone_from(&self.cgroups);
+            }
             other => bail!(
                 "running container create option: invalid cgroup mode {other:?}: invalid argument"
             ),

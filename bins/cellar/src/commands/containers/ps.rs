@@ -250,6 +250,7 @@ fn status(container: &ContainerSummary) -> String {
             format!("Exited ({}) {}", state.exit_code, moment::since(time(&state.finished_at)))
         }
         Status::Removing => "Removing".to_owned(),
+        Status::Initialized => "Initialized".to_owned(),
         _ => "Created".to_owned(),
     }
 }

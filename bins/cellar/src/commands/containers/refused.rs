@@ -14,8 +14,6 @@ pub(crate) enum Alone {
     #[command(hide = true)]
     Generate(Words),
     #[command(hide = true)]
-    Init(Words),
-    #[command(hide = true)]
     Kube(Words),
     #[command(hide = true)]
     Machine(Words),
@@ -36,15 +34,11 @@ pub(crate) enum OfContainer {
     Restore(Words),
 }
 
-const INIT: (&str, &str) =
-    ("init", "a container is prepared by its monitor when it starts; use create and start");
-
 /// Says that there is none such.
 pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
         Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
         Alone::Generate(_) => ("generate", "units and specifications are not written"),
-        Alone::Init(_) => INIT,
         Alone::Kube(_) => ("kube", "there are no pods; use run for each container"),
         Alone::Machine(_) => ("machine", "containers run on this machine"),
         Alone::Play(_) => ("play", "there are no pods; use run for each container"),

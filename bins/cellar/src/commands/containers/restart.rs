@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::notify;
 use super::several::{Filtered, each};
 use crate::context::Context;
 
@@ -31,7 +32,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
         containers.note(container, "restart");
         containers.stop(container, arguments.time)?;
-        containers.start(&containers.reload(container)?, false, None)?;
+        containers.start_with(&containers.reload(container)?, &notify::options(false, None))?;
+        notify::started(containers, container)?;
         Ok(true)
     })
 }

@@ -61,7 +61,12 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
     let mut how = notify::options(!arguments.detach, relay::size());
-    how.descriptors = descriptors;
+    if !descriptors.is_empty() {
+        if how.listens {
+            report::note("Ignoring LISTEN_FDS to preserve custom user-specified FDs");
+        }
+        (how.descriptors, how.listens) = (descriptors, false);
+    }
     let attached = match containers.start_with(&made, &how) {
         Ok(attached) => attached,
         Err(error) => return Ok(ended::not_started(error)),
@@ -75,6 +80,10 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     ends.input &= !made.passes_through();
+    if !ends.output && !ends.error {
+        // Of what it prints nothing is seen here; podman prints the ID then.
+        output::line(made.id())?;
+    }
     let code = finish(&containers, &made, relay_to(&attached, ends, keys)?)?;
     if arguments.rmi && !made.config.image_id.is_empty() {
         let images = containers.images();
@@ -87,10 +96,6 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
         }
     }
     Ok(code)
-    if !ends.output && !ends.error {
-        // Of what it prints nothing is seen here; podman prints the ID then.
-        output::line(made.id())?;
-    }
 }
 
 /// What follows from how being attached ended.

@@ -25,7 +25,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let which = arguments.which.which();
     let many = which.all || !which.filter.is_empty();
     each(&which, context, |containers, container| {
-        if many && container.state.status != Status::Running {
+        let status = container.state.status;
+        if many && !matches!(status, Status::Initialized | Status::Running) {
             return Ok(false);
         }
         if containers.stop(container, arguments.time)? {

@@ -76,8 +76,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     for text in &arguments.condition {
         conditions.push(match text.as_str() {
             "created" => Status::Created,
-            // They last too short to be seen, or never are.
-            "initialized" | "unknown" => continue,
+            "initialized" => Status::Initialized,
+            // None is ever in it.
+            "unknown" => continue,
             "running" => Status::Running,
             "paused" => Status::Paused,
             "exited" | "stopped" => Status::Exited,

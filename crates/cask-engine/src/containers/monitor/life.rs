@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cgroup, Input, NativeExecutor, Output, PassedDescriptor, ProcessHandle, RunSpec, Running,
-    TerminalSize,
+    Cgroup, Created, Input, NativeExecutor, Output, PassedDescriptor, ProcessHandle, RunSpec,
+    Running, TerminalSize,
 };
 use cask_storage::{Id, Leftovers, MountOptions};
 
@@ -17,7 +17,9 @@ use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
 use super::super::start::Terminal;
-use super::super::{Container, ContainerConfig, ContainerState, Containers, resources, wire};
+use super::super::{
+    Container, ContainerConfig, ContainerState, Containers, Status, resources, wire,
+};
 use super::log::Log;
 use super::notify::Notify;
 use super::relay::{Client, End, Loop, Streams};
@@ -44,20 +46,31 @@ struct Body {
     began: Instant,
 }
 
+/// What a container has before its command begins.
+pub(super) struct Made {
+    pub(super) created: Created,
+    pub(super) streams: Streams,
+    log: Log,
+    notes: Vec<String>,
+}
+
 pub(super) struct Life<'a> {
     containers: &'a Containers,
-    container: &'a Container,
+    pub(super) container: &'a Container,
     size: Option<Terminal>,
     executor: NativeExecutor,
     pub(super) clients: Vec<Client>,
     /// Where the manager of services listens.
     pub(super) notify_socket: Option<OsString>,
     notify: Option<Notify>,
+    /// The container is told that what it is given are sockets to listen at.
+    pub(super) listens: bool,
     /// What the container is given besides input and output.
     passed: Vec<PassedDescriptor>,
     /// Input, output and errors of whoever started it, where they are the container's too, in each of its lives.
     pub(super) handed_over: Option<[Arc<OwnedFd>; 3]>,
-    listener: Option<OwnedFd>,
+    pub(super) listener: Option<OwnedFd>,
+    pub(super) made: Option<Made>,
     body: Option<Body>,
     cgroup: Option<Arc<Cgroup>>,
     mounted: bool,
@@ -85,9 +98,11 @@ impl<'a> Life<'a> {
             clients: Vec::new(),
             notify_socket: None,
             notify: None,
+            listens: false,
             passed,
             handed_over: None,
             listener: None,
+            made: None,
             body: None,
             cgroup: None,
             mounted: false,
@@ -109,6 +124,12 @@ impl<'a> Life<'a> {
 
     /// Makes everything that the container needs, and has it begin. Its lock is held.
     pub(super) fn begin(&mut self) -> Result<()> {
+        self.make()?;
+        self.start()
+    }
+
+    /// Makes everything that the container needs. Its lock is held.
+    pub(super) fn make(&mut self) -> Result<()> {
         let place = &self.container.place;
         let (config, mut state) = place.load_as_written()?;
         state.beginning = true;
@@ -124,6 +145,11 @@ impl<'a> Life<'a> {
         let mut notes = Vec::new();
         let root = self.mount()?;
         self.cgroup = resources::make(&self.container.config, &mut notes)?.map(Arc::new);
+        if self.container.config.resources.cgroups == "split" {
+            // Whoever takes it back, should this be killed, cannot tell its name.
+            state.cgroup = self.group_name();
+            place.save(&config, &state)?;
+        }
         let process = &self.container.config.process;
         let size =
             self.size.map_or(SIZE, |size| TerminalSize { rows: size.rows, columns: size.columns });
@@ -138,6 +164,13 @@ impl<'a> Life<'a> {
         let mut spec = ingredients.spec(&mut self.borrowed)?;
         spec.cgroup.clone_from(&self.cgroup);
         spec.io.passed.clone_from(&self.passed);
+        if self.listens {
+            // Source: sd_listen_fds(3).
+            let count = self.passed.len().to_string();
+            let told = [("LISTEN_FDS", count), ("LISTEN_PID", "1".to_owned())];
+            let told = told.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+            spec.process.environment.extend(told);
+        }
         self.give_notify(&mut spec)?;
         self.network = Live::prepare(self.containers, self.container)?;
         let log =
@@ -157,6 +190,15 @@ impl<'a> Life<'a> {
         if let Some(network) = &mut self.network {
             network.connect(self.containers, self.container, created.pid())?;
         }
+        self.made = Some(Made { created, streams, log, notes });
+        Ok(())
+    }
+
+    /// Has it begin, for which everything was made. Its lock is held.
+    pub(super) fn start(&mut self) -> Result<()> {
+        let Some(Made { created, streams, log, notes }) = self.made.take() else {
+            return Err(Error::new(ErrorKind::NotStarted, self.container.id(), "it was not made"));
+        };
         self.container.reset_health()?;
         let (pid, began) = (created.pid(), Instant::now());
         let running = created.start()?;
@@ -204,25 +246,28 @@ impl<'a> Life<'a> {
                 .map_err(|error| io(error, "writing the pidfile", path))?;
         }
         let state = ContainerState {
-            status: super::super::Status::Running,
+            status: Status::Running,
             pid,
             pid_started: ProcessHandle::started(pid).unwrap_or_default(),
             monitor_pid: std::process::id(),
             boot: boot(),
             started_at: now(),
             restarts: self.restarts,
-            cgroup: self.cgroup.as_ref().map(|group| group.name().to_owned()),
+            cgroup: self.group_name(),
             notes,
             ..ContainerState::default()
         };
         place.save(&config, &state)
     }
 
-    /// Tells that it began. Somebody may have renamed it since it was looked at.
-    pub(super) fn tell_begun(&self, attached: bool) {
-        let statuses: &[&str] =
-            if attached { &["init", "start", "attach"] } else { &["init", "start"] };
+    /// Tells what became of it. Somebody may have renamed it since it was looked at.
+    pub(super) fn tell(&self, statuses: &[&str]) {
         self.containers.tell_each(statuses, &self.config_now());
+    }
+
+    /// The name of its control group, if it has one.
+    pub(super) fn group_name(&self) -> Option<String> {
+        self.cgroup.as_ref().map(|group| group.name().to_owned())
     }
 
     fn config_now(&self) -> ContainerConfig {
@@ -232,13 +277,16 @@ impl<'a> Life<'a> {
 
     /// Takes everything back that was made for a container that did not begin. Its lock is held.
     pub(super) fn discard(&mut self, error: &Error) {
-        self.body = None;
+        (self.made, self.body) = (None, None);
         self.tidy_up();
         self.containers.tell("cleanup", &self.config_now());
         let place = &self.container.place;
         if let Ok((config, mut state)) = place.load_as_written() {
             state.error = super::Failure::of(error).text;
             state.beginning = false;
+            if state.status == Status::Initialized {
+                (state.status, state.pid) = (state.before_its_life(), 0);
+            }
             state.exit_code = match error.kind() {
                 ErrorKind::CommandNotFound => 127,
                 ErrorKind::CommandNotExecutable => 126,
@@ -255,8 +303,10 @@ impl<'a> Life<'a> {
     pub(super) fn go_on(mut self, alive: Held) -> Result<()> {
         let mut pause = PAUSES.0;
         let code = loop {
+            let never_began = self.body.is_none();
             let (code, lasted) = self.live();
-            let stopped = self.say_ended(code);
+            // What never began does not begin again by itself.
+            let stopped = self.say_ended(code) || never_began;
             self.tidy_up();
             let again = self.again && !stopped;
             if !again && !self.config_now().begins_again(code, self.restarts, stopped) {
@@ -273,7 +323,7 @@ impl<'a> Life<'a> {
             pause = (pause * 2).min(PAUSES.1);
             self.restarts += 1;
             match self.begin_again() {
-                Ok(true) => self.tell_begun(false),
+                Ok(true) => self.tell(&["init", "start"]),
                 Ok(false) | Err(_) => break code,
             }
         };
@@ -375,9 +425,10 @@ impl<'a> Life<'a> {
     fn write_ended(&self, code: i32) -> Result<bool> {
         let place = &self.container.place;
         let (config, mut state) = place.load_as_written()?;
-        state.status = super::ended_status();
+        state.status = Status::Exited;
         state.pid = 0;
         state.pid_started = 0;
+        state.beginning = false;
         state.exit_code = code;
         state.finished_at = now();
         let group = self.cgroup.as_ref();
@@ -403,6 +454,7 @@ impl<'a> Life<'a> {
             let _ = store.unmount_image(&image, false);
         }
         self.borrowed.overlays = 0;
+        self.containers.let_volumes_go(self.container);
         // Where that cannot be, the next life does, or rm.
         let _ = self.container.place.clear_overlays();
         // What is removed is unmounted with that.
@@ -454,7 +506,6 @@ fn streams(
             Error::new(ErrorKind::Io, "making a pipe", "").with_source(error)
         };
         let (reader, writer) = std::io::pipe().map_err(failed)?;
-        self.containers.let_volumes_go(self.container);
         let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
         // A user other than root opens /dev/stdout anew.
         let _ = std::os::unix::fs::fchown(&writer, Some(uid), Some(gid));

@@ -131,7 +131,7 @@ impl Containers {
         container: &Container,
         state: &ContainerState,
     ) -> Option<(PathBuf, ContainerNetwork)> {
-        if !state.status.is_up() {
+        if !state.status.has_process() {
             return None;
         }
         let kept = ContainerNetwork::load(&container.place)?;

@@ -47,7 +47,7 @@ impl Place {
     /// As [`load`](Self::load), but only so much of the configuration; the buffer is used again and again.
     fn load_part<C: DeserializeOwned>(&self, buffer: &mut Vec<u8>) -> Loaded<C> {
         let (config, mut state) = self.read_part(buffer)?;
-        if state.status.is_up() {
+        if state.status.has_process() {
             self.settle(&mut state);
         }
         Ok((config, state))

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    ControlGroupFiles, CopyUp, Device, DeviceAccess, DeviceRule, Identity, Mount, MountOptions,
-    MountSource, Propagation, RunSpec,
+    ControlGroupFiles, CopyUp, Device, DeviceAccess, DeviceRule, Identity, Mount, MountAccess,
+    MountOptions, MountSource, Propagation, RunSpec,
 };
 
 use super::super::config::{ContainerConfig, SpaceMode};
@@ -203,8 +203,7 @@ impl Ingredients<'_> {
 fn in_memory(path: &str, mode: u32, size_bytes: Option<u64>) -> Mount {
     let mut mount = Mount::new(MountSource::Memory { size_bytes, mode }, path);
     mount.options.copy_up = CopyUp { files: true, permissions: true };
-    mount.options.access.no_setuid = true;
-    mount.options.access.no_devices = true;
+    mount.options.access = MountAccess::NO_PRIVILEGES;
     mount
 }
 
@@ -231,9 +230,7 @@ fn options(mount: &MountConfig) -> MountOptions {
 /// Shared memory in a `/dev` of this machine.
 fn own_shared_memory(bytes: u64) -> Mount {
     let mut mount = Mount::memory(Some(bytes), "/dev/shm");
-    mount.options.access.no_setuid = true;
-    mount.options.access.no_devices = true;
-    mount.options.access.no_execute = true;
+    mount.options.access = MountAccess::DATA;
     mount
 }
 
@@ -271,14 +268,14 @@ fn time_zone(config: &ContainerConfig) -> Result<Option<Mount>> {
         bytes
     };
     Ok(Some(Mount::content(bytes, "/etc/localtime")))
+}
+
 /// Whether a device is a terminal of this machine's screen, which a manager of services would take for its own.
 ///
 /// Source: podman, `pkg/specgen/generate/config_linux.go`, `isVirtualTerminalDevice`.
 fn is_virtual_terminal(path: &Path) -> bool {
     let number = path.to_str().and_then(|path| path.strip_prefix("/dev/tty")).unwrap_or_default();
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 }
 
 /// Every device of this machine, for a container that is privileged.

@@ -1,0 +1,76 @@
+//! Control groups of containers, as the command line asks for them.
+
+use crate::support::Cellar;
+
+/// Runs a script in a group of its own in every hierarchy, `$g`, which goes afterwards.
+const IN_A_GROUP: &str = r#"
+g=cask-test-$$
+cd /sys/fs/cgroup
+if test -e cgroup.controllers; then tops=.; else tops=$(for top in *; do test -L "$top" || echo "$top"; done); fi
+for top in $tops; do
+    mkdir "$top/$g"
+    for file in cpuset.cpus cpuset.mems; do
+        test ! -e "$top/$g/$file" || cat "$top/$file" > "$top/$g/$file"
+    done
+done
+TOPS="$tops" g="$g" sh -c '
+    for top in $TOPS; do echo $$ > "$top/$g/cgroup.procs"; done
+    cd /; eval "$SCRIPT"'
+code=$?
+for top in $tops; do rmdir "$top/$g/runtime" "$top/$g" 2>/dev/null || find "$top/$g" -depth -type d -exec rmdir {} + 2>/dev/null; done
+exit $code
+"#;
+
+#[test]
+fn a_container_can_have_a_part_of_the_group_of_whoever_starts_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = r#"
+        $CELLAR run --name c --network none --cgroups split --cgroupns host box:1 cat /proc/self/cgroup |
+            grep -q "/$g/cask-payload-" || exit 3
+        grep -q "/$g/runtime" /proc/self/cgroup || exit 4
+        $CELLAR start --attach c > /dev/null || exit 5
+        $CELLAR run -d --name d --network none --cgroups split box:1 sleep 1000 > /dev/null || exit 6
+        $CELLAR inspect --format "{{.State.CgroupPath}}" d | grep -q "^/$g/cask-payload-" || exit 7
+        $CELLAR pause d && $CELLAR unpause d && $CELLAR rm -f -t 0 d || exit 8"#;
+    let script = script.replace('\'', "'\\''");
+    cellar.shell(&format!("export SCRIPT='{script}' CELLAR; {IN_A_GROUP}")).ok();
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn what_does_not_go_together_about_groups_is_refused() {
+    let Some(cellar) = Cellar::new() else { return };
+    let check = |flags: &[&str], expected: &str| {
+        cellar.container(&[flags, &["box:1", "true"]].concat()).ends(125).says(expected);
+    };
+    check(&["--cgroups", "bogus"], "invalid cgroup mode");
+    check(
+        &["--cgroups", "split", "--cgroup-parent", "/x"],
+        "--cgroup-mode=split with a cgroup-parent",
+    );
+    let disabled = ["--cgroups", "disabled"];
+    check(&[&disabled[..], &["--cgroup-parent", "/x"]].concat(), "cannot set cgroup parent");
+    check(&[&disabled[..], &["--pid", "host"]].concat(), "must create a private PID namespace");
+    check(&[&disabled[..], &["--memory", "64m"]].concat(), "limits need a control group");
+    cellar.container(&["--rm", "--cgroups", "no-conmon", "box:1", "true"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
+fn a_group_is_made_below_the_one_that_is_named() {
+    let Some(cellar) = Cellar::new() else { return };
+    let parent = format!("/cask-test-{}/parent", std::process::id());
+    let flags = ["-d", "--name", "c", "--cgroup-parent", &parent, "box:1", "sleep", "1000"];
+    cellar.container(&flags).ok();
+    let path = cellar.run(&["inspect", "--format", "{{.State.CgroupPath}}", "c"]).ok();
+    assert!(path.text().starts_with(&format!("{parent}/")), "{path}");
+    cellar.run(&["pause", "c"]).ok();
+    cellar.run(&["unpause", "c"]).ok();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    let top = parent.rsplit_once('/').map(|(top, _)| top).unwrap_or_default();
+    cellar
+        .shell(&format!("find /sys/fs/cgroup -depth -path '*{top}*' -type d -exec rmdir {{}} +"))
+        .ok();
+    cellar.is_clean();
+}
