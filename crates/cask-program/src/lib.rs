@@ -5,6 +5,8 @@ pub mod background;
 #[cfg(feature = "build")]
 pub mod build;
 pub mod command_line;
+#[cfg(feature = "store")]
+pub mod compression;
 #[cfg(feature = "build")]
 pub mod containerfile;
 pub mod containers_conf;

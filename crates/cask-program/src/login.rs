@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::access::{self, Tls};
 use crate::credentials::FileArguments;
+use crate::refused::{Refused, RefusedFlag, RefusedFlags};
 use crate::registry::{self, Verdict};
 use crate::settings::Settings;
 use crate::{background, output, prompt, registries};
@@ -46,6 +47,17 @@ pub struct Arguments {
     /// Say where the credential was put
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    refused: Refused<OfLogin>,
+}
+
+/// Flags that are not here.
+#[derive(Debug)]
+struct OfLogin;
+
+impl RefusedFlags for OfLogin {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("secret", &[], "write the password to standard input, with --password-stdin")];
 }
 
 impl Arguments {
@@ -77,6 +89,7 @@ pub(crate) fn or_searched(said: Vec<String>, settings: &Settings) -> Result<Vec<
 ///
 /// Source: containers/common, `auth.Login`.
 pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
+    arguments.refused.check()?;
     let files = arguments.files.open(settings)?;
     let key = match arguments.registry.as_slice() {
         [] => bail!("please provide a registry to login to"),

@@ -11,6 +11,7 @@ use cask_engine::{Entries, EntryChange, ErrorKind, FoundEntries, ImageList, Imag
 use cask_image::{Digest, PlatformWanted, RawManifest};
 use clap::{Args, Subcommand};
 
+use crate::compression::CompressionArguments;
 use crate::moving::{self, RegistryArguments};
 use crate::progress::ProgressChoice;
 use crate::refused::{NO_SIGNING, Refused, RefusedFlag, RefusedFlags};
@@ -37,6 +38,26 @@ impl RefusedFlags for OfLists {
         ("sign-by-sigstore-private-key", &[], NO_SIGNING),
         ("sign-by-sq-fingerprint", &[], NO_SIGNING),
         ("sign-passphrase-file", &[], NO_SIGNING),
+        ("add-compression", &[], "push the images that are to be added, and add them to the list"),
+    ];
+}
+
+/// Flags of `add` that are not here.
+#[derive(Debug)]
+struct OfAdd;
+
+const NO_ARTIFACTS: &str = "lists are of images; files are put into registries by other programs";
+
+impl RefusedFlags for OfAdd {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("artifact", &["false"], NO_ARTIFACTS),
+        ("artifact-annotation", &[], NO_ARTIFACTS),
+        ("artifact-config", &[], NO_ARTIFACTS),
+        ("artifact-config-type", &[], NO_ARTIFACTS),
+        ("artifact-exclude-titles", &["false"], NO_ARTIFACTS),
+        ("artifact-layer-type", &[], NO_ARTIFACTS),
+        ("artifact-subject", &[], NO_ARTIFACTS),
+        ("artifact-type", &[], NO_ARTIFACTS),
     ];
 }
 
@@ -91,6 +112,8 @@ pub struct AddArguments {
     /// Of an image that is a list itself, put in all that is in it
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    refused: Refused<OfAdd>,
     #[command(flatten)]
     entry: EntryArguments,
     #[command(flatten)]
@@ -166,6 +189,8 @@ pub struct PushArguments {
     /// Write lists in this format: oci or v2s2
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+    #[command(flatten)]
+    compression: CompressionArguments,
     /// Do not push signatures
     #[arg(long)]
     remove_signatures: bool,
@@ -194,6 +219,9 @@ pub struct RmArguments {
     /// The lists
     #[arg(required = true)]
     lists: Vec<String>,
+    /// Do not fail where there is no such list
+    #[arg(short, long)]
+    ignore: bool,
 }
 
 /// Tell by the exit code whether there is a list
@@ -219,7 +247,7 @@ pub fn run(
         }
         Command::Push(arguments) => wait(push(*arguments, images, settings, manner))?,
         Command::Remove(arguments) => remove(&arguments, images, manner)?,
-        Command::Rm(arguments) => return remove_lists(&arguments.lists, images, manner),
+        Command::Rm(arguments) => return remove_lists(&arguments, images, manner),
         Command::Exists(arguments) => {
             return match images.find_list(&arguments.list) {
                 Ok(_) => Ok(ExitCode::SUCCESS),
@@ -270,6 +298,7 @@ async fn add(
     settings: &Settings,
     manner: Manner,
 ) -> Result<()> {
+    arguments.refused.check()?;
     images.find_list(&arguments.list)?;
     let found = elsewhere(&arguments.image, &arguments.registry, images, settings).await?;
     let change = arguments.entry.change()?;
@@ -448,6 +477,7 @@ async fn push(
     options.instances = if all { Instances::All } else { Instances::IndexOnly };
     options.attached.remove_signatures = arguments.remove_signatures;
     options.format = moving::format(arguments.format.as_deref())?;
+    arguments.compression.apply(&mut options)?;
     let report = images.push(name, destination, &transports, &options).await?;
     progress.finish();
     if let Some(file) = &arguments.digestfile {
@@ -461,17 +491,19 @@ async fn push(
 }
 
 /// Removes as many as can be: 1 where some are not known, as podman's `rmi` ends.
-fn remove_lists(names: &[String], images: &Images, manner: Manner) -> Result<ExitCode> {
-    let mut errors = Vec::new();
-    for name in names {
-        if let Err(error) = remove_list(images, name, manner) {
-            errors.push(error);
-        }
-    }
+fn remove_lists(arguments: &RmArguments, images: &Images, manner: Manner) -> Result<ExitCode> {
     let is_unknown = |error: &anyhow::Error| {
         let known = error.downcast_ref::<cask_engine::Error>();
         known.is_some_and(|error| error.kind() == ErrorKind::ImageNotKnown)
     };
+    let mut errors = Vec::new();
+    for name in &arguments.lists {
+        match remove_list(images, name, manner) {
+            Err(error) if arguments.ignore && is_unknown(&error) => {}
+            Err(error) => errors.push(error),
+            Ok(()) => {}
+        }
+    }
     let unknown = manner == Manner::Podman && errors.iter().all(is_unknown);
     let Some(last) = errors.pop() else { return Ok(ExitCode::SUCCESS) };
     errors.iter().for_each(|error| report::engine_failure(error, |_| None));

@@ -11,7 +11,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 /// Why nothing can be signed, whatever is asked to.
 pub const NO_SIGNING: &str = "images cannot be signed yet";
 
-/// A flag: its name, the values that ask for what is the case anyway, and why there is no more.
+/// A flag: its name, with its letter behind a bar where it has one, as in `remote|r`; the values that ask for what is the
+/// case anyway; and why there is no more.
 pub type RefusedFlag = (&'static str, &'static [&'static str], &'static str);
 
 /// Whatever is written behind the name of a command that is refused.
@@ -52,7 +53,8 @@ impl<F> Refused<F> {
     /// # Errors
     /// Where there is one.
     pub fn check(&self) -> Result<()> {
-        for ((name, taken, why), value) in &self.given {
+        for ((flag, taken, why), value) in &self.given {
+            let name = parts(flag).0;
             if !taken.contains(&value.as_str()) {
                 let shown = if value.is_empty() { String::new() } else { format!(" {value}") };
                 bail!("--{name}{shown} is not supported: {why}");
@@ -62,12 +64,21 @@ impl<F> Refused<F> {
     }
 }
 
+/// The name of a flag, and its letter.
+fn parts(flag: &'static str) -> (&'static str, Option<char>) {
+    match flag.split_once('|') {
+        Some((name, letter)) => (name, letter.chars().next()),
+        None => (flag, None),
+    }
+}
+
 impl<F: RefusedFlags> Args for Refused<F> {
     fn augment_args(command: Command) -> Command {
-        F::FLAGS.iter().fold(command, |command, (name, taken, _)| {
+        F::FLAGS.iter().fold(command, |command, (flag, taken, _)| {
+            let (name, letter) = parts(flag);
             let is_switch = taken.iter().any(|value| matches!(*value, "true" | "false"));
-            let arg = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
-            let arg = arg.allow_hyphen_values(true);
+            let arg = Arg::new(name).long(name).hide(true).action(ArgAction::Append);
+            let arg = arg.short(letter).allow_hyphen_values(true);
             command.arg(match is_switch {
                 true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
                 false => arg.num_args(1),
@@ -83,10 +94,11 @@ impl<F: RefusedFlags> Args for Refused<F> {
 impl<F: RefusedFlags> FromArgMatches for Refused<F> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let values = F::FLAGS.iter().filter(|(name, ..)| is_given(name)).flat_map(|flag| {
-            let values = matches.get_many::<String>(flag.0).into_iter().flatten();
-            values.map(move |value| (flag, value.clone()))
-        });
+        let values =
+            F::FLAGS.iter().filter(|(flag, ..)| is_given(parts(flag).0)).flat_map(|flag| {
+                let values = matches.get_many::<String>(parts(flag.0).0).into_iter().flatten();
+                values.map(move |value| (flag, value.clone()))
+            });
         Ok(Self { given: values.collect(), flags: PhantomData })
     }
 
@@ -104,7 +116,7 @@ mod tests {
 
     impl RefusedFlags for Some {
         const FLAGS: &'static [RefusedFlag] =
-            &[("userns", &["host", ""], "why"), ("systemd", &["false"], "because")];
+            &[("userns", &["host", ""], "why"), ("systemd|s", &["false"], "because")];
     }
 
     #[test]
@@ -120,5 +132,6 @@ mod tests {
         check(&["--userns", "host", "--systemd=false"], "");
         check(&["--userns", "auto"], "--userns auto is not supported: why");
         check(&["--userns=host", "--systemd"], "--systemd true is not supported: because");
+        check(&["-s"], "--systemd true is not supported: because");
     }
 }

@@ -183,7 +183,7 @@ struct OfUnshare;
 
 impl RefusedFlags for OfUnshare {
     const FLAGS: &'static [RefusedFlag] = &[
-        ("mount", &[], "mount the container within, by the command mount of this program"),
+        ("mount|m", &[], "mount the container within, by the command mount of this program"),
         ("rootless-netns", &["false"], "users have no networks of names"),
     ];
 }

@@ -73,7 +73,7 @@ fn what_cannot_run_as_it_is_asked_ends_as_podman_ends_it() {
         ),
         (&["-w", "/etc/passwd"], "true", 126, "but is not a directory"),
         (&["-w", "/no"], "true", 126, "workdir \"/no\" does not exist on container"),
-        (&["-w", "/proc/no"], "true", 125, "make the working directory /proc/no"),
+        (&["-w", "/proc/no"], "true", 126, "make the working directory /proc/no"),
         (&["--timeout", "1", "--entrypoint", "sleep"], "1000", 255, ""),
         (&["--nope"], "true", 125, "unknown flag: --nope"),
     ] {
@@ -315,6 +315,12 @@ fn what_podman_makes_for_a_container_and_leaves_out_of_it() {
     let id = cellar.container(&words).ok();
     assert_eq!(id.text(), cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text());
     assert_eq!(cellar.run(&["logs", "c"]).ok().text(), "hello");
+    let shared = ["-d", "--name", "shared", "box:1", "sleep", "1000"];
+    cellar.container(&shared).ok();
+    cellar.run(&["exec", "shared", "sh", "-c", "echo said >/dev/shm/word"]).ok();
+    let joined = ["--ipc", "container:shared"];
+    assert_eq!(said(&joined, "cat /dev/shm/word; echo back >/dev/shm/word"), "said");
+    assert_eq!(cellar.run(&["exec", "shared", "cat", "/dev/shm/word"]).ok().text(), "back");
     let alone = ["-d", "--name", "alone", "--ipc", "private", "box:1", "sleep", "1000"];
     cellar.container(&alone).ok();
     cellar
@@ -382,4 +388,30 @@ fn containers_conf_says_what_no_flag_says() {
     with(&["create", "box:1"]).ends(125).says("containers.pids_limit");
     fs::remove_file(&conf).unwrap();
     with(&["create", "box:1"]).ends(125).says("loading containers configuration");
+}
+
+#[test]
+fn flags_of_other_commands_that_are_not_here_are_refused_by_name_with_their_letters_too() {
+    let Some(cellar) = Cellar::new() else { return };
+    for line in [
+        &["-r", "ps"][..],
+        &["-c", "other", "ps"],
+        &["--url", "unix:///x", "ps"],
+        &["commit", "--config", "x", "c"],
+        &["login", "--secret", "x", "localhost:1"],
+        &["pull", "--decryption-key", "x", "box:1"],
+        &["manifest", "add", "--artifact", "list", "box:1"],
+    ] {
+        cellar.run(line).ends(125).says("is not supported: ");
+    }
+    cellar.run(&["manifest", "rm", "--ignore", "nosuch"]).ok();
+    // A list is pushed with its layers in another compression.
+    cellar.run(&["manifest", "create", "list"]).ok();
+    cellar.run(&["manifest", "add", "list", "containers-storage:localhost/box:1"]).ok();
+    let place = format!("dir:{}", cellar.path("pushed").display());
+    cellar.run(&["manifest", "push", "-q", "--compression-format", "zstd", "list", &place]).ok();
+    let magic = [0x28, 0xb5, 0x2f, 0xfd];
+    let files = std::fs::read_dir(cellar.path("pushed")).expect("it was pushed").flatten();
+    let mut texts = files.filter_map(|file| std::fs::read(file.path()).ok());
+    assert!(texts.any(|text| text.starts_with(&magic)));
 }

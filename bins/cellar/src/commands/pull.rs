@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use cask_program::progress::ProgressChoice;
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
 use clap::Args;
 
@@ -28,10 +29,21 @@ pub(crate) struct Arguments {
     platform: PlatformArguments,
     #[command(flatten)]
     registry: RegistryArguments,
+    #[command(flatten)]
+    refused: Refused<OfPull>,
+}
+
+/// Flags that are not here.
+pub(crate) struct OfPull;
+
+impl RefusedFlags for OfPull {
+    const FLAGS: &'static [RefusedFlag] =
+        &[("decryption-key", &[], "encrypted images cannot be read")];
 }
 
 /// Pulls; as many as can be.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     if arguments.images.is_empty() {
         bail!("requires at least 1 arg(s), only received 0");
     }

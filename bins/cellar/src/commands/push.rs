@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{CopyOptions, LayersWanted};
-use cask::layer::{Compression, Level};
-use cask_program::access;
+use cask::layer::Compression;
+use cask_program::compression::CompressionArguments;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
 use cask_program::refused::NO_SIGNING;
@@ -32,15 +32,8 @@ pub(crate) struct Arguments {
     /// Compress layers in a directory (dir only)
     #[arg(long)]
     compress: bool,
-    /// Compress layers by gzip, zstd or zstd:chunked
-    #[arg(long, value_name = "FORMAT")]
-    compression_format: Option<String>,
-    /// The level of compression: gzip 1 to 9, zstd 1 to 20
-    #[arg(long, value_name = "LEVEL")]
-    compression_level: Option<i32>,
-    /// Take no layer in another compression for the one that was asked for
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    force_compression: Option<String>,
+    #[command(flatten)]
+    compression: CompressionArguments,
     #[command(flatten)]
     signing: SigningArguments,
     /// Say nothing
@@ -115,30 +108,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
 fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> Result<()> {
     options.format = moving::format(arguments.format.as_deref())?;
     options.attached.remove_signatures = arguments.remove_signatures;
-    let compression = arguments.compression_format.as_deref().map(moving::compression);
-    let compression = compression.transpose()?;
-    options.layers.zstd_chunked = compression.is_some_and(|format| format.zstd_chunked);
-    let compression = compression.map(|format| format.compression);
-    let forced = access::boolean("force-compression", arguments.force_compression.as_deref())?;
-    options.layers.wanted = match (compression, forced) {
-        (Some(compression), Some(false)) => LayersWanted::CompressPlain(compression),
-        (Some(compression), _) => LayersWanted::Compress(compression),
-        (None, Some(true)) => LayersWanted::Compress(Compression::Gzip),
-        (None, _) if arguments.compression_level.is_some() => {
-            LayersWanted::CompressPlain(Compression::Gzip)
+    if !arguments.compression.apply(options)? && arguments.compress {
+        if !destination.starts_with("dir:") {
+            bail!("--compress is for dir: only");
         }
-        (None, _) if arguments.compress => {
-            if !destination.starts_with("dir:") {
-                bail!("--compress is for dir: only");
-            }
-            LayersWanted::CompressPlain(Compression::Gzip)
-        }
-        (None, _) => LayersWanted::AsDestinationWants,
-    };
-    if let Some(level) = arguments.compression_level {
-        let level = Level::Exact(level);
-        level.number(compression.unwrap_or(Compression::Gzip))?;
-        options.layers.level = level;
+        options.layers.wanted = LayersWanted::CompressPlain(Compression::Gzip);
     }
     Ok(())
 }

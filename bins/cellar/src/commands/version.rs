@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             )
             .as_bytes(),
         ),
-        Some(format) if is_json_format(format) => show::json(&report, JsonStyle::pretty()),
+        Some(format) if is_json_format(format) => show::json(&report, JsonStyle::compact()),
         Some(template) => {
             let format = Format::parse("version", template, Origin::Value)?;
             let client = &report.client;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
 use cask_engine::{Container, Containers, MountType, Status, config_of_changes};
 use cask_image::{ExecutionConfig, ImageFormat, Timestamp};
+use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
 use clap::Args;
 
@@ -46,10 +47,20 @@ pub(crate) struct Arguments {
     /// Make one layer of all files, those of the image below included
     #[arg(short, long)]
     squash: bool,
+    #[command(flatten)]
+    refused: Refused<OfCommit>,
+}
+
+/// Flags that are not here.
+pub(crate) struct OfCommit;
+
+impl RefusedFlags for OfCommit {
+    const FLAGS: &'static [RefusedFlag] = &[("config", &[], "give what it says with --change")];
 }
 
 /// Makes it, and prints its ID.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    arguments.refused.check()?;
     let (name, wanted) = match arguments.names.as_slice() {
         [name] => (name, None),
         [name, wanted] => (name, Some(wanted.as_str()).filter(|wanted| !wanted.is_empty())),
