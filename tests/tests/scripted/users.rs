@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tests::{has, is_root, scratch};
 
-use crate::{TOOLS, buildah, cooper, store_with_base};
+use crate::{TOOLS, buildah, cooper, program, store_with_base};
 
 const MAPS: [&str; 4] = ["--userns-uid-map", "0:100000:5000", "--userns-gid-map", "0:200000:5000"];
 
