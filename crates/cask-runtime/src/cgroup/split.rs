@@ -125,7 +125,8 @@ mod tests {
             |lines: &str, expected: Option<&str>| assert_eq!(own(lines), expected, "{lines}");
         check("0::/a/b\n", Some("a/b"));
         check("0::/a/runtime\n", Some("a"));
-        check("0::/runtime\n", None);
+        // Not a part: that of the whole machine cannot be divided.
+        check("0::/runtime\n", Some("runtime"));
         check("0::/\n", None);
         check("5:cpu:/\n4:memory:/a/b\n3:pids:/a\n", Some("a/b"));
         check("4:memory:/a/b\n0::/\n", None);
