@@ -28,7 +28,7 @@ fn what_is_prepared_waits_until_it_is_started() {
         assert_eq!(cellar.run(&["ps", "-q"]).ok().text(), "");
         assert!(Path::new(&format!("/proc/{}/ns", number(&cellar, "Pid"))).exists());
         cellar.run(&["init", "c"]).ends(125).says("has already been created in runtime");
-        cellar.run(&["exec", "c", "true"]).ends(125);
+        cellar.run(&["exec", "c", "true"]).ends(255).says("on running containers");
         cellar.run(&["kill", "c"]).ends(125).says("can only kill running containers");
         let started = cellar.run(&["start", "--attach", "c"]).ends(3);
         assert_eq!(started.text(), "here");
