@@ -124,7 +124,7 @@ fn containers_outlive_a_damaged_list_of_them() {
             mended.text().contains("Mended: ") && !mended.text().contains("Removed: "),
             "{mended}"
         );
-        let listed = store.run("buildah", &["containers", "-a", "-q", "--no-trunc"]).ok();
+        let listed = store.run("buildah", &["containers", "-a", "-q", "--notruncate"]).ok();
         assert!(listed.text().contains(made.text()), "{listed}");
     }
     store.run("buildah", &["config", "--label", "a=b", working]).ok();
