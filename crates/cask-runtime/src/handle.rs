@@ -1,17 +1,20 @@
 //! A process that somebody else started.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cask_rootfs::Root;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::mount::OpenTreeFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::running;
 use crate::signal::Signal;
+use crate::sys;
 
 /// A process of this machine by number, held so that the number cannot come to mean another.
 #[derive(Debug)]
@@ -115,6 +118,29 @@ impl ProcessHandle {
             .map_err(|error| Error::io(error, "open", path))?;
         self.still_there()?;
         Ok(opened)
+    }
+
+    /// What it sees at a place, attached nowhere: a mount of its own mount namespace, which no other can take hold of.
+    ///
+    /// # Errors
+    ///
+    /// As [`root`](Self::root); `NotFound` where it sees nothing there.
+    pub fn mount_at(&self, path: &Path) -> Result<OwnedFd> {
+        let namespace = self.namespace("mnt")?;
+        // A thread goes there, and ends.
+        let take = || {
+            sys::unshare(UnshareFlags::FS)?;
+            let kind = Some(LinkNameSpaceType::Mount);
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+            Ok(rustix::mount::open_tree(rustix::fs::CWD, path, flags)?)
+        };
+        let taken = std::thread::scope(|scope| scope.spawn(take).join());
+        let shown = || format!("{} of process {}", path.display(), self.pid);
+        let taken = taken.map_err(|_| Error::new(ErrorKind::Io, "take hold of", shown()))?;
+        taken.map_err(|error: std::io::Error| Error::io(error, "take hold of", shown()))
     }
 
     pub(crate) fn descriptor(&self) -> Result<OwnedFd> {

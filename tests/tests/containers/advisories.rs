@@ -79,7 +79,7 @@ fn cve_2026_41579_links_in_place_of_system_directories_lead_nowhere() {
     let mount = format!("{}:/mnt", sentinel.display());
     for more in [&[][..], &["-t"], &["--privileged"]] {
         let all = [&["--rm", "-v", &mount][..], more, &["hostile:1", "sh", "-c", "true"]].concat();
-        cellar.container(&all).ends(125).says("the image has something other than a directory");
+        cellar.container(&all).ends(126).says("the image has something other than a directory");
         is_empty(&sentinel);
     }
     cellar.is_clean();

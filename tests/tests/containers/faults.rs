@@ -453,7 +453,7 @@ fn what_a_monitor_had_made_when_it_was_killed_is_taken_back() {
     let groups = |id: &str| tests::tool("find", &format!("/sys/fs/cgroup -type d -name {id}")).ok();
     let mut beginning = Beginning::new(&cellar, &[]);
     kill(beginning.monitor);
-    assert_eq!(beginning.starter.wait().expect("it ends").code(), Some(125));
+    assert_eq!(beginning.starter.wait().expect("it ends").code(), Some(126));
     assert_eq!(cellar.states(), "c created 0");
     let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok().text().to_owned();
     let mut again = cellar.command(&["start", "c"]);

@@ -229,7 +229,7 @@ fn without_the_programs_it_is_said_which_to_install() {
          C run --rm --network nosuch box:1 true 2>&1 || true
          C run --rm --network pasta box:1 true || echo $?",
     );
-    assert!(said.text().starts_with("125\nalone\n"), "{said}");
+    assert!(said.text().starts_with("126\nalone\n"), "{said}");
     assert!(said.text().contains("network not found"), "{said}");
     said.says("install netavark and aardvark-dns").says("pasta is the network of users");
     cellar.is_clean();

@@ -35,14 +35,16 @@ fn hosts_begin_with_what_is_asked_for_and_names_are_left_to_the_image() {
     let conf = cellar.path("containers.conf");
     fs::write(&conf, "[containers]\nbase_hosts_file = \"image\"\n").expect("it is new");
     let words = ["run", "--rm", "--network", "none", "named:1", "cat", "/etc/hosts"];
-    run(cellar.command(&words).env("CONTAINERS_CONF", &conf)).ok().says("of.image");
+    let said = run(cellar.command(&words).env("CONTAINERS_CONF", &conf)).ok();
+    assert_eq!(said.text().lines().next(), Some("9.9.9.1 of.image"));
     for (flags, words) in [
         (&["--hosts-file", "hosts"][..], "it is an absolute path, \"none\" or \"image\""),
-        (&["--hosts-file", "/no/file"], "hosts file /no/file: it cannot be read"),
         (&["--no-hosts", "--hosts-file", "none"], "--no-hosts and --hosts-file cannot be set"),
     ] {
         cellar.container(&[flags, &["box:1", "true"]].concat()).ends(125).says(words);
     }
+    let absent = ["--hosts-file", "/no/file", "box:1", "true"];
+    cellar.container(&absent).ends(126).says("hosts file /no/file: it cannot be read");
     let name = |flags: &[&str]| {
         let words =
             [&["--rm", "-h", "asked"][..], flags, &["named:1", "cat", "/etc/hostname"]].concat();
@@ -136,7 +138,10 @@ fn output_goes_where_every_command_is_told_to() {
     let Some(cellar) = Cellar::new() else { return };
     let file = cellar.path("out");
     let name = file.display().to_string();
-    assert_eq!(cellar.run(&["--out", &name, "create", "--name", "c", "box:1"]).ok().text(), "");
+    assert_eq!(
+        cellar.run(&["--out", &name, "create", "--name", "c", "box:1", "true"]).ok().text(),
+        ""
+    );
     let id = cellar.run(&["inspect", "--format", "{{.Id}}", "c"]).ok();
     assert_eq!(fs::read_to_string(&file).expect("it is there").trim(), id.text());
     assert_eq!(cellar.run(&["--noout", "rm", "c"]).ok().text(), "");

@@ -143,7 +143,7 @@ fn a_journal_takes_output_and_gives_it_back() {
     let run = "$CELLAR run --network none --name c --log-driver journald --log-opt tag={{.Name}}-{{.ImageName}}";
     let prints = "box:1 sh -c \"echo out; echo err >&2; exit 3\"";
     // Where nobody listens nothing begins, and that is said.
-    let said = with_journal(&cellar, &format!("{run} {prints}")).ends(125);
+    let said = with_journal(&cellar, &format!("{run} {prints}")).ends(126);
     said.says("nobody takes entries there").says("--log-driver");
     cellar.run(&["rm", "c"]).ok();
 
@@ -223,7 +223,7 @@ fn memory_begins_with_what_the_image_has() {
     let users = ["--uidmap", "0:100000:5000", "--tmpfs", "/data"];
     assert_eq!(prints(&users, "cat /data/of-image; ls -ln /data/of-image | head -c 1"), "data\n-");
     let small = ["--rm", "--tmpfs", "/data:size=64k", image, "true"];
-    let said = cellar.container(&small).ends(125);
+    let said = cellar.container(&small).ends(126);
     said.says("fill the directory in memory on /data").says("65536 bytes that it may hold");
     let told =
         ["create", "--name", "c", "--read-only", "--tmpfs", "/data:notmpcopyup", image, "true"];

@@ -94,8 +94,8 @@ impl Ingredients<'_> {
         Ok(match &self.config.namespaces.ipc {
             SpaceMode::Host => Some(Mount::bind(open(Path::new("/dev/shm"))?, "/dev/shm")),
             SpaceMode::Container(id) => {
-                let root = self.other(id)?.root()?;
-                Some(Mount::bind_below(&root, Path::new("dev/shm"), "/dev/shm")?)
+                let taken = self.other(id)?.mount_at(Path::new("/dev/shm"))?;
+                Some(Mount::bind(taken, "/dev/shm"))
             }
             _ => None,
         })
