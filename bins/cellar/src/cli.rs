@@ -6,7 +6,7 @@ use cask_program::command_line::WhenNamed;
 use cask_program::manifest;
 use cask_program::refused::Refused;
 use cask_program::storage::StoreArguments;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 
@@ -34,15 +34,27 @@ pub(crate) struct GlobalArguments {
     /// Keep networks in this directory [default: /etc/containers/networks, or networks in the store of a user]
     #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
     pub(crate) network_config_dir: Option<PathBuf>,
-    /// Log messages at this level and above
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "LEVEL")]
-    pub(crate) log_level: LogLevel,
+    /// Log messages at this level and above: trace, debug, info, warn, error, fatal or panic [default: warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// The same as --log-level debug
+    #[arg(short = 'D', long)]
+    pub(crate) debug: bool,
+    /// Write what is for standard output to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write nothing to standard output
+    #[arg(long)]
+    pub(crate) noout: bool,
     /// Use this signature policy
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) signature_policy: Option<PathBuf>,
     /// Read the configuration of registries from this file alone
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) registries_conf: Option<PathBuf>,
+    /// Look for credentials in this directory of Docker's too, as $DOCKER_CONFIG says
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) config: Option<PathBuf>,
     /// Run containers and builds with this OCI runtime, a name or a path, instead of our own
     #[arg(long, value_name = "RUNTIME")]
     pub(crate) runtime: Option<PathBuf>,
@@ -54,30 +66,16 @@ pub(crate) struct GlobalArguments {
     pub(crate) tmpdir: Option<PathBuf>,
 }
 
-/// What is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum LogLevel {
-    Trace,
-    Debug,
-    Info,
-    #[default]
-    #[value(alias = "warning")]
-    Warn,
-    Error,
-    Fatal,
-    Panic,
-}
-
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(flatten)]
-    #[command(subcommand, hide = true, alias = "builder")]
-    Buildx(commands::buildx::BuildxCommand),
     Containers(Box<commands::containers::ContainerVerb>),
     Build(Box<WhenNamed<cask_program::build::Arguments>>),
+    #[command(subcommand, hide = true, alias = "builder")]
+    Buildx(commands::buildx::BuildxCommand),
     Images(WhenNamed<commands::list::Arguments>),
     Import(WhenNamed<commands::import::Arguments>),
     Inspect(WhenNamed<commands::inspect_any::Arguments>),

@@ -1,15 +1,17 @@
 //! From the arguments to the exit code.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::ErrorKind;
-use cask_program::{build, command_line, login, logout, manifest, report, rootless, stop};
-use cask_terminal::logging;
+use cask_program::{command_line, login, logout, manifest, report, rootless, stop};
+use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
 
-use crate::cli::{Cli, Command, ImageCommand, LogLevel, SystemCommand};
+use crate::cli::{Cli, Command, GlobalArguments, ImageCommand, SystemCommand};
 use crate::commands;
 use crate::context::Context;
 
@@ -21,11 +23,11 @@ pub(crate) fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__run-helper") {
         return cask_runtime::run_helper().into();
     }
-    let cli = match command_line::parse::<Cli>() {
-        Ok(cli) => cli,
     if let Some(code) = commands::complete::asked() {
         return code;
     }
+    let cli = match command_line::parse::<Cli>() {
+        Ok(cli) => cli,
         Err(error) => return command_line::wrong::<Cli>(&error).into(),
     };
     match run(cli) {
@@ -54,10 +56,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if cli.command.touches_layers() {
         rootless::enter()?;
     }
-    if cli.global.log_level <= LogLevel::Debug {
-        // Lines on standard error; the display itself shows nothing.
-        let display = Progress::stderr(Mode::None);
-        logging::init(logging::Level::Debug, display.handle());
+    if let Err(error) = prepare(&cli.global) {
+        report::say(&format!("{error:#}"));
+        return Ok(ExitCode::FAILURE);
     }
     let context = Context::new(cli.global);
     let done = |()| ExitCode::SUCCESS;
@@ -66,8 +67,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
             commands::buildx::build(arguments.0, &context)
         }
-        Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
         Command::Buildx(command) => commands::buildx::run(command, &context),
+        Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)
         }
         Command::Inspect(arguments) => commands::inspect_any::run(&arguments, &context),
@@ -154,6 +155,39 @@ fn run(cli: Cli) -> Result<ExitCode> {
             wait(logout::run(arguments, &context.settings)).map(done)
         }
     }
+}
+
+/// Where the output goes, and what is logged. What is wrong with that is said as podman says it, who exits with 1.
+///
+/// Source: podman, `cmd/podman/root.go`, `stdOutHook` and `loggingHook`.
+fn prepare(global: &GlobalArguments) -> Result<()> {
+    let null = global.noout.then_some(Path::new("/dev/null"));
+    if let Some(path) = null.or(global.out.as_deref()) {
+        let failed = || format!("unable to open file for standard output: open {}", path.display());
+        let file = File::create(path).with_context(failed)?;
+        rustix::stdio::dup2_stdout(file).with_context(failed)?;
+    }
+    if let Some(path) = &global.config
+        && path.exists()
+        && !path.is_dir()
+    {
+        bail!("Supplied --config file ({}) is not a directory", path.display());
+    }
+    let level = match (&global.log_level, global.debug) {
+        (Some(_), true) => bail!("Setting --log-level and --debug is not allowed"),
+        (None, true) => Level::Debug,
+        (None, false) => Level::Warning,
+        (Some(text), false) => text.parse().map_err(|_| {
+            anyhow!(
+                "Log Level {text:?} is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic"
+            )
+        })?,
+    };
+    if level > Level::Warning {
+        // Lines on standard error; the display itself shows nothing.
+        logging::init(level, Progress::stderr(Mode::None).handle());
+    }
+    Ok(())
 }
 
 /// Runs what waits for others, until it is done or stopped.
