@@ -88,10 +88,10 @@ pub struct ContainerLists {
     pub dns_servers: Option<Vec<String>>,
     /// `env`: `NAME=VALUE`.
     pub environment: Option<Vec<String>>,
-    /// `volumes`, as of `--volume`.
-    pub volumes: Option<Vec<String>>,
     /// `mounts`, as of `--mount`.
     pub mounts: Option<Vec<String>>,
+    /// `volumes`, as of `--volume`.
+    pub volumes: Option<Vec<String>>,
 }
 
 /// What is true or false.
@@ -106,10 +106,10 @@ pub struct ContainerSwitches {
     pub init: Option<bool>,
     /// `no_hosts`.
     pub no_hosts: Option<bool>,
-}
-
     /// `read_only`.
     pub read_only: Option<bool>,
+}
+
 /// Where a container has something for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

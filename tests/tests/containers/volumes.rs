@@ -42,7 +42,8 @@ fn volumes_are_mounted_while_somebody_uses_them() {
     assert!(fs::exists(format!("{}/file", at.text())).expect("it can be looked at"));
     cellar.run(&["volume", "unmount", "bound"]).ok();
     assert!(!fs::exists(format!("{}/file", at.text())).expect("it can be looked at"));
-    assert!(cellar.run(&["volume", "export", "bound"]).ok().stdout.contains("of outside"));
+    let exported = cellar.run(&["volume", "export", "bound"]).ok().stdout;
+    assert!(String::from_utf8_lossy(&exported).contains("of outside"));
     // What is removed is the volume, and not what is mounted.
     cellar.run(&["volume", "mount", "bound"]).ok();
     cellar.run(&["volume", "rm", "bound", "as"]).ok();

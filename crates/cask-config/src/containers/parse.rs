@@ -104,16 +104,16 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
             dns_searches: list("dns_searches")?,
             dns_servers: list("dns_servers")?,
             environment: list("env")?,
-            volumes: list("volumes")?,
             mounts: list("mounts")?,
+            volumes: list("volumes")?,
         },
         switches: ContainerSwitches {
             env_host: switch("env_host")?,
             http_proxy: switch("http_proxy")?,
             init: switch("init")?,
             no_hosts: switch("no_hosts")?,
-        },
             read_only: switch("read_only")?,
+        },
         modes: ContainerModes {
             control_groups: text("cgroupns")?,
             ipc: text("ipcns")?,
@@ -125,9 +125,9 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
         log_driver: text("log_driver")?,
         log_size_max: number(table, "log_size_max")?,
         log_tag: text("log_tag")?,
-        pids_limit: number(table, "pids_limit")?,
         base_hosts_file: text("base_hosts_file")?,
         oom_score: number(table, "oom_score_adj")?,
+        pids_limit: number(table, "pids_limit")?,
         seccomp_profile: text("seccomp_profile")?,
         shm_size: text("shm_size")?,
         time_zone: text("tz")?,
@@ -185,7 +185,7 @@ mod tests {
         let mut conf = ContainersConf::parse(first, "a").unwrap();
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.modes.users.as_deref(), Some("auto"));
-        let EngineConf { detach_keys, pull_policy, runtime, runtimes } = conf.engine;
+        let EngineConf { detach_keys, pull_policy, runtime, runtimes, .. } = conf.engine;
         assert_eq!(
             [detach_keys, pull_policy, runtime].map(Option::unwrap_or_default),
             ["", "newer", "runc"]

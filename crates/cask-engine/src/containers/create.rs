@@ -114,18 +114,17 @@ impl Containers {
                 *name = self.find(name)?.config.id;
             }
         }
-        if let NetworkMode::Container(name) = &mut config.network.mode {
-            *name = self.find(name)?.config.id;
-        }
-        for given in &mut config.secrets {
         if let SpaceMode::Container(id) = &spaces.ipc
             && self.find(id)?.config.namespaces.ipc_alone
         {
             let words = format!("joining IPC of container {id} is not allowed");
-            let why =
-                "non-shareable IPC (hint: use IpcMode:shareable for the donor container)";
+            let why = "non-shareable IPC (hint: use IpcMode:shareable for the donor container)";
             return Err(Error::new(ErrorKind::Invalid, words, why));
         }
+        if let NetworkMode::Container(name) = &mut config.network.mode {
+            *name = self.find(name)?.config.id;
+        }
+        for given in &mut config.secrets {
             let found = self.secrets().find(&given.name)?;
             (given.name, given.id) = (found.name, found.id);
         }
@@ -338,8 +337,8 @@ fn merge(entry: &str, known: &[String]) -> String {
 }
 
 /// The image's volumes, where nothing else is mounted.
-    config.files.mounts = once_each(std::mem::take(&mut config.files.mounts))?;
 fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<()> {
+    config.files.mounts = once_each(std::mem::take(&mut config.files.mounts))?;
     let kind = match config.files.image_volumes.as_str() {
         "ignore" => return Ok(()),
         "tmpfs" => MountType::Tmpfs,
@@ -362,6 +361,7 @@ fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
     }
     Ok(())
 }
+
 /// The mounts, without those that are given twice; nothing else can be where something is.
 fn once_each(given: Vec<MountConfig>) -> Result<Vec<MountConfig>> {
     let mut kept: Vec<MountConfig> = Vec::new();
@@ -377,7 +377,6 @@ fn once_each(given: Vec<MountConfig>) -> Result<Vec<MountConfig>> {
     }
     Ok(kept)
 }
-
 
 /// A port as `80/tcp`.
 fn with_protocol(port: &str) -> String {

@@ -219,7 +219,7 @@ fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -
     } else if keeps || network.dns_search.is_empty() {
         search.extend(values(&machine, "search"));
     }
-    if !search.is_empty() && search != ["."] {
+    if !search.is_empty() {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
     for server in servers {

@@ -95,6 +95,9 @@ fn of_files(
     {
         files.shm_bytes = Some(size("shm-size", text).context("shm_size of containers.conf")?);
     }
+    if arguments.files.read_only.is_none() {
+        files.read_only = conf.switches.read_only.unwrap_or_default();
+    }
     // Who adds names wants the file.
     let adds = arguments.network.has_hosts();
     files.no_hosts |= conf.switches.no_hosts.unwrap_or_default() && !adds;
@@ -109,9 +112,6 @@ fn of_life(conf: &ContainersConf, config: &mut ContainerConfig) {
     let most = conf.log_size_max.and_then(|bytes| u64::try_from(bytes).ok());
     // For containers that have such a log.
     let most =
-    if arguments.files.read_only.is_none() {
-        files.read_only = conf.switches.read_only.unwrap_or_default();
-    }
         most.filter(|bytes| *bytes > 0 && !matches!(&*log.driver, "journald" | "passthrough"));
     log.max_size_bytes = log.max_size_bytes.or(most);
     if log.driver == "journald" {
