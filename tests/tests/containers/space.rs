@@ -38,7 +38,7 @@ fn space_is_counted_and_what_nobody_needs_goes_at_once() {
     let expected = format!("Deleted Containers\n{id}\nDeleted Volumes\nalone\nkept\nTotal");
     assert!(pruned.text().starts_with(&expected), "{pruned}");
     cellar.run(&["search", "box"]).ends(125).says("cellar has no command \"search\"");
-    cellar.run(&["system", "reset"]).ends(125).says("cellar has no command \"system reset\"");
+    cellar.run(&["system", "migrate"]).ends(125).says("cellar has no command \"system migrate\"");
     let push = ["push", "--sign-by", "key", "box:1", "dir:nowhere"];
     cellar.run(&push).ends(125).says("--sign-by: images cannot be signed yet");
     cellar.is_clean();

@@ -140,7 +140,6 @@ fn what_makes_no_sense_of_users_is_refused_in_podmans_words() {
     check(&["--subuidname", "nobody-here"], "no subuid ranges found for user \"nobody-here\"");
     check(&["--userns", "auto:bogus=1"], "unknown option specified: \"bogus\"");
     check(&["--cgroups", "bogus"], "invalid cgroup mode \"bogus\"");
-    check(&["--cgroups", "split"], "--cgroups split is not supported");
     check(&["--systemd=bogus"], "--systemd values must be one of");
     check(&["--device-cgroup-rule", "bogus"], "invalid device cgroup rule requires type");
     check(&["--cgroup-conf", "bogus"], "--cgroup-conf must be formatted KEY=VALUE");
