@@ -38,7 +38,7 @@ pub(crate) fn make(archive: &Path) {
 }
 
 /// Fills a root filesystem with what the cases use of busybox and of a distribution.
-fn fill(root: &Path) {
+pub(crate) fn fill(root: &Path) {
     let directory = |path: &str, mode: u32| {
         let path = root.join(path);
         fs::create_dir_all(&path).expect("a scratch directory is writable");

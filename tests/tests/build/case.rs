@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// The seconds since 1970 at which every file of a context was changed.
-const CHANGED: i64 = 1_485_449_953;
+pub(crate) const CHANGED: i64 = 1_485_449_953;
 
 /// How many cases the table has.
 pub(crate) const CASES: usize = 64;
@@ -123,7 +123,7 @@ fn write_extra(context: &Path, extra: &Value) {
 }
 
 /// Sets the times of everything below a directory, and its own.
-fn set_times(path: &Path) {
+pub(crate) fn set_times(path: &Path) {
     let metadata = fs::symlink_metadata(path).expect("it is there");
     if metadata.is_dir() {
         for entry in fs::read_dir(path).expect("it can be read") {

@@ -10,7 +10,7 @@ use crate::difference::{Built, differences};
 use crate::shop::{Builder, Shop};
 
 /// A difference on purpose: the case (`*` is any), how the difference begins, why.
-type Deviation = (&'static str, &'static str, &'static str);
+pub(crate) type Deviation = (&'static str, &'static str, &'static str);
 
 /// Differences from what is recorded and from Debian's buildah alike.
 const FROM_BOTH: &[Deviation] = &[
@@ -133,7 +133,11 @@ fn built(shop: &Shop, builder: Builder, outcome: &Outcome) -> Option<Built> {
 }
 
 /// The differences that are not listed, and what is listed and is none.
-fn unlisted(from: &str, found: &[(String, String)], listed: [&[Deviation]; 2]) -> Vec<String> {
+pub(crate) fn unlisted(
+    from: &str,
+    found: &[(String, String)],
+    listed: [&[Deviation]; 2],
+) -> Vec<String> {
     let listed = listed.concat();
     let is = |(case, begins, _): &Deviation, (id, found): &(String, String)| {
         (*case == "*" || case == id) && found.starts_with(begins)

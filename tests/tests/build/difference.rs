@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::image::{File, Image};
+use crate::image::{File, Image, content_digest};
 
 /// Files of a context are older than this, what a build makes is newer: 2020 in seconds since 1970.
 const NEW: u64 = 1_577_836_800;
@@ -14,6 +14,8 @@ const NEW: u64 = 1_577_836_800;
 pub(crate) struct Built {
     /// The config of its containers, without what hangs on the tool or the machine.
     pub(crate) config: Map<String, Value>,
+    /// The annotations of the manifest, without those of the tool.
+    pub(crate) annotations: Map<String, Value>,
     /// Layers upon the base.
     pub(crate) new_layers: usize,
     /// Steps, each as instruction and what it was given, and whether it has a layer.
@@ -34,6 +36,7 @@ impl Built {
         let gone = image.base.keys().filter(|path| !image.files.contains_key(*path));
         Self {
             config: config(&image.config["config"]),
+            annotations: annotations(&image.annotations),
             new_layers: image.new_layers,
             history: history(&image.config["history"], image.has_base()),
             files: files.map(|(path, file)| (path.clone(), file.clone())).collect(),
@@ -66,6 +69,7 @@ impl Built {
         let removed = expected["removed"].as_array().expect("it has removed files");
         Self {
             config: config(&expected["config"]),
+            annotations: Map::new(),
             new_layers: number(&expected["new_layers"]).try_into().expect("a small number"),
             history: history(&expected["history"], expected["base_layers"] == 1),
             files: files.iter().map(|(path, value)| (path.clone(), file(value))).collect(),
@@ -77,13 +81,19 @@ impl Built {
 /// What differs, each as a line: ours, then theirs.
 pub(crate) fn differences(ours: &Built, theirs: &Built) -> Vec<String> {
     let mut found = Vec::new();
-    let mut keys: Vec<&String> = ours.config.keys().chain(theirs.config.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    for key in keys {
-        let (a, b) = (&ours.config.get(key), &theirs.config.get(key));
-        if a != b {
-            found.push(format!("config {key}: {} / {}", text(a.as_deref()), text(b.as_deref())));
+    let maps = [
+        ("config", &ours.config, &theirs.config),
+        ("annotation", &ours.annotations, &theirs.annotations),
+    ];
+    for (what, ours, theirs) in maps {
+        let mut keys: Vec<&String> = ours.keys().chain(theirs.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let (a, b) = (ours.get(key), theirs.get(key));
+            if a != b {
+                found.push(format!("{what} {key}: {} / {}", text(a), text(b)));
+            }
         }
     }
     if ours.new_layers != theirs.new_layers {
@@ -124,8 +134,17 @@ fn file_differences(path: &str, ours: &File, theirs: &File) -> Vec<String> {
     if 0 < theirs.mtime && theirs.mtime < NEW {
         differ("mtime", ours.mtime.to_string(), theirs.mtime.to_string());
     }
-    differ("content", ours.content.clone(), theirs.content.clone());
+    if content_digest(&ours.content) != content_digest(&theirs.content) {
+        differ("content", ours.content.clone(), theirs.content.clone());
+    }
     found
+}
+
+/// The annotations without what a tool puts there of its own.
+fn annotations(annotations: &Map<String, Value>) -> Map<String, Value> {
+    let mut annotations = annotations.clone();
+    annotations.retain(|name, _| !name.starts_with("org.opencontainers.image."));
+    annotations
 }
 
 /// The config without what a machine or a tool puts there, and without what is empty.

@@ -5,7 +5,7 @@ use std::fs::File as DiskFile;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tar::EntryType;
 
@@ -13,6 +13,8 @@ use tar::EntryType;
 pub(crate) struct Image {
     /// Its config.
     pub(crate) config: Value,
+    /// The annotations of its manifest.
+    pub(crate) annotations: Map<String, Value>,
     /// The files of its first layers and of all of them.
     pub(crate) base: BTreeMap<String, File>,
     /// The files of all its layers.
@@ -32,7 +34,7 @@ pub(crate) struct File {
     pub(crate) owner: (u64, u64),
     /// Seconds since 1970.
     pub(crate) mtime: u64,
-    /// The digest of what is in it, or the target of a link.
+    /// What is in it: a short text as in JSON, else its digest; the target of a link.
     pub(crate) content: String,
 }
 
@@ -50,6 +52,18 @@ impl File {
     }
 }
 
+/// The digest of what is in a file, whichever way it is told.
+pub(crate) fn content_digest(content: &str) -> String {
+    match serde_json::from_str::<String>(content) {
+        Ok(text) => digest(text.as_bytes()),
+        Err(_) => content.to_owned(),
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Reads an image that is a directory of skopeo's; `base` holds the DiffIDs of images that others are
 /// built upon.
 pub(crate) fn read(directory: &Path, base: &[String]) -> Image {
@@ -61,10 +75,13 @@ pub(crate) fn read(directory: &Path, base: &[String]) -> Image {
     let blob = |digest: &Value| digest.as_str().expect("it is text")["sha256:".len()..].to_owned();
     let config = json(&blob(&manifest["config"]["digest"]));
     let layers = manifest["layers"].as_array().expect("it has layers");
-    let ids = config["rootfs"]["diff_ids"].as_array().expect("it has DiffIDs");
+    // An image without layers may have none, rather than no members.
+    let ids = config["rootfs"]["diff_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
     assert_eq!(layers.len(), ids.len(), "as many layers as DiffIDs");
     let of_base = ids.iter().take_while(|id| base.iter().any(|base| *id == base)).count();
-    let mut image = Image { config, base: BTreeMap::new(), files: BTreeMap::new(), new_layers: 0 };
+    let annotations = manifest["annotations"].as_object().cloned().unwrap_or_default();
+    let (base_files, files) = (BTreeMap::new(), BTreeMap::new());
+    let mut image = Image { config, annotations, base: base_files, files, new_layers: 0 };
     for (index, layer) in layers.iter().enumerate() {
         if index == of_base {
             image.base = image.files.clone();
@@ -140,7 +157,10 @@ fn file(entry: &mut tar::Entry<'_, impl Read>) -> File {
         "file" => {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).expect("a layer is a tarball");
-            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+            match std::str::from_utf8(&bytes) {
+                Ok(text) if text.len() <= 80 => Value::from(text).to_string(),
+                _ => digest(&bytes),
+            }
         }
         _ => String::new(),
     };

@@ -6,6 +6,7 @@ mod conformance;
 mod dialect;
 mod difference;
 mod image;
+mod own;
 mod real;
 mod shop;
 
