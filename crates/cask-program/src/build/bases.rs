@@ -21,6 +21,8 @@ pub(super) struct PulledBases {
     /// What says which images may be used; read when the first one is wanted.
     pub(super) settings: Settings,
     pub(super) progress: Arc<Progress>,
+    /// Whether the caller named platforms: an image of the store that is for another one will not do then.
+    pub(super) platforms_named: bool,
 }
 
 #[async_trait]
@@ -42,7 +44,10 @@ impl Bases for PulledBases {
             _ => cask_engine::PullPolicy::Missing,
         };
         let mut options = moving::pull_options(copy, policy, &self.progress);
-        options.platform_asked = *platform != PlatformWanted::of_this_build();
+        moving::keep_answers(&self.settings, &mut options);
+        let is_usual = !self.platforms_named && *platform == PlatformWanted::of_this_build();
+        // What is here and is for the platform needs no registry.
+        options.platform_asked = !is_usual && !self.has_for(reference, platform);
         let (images, transports) = (self.images.clone(), self.transports.clone());
         let (handle, name) = (Handle::current(), reference.to_owned());
         // A pull stays on its thread: what it borrows cannot go from one to another.
@@ -68,6 +73,19 @@ impl Bases for PulledBases {
 }
 
 impl PulledBases {
+    /// Whether the store has an image of this name that is for the platform.
+    fn has_for(&self, reference: &str, wanted: &PlatformWanted) -> bool {
+        if matches!(self.images.instance(reference, wanted), Ok(Some(_))) {
+            return true;
+        }
+        let Ok(found) = self.images.find(reference) else { return false };
+        let Ok(Some(config)) = self.images.config(&found.image) else { return false };
+        let platform = config.platform();
+        // A registry may have the very variant, where the one that is here would only do.
+        let is_variant = wanted.architecture != "arm" || platform.variant == wanted.variant;
+        wanted.accepts(&platform) && is_variant
+    }
+
     /// The platforms of the base images of a request that all of them have.
     pub(super) async fn common_platforms(
         &self,
@@ -86,7 +104,8 @@ impl PulledBases {
             PullPolicy::Newer => cask_engine::PullPolicy::Newer,
             _ => cask_engine::PullPolicy::Missing,
         };
-        let options = moving::pull_options(copy, policy, &self.progress);
+        let mut options = moving::pull_options(copy, policy, &self.progress);
+        moving::keep_answers(&self.settings, &mut options);
         let mut found = Vec::new();
         for name in cask_build::base_references(request, sources)? {
             let platforms = self.images.platforms(&name, &self.transports, &options).await;

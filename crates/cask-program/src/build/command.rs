@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use cask::transport::Transports;
 use cask_build::{
     BuildFile, BuildReport, BuildRequest, BuildTools, ErrorKind, ShellTerminal, StatCache,
 };
@@ -120,7 +119,13 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     request.cache.inline = cache_to.inline;
     let (sockets, _agents) = environment::agents(&arguments.run.ssh, scratch.path())?;
     request.run.agents = sockets;
-    let bases = bases(&images, &transports, settings, &show);
+    let bases = Arc::new(PulledBases {
+        images: images.clone(),
+        transports: transports.clone(),
+        settings: settings.clone(),
+        progress: Arc::clone(show.progress()),
+        platforms_named: request.platforms.are_named,
+    });
     if arguments.input.all_platforms {
         request.platforms.targets = bases.common_platforms(&request, &inputs.sources).await?;
     }
@@ -264,20 +269,6 @@ fn at_step(error: cask_build::Error, instruction: String) -> anyhow::Error {
 
 fn file<'a>(files: &'a [BuildFile], name: &str) -> Option<&'a BuildFile> {
     files.iter().find(|file| file.name == name)
-}
-
-fn bases(
-    images: &Images,
-    transports: &Transports,
-    settings: &Settings,
-    show: &Show,
-) -> Arc<PulledBases> {
-    Arc::new(PulledBases {
-        images: images.clone(),
-        transports: transports.clone(),
-        settings: settings.clone(),
-        progress: Arc::clone(show.progress()),
-    })
 }
 
 /// What comes after the build: names of lists, outputs, files that say what came of it.

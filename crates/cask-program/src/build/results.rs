@@ -142,7 +142,9 @@ impl Results<'_> {
             return self.list(&names);
         };
         let names = &image.names;
-        let commit = names.first().map(|name| format!(" {name}")).unwrap_or_default();
+        // As with buildah, what was typed.
+        let commit = self.to.tag.as_ref().or(names.first());
+        let commit = commit.map(|name| format!(" {name}")).unwrap_or_default();
         self.show.say(&format!("COMMIT{commit}"));
         self.show.say(&format!("--> {}", image.id.short()));
         self.tagged(names);
@@ -169,13 +171,8 @@ impl Results<'_> {
             self.images.put_in_list(names, &entries, SamePlatform::Replaced, format)?;
         let name = names.first().map(|name| format!(" {name}")).unwrap_or_default();
         self.show.say(&format!("COMMIT{name}"));
-        let mut told: Vec<&str> = Vec::new();
         for image in &self.built.images {
-            // Of a base for one platform, others may become the same image.
-            if !told.contains(&image.id.as_str()) {
-                self.show.say(&format!("--> {} {}", image.id.short(), image.platform));
-                told.push(image.id.as_str());
-            }
+            self.show.say(&format!("--> {} {}", image.id.short(), image.platform));
         }
         self.tagged(names);
         Ok(Outcome {
