@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+use cask_program::access;
 use cask_program::command_line::WhenNamed;
 use cask_program::duration::GoDuration;
 use cask_program::settings::Settings;
@@ -77,9 +78,16 @@ pub(crate) struct GlobalArguments {
     /// Say what happens, in detail
     #[arg(long, global = true)]
     pub(crate) debug: bool,
+    /// Require HTTPS and valid certificates of registries, where no flag of the command says so
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = truth, value_name = "true|false")]
+    tls_verify: Option<bool>,
     /// Print the version
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
     version: Option<bool>,
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    access::boolean_value("tls-verify", text).map_err(|error| error.to_string())
 }
 
 impl GlobalArguments {
@@ -94,6 +102,7 @@ impl GlobalArguments {
         settings.platform.variant.clone_from(&self.override_variant);
         settings.registries_conf.clone_from(&self.registries_conf);
         settings.registries_d.clone_from(&self.registries_d);
+        settings.tls_verify = self.tls_verify;
         settings.retry.times = self.retry_times;
         settings.retry.delay = duration(self.retry_delay);
         settings.limits.at_once = self.requests_at_once;

@@ -16,6 +16,7 @@ mod paths;
 mod registry;
 mod resolve;
 mod short_name;
+mod sources;
 mod warning;
 
 pub use aliases::{Alias, RecordedAliases, record_alias, remove_alias};
@@ -26,4 +27,5 @@ pub use resolve::{Access, Endpoint, Resolution};
 pub use short_name::{
     Choice, Question, ResolvedName, ShortNameMode, ShortNameOptions, ShortNameResolution,
 };
+pub use sources::RegistrySources;
 pub use warning::{Warning, WarningKind};

@@ -182,7 +182,7 @@ impl Typed {
 }
 
 async fn resolve(typed: Typed, prefix: &str, settings: &Settings) -> Result<Access> {
-    let tls = tls(typed.tls_verify.as_deref(), typed.cert_dir.as_ref(), prefix)?;
+    let tls = tls(typed.tls_verify.as_deref(), typed.cert_dir.as_ref(), prefix, settings)?;
     let keychain_elsewhere: Arc<dyn Keychain> = match typed.no_creds {
         true => Arc::new(Anonymous),
         false => Arc::new(UserFiles::new(&typed.authfile, settings)),
@@ -194,13 +194,14 @@ async fn resolve(typed: Typed, prefix: &str, settings: &Settings) -> Result<Acce
     Ok(Access { keychain, keychain_elsewhere, tls })
 }
 
-/// What `--tls-verify` and `--cert-dir` say.
+/// What `--tls-verify` and `--cert-dir` say, and for what they leave open the whole program.
 pub fn tls(
     verify: Option<&str>,
     certificate_directory: Option<&PathBuf>,
     prefix: &str,
+    settings: &Settings,
 ) -> Result<Tls> {
-    let verify = boolean(&format!("{prefix}tls-verify"), verify)?;
+    let verify = boolean(&format!("{prefix}tls-verify"), verify)?.or(settings.tls_verify);
     let certificate_directory =
         certificate_directory.filter(|path| !path.as_os_str().is_empty()).cloned();
     Ok(Tls { verify, certificate_directory })
@@ -325,6 +326,20 @@ mod tests {
             "invalid argument \"foo\" for \"--tls-verify\" flag: \
              strconv.ParseBool: parsing \"foo\": invalid syntax",
         );
+    }
+
+    #[test]
+    fn a_flag_of_a_command_counts_before_that_of_the_program() {
+        let check = |flag: Option<&str>, program: Option<bool>, expected: Option<bool>| {
+            let mut settings = Settings::default();
+            settings.tls_verify = program;
+            let found = tls(flag, None, "", &settings).unwrap();
+            assert_eq!(found.verify, expected, "{flag:?} {program:?}");
+        };
+        check(None, None, None);
+        check(None, Some(false), Some(false));
+        check(Some("true"), Some(false), Some(true));
+        check(Some("0"), None, Some(false));
     }
 
     #[test]

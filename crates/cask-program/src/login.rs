@@ -96,7 +96,8 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
         [registry] => Key::parse_argument(registry)?,
         _ => bail!("login accepts only one registry to login to"),
     };
-    let tls = access::tls(arguments.tls_verify.as_deref(), arguments.cert_dir.as_ref(), "")?;
+    let tls =
+        access::tls(arguments.tls_verify.as_deref(), arguments.cert_dir.as_ref(), "", settings)?;
     let existing = find(&files, &key).await?;
     if arguments.get_login {
         return match existing.as_ref().and_then(Credential::username) {

@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
         [registry] => Key::parse_argument(registry)?,
         _ => bail!("logout accepts only one registry to logout from"),
     };
-    let tls = access::tls(arguments.tls_verify.as_deref(), None, "")?;
+    let tls = access::tls(arguments.tls_verify.as_deref(), None, "", settings)?;
     let removed = {
         let (files, key) = (files.clone(), key.clone());
         background::run(move || files.remove(&key)).await?

@@ -89,7 +89,10 @@ impl PlatformArguments {
         settings.platform.os.clone_from(&self.os);
         settings.platform.architecture.clone_from(&self.arch);
         settings.platform.variant.clone_from(&self.variant);
-        Ok(platform::wanted(&settings))
+        let wanted = platform::wanted(&settings);
+        // As `aarch64` is called everywhere else; what is no architecture is found nowhere.
+        let usual = PlatformWanted::parse(&wanted.to_string()).ok().filter(|_| self.arch.is_some());
+        Ok(usual.unwrap_or(wanted))
     }
 }
 
@@ -144,6 +147,13 @@ pub fn pull_options(
         _ => {}
     });
     options
+}
+
+/// Has answers about short names kept in the file that a flag names, if one does.
+pub fn keep_answers(settings: &Settings, options: &mut PullOptions) {
+    if let Some(file) = &settings.short_name_aliases {
+        options.recorded_aliases = Some(file.clone());
+    }
 }
 
 /// Asks at the terminal which image is meant, if there is one.

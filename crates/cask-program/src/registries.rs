@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use cask::docker::{Lookasides, Registries};
 use cask::reference::Reference;
 use cask_config::lookaside::{self, LookasideConf};
-use cask_config::registries::{Access, Endpoint, Paths, RegistriesConf};
+use cask_config::registries::{Access, Endpoint, Paths, RegistriesConf, RegistrySources};
 use cask_config::{Environment, Error};
 
 use crate::credentials::variable_path;
@@ -20,7 +20,10 @@ pub fn read(settings: &Settings) -> Result<RegistriesConf, Error> {
     };
     let conf = RegistriesConf::load(&paths)?;
     conf.warnings().iter().for_each(|warning| report::note(&warning.to_string()));
-    Ok(conf)
+    match settings.registry_sources.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => Ok(conf.with_sources(RegistrySources::parse(text)?)),
+        None => Ok(conf),
+    }
 }
 
 /// The same, read when it is first wanted.

@@ -1,6 +1,7 @@
 //! Errors, warnings and exit codes.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cask::transport::{Error, ErrorKind};
 use cask_terminal::progress::Handle;
@@ -93,13 +94,26 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Whether nobody wants to hear of what is no error.
+static NO_WARNINGS: AtomicBool = AtomicBool::new(false);
+
+/// Leaves warnings out from now on.
+pub fn no_warnings() {
+    NO_WARNINGS.store(true, Ordering::Relaxed);
+}
+
 /// Warns of something that is no error.
 pub fn note(message: &str) {
-    reporter().warning(message);
+    if !NO_WARNINGS.load(Ordering::Relaxed) {
+        reporter().warning(message);
+    }
 }
 
 /// Warns between the lines of a progress display.
 pub fn warning(progress: &Handle, message: &str) {
+    if NO_WARNINGS.load(Ordering::Relaxed) {
+        return;
+    }
     let mut text = Vec::new();
     Reporter::new(Style::Log, &mut text).warning(message);
     progress.log(&String::from_utf8_lossy(&text));

@@ -26,6 +26,12 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// The directory that says where signatures are, instead of the usual one.
     pub registries_d: Option<PathBuf>,
+    /// The file in which answers about short names are kept, instead of the user's.
+    pub short_name_aliases: Option<PathBuf>,
+    /// What the caller allows of registries, in JSON: `$BUILD_REGISTRY_SOURCES`.
+    pub registry_sources: Option<String>,
+    /// Whether HTTPS and valid certificates are required of registries where no flag of a command says so.
+    pub tls_verify: Option<bool>,
     /// How requests to registries are tried again.
     pub retry: Retry,
     /// What each registry is spared.

@@ -278,7 +278,7 @@ async fn passwords_are_checked() {
     for credential in [None, Some(Credential::basic(USER, "wrong"))] {
         let error = ask(credential).await;
         assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error}");
-        assert!(error.to_string().contains("authentication required"), "{error}");
+        assert!(error.to_string().contains("unauthorized: authentication required"), "{error}");
     }
     let right = registry.client(Some(Credential::basic(USER, PASSWORD)));
     right.registry(&registry.address).ping().await.unwrap();

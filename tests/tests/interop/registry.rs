@@ -59,7 +59,7 @@ fn passwords_and_certificates_let_in() {
     let copy = ["copy", "-q", "--dest-tls-verify=false"];
     with(&[&copy[..], &["--dest-no-creds", from, &place]].concat())
         .ends(1)
-        .says("authentication required");
+        .says("unauthorized: authentication required");
     with(&[&copy[..], &["--dest-creds", "tester:wrong", from, &place]].concat()).ends(1);
     with(&[&copy[..], &["--dest-creds", &creds, from, &place]].concat()).ok();
     let flags = ["--src-tls-verify=false", "--src-creds", &creds];
@@ -69,6 +69,8 @@ fn passwords_and_certificates_let_in() {
     let place = format!("docker://{}/it:1", registry.address());
     let certificates = registry.certificates();
     dray(&format!("copy -q {from} {place}")).ends(1).says("certificate");
+    dray(&format!("--tls-verify=false copy -q --dest-tls-verify {from} {place}")).ends(1);
+    dray(&format!("--tls-verify=false copy -q {from} {place}")).ok();
     dray(&format!("copy -q --dest-cert-dir {certificates} {from} {place}")).ok();
     let flags = ["--src-cert-dir", &certificates];
     assert_eq!(identity_in(&scratch, &flags, &place), identity(from));

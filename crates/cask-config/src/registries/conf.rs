@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::document::Source;
 use crate::registries::parse::parse;
-use crate::registries::{Alias, Registry, ShortNameMode, Warning};
+use crate::registries::{Alias, Registry, RegistrySources, ShortNameMode, Warning};
 use crate::{Error, ErrorKind};
 
 /// What one file says, or several that were merged.
@@ -25,6 +25,7 @@ pub struct RegistriesConf {
     pub(crate) aliases: BTreeMap<String, Alias>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) files: Vec<String>,
+    pub(crate) sources: RegistrySources,
 }
 
 /// Where credentials are looked for.
@@ -71,6 +72,12 @@ impl RegistriesConf {
         replace(&mut self.layer_store_auth_helper, later.layer_store_auth_helper);
         self.warnings.extend(later.warnings);
         self.files.extend(later.files);
+    }
+
+    /// Takes over what the caller allows.
+    pub fn with_sources(mut self, sources: RegistrySources) -> Self {
+        self.sources = sources;
+        self
     }
 
     /// The registries, ordered by prefix.

@@ -10,8 +10,8 @@ use cask_reference::Repository;
 use crate::document::{Found, Source, Table};
 use crate::registries::registry::fold_host;
 use crate::registries::{
-    CredentialHelper, Mirror, PullFromMirror, RegistriesConf, Registry, ShortNameMode, Warning,
-    WarningKind, aliases,
+    CredentialHelper, Mirror, PullFromMirror, RegistriesConf, Registry, RegistrySources,
+    ShortNameMode, Warning, WarningKind, aliases,
 };
 use crate::{Error, ErrorKind};
 
@@ -67,6 +67,7 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<RegistriesConf, Error> {
         aliases: aliases::parse(source, &root)?,
         warnings,
         files: vec![source.file().into()],
+        sources: RegistrySources::default(),
     })
 }
 

@@ -60,13 +60,15 @@ impl RegistriesConf {
     ///
     /// # Errors
     /// [`ErrorKind::Blocked`], with the words `registry PREFIX is blocked in FILE`, if that leaves
-    /// no place; [`ErrorKind::Rewrite`] if the location of the registry or of one of its mirrors
+    /// no place, and with `denied by policy` for a host that the [sources](RegistrySources) do not allow; [`ErrorKind::Rewrite`] if the location of the registry or of one of its mirrors
     /// makes no reference of this one.
     pub fn resolve(&self, reference: &Reference, access: Access) -> Result<Resolution, Error> {
+        self.sources.check(reference)?;
+        let insecure = self.sources.is_insecure(reference.domain());
         let mut resolution =
             Resolution { endpoints: Vec::new(), blocked: Vec::new(), prefix: None };
         let Some(registry) = self.find(&reference.to_string()) else {
-            let endpoint = Endpoint::new(reference.clone(), false, false, reference);
+            let endpoint = Endpoint::new(reference.clone(), insecure, false, reference);
             resolution.endpoints.push(endpoint);
             return Ok(resolution);
         };
@@ -84,7 +86,7 @@ impl RegistriesConf {
             _ => &registry.location,
         };
         let there = registry.rewrite(reference, location)?;
-        let endpoint = Endpoint::new(there, registry.insecure, false, reference);
+        let endpoint = Endpoint::new(there, registry.insecure || insecure, false, reference);
         self.add(&mut resolution, endpoint, Some(registry));
         match resolution.endpoints.is_empty() {
             true => Err(Error::new(ErrorKind::Blocked, resolution.failure::<&str>(&[]))),
@@ -107,6 +109,9 @@ impl RegistriesConf {
     ///
     /// For connections that serve more than one image; [`Endpoint::is_insecure`] is of one.
     pub fn is_insecure_host(&self, host: &str) -> bool {
+        if self.sources.is_insecure(host) {
+            return true;
+        }
         let mut said = self.registries.values().flat_map(|registry| {
             let own = match registry.location.as_str() {
                 "" => registry.covers(host).map(|_| registry.insecure),

@@ -142,7 +142,11 @@ impl Images {
         transports: &Transports,
         options: &PullOptions,
     ) -> Result<Vec<Arrived>> {
-        let scheme = name.split_once(':').map(|(scheme, _)| scheme);
+        // `docker:dind` is an image of that name, with a tag.
+        let parts = name
+            .split_once(':')
+            .filter(|(scheme, rest)| *scheme != REGISTRY || rest.starts_with("//"));
+        let scheme = parts.map(|(scheme, _)| scheme);
         let Some(scheme) = scheme.filter(|scheme| transports.find(scheme).is_some()) else {
             if is_id(name) {
                 return Ok(vec![self.pull_id(name, options).await?]);

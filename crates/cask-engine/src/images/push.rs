@@ -18,7 +18,7 @@ impl Images {
     /// are compressed; the options say how.
     ///
     /// Where a list is pushed with its images, those that are elsewhere come to the store until it is
-    /// done.
+    /// done. An archive of Docker's names the image as the store does, too.
     ///
     /// Source: containers/common, `libimage/push.go`.
     ///
@@ -40,6 +40,9 @@ impl Images {
         };
         let mut options = options.clone();
         options.write.copied_from = to.reference().and_then(|to| sibling(&found.image, to));
+        if let Some(name) = archived_name(&*to, &found.name) {
+            options.write.additional_names.push(name);
+        }
         let copied = copy(&*from, &*to, &options).await;
         let images = self.clone();
         on_thread(move || {
@@ -96,6 +99,15 @@ impl Images {
         }
         Ok(fetched)
     }
+}
+
+/// The name of the store that an archive has too, so that whoever loads it has the image under that name.
+///
+/// Source: containers/common, `libimage/push.go`, `Push`.
+fn archived_name(to: &dyn Location, name: &str) -> Option<Reference> {
+    let name: Reference = name.parse().ok().filter(|_| to.scheme() == "docker-archive")?;
+    let is_tag = name.tag().is_some() && name.digest().is_none();
+    (is_tag && to.reference() != Some(&name)).then_some(name)
 }
 
 /// A name that an image has or had in another repository of the same registry, which may have its layers.
