@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cask_build::WorkingContainers;
 use cask_engine::Images;
 use cask_image::{ImageFormat, Timestamp};
@@ -11,6 +11,8 @@ use cask_program::settings::Settings;
 use cask_program::storage::StoreArguments;
 use cask_program::{registries, report};
 use cask_storage::Store;
+use cask_terminal::logging::{self, Level};
+use cask_terminal::progress::{Mode, Progress};
 use clap::Args;
 
 /// What every command takes, before or after its name.
@@ -28,6 +30,38 @@ pub(crate) struct GlobalArguments {
     /// Read the places of signatures from this directory alone
     #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
     pub(crate) registries_conf_dir: Option<PathBuf>,
+    /// Keep answers about short names in this file
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) short_name_alias_conf: Option<PathBuf>,
+    /// Log messages at this level and above: trace, debug, info, warn, error, fatal or panic [default: warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// As --log-level debug
+    #[arg(long, hide = true)]
+    pub(crate) debug: bool,
+}
+
+impl GlobalArguments {
+    /// Begins to log what is asked for.
+    ///
+    /// Source: buildah, `cmd/buildah/main.go`, `before`.
+    pub(crate) fn log(&self) -> Result<()> {
+        let level = match &self.log_level {
+            Some(text) => text.parse::<Level>().map_err(|_| {
+                anyhow!("unable to parse log level: not a valid logrus Level: {text:?}")
+            })?,
+            None => Level::Warning,
+        };
+        let level = if self.debug { level.max(Level::Debug) } else { level };
+        if level > Level::Warning {
+            // Lines on standard error; the display itself shows nothing.
+            logging::init(level, Progress::stderr(Mode::None).handle());
+        }
+        if level == Level::Error {
+            report::no_warnings();
+        }
+        Ok(())
+    }
 }
 
 /// The arguments that every command has, and what follows from them.
@@ -42,6 +76,8 @@ impl Context {
         settings.policy = global.signature_policy;
         settings.registries_conf = global.registries_conf;
         settings.registries_d = global.registries_conf_dir;
+        settings.short_name_aliases = global.short_name_alias_conf;
+        settings.registry_sources = std::env::var("BUILD_REGISTRY_SOURCES").ok();
         settings.store.clone_from(&global.store);
         Self { settings, store: global.store }
     }

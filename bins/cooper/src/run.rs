@@ -45,6 +45,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
+    cli.global.log()?;
     match cli.command {
         Command::Build(arguments) => {
             // Before anything has threads.

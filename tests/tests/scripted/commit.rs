@@ -54,6 +54,37 @@ fn a_commit_that_is_repeated_gives_the_same_image() {
 }
 
 #[test]
+fn an_image_goes_to_another_store() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, other) = (store_with_base(), PeerStore::new());
+    let before = layers(&store);
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    cooper(&store, &["commit", "-q", &container, &other.location("moved")]).ok();
+    cooper(&store, &["rm", &container]).ok();
+    assert_eq!(layers(&store), before);
+    let made = buildah(&other, &["from", "--pull-never", "moved"]).ok();
+    assert_eq!(made.text(), "moved-working-container");
+}
+
+#[test]
+fn an_image_of_docker_s_format_says_what_it_was_made_of() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let id =
+        cooper(&store, &["inspect", "--format", "{{.FromImageID}} {{.ContainerID}}", &container]);
+    cooper(&store, &["commit", "-q", "--format", "docker", &container, "child"]).ok();
+    let line = ["inspect", "--format", "{{.Docker.Parent}} {{.Docker.Container}}", "child"];
+    let said = cooper(&store, &line).ok();
+    assert_eq!(said.text(), format!("sha256:{}", id.ok().text()));
+    assert_eq!(said.text(), buildah(&store, &line).ok().text());
+}
+
+#[test]
 fn a_commit_that_is_killed_leaves_nothing() {
     if !has(&TOOLS) {
         return;

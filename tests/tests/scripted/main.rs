@@ -6,6 +6,7 @@ mod continued;
 mod lists;
 mod nothing;
 mod scripts;
+mod settings;
 mod steps;
 mod users;
 mod walk;

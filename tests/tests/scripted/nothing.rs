@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tests::{again, command, has, run, scratch};
+use tests::{Access, Registry, again, command, has, run, scratch};
 
 use crate::{TOOLS, buildah, cooper, store_with_base};
 use tests::PeerStore;
@@ -81,4 +81,69 @@ fn an_image_goes_anywhere_and_leaves_nothing_in_the_store() {
     cooper(&store, &["rm", &container]).ok();
     assert_eq!(crate::layers(&store), before);
     assert_eq!(cooper(&store, &["images", "-aq"]).ok().text().lines().count(), 1);
+}
+
+#[test]
+fn an_archive_of_docker_s_keeps_the_name_of_the_image() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    for (end, name) in [("", "a.tar"), (":other.example/x:1", "b.tar")] {
+        let place = format!("docker-archive:{}{end}", files.at(name));
+        cooper(&store, &["push", "-q", "base", &place]).ok();
+        let place = format!("docker-archive:{}:localhost/base:latest", files.at(name));
+        cooper(&PeerStore::new(), &["pull", "-q", &place]).ok();
+    }
+    let place = format!("docker-archive:{}", files.at("a.tar"));
+    let made = cooper(&PeerStore::new(), &["from", "-q", &place]).ok();
+    assert_eq!(made.text(), "base-working-container");
+}
+
+#[test]
+fn a_name_may_begin_as_a_transport_does() {
+    if !has(&TOOLS) || !has(&["docker-registry"]) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let registry = Registry::start(&files, Access::Plain);
+    let at = format!("{}/library/docker", registry.address());
+    cooper(&store, &["push", "-q", "--tls-verify=false", "base", &format!("docker://{at}:dind")])
+        .ok();
+    let conf = files.at("registries.conf");
+    let text = format!(
+        "[[registry]]\nlocation = {:?}\ninsecure = true\n[aliases]\ndocker = {at:?}\n",
+        registry.address()
+    );
+    std::fs::write(&conf, text).expect("a scratch directory is writable");
+    let line = ["--registries-conf", &conf, "from", "-q", "docker:dind"];
+    let other = PeerStore::new();
+    let made = cooper(&other, &line).ok().text().to_owned();
+    let said = cooper(&other, &["inspect", "--format", "{{.FromImage}}", &made]).ok();
+    assert_eq!(said.text(), format!("{at}:dind"));
+}
+
+#[test]
+fn what_is_remote_is_copied_as_it_is() {
+    if !has(&TOOLS) || !has(&["docker-registry", "skopeo"]) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let registry = Registry::start(&files, Access::Plain);
+    let place = format!("docker://{}/it:1", registry.address());
+    cooper(&store, &["push", "-q", "--tls-verify=false", "base", &place]).ok();
+    let seen = tests::skopeo(&format!("inspect --tls-verify=false {place}")).ok().json();
+    let layer = seen["Layers"][0].as_str().expect("it has a layer");
+    let url = format!("http://{}/v2/it/blobs/{layer}", registry.address());
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    cooper(&store, &["copy", "-q", &container, &url, "/layer.tar.gz"]).ok();
+    let line = ["run", &container, "busybox", "sha256sum", "/layer.tar.gz"];
+    let digest = cooper(&store, &line).ok().text().replace("  /layer.tar.gz", "");
+    assert_eq!(format!("sha256:{digest}"), layer);
+    // An image that is not there is fetched.
+    let other = PeerStore::new();
+    let container = cooper(&other, &["from", "scratch"]).ok().text().to_owned();
+    let line = ["copy", "-q", "--tls-verify=false", "--from", &place, &container, "/bin", "/bin"];
+    cooper(&other, &line).ok();
+    cooper(&other, &["run", &container, "/bin/true"]).ok();
 }

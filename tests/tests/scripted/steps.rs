@@ -44,6 +44,7 @@ fn commands_see_what_is_said_for_them() {
     check(&["--mount", "type=tmpfs,target=/t"], "echo x > /t/x; cat /t/x", "x");
     // What was given for one command alone is not in the container.
     check(&[], "ls /t /host /etc/hostname 2>/dev/null; true", "/etc/hostname");
+    check(&[], ". /run/.containerenv; echo $rootless", "0");
     let root = cooper(&store, &["mount", &container]).ok().text().to_owned();
     assert!(!std::path::Path::new(&root).join("etc/hostname").exists());
     cooper(&store, &["umount", &container]).ok();
@@ -246,4 +247,35 @@ fn flags_that_are_buildahs_work_or_are_refused_by_name() {
         let other = cooper(&store, &["from", "base"]).ok();
         cooper(&store, &[&own[..], &[other.text(), "true"]].concat()).ok();
     }
+}
+
+#[test]
+fn volumes_of_the_image_are_there() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    cooper(&store, &["config", "--volume", "/srv/data", &container]).ok();
+    cooper(&store, &["run", &container, "touch", "/srv/data/x"]).ok();
+    assert_eq!(cooper(&store, &["run", &container, "ls", "/srv/data"]).ok().text(), "x");
+    let line = ["run", "--user", "nobody-here", &container, "true"];
+    cooper(&store, &line).ends(125).says("unknown user");
+}
+
+#[test]
+fn architectures_may_have_the_names_of_machines() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let check = |name: &str, expected: &str| {
+        let made = cooper(&store, &["from", "--arch", name, "scratch"]).ok().text().to_owned();
+        let line = ["inspect", "--format", "{{.OCIv1.Architecture}}{{.Docker.Variant}}", &made];
+        assert_eq!(cooper(&store, &line).ok().text(), expected, "{name}");
+    };
+    check("aarch64", "arm64");
+    check("x86_64", "amd64");
+    check("armhf", "armv7");
+    check("riscv64", "riscv64");
 }

@@ -22,8 +22,9 @@ mod unmount;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_program::command_line::WhenNamed;
+use cask_program::refused::Words;
 use cask_program::{login, logout, manifest, rootless, stop};
 use clap::Subcommand;
 
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Manifest(WhenNamed<manifest::Command>),
     Prune(WhenNamed<prune::Arguments>),
+    #[command(hide = true)]
+    Source(Words),
     Info(WhenNamed<info::Arguments>),
     Login(WhenNamed<login::Arguments>),
     Logout(WhenNamed<logout::Arguments>),
@@ -92,6 +95,7 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
             let images = context.images()?;
             manifest::run(command.0, &images, &context.settings, manifest::Manner::Buildah)
         }
+        Command::Source(_) => bail!(refused::NO_SOURCES),
         Command::Prune(arguments) => prune::run(&arguments, &context).map(done),
         Command::Info(arguments) => info::run(&arguments, &context).map(done),
         Command::Login(arguments) => wait(login::run(arguments.0, &context.settings)).map(done),

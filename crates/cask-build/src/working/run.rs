@@ -330,8 +330,9 @@ impl WorkingContainer {
             .map_err(|error| Error::io(error, "cannot be opened", root.name()))?;
         let mut spec = RunSpec::new(descriptor, &run.command);
         let user = run.user.as_deref().unwrap_or_else(|| state.execution_text(Kind::Oci, "User"));
-        let identity = Identity::resolve(root, user)
-            .map_err(|error| Error::new(ErrorKind::Invalid, user, "").with_source(error))?;
+        let identity = Identity::resolve(root, user).map_err(|error| {
+            Error::new(ErrorKind::Invalid, user, "unknown user error").with_source(error)
+        })?;
         let directory = match run.directory.as_deref() {
             Some(directory) => directory,
             None => state.execution_text(Kind::Oci, "WorkingDir"),
@@ -494,6 +495,7 @@ impl WorkingContainer {
         for (key, value) in about {
             let _ = writeln!(text, "{key}={value:?}");
         }
+        let _ = writeln!(text, "rootless={}", u8::from(self.store.options().rootless));
         text
     }
 }

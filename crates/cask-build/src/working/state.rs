@@ -229,7 +229,7 @@ impl State {
             oci.insert(key.to_owned(), value.clone());
             docker.insert(key.to_owned(), value.clone());
         }
-        for key in ["comment"] {
+        for key in ["comment", "parent", "container", "docker_version"] {
             if let Some(value) = parsed.get(key) {
                 docker.insert(key.to_owned(), value.clone());
             }

@@ -115,9 +115,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
     let mut options = arguments.options()?;
     let transports = arguments.registry.transports(&images, &context.settings).await?;
-    let scheme = wanted.and_then(|wanted| wanted.split_once(':')).map(|(scheme, _)| scheme);
-    let elsewhere = wanted.filter(|_| {
-        scheme.is_some_and(|s| s != "containers-storage" && transports.find(s).is_some())
+    let elsewhere = wanted.filter(|wanted| match wanted.split_once(':') {
+        // Another store than this one.
+        Some(("containers-storage", rest)) => rest.starts_with('['),
+        Some((scheme, _)) => transports.find(scheme).is_some(),
+        None => false,
     });
     if let Some(wanted) = wanted
         && elsewhere.is_none()

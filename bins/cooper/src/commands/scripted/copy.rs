@@ -9,8 +9,13 @@ use cask_build::{
     AddOptions, Context as BuildContext, CopyItem, CopyRequest, CopyTools, ErrorKind, Fetch,
     Fetched, IgnoreChoice, WorkingContainer, WorkingContainers, WriteOptions, machine_context,
 };
+use cask_engine::PullPolicy;
+use cask_program::access::OneArguments;
 use cask_program::duration::GoDuration;
-use cask_program::{build, output, report};
+use cask_program::moving::{self, RegistryArguments};
+use cask_program::progress::ProgressChoice;
+use cask_program::{build, output, platform, report};
+use cask_storage::Image;
 use clap::{Args, Parser};
 
 use super::config::add_history;
@@ -61,6 +66,8 @@ pub(crate) struct Arguments {
     /// Do not print the digest
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    access: OneArguments,
 }
 
 /// Copies, and prints the digest of what was copied.
@@ -79,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Res
         bail!("--ignorefile option requires that you specify a context dir using --contextdir");
     }
     if arguments.checksum.is_some() && !is_add {
-        bail!("--checksum is for add: nothing that copy copies is remote");
+        bail!("--checksum is for add");
     }
     let containers = context.containers()?;
     let mut container =
@@ -186,8 +193,10 @@ impl Arguments {
         request.mode.clone_from(&arguments.chmod);
         request.excludes.clone_from(&arguments.exclude);
         request.parents = arguments.parents;
-        if is_add {
+        // What is remote may be copied too: then it stays as it is.
+        if is_add || sources.iter().any(|source| source.contains("://")) {
             let mut add = AddOptions::default();
+            add.unpack = (!is_add).then_some(false);
             add.checksum.clone_from(&arguments.checksum);
             request.add = Some(add);
         }
@@ -230,11 +239,10 @@ impl Arguments {
                 match containers.find(from) {
                     Ok(container) => Ok(container.context()?),
                     Err(error) if error.kind() == ErrorKind::Missing => {
-                        let found = context.images()?.find(from);
-                        let found = found.with_context(|| {
-                        format!("no container named {from:?}, error copying content from image {from:?}")
-                    })?;
-                        Ok(containers.image_context(&found.image, from)?)
+                        let found = super::wait(self.image(from, context)).with_context(|| {
+                            format!("no container named {from:?}, error copying content from image {from:?}")
+                        })?;
+                        Ok(containers.image_context(&found, from)?)
                     }
                     Err(error) => {
                         Err(error).with_context(|| format!("reading build container {from:?}"))
@@ -248,6 +256,25 @@ impl Arguments {
             }
             (None, None) => Ok(machine_context()?),
         }
+    }
+
+    /// The image of this name, which is pulled where the store does not have it.
+    async fn image(&self, name: &str, context: &Context) -> Result<Image> {
+        let images = context.images()?;
+        let mut registry = RegistryArguments::default();
+        registry.access = self.access.clone();
+        let transports = registry.transports(&images, &context.settings).await?;
+        let progress = Arc::new(ProgressChoice::Auto.start(self.quiet));
+        let platform = platform::wanted(&context.settings);
+        let copy =
+            moving::copy_options(&context.settings, platform.clone(), &progress, self.quiet)?;
+        let mut options = moving::pull_options(copy, PullPolicy::Missing, &progress);
+        moving::keep_answers(&context.settings, &mut options);
+        let pulled = images.pull(name, &transports, &options).await;
+        drop((options, progress));
+        let pulled = pulled?.into_iter().next().context("nothing was pulled")?;
+        let id = images.instance(pulled.id.as_str(), &platform)?.unwrap_or(pulled.id);
+        Ok(images.find(id.as_str())?.image)
     }
 
     /// The sources, as paths of the context.

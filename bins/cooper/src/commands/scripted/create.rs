@@ -1,5 +1,7 @@
 //! `cooper from`
 
+mod usual;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use cask_build::{
 use cask_engine::{Images, PullPolicy};
 use cask_image::PlatformWanted;
 use cask_program::progress::ProgressChoice;
-use cask_program::{access, build, output, report};
+use cask_program::{access, build, containers_conf, output, report};
 use cask_runtime::{Capability, CapabilitySet};
 use clap::Args;
 
@@ -88,9 +90,9 @@ struct RunArguments {
     /// Pass the machine's proxies on
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_name = "true|false")]
     http_proxy: String,
-    /// What /dev/shm may hold
-    #[arg(long, value_name = "SIZE", default_value = "65536k")]
-    shm_size: String,
+    /// What /dev/shm may hold [default: what containers.conf says, else 65536k]
+    #[arg(long, value_name = "SIZE")]
+    shm_size: Option<String>,
     /// A limit
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
     ulimit: Vec<String>,
@@ -101,6 +103,9 @@ struct RunArguments {
     confinement: ConfinementArguments,
     #[command(flatten)]
     users: build::UsersArguments,
+    /// What they may do if no flag says so: what containers.conf has.
+    #[arg(skip)]
+    usual_capabilities: Option<Vec<String>>,
 }
 
 /// What else sets commands apart, and what they may use.
@@ -203,8 +208,9 @@ pub(super) fn capabilities(names: &[String]) -> Result<Vec<Capability>> {
 }
 
 /// Makes a container and prints its name.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
+pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<()> {
     arguments.refused.check()?;
+    usual::fill(&mut arguments.run, &containers_conf::load()?);
     let image = match arguments.image.as_slice() {
         [] => bail!("an image name (or \"scratch\") must be specified"),
         [image] => image.clone(),
@@ -265,6 +271,7 @@ async fn base(
     let wanted = platform.clone();
     let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
+    moving::keep_answers(&context.settings, &mut options);
     options.platform_asked = arguments.platform.is_asked();
     let pulled = images.pull(image, &transports, &options).await;
     drop((options, progress));
@@ -303,7 +310,12 @@ impl RunArguments {
         options.isolation = isolation(self.isolation.as_deref())?;
         options.network = build::working_network(self.network.as_deref())?;
         options.users = self.users.users()?;
-        let mut set = CapabilitySet::default();
+        let mut set = match &self.usual_capabilities {
+            Some(names) => {
+                capabilities(names)?.into_iter().fold(CapabilitySet::NONE, CapabilitySet::with)
+            }
+            None => CapabilitySet::default(),
+        };
         for added in capabilities(&self.cap_add)? {
             set = set.with(added);
         }
@@ -316,7 +328,9 @@ impl RunArguments {
         options.name_search.clone_from(&self.dns_search);
         options.name_options.clone_from(&self.dns_option);
         options.proxies = access::boolean_value("http-proxy", &self.http_proxy)?;
-        options.shared_memory.clone_from(&self.shm_size);
+        if let Some(size) = &self.shm_size {
+            options.shared_memory.clone_from(size);
+        }
         options.limits.clone_from(&self.ulimit);
         options.volumes.clone_from(&self.volume);
         options.confinement = self.confinement.confinement()?;

@@ -326,7 +326,10 @@ impl ByArguments {
             WorkingIsolation::Default => container.isolation(),
             asked => asked,
         };
-        let from_environment = || std::env::var_os("BUILDAH_RUNTIME").map(PathBuf::from);
+        let from_environment = || {
+            let named = std::env::var_os("BUILDAH_RUNTIME").filter(|name| !name.is_empty());
+            named.map(PathBuf::from)
+        };
         let runtime = self.runtime.clone().or_else(from_environment);
         let is_ours = asked == WorkingIsolation::Chroot
             || (asked == WorkingIsolation::Default && runtime.is_none());

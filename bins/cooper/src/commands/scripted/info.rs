@@ -77,7 +77,6 @@ fn host() -> Json {
         "cpus": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "hostname": names.nodename().to_string_lossy(),
         "kernel": names.release().to_string_lossy(),
-        "network": "host (builds have no network of their own yet)",
         "os": this.os,
         "rootless": rootless::is_rootless(),
         "uptime": uptime(&read("/proc/uptime")),

@@ -77,9 +77,7 @@ fn of_platform(images: &cask_engine::Images, image: Image) -> Result<Image> {
         Some(entry) => images.store().images_by_digest(&entry.digest)?.into_iter().next(),
         None => None,
     };
-    found.with_context(|| {
-        format!("the list {} has no image for {wanted} in the store", image.id.short())
-    })
+    found.with_context(|| format!("no image found for {wanted} in the list {}", image.id.short()))
 }
 
 fn manifest(name: &str, images: &cask_engine::Images, context: &Context) -> Result<()> {

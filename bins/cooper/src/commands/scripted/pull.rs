@@ -53,6 +53,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
     let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
+    moving::keep_answers(&context.settings, &mut options);
     options.copy.attached.remove_signatures = arguments.remove_signatures;
     options.platform_asked = arguments.platform.is_asked();
     options.all_tags = arguments.all_tags;

@@ -59,7 +59,7 @@ pub(super) struct Failures(Option<Error>);
 impl Failures {
     pub(super) fn add(&mut self, error: Error) {
         if let Some(before) = self.0.replace(error) {
-            report::engine_failure(&before, crate::run::hint);
+            report::say(&report::whole(&*before));
         }
     }
 
