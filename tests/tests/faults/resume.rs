@@ -86,6 +86,10 @@ fn a_killed_pull_goes_on(address: &str, context: &str) {
         run(&mut copying(&stage, &from(&ways.fast), &to)).ok();
         assert_goes_on(ways.fast.down() - before, &format!("{context}, to {to}"));
         dray(&format!("validate -q {to}")).ok();
+        // A store takes a blob that it has whole from itself: what is kept of that goes with time.
+        if to.starts_with("containers-storage:") {
+            continue;
+        }
         let kept = std::fs::read_dir(stage.scratch.join("cache/cask/partial"));
         let kept: Vec<_> = kept.expect("something was kept").collect();
         assert!(kept.is_empty(), "nothing stays when all is there: {kept:?}");

@@ -30,7 +30,7 @@ const MAX_BYTES: u64 = 16 << 20;
 const MOMENT: Duration = Duration::from_secs(30);
 
 /// How far the time of a file may lag behind the clock.
-const SLACK: Duration = Duration::from_millis(50);
+const SLACK: Duration = Duration::from_millis(20);
 
 /// Keeps a copy of a record with the container. It need not survive a loss of power: then it is told by other traces.
 pub(crate) fn keep_copy(directory: &Path, record: &ContainerRecord) -> Result<()> {
@@ -270,12 +270,14 @@ impl Layers {
         pairs.min().map(|(_, container, layer)| (container, layer))
     }
 
-    /// How long after a layer the directory of a container was made, if it may be that container's.
+    /// How far apart a layer and the directory of a container were made, if it may be that container's.
     fn apart(&self, traces: &Traces, layer: &LayerRecord) -> Option<Duration> {
-        let made = traces.made?;
         let begun = layer.created.and_then(moment)?;
-        let apart = (made + SLACK).duration_since(begun).ok()?;
-        (apart <= MOMENT && self.fits(traces, layer)).then_some(apart)
+        let (apart, most) = match traces.made?.duration_since(begun) {
+            Ok(after) => (after, MOMENT),
+            Err(before) => (before.duration(), SLACK),
+        };
+        (apart <= most && self.fits(traces, layer)).then_some(apart)
     }
 
     /// Whether a layer is of who made the container, and upon its image.
