@@ -351,7 +351,8 @@ fn fill_volumes(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
     let targets = config.files.mounts.iter().map(|mount| mount.target.clone());
     let mut seen: std::collections::BTreeSet<_> = targets.collect();
     for path in &run.volumes {
-        let to = target(path, path)?;
+        // Words that were meant as a list of JSON are paths below the root too.
+        let to = target(&format!("/{path}"), path)?;
         if seen.insert(to.clone()) {
             let source = if kind == MountType::Tmpfs { "tmpfs" } else { "" };
             let mut mount = MountConfig::new(kind, source, to);

@@ -105,7 +105,7 @@ impl<'c> Line<'c> {
         self.words += 1;
         // What a container runs may have flags of its own.
         let mut positionals = self.positionals();
-        let open = positionals.position(|arg| arg.is_trailing_var_arg_set());
+        let open = positionals.position(|arg| matches!(arg.get_id().as_str(), "command" | "words"));
         self.only_words |= open.is_some_and(|at| self.words >= at.max(1));
     }
 
@@ -209,13 +209,22 @@ impl<'c> Line<'c> {
             },
             ("secret", ..) => there(Kind::Secrets),
             (_, "rename", _) if self.words > 0 => Wanted::Nothing,
-            (_, "commit", "image") => Wanted::Nothing,
+            (_, "exec" | "top", "words") if self.words > 0 => Wanted::Files,
+            ("image", "diff" | "mount" | "unmount", _) => there(Kind::Images),
+            (_, "commit" | "export" | "mount" | "unmount" | "stats" | "exec" | "top", _) => {
+                match self.words {
+                    1.. if verb == "commit" => Wanted::Nothing,
+                    _ => there(Kind::Containers(state(verb))),
+                }
+            }
+            ("inspect" | "diff", _, "names") => there(Kind::ContainersAndImages),
+            ("container", "diff", "names") => there(Kind::Containers(State::Any)),
+            (_, "port", "port") | ("container", "clone", "copy") => Wanted::Nothing,
             (_, _, "container" | "containers") => there(Kind::Containers(state(verb))),
             (_, _, "image" | "images" | "source" | "list" | "name" | "names") => {
                 there(Kind::Images)
             }
             (_, _, "network" | "networks") => there(Kind::Networks),
-            (_, _, "object" | "objects") => there(Kind::ContainersAndImages),
             _ => Wanted::Files,
         }
     }
@@ -317,6 +326,12 @@ mod tests {
         check("run im -", "Files");
         check("exec ", "Containers(Running) ");
         check("exec c ", "Files");
+        check("container exec -it ", "Containers(Running) ");
+        check("top ", "Containers(Running) ");
+        check("commit ", "Containers(Any) ");
+        check("commit c ", "Nothing");
+        check("image mount ", "Images ");
+        check("container clone c d ", "Images ");
         check("rm a b", "Containers(Any) b");
         check("start ", "Containers(Startable) ");
         check("rename a ", "Nothing");

@@ -29,13 +29,13 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
     /// What ${OPT1} in the label stands for
-    #[arg(long, value_name = "WORDS", default_value = "", hide = true)]
+    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true, hide = true)]
     opt1: String,
     /// What ${OPT2} in the label stands for
-    #[arg(long, value_name = "WORDS", default_value = "", hide = true)]
+    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true, hide = true)]
     opt2: String,
     /// What ${OPT3} in the label stands for
-    #[arg(long, value_name = "WORDS", default_value = "", hide = true)]
+    #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true, hide = true)]
     opt3: String,
     /// Pull the image where it is missing, which is done anyway
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
