@@ -357,7 +357,8 @@ fn contexts_come_from_repositories_and_servers() {
 
 #[test]
 fn what_add_downloads_is_as_old_as_its_server_says() {
-    let server = Server::start(files(&[("dated", "D"), ("other", "O")]).to_path_buf());
+    let served = files(&[("dated", "D"), ("other", "O")]);
+    let server = Server::start(served.to_path_buf());
     let (store, address) = (PeerStore::new(), &server.address);
     let file = format!("FROM scratch\nADD http://{address}/dated http://{address}/other /\n");
     let directory = files(&[("Containerfile", &file)]);
