@@ -29,8 +29,8 @@ pub(crate) use trees::seen;
 pub struct Cgroup {
     layout: Layout,
     /// Below where the layout makes groups.
+    place: String,
     name: String,
-    called: String,
 }
 
 /// What the processes of a [`Cgroup`] may use together. `None` is no limit.
@@ -125,19 +125,19 @@ impl Cgroup {
     /// that the kernel does not take; `Io`.
     pub fn create(name: &str, limits: &CgroupLimits) -> Result<Self> {
         let group = Self::at(Layout::find()?, name)?;
-        group.layout.make(&group.name, limits)?;
+        group.layout.make(&group.place, limits)?;
         group.limited(limits)
     }
 
-    fn at(layout: Layout, called: &str) -> Result<Self> {
-        let name = checked(called.strip_prefix('/').unwrap_or(called))?;
-        let layout = if called.starts_with('/') { layout.from_top() } else { layout };
-        Ok(Self { layout, name, called: called.to_owned() })
+    fn at(layout: Layout, name: &str) -> Result<Self> {
+        let place = checked(name.strip_prefix('/').unwrap_or(name))?;
+        let layout = if name.starts_with('/') { layout.at_top() } else { layout };
+        Ok(Self { layout, place, name: name.to_owned() })
     }
 
     /// The group, which was just made, with limits.
     fn limited(self, limits: &CgroupLimits) -> Result<Self> {
-        let set = self.layout.limit(&self.name, limits);
+        let set = self.layout.limit(&self.place, limits);
         if set.is_err() {
             // What is half made would be taken for a group with limits.
             let _ = self.remove();
@@ -154,13 +154,13 @@ impl Cgroup {
         checked(name.strip_prefix('/').unwrap_or(name))?;
         let Ok(layout) = Layout::find() else { return Ok(None) };
         let group = Self::at(layout, name)?;
-        let exists = !group.layout.everywhere(&group.name).is_empty();
+        let exists = !group.layout.everywhere(&group.place).is_empty();
         Ok(exists.then_some(group))
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.called
+        &self.name
     }
 
     /// Whether this machine's groups can limit which devices are used.
@@ -175,7 +175,7 @@ impl Cgroup {
 
     /// Its path from where groups are mounted, or from there in the hierarchy of each controller.
     pub(crate) fn path(&self) -> String {
-        self.layout.below_mount(&self.name).display().to_string()
+        self.layout.below_mount(&self.place).display().to_string()
     }
 
     /// Changes the limits that are given, and leaves the others.
@@ -184,7 +184,7 @@ impl Cgroup {
     ///
     /// As [`create`](Self::create).
     pub fn limit(&self, limits: &CgroupLimits) -> Result<()> {
-        self.layout.limit(&self.name, limits)
+        self.layout.limit(&self.place, limits)
     }
 
     /// The processes in it, and in groups that they made below.
@@ -209,7 +209,7 @@ impl Cgroup {
     ///
     /// `Unsupported` where the kernel cannot; `Denied`, `Io`.
     pub fn freeze(&self) -> Result<()> {
-        self.layout.freeze(&self.name, true)
+        self.layout.freeze(&self.place, true)
     }
 
     /// Lets every process in it go on.
@@ -218,12 +218,12 @@ impl Cgroup {
     ///
     /// As [`freeze`](Self::freeze).
     pub fn thaw(&self) -> Result<()> {
-        self.layout.freeze(&self.name, false)
+        self.layout.freeze(&self.place, false)
     }
 
     /// Whether it is frozen.
     pub fn is_frozen(&self) -> bool {
-        self.layout.is_frozen(&self.name)
+        self.layout.is_frozen(&self.place)
     }
 
     /// Kills every process in it, those included that are started meanwhile, and waits until none is left.
@@ -239,7 +239,7 @@ impl Cgroup {
             if processes.is_empty() {
                 return Ok(());
             }
-            self.layout.kill(&self.name, &processes);
+            self.layout.kill(&self.place, &processes);
             if Instant::now() > deadline {
                 return Err(Error::new(ErrorKind::Io, "end the processes of", &self.name)
                     .with_detail(format!("{processes:?} do not end")));
@@ -251,7 +251,7 @@ impl Cgroup {
 
     /// What its processes use and used. Numbers that the kernel does not count are `None`.
     pub fn stats(&self) -> CgroupStats {
-        stats::read(&self.layout, &self.name)
+        stats::read(&self.layout, &self.place)
     }
 
     /// How often the kernel killed one of its processes for lack of memory.
@@ -261,7 +261,7 @@ impl Cgroup {
 
     /// The file that says so.
     pub(crate) fn memory_events(&self) -> PathBuf {
-        stats::memory_events(&self.layout, &self.name)
+        stats::memory_events(&self.layout, &self.place)
     }
 
     /// Removes it, with the groups that its processes made below, and those of its name that an OCI runtime made in
@@ -272,7 +272,7 @@ impl Cgroup {
     /// `Io` where it has processes.
     pub fn remove(&self) -> Result<()> {
         let mut failed = None;
-        for directory in self.layout.everywhere(&self.name) {
+        for directory in self.layout.everywhere(&self.place) {
             if let Err(error) = remove_tree(&directory) {
                 failed = Some(Error::io(error, "remove the control group", directory.display()));
             }
@@ -291,11 +291,11 @@ impl Cgroup {
             let file = fs::OpenOptions::new().write(true).open(&path);
             file.map(OwnedFd::from).map_err(|error| Error::io(error, "open", path.display()))
         };
-        self.layout.members(&self.name).into_iter().map(open).collect()
+        self.layout.members(&self.place).into_iter().map(open).collect()
     }
 
     fn directories(&self) -> impl Iterator<Item = PathBuf> {
-        self.layout.directories(&self.name).into_iter().filter(|path| path.is_dir())
+        self.layout.directories(&self.place).into_iter().filter(|path| path.is_dir())
     }
 }
 

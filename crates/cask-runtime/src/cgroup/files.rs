@@ -56,7 +56,7 @@ impl Layout {
     }
 
     /// The same groups, named from where they are mounted.
-    pub(super) fn from_top(self) -> Self {
+    pub(super) fn at_top(self) -> Self {
         match self {
             Self::Unified(_) => Self::Unified(PathBuf::from(TOP)),
             Self::Legacy => Self::Legacy,

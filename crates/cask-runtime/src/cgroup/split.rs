@@ -19,7 +19,7 @@ impl Cgroup {
     /// `Unsupported` where this process is in the group of the whole machine, which cannot be divided; otherwise as
     /// [`create`](Self::create).
     pub fn split(name: &str, limits: &CgroupLimits) -> Result<Self> {
-        let layout = Layout::find()?.from_top();
+        let layout = Layout::find()?.at_top();
         let lines = fs::read_to_string("/proc/self/cgroup")
             .map_err(|error| Error::io(error, "read", "/proc/self/cgroup"))?;
         let own = own(&lines).ok_or_else(|| {
@@ -40,7 +40,7 @@ impl Cgroup {
                 let _ = fs::write(above.join("cgroup.subtree_control"), available(&above));
                 make_directory(&above.join(name))?;
             }
-            Layout::Legacy => group.layout.make(&group.name, limits)?,
+            Layout::Legacy => group.layout.make(&group.place, limits)?,
         }
         group.limited(limits)
     }

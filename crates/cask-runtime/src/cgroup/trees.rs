@@ -30,12 +30,12 @@ pub(crate) fn seen(
         (Layout::Unified(_), _) => {
             let source = match (namespace, group) {
                 (Space::Keep, _) => PathBuf::from(TOP),
-                (_, Some(group)) => layout.of("", &group.name),
+                (_, Some(group)) => layout.of("", &group.place),
                 (_, None) => own_directory(),
             };
             (vec![tree(&source, "", writable)], Vec::new())
         }
-        (Layout::Legacy, Some(group)) => legacy(&group.name, writable),
+        (Layout::Legacy, Some(group)) => legacy(&group.place, writable),
         (Layout::Legacy, None) => Default::default(),
     }
 }

@@ -68,8 +68,13 @@ pub(super) fn write(
 
 /// Limits that this process may give. Unlike the native executor, runtimes fail at the first that is too high.
 fn lowered(limits: &[Limit]) -> (Vec<Limit>, Vec<Note>) {
-    let free = rustix::thread::capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE));
+    // In a user namespace it lets nobody above the limits of the machine.
+    let is_of_machine = std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    let has_it = |sets: rustix::thread::CapabilitySets| {
+        sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE)
+    };
+    let free = is_of_machine && rustix::thread::capabilities(None).is_ok_and(has_it);
     let mut notes = Vec::new();
     let mut lower = |limit: Limit| {
         let own = rustix::process::getrlimit(limit.resource.kernel()).maximum;
