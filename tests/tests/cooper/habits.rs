@@ -27,7 +27,8 @@ fn an_image_is_for_the_platform_that_was_asked_for_whatever_its_base_is_for() {
     let check = |flags: &str, expected: &str| {
         cooper(&store, &directory, &format!("build {flags} -t it .")).ok();
         let format = "{{.OCIv1.OS}}/{{.OCIv1.Architecture}}/{{.OCIv1.Variant}}";
-        let outcome = cooper(&store, &directory, &format!("inspect --format {format} it")).ok();
+        let outcome =
+            cooper(&store, &directory, &format!("inspect -t image --format {format} it")).ok();
         assert_eq!(outcome.text(), expected, "{flags}");
     };
     check("", "linux/amd64/");

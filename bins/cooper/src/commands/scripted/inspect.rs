@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// What is looked for: container, image or manifest
-    #[arg(short, long = "type", value_name = "TYPE")]
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<String>,
 }
 
