@@ -331,8 +331,7 @@ mod tests {
     #[test]
     fn a_flag_of_a_command_counts_before_that_of_the_program() {
         let check = |flag: Option<&str>, program: Option<bool>, expected: Option<bool>| {
-            let mut settings = Settings::default();
-            settings.tls_verify = program;
+            let settings = Settings { tls_verify: program, ..Settings::default() };
             let found = tls(flag, None, "", &settings).unwrap();
             assert_eq!(found.verify, expected, "{flag:?} {program:?}");
         };

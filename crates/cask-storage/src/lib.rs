@@ -59,8 +59,8 @@ pub use options::{DriverKind, Durability, ExtractionOptions, KeptBlobOptions, St
 pub use prune::{PruneOptions, Pruned};
 pub use read::LayerReader;
 pub use record::{ContainerRecord, Flags, IdMap, ImageRecord, LayerRecord};
-pub use reset::Reset;
 pub use reference::{ImageName, StorageReference, StoreSpecifier};
+pub use reset::Reset;
 pub use stage::StageOptions;
 pub use staged::StagedLayer;
 pub use store::Store;

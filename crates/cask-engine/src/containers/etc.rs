@@ -271,7 +271,7 @@ mod tests {
         config.network.dns = vec!["1.1.1.1".to_owned()];
         config.network.dns_search = vec!["example".to_owned()];
         config.network.dns_options = vec!["ndots:2".to_owned()];
-        let text = hosts(&config, None);
+        let text = hosts(&config, None, "");
         assert!(text.starts_with("10.0.0.1\tdb\n"), "{text}");
         assert!(text.ends_with("127.0.1.1\t0123456789ab web\n"), "{text}");
         assert_eq!(

@@ -23,6 +23,7 @@ use super::arguments::{Arguments, Method, OutputArguments};
 use super::bases::PulledBases;
 use super::cache::Pulled;
 use super::compression::Compress;
+use super::inputs::Inputs;
 use super::outputs::{self, Destinations, Output};
 use super::provenance::{Described, Provenance};
 use super::results::{self, Results};
@@ -96,17 +97,11 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     let mut to = outputs::destinations(&output.tag, &output.output, output.push, is_scheme)?;
     to.list = output.manifest.as_deref().map(outputs::full_name).transpose()?;
     let stdout_is_data = to.outputs.iter().any(Output::is_standard_output);
-    let show = Show::start(&arguments.show, arguments.cache.explain, stdout_is_data)?;
-    let show = Arc::new(show);
+    let show = Arc::new(Show::start(&arguments.show, arguments.cache.explain, stdout_is_data)?);
     let scratch =
         tempfile::Builder::new().prefix("cask-build-").tempdir_in(temporary(settings)?)?;
 
-    let loading = (arguments.clone(), settings.clone(), scratch.path().to_owned());
-    let loaded = tokio::task::spawn_blocking(move || {
-        let (arguments, settings, scratch) = loading;
-        inputs::load(&arguments, &settings, &scratch)
-    });
-    let inputs = loaded.await??;
+    let inputs = load(&arguments, settings, scratch.path()).await?;
     let method = arguments.show.method()?;
     if method != Method::Build {
         let fails = check::tell(method, &inputs, &arguments)?;
@@ -174,6 +169,14 @@ async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads and fetches all that is built from, on a thread that may wait.
+async fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -> Result<Inputs> {
+    let (arguments, settings, scratch) = (arguments.clone(), settings.clone(), scratch.to_owned());
+    let loading =
+        tokio::task::spawn_blocking(move || inputs::load(&arguments, &settings, &scratch));
+    loading.await?
 }
 
 /// Adds what runs commands, and what makes their networks.

@@ -21,11 +21,7 @@ const FLAGS: &[(&str, Takes, &str)] = {
     use Takes::{Maybe, Nothing, Value};
     &[
         ("builder", Value, "this program builds itself"),
-        (
-            "compat-volumes",
-            Maybe,
-            "what RUN writes to a VOLUME stays",
-        ),
+        ("compat-volumes", Maybe, "what RUN writes to a VOLUME stays"),
         ("cpp-flag", Value, "run cpp yourself, and give what it writes with -f -"),
         ("cw", Value, "build the image, and encrypt it with a tool for that"),
         ("decryption-key", Value, "pull the image with another tool first"),

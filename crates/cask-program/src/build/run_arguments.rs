@@ -211,8 +211,11 @@ impl RunArguments {
 
     /// Refuses what is asked of servers of names where none can be reached; the words are buildah's.
     fn refuse_servers(&self) -> Result<()> {
-        let given =
-            [("dns", &self.dns), ("dns-option", &self.dns_option), ("dns-search", &self.dns_search)];
+        let given = [
+            ("dns", &self.dns),
+            ("dns-option", &self.dns_option),
+            ("dns-search", &self.dns_search),
+        ];
         match given.iter().find(|(_, words)| !words.is_empty()) {
             Some((flag, _)) => {
                 bail!("the --{flag} option cannot be used with --network=none")

@@ -57,8 +57,7 @@ fn a_list_of_containers_that_is_damaged_is_made_again_as_it_was() {
         assert_eq!(printed(&store), before, "{bytes:?}");
         assert_eq!(store.take_warnings().len(), 1);
         assert_eq!(store.repair().unwrap().len(), 1);
-        let mut everything = PruneOptions::default();
-        everything.older_than = std::time::Duration::ZERO;
+        let everything = PruneOptions { older_than: std::time::Duration::ZERO };
         assert_eq!(store.prune(&everything).unwrap().removed, []);
         check_clean(temp.path(), "mended");
         assert_eq!(printed(&open(temp.path())), before);
@@ -187,8 +186,7 @@ fn a_layer_whose_recipe_is_lost_is_read_as_long_as_its_files_give_the_same_strea
             sha256(&bytes)
         };
         let kinds = || {
-            let mut options = CheckOptions::default();
-            options.verify_layers = true;
+            let options = CheckOptions { verify_layers: true, ..CheckOptions::default() };
             let problems = store.check(&options).unwrap();
             problems.iter().filter(|it| !it.kind.is_waste()).map(|it| it.kind).collect::<Vec<_>>()
         };

@@ -224,7 +224,10 @@ fn whoever_deletes_the_parent_makes_the_commit_fail() {
     let working = store.begin_working_layer(Some(&parent)).unwrap();
     store.delete_layer(&parent).unwrap();
     let error = working.commit(&DiffOptions::default()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Gone | ErrorKind::NotFound | ErrorKind::Io), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Gone | ErrorKind::NotFound | ErrorKind::Io),
+        "{error:?}"
+    );
     check_clean(temp.path(), "the parent is gone");
     let error = store.begin_working_layer(Some(&parent)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
