@@ -54,8 +54,10 @@ pub struct Context {
 /// What the files were, which decides what of them is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A user's files: owners mean nothing.
+    /// A user's files: owners mean nothing, and nobody gets privileges by them.
     Local,
+    /// A user's files, for a container that the user works on: owners mean nothing.
+    OwnWork,
     /// A repository: nothing but a bit of the permissions means anything; all files are of this time.
     Repository { seconds: i64 },
     /// A stage or an image.
@@ -95,6 +97,15 @@ impl Context {
             last_modified: None,
             temporary: None,
         }
+    }
+
+    /// A build context whose files keep setuid and setgid, as those that are copied into a working container do.
+    #[must_use]
+    pub fn keeping_privileges(mut self) -> Self {
+        if self.origin == Origin::Local {
+            self.origin = Origin::OwnWork;
+        }
+        self
     }
 
     /// The files of a stage, an image or a container, taken as they are; `name` is for messages.
@@ -244,6 +255,7 @@ impl Origin {
                 (status.uid, status.gid) = (0, 0);
                 status.mode &= !0o6000;
             }
+            Self::OwnWork => (status.uid, status.gid) = (0, 0),
             Self::Repository { seconds } => {
                 (status.uid, status.gid) = (0, 0);
                 let is_executable = status.is_directory() || status.mode & 0o111 != 0;

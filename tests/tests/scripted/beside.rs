@@ -85,6 +85,10 @@ fn scripts_make_the_same_image_byte_for_byte() {
     check("c=$($buildah from scratch)\n$buildah config --env A=1 --port 80 $c");
     check("c=$($buildah from base)\n$buildah copy -q $c src /data");
     check(
+        "c=$($buildah from base)\nchmod 6755 src/a\nchmod 2755 src/sub\n\
+         $buildah copy -q $c src /data\n$buildah add -q $c src/a /more/",
+    );
+    check(
         "c=$($buildah from base)\n$buildah copy -q --chown 7:8 --chmod 640 $c src/a src/sub/b /x/\n\
          tar -cf s.tar -C src .\n$buildah add -q $c s.tar /un",
     );

@@ -39,7 +39,7 @@ pub struct Copied {
 pub fn machine_context() -> Result<Arc<Context>> {
     let root = Root::open("/")
         .map_err(|error| Error::new(ErrorKind::Io, "/", "cannot be opened").with_source(error))?;
-    Ok(Arc::new(Context::local("this machine".to_owned(), root, None)))
+    Ok(Arc::new(Context::local("this machine".to_owned(), root, None).keeping_privileges()))
 }
 
 impl WorkingContainers {

@@ -65,11 +65,11 @@ fn create(
     let null = open("/dev/null", OFlags::RDWR)?;
     process::connect([&null, &null, &null])?;
     drop(null);
-    let child = created(&bundle.join(PID_FILE), helper)?;
+    let (child, watched) = created(&bundle.join(PID_FILE), helper)?;
     if let Some(console) = console {
         hand_over_terminal(&console, plan, helper)?;
     }
-    process::wait(plan, helper)?;
+    process::wait(plan, helper, Some(&watched))?;
     call(&plan.start, true)?;
     // The helper takes the closed socket as the word that it began.
     let _ = sys::close_from(0, false);
@@ -110,7 +110,7 @@ fn call(words: &[Vec<u8>], quiet: bool) -> Result<(), Failure> {
 }
 
 /// Says which process was created.
-fn created(pid_file: &Path, helper: &Channel) -> Result<Pid, Failure> {
+fn created(pid_file: &Path, helper: &Channel) -> Result<(Pid, OwnedFd), Failure> {
     let shown = pid_file.display();
     let text = std::fs::read_to_string(pid_file)
         .map_err(|error| Failure::io(error, "read the number that the runtime wrote", &shown))?;
@@ -124,7 +124,7 @@ fn created(pid_file: &Path, helper: &Channel) -> Result<Pid, Failure> {
     helper
         .send(message::PROCESS, &number.to_bytes(), &[process.as_fd()])
         .map_err(|error| Failure::io(error, "hand over", "the process"))?;
-    Ok(pid)
+    Ok((pid, process))
 }
 
 /// Where the runtime sends the terminal.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Rlimit, Signal, Uid};
 use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets, UnshareFlags};
@@ -37,7 +38,7 @@ pub(super) fn begin(
         Err(failure) => fail(&failure, helper),
     };
     let helper = moved.as_ref().unwrap_or(helper);
-    let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper));
+    let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper, None));
     let failure = match ready {
         Ok(()) if plan.init => match become_init(helper) {
             Ok(()) => execute(plan),
@@ -154,13 +155,31 @@ fn isolate(
     mounted
 }
 
-/// Waits for the word to begin, where the plan says so.
-pub(super) fn wait(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+/// Waits for the word to begin, where the plan says so. Where `process` has ended before, there is nothing to begin.
+pub(super) fn wait(
+    plan: &Plan,
+    helper: &Channel,
+    process: Option<&OwnedFd>,
+) -> Result<(), Failure> {
     if !plan.wait {
         return Ok(());
     }
     let failed = |error: std::io::Error| Failure::io(error, "wait for", "the word to begin");
     helper.send(message::BEGIN, &[], &[]).map_err(failed)?;
+    if let Some(process) = process {
+        let mut places = [
+            PollFd::new(process, PollFlags::IN),
+            PollFd::from_borrowed_fd(helper.as_fd(), PollFlags::IN),
+        ];
+        while let Err(error) = poll(&mut places, None) {
+            if error != rustix::io::Errno::INTR {
+                return Err(failed(error.into()));
+            }
+        }
+        if !places[0].revents().is_empty() {
+            sys::exit_now(125);
+        }
+    }
     match helper.receive().map_err(failed)? {
         Some(frame) if frame.kind == message::BEGIN => Ok(()),
         // Whoever asked for it is gone.

@@ -252,7 +252,7 @@ impl Arguments {
             (None, Some(directory)) => {
                 let mut choice = IgnoreChoice::default();
                 choice.file.clone_from(&self.ignorefile);
-                Ok(Arc::new(BuildContext::directory(directory, &choice)?))
+                Ok(Arc::new(BuildContext::directory(directory, &choice)?.keeping_privileges()))
             }
             (None, None) => Ok(machine_context()?),
         }
