@@ -163,18 +163,24 @@ impl Demo<'_> {
     }
 }
 
-/// The length of a file, or of all files in a folder; links count as themselves.
+/// The length of a file, or of all files in a folder; links count as themselves. What is deleted meanwhile counts for
+/// nothing.
 pub(super) fn size_of(path: &Path) -> Result<u64> {
-    let metadata =
-        fs::symlink_metadata(path).with_context(|| format!("reading {}", path.display()))?;
-    if !metadata.is_dir() {
-        return Ok(metadata.len());
+    let length = |path: &Path| -> std::io::Result<u64> {
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(metadata.len());
+        }
+        let mut bytes = 0;
+        for entry in fs::read_dir(path)? {
+            bytes += size_of(&entry?.path()).map_err(std::io::Error::other)?;
+        }
+        Ok(bytes)
+    };
+    match length(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        length => length.with_context(|| format!("reading {}", path.display())),
     }
-    let mut bytes = 0;
-    for entry in fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
-        bytes += size_of(&entry?.path())?;
-    }
-    Ok(bytes)
 }
 
 pub(super) fn megabytes(bytes: u64) -> String {
