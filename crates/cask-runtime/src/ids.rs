@@ -71,6 +71,44 @@ impl IdMaps {
     }
 }
 
+impl IdRange {
+    /// The ranges that the text of `/etc/subuid` or `/etc/subgid` gives to `name`, one behind the other from 0 on.
+    /// Lines that are malformed are passed over.
+    ///
+    /// Source: containers/storage, `pkg/idtools`, `NewIDMappings`.
+    pub fn subordinate(name: &str, text: &str) -> Vec<Self> {
+        let mut found = Vec::new();
+        let mut inside = 0_u32;
+        for line in text.lines() {
+            let fields: Vec<&str> = line.trim().split(':').collect();
+            let [user, first, count] = fields.as_slice() else { continue };
+            let (Ok(outside), Ok(count)) = (first.parse(), count.parse::<u32>()) else { continue };
+            if *user == name && count > 0 {
+                found.push(Self { inside, outside, count });
+                inside = inside.saturating_add(count);
+            }
+        }
+        found
+    }
+
+    /// The ranges in the text of a process's `uid_map` or `gid_map`.
+    ///
+    /// Source: user_namespaces(7).
+    pub fn of_map(text: &str) -> Vec<Self> {
+        let one = |line: &str| {
+            let numbers: Vec<u32> =
+                line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+            match numbers.as_slice() {
+                [inside, outside, count] => {
+                    Some(Self { inside: *inside, outside: *outside, count: *count })
+                }
+                _ => None,
+            }
+        };
+        text.lines().filter_map(one).collect()
+    }
+}
+
 /// Source: user_namespaces(7), since Linux 4.15.
 const MOST_RANGES: usize = 340;
 
@@ -143,5 +181,12 @@ mod tests {
         check(&[range(0, u32::MAX, 1)]);
         check(&[range(0, 1, 10), range(9, 100, 1)]);
         check(&[range(0, 1, 10), range(10, 5, 1)]);
+    }
+
+    #[test]
+    fn ranges_of_a_name_alone_begin_at_0() {
+        let text = "a:100000:10\nb:1:1\nbroken\na:x:1\na:300000:5\n";
+        assert_eq!(IdRange::subordinate("a", text), [range(0, 100_000, 10), range(10, 300_000, 5)]);
+        assert_eq!(IdRange::subordinate("c", text), []);
     }
 }

@@ -1,8 +1,7 @@
 //! The files of working containers.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, lchown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cask_rootfs::Root;
@@ -37,23 +36,10 @@ impl WorkingContainer {
         let path = self.store.mount_layer(self.layer()?, &options).map_err(|error| {
             Error::storage(error, format!("mounting container {:?}", self.name()))
         })?;
-        self.keep_root(&path)?;
-        Ok(path)
-    }
-
-    /// Gives the root of a container with users of its own back to its root: peers make it this machine's whenever
-    /// they mount it.
-    fn keep_root(&self, path: &Path) -> Result<()> {
         let owner = self.users().outside(0, 0).unwrap_or_default();
-        let failed = |error| Error::io(error, "its owner cannot be changed", path);
-        if owner == (0, 0) {
-            return Ok(());
-        }
-        let found = std::fs::symlink_metadata(path).map_err(failed)?;
-        match (found.uid(), found.gid()) {
-            (0, 0) => lchown(path, Some(owner.0), Some(owner.1)).map_err(failed),
-            _ => Ok(()),
-        }
+        cask_storage::keep_root(&path, owner)
+            .map_err(|error| Error::io(error, "its owner cannot be changed", &path))?;
+        Ok(path)
     }
 
     /// A user namespace by which the layers below are mounted, for a container with users of its own.

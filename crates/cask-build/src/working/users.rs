@@ -39,15 +39,8 @@ impl WorkingUsers {
 
     /// As layers are read and written with them.
     pub(crate) fn of_layers(&self) -> cask_layer::IdMaps {
-        let ranges = |ranges: &[IdRange]| {
-            let one = |range: &IdRange| cask_layer::IdRange {
-                container: range.inside,
-                host: range.outside,
-                count: range.count,
-            };
-            ranges.iter().map(one).collect()
-        };
-        cask_layer::IdMaps::new(ranges(&self.uids), ranges(&self.gids))
+        let (uids, gids) = self.stored();
+        IdMap::of_layers(&uids, &gids)
     }
 
     /// The numbers outside of a user and a group.
@@ -130,16 +123,8 @@ fn own(file: &str) -> Result<Vec<IdRange>> {
     let path = std::path::Path::new("/proc/self").join(file);
     let text =
         fs::read_to_string(&path).map_err(|error| Error::io(error, "cannot be read", &path))?;
-    let one = |line: &str| {
-        let mut numbers = line.split_whitespace().map(str::parse);
-        match (numbers.next(), numbers.next(), numbers.next()) {
-            (Some(Ok(inside)), Some(Ok(_)), Some(Ok(count))) => {
-                Some(IdRange { inside, outside: inside, count })
-            }
-            _ => None,
-        }
-    };
-    Ok(text.lines().filter_map(one).collect())
+    let here = |range: IdRange| IdRange { outside: range.inside, ..range };
+    Ok(IdRange::of_map(&text).into_iter().map(here).collect())
 }
 
 impl WorkingContainer {

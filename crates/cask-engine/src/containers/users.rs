@@ -113,15 +113,8 @@ impl UsersConfig {
 
     /// The maps as layers are written and read with them.
     pub(super) fn of_layers(&self) -> cask_layer::IdMaps {
-        let ranges = |ranges: &[UserRange]| {
-            let one = |range: &UserRange| cask_layer::IdRange {
-                container: range.inside,
-                host: range.outside,
-                count: range.count,
-            };
-            ranges.iter().map(one).collect()
-        };
-        cask_layer::IdMaps::new(ranges(&self.uids), ranges(&self.gids))
+        let (uids, gids) = self.stored();
+        IdMap::of_layers(&uids, &gids)
     }
 
     /// Who a user and a group of the container are outside.
@@ -139,17 +132,12 @@ impl UsersConfig {
     /// Gives the root of the container back to its own root, where it is mounted: podman makes it this machine's
     /// whenever it mounts it.
     pub(super) fn keep_root(&self, root: &Path) -> Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
         let owner = self.outside(0, 0)?;
-        if !self.is_mapped() || owner == (0, 0) {
+        if !self.is_mapped() {
             return Ok(());
         }
-        let failed = |error| super::record::io(error, "changing the owner of", root);
-        let found = std::fs::symlink_metadata(root).map_err(failed)?;
-        match (found.uid(), found.gid()) {
-            (0, 0) => std::os::unix::fs::lchown(root, Some(owner.0), Some(owner.1)).map_err(failed),
-            _ => Ok(()),
-        }
+        cask_storage::keep_root(root, owner)
+            .map_err(|error| super::record::io(error, "changing the owner of", root))
     }
 
     /// A namespace with which the layers below are mounted; `None` where owners stay.
@@ -271,6 +259,12 @@ fn asks_for_maps(request: &UsersRequest) -> bool {
     !uid_maps.is_empty() || !gid_maps.is_empty() || subuid_name.is_some() || subgid_name.is_some()
 }
 
+impl From<IdRange> for UserRange {
+    fn from(IdRange { inside, outside, count }: IdRange) -> Self {
+        range(inside, outside, count)
+    }
+}
+
 fn range(inside: u32, outside: u32, count: u32) -> UserRange {
     UserRange { inside, outside, count }
 }
@@ -321,17 +315,8 @@ fn parse_ranges(given: &[String], what: &str) -> Result<Vec<UserRange>> {
 fn subordinate(name: &str, file: &str) -> Result<Vec<UserRange>> {
     let path = Path::new("/etc").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let mut ranges = Vec::new();
-    let mut inside = 0_u32;
-    for line in text.lines() {
-        let fields: Vec<&str> = line.trim().split(':').collect();
-        let [user, first, count] = fields.as_slice() else { continue };
-        let (Ok(outside), Ok(count)) = (first.parse(), count.parse::<u32>()) else { continue };
-        if *user == name && count > 0 {
-            ranges.push(range(inside, outside, count));
-            inside = inside.saturating_add(count);
-        }
-    }
+    let ranges: Vec<UserRange> =
+        IdRange::subordinate(name, &text).into_iter().map(UserRange::from).collect();
     if ranges.is_empty() {
         let kind = if file == "subuid" { "subuid" } else { "subgid" };
         return Err(invalid(format!(
@@ -357,15 +342,7 @@ fn own_ranges(file: &str) -> Result<Vec<UserRange>> {
 fn read_ranges(path: &Path) -> Result<Vec<UserRange>> {
     let text =
         std::fs::read_to_string(path).map_err(|error| super::record::io(error, "reading", path))?;
-    let one = |line: &str| {
-        let numbers: Vec<u32> =
-            line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        match numbers.as_slice() {
-            [inside, outside, count] => Some(range(*inside, *outside, *count)),
-            _ => None,
-        }
-    };
-    Ok(text.lines().filter_map(one).collect())
+    Ok(IdRange::of_map(&text).into_iter().map(UserRange::from).collect())
 }
 
 /// The user is in the container who the user is outside; everybody else is moved aside.

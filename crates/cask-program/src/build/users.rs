@@ -74,32 +74,15 @@ fn ranges(given: &[String]) -> Result<Vec<IdRange>> {
     Ok(found)
 }
 
-/// The ranges that a file of subordinate IDs gives a name, one behind the other from 0 on.
-///
-/// Source: containers/storage, `pkg/idtools`, `NewIDMappings`.
+/// The ranges that a file of subordinate IDs gives a name.
 fn subordinate(name: &str, file: &str) -> Result<Vec<IdRange>> {
     let path = std::path::Path::new("/etc").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let found = subordinate_of(name, &text);
+    let found = IdRange::subordinate(name, &text);
     if found.is_empty() {
         bail!("no {file} ranges found for user {name:?} in {}", path.display());
     }
     Ok(found)
-}
-
-fn subordinate_of(name: &str, text: &str) -> Vec<IdRange> {
-    let mut found = Vec::new();
-    let mut inside = 0_u32;
-    for line in text.lines() {
-        let fields: Vec<&str> = line.trim().split(':').collect();
-        let [user, first, count] = fields.as_slice() else { continue };
-        let (Ok(outside), Ok(count)) = (first.parse(), count.parse::<u32>()) else { continue };
-        if *user == name && count > 0 {
-            found.push(IdRange { inside, outside, count });
-            inside = inside.saturating_add(count);
-        }
-    }
-    found
 }
 
 #[cfg(test)]
@@ -141,13 +124,5 @@ mod tests {
         assert!(against.starts_with("can not specify ID mappings"), "{against}");
         let refused = users(|it| it.userns = Some("auto".to_owned()));
         assert!(refused.starts_with("--userns=auto is not supported"), "{refused}");
-    }
-
-    #[test]
-    fn subordinate_ranges_follow_one_another() {
-        let text = "a:100000:10\nb:1:1\nbroken\na:x:1\na:300000:5\n";
-        let range = |inside, outside, count| IdRange { inside, outside, count };
-        assert_eq!(subordinate_of("a", text), [range(0, 100_000, 10), range(10, 300_000, 5)]);
-        assert_eq!(subordinate_of("c", text), []);
     }
 }
