@@ -1,11 +1,11 @@
 //! The records of a kind in all places that are locked: read, changed and saved together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::file::Replacement;
 use crate::lock::Lock;
 use crate::place::{Kept, Place};
-use crate::record::Record;
 use crate::store::Inner;
 use crate::table::Table;
 use crate::{Id, Result};
@@ -23,6 +23,8 @@ struct Volume<R> {
     file: usize,
     table: Arc<Table<R>>,
     changed: bool,
+    /// The records that were added or changed.
+    fresh: Vec<Id>,
 }
 
 impl<R: Kept> Book<R> {
@@ -32,7 +34,7 @@ impl<R: Kept> Book<R> {
         for place in places {
             for file in 0..R::files(&store.places[place]).len() {
                 let table = store.load::<R>(place, file)?;
-                volumes.push(Volume { place, file, table, changed: false });
+                volumes.push(Volume { place, file, table, changed: false, fresh: Vec::new() });
             }
         }
         Ok(Self { volumes })
@@ -68,14 +70,19 @@ impl<R: Kept> Book<R> {
     pub(crate) fn put(&mut self, place: usize, record: R) {
         let mut volumes = self.volumes.iter_mut();
         let volume = volumes.find(|volume| volume.place == place && volume.file == 0);
-        volume.expect("a book holds places that are locked").edit().put(record);
+        let volume = volume.expect("a book holds places that are locked");
+        volume.fresh.push(record.id().clone());
+        volume.edit().put(record);
     }
 
     /// Changes the record with an ID where it is; says whether there is one.
     pub(crate) fn change(&mut self, id: &Id, change: impl FnOnce(&mut R)) -> bool {
         let found =
             self.volumes.iter_mut().find(|volume| volume.table.by_id(id.as_str()).is_some());
-        found.is_some_and(|volume| volume.edit().change(id, change))
+        found.is_some_and(|volume| {
+            volume.fresh.push(id.clone());
+            volume.edit().change(id, change)
+        })
     }
 
     /// Takes the record with an ID away.
@@ -91,6 +98,7 @@ impl<R: Kept> Book<R> {
         for volume in &mut self.volumes {
             if let Some(path) = store.damaged::<R>(volume.place, volume.file)? {
                 volume.edit();
+                volume.fresh = volume.table.records().map(|record| record.id().clone()).collect();
                 damaged.push(path);
             }
         }
@@ -119,8 +127,7 @@ impl<R: Kept> Book<R> {
             let file = R::files(&store.places[volume.place])[volume.file];
             store.with_reserve(|| file.put(&replacement))?;
             file.remember(Arc::unwrap_or_clone(std::mem::take(&mut volume.table)))?;
-            volume.table = store.load::<R>(volume.place, volume.file)?;
-            volume.changed = false;
+            volume.saved(store)?;
         }
         Ok(())
     }
@@ -137,14 +144,24 @@ impl<R: Kept> Book<R> {
             lock(volume.place).write_token()?;
             let table = Arc::unwrap_or_clone(std::mem::take(&mut volume.table));
             store.with_reserve(|| file.save(table.clone(), store.options.durability))?;
-            volume.table = store.load::<R>(volume.place, volume.file)?;
-            volume.changed = false;
+            volume.saved(store)?;
         }
         Ok(())
     }
 }
 
-impl<R: Record> Volume<R> {
+impl<R: Kept> Volume<R> {
+    /// Goes on from what was saved.
+    fn saved(&mut self, store: &Inner) -> Result<()> {
+        self.table = store.load::<R>(self.place, self.file)?;
+        self.changed = false;
+        let fresh = std::mem::take(&mut self.fresh);
+        let fresh: BTreeSet<&Id> = fresh.iter().collect();
+        let records = fresh.into_iter().filter_map(|id| self.table.by_id(id.as_str()));
+        records.for_each(|record| R::keep_copy(&store.places[self.place], record));
+        Ok(())
+    }
+
     fn edit(&mut self) -> &mut Table<R> {
         self.changed = true;
         Arc::make_mut(&mut self.table)

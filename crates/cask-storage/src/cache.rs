@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::file::{self, MAX_JSON_BYTES, Replacement, Stamp};
 use crate::record::Record;
@@ -20,6 +21,8 @@ const BACKUP_SUFFIX: &str = ".bak";
 #[derive(Debug)]
 pub(crate) struct Cache<R> {
     path: PathBuf,
+    /// Whether it is put together again where it is missing, too.
+    is_missed: bool,
     last: Mutex<Option<Loaded<R>>>,
 }
 
@@ -38,7 +41,12 @@ pub(crate) struct Loaded<R> {
 
 impl<R: Record> Cache<R> {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, last: Mutex::new(None) }
+        Self { path, is_missed: false, last: Mutex::new(None) }
+    }
+
+    /// A file of which other traces tell that it was there.
+    pub(crate) fn missed(path: PathBuf) -> Self {
+        Self { is_missed: true, ..Self::new(path) }
     }
 
     /// The file's state now.
@@ -80,8 +88,8 @@ impl<R: Record> Cache<R> {
 
     fn read(&self) -> Result<Loaded<R>> {
         let Some((bytes, stamp)) = file::read(&self.path, MAX_JSON_BYTES)? else {
-            let table = Arc::default();
-            return Ok(Loaded { stamp: None, table, damage: None, checked: true });
+            let (table, checked) = (Arc::default(), !self.is_missed);
+            return Ok(Loaded { stamp: None, table, damage: None, checked });
         };
         // A text that is none fails to be read as records.
         let text = String::from_utf8(bytes).unwrap_or_else(|_| "not UTF-8".to_owned());
@@ -98,6 +106,7 @@ impl<R: Record> Cache<R> {
         let table = rebuild(self.last_good());
         // Peers take an empty file for an empty list, and so it is if nothing is there.
         if !loaded.table.is_of_no_text() || table.len() > 0 {
+            let why = if loaded.stamp.is_none() { "the file is missing" } else { &*why };
             let message = format!(
                 "{why}; {} records were put together from its last good generation and from what \
                  is on the disk",
@@ -122,6 +131,11 @@ impl<R: Record> Cache<R> {
         let (bytes, _) = file::read(&self.backup_path(), MAX_JSON_BYTES).ok()??;
         let table = Table::new(String::from_utf8(bytes).ok()?);
         table.check().is_ok().then_some(table)
+    }
+
+    /// When that was written.
+    pub(crate) fn last_good_time(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.backup_path()).and_then(|found| found.modified()).ok()
     }
 
     /// Replaces the file; the old one is kept as its last good generation.

@@ -28,6 +28,7 @@ use crate::temp::TempDir;
 use crate::unfinished::Unfinished;
 use crate::{
     DriverKind, Durability, Error, ErrorKind, Id, Image, Layer, Result, Store, file, random,
+    rebuild,
 };
 
 /// A staged layer that is ready to get its place.
@@ -75,11 +76,16 @@ impl Store {
         let ready = self.make_ready(&ids, &image.layers)?;
         let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
         let data = stage_data(&mut records, &image)?;
+        let record = new_record(&image, &ids, &names);
         match self.options().durability {
             Durability::Full if ready.is_empty() => file::sync_files(&data)?,
-            _ => self.sync_staged()?,
+            _ => {
+                // Together with the layers it costs nothing to have it on the disk.
+                let _ = rebuild::keep_copy(&data, &record);
+                self.sync_staged()?;
+            }
         }
-        let record = self.list_image(&image, &ids, ready, names, &data);
+        let record = self.list_image(&image, (record, names), &ids, ready, &data);
         // What was staged and not needed goes without being swept.
         drop((records, image));
         self.tidy();
@@ -90,9 +96,9 @@ impl Store {
     fn list_image(
         &self,
         image: &NewImage,
+        named: (ImageRecord, Vec<String>),
         ids: &[Id],
         ready: Vec<Ready>,
-        names: Vec<String>,
         data: &Path,
     ) -> Result<Arc<ImageRecord>> {
         let inner = &self.inner;
@@ -106,7 +112,7 @@ impl Store {
         drop(known);
         let note = Unfinished::note(inner, &held, Kind::Image, &image.id, new)?;
         self.put_layers(&held, ids, ready, &mut trash)?;
-        let record = self.put_image(&held, image, ids, names, data, &mut trash)?;
+        let record = self.put_image(&held, image, named, data, &mut trash)?;
         note.forget(inner);
         drop(held);
         trash.empty()?;
@@ -308,28 +314,15 @@ impl Store {
         &self,
         held: &LayersAndImages<'_>,
         image: &NewImage,
-        layers: &[Id],
-        names: Vec<String>,
+        (new, names): (ImageRecord, Vec<String>),
         data: &Path,
         trash: &mut Trash,
     ) -> Result<Arc<ImageRecord>> {
         let mut book = held.image_book()?;
         let known = book.by_id(image.id.as_str()).cloned();
-        let mut record = match &known {
-            Some(known) => ImageRecord::clone(known),
-            None => {
-                let mut record = ImageRecord::new(image.id.clone());
-                record.digest.clone_from(&image.digest);
-                record.created = image.created.or_else(now);
-                record.top_layer = layers.last().cloned();
-                record
-            }
-        };
-        image.metadata.clone_into(&mut record.metadata);
+        let mut record = known.as_ref().map_or(new, |known| ImageRecord::clone(known));
         self.place_data(image, known.as_deref(), data, trash)?;
-        for (key, bytes) in &image.data {
-            note_data(&mut record, key, bytes);
-        }
+        note_image(&mut record, image);
         let mut all = names;
         all.extend(record.names.iter().cloned());
         book.put(IMAGE_PLACE, record);
@@ -355,6 +348,26 @@ impl Store {
         }
         trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;
         file::rename(data, &directory, "placing")
+    }
+}
+
+/// The record of an image that is not there yet.
+fn new_record(image: &NewImage, layers: &[Id], names: &[String]) -> ImageRecord {
+    let mut record = ImageRecord::new(image.id.clone());
+    record.digest.clone_from(&image.digest);
+    record.created = image.created.or_else(now);
+    record.top_layer = layers.last().cloned();
+    names.iter().for_each(|name| record.remember_name(name));
+    names.clone_into(&mut record.names);
+    note_image(&mut record, image);
+    record
+}
+
+/// Notes what every new image brings, also one that is there already.
+fn note_image(record: &mut ImageRecord, image: &NewImage) {
+    image.metadata.clone_into(&mut record.metadata);
+    for (key, bytes) in &image.data {
+        note_data(record, key, bytes);
     }
 }
 

@@ -37,7 +37,7 @@ impl Place {
         Self {
             layers: Cache::new(file(root, "layers", "layers.json")),
             volatile_layers: Cache::new(file(volatile, "layers", "volatile-layers.json")),
-            images: Cache::new(file(root, "images", "images.json")),
+            images: Cache::missed(file(root, "images", "images.json")),
             containers: Cache::new(file(root, "containers", "containers.json")),
             volatile_containers: Cache::new(file(
                 volatile,
@@ -131,6 +131,8 @@ pub(crate) trait Kept: Record {
     fn files(place: &Place) -> Vec<&Cache<Self>>;
     /// What the records must have been, where their file, of which this is the number, makes no sense.
     fn rebuild(place: &Place, file: usize, backup: Option<Table<Self>>) -> Table<Self>;
+    /// Keeps a copy of a record that was just saved beside what it is about, where copies are kept of all of them.
+    fn keep_copy(_: &Place, _: &Self) {}
 }
 
 impl Kept for LayerRecord {
@@ -150,6 +152,10 @@ impl Kept for ImageRecord {
 
     fn rebuild(place: &Place, _: usize, backup: Option<Table<Self>>) -> Table<Self> {
         rebuild::images(place, backup)
+    }
+
+    fn keep_copy(place: &Place, record: &Self) {
+        rebuild::renew_image(place, record);
     }
 }
 

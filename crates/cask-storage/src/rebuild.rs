@@ -1,20 +1,48 @@
 //! Records put together again from what lies on the disk, where their file makes no sense.
 
 mod containers;
+mod images;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
-use cask_image::{Algorithm, Digest, Hasher, ImageConfig, ImageManifest, Manifest, RawManifest};
+use cask_image::Digest;
 
-use crate::big_data::{self, MAX_BYTES};
 use crate::place::{Kind, Place};
-use crate::record::{ImageRecord, LayerRecord, Record};
+use crate::record::{LayerRecord, Record};
 use crate::table::Table;
-use crate::{Id, file};
+use crate::{Id, Result, file};
 
-pub(crate) use containers::{containers, keep_copy, renew_copy};
+pub(crate) use containers::{containers, renew_copy};
+pub(crate) use images::{images, renew_image};
+
+/// The copy of its record in the directory of a container or an image. No big data is called so: see
+/// `big_data::file_name`.
+const OWN_FILE: &str = "cask-record.json";
+
+/// The most bytes of a file about a container or an image that are read.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Keeps a copy of a record with the container or the image. Nobody waits for the disk.
+pub(crate) fn keep_copy(directory: &Path, record: &impl Record) -> Result<()> {
+    let mut text = String::new();
+    record.write(&mut text);
+    file::Replacement::write(&directory.join(OWN_FILE), text.as_bytes(), 0o600)?.put()
+}
+
+/// That copy, as it is written.
+fn text_of_copy(directory: &Path) -> Option<Vec<u8>> {
+    file::read(&directory.join(OWN_FILE), MAX_BYTES).ok()?.map(|(bytes, _)| bytes)
+}
+
+/// That copy, if it is one of this record, and when it was written.
+fn own_copy<R: Record>(directory: &Path, id: &Id) -> Option<(R, SystemTime)> {
+    let record: R = serde_json::from_slice(&text_of_copy(directory)?).ok()?;
+    let written = fs::metadata(directory.join(OWN_FILE)).and_then(|found| found.modified()).ok()?;
+    (record.id() == id).then_some((record, written))
+}
 
 /// The IDs of the directories in a directory.
 fn directories(path: &Path) -> Vec<Id> {
@@ -42,42 +70,6 @@ fn complete<R: Record>(
     let kept = kept.map(|record| R::clone(record));
     let made = present.iter().filter(|id| !known.contains_key(id)).filter_map(make);
     Table::of(kept.chain(made))
-}
-
-/// The images of a place.
-pub(crate) fn images(place: &Place, backup: Option<Table<ImageRecord>>) -> Table<ImageRecord> {
-    let root = place.directory(Kind::Image);
-    complete(backup, &directories(&root), |id| image(&root.join(id.as_str()), id))
-}
-
-/// An image, from its manifest and its config; its names are lost.
-fn image(directory: &Path, id: &Id) -> Option<ImageRecord> {
-    let (manifest, config) = documents(directory)?;
-    let mut record = ImageRecord::new(id.clone());
-    record.digest = Some(manifest.digest().clone());
-    if let Some((_, config)) = &config {
-        record.top_layer = Id::of_layers(&config.diff_ids).pop();
-        record.created = config.created;
-    }
-    for (name, bytes) in big_data::on_disk(directory) {
-        record.big_data_sizes.insert(name.clone(), bytes.len() as i64);
-        let digest = Hasher::digest(Algorithm::Sha256, &bytes);
-        record.big_data_digests.insert(name.clone(), digest);
-        record.big_data_names.push(name);
-    }
-    record.metadata = "{}".to_owned();
-    Some(record)
-}
-
-/// An image's manifest and, where it has one, that with its config.
-fn documents(directory: &Path) -> Option<(RawManifest, Option<(ImageManifest, ImageConfig)>)> {
-    let (bytes, _) = file::read(&directory.join("manifest"), MAX_BYTES).ok()??;
-    let raw = RawManifest::guess(bytes).ok()?;
-    let Manifest::Image(manifest) = raw.parse().ok()? else { return Some((raw, None)) };
-    let path = directory.join(big_data::file_name(manifest.config.digest.as_str()));
-    let config = file::read(&path, MAX_BYTES).ok().flatten();
-    let config = config.and_then(|(bytes, _)| ImageConfig::parse(bytes).ok());
-    Some((raw, config.map(|config| (manifest, config))))
 }
 
 /// What is known of a layer from an image that has it.
@@ -114,7 +106,8 @@ pub(crate) fn layers(place: &Place, backup: Option<Table<LayerRecord>>) -> Table
 fn origins(images: &Path) -> HashMap<Id, Origin> {
     let mut origins = HashMap::new();
     for id in directories(images) {
-        let Some((_, Some((manifest, config)))) = documents(&images.join(id.as_str())) else {
+        let Some((_, Some((manifest, config)))) = images::documents(&images.join(id.as_str()))
+        else {
             continue;
         };
         let ids = Id::of_layers(&config.diff_ids);

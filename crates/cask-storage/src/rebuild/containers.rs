@@ -14,17 +14,11 @@ use std::time::{Duration, SystemTime};
 use cask_image::Timestamp;
 use serde_json::Value;
 
-use super::directories;
+use super::{MAX_BYTES, OWN_FILE, directories, keep_copy, own_copy};
 use crate::place::{Kept, Kind, Place};
-use crate::record::{ContainerRecord, IdMap, ImageRecord, LayerRecord, Record};
+use crate::record::{ContainerRecord, IdMap, ImageRecord, LayerRecord};
 use crate::table::Table;
-use crate::{Id, Result, file};
-
-/// The copy of its record in the directory of a container. No big data is called so: see `big_data::file_name`.
-const OWN_FILE: &str = "cask-record.json";
-
-/// The most bytes of a file about a container that are read.
-const MAX_BYTES: u64 = 16 << 20;
+use crate::{Id, file};
 
 /// A container's directory is made at most so long after its layer was listed.
 const MOMENT: Duration = Duration::from_secs(30);
@@ -32,14 +26,8 @@ const MOMENT: Duration = Duration::from_secs(30);
 /// How far the time of a file may lag behind the clock.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// Keeps a copy of a record with the container. It need not survive a loss of power: then it is told by other traces.
-pub(crate) fn keep_copy(directory: &Path, record: &ContainerRecord) -> Result<()> {
-    let mut text = String::new();
-    record.write(&mut text);
-    file::Replacement::write(&directory.join(OWN_FILE), text.as_bytes(), 0o600)?.put()
-}
-
-/// Brings that copy up to date, where there is one.
+/// Brings the copy of a record up to date, where there is one. It need not survive a loss of power: then the container
+/// is told by other traces.
 pub(crate) fn renew_copy(directory: &Path, record: &ContainerRecord) {
     if directory.join(OWN_FILE).exists() {
         // The record itself is written.
@@ -119,7 +107,7 @@ impl Traces {
         let directory = place.big_data_directory(Kind::Container, id);
         let mut traces = Self {
             id: id.clone(),
-            record: own_copy(&directory, id),
+            record: own_copy(&directory, id).map(|(record, _)| record),
             files: None,
             name: None,
             image: None,
@@ -157,12 +145,6 @@ impl Traces {
         self.uid_map = id_map(&bundle["linux"]["uidMappings"]);
         self.gid_map = id_map(&bundle["linux"]["gidMappings"]);
     }
-}
-
-fn own_copy(directory: &Path, id: &Id) -> Option<ContainerRecord> {
-    let (bytes, _) = file::read(&directory.join(OWN_FILE), MAX_BYTES).ok()??;
-    let record: ContainerRecord = serde_json::from_slice(&bytes).ok()?;
-    (record.id == *id).then_some(record)
 }
 
 fn json(path: &Path) -> Option<Value> {

@@ -1,16 +1,17 @@
-//! Containers whose records are lost, and layers whose recipes are.
+//! Containers and images whose records are lost, and layers whose recipes are.
 
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use cask_layer::DiffOptions;
 
-use super::support::{check_clean, open, options, put, sha256};
+use super::support::{check_clean, names, open, options, put, sha256};
 use crate::record::Record;
 use crate::{
-    CheckOptions, ContainerRecord, DriverKind, ErrorKind, Id, NewContainer, ProblemKind,
-    PruneOptions, Store,
+    CheckOptions, ContainerRecord, DriverKind, ErrorKind, Id, ImageRecord, NewContainer,
+    ProblemKind, PruneOptions, Store,
 };
 
 /// What a file of the store may be after an accident.
@@ -57,7 +58,7 @@ fn a_list_of_containers_that_is_damaged_is_made_again_as_it_was() {
         assert_eq!(printed(&store), before, "{bytes:?}");
         assert_eq!(store.take_warnings().len(), 1);
         assert_eq!(store.repair().unwrap().len(), 1);
-        let everything = PruneOptions { older_than: std::time::Duration::ZERO };
+        let everything = PruneOptions { older_than: Duration::ZERO };
         assert_eq!(store.prune(&everything).unwrap().removed, []);
         check_clean(temp.path(), "mended");
         assert_eq!(printed(&open(temp.path())), before);
@@ -67,6 +68,114 @@ fn a_list_of_containers_that_is_damaged_is_made_again_as_it_was() {
         fs::write(temp.path().join("root/overlay-containers/containers.json"), bytes).unwrap();
         assert_eq!(open(temp.path()).containers().unwrap().len(), 3);
     }
+}
+
+fn images_of(store: &Store) -> Vec<String> {
+    let print = |record: &ImageRecord| {
+        let mut text = String::new();
+        record.write(&mut text);
+        text
+    };
+    let mut all: Vec<String> = store.images().unwrap().iter().map(|one| print(one)).collect();
+    all.sort();
+    all
+}
+
+/// Two images that were named, told something, and given files after they came.
+fn with_images(directory: &Path) -> (Store, Id, Id) {
+    let store = open(directory);
+    let [one, two] = [(["a", "b"], "one"), (["a", "c"], "two")]
+        .map(|(layers, name)| put(&store, &layers, name).unwrap());
+    for id in [&one, &two] {
+        store.add_names(id, &["latest".to_owned(), format!("{}-too", &id.as_str()[..4])]).unwrap();
+    }
+    store.set_image_metadata(&one, "{\"told\":1}").unwrap();
+    store.set_image_data(&two, "note", b"mine").unwrap();
+    store.remove_names(&two, &["two".to_owned()]).unwrap();
+    (store, one, two)
+}
+
+#[test]
+fn a_list_of_images_that_is_damaged_is_made_again_as_it_was() {
+    let damages = DAMAGED.map(Some).into_iter().chain([None]);
+    let pairs = damages.clone().flat_map(|now| damages.clone().map(move |before| (now, before)));
+    // The generation before is whole, but older.
+    for (now, before) in pairs.chain(damages.clone().map(|now| (now, Some(&b"whole"[..])))) {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, ..) = with_images(temp.path());
+        let known = images_of(&store);
+        let path = temp.path().join("root/overlay-images/images.json");
+        let spoil = |path: &Path, bytes: Option<&[u8]>| match bytes {
+            Some(b"whole") => {}
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        };
+        spoil(&path, now);
+        spoil(&path.with_extension("json.bak"), before);
+        let store = open(temp.path());
+        assert_eq!(images_of(&store), known, "{now:?} {before:?}");
+        let warnings = store.take_warnings();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!(store.repair().unwrap().len(), 1);
+        check_clean(temp.path(), "mended");
+        assert_eq!(images_of(&open(temp.path())), known);
+    }
+}
+
+#[test]
+fn an_older_copy_of_an_image_s_record_tells_nothing_that_is_known_better() {
+    let temp = tempfile::tempdir().unwrap();
+    let (store, one, two) = with_images(temp.path());
+    let images = temp.path().join("root/overlay-images");
+    let file = images.join("images.json");
+    let copy = |id: &Id| images.join(id.as_str()).join("cask-record.json");
+    let age = |id: &Id, seconds: u64| {
+        let then = SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::options().append(true).open(copy(id)).unwrap().set_modified(then).unwrap();
+    };
+    // Peers name images, and leave the copy as it is.
+    age(&one, 60);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"one\"", "\"uno\"")).unwrap();
+    assert!(names(&open(temp.path())).contains(&"uno".to_owned()), "a file that is whole");
+    let store = {
+        drop(store);
+        open(temp.path())
+    };
+    store.add_names(&two, &["due".to_owned()]).unwrap();
+    let known = names(&store);
+    fs::write(&file, "[{").unwrap();
+    assert_eq!(names(&open(temp.path())), known);
+    // Of two copies that have a name the later one tells.
+    fs::remove_file(images.join("images.json.bak")).unwrap();
+    let named = |id: &Id| format!("\"names\":[\"same\",\"{}\"", &id.as_str()[..4]);
+    for id in [&one, &two] {
+        let text = fs::read_to_string(copy(id)).unwrap();
+        let (head, tail) = text.split_once("\"names\":[\"").unwrap();
+        fs::write(copy(id), format!("{head}{}{}", named(id), &tail[tail.find('"').unwrap() + 1..]))
+            .unwrap();
+    }
+    age(&one, 30);
+    age(&two, 60);
+    let store = open(temp.path());
+    assert_eq!(store.image_by_name("same").unwrap().unwrap().id, one);
+    assert!(!store.image(&two).unwrap().unwrap().names.contains(&"same".to_owned()));
+    // One that is cut, or of another image, is none.
+    fs::copy(copy(&one), copy(&two)).unwrap();
+    fs::write(copy(&one), "{\"id\":\"4").unwrap();
+    let store = open(temp.path());
+    assert_eq!(names(&store), [""; 0]);
+    assert_eq!(store.images().unwrap().len(), 2);
+    // What somebody else wrote beside a copy is noted.
+    fs::remove_file(copy(&two)).unwrap();
+    store.add_names(&two, &["two".to_owned()]).unwrap();
+    fs::write(images.join(two.as_str()).join("note"), "theirs").unwrap();
+    fs::write(images.join(two.as_str()).join("more"), "more").unwrap();
+    fs::write(&file, "").unwrap();
+    let store = open(temp.path());
+    let image = store.image_by_name("two").unwrap().unwrap();
+    assert_eq!(store.image_data(&image, "note").unwrap(), b"theirs");
+    assert_eq!(image.big_data_sizes["more"], 4);
 }
 
 #[test]
