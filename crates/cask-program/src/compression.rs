@@ -22,6 +22,11 @@ pub struct CompressionArguments {
 }
 
 impl CompressionArguments {
+    /// Whether a compression is named.
+    pub fn are_given(&self) -> bool {
+        self.compression_format.is_some()
+    }
+
     /// Sets what was asked for; says whether anything was.
     ///
     /// # Errors

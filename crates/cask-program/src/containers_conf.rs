@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cask_config::containers::ContainersPaths;
 
-pub use cask_config::containers::{ContainersConf, EngineConf};
+pub use cask_config::containers::{ContainerModes, ContainersConf, EngineConf};
 
 use crate::registries;
 

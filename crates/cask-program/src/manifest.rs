@@ -95,6 +95,9 @@ pub struct CreateArguments {
     /// Where the list is there already, add to it
     #[arg(short, long)]
     amend: bool,
+    /// Take the name away from what has it
+    #[arg(long, conflicts_with = "amend")]
+    replace: bool,
     /// Say something of the list, NAME=VALUE
     #[arg(long, value_name = "ANNOTATION")]
     annotation: Vec<String>,
@@ -272,6 +275,12 @@ async fn create(arguments: &CreateArguments, images: &Images, settings: &Setting
         found.push(elsewhere(name, &arguments.registry, images, settings).await?);
     }
     let there = arguments.amend && images.find_list(&arguments.list).is_ok();
+    let name = cask_engine::whole_name(&arguments.list)?.to_string();
+    if arguments.replace
+        && let Some(image) = images.store().image_by_name(&name)?
+    {
+        images.store().remove_names(&image.id, std::slice::from_ref(&name))?;
+    }
     if !there {
         images
             .create_list(std::slice::from_ref(&arguments.list))

@@ -4,6 +4,7 @@ mod beside;
 mod commit;
 mod continued;
 mod lists;
+mod newer;
 mod nothing;
 mod scripts;
 mod settings;

@@ -161,7 +161,7 @@ impl WorkingConfinement {
             json!({"Name": name, "Host": host, "Path": path})
         };
         let entries = [
-            entry("cgroup", &namespaces.cgroup, true),
+            entry("cgroup", &namespaces.cgroup, !Cgroup::is_unified()),
             entry("ipc", &namespaces.ipc, false),
             entry("mount", &None, false),
             entry("network", &network, false),
@@ -251,8 +251,7 @@ impl WorkingContainer {
             ipc: chosen(&own.ipc, "ipc"),
             pid: chosen(&own.pid, "pid"),
             uts: chosen(&own.uts, "uts"),
-            // What peers remember of this one is the machine's always, whatever anybody wants.
-            cgroup: own.cgroup.clone(),
+            cgroup: chosen(&own.cgroup, "cgroup"),
         };
         chosen.open()
     }

@@ -26,6 +26,8 @@ pub struct NewWorkingContainer {
     pub reference: String,
     /// Its name; `None` for one after the image's, with a number where that is taken.
     pub name: Option<String>,
+    /// What a name after the image's ends with; `None` for `working-container`.
+    pub suffix: Option<String>,
     /// What it is for, where it begins with nothing.
     pub platform: PlatformWanted,
     /// The format of its images, if nobody says another.
@@ -43,6 +45,7 @@ impl NewWorkingContainer {
             base: None,
             reference: String::new(),
             name: None,
+            suffix: None,
             platform,
             format: ImageFormat::Oci,
             created,
@@ -93,9 +96,10 @@ impl WorkingContainers {
         image: Option<&Image>,
         image_name: &str,
     ) -> Result<Container> {
+        let suffix = new.suffix.as_deref().unwrap_or(SUFFIX);
         let stem = match image {
-            None => SUFFIX.to_owned(),
-            Some(_) => format!("{}-{SUFFIX}", prefix(image_name)),
+            None => suffix.to_owned(),
+            Some(_) => format!("{}-{suffix}", prefix(image_name)),
         };
         let mut tries = 0;
         loop {

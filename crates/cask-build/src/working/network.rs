@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cask_runtime::{Executor, Network};
+use cask_runtime::{Executor, Namespace, Namespaces, Network};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
@@ -50,6 +50,37 @@ impl WorkingNetwork {
         state.set("ConfigureNetwork", json!(policy));
         namespace
     }
+}
+
+/// Those of the usual settings of the kernel that are of something that a command has for itself.
+///
+/// Source: buildah, `run_linux.go`, `setupNamespaces`.
+pub(super) fn sysctls(
+    usual: &[String],
+    spaces: &Namespaces,
+    network: &WorkingNetwork,
+) -> Result<Vec<(String, String)>> {
+    let is_own = |space: &Namespace| matches!(space, Namespace::New);
+    let has_network = match network {
+        WorkingNetwork::Other(text) => !text.trim_start_matches("ns:").starts_with('/'),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    for text in usual {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            let subject = format!("the setting {text:?} of containers.conf");
+            Error::new(ErrorKind::Invalid, subject, "is not NAME=VALUE")
+        })?;
+        let fits = match name.replace('/', ".").as_str() {
+            "kernel.hostname" | "kernel.domainname" => is_own(&spaces.names),
+            name if name.starts_with("fs.mqueue.") => is_own(&spaces.communication),
+            name => name.starts_with("net.") && has_network,
+        };
+        if fits {
+            found.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(found)
 }
 
 impl WorkingContainer {
@@ -133,5 +164,29 @@ impl WorkingContainer {
         names.search = texts(self.state.common("DNSSearch"));
         names.options = texts(self.state.common("DNSOptions"));
         Ok(resolv_conf(&names, own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_of_what_a_command_has_for_itself() {
+        let usual = ["net.a=1", "fs.mqueue.b=2", "kernel/hostname=c", "kernel.shmmax=5"];
+        let usual = usual.map(str::to_owned);
+        let check = |spaces: &Namespaces, network: &WorkingNetwork, expected: &[&str]| {
+            let found = sysctls(&usual, spaces, network).unwrap();
+            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, expected);
+        };
+        let other = |text: &str| WorkingNetwork::Other(text.to_owned());
+        let own = Namespaces::default();
+        check(&own, &other("private"), &["net.a", "fs.mqueue.b", "kernel/hostname"]);
+        check(&own, &other("ns:/run/netns/x"), &["fs.mqueue.b", "kernel/hostname"]);
+        let mut shared = Namespaces::default();
+        (shared.names, shared.communication) = (Namespace::Host, Namespace::Host);
+        check(&shared, &WorkingNetwork::Host, &[]);
+        assert!(sysctls(&["x".to_owned()], &own, &WorkingNetwork::None).is_err());
     }
 }

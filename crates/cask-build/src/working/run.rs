@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Cancel, Capability, CapabilitySet, Cgroup, DEFAULT_PATH, Device, Executor, ExitReport,
-    Identity, Io, Limit, Mount, Namespace, RunSpec, Seccomp, TerminalSize,
+    Cancel, Capability, CapabilitySet, Cgroup, ControlGroupFiles, DEFAULT_PATH, Device, Executor,
+    ExitReport, Identity, Io, Limit, Mount, Namespace, RunSpec, Seccomp, TerminalSize,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,13 +18,16 @@ use tempfile::TempDir;
 use super::WorkingContainer;
 use super::confine::{WorkingConfinement, WorkingNamespaces};
 use super::mounts::OpenedMount;
-use super::network::WorkingNetwork;
+use super::network::{self, WorkingNetwork};
 use super::state::{Kind, State, texts};
 use super::users::WorkingUsers;
 use crate::build::StageNetwork;
 use crate::copy::clean;
 use crate::volume::{Volume, give};
 use crate::{Error, ErrorKind, Result};
+
+/// The group that stands for those of whoever runs a command.
+const KEEP_GROUPS: &str = "keep-groups";
 
 /// What is remembered for the commands that run in a working container. The texts are as buildah
 /// has them in its state.
@@ -53,6 +56,8 @@ pub struct WorkingRunOptions {
     pub limits: Vec<String>,
     /// Directories of the machine that commands see: `SOURCE:TARGET[:OPTIONS]`.
     pub volumes: Vec<String>,
+    /// Groups that commands are in besides those of their user; `keep-groups` stands for the caller's.
+    pub groups: Vec<String>,
     /// What else sets commands apart, and what they may use.
     pub confinement: WorkingConfinement,
     /// Users that commands have for themselves; files of the container belong to them.
@@ -73,6 +78,7 @@ impl Default for WorkingRunOptions {
             shared_memory: "65536k".to_owned(),
             limits: Vec::new(),
             volumes: Vec::new(),
+            groups: Vec::new(),
             confinement: WorkingConfinement::default(),
             users: WorkingUsers::default(),
         }
@@ -134,6 +140,9 @@ impl WorkingRunOptions {
         state.set("CommonBuildOpts", self.common());
         state.set("TempVolumes", json!({}));
         state.set("ContentDigester", json!({}));
+        if !self.groups.is_empty() {
+            state.set("GroupAdd", json!(self.groups));
+        }
         self.confinement.remember(state, network, self.users.are_own)
     }
 
@@ -182,12 +191,16 @@ pub struct WorkingRun {
     pub devices: Vec<Device>,
     /// Limits where the container has none: `NAME=SOFT[:HARD]`.
     pub usual_limits: Vec<String>,
+    /// Settings of the kernel for namespaces that it has for itself: `NAME=VALUE`.
+    pub usual_sysctls: Vec<String>,
     /// Capabilities beside those of the container.
     pub add: Vec<Capability>,
     /// Capabilities that it does not get.
     pub remove: Vec<Capability>,
     /// Whether the image's own `/etc/hosts` stays.
     pub keep_hosts_file: bool,
+    /// Whether the image's own `/etc/hostname` stays.
+    pub keep_host_name_file: bool,
     /// The text of the machine's `/etc/resolv.conf`.
     pub resolv_conf: String,
     /// Standard input, output and error.
@@ -215,9 +228,11 @@ impl WorkingRun {
             volumes: Vec::new(),
             devices: Vec::new(),
             usual_limits: Vec::new(),
+            usual_sysctls: Vec::new(),
             add: Vec::new(),
             remove: Vec::new(),
             keep_hosts_file: false,
+            keep_host_name_file: false,
             resolv_conf: String::new(),
             io: None,
             seccomp: Seccomp::default(),
@@ -349,6 +364,15 @@ impl WorkingContainer {
         let host_name = self.host_name(run);
         spec.process.environment = self.environment(run, &identity, &host_name);
         spec.process.identity = identity;
+        for group in texts(state.value("GroupAdd")) {
+            if group == KEEP_GROUPS {
+                spec.process.keep_groups = true;
+                continue;
+            }
+            let found = Identity::resolve(root, &format!("0:{group}"));
+            let found = found.map_err(|error| Error::runtime(error, format!("group {group}")))?;
+            spec.process.identity.groups.push(found.gid);
+        }
         spec.process.limits = limits(&run.limits(texts(state.common("Ulimit"))))?;
         spec.privileges.capabilities = self.capabilities(run)?;
         let (seccomp, profile) = self.seccomp(run.seccomp)?;
@@ -370,6 +394,7 @@ impl WorkingContainer {
                 spec.hostname = Some(host_name.clone().into());
             }
             spec.files.mounts = self.own_mounts(run, &network, &host_name)?;
+            spec.sysctls = network::sysctls(&run.usual_sysctls, &spec.namespaces, &network)?;
         }
         let mut kept = Kept::default();
         for volume in volumes(&texts(state.common("Volumes")))?.iter().chain(&run.volumes) {
@@ -382,6 +407,10 @@ impl WorkingContainer {
         }
         spec.files.mounts.extend(run.mounts.iter().cloned());
         kept.group = self.group()?.map(Arc::new);
+        if kept.group.is_some() {
+            // Programs look there for how much they may use.
+            spec.files.control_groups = ControlGroupFiles::ReadOnly;
+        }
         spec.cgroup.clone_from(&kept.group);
         Ok((spec, kept))
     }
@@ -471,7 +500,9 @@ impl WorkingContainer {
         if !run.keep_hosts_file && !keep_hosts && has_network {
             put("/etc/hosts", self.hosts(host_name, own)?);
         }
-        put("/etc/hostname", format!("{host_name}\n"));
+        if !run.keep_host_name_file {
+            put("/etc/hostname", format!("{host_name}\n"));
+        }
         let keep_servers = matches!(servers.as_slice(), [one] if one.eq_ignore_ascii_case("none"));
         if has_network && !keep_servers {
             put("/etc/resolv.conf", self.resolv_conf(&run.resolv_conf, own)?);

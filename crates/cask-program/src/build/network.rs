@@ -49,6 +49,9 @@ impl Choice {
             "slirp4netns" => bail!("--network=slirp4netns is not supported: use --network=pasta"),
             _ => {}
         }
+        if text.starts_with('/') {
+            return Ok(Self::Path(text.into()));
+        }
         match text.split_once(':') {
             Some(("ns", path)) if path.starts_with('/') => Ok(Self::Path(path.into())),
             Some(("pasta", options)) => {
@@ -353,6 +356,7 @@ mod tests {
         assert_eq!(parse("bridge").unwrap(), Choice::Bridges(vec!["podman".to_owned()]));
         assert_eq!(parse("a,b").unwrap(), Choice::Bridges(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(parse("ns:/x/y").unwrap(), Choice::Path("/x/y".into()));
+        assert_eq!(parse("/x/y").unwrap(), Choice::Path("/x/y".into()));
         let options = vec!["-T".to_owned(), "80".to_owned()];
         assert_eq!(parse("pasta:-T,80").unwrap(), Choice::Pasta(options));
         for text in ["slirp4netns", "slirp4netns:x", "container:x", "ns:x", "a b", ""] {

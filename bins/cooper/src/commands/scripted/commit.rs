@@ -8,17 +8,22 @@ use cask::copy::{LayersWanted, copy};
 use cask::layer::Compression;
 use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
 use cask_engine::{Images, NewEntry, SamePlatform};
-use cask_image::{ImageFormat, PlatformWanted};
+use cask_image::{ImageFormat, Manifest, PlatformWanted, RawManifest, Timestamp};
 use cask_program::access;
+use cask_program::compression::CompressionArguments;
 use cask_program::progress::ProgressChoice;
 use cask_program::{output, report};
 use clap::Args;
+use serde_json::json;
 
 use super::create::change_of;
-use super::refused::OfPush;
+use super::refused::OfCommit;
 use crate::context::{Context, format, now};
 use cask_program::moving::{self, RegistryArguments};
 use cask_program::refused::Refused;
+
+/// The annotation that says when an image was made.
+const CREATED: &str = "org.opencontainers.image.created";
 
 /// Make an image of a working container
 #[derive(Args, Debug)]
@@ -27,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(value_names = ["CONTAINER", "IMAGE"])]
     names: Vec<String>,
     #[command(flatten)]
-    refused: Refused<OfPush>,
+    refused: Refused<OfCommit>,
     /// The format of the image: oci or docker [default: $BUILDAH_FORMAT, else oci]
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
@@ -40,6 +45,9 @@ pub(crate) struct Arguments {
     /// Write the ID of the image to this file, with sha256: before it
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write what became of it to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
     /// Put the image into this list, which is made where there is none
     #[arg(long, value_name = "LIST")]
     manifest: Option<String>,
@@ -49,9 +57,11 @@ pub(crate) struct Arguments {
     /// Say nothing but the ID
     #[arg(short, long)]
     quiet: bool,
-    /// Do not compress layers [default: true]
-    #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_name = "true|false")]
-    disable_compression: String,
+    /// Do not compress layers [default: true, unless a compression is named]
+    #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    disable_compression: Option<String>,
+    #[command(flatten)]
+    compression: CompressionArguments,
     #[command(flatten)]
     dates: DateArguments,
     #[command(flatten)]
@@ -89,6 +99,9 @@ struct SaysArguments {
     /// An annotation, NAME=VALUE
     #[arg(long, value_name = "ANNOTATION")]
     annotation: Vec<String>,
+    /// Say in an annotation when the image was made [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    created_annotation: Option<String>,
     /// Take an annotation away
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     unsetannotation: Vec<String>,
@@ -114,6 +127,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let container =
         containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
     let mut options = arguments.options()?;
+    if arguments.compression.are_given() && arguments.is_plain()? == Some(true) {
+        bail!("can't specify both --disable-compression and --compression-format");
+    }
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let elsewhere = wanted.filter(|wanted| match wanted.split_once(':') {
         // Another store than this one.
@@ -139,13 +155,18 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let committed = committed.await?;
     let committed = committed.with_context(failed)?;
     committed.warnings.iter().for_each(|warning| report::note(warning));
+    let mut manifest = committed.manifest.clone();
     if let Some(wanted) = elsewhere {
         let sent = send(&committed, wanted, &arguments, &transports, context).await;
         // A list needs it.
         if arguments.manifest.is_none() || sent.is_err() {
             forget(&committed, &images)?;
         }
-        sent.with_context(failed)?;
+        manifest = sent.with_context(failed)?;
+    }
+    if let Some(file) = &arguments.metadata_file {
+        let text = metadata(&manifest)?;
+        std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     }
     if let Some(list) = &arguments.manifest {
         let entry = NewEntry {
@@ -187,23 +208,41 @@ async fn send(
     arguments: &Arguments,
     transports: &cask::transport::Transports,
     context: &Context,
-) -> Result<()> {
+) -> Result<RawManifest> {
     let to = transports.parse(wanted)?;
     let from = transports.parse(&format!("containers-storage:@{}", committed.id))?;
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let platform = PlatformWanted::of_this_build();
     let mut options =
         moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
-    options.layers.wanted =
-        match access::boolean_value("disable-compression", &arguments.disable_compression)? {
-            false => LayersWanted::CompressPlain(Compression::Gzip),
+    if !arguments.compression.apply(&mut options)? {
+        options.layers.wanted = match arguments.is_plain()? {
+            Some(false) => LayersWanted::CompressPlain(Compression::Gzip),
             // Registries get compressed layers always.
-            true if to.scheme() == "docker" => LayersWanted::AsDestinationWants,
-            true => LayersWanted::Keep,
+            _ if to.scheme() == "docker" => LayersWanted::AsDestinationWants,
+            _ => LayersWanted::Keep,
         };
-    copy(&*from, &*to, &options).await?;
+    }
+    let report = copy(&*from, &*to, &options).await?;
     progress.finish();
-    Ok(())
+    Ok(report.manifest)
+}
+
+/// What came of it, under the keys of BuildKit.
+///
+/// Source: buildah 1.42, `internal/metadata`, `Build`.
+fn metadata(manifest: &RawManifest) -> Result<String> {
+    let mut keys = serde_json::Map::new();
+    if let Manifest::Image(image) = manifest.parse()? {
+        let digest = image.config.digest.as_str().into();
+        keys.insert("containerimage.config.digest".to_owned(), digest);
+    }
+    let of = manifest.descriptor();
+    let (kind, digest) = (of.media_type.to_string(), of.digest.as_str());
+    let descriptor = json!({"mediaType": kind, "digest": digest, "size": of.size});
+    keys.insert("containerimage.descriptor".to_owned(), descriptor);
+    keys.insert("containerimage.digest".to_owned(), digest.into());
+    Ok(serde_json::to_string(&keys)?)
 }
 
 /// Takes an image out of the store that was only on its way.
@@ -221,6 +260,11 @@ fn forget(committed: &CommittedImage, images: &Images) -> Result<()> {
 }
 
 impl Arguments {
+    /// Whether layers are not to be compressed, where a flag says so.
+    fn is_plain(&self) -> Result<Option<bool>> {
+        access::boolean("disable-compression", self.disable_compression.as_deref())
+    }
+
     fn options(&self) -> Result<CommitOptions> {
         let mut options = CommitOptions::new(now()?);
         options.format = match &self.format {
@@ -243,7 +287,14 @@ impl Arguments {
                 Some(("io.buildah.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
         }
         options.remove_environment.clone_from(&self.says.unsetenv);
-        options.changes = self.says.changes()?;
+        let says_when = self.says.created_annotation.as_deref();
+        if access::boolean("created-annotation", says_when)? == Some(true) {
+            let seconds = options.dates.timestamp.or(options.dates.source_date_epoch);
+            let given = seconds.and_then(|seconds| Timestamp::from_unix(seconds, 0));
+            let text = format!("{CREATED}={}", given.unwrap_or(options.now));
+            options.changes.push(ConfigChange::Annotations(vec![text]));
+        }
+        options.changes.extend(self.says.changes()?);
         Ok(options)
     }
 }

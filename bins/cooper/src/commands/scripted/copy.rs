@@ -14,11 +14,13 @@ use cask_program::access::OneArguments;
 use cask_program::duration::GoDuration;
 use cask_program::moving::{self, RegistryArguments};
 use cask_program::progress::ProgressChoice;
+use cask_program::refused::Refused;
 use cask_program::{build, output, platform, report};
 use cask_storage::Image;
 use clap::{Args, Parser};
 
 use super::config::add_history;
+use super::refused::OfCopy;
 use crate::context::{Context, now};
 
 /// Copy files into a working container
@@ -27,6 +29,8 @@ pub(crate) struct Arguments {
     /// The container, the sources, and the destination [default: the container's working directory]
     #[arg(value_names = ["CONTAINER", "SOURCE"])]
     names: Vec<String>,
+    #[command(flatten)]
+    refused: Refused<OfCopy>,
     /// Whose they are in the container: USER[:GROUP]
     #[arg(long, value_name = "OWNER")]
     chown: Option<String>,
@@ -72,6 +76,7 @@ pub(crate) struct Arguments {
 
 /// Copies, and prints the digest of what was copied.
 pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Result<()> {
+    arguments.refused.check()?;
     let (name, rest) = match arguments.names.as_slice() {
         [] => bail!("container ID must be specified"),
         [_] => bail!("src must be specified"),

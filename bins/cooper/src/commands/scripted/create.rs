@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Its name [default: that of the image, with -working-container]
     #[arg(long)]
     name: Option<String>,
+    /// What its name ends with, behind that of the image
+    #[arg(long, value_name = "TEXT", hide = true)]
+    suffix: Option<String>,
     #[command(flatten)]
     refused: Refused<OfFrom>,
     /// Write its ID to this file
@@ -99,6 +102,9 @@ struct RunArguments {
     /// A directory of the machine
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
     volume: Vec<String>,
+    /// A group that their user is in besides its own; keep-groups stands for the caller's
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
     #[command(flatten)]
     confinement: ConfinementArguments,
     #[command(flatten)]
@@ -121,6 +127,9 @@ struct ConfinementArguments {
     /// Their name of the machine: private, host or ns:PATH
     #[arg(long, value_name = "NAMESPACE")]
     uts: Option<String>,
+    /// The control groups that they see: private or host
+    #[arg(long, value_name = "NAMESPACE")]
+    cgroupns: Option<String>,
     /// A device of the machine
     #[arg(long, value_name = "DEVICE[:PATH][:PERMISSIONS]")]
     device: Vec<String>,
@@ -160,6 +169,7 @@ impl ConfinementArguments {
         namespaces.ipc = namespace(self.ipc.as_deref())?;
         namespaces.pid = namespace(self.pid.as_deref())?;
         namespaces.uts = namespace(self.uts.as_deref())?;
+        namespaces.cgroup = namespace(self.cgroupns.as_deref())?;
         confinement.devices.clone_from(&self.device);
         for option in &self.security_opt {
             match option.split_once(['=', ':']) {
@@ -225,6 +235,7 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
         new.reference.clone_from(&image);
     }
     new.name.clone_from(&arguments.name);
+    new.suffix = arguments.suffix.clone().filter(|suffix| !suffix.is_empty());
     new.format = format(arguments.format.as_deref())?;
     new.run = arguments.run.options()?;
     let containers = WorkingContainers::new(images.store().clone());
@@ -333,6 +344,12 @@ impl RunArguments {
         }
         options.limits.clone_from(&self.ulimit);
         options.volumes.clone_from(&self.volume);
+        if self.group_add.len() > 1 && self.group_add.iter().any(|group| group == "keep-groups") {
+            bail!(
+                "the '--group-add keep-groups' option is not allowed with any other --group-add options"
+            );
+        }
+        options.groups.clone_from(&self.group_add);
         options.confinement = self.confinement.confinement()?;
         options.check()?;
         Ok(options)

@@ -49,6 +49,18 @@ pub(crate) struct Arguments {
     /// Leave the image's /etc/hosts as it is
     #[arg(long)]
     no_hosts: bool,
+    /// Leave the image's /etc/hostname as it is
+    #[arg(long)]
+    no_hostname: bool,
+    /// Exit codes that are no failure
+    #[arg(
+        long,
+        value_name = "CODE",
+        value_delimiter = ',',
+        default_value = "0",
+        allow_hyphen_values = true
+    )]
+    valid_exit_codes: Vec<i32>,
     #[command(flatten)]
     apart: ApartArguments,
     #[command(flatten)]
@@ -150,7 +162,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     };
     drop((run, mounts));
     report.notes.iter().for_each(|note| report::note(&note.to_string()));
-    if !report.status.success() {
+    let code = i32::from(report.status.shell_status());
+    let is_valid = arguments.valid_exit_codes.contains(&code);
+    if code == 0 && !is_valid {
+        bail!("exit status 0 is not in the valid exit codes list");
+    }
+    if !is_valid {
         let status = report.status;
         let error = match status {
             cask_runtime::ExitStatus::Code(code) => {
@@ -180,7 +197,7 @@ pub(super) fn on_build(
 ) -> Result<()> {
     let shell = container.shell();
     let shell = if shell.is_empty() { vec!["/bin/sh".into(), "-c".into()] } else { shell };
-    let mut run = usual(shell.into_iter().chain([command.to_owned()]));
+    let mut run = usual(shell.into_iter().chain([command.to_owned()]))?;
     let scratch = tempfile::tempdir()?;
     connect(&mut run, container, context, scratch.path())?;
     let report = container.run(&run, &NativeExecutor::default(), &Cancel::new()?)?;
@@ -209,8 +226,11 @@ fn connect(
 }
 
 /// A command with what all of them get from the machine.
-fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> WorkingRun {
+fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> Result<WorkingRun> {
     let mut run = WorkingRun::new(command);
+    let lists = containers_conf::load()?.lists;
+    run.usual_limits = lists.limits.unwrap_or_default();
+    run.usual_sysctls = lists.sysctls.unwrap_or_default();
     run.proxies = PROXIES
         .iter()
         .flat_map(|name| [name.to_lowercase(), name.to_uppercase()])
@@ -218,7 +238,7 @@ fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> WorkingRun {
         .collect();
     // What is inherited is what a spec begins with, but for the input.
     run.io = standard_streams();
-    run
+    Ok(run)
 }
 
 /// The variables that say where proxies are.
@@ -242,12 +262,12 @@ impl Arguments {
     fn run(&self) -> Result<WorkingRun> {
         let words = self.command.iter();
         // clap takes the first `--` away; one more is the user's.
-        let mut run = usual(words);
+        let mut run = usual(words)?;
         run.user.clone_from(&self.user);
         run.directory.clone_from(&self.workingdir);
         run.host_name.clone_from(&self.hostname);
         run.keep_hosts_file = self.no_hosts;
-        run.usual_limits = containers_conf::load()?.lists.limits.unwrap_or_default();
+        run.keep_host_name_file = self.no_hostname;
         let apart = &self.apart;
         if let Some(text) = &apart.network {
             run.network = Some(build::working_network(Some(text))?);

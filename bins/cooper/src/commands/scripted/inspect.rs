@@ -45,7 +45,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let details = match arguments.kind.as_deref() {
         None => match containers.find(name) {
             Ok(container) => container.details(),
-            Err(_) => image()?,
+            Err(_) => match image() {
+                Ok(details) => details,
+                // A list without an image for this machine is shown itself.
+                Err(_) if images.find_list(name).is_ok() => {
+                    return manifest(name, &images, context);
+                }
+                Err(error) => return Err(error),
+            },
         },
         Some("container") => containers.find(name).context("reading build container")?.details(),
         Some("image") => image()?,

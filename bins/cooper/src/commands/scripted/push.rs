@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{Instances, LayersWanted};
-use cask::layer::{Compression, Level};
 use cask_program::access;
+use cask_program::compression::CompressionArguments;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
 use clap::Args;
@@ -35,12 +35,8 @@ pub(crate) struct Arguments {
     /// Do not push signatures
     #[arg(long)]
     remove_signatures: bool,
-    /// Compress layers by gzip, zstd or zstd:chunked
-    #[arg(long, value_name = "FORMAT")]
-    compression_format: Option<String>,
-    /// How hard to compress
-    #[arg(long, value_name = "LEVEL")]
-    compression_level: Option<i32>,
+    #[command(flatten)]
+    compression: CompressionArguments,
     /// Do not compress layers
     #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "true|false")]
     disable_compression: String,
@@ -73,20 +69,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.all {
         options.instances = Instances::All;
     }
-    let format = arguments.compression_format.as_deref().map(moving::compression).transpose()?;
-    if let Some(level) = arguments.compression_level {
-        let level = Level::Exact(level);
-        level.number(format.map_or(Compression::Gzip, |format| format.compression))?;
-        options.layers.level = level;
+    let is_plain = access::boolean_value("disable-compression", &arguments.disable_compression)?;
+    if !arguments.compression.apply(&mut options)? && is_plain {
+        options.layers.wanted = LayersWanted::Keep;
     }
-    options.layers.zstd_chunked = format.is_some_and(|format| format.zstd_chunked);
-    options.layers.wanted = match format {
-        Some(format) => LayersWanted::Compress(format.compression),
-        None if access::boolean_value("disable-compression", &arguments.disable_compression)? => {
-            LayersWanted::Keep
-        }
-        None => LayersWanted::AsDestinationWants,
-    };
     let pushed = images.push(image, destination, &transports, &options).await;
     let report = pushed.with_context(|| {
         let scheme = if destination.contains(':') && transports.parse(destination).is_ok() {

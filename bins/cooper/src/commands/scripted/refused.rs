@@ -5,6 +5,7 @@ use cask_program::refused::{NO_SIGNING, RefusedFlag, RefusedFlags};
 const DECRYPT: &str = "pull the image with another tool first";
 const ENCRYPT: &str = "push the image, and encrypt it with a tool for that";
 
+const NO_SCANNERS: &str = "scan what `mount` shows with a tool for that";
 const BLOBS: &str = "what the store has is not fetched again: leave it out";
 const NETAVARK: &str = "networks are made by netavark: leave it out";
 
@@ -18,7 +19,6 @@ pub(super) struct OfFrom;
 impl RefusedFlags for OfFrom {
     const FLAGS: &'static [RefusedFlag] = &[
         ("blob-cache", &[], BLOBS),
-        ("cgroupns", &["private", ""], "it is not remembered: give it to run"),
         ("cni-config-dir", &[], NETAVARK),
         ("cni-plugin-path", &[], NETAVARK),
         ("decryption-key", &[], DECRYPT),
@@ -33,7 +33,43 @@ impl RefusedFlags for OfPull {
         &[("blob-cache", &[], BLOBS), ("decryption-key", &[], DECRYPT)];
 }
 
-/// Those of `push` and `commit`.
+/// Those of `add` and `copy`.
+pub(super) struct OfCopy;
+
+impl RefusedFlags for OfCopy {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("allow-empty-wildcard", &["false"], "see before whether the pattern stands for anything"),
+        ("allow-wildcard", &["true"], "put a backslash before each *, ? and [ that is meant"),
+        ("link", &["false"], "what is copied goes into the container: leave it out"),
+        ("no-follow-symlinks", &["false"], "copy the directory that the link is in"),
+    ];
+}
+
+/// Those of `commit`.
+pub(super) struct OfCommit;
+
+impl RefusedFlags for OfCommit {
+    const FLAGS: &'static [RefusedFlag] = &[
+        ("add-file", &[], "copy the file into the container before"),
+        ("blob-cache", &[], BLOBS),
+        ("config", &[], "say what it says with --change"),
+        ("cw", &[], "make such an image with another tool, of what `mount` shows"),
+        ("encrypt-layer", &[], ENCRYPT),
+        ("encryption-key", &[], ENCRYPT),
+        ("pull", &["false", "never"], NO_SCANNERS),
+        ("sbom", &[], NO_SCANNERS),
+        ("sbom-image-output", &[], NO_SCANNERS),
+        ("sbom-image-purl-output", &[], NO_SCANNERS),
+        ("sbom-merge-strategy", &[], NO_SCANNERS),
+        ("sbom-output", &[], NO_SCANNERS),
+        ("sbom-purl-output", &[], NO_SCANNERS),
+        ("sbom-scanner-command", &[], NO_SCANNERS),
+        ("sbom-scanner-image", &[], NO_SCANNERS),
+        ("sign-by", &[], NO_SIGNING),
+    ];
+}
+
+/// Those of `push`.
 pub(super) struct OfPush;
 
 impl RefusedFlags for OfPush {

@@ -1,6 +1,6 @@
 //! What containers.conf says where no flag does.
 
-use cask_program::containers_conf::ContainersConf;
+use cask_program::containers_conf::{ContainerModes, ContainersConf};
 
 use super::RunArguments;
 
@@ -29,6 +29,31 @@ pub(super) fn fill(run: &mut RunArguments, conf: &ContainersConf) {
     run.shm_size = run.shm_size.take().or_else(|| conf.shm_size.clone());
     run.usual_capabilities.clone_from(&lists.capabilities);
     seccomp(run, conf);
+    namespaces(run, &conf.modes);
+}
+
+/// What commands have for themselves: where the file has no `host`, they have it.
+///
+/// Source: buildah, `run_common.go`, `DefaultNamespaceOptions`.
+fn namespaces(run: &mut RunArguments, modes: &ContainerModes) {
+    let apart = &mut run.confinement;
+    for (own, usual) in [
+        (&mut apart.ipc, &modes.ipc),
+        (&mut apart.pid, &modes.pid),
+        (&mut apart.uts, &modes.uts),
+        (&mut apart.cgroupns, &modes.control_groups),
+    ] {
+        let usual = usual.as_deref().filter(|mode| !mode.is_empty());
+        let mode = usual.map(|mode| if mode == "host" { mode } else { "private" });
+        *own = own.take().or(mode.map(str::to_owned));
+    }
+    let network = modes.network.as_deref().filter(|mode| !mode.is_empty());
+    // What other networks are called is podman's alone.
+    let network = network.map(|mode| match mode {
+        "host" | "none" => mode,
+        _ => "private",
+    });
+    run.network = run.network.take().or(network.map(str::to_owned));
 }
 
 /// Which calls of the kernel may be made. The usual files have what our own profile has.

@@ -1,0 +1,155 @@
+//! Flags that buildah's users have seldom, or only with later releases.
+
+use serde_json::Value;
+use tests::{PeerStore, command, has, run, scratch};
+
+use crate::{TOOLS, cooper, program, store_with_base};
+
+/// Where a command of a container has a namespace, and whether that is this process's.
+#[track_caller]
+fn shares(store: &PeerStore, flags: &[&str], container: &str, space: &str) -> bool {
+    let link = format!("/proc/self/ns/{space}");
+    let line = [&["run"], flags, &[container, "--", "busybox", "readlink", &link]].concat();
+    let own = std::fs::read_link(&link).expect("it is a link");
+    cooper(store, &line).ok().text() == own.to_str().expect("it is text")
+}
+
+#[test]
+fn namespaces_are_remembered_and_containers_conf_has_some() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let conf = files.at("containers.conf");
+    let from = |text: &str, flags: &[&str]| {
+        std::fs::write(&conf, format!("[containers]\n{text}")).expect("it is writable");
+        let mut words = command(program());
+        let line = [&["from"], flags, &["base"]].concat();
+        let made = run(store.at_store(&mut words).args(line).env("CONTAINERS_CONF", &conf));
+        made.ok().text().to_owned()
+    };
+    let spaces = [("ipcns", "ipc"), ("pidns", "pid"), ("utsns", "uts"), ("cgroupns", "cgroup")];
+    for (key, space) in spaces {
+        let shared = from(&format!("{key} = \"host\""), &[]);
+        assert!(shares(&store, &[], &shared, space), "{space}");
+        let own = from(&format!("{key} = \"private\""), &[]);
+        assert!(!shares(&store, &[], &own, space), "{space}");
+    }
+    // What a flag says counts.
+    let own =
+        from("utsns = \"host\"\ncgroupns = \"host\"", &["--uts=private", "--cgroupns=private"]);
+    assert!(!shares(&store, &[], &own, "uts") && !shares(&store, &[], &own, "cgroup"));
+    let none = from("netns = \"none\"", &[]);
+    let said = cooper(&store, &["run", &none, "--", "ls", "/sys/class/net"]).ok();
+    assert_eq!(said.text(), "lo");
+    // A namespace is named by its path, with or without the word before it.
+    let path = format!("/proc/{}/ns/net", std::process::id());
+    for network in [path.clone(), format!("ns:{path}")] {
+        assert!(shares(&store, &["--network", &network], &none, "net"), "{network}");
+    }
+}
+
+#[test]
+fn settings_of_the_kernel_come_from_containers_conf() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let conf = files.at("containers.conf");
+    let text = "[containers]\ndefault_sysctls = [\"fs.mqueue.msg_max=7\"]\n";
+    std::fs::write(&conf, text).expect("a scratch directory is writable");
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let check = |flags: &[&str]| {
+        let mut words = command(program());
+        let rest = [container.as_str(), "--", "cat", "/proc/sys/fs/mqueue/msg_max"];
+        let line = [&["run"], flags, rest.as_slice()].concat();
+        run(store.at_store(&mut words).args(line).env("CONTAINERS_CONF", &conf)).ok()
+    };
+    assert_eq!(check(&[]).text(), "7");
+    // What belongs to the machine is left alone.
+    assert_ne!(check(&["--ipc", "host"]).text(), "7");
+}
+
+#[test]
+fn some_exit_codes_are_no_failure() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let check = |codes: &str, script: &str, expected: i32| {
+        let line = ["run", "--valid-exit-codes", codes, &container, "--", "sh", "-c", script];
+        cooper(&store, &line).ends(expected)
+    };
+    check("0,3", "exit 3", 0);
+    check("0,3", "exit 4", 4);
+    check("3", "exit 0", 125).says("exit status 0 is not in the valid exit codes list");
+}
+
+#[test]
+fn containers_have_suffixes_groups_and_host_names() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let made = cooper(&store, &["from", "--suffix", "x", "--group-add", "77", "base"]).ok();
+    assert_eq!(made.text(), "base-x");
+    let ran = |flags: &[&str], script: &str| {
+        let line = [&["run"], flags, &["base-x", "--", "sh", "-c", script]].concat();
+        cooper(&store, &line).ok().text().to_owned()
+    };
+    assert_eq!(ran(&[], "busybox grep -c '^Groups:.*77' /proc/self/status"), "1");
+    assert_eq!(ran(&["--no-hostname"], "ls /etc/hostname 2>/dev/null || echo none"), "none");
+}
+
+#[test]
+fn a_commit_tells_what_came_of_it() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let path = files.at("metadata.json");
+    let line =
+        ["commit", "-q", "--metadata-file", &path, "--created-annotation", "--timestamp", "9"];
+    let committed = cooper(&store, &[&line[..], &[&container, "made"]].concat()).ok();
+    let text = std::fs::read(&path).expect("it was written");
+    let metadata: Value = serde_json::from_slice(&text).expect("it is JSON");
+    assert_eq!(
+        metadata["containerimage.config.digest"],
+        format!("sha256:{}", committed.text()).as_str()
+    );
+    assert_eq!(metadata["containerimage.digest"], metadata["containerimage.descriptor"]["digest"]);
+    let template = "{{index .ImageAnnotations \"org.opencontainers.image.created\"}}";
+    let shown = cooper(&store, &["inspect", "--type", "image", "--format", template, "made"]).ok();
+    assert_eq!(shown.text(), "1970-01-01T00:00:09Z");
+    // Elsewhere layers are compressed as they are asked to be.
+    let layout = format!("oci:{}", files.at("layout"));
+    let line = ["commit", "-q", "--compression-format", "zstd", "--metadata-file", &path];
+    cooper(&store, &[&line[..], &[&container, &layout]].concat()).ok();
+    let index = std::fs::read_dir(files.at("layout/blobs/sha256")).expect("it is there");
+    let is_zstd = |path: &std::path::Path| {
+        std::fs::read(path).expect("it is there").starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    };
+    let blobs = index.map(|entry| entry.expect("it is there").path());
+    assert_eq!(blobs.filter(|path| is_zstd(path)).count(), 2);
+    let line = ["commit", "-D", "--compression-format", "gzip", &container, &layout];
+    cooper(&store, &line).ends(125).says("--disable-compression and --compression-format");
+}
+
+#[test]
+fn a_list_takes_a_name_over_and_is_shown_where_no_image_fits() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    cooper(&store, &["tag", "base", "name"]).ok();
+    cooper(&store, &["manifest", "create", "name"]).ends(125);
+    cooper(&store, &["manifest", "create", "--replace", "name"]).ok();
+    cooper(&store, &["manifest", "create", "--replace", "--amend", "name"]).ends(125);
+    let shown = cooper(&store, &["inspect", "name"]).ok();
+    let list: Value = serde_json::from_str(shown.text()).expect("it is JSON");
+    assert_eq!(list["schemaVersion"], 2);
+    cooper(&store, &["inspect", "--type", "image", "name"]).ends(125);
+    cooper(&store, &["inspect", "base"]).ok();
+}
