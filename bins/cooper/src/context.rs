@@ -36,12 +36,25 @@ pub(crate) struct GlobalArguments {
     /// Log messages at this level and above: trace, debug, info, warn, error, fatal or panic [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
+    /// How control groups are made: cgroupfs
+    #[arg(long, global = true, value_name = "MANAGER", hide = true)]
+    pub(crate) cgroup_manager: Option<String>,
     /// As --log-level debug
     #[arg(long, hide = true)]
     pub(crate) debug: bool,
 }
 
 impl GlobalArguments {
+    /// Refuses what is known and cannot be done.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.cgroup_manager.as_deref() {
+            None | Some("cgroupfs") => Ok(()),
+            Some(other) => bail!(
+                "--cgroup-manager={other} is not supported: control groups are made in their file system (cgroupfs)"
+            ),
+        }
+    }
+
     /// Begins to log what is asked for.
     ///
     /// Source: buildah, `cmd/buildah/main.go`, `before`.

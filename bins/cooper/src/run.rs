@@ -46,6 +46,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     cli.global.log()?;
+    cli.global.check()?;
     match cli.command {
         Command::Build(arguments) => {
             // Before anything has threads.

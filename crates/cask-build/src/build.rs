@@ -39,7 +39,7 @@ pub use request::{
     InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy,
 };
 pub use run_options::{
-    BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret,
+    BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret, Unmask,
 };
 pub use schedule::{base_references, build};
 pub use sources::{BuildSources, NamedContext};

@@ -22,7 +22,7 @@ pub use build::{
     CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
     LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
     RunOptions, RunPrivileges, Secret, ShellTerminal, StageNetwork, StageNetworks, Step,
-    StepOutcome, StepReport, StoreBases, UsedBase, base_references, build, names_step,
+    StepOutcome, StepReport, StoreBases, Unmask, UsedBase, base_references, build, names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

@@ -123,13 +123,25 @@ impl Graph {
     pub fn in_dialect(
         stages: &Stages<'_>,
         dialect: Dialect,
+        image: impl FnMut(&Stage<'_>) -> String,
+    ) -> Self {
+        Self::with_names(stages, dialect, image, |stage| {
+            stage.from.name.as_ref().map(|name| name.text.to_string())
+        })
+    }
+
+    /// The same, where `name` gives the names of the stages too, with variables replaced.
+    #[must_use]
+    pub fn with_names(
+        stages: &Stages<'_>,
+        dialect: Dialect,
         mut image: impl FnMut(&Stage<'_>) -> String,
+        name: impl Fn(&Stage<'_>) -> Option<String>,
     ) -> Self {
         let is_exact = !dialect.does(Behavior::StageNamesFoldCase);
         let mut graph = Self { is_exact, ..Self::default() };
-        let name_of = |stage: &Stage<'_>| match is_exact {
-            true => stage.from.name.as_ref().map(|name| name.text.to_string()),
-            false => stage.name(),
+        let name_of = |stage: &Stage<'_>| {
+            name(stage).map(|name| if is_exact { name } else { name.to_lowercase() })
         };
         let all = stages.stages.iter();
         let names = all.filter_map(|stage| Some((name_of(stage)?, stage.index))).collect();
@@ -142,7 +154,8 @@ impl Graph {
                 span: stage.statement.head(),
                 dependencies: Vec::new(),
             };
-            let on = match graph.find(&base) {
+            // No image is called by a number: as with buildah, it is an earlier stage's.
+            let on = match graph.find(&base).or_else(|| number(&base, stage.index)) {
                 Some(index) => Resolved::Stage(index),
                 None if base == "scratch" => Resolved::Scratch,
                 None => Resolved::Image(base),
@@ -167,10 +180,12 @@ impl Graph {
     /// written.
     #[must_use]
     pub fn expanded(stages: &Stages<'_>, scope: &GlobalScope, options: &ExpandOptions) -> Self {
-        Self::new(stages, |stage| {
-            let image = &stage.from.image.text;
-            expand(image, scope, options).map_or_else(|_| image.to_string(), |found| found.text)
-        })
+        let replaced = |text: &str| {
+            expand(text, scope, options).map_or_else(|_| text.to_owned(), |found| found.text)
+        };
+        let image = |stage: &Stage<'_>| replaced(&stage.from.image.text);
+        let name = |stage: &Stage<'_>| stage.from.name.as_ref().map(|name| replaced(&name.text));
+        Self::with_names(stages, Dialect::default(), image, name)
     }
 
     fn step(&mut self, needed: &mut Needed, last: &Last, index: usize, instruction: &Instruction) {
@@ -293,6 +308,8 @@ fn number(text: &str, count: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Severity;
+    use crate::expand::{BuildArguments, PlatformArguments};
     use crate::parse::parse;
 
     pub(super) const FILE: &str = "FROM alpine AS Base\nFROM base AS build\nRUN --mount=from=tools,target=/t x\n\
@@ -317,6 +334,26 @@ mod tests {
             [Resolved::Scratch, Resolved::Stage(1), Resolved::Stage(0), image("busybox")];
         assert_eq!(found(2), expected.iter().collect::<Vec<_>>());
         assert!(graph.diagnostics.is_empty());
+    }
+
+    #[test]
+    fn names_may_have_symbols_and_variables_and_bases_be_numbers() {
+        let source = "ARG N=One/v7\nFROM a AS $N\nFROM b AS x+y\nFROM one/v7\nFROM 1\nFROM 9\n";
+        let parsed = parse(source);
+        let severities: Vec<_> = parsed.diagnostics.iter().map(|found| found.severity).collect();
+        assert_eq!(severities, [Severity::Warning; 2]);
+        let platforms = PlatformArguments::new("linux/amd64", "linux/amd64", "default");
+        let options = ExpandOptions::default();
+        let stages = parsed.tree.stages();
+        let scope = GlobalScope::of_stages(&stages, &platforms, BuildArguments::new(), &options);
+        let graph = Graph::expanded(&stages, &scope, &options);
+        let on: Vec<&Resolved> =
+            graph.stages[2..].iter().map(|stage| &stage.dependencies[0].on).collect();
+        let image = Resolved::Image("9".to_owned());
+        assert_eq!(on, [&Resolved::Stage(0), &Resolved::Stage(1), &image]);
+        for name in ["1", "1a", "é", "-a"] {
+            assert!(parse(&format!("FROM a AS {name}\n")).has_errors(), "{name}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod inputs;
 mod layout;
 mod network;
 mod outputs;
+mod preprocess;
 mod provenance;
 mod refused;
 mod request;

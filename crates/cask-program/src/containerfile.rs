@@ -11,7 +11,7 @@ use cask_containerfile::{BuildArguments, Tree};
 const LONGEST_BYTES: u64 = 16 << 20;
 
 /// A file as it was read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Source {
     /// The name for people: the path as it was typed.
     pub name: String,
@@ -84,12 +84,18 @@ fn usual_file(context: &Path) -> Result<PathBuf> {
         true => PathBuf::from(name),
         false => context.join(name),
     });
-    in_context.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        anyhow!(
-            "cannot find Containerfile or Dockerfile in context directory {}",
-            context.display()
-        )
-    })
+    if let Some(file) = in_context.iter().find(|path| path.is_file()) {
+        return Ok(file.clone());
+    }
+    let other = in_context.iter().find(|path| path.exists());
+    let why = match other {
+        Some(path) => format!("{} is not a file", path.display()),
+        None => "no such file or directory".to_owned(),
+    };
+    bail!(
+        "cannot find Containerfile or Dockerfile in context directory {}: {why}",
+        context.display()
+    )
 }
 
 /// What `--build-arg` gives: `NAME=VALUE`, or `NAME` for a variable of the environment, which is

@@ -9,6 +9,7 @@ use cask::copy::CopyOptions;
 use cask::image::{ImageFormat, PlatformWanted};
 use cask::layer::Compression;
 use cask::transport::{Event, Transports};
+use cask::trust::Policy;
 use cask_config::registries::{Question, recorded_aliases_path};
 use cask_engine::{AskShortName, Images, PullEvent, PullOptions, PullPolicy};
 use clap::Args;
@@ -115,7 +116,9 @@ pub fn copy_options(
     progress: &Progress,
     quiet: bool,
 ) -> Result<CopyOptions> {
-    let mut options = CopyOptions::new(policy::read(settings)?, platform);
+    // What the own store has was judged when it came.
+    let policy = Policy::clone(&*policy::read(settings)?).danger_accepting("containers-storage");
+    let mut options = CopyOptions::new(Arc::new(policy), platform);
     let shown = progress.sink("Copying");
     options.events = match quiet {
         false => shown,

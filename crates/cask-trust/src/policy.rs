@@ -63,6 +63,18 @@ impl Policy {
         Self::only(Requirement::Reject)
     }
 
+    /// The same policy, which accepts every image of one transport: an engine asks nobody about what its own store
+    /// has.
+    ///
+    /// Source: containers/common, `libimage`, `storageAllowedPolicyScopes`.
+    #[must_use]
+    pub fn danger_accepting(mut self, transport: &str) -> Self {
+        let requirements = vec![Requirement::InsecureAcceptAnything];
+        let every = (String::new(), Entry { requirements, position: None });
+        self.transports.insert(transport.to_owned(), [every].into_iter().collect());
+        self
+    }
+
     fn only(requirement: Requirement) -> Self {
         let default = Entry { requirements: vec![requirement], position: None };
         Self { file: String::new(), default, transports: Transports::new() }

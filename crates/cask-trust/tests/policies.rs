@@ -18,6 +18,14 @@ fn docker(identity: &str, namespaces: &[&str]) -> Scope<'static> {
 }
 
 #[test]
+fn one_transport_is_accepted_whatever_the_policy_says_of_it() {
+    let text = br#"{"default":[{"type":"reject"}],"transports":{"dir":{"":[{"type":"reject"}]}}}"#;
+    let policy = Policy::parse(text, "p").unwrap().danger_accepting("dir");
+    assert!(policy.accepts_unsigned(&Scope::new("dir", "/a", [])));
+    assert!(!policy.accepts_unsigned(&Scope::new("oci", "/a", [])));
+}
+
+#[test]
 fn the_upstream_fixture_parses_and_matches_by_scope() {
     let Some(folder) = cases() else { return };
     let text = std::fs::read(folder.join("fixtures/policy/policy.json")).unwrap();

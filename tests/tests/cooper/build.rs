@@ -326,7 +326,6 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--security-opt seccomp=x.json", "opening seccomp profile (x.json) failed"),
         ("--security-opt seccomp=Containerfile", "the seccomp profile: it is not JSON"),
         ("--security-opt frob", "--security-opt \"frob\" is not known"),
-        ("--skip-unused-stages=false", "--skip-unused-stages=false is not supported"),
         ("--rm=false", "--rm=false is not supported"),
         ("--frobnicate", "unknown flag: --frobnicate"),
         ("--pull --pull-never", "can only set one of 'pull', 'pull-always' and 'pull-never'"),

@@ -110,3 +110,106 @@ fn chroot_has_mounts_and_processes_where_the_machine_can() {
     let mut build = program(&PeerStore::new(), &directory, "build -q .");
     tests::run(build.env("BUILDAH_ISOLATION", "chroot")).ok();
 }
+
+#[test]
+fn squash_makes_one_layer_of_all_as_buildah_s_does() {
+    let (store, directory) = (PeerStore::new(), files(&[("a", "a"), ("b", "b")]));
+    let write = |text: &str| {
+        fs::write(directory.join("Containerfile"), text).expect("a scratch directory is writable");
+    };
+    write("FROM scratch\nCOPY a /a\n");
+    cooper(&store, &directory, "build -q -t base .").ok();
+    write("FROM base\nCOPY b /b\n");
+    cooper(&store, &directory, "build -q --squash -t it .").ok();
+    let format = "{{len .OCIv1.RootFS.DiffIDs}},{{len .OCIv1.History}}";
+    let mut inspect = program(&store, &directory, "inspect -t image it -f");
+    assert_eq!(tests::run(inspect.arg(format)).ok().text(), "1,1");
+}
+
+#[test]
+fn a_policy_that_rejects_everything_says_nothing_of_the_own_store() {
+    let (store, directory) =
+        (PeerStore::new(), files(&[("Containerfile", "FROM scratch\nLABEL a=1\n")]));
+    fs::write(directory.join("deny"), r#"{"default": [{"type": "reject"}]}"#)
+        .expect("a scratch directory is writable");
+    cooper(&store, &directory, "build -q --signature-policy deny -t it .").ok();
+    cooper(&store, &directory, "push -q --signature-policy deny it dir:out").ok();
+    fs::write(directory.join("Containerfile"), "FROM dir:out\n").expect("it is writable");
+    cooper(&store, &directory, "build -q --signature-policy deny .")
+        .ends(125)
+        .says("Source image rejected");
+}
+
+#[test]
+fn what_containers_conf_says_holds_for_commands() {
+    let text = "FROM scratch\nCOPY busybox /bin/sh\nCOPY busybox /bin/grep\n\
+                RUN ulimit -n; grep CapBnd /proc/self/status\n";
+    let directory = with_busybox(text);
+    let conf = "[containers]\ndefault_ulimits = [\"nofile=99:100\"]\n\
+                default_capabilities = [\"CHOWN\"]\nnetns = \"none\"\n";
+    fs::write(directory.join("conf"), conf).expect("a scratch directory is writable");
+    let mut build = program(&PeerStore::new(), &directory, "build .");
+    let outcome = tests::run(build.env("CONTAINERS_CONF", directory.join("conf"))).ok();
+    assert!(outcome.text().contains("\n99\nCapBnd:\t0000000000000001\n"), "{outcome}");
+    let runtime = "[engine]\nruntime = \"nowhere\"\n";
+    fs::write(directory.join("conf"), runtime).expect("a scratch directory is writable");
+    let mut build = program(&PeerStore::new(), &directory, "build .");
+    tests::run(build.env("CONTAINERS_CONF", directory.join("conf")))
+        .ends(125)
+        .says("default OCI runtime \"nowhere\" not found");
+    let mut build = program(&PeerStore::new(), &directory, "build -q --runtime native .");
+    tests::run(build.env("CONTAINERS_CONF", directory.join("conf"))).ok();
+}
+
+#[test]
+fn every_command_has_the_mounts_of_the_build() {
+    let text = "FROM scratch\nCOPY busybox /bin/sh\nCOPY busybox /bin/cat\nrun cat /s\n";
+    let directory = with_busybox(text);
+    let line = "build --raw-iidfile id --mount type=secret,id=it,target=/s,required --secret id=it,env=IT .";
+    let mut build = program(&PeerStore::new(), &directory, line);
+    let outcome = tests::run(build.env("IT", "words")).ok();
+    assert!(outcome.text().contains("STEP 4/4: RUN cat /s\nwords"), "{outcome}");
+    let id = fs::read_to_string(directory.join("id")).expect("it is written");
+    assert_eq!(id.len(), 64);
+    cooper(&PeerStore::new(), &directory, "build --mount type=secret,id=no,required .")
+        .ends(125)
+        .says("building at STEP \"RUN cat /s\": secret required but no secret with id no found");
+    cooper(&PeerStore::new(), &directory, "build --mount type=x .")
+        .ends(125)
+        .says("--mount \"type=x\"");
+}
+
+#[test]
+fn files_for_the_c_preprocessor_are_read_through_it() {
+    if !tests::has(&["cpp"]) {
+        return;
+    }
+    let text = "#include \"more.in\"\n#ifdef A\nLABEL a=A\n#endif\n";
+    let directory = files(&[("Containerfile.in", text), ("more.in", "FROM scratch\nLABEL b=B\n")]);
+    let store = PeerStore::new();
+    let check = |flags: &str, expected: &str| {
+        let line = format!("build -q -t it -f Containerfile.in {flags} .");
+        cooper(&store, &directory, &line).ok();
+        let labels = "inspect -t image -f {{.OCIv1.Config.Labels}} it";
+        assert_eq!(cooper(&store, &directory, labels).ok().text(), expected);
+    };
+    check("", "map[b:B]");
+    check("--cpp-flag=-DA=a", "map[a:a b:B]");
+    fs::write(directory.join("none.in"), "#error none\n").expect("it is writable");
+    cooper(&store, &directory, "build -f none.in .").ends(125).says("preprocessing none.in");
+}
+
+#[test]
+fn a_device_directory_gives_its_devices() {
+    let text = "FROM scratch\nCOPY busybox /bin/sh\nRUN test -c /dev/x/null && test -c /y/null\n";
+    let directory = with_busybox(text);
+    if !tests::is_root() {
+        return;
+    }
+    let made =
+        tests::run(tests::command("mknod").arg(directory.join("null")).args(["c", "1", "3"]));
+    made.ok();
+    let at = directory.display().to_string();
+    let line = format!("build -q --device {at}:/dev/x --device {at}/null:/y/null .");
+    cooper(&PeerStore::new(), &directory, &line).ok();
+}

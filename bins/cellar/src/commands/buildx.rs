@@ -30,6 +30,7 @@ pub(crate) fn run(command: BuildxCommand, context: &Context) -> Result<ExitCode>
 /// Builds.
 pub(crate) fn build(arguments: build::Arguments, context: &Context) -> Result<ExitCode> {
     let global = &context.global;
+    let arguments = arguments.squashing_new_layers();
     let arguments = arguments.with_runtime(global.runtime.clone());
     let arguments = arguments.with_runtime_flags(&global.runtime_flag);
     build::run(arguments, &context.settings)

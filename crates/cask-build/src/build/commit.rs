@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use cask_containerfile::Behavior;
 use cask_image::{
     Algorithm, Descriptor, Hasher, ImageConfig, ImageFormat, ImageManifest, LayerCompression,
-    MediaType, PlatformWanted, RawManifest, Timestamp,
+    Manifest, MediaType, PlatformWanted, RawManifest, Timestamp,
 };
 use cask_storage::{Id, NewImage, NewLayer};
+use serde_json::{Value, json};
 
 use super::engine::{Engine, lock};
 use super::remote::{InlineStep, STEPS};
 use super::report::BuiltImage;
 use super::request::{InheritAnnotations, LayerMode};
-use super::state::StageState;
+use super::state::{StageState, read_config};
+use super::tools::BaseImage;
 use crate::{Error, ErrorKind, Result, config};
 
 /// The annotations that name the base image.
@@ -43,9 +45,75 @@ impl Engine {
         if platforms.are_named {
             be_for(&mut config, &platforms.targets[platform]);
         }
+        if let Some(base) = self.unchanged_base(&state, &config)? {
+            return self.name_base(base, config, names);
+        }
         let mut annotations = self.annotations(&state);
         self.name_steps(&state, &mut annotations);
         self.commit(&state, config, annotations, names)
+    }
+
+    /// The base image and its manifest, where the file and the caller change nothing of it.
+    ///
+    /// Source: buildah, `imagebuildah/stage_executor.go`, `Execute`, which takes the base itself then.
+    fn unchanged_base(
+        &self,
+        state: &StageState,
+        config: &ImageConfig,
+    ) -> Result<Option<(BaseImage, RawManifest)>> {
+        let options = &self.request.image;
+        let edits = &options.edits;
+        let keeps_annotations = edits.annotations.is_empty()
+            && edits.remove_annotations.is_empty()
+            && edits.inherit_annotations == InheritAnnotations::Keep
+            && !options.created_annotation
+            && !self.request.cache.inline;
+        let Some(base) = state.base.as_ref().filter(|_| keeps_annotations) else { return Ok(None) };
+        if state.layers.len() != state.base_layers
+            || config.history.len() != state.base_history
+            || options.layers == LayerMode::SquashAll
+        {
+            return Ok(None);
+        }
+        let mut before = read_config(&self.tools.store, base)?;
+        config::default_path(&mut before.config);
+        if self.pinned_date().is_none() {
+            // What is by its own date is not older or newer.
+            before.created = config.created;
+        }
+        if before.encode() != config.encode() {
+            return Ok(None);
+        }
+        let storage = |error| Error::storage(error, &base.name);
+        let Some(image) = self.tools.store.image(&base.id).map_err(storage)? else {
+            return Ok(None);
+        };
+        // Peers may have put it together by hand.
+        let Ok(bytes) = self.tools.store.image_data(&image, "manifest") else { return Ok(None) };
+        let manifest = RawManifest::guess(bytes).ok().filter(|manifest| {
+            matches!(manifest.parse(), Ok(Manifest::Image(found)) if found.format == options.format)
+        });
+        Ok(manifest.map(|manifest| (base.clone(), manifest)))
+    }
+
+    fn name_base(
+        &self,
+        (base, manifest): (BaseImage, RawManifest),
+        config: ImageConfig,
+        names: Vec<String>,
+    ) -> Result<BuiltImage> {
+        let store = &self.tools.store;
+        let storage = |error| Error::storage(error, &base.name);
+        if !names.is_empty() {
+            store.add_names(&base.id, &names).map_err(storage)?;
+        }
+        let image = store.image(&base.id).map_err(storage)?;
+        let mut layers = Vec::new();
+        if let Some(top) = image.and_then(|image| image.top_layer.clone()) {
+            let chain = store.layer_chain(&top).map_err(storage)?;
+            layers = chain.iter().rev().map(|layer| layer.id.clone()).collect();
+        }
+        Ok(BuiltImage { platform: config.platform(), id: base.id, manifest, config, names, layers })
     }
 
     fn target_config(&self, state: &StageState) -> ImageConfig {
@@ -97,7 +165,10 @@ impl Engine {
         // It is about the base's own date.
         annotations.remove(CREATED);
         if let Some(base) = &state.base {
-            annotations.insert(BASE_NAME.to_owned(), base.name.clone());
+            // An image without a name has none to tell.
+            if !base.name.starts_with("sha256:") && base.name != base.id.as_str() {
+                annotations.insert(BASE_NAME.to_owned(), base.name.clone());
+            }
             let digest = base.digest.as_ref();
             annotations.extend(digest.map(|digest| (BASE_DIGEST.to_owned(), digest.to_string())));
         }
@@ -132,7 +203,7 @@ impl Engine {
     ) -> Result<BuiltImage> {
         let store = &self.tools.store;
         let storage = |error| Error::storage(error, "the image");
-        let bytes = config.encode();
+        let bytes = encoded(&config, self.request.image.format)?;
         let manifest = self.manifest(state, &bytes, annotations)?;
         let id = Id::of_config(&Hasher::digest(Algorithm::Sha256, &bytes));
         let built = BuiltImage {
@@ -218,6 +289,27 @@ impl Engine {
             }
         }
     }
+}
+
+/// The text of a config. That of Docker's format says what its last container was like, as with buildah, and that of OCI
+/// does not: a store knows images by their config, and keeps one manifest for each.
+fn encoded(config: &ImageConfig, format: ImageFormat) -> Result<Vec<u8>> {
+    const KEY: &str = "container_config";
+    let bytes = config.encode();
+    let failed = |error| {
+        Error::new(ErrorKind::Storage, "the image", "its config makes no sense").with_source(error)
+    };
+    let mut text: serde_json::Map<String, Value> =
+        serde_json::from_slice(&bytes).map_err(failed)?;
+    match format {
+        ImageFormat::Docker => {
+            let execution = text.get("config").cloned().unwrap_or_else(|| json!({}));
+            text.insert(KEY.to_owned(), execution);
+        }
+        ImageFormat::Oci if text.remove(KEY).is_some() => {}
+        ImageFormat::Oci => return Ok(bytes.to_vec()),
+    }
+    serde_json::to_vec(&text).map_err(failed)
 }
 
 /// Has an image say which platform it is for.

@@ -5,6 +5,7 @@ use cask_containerfile::instruction::{
 };
 use cask_containerfile::{Behavior, Pair, Variables as _, expand_words};
 
+use super::plan::missing_argument;
 use super::request::LayerMode;
 use super::stage::StageRun;
 use crate::{Error, ErrorKind, Result, config, history};
@@ -112,7 +113,14 @@ impl StageRun<'_> {
             let value = self.state.scope.arguments().find(|(own, _)| *own == name);
             shown.push(match value.and_then(|(_, value)| value) {
                 Some(value) => format!("{name}={value}"),
-                None => name,
+                None => {
+                    if self.state.scope.value(&name).is_none()
+                        && let Some(message) = missing_argument(&name)
+                    {
+                        self.engine.warn(Some(&self.step), message);
+                    }
+                    name
+                }
             });
         }
         if self.dialect().does(Behavior::HistoryHasMarker) {

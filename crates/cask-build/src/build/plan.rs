@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cask_containerfile::instruction::{From, Instruction};
 use cask_containerfile::{
     Dialect, Escape, ExpandOptions, GlobalScope, Graph, Needed, ParseOptions, PlatformArguments,
-    Resolved, Severity, Span, Stages, Statement, Tree, expand, is_predefined, parse_with,
+    Resolved, Severity, Span, Stage, Stages, Statement, Tree, expand, is_predefined, parse_with,
 };
 use cask_image::PlatformWanted;
 
@@ -33,8 +33,25 @@ impl StepPlan {
         self.statement.text().trim_end().to_owned()
     }
 
+    /// The same as it is told to people: its keywords in upper case, as with buildah.
+    pub(crate) fn shown(&self) -> String {
+        let text = self.text();
+        let word = self.statement.keyword();
+        let rest = text.get(word.len()..).unwrap_or_default();
+        let mut shown = format!("{}{rest}", word.to_uppercase());
+        if let Some(Instruction::From(from)) = self.statement.instruction()
+            && let Some(name) = &from.name
+            && let Some(before) = shown.strip_suffix(name.as_str())
+        {
+            let image = before.trim_end();
+            let image = image.get(..image.len().saturating_sub(2)).unwrap_or_default();
+            shown = format!("{image}AS {}", name.as_str());
+        }
+        shown
+    }
+
     pub(crate) fn location(&self, span: Span) -> Location {
-        Location::new(&self.file, &self.tree, span, &self.text())
+        Location::new(&self.file, &self.tree, span, &self.shown())
     }
 
     /// Says that an error is about this instruction.
@@ -118,6 +135,8 @@ pub(crate) struct PlatformPlan {
     pub(crate) global: GlobalScope,
     pub(crate) graph: Graph,
     pub(crate) target: usize,
+    /// Stages before the target are built whether it needs them or not.
+    builds_all: bool,
     /// By stage: what it begins with, and for which platform.
     pub(crate) bases: Vec<StageBase>,
     /// By stage: those that it names by variables.
@@ -205,14 +224,29 @@ fn unused(request: &BuildRequest) -> Vec<String> {
         })
         .flatten()
         .collect();
-    let is_known = |name: &str| {
-        is_predefined(name)
-            || PlatformArguments::NAMES.contains(&name)
-            || name == EPOCH
-            || name.starts_with("BUILDKIT_")
-    };
     let names = request.arguments.keys();
-    names.filter(|name| !taken.contains(name.as_str()) && !is_known(name)).cloned().collect()
+    names
+        .filter(|name| !taken.contains(name.as_str()) && !is_known_argument(name))
+        .cloned()
+        .collect()
+}
+
+/// Whether an argument means something that no ARG says.
+fn is_known_argument(name: &str) -> bool {
+    is_predefined(name)
+        || PlatformArguments::NAMES.contains(&name)
+        || name == EPOCH
+        || name.starts_with("BUILDKIT_")
+}
+
+/// What is said of an ARG that has no value; `None` of one that has it from elsewhere. The words are buildah's.
+///
+/// Source: buildah, `imagebuildah/build.go`, `warnOnUnsetBuildArgs`.
+pub(crate) fn missing_argument(name: &str) -> Option<String> {
+    let message = format!(
+        "missing {name:?} build argument. Try adding \"--build-arg {name}=<VALUE>\" to the command line"
+    );
+    (!is_known_argument(name)).then_some(message)
 }
 
 struct OnePlatform<'a> {
@@ -233,8 +267,9 @@ impl OnePlatform<'_> {
         for (index, stage) in self.stages.iter().enumerate() {
             images.push(self.image(index, stage, &global)?);
         }
-        let graph =
-            Graph::in_dialect(all, self.request.dialect, |stage| images[stage.index].clone());
+        let image = |stage: &Stage<'_>| images[stage.index].clone();
+        let name = |stage: &Stage<'_>| self.stage_name(stage.index, &global);
+        let graph = Graph::with_names(all, self.request.dialect, image, name);
         let mut bases = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
             bases.push(self.base(stage, &graph, index, &global, wanted)?);
@@ -251,10 +286,29 @@ impl OnePlatform<'_> {
         };
         let replaced = graph.stages.iter().enumerate().filter_map(is_replaced).collect();
         let by_variables = BTreeMap::new();
-        let mut plan = PlatformPlan { global, graph, target, bases, by_variables, replaced };
+        let builds_all = self.request.unused_stages;
+        let mut plan =
+            PlatformPlan { global, graph, target, builds_all, bases, by_variables, replaced };
         plan.by_variables = by_variables::stages(self.stages, &plan, self.request.dialect);
+        self.add_mounted(&mut plan);
         self.refuse_circles(&plan)?;
         Ok(plan)
+    }
+
+    /// Adds the stages that the mounts of all commands name.
+    fn add_mounted(&self, plan: &mut PlatformPlan) {
+        let names = self.request.run.mounts.iter().filter_map(|mount| mount.field(&["from"]));
+        let names: Vec<&str> = names.collect();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let is_run =
+                |step: &StepPlan| matches!(step.statement.instruction(), Some(Instruction::Run(_)));
+            if !stage.steps.iter().any(is_run) {
+                continue;
+            }
+            let found: Vec<usize> =
+                names.iter().filter_map(|name| plan.stage_named(name, index)).collect();
+            plan.by_variables.entry(index).or_default().extend(found);
+        }
     }
 
     fn global(&self, arguments: &PlatformArguments) -> Result<GlobalScope> {
@@ -289,6 +343,14 @@ impl OnePlatform<'_> {
             }
             Ok(image) => Ok(image.text),
         }
+    }
+
+    /// The name of a stage, with variables replaced as Buildah does; what cannot be stays as it is written.
+    fn stage_name(&self, index: usize, global: &GlobalScope) -> Option<String> {
+        let StagePlan { head, from, .. } = &self.stages[index];
+        let name = from.name.as_ref()?.as_str();
+        let expanded = expand(name, global, &head.expansion(self.request.dialect));
+        Some(expanded.map_or_else(|_| name.to_owned(), |found| found.text))
     }
 
     fn base(
@@ -336,7 +398,10 @@ impl OnePlatform<'_> {
 
     /// Refuses stages that need themselves or later ones, where the target needs them.
     fn refuse_circles(&self, plan: &PlatformPlan) -> Result<()> {
-        let needed: BTreeSet<usize> = plan.graph.needed_for(plan.target).into_iter().collect();
+        let mut needed: BTreeSet<usize> = plan.graph.needed_for(plan.target).into_iter().collect();
+        if plan.builds_all {
+            needed.extend(0..plan.target);
+        }
         for diagnostic in &plan.graph.diagnostics {
             let place = |stage: &StagePlan| {
                 let steps = std::iter::once(&stage.head).chain(&stage.steps);
@@ -378,6 +443,9 @@ impl PlatformPlan {
     /// The stages that the target needs, where stages also need those in `more`.
     pub(crate) fn needed(&self, more: &BTreeMap<usize, BTreeSet<usize>>) -> BTreeSet<usize> {
         let mut needed = BTreeSet::from([self.target]);
+        if self.builds_all {
+            needed.extend(0..self.target);
+        }
         // A stage needs earlier ones alone.
         for index in (0..self.graph.stages.len()).rev() {
             if needed.contains(&index) {

@@ -19,6 +19,8 @@ pub struct BuildRequest {
     pub dialect: Dialect,
     /// The stage to build, by name or number: `--target`. `None` for the last one.
     pub target: Option<String>,
+    /// Builds stages before the target that it does not need too: `--skip-unused-stages=false`.
+    pub unused_stages: bool,
     /// What it is built for.
     pub platforms: Platforms,
     /// `--build-arg`: with values. An argument without one in the caller's environment is left out.
@@ -44,6 +46,7 @@ impl BuildRequest {
             files: vec![file],
             dialect: Dialect::default(),
             target: None,
+            unused_stages: false,
             platforms: Platforms {
                 build: platform.clone(),
                 targets: vec![platform],
@@ -163,9 +166,9 @@ pub enum LayerMode {
     /// One for every instruction that changes files.
     #[default]
     Each,
-    /// One for each stage, above those that it begins with: `--layers=false`, and `--squash`.
+    /// One for each stage, above those that it begins with: `--layers=false`, and podman's `--squash`.
     SquashNew,
-    /// One, with the files of the base: `--squash-all`.
+    /// One, with the files of the base: `--squash-all`, and buildah's `--squash`.
     SquashAll,
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cask_containerfile::instruction::MountFlag;
 use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp, SeccompProfile};
 
 use super::networks::StageNetwork;
@@ -60,6 +61,10 @@ pub struct RunOptions {
     pub input: bool,
     /// `--group-add keep-groups`: commands stay in the groups of whoever builds.
     pub keep_groups: bool,
+    /// `--mount`: what every command has besides, as `RUN --mount` says it.
+    pub mounts: Vec<MountFlag>,
+    /// Settings of the kernel, `NAME=VALUE`, as far as commands have for themselves what they are of.
+    pub sysctls: Vec<String>,
 }
 
 impl Default for RunOptions {
@@ -83,6 +88,8 @@ impl Default for RunOptions {
             users: WorkingUsers::default(),
             input: false,
             keep_groups: false,
+            mounts: Vec::new(),
+            sysctls: Vec::new(),
         }
     }
 }
@@ -143,6 +150,8 @@ pub struct HostNames {
     pub gateway_names: Vec<String>,
     /// Leaves the image's own `/etc/hosts`: `--no-hosts`.
     pub keep_hosts_file: bool,
+    /// Leaves the image's own `/etc/hostname`: `--no-hostname`.
+    pub keep_host_name_file: bool,
     /// The text of the machine's resolv.conf, from which the network `host` has its servers.
     pub resolv_conf: String,
     /// `--dns`: servers instead of those.
@@ -160,6 +169,7 @@ impl Default for HostNames {
             hosts: Vec::new(),
             gateway_names: Vec::new(),
             keep_hosts_file: false,
+            keep_host_name_file: false,
             resolv_conf: String::new(),
             servers: Vec::new(),
             search: Vec::new(),
@@ -172,6 +182,8 @@ impl Default for HostNames {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RunPrivileges {
+    /// Those that commands have before anything is added; `None` for the usual ones.
+    pub usual: Option<Vec<Capability>>,
     /// `--cap-add`.
     pub add: Vec<Capability>,
     /// `--cap-drop`; what is in both is not given.
@@ -182,10 +194,37 @@ pub struct RunPrivileges {
     pub seccomp_profile: Option<Arc<SeccompProfile>>,
     /// `--security-opt no-new-privileges`.
     pub no_new_privileges: bool,
+    /// `--security-opt mask`: what of the kernel commands do not see either.
+    pub mask: Vec<PathBuf>,
+    /// `--security-opt unmask`: what is usually hidden or protected, and is not.
+    pub unmask: Unmask,
     /// `--allow network.host`: lets `RUN --network=host` have the machine's network where others have their own.
     pub danger_allow_host_network: bool,
     /// `--allow security.insecure`: lets `RUN --security=insecure` have every capability.
     pub danger_allow_insecure: bool,
+}
+
+/// What of the kernel that is usually hidden or protected is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Unmask {
+    /// Nothing of it.
+    #[default]
+    Nothing,
+    /// These paths, and what is below them.
+    Below(Vec<PathBuf>),
+    /// All of it.
+    All,
+}
+
+impl Unmask {
+    /// Whether a path is neither hidden nor protected.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Below(paths) => paths.iter().any(|above| path.starts_with(above)),
+            Self::All => true,
+        }
+    }
 }
 
 /// Bytes that nobody but the command that asks for them sees: never in a key, a layer, the history

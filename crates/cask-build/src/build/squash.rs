@@ -36,6 +36,16 @@ impl Engine {
             squashed.config.diff_ids.truncate(keep);
             squashed.push_layer(&new);
         }
+        if mode == LayerMode::SquashAll {
+            // As with buildah, what the base was made by is not told of a layer that is all of it.
+            let base = squashed.base_history.min(squashed.config.history.len());
+            squashed.config.history.drain(..base);
+            squashed.base_history = 0;
+            if squashed.config.history.is_empty() && !squashed.layers.is_empty() {
+                let base = state.base.as_ref().map(|base| format!("FROM {}", base.name));
+                squashed.push_history(String::new(), base.unwrap_or_default(), false);
+            }
+        }
         let has_layer = squashed.layers.len() > keep;
         let from = if mode == LayerMode::SquashAll { 0 } else { state.stage_history };
         let history = squashed.config.history.get_mut(from..).unwrap_or_default();

@@ -107,10 +107,10 @@ impl Engine {
             stage: id.1,
             // Those behind the target are none of this build, as with buildah.
             stages: self.platform(id).target + 1,
-            stage_name: self.stage_plan(id).label.clone(),
+            stage_name: self.platform(id).graph.stages[id.1].label(id.1),
             number,
             count,
-            text: plan.text(),
+            text: plan.shown(),
             file: plan.file.to_string(),
             line: plan.line(),
         })

@@ -9,18 +9,20 @@ use std::thread::JoinHandle;
 use cask_layer::{DiffOptions, FileTimes};
 use cask_rootfs::Root;
 use cask_runtime::{
-    Cgroup, CgroupLimits, Executor, ExitReport, ExitStatus, Identity, Input, Mount, MountSource,
-    Namespace, Output, Privileges, RunSpec,
+    Cgroup, CgroupLimits, ControlGroupFiles, Device, Executor, ExitReport, ExitStatus, Identity,
+    Input, Mount, MountSource, Namespace, Namespaces, Output, Privileges, RunSpec,
 };
 use cask_storage::{Id, WorkingLayer};
 use rustix::fs::{Mode, OFlags};
 
 use super::command::Command;
-use super::mounts::{Opened, Plans};
+use super::mounts::{Opened, Plans, empty_file, open_path};
 use super::names;
 use super::output::pipe;
 use super::stubs::{self, Place};
-use crate::build::{BuildEvent, BuildNetwork, Made, OutputStream, Resources, StageRun};
+use crate::build::{
+    BuildEvent, BuildNetwork, Made, OutputStream, Resources, RunPrivileges, StageRun,
+};
 use crate::restage::stage_upper;
 use crate::view::View;
 use crate::{Error, ErrorKind, Result};
@@ -65,7 +67,7 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     }
     let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
     let mut running = Running { stage, execution, opened, executor: &*executor };
-    running.add_files();
+    running.add_files()?;
     running.make_places(&mut layer)?;
     running.make_pending(&mut layer)?;
     let mut spec = running.spec(&mut layer)?;
@@ -128,6 +130,38 @@ impl Drop for Group {
     }
 }
 
+/// Whether a device is not in `/dev`, where only this machine's own node can be mounted.
+fn is_elsewhere(device: &Device) -> bool {
+    !device.path.starts_with("/dev")
+}
+
+/// Those of the settings of the kernel that are of something that commands have for themselves.
+///
+/// Source: buildah, `run_linux.go`, `setupNamespaces`.
+fn sysctls(
+    given: &[String],
+    spaces: &Namespaces,
+    has_network: bool,
+) -> Result<Vec<(String, String)>> {
+    let is_own = |space: &Namespace| matches!(space, Namespace::New);
+    let mut found = Vec::new();
+    for text in given {
+        let Some((name, value)) = text.split_once('=') else {
+            let detail = "a setting of the kernel is NAME=VALUE";
+            return Err(Error::new(ErrorKind::Invalid, text, detail));
+        };
+        let fits = match name.replace('/', ".").as_str() {
+            "kernel.hostname" | "kernel.domainname" => is_own(&spaces.names),
+            name if name.starts_with("fs.mqueue.") => is_own(&spaces.communication),
+            name => name.starts_with("net.") && has_network,
+        };
+        if fits {
+            found.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
 /// An error with what lies beneath it.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -148,7 +182,7 @@ struct Running<'a, 'e> {
 
 impl Running<'_, '_> {
     /// The files that every command sees: names of machines, and the script that it may be.
-    fn add_files(&mut self) {
+    fn add_files(&mut self) -> Result<()> {
         let options = &self.stage.engine.request.run;
         let own = self.stage.network.as_ref();
         let own = own.filter(|_| self.execution.network == BuildNetwork::Private);
@@ -160,12 +194,20 @@ impl Running<'_, '_> {
                 0o644,
             ));
         }
+        if !options.names.keep_host_name_file {
+            let text = format!("{}\n", options.names.host_name);
+            files.push(("/etc/hostname".to_owned(), text, 0o644));
+        }
         let resolv_conf = names::resolv_conf(&options.names, own);
         if !resolv_conf.is_empty() {
             files.push(("/etc/resolv.conf".to_owned(), resolv_conf, 0o644));
         }
         if let Some((path, script)) = &self.execution.command.script {
             files.push((path.clone(), script.clone(), 0o755));
+        }
+        for device in options.devices.iter().filter(|device| is_elsewhere(device)) {
+            let source = open_path(&device.source)?;
+            self.opened.push(Mount::bind(source, &device.path), empty_file());
         }
         for (path, text, mode) in files {
             if self.executor.capabilities().mounts {
@@ -177,6 +219,7 @@ impl Running<'_, '_> {
                 self.opened.places.push((path, Place::File { bytes: text.into_bytes(), mode }));
             }
         }
+        Ok(())
     }
 
     /// Makes places for what is mounted, beneath the layer that is written to.
@@ -267,10 +310,19 @@ impl Running<'_, '_> {
             spec.files.masked.clear();
             spec.files.read_only.clear();
         }
+        let RunPrivileges { mask, unmask, .. } = &options.privileges;
+        spec.files.masked.retain(|path| !unmask.has(path));
+        spec.files.read_only.retain(|path| !unmask.has(path));
+        spec.files.masked.extend(mask.iter().cloned());
+        // Programs look there for how much they may use.
+        spec.files.control_groups = ControlGroupFiles::ReadOnly;
         let can = self.executor.capabilities();
         spec.files.mounts.clone_from(&self.opened.mounts);
-        spec.files.devices.clone_from(&options.devices);
+        let devices = options.devices.iter().filter(|device| !is_elsewhere(device));
+        spec.files.devices = devices.cloned().collect();
         spec.namespaces = options.namespaces.open()?;
+        let has_network = execution.network == BuildNetwork::Private;
+        spec.sysctls = sysctls(&options.sysctls, &spec.namespaces, has_network)?;
         if can.mounts && matches!(spec.namespaces.names, Namespace::New) {
             spec.hostname = Some(options.names.host_name.clone().into());
         }

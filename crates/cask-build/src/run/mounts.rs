@@ -305,7 +305,9 @@ impl Planning<'_> {
         parts.add(format!("mount {}", target.as_deref().unwrap_or("of a secret")), text);
         let Some(secret) = self.run.engine.request.run.secrets.get(&id) else {
             if words.is_required {
-                return Err(Error::new(ErrorKind::Missing, format!("secret {id:?}"), "not found")
+                // The words are buildah's.
+                let detail = format!("secret required but no secret with id {id} found");
+                return Err(Error::new(ErrorKind::Missing, "", detail)
                     .with_hint(format!("give it with --secret id={id},src=FILE")));
             }
             return Ok(None);
@@ -540,12 +542,12 @@ pub(crate) fn memory(
     mount
 }
 
-fn open_path(path: &Path) -> Result<OwnedFd> {
+pub(super) fn open_path(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| Error::io(error, "cannot be opened", path))
 }
 
-fn empty_file() -> Place {
+pub(super) fn empty_file() -> Place {
     Place::File { bytes: Vec::new(), mode: 0o644 }
 }
 

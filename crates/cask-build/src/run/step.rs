@@ -9,7 +9,7 @@ use cask_runtime::{CapabilitySet, Privileges, Seccomp};
 use super::command::Command;
 use super::execute::{Execution, execute};
 use super::mounts;
-use crate::build::{BuildNetwork, Ground, Layered, StageRun};
+use crate::build::{BuildNetwork, Ground, Layered, StageRun, Unmask};
 use crate::key::KeyParts;
 use crate::working::WorkingNamespaces;
 use crate::{Error, ErrorKind, Result, config, history};
@@ -25,7 +25,12 @@ impl StageRun<'_> {
         let network = self.network(run)?;
         let privileges = self.privileges(run)?;
         let mut parts = self.run_key(&command, network, &privileges);
-        let plans = mounts::plan(self, &run.mounts, &mut parts)?;
+        let mut flags = run.mounts.clone();
+        flags.extend(self.engine.request.run.mounts.iter().cloned().map(|mut flag| {
+            flag.span = self.plan.at;
+            flag
+        }));
+        let plans = mounts::plan(self, &flags, &mut parts)?;
         let execution = Execution {
             environment: self.environment(&plans.environment),
             network,
@@ -85,6 +90,9 @@ impl StageRun<'_> {
             privileges.seccomp = Seccomp::DangerUnconfined;
             return Ok(privileges);
         }
+        if let Some(usual) = &wanted.usual {
+            privileges.capabilities = usual.iter().copied().collect();
+        }
         for capability in &wanted.add {
             privileges.capabilities = privileges.capabilities.with(*capability);
         }
@@ -130,6 +138,16 @@ impl StageRun<'_> {
             parts.add(format!("host {name}"), "host-gateway");
         }
         parts.add("host name", &options.names.host_name);
+        if options.names.keep_host_name_file {
+            parts.add("host name file", "the image's");
+        }
+        if !options.sysctls.is_empty() {
+            parts.add("settings", options.sysctls.join(" "));
+        }
+        let hidden = &options.privileges;
+        if !hidden.mask.is_empty() || hidden.unmask != Unmask::Nothing {
+            parts.add("hidden", format!("{:?} but {:?}", hidden.mask, hidden.unmask));
+        }
         parts.add("shared memory", options.shared_memory_bytes.to_string());
         for limit in &options.limits {
             parts.add("limit", format!("{limit:?}"));

@@ -194,6 +194,102 @@ fn squashed_layers_have_the_files_of_all() {
 }
 
 #[test]
+fn stages_that_nobody_needs_are_built_where_that_is_wanted() {
+    let bench = Bench::new();
+    let text = "FROM scratch AS one\nLABEL a=1\nFROM scratch AS two\nFROM scratch\nFROM nowhere\n";
+    let mut request = bench.request(text);
+    request.target = Some("2".to_owned());
+    assert_eq!(bench.run(&request).unwrap().steps.len(), 1);
+    request.unused_stages = true;
+    assert_eq!(bench.run(&request).unwrap().steps.len(), 4);
+}
+
+#[test]
+fn images_of_both_formats_stand_side_by_side() {
+    let bench = Bench::new();
+    bench.write("a", "a");
+    let build = |text: &str, name: &str, format: ImageFormat| {
+        let mut request = bench.request(text);
+        request.image.format = format;
+        request.image.names = vec![format!("localhost/{name}:latest")];
+        bench.run(&request).unwrap().images.remove(0)
+    };
+    let both = [("docker", ImageFormat::Docker), ("oci", ImageFormat::Oci)];
+    for text in ["FROM scratch\nCOPY a /a\n", "FROM localhost/docker:latest\nLABEL a=b\n"] {
+        let images = both.map(|(name, format)| build(text, name, format));
+        assert_ne!(images[0].id, images[1].id);
+        for ((name, format), image) in both.iter().zip(&images) {
+            let name = format!("localhost/{name}:latest");
+            let found = bench.store.image_by_name(&name).unwrap().unwrap();
+            assert_eq!(found.id, image.id);
+            let manifest = bench.store.image_data(&found, "manifest").unwrap();
+            let manifest = cask_image::RawManifest::guess(manifest).unwrap();
+            assert_eq!(*manifest.media_type(), format.manifest_type());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_nothing_is_its_base() {
+    let bench = Bench::new();
+    bench.write("a", "a");
+    let mut base = bench.request("FROM scratch\nCOPY a /a\nCMD a\n");
+    base.image.names = vec![BASE.to_owned()];
+    let base = bench.run(&base).unwrap().images.remove(0);
+    let text = format!("FROM {BASE} AS one\nFROM one\n");
+    let mut request = bench.request(&text);
+    request.image.names = vec!["localhost/other:1".to_owned()];
+    let same = bench.run(&request).unwrap().images.remove(0);
+    assert_eq!((&same.id, &same.layers), (&base.id, &base.layers));
+    assert_eq!(same.manifest.bytes(), base.manifest.bytes(), "no base of itself");
+    let named = bench.store.image_by_name("localhost/other:1").unwrap().unwrap();
+    assert_eq!(named.id, base.id);
+    let check = |change: &dyn Fn(&mut cask_build::ImageOptions)| {
+        let mut request = bench.request(&text);
+        change(&mut request.image);
+        let image = bench.run(&request).unwrap().images.remove(0);
+        assert_ne!(image.manifest.bytes(), base.manifest.bytes());
+    };
+    check(&|image| image.edits.labels.push(("a".to_owned(), "b".to_owned())));
+    check(&|image| image.edits.annotations.push(("a".to_owned(), "b".to_owned())));
+    check(&|image| image.dates.timestamp = Some(5));
+    check(&|image| image.layers = LayerMode::SquashAll);
+    check(&|image| image.format = ImageFormat::Docker);
+    bench.check_nothing_left();
+}
+
+#[test]
+fn a_layer_of_all_has_no_history_of_the_base() {
+    let bench = Bench::new();
+    for name in ["a", "b"] {
+        bench.write(name, name);
+    }
+    let mut base = bench.request("FROM scratch\nCOPY a /a\nCOPY b /b\n");
+    base.image.names = vec![BASE.to_owned()];
+    bench.run(&base).unwrap();
+    for (file, entries) in [("", 1), ("LABEL a=b\nCMD x\n", 2)] {
+        let mut request = bench.request(&format!("FROM {BASE}\n{file}"));
+        request.image.layers = LayerMode::SquashAll;
+        let image = bench.run(&request).unwrap().images.remove(0);
+        assert_eq!((image.layers.len(), image.config.history.len()), (1, entries), "{file}");
+        assert!(bench.has(&image, "/a") && bench.has(&image, "/b"));
+    }
+}
+
+#[test]
+fn an_argument_without_a_value_is_told_once() {
+    let bench = Bench::new();
+    let text = "ARG G=1\nFROM scratch AS one\nARG A\nARG G\nARG http_proxy\nENV E=1\nARG E\n\
+                ARG TARGETARCH\nFROM one\nARG A\nARG B=\n";
+    let mut request = bench.request(text);
+    let expected =
+        "missing \"A\" build argument. Try adding \"--build-arg A=<VALUE>\" to the command line";
+    assert_eq!(bench.run(&request).unwrap().warnings, [expected]);
+    request.arguments.insert("A".to_owned(), String::new());
+    assert!(bench.run(&request).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn what_cannot_be_says_where() {
     let bench = Bench::new();
     let check = |text: &str, kind: ErrorKind, line: usize, expected: &str| {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use cask_build::{ErrorKind, Volume};
+use cask_containerfile::instruction::MountFlag;
 
 use super::support::{BASE, Bench, outcomes};
 
@@ -46,6 +47,26 @@ fn files_of_stages_are_mounted() {
         outcomes(&bench.build(&text)),
         ["-", "miss", "-", "hit", "hit"].map(|w| if w == "miss" { "hit" } else { w })
     );
+    bench.check_nothing_left();
+}
+
+#[test]
+fn mounts_of_all_commands_may_be_of_stages() {
+    let Some(bench) = Bench::with_shell() else { return };
+    bench.write("a", "A");
+    let text = format!(
+        "FROM {BASE} AS tools\nCOPY a /t/a\nFROM scratch AS unused\nFROM {BASE}\nRUN cat /m/a\n\
+         RUN --mount=type=tmpfs,target=/x cat /m/a; ls /x\n"
+    );
+    let mut request = bench.request(&text);
+    let mount = MountFlag::new("type=bind,from=tools,source=/t,target=/m").unwrap();
+    request.run.mounts.push(mount);
+    let report = bench.run(&request).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(bench.output(), "AA");
+    assert!(!bench.has(&report.images[0], "/m"));
+    bench.write("a", "B");
+    assert_eq!(outcomes(&bench.run(&request).unwrap()), ["-", "miss", "-", "miss", "miss"]);
+    MountFlag::new("type=nothing").unwrap_err();
     bench.check_nothing_left();
 }
 

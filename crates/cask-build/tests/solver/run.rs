@@ -20,6 +20,48 @@ fn a_command_changes_files_and_mount_points_leave_no_trace() {
 }
 
 #[test]
+fn the_name_of_the_machine_has_a_file_unless_the_image_s_own_stays() {
+    let Some(bench) = Bench::with_shell() else { return };
+    bench.write("own", "own\n");
+    let text = format!("FROM {BASE}\nCOPY own /etc/hostname\nRUN cat /etc/hostname\n");
+    let mut request = bench.request(&text);
+    let report = bench.run(&request).unwrap();
+    assert_eq!(bench.output(), "buildkitsandbox\n");
+    assert_eq!(bench.read(&report.images[0], "/etc/hostname"), "own\n");
+    request.run.names.keep_host_name_file = true;
+    bench.run(&request).unwrap();
+    assert_eq!(bench.output(), "own\n");
+}
+
+#[test]
+fn what_is_hidden_of_the_kernel_and_what_may_be_done_can_be_said() {
+    let Some(bench) = Bench::with_shell() else { return };
+    let text = format!(
+        "FROM {BASE}\nRUN head -c1 /proc/version; cat /proc/keys; grep CapBnd /proc/self/status\n"
+    );
+    let mut request = bench.request(&text);
+    bench.run(&request).unwrap();
+    let usual = bench.output();
+    assert!(usual.starts_with('L') && usual.contains("00000000800405fb"), "{usual}");
+    request.run.privileges.mask.push("/proc/version".into());
+    request.run.privileges.usual = Some(vec!["CAP_CHOWN".parse().unwrap()]);
+    bench.run(&request).unwrap();
+    assert_eq!(bench.output(), "CapBnd:\t0000000000000001\n");
+}
+
+#[test]
+fn a_device_may_be_outside_dev() {
+    let Some(bench) = Bench::with_shell() else { return };
+    let text = format!("FROM {BASE}\nRUN echo gone >/a/null; test -c /a/null; cat /a/null\n");
+    let mut request = bench.request(&text);
+    let device = cask_runtime::Device::of("/dev/null".as_ref(), "/a/null").unwrap();
+    request.run.devices.push(device);
+    let report = bench.run(&request).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(bench.output(), "");
+    assert!(!bench.has(&report.images[0], "/a"));
+}
+
+#[test]
 fn a_command_that_changes_nothing_has_an_empty_layer() {
     let Some(bench) = Bench::with_shell() else { return };
     let report = bench.build(&format!("FROM {BASE}\nRUN cat /etc/hosts; ls /proc >/dev/null\n"));

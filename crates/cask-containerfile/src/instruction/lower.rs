@@ -10,7 +10,7 @@ use super::model::{
     Volume, Workdir,
 };
 use super::mount::MountFlag;
-use super::values::{boolean, comma_separated, duration, is_stage_name};
+use super::values::{boolean, comma_separated, duration, is_possible_stage_name, is_stage_name};
 use crate::diagnostic::{Code, Collector, Diagnostic, Severity};
 use crate::heredoc::{Heredoc, opening};
 use crate::span::Span;
@@ -175,7 +175,12 @@ impl Lowering<'_> {
                 "invalid name for build stage: {:?}, name can't start with a number or contain symbols",
                 name.text
             );
-            return self.refuse(Code::InvalidStageName, name.span, message);
+            if !is_possible_stage_name(&name.text) {
+                return self.refuse(Code::InvalidStageName, name.span, message);
+            }
+            let found = Diagnostic::error(Code::InvalidStageName, name.span, message);
+            let found = found.with_help("it is built, as with buildah; BuildKit refuses it");
+            self.diagnostics.push(Diagnostic { severity: Severity::Warning, ..found });
         }
         let flags = flags?;
         let (platform, after) = (flags.value("platform"), flags.values("after"));

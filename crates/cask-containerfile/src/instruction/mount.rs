@@ -157,6 +157,16 @@ pub struct MountFlag {
 }
 
 impl MountFlag {
+    /// A mount that no file has, such as of `--mount` of a build.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a value whatever its variables are.
+    pub fn new(value: &str) -> Result<Self, MountError> {
+        let flag = Self::parse(value, Span::default())?;
+        flag.check().map(|()| flag)
+    }
+
     /// Takes a value of the flag apart.
     ///
     /// # Errors

@@ -10,6 +10,13 @@ pub(crate) fn is_stage_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest)
 }
 
+/// Whether a name that is none for BuildKit may be one for Buildah, which takes any and replaces variables in it:
+/// nobody can mean a number by it.
+pub(crate) fn is_possible_stage_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$')
+        && name.chars().all(|c| c.is_ascii_graphic())
+}
+
 /// Reads a truth value as Go's `strconv.ParseBool` does.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {

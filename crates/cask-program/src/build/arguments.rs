@@ -46,6 +46,13 @@ impl Arguments {
         self
     }
 
+    /// Has `--squash` make one layer of those that are new, as podman's does.
+    #[must_use]
+    pub fn squashing_new_layers(mut self) -> Self {
+        self.image.squash_keeps_base = true;
+        self
+    }
+
     /// Gives the runtime these options before those of the flags.
     #[must_use]
     pub fn with_runtime_flags(mut self, flags: &[String]) -> Self {
@@ -74,13 +81,16 @@ pub(super) struct InputArguments {
     /// Read such arguments from a file, one on each line
     #[arg(long, value_name = "FILE")]
     pub(super) build_arg_file: Vec<PathBuf>,
+    /// An option for the C preprocessor, which reads files whose names end in .in
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(super) cpp_flag: Vec<String>,
     /// Begin the first stage with this image instead
     #[arg(long, value_name = "IMAGE")]
     pub(super) from: Option<String>,
     /// Build this stage [default: the last one]
     #[arg(long, value_name = "STAGE")]
     pub(super) target: Option<String>,
-    /// Leave out stages that the target does not need; that is always so
+    /// Leave out stages that the target does not need [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) skip_unused_stages: Option<String>,
     /// Build for these platforms
@@ -125,12 +135,15 @@ pub(super) struct ImageArguments {
     /// else true, but with --compat=buildah]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) layers: Option<String>,
-    /// Make one layer of all that are new
+    /// Make one layer: of all, as with buildah, or of all that are new, as with podman
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) squash: Option<String>,
     /// Make one layer of all
     #[arg(long)]
     pub(super) squash_all: bool,
+    /// `--squash` leaves the layers of the base as they are.
+    #[arg(skip)]
+    pub(super) squash_keeps_base: bool,
     /// Set a label
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) label: Vec<String>,
@@ -227,7 +240,7 @@ pub(super) struct OutputArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) iidfile: Option<PathBuf>,
     /// The same without `sha256:` before it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "raw-iidfile", value_name = "FILE")]
     pub(super) iidfile_raw: Option<PathBuf>,
     /// Compress layers that are pushed or written to an archive by gzip, zstd or zstd:chunked
     #[arg(long, value_name = "FORMAT")]

@@ -31,7 +31,7 @@ use super::run_arguments::RunArguments;
 use super::show::Show;
 use super::{cache, check, environment, executor, inputs, request, summary};
 use crate::settings::Settings;
-use crate::{registries, report, stop, terminal};
+use crate::{containers_conf, registries, report, stop, terminal};
 
 /// How long steps that are told to end are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -70,7 +70,8 @@ impl fmt::Display for CommandFailed {
     /// The words are buildah's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { instruction, status, .. } = self;
-        write!(f, "building at STEP {instruction:?}: while running runtime: exit status {status}")
+        let shown = format_args!("\"{instruction}\"");
+        write!(f, "building at STEP {shown}: while running runtime: exit status {status}")
     }
 }
 
@@ -87,7 +88,8 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     of_build.or_else(of_engine)
 }
 
-async fn build(arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
+async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
+    arguments.run.fill(&containers_conf::load()?);
     let store = settings.store.open()?;
     let images = Images::new(store.clone(), registries::lazily(settings));
     let transports = arguments.registry.transports(&images, settings).await?;
@@ -266,7 +268,7 @@ fn at_step(error: cask_build::Error, instruction: String) -> anyhow::Error {
             let source = std::error::Error::source(&error).is_some().then_some(error);
             CommandFailed { instruction, status, source }.into()
         }
-        _ => anyhow::Error::from(error).context(format!("building at STEP {instruction:?}")),
+        _ => anyhow::Error::from(error).context(format!("building at STEP \"{instruction}\"")),
     }
 }
 

@@ -13,17 +13,34 @@ use cask_runtime::{
 };
 
 use super::run_arguments::RunArguments;
-use crate::report;
+use crate::{report, services};
 
 /// The runtimes that are looked for, in this order.
 const RUNTIMES: [&str; 3] = ["crun", "runc", "youki"];
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What sets commands apart, by the flags or else the environment.
+pub(super) fn isolation(arguments: &RunArguments) -> Option<String> {
+    arguments.isolation.clone().or_else(|| variable("BUILDAH_ISOLATION"))
+}
+
+/// The OCI runtime that is named: by the flags, the environment, or else containers.conf, unless something is asked
+/// for that only our own executor does.
+fn named_runtime(arguments: &RunArguments) -> Result<Option<PathBuf>> {
+    let named = arguments.runtime.clone();
+    let named = named.or_else(|| variable("BUILDAH_RUNTIME").map(PathBuf::from));
+    let needs_ours = arguments.needs_groups()? || arguments.needs_devices();
+    let usual = arguments.usual.runtime.clone().filter(|_| !needs_ours);
+    Ok(named.or(usual).filter(|name| name.as_os_str() != "native"))
+}
+
 /// What the flags name, or else the environment. `scratch` is for the bundles of an OCI runtime.
 pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<dyn Executor>> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let isolation = arguments.isolation.clone().or_else(|| variable("BUILDAH_ISOLATION"));
-    let named =
-        arguments.runtime.clone().or_else(|| variable("BUILDAH_RUNTIME").map(PathBuf::from));
+    let isolation = isolation(arguments);
+    let named = named_runtime(arguments)?;
     let is_native = match isolation.as_deref() {
         None => named.is_none(),
         Some(kind) => kind == "native" || kind == "rootless",
@@ -33,8 +50,11 @@ pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<d
         bail!("--runtime-flag {flag} is for an OCI runtime: name one with --runtime");
     }
     let flags = arguments.runtime_flag.as_slice();
-    if !is_native && arguments.needs_groups()? {
-        bail!("limits of memory and processors are supported by --isolation=native only");
+    if arguments.needs_groups()? {
+        if !is_native {
+            bail!("limits of memory and processors are supported by --isolation=native only");
+        }
+        services::leave_login();
     }
     if !is_native && arguments.needs_devices() {
         bail!("--device is supported by --isolation=native only");

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::arguments::{Arguments, InputArguments};
+use super::preprocess::preprocessed;
 use crate::containerfile::{self, Source};
 use crate::settings::Settings;
 use crate::{download, report};
@@ -89,8 +90,14 @@ pub(super) fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -
     let tools = ContextTools { fetch: Some(&*fetch), git: git.as_deref(), scratch };
     let loading = Loading { input: &arguments.input, fetch: &*fetch, tools };
     let usual = beside(&arguments.input.file)?;
-    let (context, texts) = loading.context(arguments.context.as_deref().unwrap_or(&usual))?;
+    let (context, mut texts) = loading.context(arguments.context.as_deref().unwrap_or(&usual))?;
     let named = loading.named()?;
+    let named_context = Path::new(arguments.context.as_deref().unwrap_or(&usual));
+    let includes = if named_context.is_dir() { named_context } else { Path::new(".") };
+    for text in &mut texts {
+        let source = std::mem::take(text);
+        *text = preprocessed(source, includes, &arguments.input.cpp_flag)?;
+    }
     let files = parse(texts, arguments)?;
     let mut sources = BuildSources::default();
     sources.context = Arc::new(context);
@@ -169,11 +176,6 @@ impl Loading<'_> {
         let read = |file: &String| {
             if is_url(file) {
                 return self.download(file);
-            }
-            if file.ends_with(".in") {
-                bail!(
-                    "{file}: files for the C preprocessor are not supported yet: run cpp, and name its result"
-                );
             }
             let path = [PathBuf::from(file)];
             containerfile::read_all(&path, Some(directory))?.pop().context("one file is read")
@@ -308,6 +310,9 @@ fn parse(texts: Vec<Source>, arguments: &Arguments) -> Result<Vec<BuildFile>> {
     options.fragment = texts.len() > 1;
     let mut files = Vec::new();
     for Source { name, text, .. } in texts {
+        if text.is_empty() {
+            bail!("no contents in {name:?}: the Dockerfile cannot be empty");
+        }
         let mut parsed = parse_with(&text, &options);
         if parsed.has_errors() {
             parsed.diagnostics.retain(|found| found.severity == Severity::Error);

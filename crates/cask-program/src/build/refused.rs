@@ -22,16 +22,20 @@ const FLAGS: &[(&str, Takes, &str)] = {
     &[
         ("builder", Value, "this program builds itself"),
         ("compat-volumes", Maybe, "what RUN writes to a VOLUME stays"),
-        ("cpp-flag", Value, "run cpp yourself, and give what it writes with -f -"),
         ("cw", Value, "build the image, and encrypt it with a tool for that"),
         ("decryption-key", Value, "pull the image with another tool first"),
         ("hooks-dir", Value, "give --isolation=oci and a --runtime that has hooks of its own"),
-        ("mount", Value, "use RUN --mount, or --volume"),
+        (
+            "log-rusage",
+            Maybe,
+            "what each step took stands in the table at the end, and in --metadata-file",
+        ),
         (
             "no-pivot-root",
             Nothing,
             "nothing pivots but where it can; --isolation=chroot sets nothing apart but the files",
         ),
+        ("rusage-logfile", Value, "what each step took stands in --metadata-file"),
         ("save-stages", Nothing, "build the stages with --target, and name them"),
         ("sbom-image-output", Value, SBOM),
         ("sbom-image-purl-output", Value, SBOM),

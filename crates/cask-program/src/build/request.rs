@@ -32,6 +32,8 @@ pub(super) fn request(
     request.platforms.are_named = has_platforms(&arguments.input);
     request.dialect = arguments.image.dialect();
     request.target.clone_from(&arguments.input.target);
+    let skips = boolean("skip-unused-stages", arguments.input.skip_unused_stages.as_deref())?;
+    request.unused_stages = skips == Some(false);
     request.arguments = arguments_of_build(&arguments.input)?;
     request.base.clone_from(&arguments.input.from);
     request.pull = pull(&arguments.input)?;
@@ -64,10 +66,6 @@ fn refuse(arguments: &Arguments) -> Result<()> {
         if !matches!(boolean("sbom", Some(text)), Ok(Some(false))) {
             bail!("--sbom is not supported: run a scanner on the image, and attach what it writes");
         }
-    }
-    let skips = boolean("skip-unused-stages", arguments.input.skip_unused_stages.as_deref())?;
-    if skips == Some(false) {
-        bail!("--skip-unused-stages=false is not supported: only what the target needs is built");
     }
     for (flag, text) in [("rm", &arguments.cache.rm), ("force-rm", &arguments.cache.force_rm)] {
         if boolean(flag, text.as_deref())? == Some(false) {
@@ -199,7 +197,10 @@ fn layers(image: &ImageArguments) -> Result<LayerMode> {
         return Ok(LayerMode::SquashAll);
     }
     if boolean("squash", image.squash.as_deref())? == Some(true) {
-        return Ok(LayerMode::SquashNew);
+        return Ok(match image.squash_keeps_base {
+            true => LayerMode::SquashNew,
+            false => LayerMode::SquashAll,
+        });
     }
     let of_environment = || -> Result<Option<bool>> {
         match std::env::var("BUILDAH_LAYERS").unwrap_or_default().to_lowercase().as_str() {

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cask_build::{
-    BuildNetwork, HostNames, Resources, RunOptions, Volume, WorkingNamespace, WorkingNamespaces,
+    BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Unmask, Volume,
+    WorkingNamespace, WorkingNamespaces,
 };
+use cask_containerfile::instruction::MountFlag;
 use cask_runtime::{
     Capability, CapabilitySet, CgroupLimits, Device, Limit, Seccomp, SeccompProfile,
 };
 use clap::Args;
+
+mod usual;
 
 use super::network::{Choice, resolv_conf};
 use super::users::UsersArguments;
@@ -57,7 +62,8 @@ pub(super) struct RunArguments {
     /// Something that they may not do
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     cap_drop: Vec<String>,
-    /// seccomp=FILE, seccomp=unconfined, no-new-privileges, apparmor=unconfined or label=disable
+    /// seccomp=FILE, seccomp=unconfined, no-new-privileges, mask=PATH:PATH, unmask=ALL or unmask=PATH:PATH,
+    /// apparmor=unconfined or label=disable
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
     /// Let RUN ask for this: security.insecure or network.host
@@ -75,9 +81,12 @@ pub(super) struct RunArguments {
     /// A device of the machine
     #[arg(long, value_name = "SOURCE[:TARGET[:rwm]]")]
     device: Vec<String>,
-    /// Leave the image's /etc/hostname as it is; that is always so
+    /// Leave the image's /etc/hostname as it is
     #[arg(long)]
     no_hostname: bool,
+    /// A mount for every command, as RUN --mount says it
+    #[arg(long, value_name = "MOUNT")]
+    mount: Vec<String>,
     /// How much memory they may use together, such as 512m
     #[arg(short, long, value_name = "SIZE")]
     memory: Option<String>,
@@ -131,6 +140,19 @@ pub(super) struct RunArguments {
     /// A global option of the OCI runtime, without the two hyphens, such as debug
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     pub(super) runtime_flag: Vec<String>,
+    /// What containers.conf says.
+    #[arg(skip)]
+    pub(super) usual: Usual,
+}
+
+/// What holds where no flag says otherwise, beyond what flags can say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Usual {
+    capabilities: Option<Vec<String>>,
+    devices: Vec<String>,
+    sysctls: Vec<String>,
+    /// The OCI runtime; `native` is our own.
+    pub(super) runtime: Option<PathBuf>,
 }
 
 /// The names of the variables that say what the proxies are, in lower case.
@@ -152,6 +174,7 @@ impl RunArguments {
             hosts(text, &network, &mut options.names)?;
         }
         options.names.keep_hosts_file = self.no_hosts;
+        options.names.keep_host_name_file = self.no_hostname;
         options.names.resolv_conf = resolv_conf(options.network == BuildNetwork::Private);
         if self.dns == ["none"] {
             // The image's own file stays.
@@ -180,7 +203,14 @@ impl RunArguments {
         }
         options.secrets = environment::secrets(&self.secret)?;
         options.resources = self.resources()?;
-        options.devices = self.device.iter().map(|text| device(text)).collect::<Result<_>>()?;
+        for text in self.usual.devices.iter().chain(&self.device) {
+            options.devices.extend(devices(text)?);
+        }
+        for text in &self.mount {
+            let mount = MountFlag::new(text).with_context(|| format!("--mount {text:?}"))?;
+            options.mounts.push(mount);
+        }
+        options.sysctls.clone_from(&self.usual.sysctls);
         options.namespaces = self.namespaces()?;
         options.users = self.users.users()?;
         options.input = boolean("stdin", self.stdin.as_deref())?.unwrap_or(false);
@@ -275,6 +305,11 @@ impl RunArguments {
     }
 
     fn privileges(&self, options: &mut RunOptions) -> Result<()> {
+        if let Some(usual) = &self.usual.capabilities {
+            let named = capabilities(usual).context("the capabilities of containers.conf")?;
+            let all = || CapabilitySet::all().iter().collect();
+            options.privileges.usual = Some(named.unwrap_or_else(all));
+        }
         let add = capabilities(&self.cap_add).context("--cap-add")?;
         let drop = capabilities(&self.cap_drop).context("--cap-drop")?;
         // Of all that are dropped those that are added stay.
@@ -294,6 +329,7 @@ impl RunArguments {
                     .and_then(|rest| rest.strip_prefix(['=', ':']))
                 {
                     Some(path) => options.privileges.seccomp_profile = Some(seccomp_profile(path)?),
+                    None if hides(other, &mut options.privileges) => {}
                     None => security_option(other)?,
                 },
             }
@@ -309,6 +345,34 @@ impl RunArguments {
         }
         Ok(())
     }
+}
+
+/// Takes `mask=PATH:…` and `unmask=PATH:…`; tells whether it was one of them.
+///
+/// Source: buildah, `parse.parseSecurityOpts`, where `unmask=ALL` and `/proc/*` are patterns.
+fn hides(text: &str, privileges: &mut RunPrivileges) -> bool {
+    let (name, paths) = text.split_once(['=', ':']).unwrap_or((text, ""));
+    let paths = paths.split(':').filter(|path| !path.is_empty());
+    match name {
+        "mask" => privileges.mask.extend(paths.map(PathBuf::from)),
+        "unmask" => {
+            for path in paths {
+                match &mut privileges.unmask {
+                    _ if path.eq_ignore_ascii_case("all") => privileges.unmask = Unmask::All,
+                    Unmask::All => {}
+                    Unmask::Below(below) => below.push(above(path)),
+                    Unmask::Nothing => privileges.unmask = Unmask::Below(vec![above(path)]),
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// What `/proc/*` is a pattern for: all that is below it.
+fn above(pattern: &str) -> PathBuf {
+    pattern.strip_suffix("/*").unwrap_or(pattern).into()
 }
 
 /// Checks an option about what this program sets up nothing of.
@@ -330,7 +394,7 @@ pub fn security_option(text: &str) -> Result<()> {
         ),
         _ => bail!(
             "--security-opt {text:?} is not known: use seccomp=FILE, seccomp=unconfined, \
-             no-new-privileges, apparmor=unconfined or label=disable"
+             no-new-privileges, mask=PATH, unmask=PATH, apparmor=unconfined or label=disable"
         ),
     }
 }
@@ -404,6 +468,30 @@ fn limit(text: &str) -> Result<Limit> {
         bail!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}");
     }
     Ok(Limit { resource: name.parse().with_context(|| format!("--ulimit {text:?}"))?, soft, hard })
+}
+
+/// The device that is named, or all that are in a directory.
+///
+/// Source: buildah, `parse.DeviceFromPath`.
+fn devices(text: &str) -> Result<Vec<Device>> {
+    let mut parts = text.split(':');
+    let source = Path::new(parts.next().unwrap_or_default());
+    if !source.is_dir() {
+        return device(text).map(|device| vec![device]);
+    }
+    let target = parts.find(|part| part.starts_with('/')).map_or(source, Path::new);
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(source).with_context(|| format!("--device {text:?}"))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("--device {text:?}"))?;
+        let kind = entry.file_type().with_context(|| format!("--device {text:?}"))?;
+        if kind.is_block_device() || kind.is_char_device() {
+            let at = target.join(entry.file_name());
+            found
+                .push(Device::of(&entry.path(), at).with_context(|| format!("--device {text:?}"))?);
+        }
+    }
+    Ok(found)
 }
 
 /// Source: buildah, `parse.Device`.
