@@ -1,38 +1,6 @@
 //! CRC-64/ISO, as Go's `crc64.ISO` computes it.
 
-/// The polynomial, reflected.
-const POLYNOMIAL: u64 = 0xd800_0000_0000_0000;
-
-/// How many bytes are taken at a time.
-const SLICES: usize = 16;
-
-static TABLES: [[u64; 256]; SLICES] = tables();
-
-const fn tables() -> [[u64; 256]; SLICES] {
-    let mut tables = [[0; 256]; SLICES];
-    let mut index = 0;
-    while index < 256 {
-        let mut value = index as u64;
-        let mut bit = 0;
-        while bit < 8 {
-            value = if value & 1 == 1 { value >> 1 ^ POLYNOMIAL } else { value >> 1 };
-            bit += 1;
-        }
-        tables[0][index] = value;
-        index += 1;
-    }
-    let mut slice = 1;
-    while slice < SLICES {
-        let mut index = 0;
-        while index < 256 {
-            let before = tables[slice - 1][index];
-            tables[slice][index] = tables[0][(before & 0xff) as usize] ^ before >> 8;
-            index += 1;
-        }
-        slice += 1;
-    }
-    tables
-}
+use crc_fast::CrcAlgorithm;
 
 /// The checksum that tar-split keeps of each payload: CRC-64/ISO. It finds accidents, not attacks.
 ///
@@ -51,21 +19,11 @@ pub struct Crc64(u64);
 impl Crc64 {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        let mut crc = !self.0;
-        let (blocks, rest) = bytes.as_chunks::<SLICES>();
-        for block in blocks {
-            let head = crc.to_le_bytes();
-            let mut next = 0;
-            for (index, &byte) in block.iter().enumerate() {
-                let byte = if index < 8 { byte ^ head[index] } else { byte };
-                next ^= TABLES[SLICES - 1 - index][usize::from(byte)];
-            }
-            crc = next;
-        }
-        for &byte in rest {
-            crc = TABLES[0][usize::from(crc as u8 ^ byte)] ^ crc >> 8;
-        }
-        self.0 = !crc;
+        // What goes on is the complement of what is told.
+        let algorithm = CrcAlgorithm::Crc64GoIso;
+        let mut digest = crc_fast::Digest::new_with_init_state(algorithm, !self.0);
+        digest.update(bytes);
+        self.0 = digest.finalize();
     }
 
     /// The checksum of everything so far.
@@ -78,16 +36,26 @@ impl Crc64 {
 mod tests {
     use super::*;
 
+    /// Bit by bit, with the polynomial reflected.
+    fn slowly(bytes: &[u8]) -> u64 {
+        let step = |crc: u64, _| if crc & 1 == 1 { crc >> 1 ^ 0xd8 << 56 } else { crc >> 1 };
+        !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u64::from(*byte), step))
+    }
+
     #[test]
-    fn slices_give_what_single_bytes_give() {
-        let bytes: Vec<u8> = (0..1000_u32).map(|i| ((i * i) >> 3) as u8).collect();
-        for len in [0, 1, 15, 16, 17, 999, 1000] {
+    fn pieces_of_any_length_give_what_single_bits_give() {
+        let bytes: Vec<u8> = (0..5000_u32).map(|i| ((i * i) >> 3) as u8).collect();
+        for len in (0..300).chain([511, 512, 1023, 1024, 1025, 4095, 4096, 4999, 5000]) {
+            let expected = slowly(&bytes[..len]);
             let (mut whole, mut single) = (Crc64::default(), Crc64::default());
             whole.update(&bytes[..len]);
-            for byte in &bytes[..len] {
-                single.update(&[*byte]);
-            }
-            assert_eq!(whole, single, "{len}");
+            bytes[..len].iter().for_each(|byte| single.update(&[*byte]));
+            assert_eq!((whole.value(), single.value()), (expected, expected), "{len}");
+            let (head, tail) = bytes[..len].split_at(len / 3);
+            let mut parts = Crc64::default();
+            parts.update(head);
+            parts.update(tail);
+            assert_eq!(parts, whole, "{len}");
         }
         assert_eq!(Crc64::default().value(), 0);
     }
