@@ -14,6 +14,7 @@ use cask_transport::{
 
 use crate::decide::Fixed;
 use crate::graph::{Content, Graph, Taken};
+use crate::plan::BlobAction;
 use crate::transform::threads;
 use crate::{CopyOptions, Plan, Report};
 
@@ -69,6 +70,7 @@ impl Execution<'_> {
         self.announce_index();
         let written = self.copy_blobs(&*transaction).await?;
         if self.plan.is_there {
+            self.settle();
             return Ok(self.report(self.graph.top().raw.clone()));
         }
         events.send(Event::WritingManifest);
@@ -87,7 +89,14 @@ impl Execution<'_> {
         for message in &committed.warnings {
             events.send(Event::Warning { message: message.clone() });
         }
+        self.settle();
         Ok(self.report(top))
+    }
+
+    /// Tells the source of all blobs that are where they were to go, also those that were there.
+    fn settle(&self) {
+        let there = self.plan.blobs.iter().filter(|step| step.action != BlobAction::Leave);
+        there.for_each(|step| self.source.settle(&step.source));
     }
 
     /// Tells that from now on the image may be visible.

@@ -74,6 +74,13 @@ impl Transfers {
         Some(Partial::new(file, size_bytes))
     }
 
+    /// Forgets what is kept of a blob that is where it was to go, unless somebody else is at it.
+    pub fn forget_partial(&self, digest: &Digest) {
+        if let Some(file) = self.open(&self.partial_path(digest), Absent::Stays) {
+            file.remove();
+        }
+    }
+
     /// An upload of a blob to a repository, begun or not; `None` if somebody else is at it.
     pub fn upload(&self, repository: &Repository, digest: &Digest) -> Option<KeptUpload> {
         let path = self.upload_path(repository, digest);

@@ -44,6 +44,8 @@ pub(crate) struct Keeping {
 struct State {
     unfinished: HashSet<Digest>,
     whole: Vec<Partial>,
+    /// Blobs that need not be read any more, by nobody.
+    settled: Vec<Digest>,
     seen: Vec<Hint>,
     /// How blobs are compressed, as their first bytes tell.
     compressions: HashMap<Digest, LayerCompression>,
@@ -100,6 +102,12 @@ impl Keeping {
         state.seen.push(Hint::Form { diff_id: diff_id.clone(), compressed });
     }
 
+    /// Takes note that a blob is where it was to go: others may have brought it there, and what an earlier process has
+    /// kept of it was never read.
+    pub(crate) fn settle(&self, blob: &Descriptor) {
+        self.state().settled.push(blob.digest.clone());
+    }
+
     fn finish(&self, blob: &KeptBlob, whole: Option<Partial>) {
         let mut state = self.state();
         state.unfinished.remove(&blob.digest);
@@ -113,10 +121,11 @@ impl Keeping {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        let State { unfinished, whole, seen, .. } = std::mem::take(&mut *self.state());
+        let State { unfinished, whole, settled, seen, .. } = std::mem::take(&mut *self.state());
         if unfinished.is_empty() {
             whole.iter().for_each(Partial::remove);
         }
+        settled.iter().for_each(|digest| self.transfers.forget_partial(digest));
         if !seen.is_empty() {
             self.transfers.remember(&seen);
         }

@@ -178,6 +178,12 @@ impl Source for DockerSource {
         }
     }
 
+    fn settle(&self, blob: &Descriptor) {
+        if let Some(keeping) = &self.keeping {
+            keeping.settle(blob);
+        }
+    }
+
     async fn may_be_signed(&self) -> Result<bool> {
         let (signatures, places) = (self.signatures.clone(), self.places.all.clone());
         blocking(move || Ok(signatures.may_exist(&places))).await

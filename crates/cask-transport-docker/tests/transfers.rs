@@ -304,6 +304,35 @@ async fn a_layer_that_was_pulled_and_unpacked_need_not_be_compressed_to_be_pushe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_of_a_blob_goes_once_others_have_brought_it() {
+    let registry = Registry::start().await;
+    let kept = tempfile::tempdir().unwrap();
+    let bytes = random_bytes(11, 5 << 20);
+    write(kept.path(), &registry, "a/one", &bytes).await;
+    tag(kept.path(), &registry, "a/one").await;
+    let transfers = Transfers::new(kept.path(), TransferOptions::default());
+    let begin = || {
+        let mut partial = transfers.begin_partial(&digest(&bytes), bytes.len() as u64).unwrap();
+        partial.append(&[bytes[..1 << 20].to_vec().into()]).unwrap();
+        partial
+    };
+    let settle = async || {
+        let location = process(kept.path()).parse(&format!("docker://{}/a/one:1", registry.host()));
+        let source = location.unwrap().source().await.unwrap();
+        let media_type = MediaType::OciLayer(LayerCompression::Gzip);
+        source.settle(&Descriptor::new(media_type, digest(&bytes), bytes.len() as u64));
+    };
+    let partial = begin();
+    settle().await;
+    drop(partial);
+    let found = transfers.partial(&digest(&bytes), bytes.len() as u64);
+    assert!(found.is_some(), "somebody else was at it");
+    drop(found);
+    settle().await;
+    assert!(transfers.partial(&digest(&bytes), bytes.len() as u64).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_fails_keeps_what_came_and_what_was_whole() {
     let registry = Registry::start().await;
     let kept = tempfile::tempdir().unwrap();

@@ -102,6 +102,10 @@ pub trait Source: Send + Sync {
     /// the other when it is written to.
     fn learn_unpacked(&self, _layer: &Descriptor, _diff_id: &Digest) {}
 
+    /// Takes note that a blob is where it was to go, whoever brought it there. What the place keeps
+    /// of it for who tries again is of no use any more.
+    fn settle(&self, _blob: &Descriptor) {}
+
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors

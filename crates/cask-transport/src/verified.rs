@@ -154,6 +154,11 @@ impl VerifiedSource {
         self.0.learn_unpacked(layer, diff_id);
     }
 
+    /// Tells the place that a blob is where it was to go, whether it was read or not.
+    pub fn settle(&self, blob: &Descriptor) {
+        self.0.settle(blob);
+    }
+
     /// The size of a blob in bytes, for the one kind of manifest that does not tell: schema 1.
     ///
     /// # Errors
