@@ -140,9 +140,18 @@ fn metadata_and_changes_are_of_the_link_itself() {
     top.set_times("link", time, time).unwrap();
     assert_eq!(top.metadata("link").unwrap().modified, time);
     assert_eq!(top.read_link("link").unwrap(), "../secret");
+    top.symlink("way", ".").unwrap();
+    assert_eq!(kind(top.open_dir("way")), ErrorKind::NotADirectory);
     assert_eq!(kind(top.set_mode("link", 0o777)), ErrorKind::Unsupported);
     let before = fs::metadata(host.path().join("secret")).unwrap();
     assert_ne!(before.mtime(), -5);
+    if rustix::process::geteuid().is_root() {
+        top.set_owner("link", 5, 6).unwrap();
+        let link = top.metadata("link").unwrap();
+        assert_eq!((link.uid, link.gid), (5, 6));
+        let after = fs::metadata(host.path().join("secret")).unwrap();
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+    }
 
     top.create_file("file", 0o600).unwrap();
     top.set_mode("file", 0o4751).unwrap();

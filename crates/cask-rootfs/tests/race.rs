@@ -12,6 +12,13 @@ use rustix::fs::{CWD, RenameFlags};
 
 /// Calls `attempt` while `root/a` is a directory and a link to `outside` in quick turns.
 fn while_swapping(host: &Path, mut attempt: impl FnMut(usize)) {
+    /// Ends the swapping, also where an attempt fails.
+    struct Stop<'s>(&'s AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let stop = AtomicBool::new(false);
     let (a, b) = (host.join("root/a"), host.join("root/b"));
     std::thread::scope(|scope| {
@@ -21,13 +28,13 @@ fn while_swapping(host: &Path, mut attempt: impl FnMut(usize)) {
                 let _ = rustix::fs::renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
             }
         });
+        let _stop = Stop(&stop);
         let end = Instant::now() + Duration::from_millis(400);
         let mut n = 0;
         while Instant::now() < end || n < 50 {
             attempt(n);
             n += 1;
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
@@ -67,6 +74,26 @@ fn reading_never_leaves_the_root() {
         }
     });
     assert!(seen > 0, "some attempts met the directory");
+}
+
+#[test]
+fn a_file_that_becomes_a_link_is_not_followed() {
+    let (host, root) = host();
+    fs::remove_dir_all(host.path().join("root/a")).expect("prepared");
+    fs::write(host.path().join("root/a"), "inside").expect("prepared");
+    fs::remove_file(host.path().join("root/b")).expect("prepared");
+    symlink("../outside/secret", host.path().join("root/b")).expect("prepared");
+    let top = root.directory("").unwrap();
+    let mut seen = 0;
+    while_swapping(host.path(), |_| {
+        if let Ok(mut file) = top.open_file("a") {
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "inside");
+            seen += 1;
+        }
+    });
+    assert!(seen > 0, "some attempts met the file");
 }
 
 #[test]

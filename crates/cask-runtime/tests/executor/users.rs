@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use cask_runtime::{
-    ErrorKind, IdMaps, IdRange, Identity, Mount, UserNamespace, new_user_namespace,
+    Device, ErrorKind, IdMaps, IdRange, Identity, Mount, UserNamespace, new_user_namespace,
 };
 
 use crate::support::{Image, is_root, run};
@@ -64,6 +64,26 @@ fn groups_of_whoever_starts_it_are_kept_where_that_is_asked_for() {
 fn maps(outside: u32, count: u32) -> IdMaps {
     let range = vec![IdRange { inside: 0, outside, count }];
     IdMaps { uids: range.clone(), gids: range }
+}
+
+#[test]
+fn cve_2025_31133_a_device_that_was_swapped_is_not_mounted() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let path = image.beside("device");
+    symlink("/dev/null", &path).unwrap();
+    let mut spec = image.shell("stat -c %t:%T /dev/some");
+    spec.files.devices.push(Device::of(&path, "/dev/some").unwrap());
+    // No device can be made there, so that this machine's is mounted.
+    spec.users = UserNamespace::Map(maps(0, 2000));
+    assert_eq!(run(spec.clone()).unwrap().0, "1:3\n");
+    for other in ["/dev/zero", "/etc/hostname", "/"] {
+        fs::remove_file(&path).unwrap();
+        symlink(other, &path).unwrap();
+        assert_eq!(run(spec.clone()).unwrap_err().kind(), ErrorKind::Unsupported, "{other}");
+    }
 }
 
 #[test]
