@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cask_image::Digest;
+use cask_image::{Digest, Manifest, RawManifest};
 
 use crate::delete::TrashOf;
 use crate::file::TEMPORARY_PREFIX;
+use crate::images::recorded_manifest;
 use crate::place::{Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
-use crate::{DriverKind, Id, Result, Store, big_data, kept, temp};
+use crate::{DriverKind, Id, Result, Store, big_data, file, kept, temp};
 
 /// How thoroughly to look.
 #[derive(Clone, Debug, Default)]
@@ -244,9 +245,21 @@ impl<'a> Checker<'a> {
             Some(_) if verify => self.verify_data(image, place, key),
             Some(_) => None,
         };
-        if let Some((kind, detail)) = kind {
+        if let Some((kind, detail)) = kind
+            && !(key == "manifest" && self.has_recorded_manifest(image, place, &path))
+        {
             self.found_of(&image.id, kind, place, path, detail);
         }
+    }
+
+    /// Whether another manifest has taken the place of the one that the record has, which is there too.
+    fn has_recorded_manifest(&self, image: &ImageRecord, place: usize, path: &Path) -> bool {
+        let found = file::read(path, big_data::MAX_BYTES).ok().flatten();
+        let Some((bytes, _)) = found else { return false };
+        let parsed = RawManifest::guess(bytes.clone()).ok().and_then(|raw| raw.parse().ok());
+        let Some(Manifest::Image(manifest)) = parsed else { return false };
+        Id::of_config(&manifest.config.digest) == image.id
+            && recorded_manifest(self.place(place), image, &bytes).is_some()
     }
 
     fn verify_data(

@@ -342,7 +342,13 @@ impl Store {
         let place = &self.inner.places[IMAGE_PLACE];
         let directory = place.big_data_directory(Kind::Image, &image.id);
         if known.is_some() {
-            return image.data.iter().try_for_each(|(key, bytes)| {
+            let is_there = |key: &str, bytes: &[u8]| {
+                let path = directory.join(big_data::file_name(key));
+                file::read(&path, big_data::MAX_BYTES)
+                    .is_ok_and(|found| found.is_some_and(|(found, _)| found == bytes))
+            };
+            let mut missing = image.data.iter().filter(|(key, bytes)| !is_there(key, bytes));
+            return missing.try_for_each(|(key, bytes)| {
                 write_data(&self.inner, IMAGE_PLACE, &image.id, key, bytes)
             });
         }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cask_image::{Algorithm, Digest, Hasher};
+use cask_image::{Algorithm, Digest, Hasher, RawManifest};
 use cask_json::quoted;
 use serde::Deserialize;
 
 use crate::big_data::{self, MAX_BYTES};
 use crate::cache::not_found;
-use crate::place::Kind;
+use crate::place::{Kind, Place};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::table::Table;
 use crate::{Error, ErrorKind, Id, Image, Result, Store, file};
@@ -149,6 +149,11 @@ impl Store {
         let place = &self.inner.places[image.place];
         let path = place.big_data_directory(Kind::Image, &image.id).join(big_data::file_name(key));
         let (bytes, _) = file::read(&path, MAX_BYTES)?.ok_or_else(missing)?;
+        if key == "manifest"
+            && let Some(recorded) = recorded_manifest(place, image, &bytes)
+        {
+            return Ok(recorded);
+        }
         let expected = image.big_data_digests.get(key);
         if let Some(expected) = expected.filter(|digest| digest.algorithm() == Algorithm::Sha256) {
             let found = Hasher::digest(Algorithm::Sha256, &bytes);
@@ -194,6 +199,30 @@ impl Store {
             Ok(images.into_iter().map(with_size).collect())
         })
     }
+}
+
+/// The manifest of an image that its record has, where the file `manifest` is another.
+///
+/// Whoever stores the image once more replaces that file first and then the list of images, and may die in between.
+/// Each manifest lies under its digest, too.
+pub(crate) fn recorded_manifest(
+    place: &Place,
+    image: &ImageRecord,
+    bytes: &[u8],
+) -> Option<Vec<u8>> {
+    let expected = image.big_data_digests.get("manifest")?;
+    // That of a manifest in Docker's first format leaves its signatures out.
+    let is_expected = |bytes: &[u8]| {
+        Hasher::digest(expected.algorithm(), bytes) == *expected
+            || RawManifest::guess(bytes.to_vec()).is_ok_and(|raw| raw.digest() == expected)
+    };
+    if is_expected(bytes) {
+        return None;
+    }
+    let name = big_data::file_name(&format!("manifest-{expected}"));
+    let path = place.big_data_directory(Kind::Image, &image.id).join(name);
+    let (recorded, _) = file::read(&path, MAX_BYTES).ok()??;
+    is_expected(&recorded).then_some(recorded)
 }
 
 /// What sizes need of an entry of `layers.json`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::support::*;
 use crate::{CheckOptions, ErrorKind, NewContainer, PruneOptions, Result, Store};
 use cask_files::fault::{Fault, arm, steps};
+use cask_image::LayerCompression;
 
 /// Says to a child process what it is to do, and where.
 const JOB: &str = "CASK_STORAGE_TEST_JOB";
@@ -15,9 +16,10 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 11] = [
+const JOBS: [&str; 12] = [
     "put",
     "put-again",
+    "put-otherwise",
     "tag",
     "delete",
     "prune",
@@ -41,6 +43,11 @@ fn work(job: &str, directory: &Path) -> Result<()> {
     match job {
         "put" => put(&store, &["base", "new"], "new").map(drop),
         "put-again" => put(&store, &["base", "top"], "new").map(drop),
+        // The same image, with another manifest.
+        "put-otherwise" => {
+            let image = new_image_as(&store, &["base", "top"], "new", LayerCompression::Gzip)?;
+            store.commit_image(image).map(drop)
+        }
         "tag" => store.add_names(&old()?, &["new".to_owned()]),
         "delete" => store.delete_image(&old()?).map(drop),
         "write" => write(&store),
@@ -118,7 +125,7 @@ fn prepare(job: &str, directory: &Path) {
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
         "delete" => [&["old"], &[]],
-        "put" | "put-again" | "tag" => [&["old"], &["new", "old"]],
+        "put" | "put-again" | "put-otherwise" | "tag" => [&["old"], &["new", "old"]],
         _ => [&["old"], &["old"]],
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageConfig, ImageFormat, ImageManifest,
-    LayerCompression, MediaType,
+    LayerCompression, MediaType, RawManifest,
 };
 use cask_layer::Compression;
 
@@ -65,15 +65,24 @@ pub(super) fn stage(store: &Store, name: &str) -> Result<StagedLayer> {
 
 /// An image of layers with one file each; those that are there already are not staged.
 pub(super) fn new_image(store: &Store, layers: &[&str], name: &str) -> Result<NewImage> {
+    new_image_as(store, layers, name, LayerCompression::None)
+}
+
+/// The same with another manifest: as if the layers came compressed.
+pub(super) fn new_image_as(
+    store: &Store,
+    layers: &[&str],
+    name: &str,
+    compression: LayerCompression,
+) -> Result<NewImage> {
     let mut config = ImageConfig::new("linux", "amd64");
     config.diff_ids = layers.iter().map(|layer| sha256(layer.as_bytes())).collect();
     let ids = Id::of_layers(&config.diff_ids);
     let config = config.encode();
     let descriptor =
         |media_type, bytes: &[u8]| Descriptor::new(media_type, sha256(bytes), bytes.len() as u64);
-    let blobs = layers
-        .iter()
-        .map(|layer| descriptor(MediaType::OciLayer(LayerCompression::None), layer.as_bytes()));
+    let blobs =
+        layers.iter().map(|layer| descriptor(MediaType::OciLayer(compression), layer.as_bytes()));
     let config_descriptor = descriptor(MediaType::OciConfig, &config);
     let manifest = ImageManifest::new(ImageFormat::Oci, config_descriptor, blobs.collect());
     let mut image = NewImage::of_manifest(&manifest.encode(), &config)?;
@@ -110,6 +119,10 @@ pub(super) fn check_whole(directory: &Path, at: &str) {
         .filter(|p| !p.kind.is_waste() && p.kind != ProblemKind::DamagedFile)
         .collect();
     assert!(broken.is_empty(), "{at}: {broken:?}");
+    for image in store.images().unwrap() {
+        let manifest = RawManifest::guess(store.image_data(&image, "manifest").unwrap()).unwrap();
+        assert_eq!(Some(manifest.digest()), image.manifest_digest(), "{at}");
+    }
 }
 
 /// The names of all images.

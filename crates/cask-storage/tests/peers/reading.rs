@@ -101,6 +101,28 @@ fn podman_sees_our_names_and_deletions() {
     assert_eq!(std::fs::metadata(layers.join("layers.lock")).unwrap().len(), 64);
 }
 
+/// Peers look at the files of an image that its record names, and take its directory away as a whole.
+#[test]
+fn podman_does_not_mind_the_copy_of_a_record_and_what_it_named_since_is_known() {
+    if !peers_are_there() {
+        return;
+    }
+    let (peers, _) = filled(DriverKind::Overlay);
+    let store = peers.open();
+    let id = store.images().unwrap()[0].id.clone();
+    store.add_names(&id, &["localhost/other:2".to_owned()]).unwrap();
+    let directory = peers.root().join("overlay-images").join(id.as_str());
+    assert!(directory.join("cask-record.json").exists());
+    assert_eq!(peers.podman(&["image", "inspect", "--format", "{{.Id}}", "other:2"]), id.as_str());
+    peers.podman(&["system", "prune", "--force"]);
+    peers.podman(&["tag", "other:2", "localhost/third:3"]);
+    assert_eq!(store.image_by_name("localhost/third:3").unwrap().unwrap().id, id);
+    assert!(store.check(&Default::default()).unwrap().is_empty());
+    peers.podman(&["rmi", "--force", id.as_str()]);
+    assert!(!directory.exists());
+    assert!(store.images().unwrap().is_empty());
+}
+
 #[test]
 fn mounts_are_counted_together_with_podman() {
     if !peers_are_there() {
