@@ -196,7 +196,19 @@ fn files_for_the_c_preprocessor_are_read_through_it() {
     check("", "map[b:B]");
     check("--cpp-flag=-DA=a", "map[a:a b:B]");
     fs::write(directory.join("none.in"), "#error none\n").expect("it is writable");
-    cooper(&store, &directory, "build -f none.in .").ends(125).says("preprocessing none.in");
+    cooper(&store, &directory, "build -f none.in .")
+        .ends(125)
+        .says("Ignoring <stdin>:1:2: error: #error none");
+}
+
+#[test]
+fn the_step_of_a_script_tells_its_first_line() {
+    let text =
+        "FROM scratch\nCOPY busybox /bin/sh\nRUN <<EOF\necho a\necho b\nEOF\nRUN <<X\necho c\nX\n";
+    let directory = with_busybox(text);
+    let outcome = cooper(&PeerStore::new(), &directory, "build .").ok();
+    assert!(outcome.text().contains("STEP 3/4: RUN <<EOF (echo a...)\na\nb\n"), "{outcome}");
+    assert!(outcome.text().contains("STEP 4/4: RUN <<X (echo c)\nc\n"), "{outcome}");
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl StepPlan {
             let image = image.get(..image.len().saturating_sub(2)).unwrap_or_default();
             shown = format!("{image}AS {}", name.as_str());
         }
+        if let Some(Instruction::Run(run)) = self.statement.instruction() {
+            for heredoc in &run.heredocs {
+                shown.push_str(&summary(&heredoc.content()));
+            }
+        }
         shown
     }
 
@@ -109,6 +114,16 @@ impl StepPlan {
         options.dialect = dialect;
         options
     }
+}
+
+/// The first line of a heredoc, as the line of the step tells it.
+///
+/// Source: buildah, `imagebuildah/stage_executor.go`, `summarizeHeredoc`.
+fn summary(text: &str) -> String {
+    let mut lines = text.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    let more = if lines.next().is_some() { "..." } else { "" };
+    format!(" ({first}{more})")
 }
 
 /// A stage as the file has it.

@@ -198,8 +198,9 @@ impl Engine {
         let found = state.config.platform();
         if !wanted.accepts(&found) {
             let has = format!("{}/{}", found.os, found.architecture);
+            // The words are buildah's.
             let message = format!(
-                "{name} is an image for {has}, not for {}: what it runs may not run here",
+                "{name}: image platform ({has}) does not match the expected platform ({})",
                 platform_text(wanted)
             );
             self.warn(Some(step), message);

@@ -94,7 +94,8 @@ fn shared_memory(
 ) -> Result<(), Failure> {
     let failed = |error| failed(error, "shm");
     let Some(bytes) = bytes else { return Ok(()) };
-    let options = [("mode", "1777"), ("size", &*bytes.to_string())];
+    // Peers call it so in lists of mounts.
+    let options = [("source", "shm"), ("mode", "1777"), ("size", &*bytes.to_string())];
     let memory = make_filesystem("tmpfs", &options, closed).map_err(failed)?;
     directory(devices, "shm", &memory)
 }
