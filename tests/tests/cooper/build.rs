@@ -337,7 +337,6 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--push", "--push needs a name to push to"),
         ("--platform a/b --arch c", "--platform option can not be specified with --arch"),
         ("-f nowhere", "opening nowhere: no such file or directory"),
-        ("-f Containerfile.in", "files for the C preprocessor are not supported yet"),
         ("--timestamp 1 --source-date-epoch 2", "contradict each other"),
         ("--network none --dns x", "the --dns option cannot be used with --network=none"),
         ("--isolation chroot --network none", "cannot set --network other than host"),
