@@ -55,6 +55,9 @@ pub(crate) struct GlobalArguments {
     /// Look for credentials in this directory of Docker's too, as $DOCKER_CONFIG says
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) config: Option<PathBuf>,
+    /// Have systemd make control groups, or this program: systemd or cgroupfs [default: systemd, where it can be reached]
+    #[arg(long, global = true, value_name = "MANAGER")]
+    pub(crate) cgroup_manager: Option<String>,
     /// Run containers and builds with this OCI runtime, a name or a path, instead of our own
     #[arg(long, value_name = "RUNTIME")]
     pub(crate) runtime: Option<PathBuf>,

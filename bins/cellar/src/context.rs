@@ -3,7 +3,8 @@
 use anyhow::Result;
 use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
-use cask_program::{networks, registries, report};
+use cask_program::{containers_conf, networks, registries, report, services};
+use cask_runtime::ServiceManager;
 use cask_storage::Store;
 
 use crate::cli::GlobalArguments;
@@ -36,7 +37,13 @@ impl Context {
     pub(crate) fn containers(&self) -> Result<Containers> {
         let containers = Containers::new(self.images()?);
         let places = networks::places(containers.networks().places().clone(), &self.settings)?;
-        Ok(containers.with_networks_in(places))
+        Ok(containers.with_networks_in(places).with_services(self.services()?))
+    }
+
+    /// Who makes control groups, where that is not this program.
+    pub(crate) fn services(&self) -> Result<Option<ServiceManager>> {
+        let conf = containers_conf::load()?;
+        services::chosen(self.global.cgroup_manager.as_deref(), &conf.engine)
     }
 
     /// Says what was found wrong with the store on the way.

@@ -54,6 +54,8 @@ pub struct ContainersConf {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineConf {
+    /// `cgroup_manager`: who makes control groups, `systemd` or `cgroupfs`.
+    pub cgroup_manager: Option<String>,
     /// `detach_keys`: the keys that leave a container running; empty is none.
     pub detach_keys: Option<String>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.

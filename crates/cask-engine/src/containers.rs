@@ -43,6 +43,7 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 
+use cask_runtime::ServiceManager;
 use cask_storage::{Id, Store};
 
 use crate::{Images, Result};
@@ -91,6 +92,7 @@ pub struct Containers {
     images: Images,
     places: cask_network::Places,
     journal: Journal,
+    services: Option<ServiceManager>,
 }
 
 /// One container, as it was when it was looked at.
@@ -136,7 +138,7 @@ impl Containers {
     /// Looks at the containers of a store.
     pub fn new(images: Images) -> Self {
         let places = network::usual_places(&images);
-        Self { images, places, journal: Journal::default() }
+        Self { images, places, journal: Journal::default(), services: None }
     }
 
     /// Has networks be in other places than podman's.
@@ -150,6 +152,13 @@ impl Containers {
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         self.journal = journal;
+        self
+    }
+
+    /// Has systemd make the control groups of containers, where users too may have limits, in place of this program.
+    #[must_use]
+    pub fn with_services(mut self, services: Option<ServiceManager>) -> Self {
+        self.services = services;
         self
     }
 

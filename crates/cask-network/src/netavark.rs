@@ -3,6 +3,7 @@
 //! Source: netavark, `src/network/types.rs`; containers/common, `libnetwork/netavark/run.go`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
@@ -184,10 +185,11 @@ impl Networks {
     fn command(&self, names: bool) -> Result<Command> {
         let places = self.places();
         let mut command = Command::new(places.program("netavark")?);
+        command.env("PATH", search_path(std::env::var_os("PATH")));
         command.arg("--config").arg(&places.run).arg(format!("--rootless={}", places.rootless));
         match places.program("aardvark-dns") {
             Ok(program) => {
-                let mut argument = std::ffi::OsString::from("--aardvark-binary=");
+                let mut argument = OsString::from("--aardvark-binary=");
                 argument.push(program);
                 command.arg(argument);
             }
@@ -198,6 +200,14 @@ impl Networks {
             .map_err(|error| Error::io(error, "making the directory", &places.run))?;
         Ok(command)
     }
+}
+
+/// Where netavark looks for `nft` and `iptables`: also where users, whose programs they are not, do not.
+fn search_path(inherited: Option<OsString>) -> OsString {
+    let mut path =
+        inherited.filter(|path| !path.is_empty()).unwrap_or_else(|| "/usr/bin:/bin".into());
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
 }
 
 #[cfg(test)]
@@ -222,8 +232,9 @@ mod tests {
     fn the_words_are_podmans() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().display();
-        let script =
-            format!("echo \"$@\" >>{place}/arguments; cat >{place}/input; echo '{ANSWERED}'");
+        let script = format!(
+            "echo \"$@\" >>{place}/arguments; echo \"$PATH\" >{place}/path; cat >{place}/input; echo '{ANSWERED}'"
+        );
         let networks = networks(directory.path(), &script);
         let connection: Connection = serde_json::from_str(TOLD).unwrap();
         let namespace = Path::new("/proc/1/ns/net");
@@ -233,6 +244,7 @@ mod tests {
         networks.disconnect(namespace, &connection).unwrap();
         let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
         assert_eq!(read("input"), TOLD);
+        assert!(read("path").ends_with(":/usr/sbin:/sbin\n"));
         let expected =
             |verb: &str| format!("--config {place}/run --rootless=false {verb} /proc/1/ns/net\n");
         assert_eq!(read("arguments"), expected("setup") + &expected("teardown"));

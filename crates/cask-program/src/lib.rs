@@ -31,6 +31,7 @@ pub mod registries;
 pub mod registry;
 pub mod report;
 pub mod rootless;
+pub mod services;
 pub mod settings;
 pub mod stop;
 pub mod storage;

@@ -168,6 +168,11 @@ impl Cgroup {
         Layout::find().is_ok_and(|layout| layout.has_devices())
     }
 
+    /// Whether this process may make groups.
+    pub fn may_be_made() -> bool {
+        Layout::find().is_ok_and(|layout| layout.may_be_made())
+    }
+
     /// Whether this machine's groups are of version 2.
     pub fn is_unified() -> bool {
         Layout::find().is_ok_and(|layout| layout.is_unified())
@@ -292,6 +297,17 @@ impl Cgroup {
             file.map(OwnedFd::from).map_err(|error| Error::io(error, "open", path.display()))
         };
         self.layout.members(&self.place).into_iter().map(open).collect()
+    }
+
+    /// Whether this process may move to it. Of version 1, and for root, it may.
+    pub fn takes_this_process(&self) -> bool {
+        let Layout::Unified(top) = &self.layout else { return true };
+        let own = trees::own_directory();
+        let there = top.join(&self.place);
+        let above = there.ancestors().find(|above| own.starts_with(above));
+        above.is_none_or(|above| {
+            rustix::fs::access(above.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+        })
     }
 
     fn directories(&self) -> impl Iterator<Item = PathBuf> {

@@ -28,6 +28,7 @@ mod program;
 mod report;
 mod running;
 mod seccomp;
+mod services;
 mod signal;
 mod spec;
 mod sys;
@@ -60,6 +61,7 @@ pub use owners::give_files;
 pub use report::{ExitReport, ExitStatus, Note, Usage};
 pub use running::{Created, Running};
 pub use seccomp::{Seccomp, SeccompProfile};
+pub use services::{ScopeKeeper, ServiceManager};
 pub use signal::Signal;
 pub use spec::{
     ControlGroupFiles, DEFAULT_PATH, Device, Files, IdMaps, IdRange, Input, Io, Namespace,

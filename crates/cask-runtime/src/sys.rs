@@ -43,6 +43,22 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
+/// Makes a child that does nothing until it is killed, at the latest when the thread that asks for it ends.
+pub(crate) fn idle_process() -> io::Result<Pid> {
+    // SAFETY: the child calls prctl and pause alone, which are safe whatever its threads did.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => loop {
+            // SAFETY: as above.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                libc::pause();
+            }
+        },
+        pid => Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD)),
+    }
+}
+
 /// Waits for the end of one child.
 pub(crate) fn wait4(pid: Pid) -> io::Result<Waited> {
     loop {

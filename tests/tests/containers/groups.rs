@@ -26,11 +26,11 @@ fn a_container_can_have_a_part_of_the_group_of_whoever_starts_it() {
     let Some(cellar) = Cellar::new() else { return };
     let script = r#"
         $CELLAR run --name c --network none --cgroups split --cgroupns host box:1 cat /proc/self/cgroup |
-            grep -q "/$g/cask-payload-" || exit 3
+            grep -q "/$g/libpod-payload-" || exit 3
         grep -q "/$g/runtime" /proc/self/cgroup || exit 4
         $CELLAR start --attach c > /dev/null || exit 5
         $CELLAR run -d --name d --network none --cgroups split box:1 sleep 1000 > /dev/null || exit 6
-        $CELLAR inspect --format "{{.State.CgroupPath}}" d | grep -q "^/$g/cask-payload-" || exit 7
+        $CELLAR inspect --format "{{.State.CgroupPath}}" d | grep -q "^/$g/libpod-payload-" || exit 7
         $CELLAR pause d && $CELLAR unpause d && $CELLAR rm -f -t 0 d || exit 8"#;
     let script = script.replace('\'', "'\\''");
     cellar.shell(&format!("export SCRIPT='{script}' CELLAR; {IN_A_GROUP}")).ok();

@@ -260,7 +260,7 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
     Ok(Host {
         architecture,
         builder_version: env!("CARGO_PKG_VERSION"),
-        cgroup_manager: "cgroupfs",
+        cgroup_manager: if context.services()?.is_some() { "systemd" } else { "cgroupfs" },
         cgroup_version: if Cgroup::is_unified() { "v2" } else { "v1" },
         controllers: machine::controllers(),
         monitor: Monitor { package: PACKAGE, path: this.clone(), version: PACKAGE },

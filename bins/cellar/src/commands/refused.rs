@@ -41,7 +41,6 @@ pub(crate) struct OfAll;
 
 impl RefusedFlags for OfAll {
     const FLAGS: &'static [RefusedFlag] = &[
-        ("cgroup-manager", &["cgroupfs"], "control groups are made without systemd"),
         ("conmon", &[], "containers are watched by this program"),
         ("cdi-spec-dir", &[], "devices are given with run --device"),
         ("connection|c", &[], NO_SERVICE),

@@ -73,6 +73,7 @@ impl ContainersConf {
             time_zone,
             umask,
             stop_timeout,
+            engine.cgroup_manager,
             engine.detach_keys,
             engine.image_volumes,
             engine.pull_policy,
@@ -140,6 +141,7 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
 fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
     let mut engine = EngineConf {
+        cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         detach_keys: text("detach_keys")?,
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
@@ -181,10 +183,11 @@ mod tests {
         let first = "[containers]\nuserns = \"auto\"\n[engine]\nruntime = \"runc\"\ndetach_keys = \"\"\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
         let later =
-            "[engine]\nruntime = \"\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
+            "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
         let mut conf = ContainersConf::parse(first, "a").unwrap();
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.modes.users.as_deref(), Some("auto"));
+        assert_eq!(conf.engine.cgroup_manager.as_deref(), Some("cgroupfs"));
         let EngineConf { detach_keys, pull_policy, runtime, runtimes, .. } = conf.engine;
         assert_eq!(
             [detach_keys, pull_policy, runtime].map(Option::unwrap_or_default),

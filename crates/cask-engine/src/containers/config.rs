@@ -352,10 +352,13 @@ pub struct ResourcesConfig {
     pub device_rules: Vec<String>,
     /// Settings of its control group by the names of files.
     pub control_group_settings: BTreeMap<String, String>,
-    /// `enabled`, `no-conmon`, which is the same, or `disabled`: it has no control group.
+    /// `enabled`; `no-conmon`: its monitor stays in the group of whoever starts it; `split`: both are within that group;
+    /// `disabled`: it has no control group.
     pub cgroups: String,
-    /// The control group above its own.
+    /// The control group above its own; with systemd, a slice.
     pub cgroup_parent: Option<String>,
+    /// `systemd` where that makes its control group.
+    pub cgroup_manager: String,
 }
 
 /// How fast a disk is read or written.

@@ -65,6 +65,9 @@ impl Containers {
         if publish_all {
             publish_exposed(&mut config);
         }
+        if self.services.is_some() {
+            config.resources.cgroup_manager = "systemd".to_owned();
+        }
         self.resolve_others(&mut config)?;
         let _chosen = self.settle_users(&mut config, &users, image)?;
         self.settle_network(&mut config)?;

@@ -141,6 +141,7 @@ impl Containers {
         }
         if let Some(name) = &container.state.cgroup {
             run.cgroup = Cgroup::open(name)?.map(Arc::new);
+            run.cgroup.as_ref().map_or(Ok(()), |group| self.may_join(group))?;
         }
         Ok(NativeExecutor::default().exec(&target, &run)?)
     }

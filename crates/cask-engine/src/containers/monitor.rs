@@ -33,6 +33,8 @@ pub fn run_monitor() -> u8 {
     let Some(held) = take_lock() else { return NOT_A_MONITOR };
     // Of a session of its own: the terminal of whoever started it is none of its business.
     let _ = rustix::process::setsid();
+    // As others see it: it was started by the number of a file.
+    let _ = rustix::thread::set_name(c"cask-monitor");
     match watch(&socket, held) {
         Ok(()) => 0,
         Err(error) => {
@@ -75,6 +77,10 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     let containers = Containers::new(Images::new(store, no_registries()));
     let containers =
         containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
+    let services = order.services.clone().map(|(socket, of_service)| {
+        cask_runtime::ServiceManager::at(socket).with_service(of_service)
+    });
+    let containers = containers.with_services(services);
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
         drop(held);

@@ -2,15 +2,18 @@
 
 use cask_runtime::{
     Cgroup, CgroupLimits, Device, DeviceAccess, DeviceKind, DeviceRule, DiskRate, DiskUse,
-    DiskWeight, ErrorKind as RuntimeError,
+    DiskWeight, ErrorKind as RuntimeError, ScopeKeeper, ServiceManager,
 };
 
+use super::Containers;
 use super::config::{ContainerConfig, DiskLimit, ResourcesConfig, SpaceMode};
 use super::spec::devices;
 use crate::{Error, ErrorKind, Result};
 
 /// Above the groups of all containers.
 const PARENT: &str = "cask";
+/// The group of a container in its scope. Source: crun, which calls it so.
+const PART: &str = "container";
 
 impl ResourcesConfig {
     /// The limits of the control group.
@@ -48,6 +51,12 @@ impl ResourcesConfig {
         limits
     }
 
+    /// Whether systemd makes its control group.
+    pub(super) fn has_systemd(&self) -> bool {
+        self.cgroup_manager == "systemd"
+            && matches!(self.cgroups.as_str(), "" | "enabled" | "no-conmon")
+    }
+
     /// Whether any limit was asked for.
     pub(super) fn is_limited(&self) -> bool {
         let mut limits = self.limits();
@@ -57,6 +66,11 @@ impl ResourcesConfig {
             || !self.disk_weights.is_empty()
             || !self.device_rules.is_empty()
     }
+}
+
+/// The scope of a container, as podman calls it.
+pub(super) fn scope_name(config: &ContainerConfig) -> String {
+    format!("libpod-{}.scope", config.id)
 }
 
 /// The name of a container's control group, where that is known before it is made.
@@ -75,6 +89,16 @@ pub(super) fn check_groups(config: &ContainerConfig) -> Result<()> {
     let refused = |words: &str| Err(Error::new(ErrorKind::Invalid, words, "invalid argument"));
     let has_parent = resources.cgroup_parent.is_some();
     match (resources.cgroups.as_str(), &config.namespaces.pid) {
+        _ if resources.has_systemd()
+            && resources
+                .cgroup_parent
+                .as_ref()
+                .is_some_and(|parent| !parent.ends_with(".slice")) =>
+        {
+            refused(
+                "did not receive systemd slice as cgroup parent when using systemd to manage cgroups",
+            )
+        }
         ("split", _) if has_parent => {
             refused("cannot specify --cgroup-mode=split with a cgroup-parent")
         }
@@ -273,14 +297,22 @@ pub(super) fn change_group(
 
 /// Makes the control group of a container: where none can be made, the container runs without, and that is told,
 /// unless it has limits.
-pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<Option<Cgroup>> {
+///
+/// The group of a scope that has no other process yet comes with what keeps it meanwhile.
+pub(super) fn make(
+    config: &ContainerConfig,
+    containers: &Containers,
+    notes: &mut Vec<String>,
+) -> Result<Option<(Cgroup, Option<ScopeKeeper>)>> {
     if config.resources.cgroups == "disabled" {
         return Ok(None);
     }
     let is_split = config.resources.cgroups == "split";
-    let create = |limits: &CgroupLimits| match is_split {
-        true => Cgroup::split(&format!("cask-payload-{}", config.id), limits),
-        false => Cgroup::create(&group_name(config), limits),
+    let services = containers.services.as_ref().filter(|_| config.resources.has_systemd());
+    let create = |limits: &CgroupLimits| match services {
+        _ if is_split => split(config, containers, limits).map(|group| (group, None)),
+        Some(services) => in_scope(config, containers, services, limits),
+        None => Cgroup::create(&group_name(config), limits).map(|group| (group, None)),
     };
     let mut limits = whole(&config.resources)?;
     limits.devices = device_rules(config, notes)?;
@@ -290,7 +322,7 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
         Err(_) if limits.processes.is_some() && config.resources.pids.is_none() => {
             let mut without = config.clone();
             without.resources.usual_pids = None;
-            make(&without, notes)
+            make(&without, containers, notes)
         }
         // A limit of swap is one that few kernels count: without it the limit of memory still holds.
         Err(_)
@@ -310,6 +342,61 @@ pub(super) fn make(config: &ContainerConfig, notes: &mut Vec<String>) -> Result<
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the group of a container in a scope, in which its monitor is too, unless that is to stay where it is.
+fn in_scope(
+    config: &ContainerConfig,
+    containers: &Containers,
+    services: &ServiceManager,
+    limits: &CgroupLimits,
+) -> Result<(Cgroup, Option<ScopeKeeper>), cask_runtime::Error> {
+    let parent = config.resources.cgroup_parent.as_deref();
+    let slice =
+        parent.map_or(containers.slice(), |parent| parent.rsplit('/').next().unwrap_or(parent));
+    let name = scope_name(config);
+    if config.resources.cgroups == "no-conmon" || services.has_service() {
+        let (group, keeper) = services.make(&name, slice, PART, limits)?;
+        containers.may_join(&group)?;
+        return Ok((group, Some(keeper)));
+    }
+    Ok((services.enter(&name, slice, PART, limits)?, None))
+}
+
+/// Divides the group of this process, which a user has to take out of that of the login, as podman does.
+fn split(
+    config: &ContainerConfig,
+    containers: &Containers,
+    limits: &CgroupLimits,
+) -> Result<Cgroup, cask_runtime::Error> {
+    let part = format!("libpod-payload-{}", config.id);
+    match (Cgroup::split(&part, limits), &containers.services) {
+        (Err(error), Some(services)) if error.kind() == RuntimeError::Denied => {
+            let name = format!("cask-{}.scope", std::process::id());
+            services.move_to(&name, containers.slice()).map_err(|_| error)?;
+            Cgroup::split(&part, limits)
+        }
+        (made, _) => made,
+    }
+}
+
+impl Containers {
+    /// Where systemd has containers.
+    pub(super) fn slice(&self) -> &'static str {
+        if self.store().options().rootless { "user.slice" } else { "machine.slice" }
+    }
+
+    /// Sees to it that a command of this process may join the group of a container.
+    ///
+    /// A process moves between groups only for who may write to what is above both: for a user that is so below the
+    /// user's systemd, where no login is.
+    pub(super) fn may_join(&self, group: &Cgroup) -> Result<(), cask_runtime::Error> {
+        if let Some(services) = self.services.as_ref().filter(|_| !group.takes_this_process()) {
+            let name = format!("cask-{}.scope", std::process::id());
+            services.move_to(&name, self.slice())?;
+        }
+        Ok(())
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Order {
     pub(super) store: StoreOrder,
     pub(super) networks: cask_network::Places,
     pub(super) journal: super::Journal,
+    /// The socket of systemd, and whether that started the process as one of a service.
+    pub(super) services: Option<(PathBuf, bool)>,
     pub(super) id: String,
     /// Whoever started it hears the output from its beginning.
     pub(super) attach: bool,
@@ -308,10 +310,13 @@ impl Containers {
             prepares,
         } = options.clone();
         let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
+        let services = self.services.as_ref();
+        let services = services.map(|one| (one.socket().to_owned(), one.has_service()));
         let order = Order {
             store,
             networks,
             journal,
+            services,
             id,
             attach,
             size,

@@ -211,17 +211,22 @@ impl Containers {
                 continue;
             }
             let image_id = other.image.as_ref().map(ToString::to_string).unwrap_or_default();
-            let image = self.images().find(&image_id).ok();
+            let image = self.images().find(&image_id).ok().map(|found| found.image);
+            let is_of_build = self.images().is_of_build(&other);
+            // The words are podman's. Source: podman, `pkg/ps/ps.go`, `ListStorageContainer`.
+            let image_name = match image {
+                Some(image) => image.names_history.first().or(image.names.first()).cloned(),
+                None => (is_of_build && image_id.is_empty()).then(|| "scratch".to_owned()),
+            };
+            let made_by = if is_of_build { "buildah" } else { "storage" };
             let part = Part {
                 id: other.id.to_string(),
                 name: other.names.first().cloned().unwrap_or_default(),
                 created: other.created.map(|time| time.to_string()).unwrap_or_default(),
-                image_name: image
-                    .and_then(|found| found.image.names.first().cloned())
-                    .unwrap_or_default(),
+                image_name: image_name.unwrap_or_default(),
                 image_id,
                 layer: other.layer.as_ref().map(ToString::to_string).unwrap_or_default(),
-                process: Process { entrypoint: None, command: vec!["storage".to_owned()] },
+                process: Process { entrypoint: None, command: vec![made_by.to_owned()] },
                 ..Part::default()
             };
             let mut summary = ContainerSummary::new(part, ContainerState::default(), place);

@@ -201,7 +201,7 @@ impl Images {
 
 impl Images {
     /// Whether a container is the working container of a build, of whichever program.
-    fn is_of_build(&self, container: &Container) -> bool {
+    pub(crate) fn is_of_build(&self, container: &Container) -> bool {
         self.store().container_directory(&container.id).join("buildah.json").exists()
     }
 }

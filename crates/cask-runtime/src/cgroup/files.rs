@@ -122,6 +122,13 @@ impl Layout {
         }
     }
 
+    pub(super) fn may_be_made(&self) -> bool {
+        match self {
+            Self::Unified(top) => may_write(top),
+            Self::Legacy => rustix::process::geteuid().is_root(),
+        }
+    }
+
     pub(super) fn is_unified(&self) -> bool {
         matches!(self, Self::Unified(_))
     }

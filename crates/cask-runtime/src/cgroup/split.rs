@@ -19,9 +19,14 @@ impl Cgroup {
     /// `Unsupported` where this process is in the group of the whole machine, which cannot be divided; otherwise as
     /// [`create`](Self::create).
     pub fn split(name: &str, limits: &CgroupLimits) -> Result<Self> {
+        Self::split_of(std::process::id(), name, limits)
+    }
+
+    /// The same for the group of another process.
+    pub(crate) fn split_of(process: u32, name: &str, limits: &CgroupLimits) -> Result<Self> {
         let layout = Layout::find()?.at_top();
-        let lines = fs::read_to_string("/proc/self/cgroup")
-            .map_err(|error| Error::io(error, "read", "/proc/self/cgroup"))?;
+        let file = format!("/proc/{process}/cgroup");
+        let lines = fs::read_to_string(&file).map_err(|error| Error::io(error, "read", &file))?;
         let own = own(&lines).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "divide", "the control group of this process")
                 .with_detail("it is that of the whole machine")

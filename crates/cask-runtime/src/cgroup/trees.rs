@@ -41,7 +41,7 @@ pub(crate) fn seen(
 }
 
 /// The directory of the group of version 2 that this process is in.
-fn own_directory() -> PathBuf {
+pub(super) fn own_directory() -> PathBuf {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
     Path::new(TOP).join(own)

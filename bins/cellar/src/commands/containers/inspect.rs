@@ -579,7 +579,10 @@ fn host_part(container: &Container) -> Part {
     let number = |value: Option<u64>| Part::from(value.unwrap_or(0));
     let mut part = fields! {
         "Binds": binds.collect::<Vec<_>>(),
-        "CgroupManager": "cgroupfs",
+        "CgroupManager": match resources.cgroup_manager.as_str() {
+            "" => "cgroupfs",
+            manager => manager,
+        },
         "CgroupMode": config.namespaces.cgroup.to_string(),
         "ContainerIDFile": config.lifecycle.id_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "LogConfig": fields! {

@@ -144,8 +144,11 @@ impl<'a> Life<'a> {
         place.clear_overlays()?;
         let mut notes = Vec::new();
         let root = self.mount()?;
-        self.cgroup = resources::make(&self.container.config, &mut notes)?.map(Arc::new);
-        if self.container.config.resources.cgroups == "split" {
+        let group = resources::make(&self.container.config, self.containers, &mut notes)?;
+        let (group, _keeper) = group.map_or((None, None), |(group, keeper)| (Some(group), keeper));
+        self.cgroup = group.map(Arc::new);
+        let resources = &self.container.config.resources;
+        if resources.cgroups == "split" || resources.has_systemd() {
             // Whoever takes it back, should this be killed, cannot tell its name.
             state.cgroup = self.group_name();
             place.save(&config, &state)?;
