@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::symlink;
 
 use super::support::*;
-use crate::{DriverKind, ErrorKind, Id, NewLayer, StageOptions, Store};
+use crate::{DriverKind, ErrorKind, Id, NewContainer, NewLayer, StageOptions, Store};
 
 #[test]
 fn layers_lie_as_old_and_new_releases_expect() {
@@ -106,6 +106,58 @@ fn two_who_store_the_same_store_it_once() {
     assert_eq!(store.images().unwrap().len(), 2);
     assert_eq!(store.layers().unwrap().len(), 3);
     check_clean(temp.path(), "twice");
+}
+
+/// As long as it was, and of another image for all that.
+#[test]
+fn a_config_that_was_changed_is_found_and_not_given() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a"], "x").unwrap();
+    let image = store.image(&id).unwrap().unwrap();
+    let key = format!("sha256:{id}");
+    let config = store.image_data(&image, &key).unwrap();
+    let name = crate::big_data::file_name(&key);
+    let path = temp.path().join("root/overlay-images").join(id.as_str()).join(name);
+    fs::write(&path, String::from_utf8(config).unwrap().replace("amd64", "arm64")).unwrap();
+    assert_eq!(store.image_data(&image, &key).unwrap_err().kind(), ErrorKind::DigestMismatch);
+    let mut options = crate::CheckOptions::default();
+    assert!(store.check(&options).unwrap().is_empty());
+    options.verify_data = true;
+    let problems = store.check(&options).unwrap();
+    let kinds: Vec<_> = problems.iter().map(|problem| problem.kind).collect();
+    assert_eq!(kinds, [crate::ProblemKind::ImageDataChanged]);
+}
+
+/// Others read a file again when the token in its lock is another one.
+#[test]
+fn each_change_leaves_another_token_in_the_lock_of_what_is_changed() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let tokens = || {
+        ["layers", "images", "containers"].map(|kind| {
+            let path = format!("root/overlay-{kind}/{kind}.lock");
+            let token = fs::read(temp.path().join(path)).unwrap();
+            assert_eq!(token.len(), 64, "{kind}");
+            token
+        })
+    };
+    let changed = |change: &dyn Fn()| {
+        let before = tokens();
+        change();
+        let after = tokens();
+        [0, 1, 2].map(|kind| before[kind] != after[kind])
+    };
+    assert_eq!(changed(&|| drop(put(&store, &["a"], "x").unwrap())), [true, true, false]);
+    let id = store.image_by_name("x").unwrap().unwrap().id.clone();
+    let name = || store.add_names(&id, &["y".to_owned()]).unwrap();
+    assert_eq!(changed(&name), [false, true, false]);
+    let create = || drop(store.create_container(&NewContainer::new(Some(id.clone()))).unwrap());
+    assert_eq!(changed(&create), [true, false, true]);
+    let container = store.containers().unwrap()[0].id.clone();
+    let delete = || drop(store.delete_container(&container).unwrap());
+    assert_eq!(changed(&delete), [true, false, true]);
+    assert_eq!(changed(&|| drop(store.delete_image(&id).unwrap())), [true, true, false]);
 }
 
 #[test]
