@@ -51,6 +51,36 @@ fn of_many_processes_one_fetches_each_layer() {
 }
 
 #[test]
+fn pieces_that_a_killed_pull_kept_go_with_the_pull_that_needs_them_no_more() {
+    let Some((scratch, registry)) = registry() else { return };
+    let store = PeerStore::new();
+    let cache = scratch.at("cache");
+    let pull = || {
+        let address = registry.address();
+        let mut pull = store.cellar_command(&["pull", "-q", PLAIN, &format!("{address}/it:1")]);
+        tests::run(pull.env("XDG_CACHE_HOME", &cache)).ok();
+    };
+    pull();
+    let place = format!("docker://{}/it:1", registry.address());
+    let manifest = dray_with(&["inspect", "--raw", PLAIN, &place]).ok().json();
+    let blob = manifest["layers"][0]["digest"].as_str().expect("a layer has a digest");
+    let partial = scratch.join("cache/cask/partial");
+    std::fs::create_dir_all(&partial).expect("a scratch directory is writable");
+    let piece = partial.join(blob.replace(':', "-"));
+    // The layer is in the store; then the image is gone, and its blobs are kept.
+    let name = format!("{}/it:1", registry.address());
+    store.cellar(&["tag", &name, "localhost/kept:1"]).ok();
+    for gone in [false, true] {
+        if gone {
+            store.cellar(&["rmi", &name]).ok();
+        }
+        std::fs::write(&piece, "a piece").expect("a scratch directory is writable");
+        pull();
+        assert!(!piece.exists(), "{gone}");
+    }
+}
+
+#[test]
 fn whoever_has_stopped_or_died_while_it_fetches_holds_nobody_up() {
     let Some((_scratch, registry)) = registry() else { return };
     for signal in [Signal::STOP, Signal::KILL] {
