@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Graph(WhenNamed<commands::graph::Arguments>),
     #[command(flatten)]
     Scripted(Box<commands::scripted::Command>),
-    Unshare(WhenNamed<cask_program::rootless::UnshareArguments>),
+    Unshare(WhenNamed<commands::unshare::Arguments>),
     Version(WhenNamed<commands::version::Arguments>),
     Completion(WhenNamed<commands::completion::Arguments>),
     #[command(hide = true)]

@@ -61,7 +61,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Fmt(arguments) => commands::fmt::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),
         Command::Scripted(command) => commands::scripted::run(*command, cli.global),
-        Command::Unshare(arguments) => rootless::unshare(&arguments),
+        Command::Unshare(arguments) => commands::unshare::run(&arguments, cli.global),
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),

@@ -111,7 +111,7 @@ impl Error {
                     true => ErrorKind::Certificate,
                     false => kind,
                 };
-                detail = detail.or_else(|| Some(format!("tls: {tls}")));
+                detail = detail.or_else(|| Some(describe_tls(tls)));
                 break;
             }
             if let Some(io) = last.downcast_ref::<std::io::Error>() {
@@ -147,6 +147,36 @@ impl Error {
     pub fn into_source(self) -> Option<BoxError> {
         self.0.source
     }
+}
+
+/// What is wrong with a certificate, in the words of Go, which scripts search for.
+///
+/// Source: Go, `crypto/x509/verify.go`, `CertificateInvalidError`, `HostnameError` and `UnknownAuthorityError`.
+fn describe_tls(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else { return format!("tls: {error}") };
+    let words = match wrong {
+        Wrong::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        // One that signed itself, as nobody else did.
+        Wrong::Other(_) if format!("{wrong:?}").contains("CaUsedAsEndEntity") => {
+            "certificate signed by unknown authority".to_owned()
+        }
+        Wrong::Expired
+        | Wrong::ExpiredContext { .. }
+        | Wrong::NotValidYet
+        | Wrong::NotValidYetContext { .. } => {
+            format!("certificate has expired or is not yet valid: {wrong}")
+        }
+        Wrong::NotValidForNameContext { expected, presented } => {
+            // They are shown as DnsName("x").
+            let name = |shown: &String| shown.split('"').nth(1).unwrap_or(shown).to_owned();
+            let presented: Vec<String> = presented.iter().map(name).collect();
+            let presented = presented.join(", ");
+            format!("certificate is valid for {presented}, not {}", expected.to_str())
+        }
+        _ => return format!("tls: {error}"),
+    };
+    format!("tls: failed to verify certificate: x509: {words}")
 }
 
 fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
@@ -186,5 +216,40 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, Error, OtherError};
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_in_the_words_of_go() {
+        let check = |wrong: CertificateError, expected: &str| {
+            let told = describe_tls(&Error::InvalidCertificate(wrong));
+            assert!(told.contains(expected), "{told}");
+        };
+        let unknown = "x509: certificate signed by unknown authority";
+        check(CertificateError::UnknownIssuer, unknown);
+        #[derive(Debug)]
+        struct CaUsedAsEndEntity;
+        impl fmt::Display for CaUsedAsEndEntity {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("other")
+            }
+        }
+        impl StdError for CaUsedAsEndEntity {}
+        let own = OtherError(std::sync::Arc::new(CaUsedAsEndEntity));
+        check(CertificateError::Other(own), unknown);
+        check(CertificateError::Expired, "x509: certificate has expired or is not yet valid");
+        let expected = "r.example".try_into().expect("it is a name");
+        let presented = vec!["DnsName(\"other.example\")".to_owned()];
+        check(
+            CertificateError::NotValidForNameContext { expected, presented },
+            "x509: certificate is valid for other.example, not r.example",
+        );
+        check(CertificateError::Revoked, "tls: ");
     }
 }

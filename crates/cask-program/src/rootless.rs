@@ -182,10 +182,8 @@ pub struct UnshareArguments {
 struct OfUnshare;
 
 impl RefusedFlags for OfUnshare {
-    const FLAGS: &'static [RefusedFlag] = &[
-        ("mount|m", &[], "mount the container within, by the command mount of this program"),
-        ("rootless-netns", &["false"], "users have no networks of names"),
-    ];
+    const FLAGS: &'static [RefusedFlag] =
+        &[("rootless-netns", &["false"], "users have no networks of names")];
 }
 
 /// Runs the command in place of this program; the result is why that failed.
@@ -200,23 +198,58 @@ pub fn unshare(arguments: &UnshareArguments) -> Result<ExitCode> {
         bail!("please use unshare with rootless");
     }
     enter()?;
-    let shell = || std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    let (program, rest) = match arguments.command.split_first() {
-        Some((program, rest)) => (program.clone(), rest),
-        None => (shell().unwrap_or_else(|| "/bin/sh".into()), &[][..]),
-    };
-    let mut command = Command::new(&program);
-    command.args(rest).env(CONFIGURED, "done");
-    if let Some((user, group)) = ENTERED.get() {
-        command.env(USER, user.to_string()).env(GROUP, group.to_string());
+    Ok(replaced(&mut arguments.command()?))
+}
+
+impl UnshareArguments {
+    /// The command, with what the field's tools are told of the user.
+    ///
+    /// # Errors
+    /// For flags that are refused.
+    pub fn command(&self) -> Result<Command> {
+        self.refused.check()?;
+        let shell = || std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+        let (program, rest) = match self.command.split_first() {
+            Some((program, rest)) => (program.clone(), rest),
+            None => (shell().unwrap_or_else(|| "/bin/sh".into()), &[][..]),
+        };
+        let mut command = Command::new(&program);
+        command.args(rest);
+        if let Some((user, group)) = ENTERED.get() {
+            command.env(CONFIGURED, "done");
+            command.env(USER, user.to_string()).env(GROUP, group.to_string());
+        }
+        Ok(command)
     }
+}
+
+/// Runs a command in place of this program; the result is why that failed.
+pub fn replaced(command: &mut Command) -> ExitCode {
     let error = command.exec();
+    failed(command, error)
+}
+
+/// Runs a command to its end; the result is its own, as a shell tells it.
+pub fn finished(command: &mut Command) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt as _;
+    match command.status() {
+        Ok(status) => {
+            let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+            ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125))
+        }
+        Err(error) => failed(command, error),
+    }
+}
+
+/// Tells why a command cannot be run.
+fn failed(command: &Command, error: std::io::Error) -> ExitCode {
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => 127,
         std::io::ErrorKind::PermissionDenied => 126,
         _ => 125,
     };
-    let error = anyhow::Error::new(error).context(format!("running {}", program.display()));
+    let program = command.get_program().display();
+    let error = anyhow::Error::new(error).context(format!("running {program}"));
     report::engine_failure(&error, |_| None);
-    Ok(ExitCode::from(code))
+    ExitCode::from(code)
 }

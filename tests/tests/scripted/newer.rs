@@ -153,3 +153,19 @@ fn a_list_takes_a_name_over_and_is_shown_where_no_image_fits() {
     cooper(&store, &["inspect", "--type", "image", "name"]).ends(125);
     cooper(&store, &["inspect", "base"]).ok();
 }
+
+#[test]
+fn a_container_is_mounted_as_long_as_a_command_runs() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = store_with_base();
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let mount = format!("where={container}");
+    let line = ["unshare", "--mount", &mount, "--", "sh", "-c", "echo x > $where/made; exit 3"];
+    cooper(&store, &line).ends(3);
+    assert_eq!(cooper(&store, &["mount"]).ok().text(), "");
+    assert_eq!(cooper(&store, &["run", &container, "cat", "/made"]).ok().text(), "x");
+    // Who is root need not become it, but may say so.
+    assert_eq!(cooper(&store, &["unshare", "id", "-u"]).ok().text(), "0");
+}

@@ -240,7 +240,7 @@ fn flags_that_are_buildahs_work_or_are_refused_by_name() {
         (&["commit", "--encrypt-layer", "0", container], "--encrypt-layer 0 is not supported"),
         (&["manifest", "push", "--sign-by", "k", "x"], "images cannot be signed yet"),
         (&["run", "--runtime-flag", "debug", container, "true"], "name one with --runtime"),
-        (&["unshare", "--mount", "m=x", "true"], "--mount m=x is not supported"),
+        (&["unshare", "--mount", "m=x", "true"], "build container \"x\""),
     ] {
         cooper(&store, line).ends(125).says(said);
     }

@@ -7,4 +7,5 @@ pub(crate) mod graph;
 pub(crate) mod lint;
 pub(crate) mod man;
 pub(crate) mod scripted;
+pub(crate) mod unshare;
 pub(crate) mod version;
