@@ -27,7 +27,8 @@ const NOT_A_MONITOR: u8 = 125;
 /// Is the monitor of one container, until that has ended. The embedding program calls this first of all in `main`
 /// where its first argument is [`MONITOR_ARGUMENT`].
 ///
-/// Returns the status to leave with.
+/// Returns the status to leave with: that of the container, by which a manager of services that was told of the monitor
+/// knows how its service ended.
 pub fn run_monitor() -> u8 {
     let Some(socket) = take_socket() else { return NOT_A_MONITOR };
     let Some(held) = take_lock() else { return NOT_A_MONITOR };
@@ -36,7 +37,7 @@ pub fn run_monitor() -> u8 {
     // As others see it: it was started by the number of a file.
     let _ = rustix::thread::set_name(c"cask-monitor");
     match watch(&socket, held) {
-        Ok(()) => 0,
+        Ok(code) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
         Err(error) => {
             let told = serde_json::to_vec(&Failure::of(&error)).unwrap_or_default();
             let _ = wire::send(&socket, wire::FAILED, &told, true);
@@ -68,7 +69,7 @@ fn null() -> Option<OwnedFd> {
     rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).ok()
 }
 
-fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
+fn watch(socket: &OwnedFd, held: Held) -> Result<i32> {
     let refused = |why: &str| Error::new(ErrorKind::NotStarted, "the order of the monitor", why);
     let packet = wire::receive(socket).ok().flatten().ok_or_else(|| refused("there is none"))?;
     let order: Order = serde_json::from_slice(&packet.body)
@@ -84,10 +85,11 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<()> {
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
         drop(held);
-        return containers.watch_exec(&container, options, || {
+        containers.watch_exec(&container, options, || {
             // Whoever asked may be gone already.
             let _ = wire::send(socket, wire::STARTED, &[], true);
-        });
+        })?;
+        return Ok(0);
     }
     let Some(alive) = container.place.become_monitor()? else {
         return Err(Error::new(

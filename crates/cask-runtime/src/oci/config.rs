@@ -46,7 +46,8 @@ pub(super) fn write(
 ) -> Result<(String, Vec<Note>)> {
     let (limits, mut notes) = lowered(&spec.process.limits);
     let capabilities = owned(spec.privileges.capabilities, &mut notes);
-    let mut mounts = if spec.files.standard { standard(spec) } else { Vec::new() };
+    let mut mounts =
+        if spec.files.standard { standard(spec, has_machine_users()) } else { Vec::new() };
     for (mount, file) in spec.files.mounts.iter().zip(files) {
         mounts.push(one_mount(spec, mount, file)?);
     }
@@ -66,15 +67,19 @@ pub(super) fn write(
     Ok((format!("{config:#}"), notes))
 }
 
+/// Whether this process is in no user namespace but the machine's.
+fn has_machine_users() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// Limits that this process may give. Unlike the native executor, runtimes fail at the first that is too high.
 fn lowered(limits: &[Limit]) -> (Vec<Limit>, Vec<Note>) {
-    // In a user namespace it lets nobody above the limits of the machine.
-    let is_of_machine = std::fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
     let has_it = |sets: rustix::thread::CapabilitySets| {
         sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE)
     };
-    let free = is_of_machine && rustix::thread::capabilities(None).is_ok_and(has_it);
+    // In a user namespace it lets nobody above the limits of the machine.
+    let free = has_machine_users() && rustix::thread::capabilities(None).is_ok_and(has_it);
     let mut notes = Vec::new();
     let mut lower = |limit: Limit| {
         let own = rustix::process::getrlimit(limit.resource.kernel()).maximum;
@@ -142,21 +147,25 @@ fn process(spec: &RunSpec, limits: &[Limit], capabilities: CapabilitySet) -> Res
     Ok(value)
 }
 
-fn standard(spec: &RunSpec) -> Vec<Value> {
+fn standard(spec: &RunSpec, has_machine_users: bool) -> Vec<Value> {
     let closed = ["nosuid", "noexec", "nodev"];
     let mut system = closed.to_vec();
     system.extend((!spec.files.danger_writable_system).then_some("ro"));
     let mount = |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     // Who has users of its own can mount anew only what belongs to its own namespaces; of others it gets what there is.
     let mapped = !matches!(spec.users, UserNamespace::Inherit);
-    let of = |is_own: bool, kind: &str, target: &str, options: &[&str]| match is_own || !mapped {
-        true => mount(kind, target, options),
-        false => {
+    // So does who is in a user namespace and shares what is the machine's.
+    let of = |is_own: bool, is_host: bool, kind: &str, target: &str, options: &[&str]| {
+        let anew = is_own || !mapped && (has_machine_users || !is_host);
+        if anew {
+            mount(kind, target, options)
+        } else {
             let options: Vec<&str> =
                 std::iter::once("rbind").chain(options.iter().copied()).collect();
             json!({ "destination": target, "type": "bind", "source": target, "options": options })
         }
     };
+    let is_host = |space: &Namespace| matches!(space, Namespace::Host);
     let spaces = &spec.namespaces;
     let own_processes = matches!(spaces.processes, Namespace::New);
     let own_messages = matches!(spaces.communication, Namespace::New);
@@ -165,16 +174,19 @@ fn standard(spec: &RunSpec) -> Vec<Value> {
     groups.extend((spec.files.control_groups == ControlGroupFiles::ReadOnly).then_some("ro"));
     let sees_groups = spec.files.control_groups != ControlGroupFiles::None;
     let mut all = vec![
-        of(own_processes, "proc", "/proc", &closed),
-        of(own_network, "sysfs", "/sys", &system),
+        of(own_processes, is_host(&spaces.processes), "proc", "/proc", &closed),
+        of(own_network, matches!(spec.network, Network::Host), "sysfs", "/sys", &system),
         mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
         mount("devpts", "/dev/pts", &terminals(spec)),
-        of(own_messages, "mqueue", "/dev/mqueue", &closed),
+        of(own_messages, is_host(&spaces.communication), "mqueue", "/dev/mqueue", &closed),
     ];
     if !spec.files.no_shared_memory {
         let size = format!("size={}", spec.files.shared_memory_bytes);
         let options = ["nosuid", "noexec", "nodev", "mode=1777", &size];
-        all.push(mount("tmpfs", "/dev/shm", &options));
+        let mut memory = mount("tmpfs", "/dev/shm", &options);
+        // Peers call it so in lists of mounts.
+        memory["source"] = "shm".into();
+        all.push(memory);
     }
     all.extend(sees_groups.then(|| mount("cgroup", "/sys/fs/cgroup", &groups)));
     all
@@ -416,5 +428,28 @@ mod tests {
         check("{}", "1.0.2");
         check(r#"{"ociVersionMin":"1.0.0","ociVersionMax":"1.2.0"}"#, "1.0.2");
         check(r#"{"ociVersionMin":"1.1.0-rc.1"}"#, "1.1.0-rc.1");
+    }
+
+    #[test]
+    fn what_is_the_machines_is_bound_for_users() {
+        let root = std::fs::File::open("/").unwrap();
+        let mut spec = RunSpec::new(std::os::fd::OwnedFd::from(root), ["true"]);
+        let kinds = |spec: &RunSpec, has_machine_users: bool| {
+            let all = standard(spec, has_machine_users);
+            let kind = |target: &str| {
+                let found = all.iter().find(|one| one["destination"] == target).unwrap();
+                found["type"].as_str().unwrap().to_owned()
+            };
+            ["/proc", "/sys", "/dev/mqueue"].map(kind).join(" ")
+        };
+        spec.network = Network::Host;
+        assert_eq!(kinds(&spec, true), "proc sysfs mqueue");
+        assert_eq!(kinds(&spec, false), "proc bind mqueue");
+        spec.network = Network::None;
+        assert_eq!(kinds(&spec, false), "proc sysfs mqueue");
+        spec.namespaces.processes = Namespace::Host;
+        spec.namespaces.communication = Namespace::Host;
+        assert_eq!(kinds(&spec, true), "proc sysfs mqueue");
+        assert_eq!(kinds(&spec, false), "bind sysfs bind");
     }
 }

@@ -302,8 +302,8 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Watches this life, and those that follow. `alive` is the lock that says so.
-    pub(super) fn go_on(mut self, alive: Held) -> Result<()> {
+    /// Watches this life, and those that follow, and says how the last of them ended. `alive` is the lock that says so.
+    pub(super) fn go_on(mut self, alive: Held) -> Result<i32> {
         let mut pause = PAUSES.0;
         let code = loop {
             let never_began = self.body.is_none();
@@ -351,7 +351,7 @@ impl<'a> Life<'a> {
         }
         // However much it wrote, nobody waits until that is deleted.
         drop(leftovers);
-        Ok(())
+        Ok(code)
     }
 
     /// Waits for so long, unless somebody stops it, or removes it, meanwhile.
