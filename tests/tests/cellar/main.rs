@@ -5,6 +5,7 @@ mod flight;
 mod killed;
 mod mapped;
 mod moving;
+mod power;
 mod show;
 mod storage;
 mod walk;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, succeed};
 
-const PACKAGES: [&str; 26] = [
+const PACKAGES: [&str; 27] = [
     "aardvark-dns",
     "buildah",
     "busybox-static",
@@ -29,6 +29,7 @@ const PACKAGES: [&str; 26] = [
     "skopeo",
     "uidmap",
     "umoci",
+    "xfsprogs",
     "xz-utils",
     "zstd",
 ];
