@@ -79,7 +79,8 @@ fn a_group_is_made_below_the_one_that_is_named() {
 fn the_monitor_ends_as_its_container_does() {
     let Some(cellar) = Cellar::new() else { return };
     // Who is the first of its processes is told how those end that nobody waits for.
-    let script = r#"system(@ARGV); while ((my $pid = wait()) > 0) { print "ended with ", $? >> 8, "\n" }"#;
+    let script =
+        r#"system(@ARGV); while ((my $pid = wait()) > 0) { print "ended with ", $? >> 8, "\n" }"#;
     let run = "$CELLAR run -d --rm --network none --cgroups disabled box:1 sh -c 'exit 7'";
     let first = "exec unshare --pid --fork --mount-proc perl -e \"$SCRIPT\"";
     let told = cellar.shell(&format!("export SCRIPT='{script}'; {first} {run}")).ok();
