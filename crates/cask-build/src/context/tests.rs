@@ -68,6 +68,13 @@ fn a_stream_is_an_archive_or_a_containerfile() {
     refuse(&compressed(b"text", Compression::Gzip), ErrorKind::Invalid, "no tar archive inside");
     refuse(&compressed(&tar, Compression::Gzip)[..40], ErrorKind::Invalid, "cannot be read");
     refuse(&tar[..513], ErrorKind::Invalid, "cannot be unpacked");
+    // A text has an end, also one that came small.
+    let long = compressed(&vec![b'#'; (16 << 20) + 1], Compression::Gzip);
+    refuse(&long, ErrorKind::Invalid, "no tar archive inside");
+    let endless = std::io::repeat(b'#');
+    let choice = IgnoreChoice::default();
+    let error = Context::from_stream("-", endless, scratch.path(), &choice).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
 }
 

@@ -227,6 +227,14 @@ mod tests {
         assert!(Path::new(&path).join("begin").exists());
         let refuse = |_: &Path| panic!("it is there already");
         open(root.path(), &wanted, &cancel, refuse).unwrap();
+        for (namespace, owner) in [("", (0, 7)), ("", (7, 0)), ("another", (0, 0))] {
+            let mut wanted = wanted.clone();
+            (wanted.namespace, wanted.owner) = (namespace, owner);
+            if owner == (0, 0) || rustix::process::geteuid().is_root() {
+                let own = open(root.path(), &wanted, &cancel, |_| Ok(())).unwrap();
+                assert_ne!(inode(&own), inode(&mount), "{namespace} {owner:?}");
+            }
+        }
         let broken = |_: &Path| Err(Error::new(ErrorKind::Io, "x", "y"));
         wanted.id = "other";
         assert!(open(root.path(), &wanted, &cancel, broken).is_err());

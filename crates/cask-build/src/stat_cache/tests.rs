@@ -59,12 +59,19 @@ fn every_part_of_the_state_counts() {
         |status| status.modified.nanoseconds += 1,
         |status| status.changed.nanoseconds += 1,
     ];
-    for change in changes {
-        let mut after = before;
-        change(&mut after);
-        assert_eq!(cache.lookup(&after), None);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache");
+    let written = StatCache::open(&path);
+    written.learn(&before, known(1), now());
+    written.save().unwrap();
+    for cache in [cache, StatCache::open(&path)] {
+        for change in changes {
+            let mut after = before;
+            change(&mut after);
+            assert_eq!(cache.lookup(&after), None);
+        }
+        assert_eq!(cache.lookup(&before), Some(known(1)));
     }
-    assert_eq!(cache.lookup(&before), Some(known(1)));
 }
 
 #[test]

@@ -369,9 +369,12 @@ pub(crate) fn failed(error: cask_rootfs::Error) -> Error {
 /// Lets tests change the tree between the look at a name and its use.
 #[cfg(test)]
 pub(crate) mod swap {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
+    use std::fs;
+    use std::path::PathBuf;
+    use std::rc::Rc;
 
-    type Hook = Box<dyn FnMut(&[u8])>;
+    pub(crate) type Hook = Box<dyn FnMut(&[u8])>;
 
     thread_local! {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
@@ -383,6 +386,43 @@ pub(crate) mod swap {
         let result = during();
         HOOK.with(|cell| *cell.borrow_mut() = None);
         result
+    }
+
+    /// Something that a link stands for, until this is dropped.
+    struct Swapped {
+        victim: PathBuf,
+        aside: PathBuf,
+    }
+
+    impl Drop for Swapped {
+        fn drop(&mut self) {
+            fs::remove_file(&self.victim).unwrap();
+            fs::rename(&self.aside, &self.victim).unwrap();
+        }
+    }
+
+    /// Puts a link in the place of something when its path is used for the `turn`th time, and takes that back before
+    /// anything else is used, so that who looks again sees nothing of it. Also gives whether it came to that.
+    pub(crate) fn for_a_moment(
+        during: &'static str,
+        turn: usize,
+        victim: PathBuf,
+        target: PathBuf,
+    ) -> (impl FnMut(&[u8]) + 'static, Rc<Cell<bool>>) {
+        let (mut seen, mut swapped) = (0, None);
+        let done = Rc::new(Cell::new(false));
+        let is_done = Rc::clone(&done);
+        let hook = move |path: &[u8]| {
+            drop(swapped.take());
+            seen += usize::from(path == during.as_bytes());
+            if seen == turn && !done.replace(true) {
+                let aside = victim.with_extension("aside");
+                fs::rename(&victim, &aside).unwrap();
+                std::os::unix::fs::symlink(&target, &victim).unwrap();
+                swapped = Some(Swapped { victim: victim.clone(), aside });
+            }
+        };
+        (hook, is_done)
     }
 
     pub(super) fn now(path: &[u8]) {

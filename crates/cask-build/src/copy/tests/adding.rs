@@ -27,6 +27,8 @@ pub(super) fn archive(lines: &[&str]) -> Vec<u8> {
             member.kind = MemberKind::HardLink;
         } else if let Some((name, text)) = line.split_once('=') {
             (member.name, content) = (name.into(), text);
+        } else if let Some(name) = line.strip_suffix(" 0:0") {
+            (member.name, member.kind) = (name.into(), MemberKind::CharacterDevice);
         } else {
             member.name = (*line).into();
             if line.ends_with('/') {

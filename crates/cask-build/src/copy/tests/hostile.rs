@@ -57,6 +57,38 @@ fn cve_2018_15664_a_directory_swapped_for_a_link_is_not_followed() {
 }
 
 #[test]
+fn cve_2018_15664_a_link_that_is_there_for_a_moment_is_not_followed() {
+    let (outside, place) = (secret(), scratch());
+    let tools = CopyTools::new(&place);
+    for during in ["dir", "dir/etc", "dir/etc/passwd"] {
+        for (turn, hashing) in (1..=4).flat_map(|turn| [(turn, true), (turn, false)]) {
+            let tree = Tree::of(&["dir/etc/passwd=inside"]);
+            let request = request(tree.context(), "dir /x");
+            let prepared = prepare(&request, &tools).unwrap();
+            let target = outside.path().join(during["dir".len()..].trim_start_matches('/'));
+            let victim = tree.path().join(during);
+            let (hook, was_swapped) = swap::for_a_moment(during, turn, victim, target);
+            let written = match hashing {
+                true => swap::with(hook, || prepare(&request, &tools)).and_then(|again| {
+                    assert_eq!(again.digest(), prepared.digest(), "{during}, {turn}");
+                    write(&again, &View::scratch(), &tools)
+                }),
+                false => swap::with(hook, || write(&prepared, &View::scratch(), &tools)),
+            };
+            assert!(was_swapped.get() || turn > 1, "{during}, {hashing}: it was not swapped");
+            match written {
+                Ok(layer) => {
+                    assert_eq!(layer.content("x/etc/passwd"), "inside", "{during}, {turn}");
+                    let text = String::from_utf8_lossy(&layer.tar);
+                    assert!(!text.contains("marker"), "{during}, {turn}");
+                }
+                Err(error) => assert!(!chain(&error).contains("marker"), "{during}, {turn}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn cve_2018_15664_an_archive_swapped_for_a_link_is_not_followed() {
     let outside = with_archive(&["f=marker"]);
     let place = scratch();
@@ -172,6 +204,7 @@ fn cve_2020_10696_archives_stay_below_their_destination() {
         refuse(&[name], "means a deletion");
     }
     refuse(&["d/", "h = d"], "hard link to a directory");
+    refuse(&["evil 0:0"], "means a deletion");
 }
 
 #[test]

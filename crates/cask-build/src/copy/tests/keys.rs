@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use cask_containerfile::Dialect;
+
+use super::adding::with_archive;
 use super::support::{Tree, chain, copy, request, scratch, write};
-use crate::copy::{CopyTools, prepare};
+use crate::copy::{CopyItem, CopyRequest, CopyTools, prepare};
 use crate::{ErrorKind, StatCache, View};
 
 fn digest(tree: &Tree, line: &str) -> String {
@@ -71,6 +74,45 @@ fn whatever_matters_changes_the_digest() {
         seen.push(after);
     }
     assert_eq!(digest(&tree(), "other /x"), digest(&Tree::of(&["other"]), "other /x"));
+}
+
+#[test]
+fn every_part_of_a_request_counts() {
+    let tree = with_archive(&["f=1"]);
+    tree.add("a=1");
+    tree.add("b=1");
+    let place = scratch();
+    let tools = CopyTools::new(&place);
+    let of = |line: &str, change: &dyn Fn(&mut CopyRequest)| {
+        let mut request = request(tree.context(), line);
+        change(&mut request);
+        prepare(&request, &tools).unwrap().digest().to_string()
+    };
+    let plain = |line: &str| of(line, &|_| {});
+    for (one, other) in [
+        ("a /x/", "b /x/"),
+        ("a /x", "--add a /x"),
+        ("--add --unpack=false a.tar /x", "--add a.tar /x"),
+        ("--chown=app a /x", "--chown=web a /x"),
+        ("--chown=1 a /x", "--chown=1:2 a /x"),
+    ] {
+        assert_ne!(plain(one), plain(other), "{one}");
+    }
+    let below = |directory: &'static str| {
+        of("a x", &move |request| request.working_directory = directory.to_owned())
+    };
+    assert_ne!(below("/one"), below("/two"));
+    let of_dialect = of("a /x", &|request| request.dialect = Dialect::Buildah);
+    assert_ne!(plain("a /x"), of_dialect);
+    let heredoc = |mode: Option<&'static str>, contents: &'static str| {
+        of("/x/", &move |request| {
+            let (name, contents) = ("h".to_owned(), contents.as_bytes().to_vec());
+            request.sources.push(CopyItem::File { name, contents });
+            request.mode = mode.map(str::to_owned);
+        })
+    };
+    assert_ne!(heredoc(None, "1"), heredoc(Some("0700"), "1"));
+    assert_ne!(heredoc(None, "1"), heredoc(None, "2"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! ADD from repositories, with a real git.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -146,14 +147,48 @@ fn cve_2019_13139_only_named_protocols_are_spoken() {
     git.protocols = vec!["https".to_owned()];
     let Err(error) = add(&git, &format!("--add {url} /x")) else { panic!("file is spoken") };
     assert!(chain(&error).contains("not allowed"), "{}", chain(&error));
-    // Nor is a hook of the repository, or a configuration of the user, heeded.
+    // Nor is a hook of the repository, or a configuration or a template of the user, heeded.
     let marker = tree.path().join("marker");
-    let hook = tree.path().join("r.git/.git/hooks/post-checkout");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", marker.display())).unwrap();
+    let home = tree.path().join("home");
+    let (template, own) = (home.join("template"), tree.path().join("r.git/.git/hooks"));
+    for hooks in [template.join("hooks"), own] {
+        std::fs::create_dir_all(&hooks).unwrap();
+        let hook = hooks.join("post-checkout");
+        std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", marker.display())).unwrap();
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let settings = format!("[core]\n\thooksPath = {}/hooks\n", template.display());
+    std::fs::write(home.join(".gitconfig"), settings).unwrap();
+    git.environment.push(("HOME".into(), home.into()));
+    git.environment.push(("GIT_TEMPLATE_DIR".into(), template.into()));
     git.protocols = vec!["file".to_owned()];
     add(&git, &format!("--add {url} /x")).unwrap();
     assert!(!marker.exists());
+}
+
+#[test]
+fn cve_2023_26054_git_hears_of_credentials_where_nobody_else_does() {
+    let place = tempfile::tempdir().unwrap();
+    let (text, program) = (place.path().join("text"), place.path().join("git"));
+    let said = place.path().join("said");
+    // It shows what it is told, and complains about where it was to go.
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >>{}\necho \"no way to $GIT_CONFIG_KEY_0\" >&2\nexit 128\n",
+        said.display()
+    );
+    std::fs::write(&text, script).unwrap();
+    let mut install = std::process::Command::new("install");
+    assert!(install.arg("-m755").args([&text, &program]).status().unwrap().success());
+    let git = git(program);
+    let Err(error) = add(&git, "--add https://user:pa55word@h.invalid/r.git#main /x") else {
+        panic!("there is no such repository")
+    };
+    let complaint = chain(&error);
+    assert!(complaint.contains("no way to url.https://***@h.invalid"), "{complaint}");
+    assert!(!complaint.contains("pa55word"), "{complaint}");
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(said.contains("https://h.invalid/r.git"), "{said}");
+    assert!(!said.contains("pa55word"), "{said}");
 }
 
 #[test]
