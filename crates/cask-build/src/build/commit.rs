@@ -91,7 +91,8 @@ impl Engine {
         // Peers may have put it together by hand.
         let Ok(bytes) = self.tools.store.image_data(&image, "manifest") else { return Ok(None) };
         let manifest = RawManifest::guess(bytes).ok().filter(|manifest| {
-            matches!(manifest.parse(), Ok(Manifest::Image(found)) if found.format == options.format)
+            let may_be = |format| options.keeps_format_of_base || format == options.format;
+            matches!(manifest.parse(), Ok(Manifest::Image(found)) if may_be(found.format))
         });
         Ok(manifest.map(|manifest| (base.clone(), manifest)))
     }

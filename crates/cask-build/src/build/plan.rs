@@ -47,10 +47,8 @@ impl StepPlan {
             let image = image.get(..image.len().saturating_sub(2)).unwrap_or_default();
             shown = format!("{image}AS {}", name.as_str());
         }
-        if let Some(Instruction::Run(run)) = self.statement.instruction() {
-            for heredoc in &run.heredocs {
-                shown.push_str(&summary(&heredoc.content()));
-            }
+        for heredoc in self.statement.heredocs() {
+            shown.push_str(&summary(&heredoc.content()));
         }
         shown
     }

@@ -132,6 +132,8 @@ pub struct ImageOptions {
     pub names: Vec<String>,
     /// The format of the manifest and the config.
     pub format: ImageFormat,
+    /// Whether a base of which nothing is changed stays what it is in another format, as nobody asked for this one.
+    pub keeps_format_of_base: bool,
     /// Which layers it gets.
     pub layers: LayerMode,
     /// Changes of what the file says.
@@ -150,6 +152,7 @@ impl Default for ImageOptions {
         Self {
             names: Vec::new(),
             format: ImageFormat::Oci,
+            keeps_format_of_base: false,
             layers: LayerMode::default(),
             edits: ConfigEdits::default(),
             dates: Dates::default(),
@@ -172,7 +175,7 @@ pub enum LayerMode {
     SquashAll,
 }
 
-/// Changes of the config and the manifest that the caller wants. They hold for the target alone.
+/// Changes of the config and the manifest that the caller wants. All but the environment hold for the target alone.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ConfigEdits {

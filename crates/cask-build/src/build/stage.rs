@@ -291,10 +291,14 @@ impl StageRun<'_> {
 
     /// `--env`, and what becomes of the labels of the base.
     fn first_edits(&mut self) {
+        let edits = self.engine.request.image.edits.clone();
         if !self.engine.is_target(self.id) {
+            // As with buildah, commands of every stage see them.
+            for (name, value) in &edits.environment {
+                self.set_variable(name, value);
+            }
             return;
         }
-        let edits = self.engine.request.image.edits.clone();
         let state = &mut self.state;
         if edits.inherit_labels == InheritLabels::Drop {
             let inherited = std::mem::take(&mut state.inherited_labels);

@@ -265,7 +265,10 @@ fn annotate(state: &mut State) {
     let (digest, name) = (state.text("image-digest").to_owned(), state.text("image").to_owned());
     let annotations = state.annotations_mut();
     annotations.insert("org.opencontainers.image.base.digest".to_owned(), json!(digest));
-    annotations.insert("org.opencontainers.image.base.name".to_owned(), json!(name));
+    // As with buildah: an image without a name has none to tell.
+    if !name.starts_with("sha256:") {
+        annotations.insert("org.opencontainers.image.base.name".to_owned(), json!(name));
+    }
     for key in ["image-id", "image-digest", "TopLayer"] {
         if state.value(key).is_none() {
             state.set(key, json!(""));

@@ -244,6 +244,9 @@ fn a_file_that_changes_nothing_is_its_base() {
     assert_eq!(same.manifest.bytes(), base.manifest.bytes(), "no base of itself");
     let named = bench.store.image_by_name("localhost/other:1").unwrap().unwrap();
     assert_eq!(named.id, base.id);
+    request.image.format = ImageFormat::Docker;
+    request.image.keeps_format_of_base = true;
+    assert_eq!(bench.run(&request).unwrap().images[0].id, base.id);
     let check = |change: &dyn Fn(&mut cask_build::ImageOptions)| {
         let mut request = bench.request(&text);
         change(&mut request.image);

@@ -50,6 +50,18 @@ fn what_is_hidden_of_the_kernel_and_what_may_be_done_can_be_said() {
 }
 
 #[test]
+fn commands_of_every_stage_see_variables_of_the_caller() {
+    let Some(bench) = Bench::with_shell() else { return };
+    let text = format!(
+        "FROM {BASE} AS one\nRUN echo $E >/e\nFROM {BASE}\nCOPY --from=one /e /e\nRUN cat /e; echo $E\n"
+    );
+    let mut request = bench.request(&text);
+    request.image.edits.environment.push(("E".to_owned(), "F".to_owned()));
+    bench.run(&request).unwrap();
+    assert_eq!(bench.output(), "F\nF\n");
+}
+
+#[test]
 fn a_device_may_be_outside_dev() {
     let Some(bench) = Bench::with_shell() else { return };
     let text = format!("FROM {BASE}\nRUN echo gone >/a/null; test -c /a/null; cat /a/null\n");

@@ -48,6 +48,8 @@ pub(super) fn request(
     let image = &arguments.image;
     request.image.names = names.to_vec();
     request.image.format = format(image)?;
+    request.image.keeps_format_of_base =
+        image.format.is_none() && std::env::var_os("BUILDAH_FORMAT").is_none();
     request.image.layers = layers(image)?;
     request.image.edits = edits(image)?;
     request.image.dates = dates(image, &request.arguments)?;
