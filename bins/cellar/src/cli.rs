@@ -34,6 +34,9 @@ pub(crate) struct GlobalArguments {
     /// Keep networks in this directory [default: /etc/containers/networks, or networks in the store of a user]
     #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
     pub(crate) network_config_dir: Option<PathBuf>,
+    /// Keep volumes in this directory [default: volumes in the store]
+    #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
+    pub(crate) volumepath: Option<PathBuf>,
     /// Log messages at this level and above: trace, debug, info, warn, error, fatal or panic [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
@@ -134,6 +137,7 @@ impl Command {
                     | ImageCommand::Refused(_)
                     | ImageCommand::Tag(_)
                     | ImageCommand::Tree(_)
+                    | ImageCommand::Trust(_)
                     | ImageCommand::Untag(_)
             ),
             _ => true,
@@ -169,6 +173,8 @@ pub(crate) enum ImageCommand {
     Save(WhenNamed<commands::save::Arguments>),
     Tag(WhenNamed<commands::tag::Arguments>),
     Tree(WhenNamed<commands::tree::Arguments>),
+    #[command(subcommand)]
+    Trust(WhenNamed<commands::trust::TrustCommand>),
     #[command(visible_alias = "umount")]
     Unmount(WhenNamed<commands::unmount::Arguments>),
     Untag(WhenNamed<commands::untag::Arguments>),

@@ -1,5 +1,7 @@
 //! What commands work with: the store and its images.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
@@ -37,7 +39,18 @@ impl Context {
     pub(crate) fn containers(&self) -> Result<Containers> {
         let containers = Containers::new(self.images()?);
         let places = networks::places(containers.networks().places().clone(), &self.settings)?;
+        let containers = containers.with_volumes_in(self.volume_directory()?);
         Ok(containers.with_networks_in(places).with_services(self.services()?))
+    }
+
+    /// Where volumes are, if not in the store.
+    pub(crate) fn volume_directory(&self) -> Result<Option<PathBuf>> {
+        let given = self.global.volumepath.clone();
+        let directory = match given {
+            Some(directory) => Some(directory),
+            None => containers_conf::load()?.engine.volume_path,
+        };
+        Ok(directory.map(std::path::absolute).transpose()?)
     }
 
     /// Who makes control groups, where that is not this program.

@@ -114,6 +114,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Image(ImageCommand::Tree(arguments)) => {
             commands::tree::run(&arguments, &context).map(done)
         }
+        Command::Image(ImageCommand::Trust(command)) => {
+            commands::trust::run(&command.0, &context).map(done)
+        }
         Command::System(SystemCommand::Df(arguments)) => {
             commands::disk_usage::run(&arguments, &context).map(done)
         }

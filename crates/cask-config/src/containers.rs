@@ -30,6 +30,8 @@ pub struct ContainersConf {
     pub log_size_max: Option<i64>,
     /// `log_tag`: a word for every line.
     pub log_tag: Option<String>,
+    /// `host_containers_internal_ip`: the address of `host.containers.internal`; `none` is that it is not known.
+    pub host_address: Option<String>,
     /// `base_hosts_file`: what `/etc/hosts` begins with: a file, `none` or `image`.
     pub base_hosts_file: Option<String>,
     /// `oom_score_adj`: how early the kernel ends a container when memory is short.
@@ -64,6 +66,8 @@ pub struct EngineConf {
     pub pull_policy: Option<String>,
     /// `runtime`: what runs containers, a name or a path.
     pub runtime: Option<String>,
+    /// `volume_path`: the directory of volumes.
+    pub volume_path: Option<PathBuf>,
     /// `[engine.runtimes]`: where runtimes are looked for, by their names, in this order.
     pub runtimes: BTreeMap<String, Vec<PathBuf>>,
 }

@@ -92,6 +92,7 @@ pub struct Containers {
     images: Images,
     places: cask_network::Places,
     journal: Journal,
+    volume_directory: Option<PathBuf>,
     services: Option<ServiceManager>,
 }
 
@@ -138,13 +139,20 @@ impl Containers {
     /// Looks at the containers of a store.
     pub fn new(images: Images) -> Self {
         let places = network::usual_places(&images);
-        Self { images, places, journal: Journal::default(), services: None }
+        Self { images, places, journal: Journal::default(), volume_directory: None, services: None }
     }
 
     /// Has networks be in other places than podman's.
     #[must_use]
     pub fn with_networks_in(mut self, places: cask_network::Places) -> Self {
         self.places = places;
+        self
+    }
+
+    /// Has volumes be in this directory, instead of in the store.
+    #[must_use]
+    pub fn with_volumes_in(mut self, directory: Option<PathBuf>) -> Self {
+        self.volume_directory = directory;
         self
     }
 
@@ -170,7 +178,8 @@ impl Containers {
     /// The volumes beside them.
     pub fn volumes(&self) -> Volumes {
         let options = self.store().options();
-        Volumes::new(self.store().graph_root(), self.store().run_root(), options.rootless)
+        let (graph_root, run_root) = (self.store().graph_root(), self.store().run_root());
+        Volumes::new(graph_root, run_root, self.volume_directory.as_deref(), options.rootless)
     }
 
     /// The secrets beside them.

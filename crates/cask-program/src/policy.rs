@@ -16,10 +16,7 @@ pub fn read(settings: &Settings) -> Result<Arc<Policy>> {
     if settings.insecure_policy {
         return Ok(Arc::new(Policy::danger_accept_anything()));
     }
-    let path = match &settings.policy {
-        Some(path) => path.clone(),
-        None => find()?,
-    };
+    let path = path(settings)?;
     tracing::debug!("Using signature policy {}", path.display());
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let policy = Policy::parse(&text, &path.display().to_string())?;
@@ -30,6 +27,17 @@ pub fn read(settings: &Settings) -> Result<Arc<Policy>> {
         None => Ok(()),
     })?;
     Ok(Arc::new(policy))
+}
+
+/// Where it is.
+///
+/// # Errors
+/// Where there is none.
+pub fn path(settings: &Settings) -> Result<PathBuf> {
+    match &settings.policy {
+        Some(path) => Ok(path.clone()),
+        None => find(),
+    }
 }
 
 fn find() -> Result<PathBuf> {

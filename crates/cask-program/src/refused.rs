@@ -27,6 +27,11 @@ pub struct Words {
 pub trait RefusedFlags {
     /// Each of them. One that may be `true` or `false` needs no value.
     const FLAGS: &'static [RefusedFlag];
+
+    /// Whether a flag is one of all commands below too, which have none of that name themselves.
+    fn is_global(_name: &str) -> bool {
+        false
+    }
 }
 
 /// Those that were given, to be flattened into the arguments of a command.
@@ -78,11 +83,17 @@ impl<F: RefusedFlags> Args for Refused<F> {
             let (name, letter) = parts(flag);
             let is_switch = taken.iter().any(|value| matches!(*value, "true" | "false"));
             let arg = Arg::new(name).long(name).hide(true).action(ArgAction::Append);
-            let arg = arg.short(letter).allow_hyphen_values(true);
-            command.arg(match is_switch {
+            let arg = arg.allow_hyphen_values(true);
+            let arg = match is_switch {
                 true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
                 false => arg.num_args(1),
-            })
+            };
+            if !F::is_global(name) {
+                return command.arg(arg.short(letter));
+            }
+            // Commands below have letters of their own.
+            let alone = letter.map(|letter| arg.clone().id(*flag).long(None).short(letter));
+            command.arg(arg.global(true)).args(alone)
         })
     }
 
@@ -93,12 +104,19 @@ impl<F: RefusedFlags> Args for Refused<F> {
 
 impl<F: RefusedFlags> FromArgMatches for Refused<F> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let values =
-            F::FLAGS.iter().filter(|(flag, ..)| is_given(parts(flag).0)).flat_map(|flag| {
-                let values = matches.get_many::<String>(parts(flag.0).0).into_iter().flatten();
+        let is_given = |name: &&str| {
+            let source = matches.ids().any(|id| id == *name).then(|| matches.value_source(name));
+            source.flatten() == Some(ValueSource::CommandLine)
+        };
+        let values = F::FLAGS.iter().flat_map(|flag| {
+            let name = parts(flag.0).0;
+            // As a letter alone it is kept with that.
+            let names = [name, flag.0].into_iter().take(if flag.0 == name { 1 } else { 2 });
+            names.filter(is_given).flat_map(move |name| {
+                let values = matches.get_many::<String>(name).into_iter().flatten();
                 values.map(move |value| (flag, value.clone()))
-            });
+            })
+        });
         Ok(Self { given: values.collect(), flags: PhantomData })
     }
 
@@ -117,6 +135,36 @@ mod tests {
     impl RefusedFlags for Some {
         const FLAGS: &'static [RefusedFlag] =
             &[("userns", &["host", ""], "why"), ("systemd|s", &["false"], "because")];
+    }
+
+    struct OfAll;
+
+    impl RefusedFlags for OfAll {
+        const FLAGS: &'static [RefusedFlag] = &[("remote|r", &["false"], "why")];
+
+        fn is_global(_name: &str) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn those_of_all_commands_are_known_behind_their_names_too() {
+        let check = |words: &[&str], expected: Option<&str>| {
+            let run = Command::new("run").arg(Arg::new("own").short('r').num_args(1));
+            let command = Command::new("x").no_binary_name(true).subcommand(run);
+            let command = Refused::<OfAll>::augment_args(command);
+            let matches = command.try_get_matches_from(words).unwrap();
+            let checked = Refused::<OfAll>::from_arg_matches(&matches).unwrap().check();
+            let said = checked.err().map(|error| error.to_string());
+            assert_eq!(said.as_deref(), expected, "{words:?}");
+        };
+        let refused = Option::Some("--remote true is not supported: why");
+        check(&["run"], None);
+        check(&["run", "--remote=false"], None);
+        check(&["run", "--remote"], refused);
+        check(&["-r", "run"], refused);
+        check(&["--remote", "run"], refused);
+        check(&["run", "-r", "1"], None);
     }
 
     #[test]

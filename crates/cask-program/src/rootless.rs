@@ -182,8 +182,11 @@ pub struct UnshareArguments {
 struct OfUnshare;
 
 impl RefusedFlags for OfUnshare {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("rootless-netns", &["false"], "users have no networks of names")];
+    const FLAGS: &'static [RefusedFlag] = &[(
+        "rootless-netns",
+        &["false"],
+        "nothing enters where the networks of a user are but containers on them",
+    )];
 }
 
 /// Runs the command in place of this program; the result is why that failed.

@@ -54,6 +54,11 @@ impl StoreArguments {
         })
     }
 
+    /// Whether a flag names another store than the usual one.
+    pub fn is_elsewhere(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// What the store is opened with.
     ///
     /// # Errors

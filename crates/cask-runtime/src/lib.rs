@@ -54,7 +54,9 @@ pub use limit::{Limit, Resource};
 pub use mount::{
     CopyUp, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation, has_selinux,
 };
-pub use namespace::{new_network_namespace, new_user_namespace};
+pub use namespace::{
+    enter_mounts_with_file, enter_network_namespace, new_network_namespace, new_user_namespace,
+};
 pub use native::{NativeExecutor, NativeOptions};
 pub use oci::{OciExecutor, OciOptions};
 pub use owners::give_files;

@@ -47,9 +47,12 @@ impl MountPoints {
 
     /// Writes them, under their lock.
     pub(crate) fn save(&self, store: &Inner, lock: &Lock) -> Result<()> {
-        lock.write_token()?;
         let path = store.mount_points_path();
-        file::replace(&path, self.print().as_bytes(), 0o600, Durability::None)
+        // The run root may be on the same disk.
+        store.with_reserve(|| {
+            lock.write_token()?;
+            file::replace(&path, self.print().as_bytes(), 0o600, Durability::None)
+        })
     }
 
     fn print(&self) -> String {

@@ -508,6 +508,18 @@ fn a_full_disk_is_told_and_containers_still_end_and_go() {
 }
 
 #[test]
+fn a_container_is_removed_where_a_full_disk_has_everything() {
+    let Some(cellar) = Cellar::on_one_small_disk() else { return };
+    sleeping(&cellar, &[]);
+    cellar.fill();
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.states(), "");
+    cellar.make_room();
+    cellar.container(&["--rm", "box:1", "true"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
 fn many_start_at_once() {
     let Some(cellar) = Cellar::new() else { return };
     let run = ["run", "-d", "--rm", "--network", "none", "box:1", "sleep", "1000"];

@@ -415,3 +415,56 @@ fn flags_of_other_commands_that_are_not_here_are_refused_by_name_with_their_lett
     let mut texts = files.filter_map(|file| std::fs::read(file.path()).ok());
     assert!(texts.any(|text| text.starts_with(&magic)));
 }
+
+#[test]
+fn of_a_directory_as_root_a_copy_is_changed_where_that_is_said() {
+    let Some(cellar) = Cellar::new() else { return };
+    let image = cellar.path("image").display().to_string();
+    let over = format!("{image}:O");
+    let own = ["--network", "none", "--name", "c", "--rootfs"];
+    let run = |root: &str, command: &str| {
+        cellar.run(&[&["run", "-d"], &own[..], &[root, "sh", "-c", command]].concat())
+    };
+    run(&over, "echo changed >>/made; rm -r /data; exec sleep 1000").ok();
+    cellar.run(&["restart", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.run(&["exec", "c", "cat", "/made"]).ok().text(), "changed\nchanged");
+    assert!(cellar.path("image/data").is_dir() && !cellar.path("image/made").exists());
+    // One whose monitor was killed leaves nothing mounted.
+    let kill = "kill -9 $($CELLAR inspect --format '{{.State.ConmonPid}}' c)";
+    cellar.shell(kill).ok();
+    cellar.run(&["start", "c"]).ok();
+    cellar.run(&["stop", "-t", "0", "c"]).ok();
+    let copied = cellar.shell("$CELLAR cp c:/made - | tar -xOf -").ok();
+    assert_eq!(copied.text().lines().count(), 3, "{copied}");
+    cellar.run(&["rm", "c"]).ok();
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("it is there");
+    assert!(!mounts.contains(&cellar.path("run").display().to_string()), "{mounts}");
+    run("/nowhere:O", "true").ends(125).says("stat /nowhere: no such file or directory");
+    cellar.is_clean();
+}
+
+#[test]
+fn the_name_of_the_machine_has_the_address_that_is_said() {
+    let Some(cellar) = Cellar::new() else { return };
+    let conf = cellar.path("address.conf");
+    let hosts = |address: &str, flags: &[&str]| {
+        let text = format!("[containers]\nhost_containers_internal_ip = \"{address}\"\n");
+        fs::write(&conf, text).expect("it is writable");
+        let words = [&["run", "--rm", "--network", "none"], flags, &["box:1", "cat", "/etc/hosts"]];
+        run(cellar.command(&words.concat()).env("CONTAINERS_CONF", &conf)).ok().text().to_owned()
+    };
+    assert!(hosts("10.1.2.3", &[]).contains("10.1.2.3\thost.containers.internal"));
+    assert!(hosts("10.1.2.3", &["--add-host", "m:host-gateway"]).contains("10.1.2.3\tm\n"));
+    assert!(!hosts("none", &[]).contains("host.containers.internal"));
+}
+
+#[test]
+fn what_asks_for_a_service_is_refused_behind_the_command_too() {
+    let Some(cellar) = Cellar::new() else { return };
+    for line in
+        [&["ps", "--remote"][..], &["--remote", "ps"], &["ps", "--url", "unix:///x"], &["-r", "ps"]]
+    {
+        cellar.run(line).ends(125).says("there is no service, here or on other machines");
+    }
+    cellar.run(&["ps", "--remote=false"]).ok();
+}

@@ -67,3 +67,17 @@ fn a_directory_with_more_than_a_store_in_it_is_refused() {
     tests::run(reset.current_dir(&home)).ends(125).says("somebody is in it");
     assert_ne!(cellar.run(&["images", "-q"]).ok().text(), "");
 }
+
+#[test]
+fn networks_of_the_machine_stay_where_another_store_goes() {
+    let Some(cellar) = Cellar::new() else { return };
+    if !tests::has(&["unshare"]) || !Path::new("/etc/containers").is_dir() {
+        return;
+    }
+    let script = "mount -t tmpfs none /etc/containers; $CELLAR network create mine
+        $CELLAR system reset -f; ls /etc/containers/networks/*.json
+        $CELLAR --network-config-dir /etc/containers/networks system reset -f; ls /etc/containers/networks";
+    let inner = format!("unshare -m sh -c '{script}'");
+    let said = cellar.shell(&inner).ok();
+    assert_eq!(said.text(), "mine\n/etc/containers/networks/mine.json\nnetavark.lock", "{said}");
+}

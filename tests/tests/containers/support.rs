@@ -32,6 +32,20 @@ impl Cellar {
         cellar.with_image()
     }
 
+    /// One of which everything is on a disk of its own.
+    pub(crate) fn on_one_small_disk() -> Option<Self> {
+        if !has(&["busybox", "mount"]) || !is_root() {
+            return None;
+        }
+        let cellar = Self(scratch());
+        let root = cellar.0.join("root");
+        std::fs::create_dir(&root).expect("it is new");
+        tool("mount", &format!("-t tmpfs -o {SMALL} none {}", root.display())).ok();
+        std::fs::create_dir(root.join("of-run")).expect("it is new");
+        std::os::unix::fs::symlink("root/of-run", cellar.0.join("run")).expect("it is new");
+        cellar.with_image()
+    }
+
     /// Leaves no room on the small disk.
     pub(crate) fn fill(&self) {
         let mut file = std::fs::File::create(self.0.join("root/filler")).expect("it is new");

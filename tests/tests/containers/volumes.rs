@@ -103,3 +103,45 @@ fn volumes_are_chosen_by_filters() {
         .ends(125)
         .says("/v: duplicate mount destination");
 }
+
+#[test]
+fn volumes_are_in_the_directory_that_is_said() {
+    let Some(cellar) = Cellar::new() else { return };
+    let elsewhere = cellar.path("elsewhere");
+    let conf = cellar.path("containers.conf");
+    let other = cellar.path("other");
+    std::fs::write(&conf, format!("[engine]\nvolume_path = {other:?}\n")).expect("it is new");
+    let directory = elsewhere.display().to_string();
+    let with = |line: &[&str]| cellar.run(&[&["--volumepath", &directory], line].concat());
+    let write = "echo kept >/d/file; exec sleep 1000";
+    with(&[
+        "run",
+        "-d",
+        "--name",
+        "c",
+        "--network",
+        "none",
+        "-v",
+        "data:/d",
+        "box:1",
+        "sh",
+        "-c",
+        write,
+    ])
+    .ok();
+    with(&["restart", "-t", "0", "c"]).ok();
+    assert_eq!(with(&["exec", "c", "cat", "/d/file"]).ok().text(), "kept");
+    assert_eq!(std::fs::read(elsewhere.join("data/_data/file")).expect("it is there"), b"kept\n");
+    assert!(!cellar.path("root/volumes/data").exists());
+    let shown = with(&["info", "--format", "{{.Store.VolumePath}}"]).ok();
+    assert_eq!(shown.text(), directory);
+    let mut made = cellar.command(&["volume", "create", "more"]);
+    tests::run(made.env("CONTAINERS_CONF", &conf)).ok();
+    assert!(other.join("more/_data").is_dir());
+    with(&["rm", "-f", "-t", "0", "c"]).ok();
+    // What another store has there stays.
+    std::fs::create_dir_all(elsewhere.join("foreign/_data")).expect("it is writable");
+    let networks = cellar.path("networks").display().to_string();
+    with(&["--network-config-dir", &networks, "system", "reset", "-f"]).ok();
+    assert!(elsewhere.join("foreign/_data").is_dir() && !elsewhere.join("data").exists());
+}

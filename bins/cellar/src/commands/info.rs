@@ -351,7 +351,10 @@ fn store(context: &Context) -> Result<StoreInfo> {
         images: Count { number: store.images()?.len() },
         run_root: store.run_root().display().to_string(),
         transient: options.transient,
-        volumes: store.graph_root().join("volumes").display().to_string(),
+        volumes: match context.volume_directory()? {
+            Some(directory) => directory.display().to_string(),
+            None => store.graph_root().join("volumes").display().to_string(),
+        },
     };
     Context::warn(store);
     Ok(info)

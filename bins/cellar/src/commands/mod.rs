@@ -26,6 +26,7 @@ pub(crate) mod system_prune;
 pub(crate) mod system_reset;
 pub(crate) mod tag;
 pub(crate) mod tree;
+pub(crate) mod trust;
 pub(crate) mod unmount;
 pub(crate) mod untag;
 pub(crate) mod version;

@@ -17,8 +17,6 @@ pub(crate) enum OfImage {
     Search(Words),
     #[command(hide = true)]
     Sign(Words),
-    #[command(hide = true)]
-    Trust(Words),
 }
 
 /// Those behind `system`.
@@ -59,8 +57,12 @@ impl RefusedFlags for OfAll {
         ("tls-key", &[], NO_SERVICE),
         ("transient-store", &["false"], "use a --root in memory"),
         ("url", &[], NO_SERVICE),
-        ("volumepath", &[], "volumes are kept in the store: use another --root"),
     ];
+
+    fn is_global(name: &str) -> bool {
+        // Commands have these themselves.
+        !matches!(name, "hooks-dir" | "namespace" | "ssh")
+    }
 }
 
 /// Says that there is none such.
@@ -78,9 +80,6 @@ pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
         )),
         OfImage::Search(_) => search(),
         OfImage::Sign(_) => refuse(("image sign", NO_SIGNING)),
-        OfImage::Trust(_) => {
-            refuse(("image trust", "edit policy.json, which says whose images are trusted"))
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cask_engine::Containers;
 use cask_program::{output, report, rootless, storage};
 use cask_storage::StoreOptions;
 use clap::Args;
@@ -50,7 +51,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     let left = match containers {
-        Ok(containers) => containers.reset(|error| report::engine_failure(&error.into(), hint))?,
+        Ok(containers) => {
+            let failed = |error: cask_engine::Error| report::engine_failure(&error.into(), hint);
+            match owns_networks(context, &containers) {
+                true => containers.reset(failed)?,
+                false => containers.reset_beside_networks(failed)?,
+            }
+        }
         // A store that cannot be opened goes like every other.
         Err(error) => {
             report::note(&format!("{error:#}"));
@@ -65,6 +72,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         output::line("You should remove this file if you did not modify the configuration.")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether networks are of no other store: the machine has one directory of them for the stores of all `--root`s.
+fn owns_networks(context: &Context, containers: &Containers) -> bool {
+    let store = &context.global.store;
+    let in_store = store
+        .options()
+        .is_ok_and(|options| containers.networks().places().config.starts_with(options.graph_root));
+    in_store || !store.is_elsewhere() || context.global.network_config_dir.is_some()
 }
 
 /// Where much is that is not the store's.

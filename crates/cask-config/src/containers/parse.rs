@@ -65,6 +65,7 @@ impl ContainersConf {
             log_driver,
             log_size_max,
             log_tag,
+            host_address,
             base_hosts_file,
             oom_score,
             pids_limit,
@@ -78,6 +79,7 @@ impl ContainersConf {
             engine.image_volumes,
             engine.pull_policy,
             engine.runtime,
+            engine.volume_path,
         );
         self.engine.runtimes.extend(later.engine.runtimes);
     }
@@ -126,6 +128,7 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
         log_driver: text("log_driver")?,
         log_size_max: number(table, "log_size_max")?,
         log_tag: text("log_tag")?,
+        host_address: text("host_containers_internal_ip")?,
         base_hosts_file: text("base_hosts_file")?,
         oom_score: number(table, "oom_score_adj")?,
         pids_limit: number(table, "pids_limit")?,
@@ -146,6 +149,7 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
+        volume_path: text("volume_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
         runtimes: BTreeMap::new(),
     };
     let Some(runtimes) = table.table("runtimes")? else { return Ok(engine) };
@@ -180,13 +184,14 @@ mod tests {
         assert_eq!(conf.lists.limits, Some(vec!["nofile=1:2".to_owned()]));
         assert_eq!(conf.modes.network.as_deref(), Some("none"));
         assert_eq!(ContainersConf::parse("", "c").unwrap(), ContainersConf::default());
-        let first = "[containers]\nuserns = \"auto\"\n[engine]\nruntime = \"runc\"\ndetach_keys = \"\"\n\
+        let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
-        let later =
-            "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
+        let later = "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
         let mut conf = ContainersConf::parse(first, "a").unwrap();
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.modes.users.as_deref(), Some("auto"));
+        assert_eq!(conf.host_address.as_deref(), Some("10.1.2.3"));
+        assert_eq!(conf.engine.volume_path.as_deref(), Some(std::path::Path::new("/v")));
         assert_eq!(conf.engine.cgroup_manager.as_deref(), Some("cgroupfs"));
         let EngineConf { detach_keys, pull_policy, runtime, runtimes, .. } = conf.engine;
         assert_eq!(

@@ -59,6 +59,15 @@ impl LookasideConf {
         self.place(said, reference)
     }
 
+    /// What is said of where signatures are read for a scope of a policy, such as `r.example/team`; an empty one is
+    /// everything.
+    pub fn of_scope(&self, scope: &str) -> Option<&Lookaside> {
+        let mut around =
+            std::iter::successors(Some(scope), |scope| Some(scope.rsplit_once('/')?.0));
+        let found = around.find_map(|scope| self.scopes.get(scope)?.reading.as_ref());
+        found.or_else(|| self.default.as_ref()?.reading.as_ref())
+    }
+
     /// Whether the signatures of an image are also in its registry, where sigstore attaches them:
     /// `use-sigstore-attachments`.
     pub fn uses_sigstore_attachments(&self, reference: &Reference) -> bool {

@@ -31,6 +31,8 @@ pub struct ContainerConfig {
     pub layer: String,
     /// A directory that is its root instead of a layer.
     pub rootfs: Option<PathBuf>,
+    /// Nothing is changed in that directory, but beside it.
+    pub rootfs_overlay: bool,
     /// What runs it; `None` is the native executor.
     pub runtime: Option<RuntimeConfig>,
     /// What runs.
@@ -247,6 +249,9 @@ pub struct NetworkConfig {
     pub domainname: Option<String>,
     /// Lines for `/etc/hosts`: `NAME:ADDRESS`.
     pub add_hosts: Vec<String>,
+    /// The address of `host.containers.internal` in it; `none` is that there is none, and `None` what the network
+    /// says.
+    pub host_address: Option<String>,
     /// Servers for `/etc/resolv.conf`.
     pub dns: Vec<String>,
     /// Domains for it.

@@ -53,7 +53,11 @@ impl Containers {
     /// [`ErrorKind::Storage`].
     pub fn mount(&self, container: &Container) -> Result<PathBuf> {
         if let Some(root) = &container.config.rootfs {
-            return Ok(root.clone());
+            let rootless = self.store().options().rootless;
+            return match container.config.rootfs_overlay {
+                true => container.place.mount_root(root, rootless),
+                false => Ok(root.clone()),
+            };
         }
         let mut options = MountOptions::default();
         options.writable = true;
@@ -75,7 +79,7 @@ impl Containers {
         if container.config.rootfs.is_none() {
             self.store().unmount_layer(&Id::parse(&container.config.layer)?, force)?;
         }
-        Ok(())
+        container.place.unmount_root()
     }
 
     /// Where the root of a container is mounted, if it is.

@@ -137,9 +137,11 @@ fn hosts_base(config: &ContainerConfig, place: &Place) -> Result<String> {
 fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &str) -> String {
     let mut text = String::new();
     let gateway = network.and_then(ContainerNetwork::gateway).map(|gateway| gateway.to_string());
+    let own_address = config.network.host_address.clone().or(gateway);
+    let machine = own_address.as_deref().filter(|address| *address != "none");
     for entry in &config.network.add_hosts {
         if let Some((name, address)) = entry.split_once(':') {
-            let machine = gateway.as_deref().unwrap_or("127.0.0.1");
+            let machine = machine.unwrap_or("127.0.0.1");
             let address = if address == "host-gateway" { machine } else { address };
             let _ = writeln!(text, "{address}\t{name}");
         }
@@ -151,7 +153,7 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
     if !text.contains("localhost") {
         text.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost\n");
     }
-    if let Some(gateway) = &gateway {
+    if let Some(gateway) = machine {
         let _ = writeln!(text, "{gateway}\thost.containers.internal");
     }
     let mut own: Vec<String> = network
@@ -198,7 +200,8 @@ fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -
     if servers.is_empty() {
         named.extend(answered().flat_map(|one| &one.dns_server_ips).map(ToString::to_string));
         // Pasta asks those for it that only this machine reaches.
-        named.extend(pasta.then(|| cask_network::PASTA_RESOLVER.to_owned()));
+        let of_user = connected.is_some_and(|one| one.of_user) && named.is_empty();
+        named.extend((pasta || of_user).then(|| cask_network::PASTA_RESOLVER.to_owned()));
         servers = named.iter().map(String::as_str).collect();
         servers.extend(values(&machine, "nameserver").filter(reachable));
     }

@@ -78,10 +78,19 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<i32> {
     let containers = Containers::new(Images::new(store, no_registries()));
     let containers =
         containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
+    let containers = containers.with_volumes_in(order.volumes.clone());
     let services = order.services.clone().map(|(socket, of_service)| {
         cask_runtime::ServiceManager::at(socket).with_service(of_service)
     });
     let containers = containers.with_services(services);
+    if order.keeps_bridges {
+        drop(held);
+        cask_runtime::close_inherited_descriptors();
+        containers.keep_bridges(|| {
+            let _ = wire::send(socket, wire::STARTED, &[], true);
+        })?;
+        return Ok(0);
+    }
     let container = containers.at(&Id::parse(&order.id)?)?;
     if let Some(options) = &order.exec {
         drop(held);

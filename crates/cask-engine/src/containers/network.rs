@@ -7,8 +7,10 @@
 //! Its network namespace is kept by its processes and its monitor alone: where all of them were killed, the kernel
 //! removes it with its interfaces. What is left then are rules, names and leases, which this file knows of.
 
+mod bridges;
 mod change;
 mod choice;
+mod forward;
 mod live;
 mod ports;
 
@@ -41,6 +43,8 @@ pub struct ContainerNetwork {
     pub status: BTreeMap<String, Status>,
     /// The process of its pasta, and when that began.
     pub pasta: Option<(u32, u64)>,
+    /// Its networks are a user's, which pasta leads out of.
+    pub of_user: bool,
 }
 
 impl ContainerNetwork {
@@ -132,13 +136,14 @@ impl Containers {
             return Ok(());
         };
         left.stop_pasta();
-        let networks = self.networks();
-        if !left.connection.networks.is_empty() {
+        if !left.connection.networks.is_empty()
+            && let Some(bridges) = self.bridges_there_are()?
+        {
             let namespace = cask_runtime::new_network_namespace()?;
             // What netavark cannot take back is no reason to keep the container.
-            let _ = networks.forget(&live::path_of(&namespace), &left.connection);
+            let _ = bridges.forget(&live::path_of(&namespace), &left.connection);
         }
-        networks.leases().give_back(None, container.id())?;
+        self.networks().leases().give_back(None, container.id())?;
         ContainerNetwork::remove(place);
         Ok(())
     }

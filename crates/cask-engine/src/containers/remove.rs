@@ -124,6 +124,7 @@ impl Containers {
             self.store().unmount_layer(&layer, true)?;
         }
         self.let_volumes_go(container);
+        container.place.unmount_root()?;
         self.forget_network(container)
     }
 
@@ -138,6 +139,7 @@ impl Containers {
     /// Removes the same so far that nothing names it any more: deleting what it wrote is left to the caller.
     pub(super) fn unlist(&self, container: &Container) -> Result<Option<Leftovers>> {
         let place = &container.place;
+        place.unmount_root()?;
         let leftovers = match self.store().unlist_container(&Id::parse(container.id())?) {
             Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {
                 place.remove()?;

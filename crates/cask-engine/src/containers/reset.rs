@@ -17,6 +17,28 @@ impl Containers {
     /// [`ErrorKind::InUse`] where a container of another program runs; those of
     /// [`StoreOptions::reset`](cask_storage::StoreOptions::reset).
     pub fn reset(self, mut failed: impl FnMut(Error)) -> Result<Reset> {
+        self.reset_containers(&mut failed)?;
+        let networks = self.networks();
+        for network in networks.list(|error| failed(error.into()))? {
+            if network.name != cask_network::DEFAULT_NETWORK
+                && let Err(error) = networks.remove(&network)
+            {
+                failed(error.into());
+            }
+        }
+        Ok(self.store().options().reset()?)
+    }
+
+    /// As [`reset`](Self::reset), but networks stay: they are not this store's alone.
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    pub fn reset_beside_networks(self, mut failed: impl FnMut(Error)) -> Result<Reset> {
+        self.reset_containers(&mut failed)?;
+        Ok(self.store().options().reset()?)
+    }
+
+    fn reset_containers(&self, failed: &mut impl FnMut(Error)) -> Result<()> {
         let others = self.external().unwrap_or_default();
         for other in &others {
             if let Some(pid) = self.watched_elsewhere(&other.id) {
@@ -43,15 +65,18 @@ impl Containers {
                 failed(error);
             }
         }
-        let networks = self.networks();
-        for network in networks.list(|error| failed(error.into()))? {
-            if network.name != cask_network::DEFAULT_NETWORK
-                && let Err(error) = networks.remove(&network)
-            {
-                failed(error.into());
+        // Those elsewhere on the disk do not go with the store.
+        let volumes = self.volumes();
+        if self.volume_directory.is_some() {
+            for volume in volumes.list()? {
+                if volumes.is_ours(&volume)
+                    && let Err(error) = volumes.remove(&volume)
+                {
+                    failed(error);
+                }
             }
         }
-        Ok(self.store().options().reset()?)
+        Ok(())
     }
 
     /// The process that watches a container of another program, if one does.

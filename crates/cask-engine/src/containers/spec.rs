@@ -68,7 +68,10 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, words, "").with_hint("it is NAME:ADDRESS"));
         }
     }
-    let has_machine = matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host);
+    let has_machine = match config.network.host_address.as_deref() {
+        Some(address) => address != "none",
+        None => matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host),
+    };
     if !has_machine && config.network.add_hosts.iter().any(|entry| entry.ends_with(":host-gateway"))
     {
         let why = "host containers internal IP address is empty";

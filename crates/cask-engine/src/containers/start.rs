@@ -48,6 +48,8 @@ pub struct StartOptions {
     pub(super) hands_over: bool,
     /// Everything that it needs is made, and no more.
     pub(super) prepares: bool,
+    /// It is no container that is started, but what keeps the bridges of a user.
+    pub(super) keeps_bridges: bool,
 }
 
 /// What a new monitor is told.
@@ -56,6 +58,7 @@ pub(super) struct Order {
     pub(super) store: StoreOrder,
     pub(super) networks: cask_network::Places,
     pub(super) journal: super::Journal,
+    pub(super) volumes: Option<PathBuf>,
     /// The socket of systemd, and whether that started the process as one of a service.
     pub(super) services: Option<(PathBuf, bool)>,
     pub(super) id: String,
@@ -67,6 +70,8 @@ pub(super) struct Order {
     pub(super) listens: bool,
     /// The container waits before its command until somebody starts it.
     pub(super) prepares: bool,
+    /// It is no monitor, but keeps the bridges of a user.
+    pub(super) keeps_bridges: bool,
     /// It is no monitor, but watches a command in a container that runs.
     pub(super) exec: Option<ExecOptions>,
 }
@@ -308,6 +313,7 @@ impl Containers {
             listens,
             hands_over,
             prepares,
+            keeps_bridges,
         } = options.clone();
         let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
         let services = self.services.as_ref();
@@ -316,6 +322,7 @@ impl Containers {
             store,
             networks,
             journal,
+            volumes: self.volume_directory.clone(),
             services,
             id,
             attach,
@@ -324,6 +331,7 @@ impl Containers {
             descriptors,
             listens,
             prepares,
+            keeps_bridges,
             exec,
         };
         let text = serde_json::to_vec(&order).expect("texts and numbers can be written");

@@ -25,6 +25,7 @@ use super::{Container, ContainerConfig, Containers};
 use crate::{Error, ErrorKind, Result};
 
 pub use archive::VolumeImportOptions;
+pub(super) use local::is_mounted;
 
 /// How deep a directory of an image may lie that fills a volume.
 const DEEPEST: usize = 512;
@@ -33,6 +34,8 @@ const DEEPEST: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Volumes {
     graph_root: PathBuf,
+    /// Where their files are.
+    directory: PathBuf,
     run_root: PathBuf,
     rootless: bool,
 }
@@ -98,13 +101,19 @@ impl Kept {
 }
 
 impl Volumes {
-    pub(super) fn new(graph_root: &Path, run_root: &Path, rootless: bool) -> Self {
+    pub(super) fn new(
+        graph_root: &Path,
+        run_root: &Path,
+        directory: Option<&Path>,
+        rootless: bool,
+    ) -> Self {
         let (graph_root, run_root) = (graph_root.to_owned(), run_root.to_owned());
-        Self { graph_root, run_root, rootless }
+        let directory = directory.map_or_else(|| graph_root.join("volumes"), Path::to_owned);
+        Self { graph_root, run_root, directory, rootless }
     }
 
     fn directory(&self, name: &str) -> PathBuf {
-        self.graph_root.join("volumes").join(name)
+        self.directory.join(name)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -123,7 +132,7 @@ impl Volumes {
         let owner = options.owner.or(owner);
         let directory = self.directory(name);
         let make = |path: &Path, mode| DirBuilder::new().recursive(true).mode(mode).create(path);
-        let parents = [self.graph_root.join("volumes"), self.graph_root.join("cask/volumes")];
+        let parents = [self.directory.clone(), self.graph_root.join("cask/volumes")];
         for parent in &parents {
             make(parent, 0o700).map_err(|error| io(error, "making the directory", parent))?;
         }
@@ -203,10 +212,10 @@ impl Volumes {
     }
 
     fn names(&self) -> Result<Vec<String>> {
-        let directory = self.graph_root.join("volumes");
-        let entries = match fs::read_dir(&directory) {
+        let directory = &self.directory;
+        let entries = match fs::read_dir(directory) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|error| io(error, "listing", &directory))?,
+            other => other.map_err(|error| io(error, "listing", directory))?,
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -246,6 +255,11 @@ impl Volumes {
         let directory = self.directory(&volume.name);
         fs::remove_dir_all(&directory).map_err(|error| io(error, "removing", &directory))?;
         self.remove_named(&volume.name)
+    }
+
+    /// Whether a volume was made in this store: another store may have the same directory.
+    pub(super) fn is_ours(&self, volume: &Volume) -> bool {
+        self.file(&volume.name).exists()
     }
 
     /// Removes what there is of a volume that was perhaps never whole.
@@ -416,7 +430,7 @@ mod tests {
     #[test]
     fn volumes_are_made_found_and_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(directory.path(), directory.path(), false);
+        let volumes = Volumes::new(directory.path(), directory.path(), None, false);
         assert!(volumes.list().unwrap().is_empty());
         let made = volumes.create("data", &VolumeOptions::default()).unwrap();
         assert!(made.mount_point.ends_with("volumes/data/_data"));
@@ -440,7 +454,7 @@ mod tests {
     #[test]
     fn an_empty_volume_is_filled_within_the_root() {
         let directory = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(directory.path(), directory.path(), false);
+        let volumes = Volumes::new(directory.path(), directory.path(), None, false);
         volumes.create("v", &VolumeOptions::default()).unwrap();
         let image = directory.path().join("image");
         fs::create_dir_all(image.join("data/deep")).unwrap();

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 /// The image, the words for it, and every flag.
 #[derive(Args, Debug)]
 pub(crate) struct Making {
-    /// The image, or with --rootfs a directory
+    /// The image, or with --rootfs a directory, of which with :O behind it a copy is changed
     pub(super) image: String,
     /// The command and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -79,8 +79,12 @@ impl Making {
         }
         options.config.runtime = self.runtime.resolve(&context.global, &conf.engine)?;
         let found = if self.container.has_own_root() {
-            let root = std::fs::canonicalize(&self.image)
-                .with_context(|| format!("stat {}", self.image))?;
+            let (root, overlay) = match self.image.strip_suffix(":O") {
+                Some(root) => (root, true),
+                None => (self.image.as_str(), false),
+            };
+            let root = std::fs::canonicalize(root).with_context(|| format!("stat {root}"))?;
+            options.config.rootfs_overlay = overlay;
             options.config.rootfs = Some(root);
             None
         } else {

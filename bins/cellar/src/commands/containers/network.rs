@@ -528,7 +528,7 @@ fn reload(arguments: &ReloadArguments, containers: &Containers) -> Result<ExitCo
 
 fn update(arguments: &UpdateArguments, containers: &Containers) -> Result<ExitCode> {
     let UpdateArguments { network, dns_add, dns_drop } = arguments;
-    containers.networks().change_servers(network, dns_add, dns_drop)?;
+    containers.change_servers(network, dns_add, dns_drop)?;
     output::line(network)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -674,6 +674,7 @@ impl NetworkArguments {
         config.files.no_hostname = self.no_hostname;
         let base = self.hosts_file.as_ref().or(conf.base_hosts_file.as_ref());
         config.files.hosts_base = HostsBase::parse(base.map_or("", String::as_str))?;
+        network.host_address.clone_from(&conf.host_address);
         network.dns.clone_from(&self.dns);
         network.dns_search.clone_from(&self.dns_search);
         network.dns_options.clone_from(&self.dns_option);

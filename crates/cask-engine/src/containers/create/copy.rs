@@ -41,7 +41,7 @@ impl Containers {
         if let Some(found) = image {
             // What it runs stays what it was made to run.
             self.take_image(&mut config, found)?;
-            config.rootfs = None;
+            (config.rootfs, config.rootfs_overlay) = (None, false);
         }
         config.resources.take(&options.resources);
         config.resources.check()?;

@@ -226,7 +226,11 @@ impl<'a> Life<'a> {
     fn mount(&mut self) -> Result<PathBuf> {
         let config = &self.container.config;
         if let Some(root) = &config.rootfs {
-            return Ok(root.clone());
+            let rootless = self.containers.store().options().rootless;
+            return match config.rootfs_overlay {
+                true => self.container.place.mount_root(root, rootless),
+                false => Ok(root.clone()),
+            };
         }
         let mut options = MountOptions::default();
         options.writable = true;
@@ -460,6 +464,7 @@ impl<'a> Life<'a> {
         self.containers.let_volumes_go(self.container);
         // Where that cannot be, the next life does, or rm.
         let _ = self.container.place.clear_overlays();
+        let _ = self.container.place.unmount_root();
         // What is removed is unmounted with that.
         if std::mem::take(&mut self.mounted)
             && !self.container.config.lifecycle.auto_remove

@@ -1,5 +1,6 @@
 //! Networks of a container that runs already.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use cask_network::Connection;
@@ -46,14 +47,14 @@ impl Containers {
         kept.connection.networks.extend(one.networks.clone());
         kept.connection.network_info.extend(one.network_info.clone());
         kept.save(place)?;
-        match networks.connect(&namespace, &one) {
+        match self.bridges()?.connect(&namespace, &one) {
             Ok(status) => kept.status.extend(status),
             Err(error) => {
                 kept.connection.networks.remove(&network.name);
                 kept.connection.network_info.remove(&network.name);
                 kept.save(place)?;
                 networks.leases().give_back(Some(&network.name), &config.id)?;
-                return Err(error.into());
+                return Err(error);
             }
         }
         config.network.attachments.push(wanted);
@@ -90,7 +91,7 @@ impl Containers {
         one.networks.extend(kept.connection.networks.remove_entry(&name));
         one.network_info.extend(kept.connection.network_info.remove_entry(&name));
         kept.status.remove(&name);
-        networks.disconnect(&namespace, &one)?;
+        self.bridges()?.disconnect(&namespace, &one)?;
         networks.leases().give_back(Some(&name), &config.id)?;
         kept.save(place)?;
         place.save_lasting(&config, &state)?;
@@ -111,9 +112,9 @@ impl Containers {
             let words = format!("cannot reload network of container {}", config.id);
             return Err(Error::new(ErrorKind::StateImproper, words, "it does not run"));
         };
-        let networks = self.networks();
+        let bridges = self.bridges()?;
         // The rules may be gone, which is why.
-        let _ = networks.disconnect(&namespace, &kept.connection);
+        let _ = bridges.disconnect(&namespace, &kept.connection);
         let mut again = kept.connection.clone();
         for (name, attachment) in &mut again.networks {
             // Whoever knows its hardware address shall go on to reach it.
@@ -121,7 +122,7 @@ impl Containers {
             let interface = interfaces.and_then(|all| all.get(&attachment.interface_name));
             attachment.static_mac = interface.map(|one| one.mac_address.clone());
         }
-        kept.status = networks.connect(&namespace, &again)?;
+        kept.status = bridges.connect(&namespace, &again)?;
         kept.save(place)
     }
 
@@ -136,6 +137,21 @@ impl Containers {
         }
         let kept = ContainerNetwork::load(&container.place)?;
         Some((PathBuf::from(format!("/proc/{}/ns/net", state.pid)), kept))
+    }
+}
+
+impl Containers {
+    /// As [`Networks::change_servers`](cask_network::Networks::change_servers), where the networks are.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn change_servers(&self, network: &str, add: &[IpAddr], remove: &[IpAddr]) -> Result<()> {
+        match self.bridges_there_are()? {
+            Some(bridges) => {
+                bridges.inside(|networks| networks.change_servers(network, add, remove))
+            }
+            None => Ok(self.networks().change_servers(network, add, remove)?),
+        }
     }
 }
 

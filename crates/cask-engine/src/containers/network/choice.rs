@@ -136,10 +136,9 @@ impl Containers {
                 if network.attachments.is_empty() {
                     network.attachments.push(NetworkAttachment::of(DEFAULT_NETWORK));
                 }
-                if self.places.rootless {
-                    let why = "networks of names need root";
-                    return Err(refused("--network", why)
-                        .with_hint("a user has --network pasta, none or host"));
+                let other = network.ports.iter().find(|port| port.protocol == "sctp");
+                if self.places.rootless && other.is_some() {
+                    return Err(refused("can't forward protocol: sctp", "a user has tcp and udp"));
                 }
             }
             NetworkMode::Pasta(_) if !self.places.rootless => {

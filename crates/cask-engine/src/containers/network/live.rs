@@ -9,13 +9,17 @@ use cask_network::{Connection, Pasta, PastaOptions};
 use super::super::config::NetworkMode;
 use super::super::record::{boot, io};
 use super::super::{Container, Containers, etc};
+use super::bridges::Bridges;
+use super::forward::Forward;
 use super::ports::{self, Reserved};
 use super::{ContainerNetwork, lease, ports_of};
 use crate::Result;
 
 /// What a monitor holds for the network of its container.
 pub(in crate::containers) struct Live {
-    _ports: Vec<Reserved>,
+    ports: Vec<Reserved>,
+    bridges: Option<Bridges>,
+    forward: Option<Forward>,
     /// Kept so that it can be taken back in order when all of its processes have ended.
     namespace: Option<OwnedFd>,
     pasta: Option<Pasta>,
@@ -36,11 +40,17 @@ impl Live {
     ) -> Result<Option<Self>> {
         let config = &container.config;
         let mut kept = ContainerNetwork { boot: boot(), ..ContainerNetwork::default() };
-        let mut live = Self { _ports: Vec::new(), namespace: None, pasta: None };
+        let mut live =
+            Self { ports: Vec::new(), bridges: None, forward: None, namespace: None, pasta: None };
         match &config.network.mode {
             // Pasta takes the ports itself.
             NetworkMode::Pasta(_) => {}
-            NetworkMode::Bridge(_) => live._ports = ports::reserve(&config.network.ports)?,
+            NetworkMode::Bridge(_) => {
+                live.ports = ports::reserve(&config.network.ports)?;
+                let bridges = containers.bridges()?;
+                kept.of_user = bridges.are_a_users();
+                live.bridges = Some(bridges);
+            }
             _ => return Ok(None),
         }
         kept.save(&container.place)?;
@@ -86,8 +96,13 @@ impl Live {
             let pid = pasta.pid();
             self.pasta = Some(pasta);
             kept.pasta = cask_runtime::ProcessHandle::started(pid).map(|started| (pid, started));
-        } else {
-            kept.status = containers.networks().connect(&path_of(namespace), &kept.connection)?;
+        } else if let Some(bridges) = &self.bridges {
+            kept.status = bridges.connect(&path_of(namespace), &kept.connection)?;
+            if bridges.are_a_users() && !self.ports.is_empty() {
+                let addresses: Vec<_> = kept.addresses().map(|(address, _)| address).collect();
+                let ports = std::mem::take(&mut self.ports);
+                self.forward = Some(Forward::start(ports, namespace, &addresses)?);
+            }
         }
         kept.save(place)?;
         etc::rewrite(config, place, Some(&kept))
@@ -99,19 +114,21 @@ impl Live {
         containers: &Containers,
         container: &Container,
     ) {
+        self.forward.take();
         let networks = containers.networks();
         if let Some(kept) = ContainerNetwork::load(&container.place) {
-            if let Some(namespace) = &self.namespace
+            if let (Some(namespace), Some(bridges)) = (&self.namespace, &self.bridges)
                 && !kept.connection.networks.is_empty()
             {
                 // What cannot be taken back now can neither later.
-                let _ = networks.disconnect(&path_of(namespace), &kept.connection);
+                let _ = bridges.disconnect(&path_of(namespace), &kept.connection);
             }
             let _ = networks.leases().give_back(None, container.id());
         }
         if let Some(pasta) = &mut self.pasta {
             pasta.stop();
         }
+        self.bridges.take();
         ContainerNetwork::remove(&container.place);
     }
 }

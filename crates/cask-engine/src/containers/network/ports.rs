@@ -8,10 +8,17 @@ use crate::{Error, ErrorKind, Result};
 /// How often a row of free ports is looked for.
 const TRIES: usize = 20;
 
-/// A port that nobody else can have meanwhile. Connections to it go where the rules say, never here.
-pub(super) enum Reserved {
-    Tcp { _held: TcpListener },
-    Udp { _held: UdpSocket },
+/// A port that nobody else can have meanwhile. Connections to it go where the rules say, never here, unless it is
+/// [forwarded](super::forward).
+pub(super) struct Reserved {
+    pub(super) held: Held,
+    /// The port of the container.
+    pub(super) inner: u16,
+}
+
+pub(super) enum Held {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
 }
 
 fn address(mapping: &PortMapping, port: u16) -> SocketAddr {
@@ -19,11 +26,11 @@ fn address(mapping: &PortMapping, port: u16) -> SocketAddr {
     SocketAddr::new(mapping.host_ip.parse().unwrap_or(any), port)
 }
 
-fn hold(mapping: &PortMapping, port: u16) -> std::io::Result<Option<Reserved>> {
+fn hold(mapping: &PortMapping, port: u16) -> std::io::Result<Option<Held>> {
     let address = address(mapping, port);
     Ok(match mapping.protocol.as_str() {
-        "tcp" => Some(Reserved::Tcp { _held: TcpListener::bind(address)? }),
-        "udp" => Some(Reserved::Udp { _held: UdpSocket::bind(address)? }),
+        "tcp" => Some(Held::Tcp(TcpListener::bind(address)?)),
+        "udp" => Some(Held::Udp(UdpSocket::bind(address)?)),
         // The kernel need not know the protocol.
         _ => None,
     })
@@ -44,7 +51,8 @@ pub(super) fn reserve(ports: &[PortMapping]) -> Result<Vec<Reserved>> {
                 );
                 Error::new(ErrorKind::NotStarted, words, "").with_source(error)
             })?;
-            held.extend(one);
+            let inner = mapping.container_port.saturating_add(offset);
+            held.extend(one.map(|held| Reserved { held, inner }));
         }
     }
     Ok(held)
@@ -70,13 +78,13 @@ pub(super) fn choose(ports: &mut [PortMapping]) -> Result<()> {
 }
 
 /// A row of ports that are free at this moment.
-fn row(mapping: &PortMapping) -> Option<(u16, Vec<Reserved>)> {
+fn row(mapping: &PortMapping) -> Option<(u16, Vec<Held>)> {
     let tcp = PortMapping { protocol: "tcp".to_owned(), ..mapping.clone() };
     let mapping = if mapping.protocol == "udp" { mapping } else { &tcp };
     let first = hold(mapping, 0).ok()??;
     let port = match &first {
-        Reserved::Tcp { _held } => _held.local_addr(),
-        Reserved::Udp { _held } => _held.local_addr(),
+        Held::Tcp(held) => held.local_addr(),
+        Held::Udp(held) => held.local_addr(),
     };
     let port = port.ok()?.port();
     let mut held = vec![first];

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_volume_comes_back_from_its_tarball() {
         let directory = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(directory.path(), directory.path(), false);
+        let volumes = Volumes::new(directory.path(), directory.path(), None, false);
         let made = |name| volumes.create(name, &VolumeOptions::default()).unwrap();
         let (from, to) = (made("from"), made("to"));
         fs::create_dir(from.mount_point.join("d")).unwrap();

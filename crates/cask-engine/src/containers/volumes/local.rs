@@ -138,7 +138,7 @@ impl Volume {
 }
 
 /// Whether something is mounted on a directory.
-fn is_mounted(path: &Path) -> bool {
+pub(in crate::containers) fn is_mounted(path: &Path) -> bool {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     statx(CWD, path, flags, StatxFlags::BASIC_STATS)
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
