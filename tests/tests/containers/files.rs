@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use tests::tool;
 
@@ -211,4 +215,88 @@ fn links_of_a_container_lead_nowhere_else() {
     tool("tar", &transform).ok();
     cellar.shell(&format!("$CELLAR cp - c:/tmp <{tar}; true")).ok();
     assert_eq!(fs::read_dir(&secret).map(Iterator::count).ok(), Some(1));
+}
+
+/// Has a directory be a link, and the link the directory, again and again, until this is dropped.
+struct Swapping {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Swapping {
+    fn start(directory: PathBuf, link: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, aside) = (Arc::clone(&stop), directory.with_extension("aside"));
+        let swap = move || {
+            for (from, to) in [(&directory, &aside), (&link, &directory), (&aside, &link)] {
+                fs::rename(from, to).expect("nobody else does");
+            }
+        };
+        let swapping = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                swap();
+                swap();
+            }
+        };
+        Self { stop, thread: Some(std::thread::spawn(swapping)) }
+    }
+}
+
+impl Drop for Swapping {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+#[test]
+fn cve_2018_15664_a_directory_that_is_swapped_while_it_is_copied_leads_nowhere() {
+    let Some(cellar) = Cellar::new() else { return };
+    let outside = cellar.path("outside");
+    fs::create_dir(&outside).expect("it is writable");
+    fs::write(outside.join("key"), "secret").expect("it is writable");
+    cellar.container(&["--name", "c", "-d", "box:1", "sleep", "1000"]).ok();
+    let root = PathBuf::from(cellar.run(&["mount", "c"]).ok().text());
+    fs::create_dir(root.join("d")).expect("it is writable");
+    fs::write(root.join("d/key"), "inside").expect("it is writable");
+    symlink(&outside, root.join("l")).expect("it is writable");
+    let file = cellar.path("file").display().to_string();
+    fs::write(&file, "evil").expect("it is writable");
+    let swapping = Swapping::start(root.join("d"), root.join("l"));
+    let mut copied = 0;
+    for turn in 0..20 {
+        let to = cellar.path(&format!("out{turn}"));
+        for from in ["c:/d/key", "c:/d/."] {
+            // It may be a link that leads nowhere in the container, or nothing, at the moment.
+            cellar.run(&["cp", from, &to.display().to_string()]);
+            let text = fs::read_to_string(&to).or_else(|_| fs::read_to_string(to.join("key")));
+            copied += usize::from(text.as_ref().is_ok_and(|text| text == "inside"));
+            assert!(text.as_ref().is_ok_and(|text| text == "inside") || text.is_err(), "{text:?}");
+            let _ = fs::remove_file(&to).or_else(|_| fs::remove_dir_all(&to));
+        }
+        cellar.run(&["cp", &file, "c:/d/new"]);
+        cellar.run(&["cp", &file, "c:/d/key2"]);
+        assert_eq!(fs::read_dir(&outside).map(Iterator::count).ok(), Some(1));
+    }
+    drop(swapping);
+    assert!(copied > 0, "nothing was ever copied");
+    assert_eq!(fs::read(outside.join("key")).ok().as_deref(), Some(&b"secret"[..]));
+    cellar.run(&["unmount", "c"]).ok();
+}
+
+#[test]
+fn a_part_of_a_volume_is_one_of_the_volume_wherever_its_links_lead() {
+    let Some(cellar) = Cellar::new() else { return };
+    let outside = cellar.path("outside");
+    fs::create_dir(&outside).expect("it is writable");
+    fs::write(outside.join("key"), "secret").expect("it is writable");
+    let script = format!("ln -s {0} /v/out; ln -s ../../../../../..{0} /v/up", outside.display());
+    cellar.container(&["--rm", "-v", "v:/v", "box:1", "sh", "-c", &script]).ok();
+    for part in ["out", "up", "../../../../../../../../etc", "out/key"] {
+        let mount = format!("type=volume,source=v,target=/m,subpath={part}");
+        let said =
+            cellar.container(&["--rm", "--mount", &mount, "box:1", "sh", "-c", "cat /m/key /m"]);
+        assert!(!said.text().contains("secret"), "{part}: {said}");
+        assert_ne!(said.code, 0, "{part}: {said}");
+    }
 }
