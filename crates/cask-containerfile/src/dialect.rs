@@ -67,7 +67,6 @@ behaviors! {
     StageNamesFoldCase "Names of stages are compared in lower case." true false true,
     CopyFromExpands "Variables in `COPY --from` are replaced." false true true,
     GlobMayMatchNothing "A wildcard of COPY that matches nothing is no error." true false false,
-    CopyKeepsDirectoryMetadata "COPY leaves the mode and the owner of directories that are there." true false true,
     ChownAppliesToArchives "`--chown` applies to what ADD takes from an archive." true false true,
     StripsSetuidFromContext "COPY removes the setuid and setgid bits of files of the context." false true true,
     DanglingDestinationIsFollowed "COPY to a dangling link writes what it points to, rather than a directory." true false true,
@@ -120,7 +119,7 @@ mod tests {
             );
             assert_eq!(default != buildkit, is_exception, "{behavior:?}");
         }
-        assert_eq!(Behavior::ALL.len(), 26);
+        assert_eq!(Behavior::ALL.len(), 25);
     }
 
     /// Word, then what each makes of it; `None` for an error.

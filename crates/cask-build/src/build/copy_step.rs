@@ -223,7 +223,13 @@ impl StageRun<'_> {
             Ground::Stage => self.key_parts(verb),
             Ground::Nothing => self.key_parts_of_link(verb),
         };
-        parts.add("instruction", self.shown(verb, request));
+        parts.add("instruction", shown(verb, request));
+        if request.link {
+            parts.add("--link", "");
+        }
+        for pattern in &request.excludes {
+            parts.add("--exclude", pattern);
+        }
         parts.add("working directory", &request.working_directory);
         parts.add("files", prepared.digest());
         for component in prepared.components(MAX_COMPONENTS) {
@@ -231,7 +237,7 @@ impl StageRun<'_> {
         }
         let layered = self.layered(&parts, ground, |run| run.write_layer(&prepared, ground))?;
         let created_by = match self.dialect().does(Behavior::HistoryHasMarker) {
-            true => history::buildkit(&self.shown(verb, request), true),
+            true => history::buildkit(&shown(verb, request), true),
             false => {
                 let what = format!("{}:{}", prepared.kind(), prepared.digest().hex());
                 history::buildah_copy(verb, &what, &request.destination)
@@ -239,26 +245,6 @@ impl StageRun<'_> {
         };
         self.note_as(created_by, true);
         Ok(layered)
-    }
-
-    /// The instruction as BuildKit's history has it.
-    fn shown(&self, verb: &str, request: &CopyRequest) -> String {
-        let mut words = vec![verb.to_owned()];
-        if request.parents {
-            words.push("--parents".to_owned());
-        }
-        words.extend(request.owner.as_ref().map(|owner| format!("--chown={owner}")));
-        words.extend(request.mode.as_ref().map(|mode| format!("--chmod={mode}")));
-        if request.link {
-            words.push("--link".to_owned());
-        }
-        words.extend(request.excludes.iter().map(|pattern| format!("--exclude={pattern}")));
-        words.extend(request.sources.iter().map(|source| match source {
-            CopyItem::Path(path) => crate::context::redacted(path),
-            CopyItem::File { name, .. } => format!("<<{name}"),
-        }));
-        words.push(request.destination.clone());
-        words.join(" ")
     }
 
     /// The parts that the key of a layer begins with that rests on nothing of the stage.
@@ -306,6 +292,28 @@ impl StageRun<'_> {
         };
         Ok(Made { staged: Some(staged), date, cpu: Duration::ZERO })
     }
+}
+
+/// The instruction as BuildKit's history has it: what is in the context before what is in the Containerfile.
+///
+/// Source: BuildKit, `dispatchCopy`.
+fn shown(verb: &str, request: &CopyRequest) -> String {
+    let mut words = vec![verb.to_owned()];
+    if request.parents {
+        words.push("--parents".to_owned());
+    }
+    words.extend(request.owner.as_ref().map(|owner| format!("--chown={owner}")));
+    words.extend(request.mode.as_ref().map(|mode| format!("--chmod={mode}")));
+    words.extend(request.sources.iter().filter_map(|source| match source {
+        CopyItem::Path(path) => Some(crate::context::redacted(path)),
+        CopyItem::File { .. } => None,
+    }));
+    words.extend(request.sources.iter().filter_map(|source| match source {
+        CopyItem::Path(_) => None,
+        CopyItem::File { name, .. } => Some(format!("<<{name}")),
+    }));
+    words.push(request.destination.clone());
+    words.join(" ")
 }
 
 /// Stages a layer that is being written on another thread.

@@ -141,7 +141,9 @@ impl StageRun<'_> {
         let names = scope.arguments().filter(|(_, value)| value.is_some());
         let each =
             names.filter_map(|(name, _)| Some((name.to_owned(), scope.value(name)?.to_owned())));
-        each.collect()
+        let mut all: Vec<_> = each.collect();
+        all.sort();
+        all
     }
 
     /// Replaces the variables of pairs, all by what holds before the instruction.

@@ -65,6 +65,7 @@ impl StageState {
     pub(crate) fn scratch(platform: &PlatformWanted, dialect: Dialect) -> Self {
         let mut config = ImageConfig::new(&platform.os, &platform.architecture);
         config.variant = platform.variant.clone().filter(|variant| !variant.is_empty());
+        config.config.working_dir = "/".to_owned();
         config::default_path(&mut config.config);
         let scope = StageScope::new(&config::environment(&config.config), dialect);
         Self {

@@ -38,7 +38,7 @@ impl StageRun<'_> {
         if layered.layer_bytes.is_none() {
             layered.cache = super::event::CacheOutcome::NotNeeded;
         }
-        self.note(&text, layered.layer_bytes.is_some());
+        self.note_as(text, layered.layer_bytes.is_some());
         Ok(layered)
     }
 

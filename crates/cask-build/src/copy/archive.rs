@@ -67,7 +67,8 @@ fn archive_error(name: &str, error: io::Error) -> Error {
     Error::new(kind, name, "the archive cannot be read").with_source(error)
 }
 
-/// Puts what is in an archive below a directory of the plan. `number` is the number of the file.
+/// Puts what is in an archive below a directory of the plan, with the permissions that it has there: `--chmod` is not
+/// about them, as with peers. `number` is the number of the file.
 pub(super) fn extract(
     prepared: &Prepared,
     plan: &mut Plan,
@@ -84,7 +85,6 @@ pub(super) fn extract(
         number,
         directory,
         owner: is_owned.then(|| plan.made()).map(|made| (made.uid, made.gid)),
-        prepared,
     };
     let mut members =
         Members::new(BufReader::with_capacity(256 << 10, file), MemberLimits::default());
@@ -108,7 +108,6 @@ struct Extraction<'e> {
     directory: &'e [u8],
     /// Of `--chown`.
     owner: Option<(u32, u32)>,
-    prepared: &'e Prepared,
 }
 
 impl Extraction<'_> {
@@ -132,7 +131,7 @@ impl Extraction<'_> {
             _ => Some(self.planned(plan, member, kind)?),
         };
         if let Some(planned) = planned {
-            plan.put(&target, planned, Rule::EXTRACT)?;
+            plan.put(&target, planned, Rule::Replaces)?;
         }
         Ok(())
     }
@@ -171,9 +170,6 @@ impl Extraction<'_> {
                 }
             }
             _ => {}
-        }
-        if kind != Kind::Symlink {
-            planned.mode = self.prepared.mode_of(planned.mode, kind == Kind::Directory);
         }
         planned.xattrs =
             member.xattrs.iter().filter(|(name, _)| is_content(name)).cloned().collect();

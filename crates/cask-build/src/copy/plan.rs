@@ -75,24 +75,21 @@ pub(super) enum Content {
     },
 }
 
-/// What becomes of what has the name already.
+/// What becomes of what has the name already. A directory that is there gets what is known of the one that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
-    /// Whether a directory that is there gets the owner and the mode of the one that comes.
-    pub(super) changes_directories: bool,
-    /// Whether a directory and something else replace each other.
-    pub(super) replaces: bool,
+pub(super) enum Rule {
+    /// A directory and something else are an error.
+    Refuses,
+    /// A directory and something else replace each other, as with `tar -x`.
+    Replaces,
 }
 
 impl Rule {
-    /// As `tar -x`: directories change, and whatever is in the way goes.
-    pub(super) const EXTRACT: Self = Self { changes_directories: true, replaces: true };
-
     /// What COPY does with it.
     pub(super) fn of_copy(dialect: Dialect) -> Self {
-        Self {
-            changes_directories: !dialect.does(Behavior::CopyKeepsDirectoryMetadata),
-            replaces: dialect.does(Behavior::FileReplacesDirectory),
+        match dialect.does(Behavior::FileReplacesDirectory) {
+            true => Self::Replaces,
+            false => Self::Refuses,
         }
     }
 }
@@ -289,21 +286,19 @@ impl Plan {
         match self.lookup(path)?.map(|node| node.kind) {
             Some(Kind::Directory) if is_directory => {
                 self.ensure(path)?;
-                if rule.changes_directories
-                    && let Some(before) = self.nodes.get_mut(path)
-                {
+                if let Some(before) = self.nodes.get_mut(path) {
                     let (in_view, is_opaque) = (before.in_view, before.is_opaque);
                     *before = Planned { in_view, is_opaque, ..planned };
                 }
                 return Ok(());
             }
-            Some(Kind::Directory) if !rule.replaces && planned.kind != Kind::Symlink => {
+            Some(Kind::Directory) if rule == Rule::Refuses && planned.kind != Kind::Symlink => {
                 let detail = "cannot replace to directory with file: a directory has the name";
                 return Err(Error::new(ErrorKind::Invalid, shown(path), detail));
             }
             Some(Kind::Directory) => self.remove(path)?,
             Some(Kind::Symlink) | None => {}
-            Some(_) if is_directory && !rule.replaces => return Err(cannot_copy_to(path)),
+            Some(_) if is_directory && rule == Rule::Refuses => return Err(cannot_copy_to(path)),
             Some(_) => {}
         }
         let is_opaque = is_directory && self.is_masked(path);

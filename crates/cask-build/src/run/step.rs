@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use cask_containerfile::instruction::{Network as NetworkWord, Run, Security};
-use cask_containerfile::{Behavior, is_predefined};
+use cask_containerfile::{Behavior, Variables as _, is_predefined};
 use cask_runtime::{CapabilitySet, Privileges, Seccomp};
 
 use super::command::Command;
@@ -194,14 +194,14 @@ impl StageRun<'_> {
     }
 
     fn note_run(&mut self, command: &Command) {
-        // Whatever ENV has replaced is no argument any more.
         let scope = &self.state.scope;
-        let arguments: Vec<(String, String)> = scope
-            .arguments()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
+        let seen = |name: &str| scope.value(name).unwrap_or_default().to_owned();
         let created_by = match self.dialect().does(Behavior::HistoryHasMarker) {
-            true => history::buildkit_run(&arguments, &command.arguments),
+            true => {
+                let arguments: Vec<(String, String)> =
+                    scope.arguments().map(|(name, _)| (name.to_owned(), seen(name))).collect();
+                history::buildkit_run(&arguments, &command.arguments)
+            }
             false => {
                 let statement = &self.plan.statement;
                 let text = statement.text().trim_end();

@@ -386,7 +386,9 @@ impl WorkingContainer {
         }
         spec.files.devices = self.devices()?;
         spec.files.devices.extend(run.devices.iter().cloned());
-        if let Some(size) = state.common("ShmSize").and_then(Value::as_str) {
+        let size = state.common("ShmSize").and_then(Value::as_str);
+        // buildah leaves it empty where it takes over another program's container.
+        if let Some(size) = size.filter(|size| !size.is_empty()) {
             spec.files.shared_memory_bytes = shared_memory(size)?;
         }
         if executor.capabilities().mounts {

@@ -279,14 +279,19 @@ fn cve_2021_3602_commands_see_nothing_of_the_builder() {
 #[test]
 fn histories_are_those_of_the_peers() {
     let Some(bench) = Bench::with_shell() else { return };
-    let text = format!("FROM {BASE}\nARG A=1\nRUN --network=none true\n");
+    let text = format!(
+        "FROM {BASE}\nARG B\nARG A=1\nARG C=2\nENV C=3\nCOPY --exclude=x <<end . /d/\nend\nRUN --network=none true\n"
+    );
     let last =
         |report: &cask_build::BuildReport| report.images[0].config.history.last().unwrap().clone();
-    let entry = last(&bench.build(&text));
-    assert_eq!(entry.created_by, "RUN |1 A=1 /bin/sh -c true # buildkit");
+    let report = bench.build(&text);
+    let history = &report.images[0].config.history;
+    assert_eq!(history[history.len() - 2].created_by, "COPY . <<end /d/ # buildkit");
+    let entry = last(&report);
+    assert_eq!(entry.created_by, "RUN |3 B= A=1 C=3 /bin/sh -c true # buildkit");
     assert_eq!(entry.comment, "buildkit.dockerfile.v0");
     let mut request = bench.request(&text);
     request.dialect = Dialect::Buildah;
     let entry = last(&bench.run(&request).unwrap());
-    assert_eq!(entry.created_by, "|1 A=1 /bin/sh -c --network=none true");
+    assert_eq!(entry.created_by, "|2 A=1 C=3 /bin/sh -c --network=none true");
 }

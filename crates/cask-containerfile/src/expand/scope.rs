@@ -148,7 +148,8 @@ pub struct StageScope {
     environment: Vec<(String, String)>,
     /// Where a name is in the environment.
     places: BTreeMap<String, usize>,
-    arguments: BTreeMap<String, Option<String>>,
+    /// In the order of their first declarations.
+    arguments: Vec<(String, Option<String>)>,
     visible: BTreeMap<String, String>,
 }
 
@@ -160,7 +161,7 @@ impl StageScope {
             dialect,
             environment: Vec::new(),
             places: BTreeMap::new(),
-            arguments: BTreeMap::new(),
+            arguments: Vec::new(),
             visible: BTreeMap::new(),
         };
         for (name, value) in environment {
@@ -206,7 +207,10 @@ impl StageScope {
                 self.visible.insert(name.to_owned(), value.clone());
             }
         }
-        self.arguments.insert(name.to_owned(), value);
+        match self.arguments.iter_mut().find(|(own, _)| own == name) {
+            Some((_, old)) => *old = value,
+            None => self.arguments.push((name.to_owned(), value)),
+        }
         Ok(())
     }
 
@@ -228,7 +232,7 @@ impl StageScope {
         &self.environment
     }
 
-    /// The arguments that are declared, in alphabetical order, and their values.
+    /// The arguments that are declared, in the order of their first declarations, and their values.
     pub fn arguments(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.arguments.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
     }
@@ -236,7 +240,7 @@ impl StageScope {
     /// Whether an argument is declared, with a value or without.
     #[must_use]
     pub fn declares(&self, name: &str) -> bool {
-        self.arguments.contains_key(name)
+        self.arguments.iter().any(|(own, _)| own == name)
     }
 
     /// What a RUN sees, ENV and ARG together, in alphabetical order.
@@ -289,7 +293,10 @@ mod tests {
         stage.declare("C", None, &global, &options()).unwrap();
         assert_eq!((stage.value("A"), stage.value("B")), (Some("given"), Some("own")));
         assert_eq!(stage.value("C"), None);
-        assert_eq!(stage.arguments().count(), 3);
+        // The first declaration has the place, the last one the value.
+        stage.declare("A", Some("last"), &self::global(&[]), &options()).unwrap();
+        let arguments: Vec<_> = stage.arguments().collect();
+        assert_eq!(arguments, [("A", Some("last")), ("B", Some("own")), ("C", None)]);
         assert!(stage.declares("C") && !stage.declares("D"));
     }
 

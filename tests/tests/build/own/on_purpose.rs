@@ -1,8 +1,9 @@
 //! Where our results are others than buildah's on purpose: the case, how the difference begins, why.
 
-use crate::conformance::Deviation;
+use crate::conformance::{Deviation, SCRATCH};
 
 pub(super) const DIFFERENT: &[Deviation] = &[
+    ("*", "config WorkingDir: \"/\" / none", SCRATCH),
     ("a bracket that is a bracket", "fails: no / yes", BRACKET),
     ("a destination below the working directory", "layers: 2 / 1", WORKDIR),
     ("a destination below the working directory", "history", WORKDIR),

@@ -113,7 +113,7 @@ fn an_archive_merges_as_tar_does() {
         "usr/u",
     ]);
     let stage = stage.view();
-    // Permissions of directories change; buildah ignores --chown for archives.
+    // Permissions of directories change; buildah ignores --chown for archives, and all ignore --chmod.
     let tree = with_archive(&["conf/", "conf/new=1", "file=2", "lib/x=3"]);
     check(
         &tree,
@@ -136,11 +136,11 @@ fn an_archive_merges_as_tar_does() {
             "app/ 0755",
             "app/conf/ 0700",
             "app/conf/deep/ 0755 1:2 +",
-            "app/conf/deep/conf/ 0600 1:2",
-            "app/conf/deep/conf/new 0600 1:2",
-            "app/conf/deep/file 0600 1:2",
+            "app/conf/deep/conf/ 0750 1:2",
+            "app/conf/deep/conf/new 0644 1:2",
+            "app/conf/deep/file 0644 1:2",
             "app/conf/deep/lib/ 0755 1:2 +",
-            "app/conf/deep/lib/x 0600 1:2",
+            "app/conf/deep/lib/x 0644 1:2",
         ],
     );
     // What is in the way goes.

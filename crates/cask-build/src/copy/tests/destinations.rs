@@ -32,8 +32,14 @@ fn directories_on_the_way_stay_as_the_stage_has_them() {
         "a /app/conf/new/x",
         &["app/ 1777", "app/conf/ 0700", "app/conf/new/ 0755 +", "app/conf/new/x 0644"],
     );
-    // Buildah gives app/conf the source's permissions.
-    check(&tree, &stage, "d /app", &["app/ 1777", "app/conf/ 0700", "app/conf/c 0644"]);
+    // The destination stays; a directory in it gets the owner and the permissions of the one that comes, as with peers.
+    check(&tree, &stage, "d /app", &["app/ 1777", "app/conf/ 0755", "app/conf/c 0644"]);
+    check(
+        &tree,
+        &stage,
+        "--chown=1:2 d /app",
+        &["app/ 1777", "app/conf/ 0755 1:2", "app/conf/c 0644 1:2"],
+    );
 }
 
 #[test]
