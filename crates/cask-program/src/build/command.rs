@@ -145,9 +145,7 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     tools.events = Arc::new(move |event| told.event(&event));
 
     let built = carry_out(&request, &tools, &show).await;
-    if let Err(error) = known.save() {
-        report::note(&format!("what is known of files cannot be kept for later builds: {error}"));
-    }
+    keep(&known);
     let built = match built {
         Ok(built) => built,
         // That was told as an object already.
@@ -171,6 +169,13 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps what is known of files for later builds.
+fn keep(known: &StatCache) {
+    if let Err(error) = known.save() {
+        report::note(&format!("what is known of files cannot be kept for later builds: {error}"));
+    }
 }
 
 /// Reads and fetches all that is built from, on a thread that may wait.
