@@ -11,5 +11,6 @@ mod output;
 mod step;
 mod stubs;
 
+pub(crate) use execute::sysctls;
 pub(crate) use mounts::memory;
 pub(crate) use names::resolv_conf;

@@ -176,7 +176,7 @@ impl Explained {
         match self.errors.first() {
             _ if self.insufficient_scope => "requested access to the resource is denied".to_owned(),
             Some(error) => error.text(),
-            None if self.status == 401 => "unauthorized: authentication required".to_owned(),
+            None if self.status == 401 => "authentication required".to_owned(),
             None => {
                 let shown = &self.body[..self.body.len().min(SHOWN_BYTES)];
                 let more = if shown.len() < self.body.len() { "..." } else { "" };

@@ -138,7 +138,7 @@ fn is_elsewhere(device: &Device) -> bool {
 /// Those of the settings of the kernel that are of something that commands have for themselves.
 ///
 /// Source: buildah, `run_linux.go`, `setupNamespaces`.
-fn sysctls(
+pub(crate) fn sysctls(
     given: &[String],
     spaces: &Namespaces,
     has_network: bool,

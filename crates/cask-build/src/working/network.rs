@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cask_runtime::{Executor, Namespace, Namespaces, Network};
+use cask_runtime::{Executor, Namespaces, Network};
 use serde_json::{Value, json};
 
 use super::WorkingContainer;
@@ -53,34 +53,16 @@ impl WorkingNetwork {
 }
 
 /// Those of the usual settings of the kernel that are of something that a command has for itself.
-///
-/// Source: buildah, `run_linux.go`, `setupNamespaces`.
 pub(super) fn sysctls(
     usual: &[String],
     spaces: &Namespaces,
     network: &WorkingNetwork,
 ) -> Result<Vec<(String, String)>> {
-    let is_own = |space: &Namespace| matches!(space, Namespace::New);
     let has_network = match network {
         WorkingNetwork::Other(text) => !text.trim_start_matches("ns:").starts_with('/'),
         _ => false,
     };
-    let mut found = Vec::new();
-    for text in usual {
-        let (name, value) = text.split_once('=').ok_or_else(|| {
-            let subject = format!("the setting {text:?} of containers.conf");
-            Error::new(ErrorKind::Invalid, subject, "is not NAME=VALUE")
-        })?;
-        let fits = match name.replace('/', ".").as_str() {
-            "kernel.hostname" | "kernel.domainname" => is_own(&spaces.names),
-            name if name.starts_with("fs.mqueue.") => is_own(&spaces.communication),
-            name => name.starts_with("net.") && has_network,
-        };
-        if fits {
-            found.push((name.to_owned(), value.to_owned()));
-        }
-    }
-    Ok(found)
+    crate::run::sysctls(usual, spaces, has_network)
 }
 
 impl WorkingContainer {
@@ -169,6 +151,8 @@ impl WorkingContainer {
 
 #[cfg(test)]
 mod tests {
+    use cask_runtime::Namespace;
+
     use super::*;
 
     #[test]

@@ -43,7 +43,7 @@ impl Choice {
         match text {
             "host" | "default" => return Ok(Self::Shared(BuildNetwork::Host)),
             "none" => return Ok(Self::Shared(BuildNetwork::None)),
-            "private" | "container" => return Ok(Self::Usual),
+            "" | "private" | "container" => return Ok(Self::Usual),
             "bridge" => return Ok(Self::Bridges(vec![DEFAULT_NETWORK.to_owned()])),
             "pasta" => return Ok(Self::Pasta(Vec::new())),
             "slirp4netns" => bail!("--network=slirp4netns is not supported: use --network=pasta"),
@@ -133,7 +133,6 @@ impl Choice {
 /// For what is none.
 pub fn working_network(text: Option<&str>) -> Result<WorkingNetwork> {
     let Some(text) = text else { return Ok(WorkingNetwork::Default) };
-    let text = if text.is_empty() { "private" } else { text };
     Ok(match Choice::parse(Some(text))? {
         Choice::Shared(BuildNetwork::None) => WorkingNetwork::None,
         Choice::Shared(_) => WorkingNetwork::Host,
@@ -345,6 +344,7 @@ mod tests {
         assert_eq!(parse("none").unwrap(), Choice::Shared(BuildNetwork::None));
         assert_eq!(parse("private").unwrap(), Choice::Usual);
         assert_eq!(parse("container").unwrap(), Choice::Usual);
+        assert_eq!(parse("").unwrap(), Choice::Usual);
         let working = |text: &str| working_network(Some(text)).unwrap();
         assert_eq!(working_network(None).unwrap(), WorkingNetwork::Default);
         assert_eq!(

@@ -20,6 +20,8 @@ const DATAGRAM: usize = 65_536;
 const PIECE: usize = 65_536;
 /// How long somebody who sent a datagram may be answered.
 const IDLE: Duration = Duration::from_secs(60);
+/// The most connections of a port at a time, and the most of those who send it datagrams: others are not heard.
+const MOST: usize = 1024;
 /// How long nothing is accepted where this process has too much open.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -104,6 +106,8 @@ fn accept(
 ) {
     // Whoever knocked may be gone again.
     let _ = listener.set_nonblocking(true);
+    // Each connection has one more of it.
+    let served = Arc::new(());
     while is_there(listener, stopped) {
         let client = match listener.accept() {
             Ok((client, _)) => client,
@@ -113,8 +117,12 @@ fn accept(
                 continue;
             }
         };
-        let open = open.clone();
+        if Arc::strong_count(&served) > MOST {
+            continue;
+        }
+        let (open, served) = (open.clone(), served.clone());
         let serve = move || {
+            let _served = served;
             let _ = client.set_nonblocking(false);
             let Ok(server) = TcpStream::connect(to) else { return };
             let _ = client.set_nodelay(true);
@@ -164,8 +172,10 @@ fn receive(socket: &UdpSocket, stopped: &impl AsFd, to: SocketAddr) {
     while is_there(socket, stopped) {
         let Ok((length, from)) = socket.recv_from(&mut datagram) else { continue };
         clients.retain(|client, (_, heard)| *client == from || heard.elapsed() < IDLE);
+        let is_full = clients.len() >= MOST;
         let (inner, heard) = match clients.entry(from) {
             Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if is_full => continue,
             Entry::Vacant(new) => match answer(socket, from, to) {
                 Ok(answering) => new.insert((answering, Instant::now())),
                 Err(_) => continue,
