@@ -227,15 +227,15 @@ impl Swapping {
     fn start(directory: PathBuf, link: PathBuf) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, aside) = (Arc::clone(&stop), directory.with_extension("aside"));
-        let swap = move || {
-            for (from, to) in [(&directory, &aside), (&link, &directory), (&aside, &link)] {
-                fs::rename(from, to).expect("nobody else does");
-            }
-        };
         let swapping = move || {
-            while !stopped.load(Ordering::Relaxed) {
-                swap();
-                swap();
+            let is_over = || stopped.load(Ordering::Relaxed);
+            while !is_over() {
+                for (from, to) in [(&directory, &aside), (&link, &directory), (&aside, &link)] {
+                    // What is copied may have made a directory there meanwhile.
+                    while fs::rename(from, to).is_err() && !is_over() {
+                        let _ = fs::remove_dir_all(to);
+                    }
+                }
             }
         };
         Self { stop, thread: Some(std::thread::spawn(swapping)) }
