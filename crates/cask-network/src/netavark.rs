@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use crate::networks::PROGRAMS;
 use crate::{Error, ErrorKind, Network, Networks, Result, helper};
 
 /// A container on networks: what netavark is told.
@@ -185,7 +186,7 @@ impl Networks {
     fn command(&self, names: bool) -> Result<Command> {
         let places = self.places();
         let mut command = Command::new(places.program("netavark")?);
-        command.env("PATH", search_path(std::env::var_os("PATH")));
+        command.env("PATH", search_path(&places.helpers)?);
         command.arg("--config").arg(&places.run).arg(format!("--rootless={}", places.rootless));
         match places.program("aardvark-dns") {
             Ok(program) => {
@@ -203,11 +204,11 @@ impl Networks {
 }
 
 /// Where netavark looks for `nft` and `iptables`: also where users, whose programs they are not, do not.
-fn search_path(inherited: Option<OsString>) -> OsString {
-    let mut path =
-        inherited.filter(|path| !path.is_empty()).unwrap_or_else(|| "/usr/bin:/bin".into());
-    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
-    path
+fn search_path(helpers: &[PathBuf]) -> Result<OsString> {
+    let usual = PROGRAMS.map(PathBuf::from);
+    std::env::join_paths(helpers.iter().chain(&usual)).map_err(|error| {
+        Error::new(ErrorKind::Helper, "the directories of helpers").with_source(error)
+    })
 }
 
 #[cfg(test)]
@@ -244,7 +245,7 @@ mod tests {
         networks.disconnect(namespace, &connection).unwrap();
         let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
         assert_eq!(read("input"), TOLD);
-        assert!(read("path").ends_with(":/usr/sbin:/sbin\n"));
+        assert!(read("path").ends_with(":/usr/sbin:/usr/bin:/sbin:/bin\n"));
         let expected =
             |verb: &str| format!("--config {place}/run --rootless=false {verb} /proc/1/ns/net\n");
         assert_eq!(read("arguments"), expected("setup") + &expected("teardown"));

@@ -25,7 +25,7 @@ const HELPERS: [&str; 4] = [
     "/usr/lib/podman",
 ];
 /// Where other programs are.
-const PROGRAMS: [&str; 6] =
+pub(crate) const PROGRAMS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Where the files of networks and the programs for them are.
