@@ -24,7 +24,7 @@ mod state;
 mod tools;
 mod workdir;
 
-pub(crate) use copy_step::From;
+pub(crate) use copy_step::{From, stage_written};
 pub(crate) use engine::{Engine, lock};
 pub(crate) use squash::write_tree;
 pub(crate) use stage::{Ground, Layered, Made, StageRun};

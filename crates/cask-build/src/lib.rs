@@ -34,12 +34,12 @@ pub use copy::{
     prepare,
 };
 pub use error::{Error, ErrorKind, Location, Result};
-pub use output::{write_directory, write_tar};
+pub use output::{FileOptions, write_directory, write_tar};
 pub use stat_cache::StatCache;
 pub use view::{Account, Resolved, Status, View};
 pub use volume::{Volume, VolumeChanges};
 pub use working::{
-    CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, MountFrom,
+    AddedFile, CommitOptions, CommittedImage, ConfigChange, Copied, HealthcheckChange, MountFrom,
     NewWorkingContainer, OpenedMount, WorkingConfinement, WorkingContainer, WorkingContainers,
     WorkingDates, WorkingDetails, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
     WorkingNetwork, WorkingResources, WorkingRun, WorkingRunOptions, WorkingUsers, image_details,

@@ -2,4 +2,4 @@
 
 mod files;
 
-pub use files::{write_directory, write_tar};
+pub use files::{FileOptions, write_directory, write_tar};

@@ -57,7 +57,7 @@ fn begin(text: &str) -> (PeerStore, Scratch) {
 const APT: [&str; 2] = ["-v", "/etc/apt:/etc/apt:ro"];
 
 #[test]
-fn packages_are_installed_and_the_image_runs_in_podman_s_world() {
+fn packages_are_installed_and_a_python_application_runs_in_podman_s_world() {
     if !has(&TOOLS) {
         return;
     }
@@ -66,11 +66,8 @@ fn packages_are_installed_and_the_image_runs_in_podman_s_world() {
          RUN apt-get -qq update && apt-get -qq -y install --no-install-recommends openssh-client python3-minimal >/dev/null \
           && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin\n\
          RUN ssh-keygen -q -t ed25519 -N '' -f /root/key && test -s /root/key\n\
-         COPY main.py /app/\n\
-         RUN python3 /app/main.py > /app/said\n\
          CMD [\"ssh\", \"-V\"]\n",
     );
-    fs::write(context.join("main.py"), "print('hello')\n").expect("writable");
     cooper(&store, &[["build", "-q", "-t", "localhost/ssh"].as_slice(), &APT].concat(), &context)
         .ok();
     // The group of a package, and the set-group-ID bit: what a build without real users loses.
@@ -81,11 +78,41 @@ fn packages_are_installed_and_the_image_runs_in_podman_s_world() {
     assert_eq!(agent.text(), "2755 _ssh");
     // What was mounted while commands ran is not in the image.
     let listed =
-        ["sh", "-c", "ls /var/lib/apt/lists /etc/apt; dpkg -V openssh-client && cat /app/said"];
+        ["sh", "-c", "ls /var/lib/apt/lists /etc/apt; dpkg -V openssh-client && echo whole"];
     let said = store.run("buildah", &[run.as_slice(), &listed].concat()).ok();
-    assert!(said.text().ends_with("hello"), "{said}");
+    assert!(said.text().ends_with("whole"), "{said}");
     store.run("buildah", &["rm", "ssh-test"]).ok();
     store.podman(&["image", "inspect", "localhost/ssh"]).ok();
+    python_application(&store, &context);
+}
+
+/// Builds an application of several modules upon an image with Python, and runs it as the user that it is for.
+#[track_caller]
+fn python_application(store: &PeerStore, context: &Path) {
+    let text = "FROM localhost/ssh\n\
+         WORKDIR /srv\n\
+         COPY --chown=nobody:nogroup app app\n\
+         RUN python3 -m py_compile app/words.py && test -d app/__pycache__\n\
+         USER nobody\n\
+         ENV GREETING=hello\n\
+         RUN python3 -m app build > /tmp/said && test \"$(cat /tmp/said)\" = 'hello build of nobody'\n\
+         CMD [\"python3\", \"-m\", \"app\", \"world\"]\n";
+    let words = "import os, pwd\n\ndef greeting(whom):\n    \
+         user = pwd.getpwuid(os.getuid()).pw_name\n    \
+         return f\"{os.environ['GREETING']} {whom} of {user}\"\n";
+    let main = "import sys\nfrom app.words import greeting\nprint(greeting(sys.argv[1]))\n";
+    fs::create_dir(context.join("app")).expect("writable");
+    for (name, text) in
+        [("Containerfile.app", text), ("app/words.py", words), ("app/__main__.py", main)]
+    {
+        fs::write(context.join(name), text).expect("writable");
+    }
+    let file = context.join("Containerfile.app").display().to_string();
+    cooper(store, &["build", "-q", "-t", "localhost/app", "-f", &file], context).ok();
+    store.run("buildah", &["from", "-q", "--name", "app-test", "localhost/app"]).ok();
+    let run = ["run", "--isolation", "chroot", "app-test", "--", "python3", "-m", "app", "world"];
+    assert_eq!(store.run("buildah", &run).ok().text(), "hello world of nobody");
+    store.run("buildah", &["rm", "app-test"]).ok();
 }
 
 /// The packages of a compiler, and how it is called. Where the program does without a library, a small one does, which is

@@ -327,6 +327,8 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--security-opt seccomp=Containerfile", "the seccomp profile: it is not JSON"),
         ("--security-opt frob", "--security-opt \"frob\" is not known"),
         ("--rm=false", "--rm=false is not supported"),
+        ("--compat-volumes", "--compat-volumes is not supported"),
+        ("--compat-volumes=false --hooks-dir x", "--hooks-dir is not supported"),
         ("--frobnicate", "unknown flag: --frobnicate"),
         ("--pull --pull-never", "can only set one of 'pull', 'pull-always' and 'pull-never'"),
         ("--format x", "unrecognized image type \"x\""),

@@ -7,6 +7,7 @@ mod graph;
 mod habits;
 mod lint;
 mod places;
+mod results;
 mod volumes;
 
 use std::process::Command;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::{PeerStore, again, command, has};
+use tests::{PeerStore, again, command, has, scratch};
 
 use crate::{TOOLS, buildah, cooper, layers, program, store_with_base};
 
@@ -173,5 +173,54 @@ fn what_a_container_wrote_is_written_once_and_not_at_all_where_the_container_goe
         let line = ["run", "--isolation", "chroot", &made, "ls", "/file7"];
         let said = again(|| buildah(&store, &line).ok(), |said| !said.text().is_empty());
         assert_eq!(said.text(), "/file7");
+    }
+}
+
+#[test]
+fn an_image_has_files_and_settings_besides() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    std::fs::write(files.join("file"), "x".repeat(700)).expect("it is writable");
+    let config = r#"{"Env": ["A=2", "B=3"], "Cmd": ["ls"], "Labels": {"m": "1"}}"#;
+    std::fs::write(files.join("config"), config).expect("it is writable");
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let add = format!("{}:/in/file", files.at("file"));
+    let said = "{{.OCIv1.Config.Env}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.Labels.m}}";
+    for (name, flags, layers) in [("two", &[][..], 3), ("one", &["--squash"][..], 1)] {
+        let besides = ["--config", &files.at("config"), "--add-file", &add];
+        let line = [&["commit", "-q"], &besides[..], flags, &[&container, name]].concat();
+        cooper(&store, &line).ok();
+        let shown = cooper(&store, &["inspect", "--type", "image", "--format", said, name]).ok();
+        assert_eq!(shown.text(), "[A=2 B=3] [ls] 1", "{name}");
+        let made = buildah(&store, &["from", name]).ok().text().to_owned();
+        let line = [
+            "run",
+            "--isolation",
+            "chroot",
+            &made,
+            "busybox",
+            "stat",
+            "-c",
+            "%s %a %u",
+            "/in/file",
+        ];
+        assert_eq!(buildah(&store, &line).ok().text(), "700 644 0", "{name}");
+        let count =
+            ["inspect", "--type", "image", "--format", "{{len .OCIv1.RootFS.DiffIDs}}", name];
+        assert_eq!(cooper(&store, &count).ok().text(), layers.to_string());
+    }
+    // A name of the container's own, which one layer cannot have twice.
+    let twice = format!("{}:/bin/busybox", files.at("file"));
+    cooper(&store, &["commit", "--squash", "--add-file", &twice, &container])
+        .ends(125)
+        .says("leave --squash out");
+    for (flag, value, words) in [
+        ("--add-file", "/nowhere:/x", "no such file or directory"),
+        ("--add-file", "/:/x", "is not a regular file"),
+        ("--config", &files.at("file"), "is no JSON object with a config"),
+    ] {
+        cooper(&store, &["commit", flag, value, &container]).ends(125).says(words);
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::engine::{Engine, lock};
 use super::remote::{InlineStep, STEPS};
 use super::report::BuiltImage;
-use super::request::{InheritAnnotations, LayerMode};
+use super::request::{ImageOptions, InheritAnnotations, LayerMode};
 use super::state::{StageState, read_config};
 use super::tools::BaseImage;
 use crate::{Error, ErrorKind, Result, config};
@@ -23,6 +23,9 @@ use crate::{Error, ErrorKind, Result, config};
 /// Source: OCI image specification, `annotations.md`.
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
+/// Those of a second.
+const NANOSECONDS: u32 = 1_000_000_000;
 
 /// The annotation that dates an image. Source: as above.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -120,7 +123,7 @@ impl Engine {
     fn target_config(&self, state: &StageState) -> ImageConfig {
         let options = &self.request.image;
         let mut config = state.config.clone();
-        config.created = Timestamp::from_unix(state.date, 0);
+        config.created = self.created(state);
         if let Some(date) = self.pinned_date() {
             let created = Timestamp::from_unix(date, 0);
             let base = state.base_history.min(config.history.len());
@@ -151,6 +154,14 @@ impl Engine {
         config
     }
 
+    /// The date of the image. Images that differ in nothing but what the caller says of annotations differ in its
+    /// nanoseconds: a store knows images by their config, and has one manifest for each.
+    fn created(&self, state: &StageState) -> Option<Timestamp> {
+        let is_pinned = self.pinned_date().is_some();
+        let nanoseconds = if is_pinned { 0 } else { mark(&self.request.image) };
+        Timestamp::from_unix(state.date, nanoseconds)
+    }
+
     fn annotations(&self, state: &StageState) -> BTreeMap<String, String> {
         let options = &self.request.image;
         if options.format == ImageFormat::Docker {
@@ -174,8 +185,7 @@ impl Engine {
             annotations.extend(digest.map(|digest| (BASE_DIGEST.to_owned(), digest.to_string())));
         }
         if options.created_annotation {
-            let date = self.pinned_date().unwrap_or(state.date);
-            let date = Timestamp::from_unix(date, 0).map(|date| date.to_string());
+            let date = self.created(state).map(|date| date.to_string());
             annotations.extend(date.map(|date| (CREATED.to_owned(), date)));
         }
         for name in &options.edits.remove_annotations {
@@ -204,7 +214,7 @@ impl Engine {
     ) -> Result<BuiltImage> {
         let store = &self.tools.store;
         let storage = |error| Error::storage(error, "the image");
-        let bytes = encoded(&config, self.request.image.format)?;
+        let bytes = encoded(&config, self.request.image.format, self.pinned_date().is_some())?;
         let manifest = self.manifest(state, &bytes, annotations)?;
         let id = Id::of_config(&Hasher::digest(Algorithm::Sha256, &bytes));
         let built = BuiltImage {
@@ -293,8 +303,11 @@ impl Engine {
 }
 
 /// The text of a config. That of Docker's format says what its last container was like, as with buildah, and that of OCI
-/// does not: a store knows images by their config, and keeps one manifest for each.
-fn encoded(config: &ImageConfig, format: ImageFormat) -> Result<Vec<u8>> {
+/// does not: a store knows images by their config, and keeps one manifest for each. Where the image is dated, it says
+/// besides what that container was called, which is the same each time.
+///
+/// Source: buildah 1.41, `image.go`, `createConfigsAndManifests`.
+fn encoded(config: &ImageConfig, format: ImageFormat, is_dated: bool) -> Result<Vec<u8>> {
     const KEY: &str = "container_config";
     let bytes = config.encode();
     let failed = |error| {
@@ -304,13 +317,36 @@ fn encoded(config: &ImageConfig, format: ImageFormat) -> Result<Vec<u8>> {
         serde_json::from_slice(&bytes).map_err(failed)?;
     match format {
         ImageFormat::Docker => {
-            let execution = text.get("config").cloned().unwrap_or_else(|| json!({}));
+            let mut execution = text.get("config").cloned().unwrap_or_else(|| json!({}));
+            if is_dated {
+                execution["Hostname"] = "sandbox".into();
+                execution["Domainname"] = "".into();
+                text.insert("config".to_owned(), execution.clone());
+            }
             text.insert(KEY.to_owned(), execution);
         }
         ImageFormat::Oci if text.remove(KEY).is_some() => {}
         ImageFormat::Oci => return Ok(bytes.to_vec()),
     }
     serde_json::to_vec(&text).map_err(failed)
+}
+
+/// A number for what the caller says of annotations: 0 for nothing.
+fn mark(options: &ImageOptions) -> u32 {
+    let edits = &options.edits;
+    let drops = edits.inherit_annotations == InheritAnnotations::Drop;
+    let is_usual = edits.annotations.is_empty()
+        && edits.remove_annotations.is_empty()
+        && !drops
+        && !options.created_annotation;
+    if is_usual || options.format == ImageFormat::Docker {
+        return 0;
+    }
+    let said =
+        json!([edits.annotations, edits.remove_annotations, drops, options.created_annotation]);
+    let digest = Hasher::digest(Algorithm::Sha256, said.to_string().as_bytes());
+    let first = u32::from_str_radix(&digest.hex()[..8], 16).unwrap_or_default();
+    first % (NANOSECONDS - 1) + 1
 }
 
 /// Has an image say which platform it is for.

@@ -26,6 +26,8 @@ pub struct BuildReport {
     pub bases: Vec<UsedBase>,
     /// What ADD got from elsewhere, sorted.
     pub materials: Vec<Material>,
+    /// The date that was given for the images, in seconds since 1970.
+    pub date: Option<i64>,
     /// How long it took.
     pub wall: Duration,
 }

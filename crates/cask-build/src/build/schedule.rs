@@ -78,7 +78,14 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
         };
         ended.keep_tips(images.as_deref().unwrap_or_default());
         ended.forget_fetched();
-        images.map(|images| (images, ended.export_steps()))
+        match (images, &ended.tools.on_failure) {
+            (Ok(images), _) => Ok((images, ended.export_steps())),
+            (Err(error), Some(take)) if error.kind() != ErrorKind::Cancelled => {
+                take(ended.export_steps());
+                Err(error)
+            }
+            (Err(error), _) => Err(error),
+        }
     });
     let (images, cached) = finished.await.unwrap_or_else(|panic| {
         std::panic::resume_unwind(panic.into_panic());
@@ -87,7 +94,9 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
     let warnings = std::mem::take(&mut *lock(&engine.warnings));
     let bases = engine.used_bases();
     let materials = std::mem::take(&mut *lock(&engine.materials)).into_iter().collect();
-    Ok(BuildReport { images, steps, warnings, cached, bases, materials, wall: begun.elapsed() })
+    let date = engine.pinned_date();
+    let wall = begun.elapsed();
+    Ok(BuildReport { images, steps, warnings, cached, bases, materials, date, wall })
 }
 
 /// The base images that the target of a request needs for its first platform, as they are asked for; names that

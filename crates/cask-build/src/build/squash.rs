@@ -16,6 +16,7 @@ use super::request::LayerMode;
 use super::state::StageState;
 use crate::cache::{Found, LayerFact, Record};
 use crate::key::KeyParts;
+use crate::output::FileOptions;
 use crate::view::{Status, View, Walker, join, parent_and_name};
 use crate::{Error, ErrorKind, Result};
 
@@ -76,7 +77,9 @@ impl Engine {
         let new: Vec<Id> = state.layers[keep..].iter().map(|(id, _)| id.clone()).collect();
         let names = squash.names(self, &new)?;
         let squash = Squash { names, ..squash };
-        let staged = stage_written(store, &self.cancel, |output| squash.write(None, output))?;
+        let staged = stage_written(store, &self.cancel, |output| {
+            squash.write(FileOptions::default(), output)
+        })?;
         let layer = LayerFact {
             diff_id: staged.diff_digest().clone(),
             size_bytes: staged.diff_size_bytes(),
@@ -93,17 +96,12 @@ impl Engine {
     }
 }
 
-/// Writes all files of a view as a tar archive, sorted by name; `owner` is whose they are, instead
-/// of their own.
-pub(crate) fn write_tree(
-    view: &View,
-    owner: Option<(u32, u32)>,
-    output: &mut dyn Write,
-) -> Result<()> {
+/// Writes all files of a view as a tar archive, sorted by name.
+pub(crate) fn write_tree(view: &View, options: FileOptions, output: &mut dyn Write) -> Result<()> {
     let mut names = BTreeSet::new();
     add_below(&mut view.walker(), Vec::new(), &mut names)?;
     names.remove(&Vec::new());
-    Squash { full: view.clone(), base: View::scratch(), names }.write(owner, output)
+    Squash { full: view.clone(), base: View::scratch(), names }.write(options, output)
 }
 
 struct Squash {
@@ -147,9 +145,9 @@ impl Squash {
         Ok(names)
     }
 
-    fn write(&self, owner: Option<(u32, u32)>, output: &mut dyn Write) -> Result<()> {
+    fn write(&self, options: FileOptions, output: &mut dyn Write) -> Result<()> {
         let mut writing = Writing {
-            owner,
+            options,
             full: self.full.walker(),
             base: self.base.walker(),
             output: MemberWriter::new(output),
@@ -186,8 +184,7 @@ fn add_below(walker: &mut Walker, path: Vec<u8>, names: &mut BTreeSet<Vec<u8>>) 
 }
 
 struct Writing<'a> {
-    /// Whose everything is, instead of its own.
-    owner: Option<(u32, u32)>,
+    options: FileOptions,
     full: Walker,
     base: Walker,
     output: MemberWriter<&'a mut dyn Write>,
@@ -218,9 +215,9 @@ impl Writing<'_> {
     fn file(&mut self, path: &[u8], status: &Status) -> Result<()> {
         let mut member = NewMember::default();
         member.name = path.to_vec();
-        (member.uid, member.gid) = self.owner.unwrap_or((status.uid, status.gid));
+        (member.uid, member.gid) = self.options.owner.unwrap_or((status.uid, status.gid));
         member.mode = status.mode;
-        member.seconds = status.modified.seconds;
+        member.seconds = self.options.date.unwrap_or(status.modified.seconds);
         let failed = |error| unwritten(path, error);
         if status.links > 1 && !status.is_directory() {
             let file = (status.device, status.inode);

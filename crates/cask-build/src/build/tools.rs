@@ -13,7 +13,7 @@ use cask_storage::{Id, Store};
 
 use super::event::BuildEvent;
 use super::networks::StageNetworks;
-use super::remote::RemoteCache;
+use super::remote::{CachedStep, RemoteCache};
 use super::request::PullPolicy;
 use super::sources::BuildSources;
 use crate::stat_cache::StatCache;
@@ -42,6 +42,9 @@ pub struct BuildTools {
     pub terminal: Option<Arc<dyn ShellTerminal>>,
     /// What is told of what happens; called from any thread, one call after the other.
     pub events: Arc<dyn Fn(BuildEvent) + Send + Sync>,
+    /// Is given the steps that shall go elsewhere where the build fails, so that the next one goes on from there; those of
+    /// a build that succeeds are in its report.
+    pub on_failure: Option<Arc<dyn Fn(Vec<CachedStep>) + Send + Sync>>,
     /// What ends the build early.
     pub cancel: Cancel,
     /// Where the records of earlier builds and cache mounts are kept.
@@ -65,6 +68,7 @@ impl BuildTools {
             networks: None,
             terminal: None,
             events: Arc::new(|_| {}),
+            on_failure: None,
             cancel,
             state_directory: store.graph_root().join("cask/build"),
             store,

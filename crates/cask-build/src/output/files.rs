@@ -14,8 +14,25 @@ use crate::{Error, ErrorKind, Result, View};
 /// How much goes between writing an archive and reading it at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
+/// What files say of themselves outside of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileOptions {
+    /// Whose they are, instead of their own: for a user, who may own nothing else.
+    pub owner: Option<(u32, u32)>,
+    /// When all of them changed last, in seconds since 1970, instead of when they did.
+    pub date: Option<i64>,
+}
+
+impl FileOptions {
+    /// Files of this owner and this date, as far as they are given.
+    pub fn new(owner: Option<(u32, u32)>, date: Option<i64>) -> Self {
+        Self { owner, date }
+    }
+}
+
 /// Writes the files of an image as a tar archive: sorted, without whiteouts, the same bytes for the
-/// same files. `owner` is whose they are, instead of their own.
+/// same files.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] where `output` fails; [`ErrorKind::Storage`].
@@ -24,12 +41,12 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub fn write_tar(
     image: &BuiltImage,
     store: &Store,
-    owner: Option<(u32, u32)>,
+    options: FileOptions,
     output: &mut dyn Write,
 ) -> Result<()> {
     let view = View::of_store(store, image.layers.last())?;
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
-    write_tree(&view, owner, &mut output)?;
+    write_tree(&view, options, &mut output)?;
     output.flush().map_err(|error| {
         Error::new(ErrorKind::Io, "the archive", "cannot be written").with_source(error)
     })
@@ -39,8 +56,6 @@ pub fn write_tar(
 /// stays, but for what has the name of a file of the image. Links in the directory lead nowhere but
 /// into it.
 ///
-/// `owner` is whose the files are, instead of their own: for a user, who may own nothing else.
-///
 /// # Errors
 /// [`ErrorKind::Io`] where it cannot be written; [`ErrorKind::Storage`].
 ///
@@ -48,7 +63,7 @@ pub fn write_tar(
 pub fn write_directory(
     image: &BuiltImage,
     store: &Store,
-    owner: Option<(u32, u32)>,
+    options: FileOptions,
     directory: &Path,
 ) -> Result<()> {
     std::fs::create_dir_all(directory)
@@ -58,17 +73,17 @@ pub fn write_directory(
     let pipe = io::pipe().map_err(|error| Error::io(error, "no pipe can be made", directory))?;
     let (reader, writer) = pipe;
     thread::scope(|scope| {
-        let writing = scope.spawn(move || send(&view, owner, writer));
-        let read = receive(reader, &root, owner.is_some(), directory);
+        let writing = scope.spawn(move || send(&view, options, writer));
+        let read = receive(reader, &root, options.owner.is_some(), directory);
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // What the reader does not take, the writer cannot write: the reader's reason is the reason.
         read.and(written)
     })
 }
 
-fn send(view: &View, owner: Option<(u32, u32)>, writer: PipeWriter) -> Result<()> {
+fn send(view: &View, options: FileOptions, writer: PipeWriter) -> Result<()> {
     let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
-    write_tree(view, owner, &mut writer)?;
+    write_tree(view, options, &mut writer)?;
     writer.flush().map_err(|error| {
         Error::new(ErrorKind::Io, "the files", "cannot be written").with_source(error)
     })

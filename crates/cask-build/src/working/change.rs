@@ -75,6 +75,8 @@ pub enum ConfigChange {
     OnBuild(Vec<String>),
     /// Annotations.
     Annotations(Vec<String>),
+    /// A config of Docker's, which comes over what is said.
+    Config(Map<String, Value>),
 }
 
 /// What changes of how to find out whether the program works. What is `None` stays as it is.
@@ -141,6 +143,7 @@ impl Changing<'_> {
                 let annotations = self.state.annotations_mut();
                 names.iter().for_each(|name| drop(annotations.remove(name)));
             }
+            ConfigChange::Config(given) => self.config(given)?,
             ConfigChange::WorkingDirectory(text) => self.text("WorkingDir", "WORKDIR", text),
             ConfigChange::Comment(text) => self.comment(text),
             ConfigChange::HistoryComment(text) => self.state.set_text("history-comment", text),
@@ -431,7 +434,7 @@ fn json_list(text: &str) -> Option<Vec<String>> {
 }
 
 /// Sets a list as Go writes it: OCI leaves an empty one out.
-fn set_list(fields: &mut Map<String, Value>, kind: Kind, key: &str, words: &[String]) {
+pub(super) fn set_list(fields: &mut Map<String, Value>, kind: Kind, key: &str, words: &[String]) {
     match (kind, words.is_empty()) {
         (Kind::Oci, true) => drop(fields.remove(key)),
         _ => drop(fields.insert(key.to_owned(), json!(words))),
@@ -445,12 +448,12 @@ fn put_number(fields: &mut Map<String, Value>, key: &str, number: i64) {
     }
 }
 
-fn map(fields: &Map<String, Value>, key: &str) -> Map<String, Value> {
+pub(super) fn map(fields: &Map<String, Value>, key: &str) -> Map<String, Value> {
     fields.get(key).and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 /// Puts a map back where there was one, or where it says something.
-fn put_map(fields: &mut Map<String, Value>, key: &str, map: Map<String, Value>) {
+pub(super) fn put_map(fields: &mut Map<String, Value>, key: &str, map: Map<String, Value>) {
     match map.is_empty() {
         // Null for Docker, nothing for OCI: whatever stood there before.
         true if fields.get(key).is_some_and(Value::is_null) => {}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::WorkingContainer;
 use super::change::{Changing, ConfigChange};
+use super::extra::AddedFile;
 use super::json::{Shape, encode};
 use super::state::{Kind, State};
 use crate::restage::{LayerOutput, stage_stream};
@@ -37,6 +38,8 @@ pub struct CommitOptions {
     pub changes: Vec<ConfigChange>,
     /// Variables that the image does not have.
     pub remove_environment: Vec<String>,
+    /// Files that it has besides, in a layer of their own.
+    pub added: Vec<AddedFile>,
 }
 
 impl CommitOptions {
@@ -52,6 +55,7 @@ impl CommitOptions {
             identity_label: None,
             changes: Vec::new(),
             remove_environment: Vec::new(),
+            added: Vec::new(),
         }
     }
 }
@@ -146,6 +150,9 @@ impl WorkingContainer {
         };
         let mut layers: Vec<(Digest, u64)> = base.iter().map(|(_, fact)| fact.clone()).collect();
         layers.push((staged.diff_digest().clone(), staged.diff_size_bytes()));
+        let added = self.stage_added(options, created(options)?.unix_seconds())?;
+        let fact = |staged: &StagedLayer| (staged.diff_digest().clone(), staged.diff_size_bytes());
+        layers.extend(added.iter().map(fact));
         let format = options.format.unwrap_or_else(|| self.state.format());
         let config = self.config(&state, format, &layers, options)?;
         let manifest = manifest(&state, format, &layers, &config);
@@ -155,6 +162,7 @@ impl WorkingContainer {
         image.names.clone_from(&options.names);
         image.layers = base.into_iter().map(|(id, _)| NewLayer::Present(id)).collect();
         image.layers.push(NewLayer::Staged(staged));
+        image.layers.extend(added.map(NewLayer::Staged));
         let was_there = self.store.image(&image.id).map_err(storage)?.is_some();
         let image = self.store.commit_image(image).map_err(storage)?;
         let platform = platform(&state);
@@ -241,6 +249,10 @@ impl WorkingContainer {
         let mounted = self.files()?;
         let root = mounted.root()?;
         let diff = self.mapped_options(options);
+        if !options.added.is_empty() {
+            let date = created(options)?.unix_seconds();
+            return self.stage_all_with(&root, &diff, options, date);
+        }
         self.stage(|output| diff_tree(&root, output, &diff))
     }
 
@@ -276,6 +288,11 @@ impl WorkingContainer {
         let mut history = old.unwrap_or_default();
         if !options.omit_history {
             self.extend_history(state, &mut history, created, options, kind);
+            if let Some((added, _)) = layers.last().filter(|_| !options.added.is_empty() && !clear)
+            {
+                let text = format!("/bin/sh -c #(nop) ADD dir:{} in /", added.hex());
+                history.push(json!({"created": created.to_string(), "created_by": text}));
+            }
         }
         match history.is_empty() {
             true => drop(image.remove("history")),

@@ -1,5 +1,6 @@
 //! Base images, from the store or pulled into it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -16,13 +17,15 @@ use crate::settings::Settings;
 
 /// The images of a store, and of wherever they can be pulled from.
 pub(super) struct PulledBases {
-    pub(super) images: Images,
-    pub(super) transports: Transports,
+    images: Images,
+    transports: Transports,
     /// What says which images may be used; read when the first one is wanted.
-    pub(super) settings: Settings,
-    pub(super) progress: Arc<Progress>,
+    settings: Settings,
+    progress: Arc<Progress>,
     /// Whether the caller named platforms: an image of the store that is for another one will not do then.
     pub(super) platforms_named: bool,
+    /// The directory of the context, in which FROM may name an archive or a directory with an image.
+    pub(super) directory: Option<PathBuf>,
 }
 
 #[async_trait]
@@ -49,7 +52,7 @@ impl Bases for PulledBases {
         // What is here and is for the platform needs no registry.
         options.platform_asked = !is_usual && !self.has_for(reference, platform);
         let (images, transports) = (self.images.clone(), self.transports.clone());
-        let (handle, name) = (Handle::current(), reference.to_owned());
+        let (handle, name) = (Handle::current(), placed(reference, self.directory.as_deref()));
         // A pull stays on its thread: what it borrows cannot go from one to another.
         let pulling = tokio::task::spawn_blocking(move || {
             handle.block_on(images.pull(&name, &transports, &options))
@@ -73,6 +76,22 @@ impl Bases for PulledBases {
 }
 
 impl PulledBases {
+    /// Those of a store, and of wherever its transports reach.
+    pub(super) fn new(
+        (images, transports): (&Images, &Transports),
+        settings: &Settings,
+        progress: &Arc<Progress>,
+    ) -> Self {
+        Self {
+            images: images.clone(),
+            transports: transports.clone(),
+            settings: settings.clone(),
+            progress: Arc::clone(progress),
+            platforms_named: false,
+            directory: None,
+        }
+    }
+
     /// Whether the store has an image of this name that is for the platform.
     fn has_for(&self, reference: &str, wanted: &PlatformWanted) -> bool {
         if matches!(self.images.instance(reference, wanted), Ok(Some(_))) {
@@ -108,7 +127,8 @@ impl PulledBases {
         moving::keep_answers(&self.settings, &mut options);
         let mut found = Vec::new();
         for name in cask_build::base_references(request, sources)? {
-            let platforms = self.images.platforms(&name, &self.transports, &options).await;
+            let place = placed(&name, self.directory.as_deref());
+            let platforms = self.images.platforms(&place, &self.transports, &options).await;
             found.push(platforms.with_context(|| format!("the platforms of {name}"))?);
         }
         if found.is_empty() {
@@ -125,6 +145,34 @@ impl PulledBases {
     }
 }
 
+/// Where an image is that FROM names by a scheme and a path: in the context, if there is something of that path, else
+/// where the program was started. What leads out of the context is not in it.
+///
+/// Source: buildah, up to 1.43 where it was started, from 1.44 on in the context.
+fn placed(reference: &str, context: Option<&Path>) -> String {
+    let as_it_is = || reference.to_owned();
+    let (Some(context), Some((scheme, rest))) = (context, reference.split_once(':')) else {
+        return as_it_is();
+    };
+    let (path, image) = match (scheme, rest.find(':')) {
+        ("dir", _) | ("oci" | "oci-archive" | "docker-archive", None) => (rest, ""),
+        ("oci" | "oci-archive" | "docker-archive", Some(colon)) => rest.split_at(colon),
+        _ => return as_it_is(),
+    };
+    if Path::new(path).is_absolute() && Path::new(path).exists() {
+        return as_it_is();
+    }
+    let found = context.join(path.trim_start_matches('/')).canonicalize();
+    let (Ok(found), Ok(context)) = (found, context.canonicalize()) else { return as_it_is() };
+    match found.to_str() {
+        // A colon would end the path.
+        Some(found_text) if found.starts_with(&context) && !found_text.contains(':') => {
+            format!("{scheme}:{found_text}{image}")
+        }
+        _ => as_it_is(),
+    }
+}
+
 fn wrapped(reference: &str, error: cask_engine::Error) -> Error {
     use cask_engine::ErrorKind as Engine;
     let kind = match error.kind() {
@@ -138,5 +186,34 @@ fn wrapped(reference: &str, error: cask_engine::Error) -> Error {
     match hint {
         Some(hint) => wrapped.with_hint(hint),
         None => wrapped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_files_are_in_the_context_where_they_are_there() {
+        let outer = tempfile::tempdir().unwrap();
+        let context = outer.path().canonicalize().unwrap().join("context");
+        std::fs::create_dir_all(context.join("oci")).unwrap();
+        std::fs::write(context.join("a.tar"), "").unwrap();
+        std::fs::write(outer.path().join("outside.tar"), "").unwrap();
+        std::os::unix::fs::symlink("../outside.tar", context.join("link.tar")).unwrap();
+        let at = context.display();
+        let check = |reference: &str, expected: String| {
+            assert_eq!(placed(reference, Some(&context)), expected, "{reference}");
+        };
+        check("oci-archive:a.tar", format!("oci-archive:{at}/a.tar"));
+        check("docker-archive:./a.tar:x:1", format!("docker-archive:{at}/a.tar:x:1"));
+        check("oci:/oci:name", format!("oci:{at}/oci:name"));
+        check("dir:oci/", format!("dir:{at}/oci"));
+        for elsewhere in
+            ["dir:../x", "oci-archive:link.tar", "oci:none", "dir:/", "debian:12", "docker://a.tar"]
+        {
+            check(elsewhere, elsewhere.to_owned());
+        }
+        assert_eq!(placed("oci:oci", None), "oci:oci");
     }
 }

@@ -12,13 +12,14 @@ use cask::image::{ImageFormat, Manifest, PlatformWanted};
 use cask::reference::Reference;
 use cask::transport::Transports;
 use cask_build::{
-    BuildReport, BuildRequest, CacheExport, ErrorKind, LayerMode, RemoteCache, names_step,
+    BuildRequest, CacheExport, CachedStep, ErrorKind, LayerMode, RemoteCache, names_step,
 };
 use cask_engine::Images;
 use cask_storage::Id;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use super::compression::Compress;
 use super::show::Show;
 use super::values;
 use crate::moving;
@@ -290,35 +291,41 @@ impl Pulled {
     }
 }
 
-/// Puts the steps of a build to the places of `--cache-to`. A place that cannot be written is told:
-/// what was built is there all the same.
-pub(super) async fn push(
-    built: &BuildReport,
-    places: &[Place],
-    (images, transports): (&Images, &Transports),
-    settings: &Settings,
-    show: &Show,
-) -> Result<()> {
-    let platform = PlatformWanted::of_this_build();
-    let options = moving::copy_options(settings, platform, show.progress(), true)?;
-    for place in places {
-        let shown = place.prefix.trim_start_matches("docker://");
-        show.say(&format!("--> Pushing cache []:{shown} ({} steps)", built.cached.len()));
-        for step in &built.cached {
-            let to = format!("{}{}", place.prefix, step.key);
-            let pushed = images.push(step.image.as_str(), &to, transports, &options).await;
-            if let Err(error) = pushed {
-                let error = anyhow::Error::from(error);
-                crate::report::note(&format!("the cache {shown} cannot be written: {error:#}"));
-                break;
+/// Where steps are put, and how.
+pub(super) struct Pushing<'a> {
+    /// The places of `--cache-to`.
+    pub(super) places: &'a [Place],
+    pub(super) images: &'a Images,
+    pub(super) transports: &'a Transports,
+    pub(super) settings: &'a Settings,
+    pub(super) compress: &'a Compress,
+}
+
+impl Pushing<'_> {
+    /// Puts steps to the places. One that cannot be written is told: what was built is there all the same.
+    pub(super) async fn push(&self, steps: &[CachedStep], show: &Show) -> Result<()> {
+        let platform = PlatformWanted::of_this_build();
+        let mut options = moving::copy_options(self.settings, platform, show.progress(), true)?;
+        self.compress.set(&mut options)?;
+        for place in self.places {
+            let shown = place.prefix.trim_start_matches("docker://");
+            show.say(&format!("--> Pushing cache []:{shown} ({} steps)", steps.len()));
+            for step in steps {
+                let (image, to) = (step.image.as_str(), format!("{}{}", place.prefix, step.key));
+                let pushed = self.images.push(image, &to, self.transports, &options).await;
+                if let Err(error) = pushed {
+                    let error = anyhow::Error::from(error);
+                    crate::report::note(&format!("the cache {shown} cannot be written: {error:#}"));
+                    break;
+                }
             }
         }
+        for step in steps.iter().filter(|step| step.is_new) {
+            // It stays as an image without a name, which is harmless.
+            let _ = self.images.store().delete_image(&step.image);
+        }
+        Ok(())
     }
-    for step in built.cached.iter().filter(|step| step.is_new) {
-        // It stays as an image without a name, which is harmless.
-        let _ = images.store().delete_image(&step.image);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

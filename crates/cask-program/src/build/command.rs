@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::arguments::{Arguments, Method, OutputArguments};
 use super::bases::PulledBases;
-use super::cache::Pulled;
+use super::cache::{Pulled, Pushing};
 use super::compression::Compress;
 use super::inputs::Inputs;
 use super::outputs::{self, Destinations, Output};
@@ -116,13 +116,10 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     request.cache.inline = cache_to.inline;
     let (sockets, _agents) = environment::agents(&arguments.run.ssh, scratch.path())?;
     request.run.agents = sockets;
-    let bases = Arc::new(PulledBases {
-        images: images.clone(),
-        transports: transports.clone(),
-        settings: settings.clone(),
-        progress: Arc::clone(show.progress()),
-        platforms_named: request.platforms.are_named,
-    });
+    let mut bases = PulledBases::new((&images, &transports), settings, show.progress());
+    bases.platforms_named = request.platforms.are_named;
+    bases.directory = inputs.directory;
+    let bases = Arc::new(bases);
     if arguments.input.all_platforms {
         request.platforms.targets = bases.common_platforms(&request, &inputs.sources).await?;
     }
@@ -144,7 +141,9 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     let told = Arc::clone(&show);
     tools.events = Arc::new(move |event| told.event(&event));
 
-    let built = carry_out(&request, &tools, &show).await;
+    let (images, transports, compress) = (&images, &transports, &compress);
+    let pushing = Pushing { places: &cache_to.places, images, transports, settings, compress };
+    let built = carry_out_and_push(&request, tools, &pushing, &show).await;
     keep(&known);
     let built = match built {
         Ok(built) => built,
@@ -152,23 +151,27 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
         Err(error) if show.is_json() => return Ok(ExitCode::from(status(&error))),
         Err(error) => return Err(error),
     };
-    cache::push(&built, &cache_to.places, (&images, &transports), settings, &show).await?;
     let results = Results {
         built: &built,
         request: &request,
         to: &to,
-        images: &images,
-        transports: &transports,
+        images,
+        transports,
         settings,
         show: &show,
         scratch: scratch.path(),
-        compress: &compress,
+        compress,
         provenance: provenance.as_ref(),
         described: Described::new(&request, &built, &arguments),
     };
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Locks what is right whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps what is known of files for later builds.
@@ -234,6 +237,29 @@ impl ShellTerminal for OwnTerminal {
 fn status(error: &anyhow::Error) -> u8 {
     let failed = error.downcast_ref::<CommandFailed>();
     failed.map_or(Exit::EngineFailure.code(), |failed| failed.status)
+}
+
+/// Builds, and puts the steps to the places of `--cache-to`: those of a build that fails, too.
+async fn carry_out_and_push(
+    request: &BuildRequest,
+    mut tools: BuildTools,
+    pushing: &Pushing<'_>,
+    show: &Show,
+) -> Result<BuildReport> {
+    let done = Arc::new(Mutex::default());
+    let told = Arc::clone(&done);
+    tools.on_failure = Some(Arc::new(move |steps| *lock(&told) = steps));
+    let built = carry_out(request, &tools, show).await;
+    let steps = match &built {
+        Ok(built) => built.cached.clone(),
+        Err(_) => std::mem::take(&mut *lock(&done)),
+    };
+    let pushed = match built.is_ok() || !steps.is_empty() {
+        true => pushing.push(&steps, show).await,
+        false => Ok(()),
+    };
+    let built = built?;
+    pushed.map(|()| built)
 }
 
 /// Builds; where it fails, the line that it is about is shown.

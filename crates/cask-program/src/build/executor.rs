@@ -32,7 +32,8 @@ pub(super) fn isolation(arguments: &RunArguments) -> Option<String> {
 fn named_runtime(arguments: &RunArguments) -> Result<Option<PathBuf>> {
     let named = arguments.runtime.clone();
     let named = named.or_else(|| variable("BUILDAH_RUNTIME").map(PathBuf::from));
-    let needs_ours = arguments.needs_groups()? || arguments.needs_devices();
+    let needs_ours =
+        arguments.needs_groups()? || arguments.needs_devices() || arguments.has_own_users()?;
     let usual = arguments.usual.runtime.clone().filter(|_| !needs_ours);
     Ok(named.or(usual).filter(|name| name.as_os_str() != "native"))
 }

@@ -31,6 +31,8 @@ const LONGEST_BYTES: u64 = 16 << 20;
 pub(super) struct Inputs {
     pub(super) files: Vec<BuildFile>,
     pub(super) sources: BuildSources,
+    /// The directory of the context, where that is one of this machine.
+    pub(super) directory: Option<PathBuf>,
 }
 
 /// Fetches by HTTP, on a thread that may wait.
@@ -105,7 +107,8 @@ pub(super) fn load(arguments: &Arguments, settings: &Settings, scratch: &Path) -
     sources.git = git;
     sources.scratch = Some(scratch.to_owned());
     sources.fetch = Some(fetch);
-    Ok(Inputs { files, sources })
+    let directory = (named_context.is_dir()).then(|| named_context.to_owned());
+    Ok(Inputs { files, sources, directory })
 }
 
 /// The context of whoever names none: the directory of the first Containerfile that is a file of this machine.

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
-    /// One, or none.
+    /// `true` or `false`, which asks for what is the case, or none.
     Maybe,
     Value,
 }
@@ -83,9 +83,15 @@ impl Args for RefusedArguments {
 
 impl FromArgMatches for RefusedArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let given =
-            FLAGS.iter().find(|(name, ..)| is_given(name)).map(|(name, _, hint)| (*name, *hint));
+        let is_given = |(name, takes, _): &&(&'static str, Takes, &'static str)| {
+            let is_no = || {
+                let mut values = matches.get_many::<String>(name).into_iter().flatten().peekable();
+                values.peek().is_some() && values.all(|value| value == "false")
+            };
+            matches.value_source(name) == Some(ValueSource::CommandLine)
+                && !(*takes == Takes::Maybe && is_no())
+        };
+        let given = FLAGS.iter().find(is_given).map(|(name, _, hint)| (*name, *hint));
         Ok(Self { given })
     }
 

@@ -17,6 +17,9 @@ use crate::containerfile::build_arguments;
 use crate::duration::GoDuration;
 use crate::platform;
 
+/// What commands are told that the machine is called where the image is dated. Source: buildah 1.41, `imagebuildah/stage_executor.go`, `prepare`.
+const SANDBOX: &str = "sandbox";
+
 /// The request that the flags and the environment make.
 pub(super) fn request(
     arguments: &Arguments,
@@ -53,6 +56,10 @@ pub(super) fn request(
     request.image.layers = layers(image)?;
     request.image.edits = edits(image)?;
     request.image.dates = dates(image, &request.arguments)?;
+    let dates = request.image.dates;
+    if dates.timestamp.or(dates.source_date_epoch).is_some() {
+        SANDBOX.clone_into(&mut request.run.names.host_name);
+    }
     request.image.omit_history = image.omit_history;
     let created = boolean("created-annotation", image.created_annotation.as_deref())?;
     request.image.created_annotation = created == Some(true);

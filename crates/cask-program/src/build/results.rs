@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::{Instances, copy};
 use cask::image::{Descriptor, ImageFormat, PlatformWanted};
 use cask::transport::Transports;
-use cask_build::{BuildReport, BuildRequest, BuiltImage, write_directory, write_tar};
+use cask_build::{BuildReport, BuildRequest, BuiltImage, FileOptions, write_directory, write_tar};
 use cask_engine::{Images, NewEntry, SamePlatform};
 use serde_json::{Value, json};
 
@@ -208,8 +208,9 @@ impl Results<'_> {
                 false => directory.join(image.platform.to_string().replace('/', "_")),
             };
             let (own, store, to) = (image.clone(), self.images.store().clone(), directory.clone());
+            let options = FileOptions::new(owner(), self.built.date);
             let written =
-                tokio::task::spawn_blocking(move || write_directory(&own, &store, owner(), &to));
+                tokio::task::spawn_blocking(move || write_directory(&own, &store, options, &to));
             written.await??;
             if let Some(provenance) = self.provenance {
                 let text =
@@ -223,13 +224,14 @@ impl Results<'_> {
     async fn tar(&self, path: Option<PathBuf>) -> Result<()> {
         let image = self.built.images.first().context("an image was built")?;
         let (image, store) = (image.clone(), self.images.store().clone());
+        let options = FileOptions::new(None, self.built.date);
         let written = tokio::task::spawn_blocking(move || -> Result<()> {
             match path {
-                None => write_tar(&image, &store, None, &mut io::stdout().lock())?,
+                None => write_tar(&image, &store, options, &mut io::stdout().lock())?,
                 Some(path) => {
                     let mut file = File::create(&path)
                         .with_context(|| format!("creating {}", path.display()))?;
-                    write_tar(&image, &store, None, &mut file)?;
+                    write_tar(&image, &store, options, &mut file)?;
                 }
             }
             Ok(())

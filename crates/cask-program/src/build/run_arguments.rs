@@ -304,6 +304,11 @@ impl RunArguments {
         !self.device.is_empty()
     }
 
+    /// Whether commands have users of their own, to whom only the native executor shows what is mounted as theirs.
+    pub(super) fn has_own_users(&self) -> Result<bool> {
+        Ok(self.users.users()?.are_mapped())
+    }
+
     fn privileges(&self, options: &mut RunOptions) -> Result<()> {
         if let Some(usual) = &self.usual.capabilities {
             let named = capabilities(usual).context("the capabilities of containers.conf")?;

@@ -1,12 +1,12 @@
 //! `cooper commit`
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{LayersWanted, copy};
 use cask::layer::Compression;
-use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
+use cask_build::{AddedFile, CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
 use cask_engine::{Images, NewEntry, SamePlatform};
 use cask_image::{ImageFormat, Manifest, PlatformWanted, RawManifest, Timestamp};
 use cask_program::access;
@@ -14,7 +14,7 @@ use cask_program::compression::CompressionArguments;
 use cask_program::progress::ProgressChoice;
 use cask_program::{output, report};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::create::change_of;
 use super::refused::OfCommit;
@@ -111,6 +111,12 @@ struct SaysArguments {
     /// An instruction, as in a Containerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// A config of Docker's as JSON, which comes over what the container says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Add a file of this machine to the image, in a layer of its own
+    #[arg(long, value_name = "FILE[:PATH]")]
+    add_file: Vec<String>,
 }
 
 /// Makes an image and prints its ID.
@@ -295,6 +301,7 @@ impl Arguments {
             options.changes.push(ConfigChange::Annotations(vec![text]));
         }
         options.changes.extend(self.says.changes()?);
+        options.added = self.says.add_file.iter().map(|text| added(text)).collect();
         Ok(options)
     }
 }
@@ -331,6 +338,9 @@ impl DateArguments {
 impl SaysArguments {
     fn changes(&self) -> Result<Vec<ConfigChange>> {
         let mut changes = Vec::new();
+        if let Some(file) = &self.config {
+            changes.push(ConfigChange::Config(given_config(file)?));
+        }
         for instruction in &self.change {
             let (word, rest) =
                 instruction.trim().split_once(char::is_whitespace).unwrap_or_default();
@@ -349,4 +359,29 @@ impl SaysArguments {
         }
         Ok(changes)
     }
+}
+
+/// `FILE[:PATH]`; without a path it is that of the file.
+fn added(text: &str) -> AddedFile {
+    let (source, destination) = text.split_once(':').unwrap_or((text, text));
+    AddedFile::new(source, destination)
+}
+
+/// The config in a file; variables without a value have the caller's.
+///
+/// Source: buildah 1.43, `internal/config/override.go`, `mergeEnv`.
+fn given_config(file: &Path) -> Result<Map<String, Value>> {
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("reading the config from {}", file.display()))?;
+    let mut given: Map<String, Value> = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is no JSON object with a config", file.display()))?;
+    for (_, value) in given.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Env")) {
+        for variable in value.as_array_mut().into_iter().flatten() {
+            if let Some(name) = variable.as_str().filter(|text| !text.contains('=')) {
+                let found = std::env::var(name).unwrap_or_default();
+                *variable = json!(format!("{name}={found}"));
+            }
+        }
+    }
+    Ok(given)
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if !(template.contains("{{") && template.contains("}}")) {
         bail!("invalid format provided: {template}");
     }
-    show::value("format", template, &shown.for_templates())
+    show::value("format", template, &shown)
 }
 
 /// The image itself; of a list the one for this machine.

@@ -50,9 +50,7 @@ pub(super) struct OfCommit;
 
 impl RefusedFlags for OfCommit {
     const FLAGS: &'static [RefusedFlag] = &[
-        ("add-file", &[], "copy the file into the container before"),
         ("blob-cache", &[], BLOBS),
-        ("config", &[], "say what it says with --change"),
         ("cw", &[], "make such an image with another tool, of what `mount` shows"),
         ("encrypt-layer", &[], ENCRYPT),
         ("encryption-key", &[], ENCRYPT),

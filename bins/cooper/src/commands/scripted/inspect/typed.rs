@@ -2,12 +2,10 @@
 //! nothing is said.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use cask_build::WorkingDetails;
-use cask_image::go_duration;
-use cask_terminal::value::{Time, nil};
+use cask_terminal::value::{Duration, Time, nil};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -36,18 +34,6 @@ impl<'d> Details<'d> {
             ids: read(details, "IDMappingOptions")?.unwrap_or_default(),
             devices: read(details, "Devices")?,
         })
-    }
-}
-
-impl Details<'_> {
-    /// Has durations as templates show them.
-    pub(super) fn for_templates(mut self) -> Self {
-        let configs = [&mut self.docker.config, &mut self.docker.container_config];
-        configs
-            .into_iter()
-            .filter_map(|config| config.healthcheck.as_mut())
-            .for_each(Health::for_templates);
-        self
     }
 }
 
@@ -296,29 +282,13 @@ fn moment<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok,
     value.clone().map(Time).serialize(serializer)
 }
 
-/// A duration: nanoseconds in documents, a text in templates.
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-enum Span {
-    Number(i64),
-    Text(String),
-}
+/// A duration: nanoseconds in documents.
+#[derive(Default, Deserialize)]
+struct Span(i64);
 
-impl Default for Span {
-    fn default() -> Self {
-        Self::Number(0)
-    }
-}
-
-impl Health {
-    fn for_templates(&mut self) {
-        for span in [&mut self.interval, &mut self.timeout, &mut self.start_period] {
-            if let Span::Number(nanoseconds) = span {
-                let sign = if *nanoseconds < 0 { "-" } else { "" };
-                let length = go_duration(Duration::from_nanos(nanoseconds.unsigned_abs()));
-                *span = Span::Text(format!("{sign}{length}"));
-            }
-        }
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Duration(self.0).serialize(serializer)
     }
 }
 
@@ -333,9 +303,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_what_go_has_for_nothing() {
         let check = |config: serde_json::Value, template: &str, expected: &str| {
-            let mut image: DockerImage =
-                serde_json::from_value(json!({ "config": config })).unwrap();
-            image.config.healthcheck.iter_mut().for_each(Health::for_templates);
+            let image: DockerImage = serde_json::from_value(json!({ "config": config })).unwrap();
             let format = Format::parse("format", template, Origin::Value).unwrap();
             let text = format.render(None, &Value::of(&image).unwrap()).unwrap();
             assert_eq!(String::from_utf8(text).unwrap().trim_end(), expected, "{template}");
@@ -345,6 +313,7 @@ mod tests {
         check(json!({}), "{{.Config.Healthcheck}} {{.OS}}", "<nil>");
         let health = json!({"Healthcheck": {"Test": ["CMD", "a"], "Interval": 5_000_000_000_i64,
             "Timeout": 1_500_000_000_i64, "StartPeriod": 60_000_000_000_i64, "Retries": 3}});
-        check(health, "{{.Config.Healthcheck}}", "{[CMD a] 5s 1.5s 1m0s 3}");
+        check(health.clone(), "{{.Config.Healthcheck}}", "{[CMD a] 5s 1.5s 1m0s 3}");
+        check(health, "{{printf \"%d\" .Config.Healthcheck.Interval}}", "5000000000");
     }
 }
