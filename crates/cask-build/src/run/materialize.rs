@@ -147,8 +147,16 @@ mod tests {
                 };
                 let to = place.path().join("to");
                 let selected = || select(&engine, &context, "src");
+                let expected = selected().unwrap().digest();
                 let written = match hashing {
-                    true => swap::with(hook, selected).and_then(|it| write(&engine, it, &to)),
+                    true => swap::with(hook, selected).and_then(|selection| {
+                        assert_eq!(
+                            selection.digest(),
+                            expected,
+                            "{during}, {turn}: what is hashed"
+                        );
+                        write(&engine, selection, &to)
+                    }),
                     false => {
                         let selection = selected().unwrap();
                         swap::with(hook, || write(&engine, selection, &to))

@@ -81,21 +81,25 @@ fn buildkit_0_32_archives_through_absolute_links_stay_in_the_image() {
 fn buildkit_0_31_nothing_above_a_context_is_removed() {
     let mut bench = Bench::new();
     let outside = outside(&bench);
-    for name in ["../kept", ".wh.kept", "out/.wh.kept", ".wh...", "a/../../.wh.outside"] {
-        let mut block = [0_u8; 1024];
-        block[..name.len()].copy_from_slice(name.as_bytes());
-        block[100..107].copy_from_slice(b"0000644");
-        block[124..135].copy_from_slice(b"00000000000");
-        block[136..147].copy_from_slice(b"00000000000");
-        block[148..156].fill(b' ');
-        block[156] = b'0';
-        block[257..265].copy_from_slice(b"ustar\x0000");
-        let sum: u32 = block[..512].iter().map(|byte| u32::from(*byte)).sum();
-        write!(&mut block[148..155], "{sum:06o}\0").unwrap();
-        let scratch = bench.directory.path().join("scratch");
-        fs::create_dir_all(&scratch).unwrap();
+    let scratch = bench.directory.path().join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    // It is unpacked in a directory of its own in there: the one above both is two up.
+    for name in [
+        "../../outside/kept",
+        "../../outside/.wh.kept",
+        "../../.wh.outside",
+        "a/../../../.wh.outside",
+        "/outside/.wh.kept",
+        "l/kept",
+        "l/.wh.kept",
+        "l/.wh..wh..opq",
+        ".wh...",
+        ".wh..",
+    ] {
+        let link = member("l", b'2', outside.to_str().unwrap());
+        let stream = [&link[..], &member(name, b'0', ""), &[0; 1024]].concat();
         let choice = IgnoreChoice::default();
-        let found = Context::from_stream("-", &block[..], &scratch, &choice);
+        let found = Context::from_stream("-", &stream[..], &scratch, &choice);
         if let Ok(StreamContext::Context(context)) = found {
             bench.tools.sources.context = std::sync::Arc::new(context);
             // Names that mean a deletion elsewhere are names here, or refused.
@@ -105,12 +109,33 @@ fn buildkit_0_31_nothing_above_a_context_is_removed() {
     }
 }
 
+/// The header of a member of a tar archive that has no content.
+fn member(name: &str, kind: u8, link: &str) -> [u8; 512] {
+    let mut block = [0_u8; 512];
+    block[..name.len()].copy_from_slice(name.as_bytes());
+    block[100..107].copy_from_slice(b"0000644");
+    block[124..135].copy_from_slice(b"00000000000");
+    block[136..147].copy_from_slice(b"00000000000");
+    block[148..156].fill(b' ');
+    block[156] = kind;
+    block[157..157 + link.len()].copy_from_slice(link.as_bytes());
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    write!(&mut block[148..155], "{sum:06o}\0").unwrap();
+    block
+}
+
 /// There, the number of an input that there was not ended the daemon.
 #[test]
 fn buildkit_0_31_a_stage_of_a_wrong_number_is_no_stage() {
     let bench = Bench::new();
-    for number in ["1", "7", "18446744073709551615", "18446744073709551616", "-1", "00"] {
-        let text = format!("FROM scratch AS a\nFROM scratch\nCOPY --from={number} /x /x\n");
+    bench.write("x", "x");
+    let text = |number: &str| {
+        format!("FROM scratch AS a\nCOPY x /x\nFROM scratch\nCOPY --from={number} /x /x\n")
+    };
+    bench.build(&text("0"));
+    for number in ["1", "7", "18446744073709551615", "18446744073709551616", "-1"] {
+        let text = text(number);
         let error = bench.run(&bench.request(&text)).unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Missing | ErrorKind::Invalid),

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use cask_build::{ErrorKind, Volume};
 use cask_containerfile::instruction::MountFlag;
+use cask_storage::DriverKind;
 
 use super::support::{BASE, Bench, outcomes};
 
@@ -219,18 +220,21 @@ fn agents_are_passed_on() {
 
 #[test]
 fn cve_2024_23652_a_parent_of_a_mount_point_that_becomes_a_link_leads_nowhere() {
-    let Some(bench) = Bench::with_shell() else { return };
-    let sentinel = bench.directory.path().join("sentinel");
-    fs::create_dir(&sentinel).unwrap();
-    fs::write(sentinel.join("token"), "").unwrap();
-    let text = format!(
-        "FROM {BASE}\nRUN --mount=type=tmpfs,target=/p/token mv /p /q 2>/dev/null; \
-         ln -s {} /p 2>/dev/null; true\n",
-        sentinel.display()
-    );
-    bench.build(&text);
-    assert!(sentinel.join("token").exists());
-    bench.check_nothing_left();
+    for driver in [DriverKind::Overlay, DriverKind::Vfs] {
+        let Some(bench) = Bench::with_shell_on(Some(driver)) else { return };
+        let sentinel = bench.directory.path().join("sentinel");
+        fs::create_dir_all(sentinel.join("token")).unwrap();
+        let text = format!(
+            "FROM {BASE}\nRUN --mount=type=tmpfs,target=/p/token mv /p /q 2>/dev/null; \
+             ln -s {} /p 2>/dev/null; test -L /p && echo swapped\n",
+            sentinel.display()
+        );
+        let _ = bench.run(&bench.request(&text));
+        // With overlay the directories of mount points lie beneath what the command can move.
+        assert_eq!(bench.output().contains("swapped"), driver == DriverKind::Vfs);
+        assert!(sentinel.join("token").exists(), "{driver:?}");
+        bench.check_nothing_left();
+    }
 }
 
 #[test]

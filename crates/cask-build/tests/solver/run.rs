@@ -207,8 +207,10 @@ fn networks_are_none_or_the_machines() {
     let output = bench.output();
     assert!(output.starts_with("1\nnameserver 192.0.2.1\n") && output.ends_with("192.0.2.7\tdb\n"));
     let mut request = bench.request(&format!("FROM {BASE}\nRUN --network=host true\n"));
-    request.run.network = BuildNetwork::None;
-    assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Invalid);
+    for own in [BuildNetwork::None, BuildNetwork::Private] {
+        request.run.network = own;
+        assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Invalid, "{own:?}");
+    }
 }
 
 #[test]
@@ -242,6 +244,11 @@ fn secrets_are_for_their_command_alone() {
     assert!(output.ends_with("20\n20\n0\n[]\n"), "{output}");
     assert!(output.contains("-r--------"), "{output}");
     assert!(!format!("{report:?}{request:?}").contains(MARK));
+    // Nor is it in what is said of a command that fails.
+    let mount = "--mount=type=secret,id=token,env=TOKEN --mount=type=secret,id=token";
+    let mut failing = bench.request(&format!("FROM {BASE}\nRUN {mount} exit 3\n"));
+    failing.run.secrets.clone_from(&request.run.secrets);
+    assert!(!format!("{:?}", bench.run(&failing).unwrap_err()).contains(MARK));
     // Another secret is no reason to do anything again.
     request.run.secrets.insert("token".to_owned(), Secret::new(b"another".to_vec()));
     assert_eq!(outcomes(&bench.run(&request).unwrap()), ["-", "hit", "hit", "hit", "hit"]);
@@ -252,6 +259,10 @@ fn secrets_are_for_their_command_alone() {
         .unwrap();
     let found = String::from_utf8_lossy(&grep.stdout);
     assert!(found.lines().all(|line| line.ends_with(":0")), "{found}");
+    let longest = Secret::new(vec![b'x'; Secret::MAX_BYTES + 1]);
+    request.run.secrets.insert("token".to_owned(), longest);
+    request.cache.none = true;
+    assert_eq!(bench.run(&request).unwrap_err().kind(), ErrorKind::Limit);
     // One that is missing is silently absent, unless it is required.
     request.run.secrets.clear();
     request.cache.none = true;

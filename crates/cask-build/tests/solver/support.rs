@@ -11,7 +11,7 @@ use cask_build::{
 use cask_containerfile::parse;
 use cask_image::PlatformWanted;
 use cask_runtime::{NativeExecutor, NativeOptions};
-use cask_storage::{CheckOptions, Durability, Store, StoreOptions};
+use cask_storage::{CheckOptions, DriverKind, Durability, Store, StoreOptions};
 
 /// The name of the image with a shell.
 pub(crate) const BASE: &str = "localhost/base:latest";
@@ -26,10 +26,16 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::on(None)
+    }
+
+    /// A bench whose store has this driver.
+    fn on(driver: Option<DriverKind>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut options =
             StoreOptions::new(directory.path().join("root"), directory.path().join("run"));
         options.durability = Durability::None;
+        options.driver = driver;
         let store = Store::open(options).unwrap();
         fs::create_dir(directory.path().join("context")).unwrap();
         let mut tools = BuildTools::new(store.clone()).unwrap();
@@ -46,6 +52,11 @@ impl Bench {
 
     /// A bench with an image that has a shell; nothing where this process may not run commands.
     pub(crate) fn with_shell() -> Option<Self> {
+        Self::with_shell_on(None)
+    }
+
+    /// As [`with_shell`](Self::with_shell), on a store with this driver.
+    pub(crate) fn with_shell_on(driver: Option<DriverKind>) -> Option<Self> {
         let root = rustix::process::geteuid().is_root();
         assert!(root || std::env::var_os("CI").is_none(), "root is needed");
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|p| Path::new(p).exists());
@@ -54,7 +65,7 @@ impl Bench {
             eprintln!("left out: root and a static busybox are needed");
             return None;
         }
-        let bench = Self::new();
+        let bench = Self::on(driver);
         fs::copy(busybox?, bench.context().join("busybox")).unwrap();
         bench.write("passwd", "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n");
         bench.write("group", "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n");
