@@ -161,6 +161,32 @@ fn images_go_anywhere() {
         assert_eq!(config["config"]["Labels"]["x"], "y", "{place} of {id}");
         tests::dray(&format!("--insecure-policy validate {place}")).ok();
     }
+    // As with buildah, what --tag names gets plain layers, unless they are to be compressed; and as with BuildKit,
+    // what --output names gets compressed ones.
+    let platforms = "--platform linux/amd64,linux/arm64 -t oci:list:x";
+    for line in [
+        "-t oci:plain:x",
+        "-D=false -t oci:gzip:x",
+        "--compression-format gzip -t oci:gzip2:x",
+        platforms,
+    ] {
+        cooper(&store, &directory, &format!("build -q {line} .")).ok();
+    }
+    let places = [
+        ("oci:layout:x", "tar"),
+        ("oci:plain:x", "tar"),
+        ("oci:list:x", "tar"),
+        ("oci:gzip:x", "tar+gzip"),
+        ("oci:gzip2:x", "tar+gzip"),
+        ("oci-archive:a.tar:it:1", "tar+gzip"),
+    ];
+    for (place, expected) in places {
+        let (scheme, rest) = place.split_once(':').expect("it has a scheme");
+        let place = format!("{scheme}:{}", directory.at(rest));
+        let layers = tests::dray(&format!("inspect {place}")).ok().json();
+        let kind = layers["LayersData"][0]["MIMEType"].as_str().unwrap_or_default().to_owned();
+        assert!(kind.ends_with(&format!(".{expected}")), "{place}: {kind}");
+    }
 }
 
 #[test]

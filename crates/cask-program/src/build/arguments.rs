@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::refused::RefusedArguments;
 use super::run_arguments::RunArguments;
+use crate::access::boolean;
 use crate::duration::GoDuration;
 use crate::moving::RegistryArguments;
 
@@ -298,8 +299,8 @@ pub(super) struct CacheArguments {
     /// Docker's; images are compressed where they go anyway
     #[arg(long, hide = true)]
     pub(super) compress: bool,
-    /// Buildah's; layers in the store are plain anyway
-    #[arg(short = 'D', long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    /// Leave layers plain that go to a place which --tag names and which is no registry [default: true]
+    #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) disable_compression: Option<String>,
     /// Build so many stages at the same time [default: one for each processor, up to 4]
     #[arg(long, value_name = "N")]
@@ -307,6 +308,12 @@ pub(super) struct CacheArguments {
 }
 
 impl CacheArguments {
+    /// Whether layers are compressed wherever they go.
+    pub(super) fn compresses(&self) -> Result<bool> {
+        let plain = boolean("disable-compression", self.disable_compression.as_deref())?;
+        Ok(plain == Some(false))
+    }
+
     /// How many stages at the same time; 0 is no limit of ours.
     pub(super) fn jobs(&self) -> Option<NonZeroUsize> {
         self.jobs.map(|jobs| NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MAX))

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use cask::transport::Transports;
 use cask_build::{
     BuildFile, BuildReport, BuildRequest, BuildTools, ErrorKind, ShellTerminal, StatCache,
 };
@@ -95,9 +96,7 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     let transports = arguments.registry.transports(&images, settings).await?;
     let output = &arguments.output;
     let compress = Compress::of(output)?;
-    let is_scheme = |scheme: &str| transports.find(scheme).is_some();
-    let mut to = outputs::destinations(&output.tag, &output.output, output.push, is_scheme)?;
-    to.list = output.manifest.as_deref().map(outputs::full_name).transpose()?;
+    let to = destinations(&arguments, &transports)?;
     let stdout_is_data = to.outputs.iter().any(Output::is_standard_output);
     let show = Arc::new(Show::start(&arguments.show, arguments.cache.explain, stdout_is_data)?);
     let scratch =
@@ -167,6 +166,18 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     finish(&results, &arguments).await?;
     warn(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where results go, by the flags.
+fn destinations(arguments: &Arguments, transports: &Transports) -> Result<Destinations> {
+    let output = &arguments.output;
+    let is_scheme = |scheme: &str| transports.find(scheme).is_some();
+    let mut to = outputs::destinations(&output.tag, &output.output, output.push, is_scheme)?;
+    if arguments.cache.compresses()? {
+        to.compress();
+    }
+    to.list = output.manifest.as_deref().map(outputs::full_name).transpose()?;
+    Ok(to)
 }
 
 /// Locks what is right whoever panicked.

@@ -14,6 +14,9 @@ pub(super) struct Compress {
     pub(super) format: Option<String>,
     pub(super) level: Option<i32>,
     pub(super) force: Option<bool>,
+    /// Plain layers stay plain where nothing is said of them: `--disable-compression`, which is usual for a place that
+    /// `--tag` names.
+    pub(super) plain: bool,
 }
 
 impl Compress {
@@ -23,6 +26,7 @@ impl Compress {
             format: arguments.compression_format.clone(),
             level: arguments.compression_level,
             force: boolean("force-compression", arguments.force_compression.as_deref())?,
+            plain: false,
         };
         compress.check()?;
         Ok(compress)
@@ -44,7 +48,8 @@ impl Compress {
 
     /// This, or what is said elsewhere where nothing is said here.
     pub(super) fn or(&self, other: &Self) -> Self {
-        if *self == Self::default() { other.clone() } else { self.clone() }
+        let says = self.format.is_some() || self.level.is_some() || self.force.is_some();
+        if says { self.clone() } else { Self { plain: self.plain, ..other.clone() } }
     }
 
     /// Refuses what cannot be, before anything is built.
@@ -80,6 +85,7 @@ impl Compress {
             (Some(format), _) => LayersWanted::CompressPlain(format),
             (None, Some(true)) => LayersWanted::Compress(Compression::Gzip),
             (None, _) if self.level.is_some() => LayersWanted::CompressPlain(Compression::Gzip),
+            (None, _) if self.plain => LayersWanted::Keep,
             (None, _) => LayersWanted::AsDestinationWants,
         })
     }

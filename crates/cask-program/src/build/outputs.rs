@@ -90,6 +90,17 @@ pub(super) struct Destinations {
     pub(super) list: Option<String>,
 }
 
+impl Destinations {
+    /// Has layers compressed wherever they go: `--disable-compression=false`.
+    pub(super) fn compress(&mut self) {
+        for output in &mut self.outputs {
+            if let Output::Place(_, compress) = output {
+                compress.plain = false;
+            }
+        }
+    }
+}
+
 impl Output {
     /// Whether it takes standard output.
     pub(super) fn is_standard_output(&self) -> bool {
@@ -113,7 +124,9 @@ pub(super) fn destinations(
         match tag.split_once(':') {
             // A place behind the scheme of a transport.
             Some((scheme, _)) if schemes(scheme) => {
-                found.outputs.push(Output::Place(tag.clone(), Compress::default()));
+                // Registries get compressed layers always.
+                let compress = Compress { plain: scheme != "docker", ..Compress::default() };
+                found.outputs.push(Output::Place(tag.clone(), compress));
             }
             _ => found.names.push(full_name(tag).with_context(|| format!("--tag {tag:?}"))?),
         }
@@ -185,8 +198,8 @@ mod tests {
         let tags = ["a".to_owned(), "oci:dir:x".to_owned(), "h:5000/b:1".to_owned()];
         let found = destinations(&tags, &[], false, |scheme| scheme == "oci").unwrap();
         assert_eq!(found.names, ["localhost/a:latest", "h:5000/b:1"]);
-        let expected = Output::Place("oci:dir:x".to_owned(), Compress::default());
-        assert_eq!(found.outputs, [expected]);
+        let plain = Compress { plain: true, ..Compress::default() };
+        assert_eq!(found.outputs, [Output::Place("oci:dir:x".to_owned(), plain)]);
         destinations(&["A".to_owned()], &[], false, |_| false).unwrap_err();
         destinations(&[], &[], true, |_| false).unwrap_err();
     }

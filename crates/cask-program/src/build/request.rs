@@ -83,10 +83,6 @@ fn refuse(arguments: &Arguments) -> Result<()> {
             );
         }
     }
-    let plain = boolean("disable-compression", arguments.cache.disable_compression.as_deref())?;
-    if plain == Some(false) {
-        bail!("--disable-compression=false is not supported: layers in the store are plain");
-    }
     Ok(())
 }
 

@@ -270,7 +270,8 @@ impl Results<'_> {
         };
         let attest: Option<Attest<'_>> = self.provenance.map(|_| &state as Attest<'_>);
         super::layout::add_list(layout.path(), &platforms, format, attest)?;
-        let mut options = self.copy_options(&Compress::default())?;
+        let usual = Compress { plain: own.plain, ..Compress::default() };
+        let mut options = self.copy_options(&usual)?;
         options.instances = Instances::All;
         let from = self.transports.parse(&format!("oci:{at}:list"))?;
         let to = self.transports.parse(place)?;

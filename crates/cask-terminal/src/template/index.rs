@@ -105,9 +105,10 @@ fn matching_key(key: &Value, example: Option<&Value>) -> Value {
     }
 }
 
-/// What Go gives for a key that is not there: the zero value of what the map holds.
+/// What Go gives for a key that is not there: the zero value of what the map holds. One that holds nothing is taken for
+/// one of texts, as labels are.
 fn zero(entries: &[(Value, Value)]) -> Value {
-    let Some((_, first)) = entries.first() else { return Value::NO_VALUE };
+    let Some((_, first)) = entries.first() else { return Value::string("") };
     let uniform = entries.iter().all(|(_, value)| value.type_name() == first.type_name());
     match first.0 {
         Repr::Text(_) if uniform => Value::string(""),

@@ -21,6 +21,7 @@ pub(super) struct Details<'d> {
     namespaces: Option<Vec<Namespace>>,
     ids: IdMappings,
     devices: Option<Vec<Device>>,
+    annotations: Labels,
 }
 
 impl<'d> Details<'d> {
@@ -33,6 +34,7 @@ impl<'d> Details<'d> {
             namespaces: read(details, "NamespaceOptions")?,
             ids: read(details, "IDMappingOptions")?.unwrap_or_default(),
             devices: read(details, "Devices")?,
+            annotations: read(details, "ImageAnnotations")?.unwrap_or_default(),
         })
     }
 }
@@ -58,6 +60,9 @@ impl Serialize for Details<'_> {
                 }
                 "IDMappingOptions" => record.serialize_field("IDMappingOptions", &self.ids)?,
                 "Devices" => record.serialize_field("Devices", &List(&self.devices))?,
+                "ImageAnnotations" => {
+                    record.serialize_field("ImageAnnotations", &Pairs(&self.annotations))?;
+                }
                 name => record.serialize_field(name, value)?,
             }
         }
@@ -70,6 +75,14 @@ struct List<'l, T>(&'l Option<Vec<T>>);
 impl<T: Serialize> Serialize for List<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         nil::list(self.0, serializer)
+    }
+}
+
+struct Pairs<'l>(&'l Labels);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        nil::map(self.0, serializer)
     }
 }
 
@@ -310,6 +323,9 @@ mod tests {
         };
         check(json!({}), "{{.Config.Env}} {{len .Config.Cmd}} {{.Config.Labels}}", "[] 0 map[]");
         check(json!({"Volumes": {"/v": {}}}), "{{.Config.Volumes}}", "map[/v:{}]");
+        for labels in [json!({}), json!({"Labels": {}}), json!({"Labels": {"b": "c"}})] {
+            check(labels, "[{{index .Config.Labels \"a\"}}]", "[]");
+        }
         check(json!({}), "{{.Config.Healthcheck}} {{.OS}}", "<nil>");
         let health = json!({"Healthcheck": {"Test": ["CMD", "a"], "Interval": 5_000_000_000_i64,
             "Timeout": 1_500_000_000_i64, "StartPeriod": 60_000_000_000_i64, "Retries": 3}});
