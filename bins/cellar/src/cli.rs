@@ -6,6 +6,7 @@ use cask_program::command_line::WhenNamed;
 use cask_program::manifest;
 use cask_program::refused::Refused;
 use cask_program::storage::StoreArguments;
+use cask_program::tag;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
@@ -93,7 +94,7 @@ pub(crate) enum Command {
     Save(WhenNamed<commands::save::Arguments>),
     #[command(hide = true)]
     Search(cask_program::refused::Words),
-    Tag(WhenNamed<commands::tag::Arguments>),
+    Tag(WhenNamed<tag::Arguments>),
     Untag(WhenNamed<commands::untag::Arguments>),
     Login(WhenNamed<cask_program::login::Arguments>),
     Logout(WhenNamed<cask_program::logout::Arguments>),
@@ -171,7 +172,7 @@ pub(crate) enum ImageCommand {
     #[command(name = "rm")]
     Remove(WhenNamed<commands::remove::Arguments>),
     Save(WhenNamed<commands::save::Arguments>),
-    Tag(WhenNamed<commands::tag::Arguments>),
+    Tag(WhenNamed<tag::Arguments>),
     Tree(WhenNamed<commands::tree::Arguments>),
     #[command(subcommand)]
     Trust(WhenNamed<commands::trust::TrustCommand>),

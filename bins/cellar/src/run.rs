@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::ErrorKind;
-use cask_program::{command_line, login, logout, manifest, report, rootless, stop};
+use cask_program::{command_line, login, logout, manifest, report, rootless, stop, tag};
 use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -97,7 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             commands::remove::run(&arguments, &context)
         }
         Command::Tag(arguments) | Command::Image(ImageCommand::Tag(arguments)) => {
-            commands::tag::run(&arguments, &context).map(done)
+            tag::run(&arguments, &context.images()?).map(done)
         }
         Command::Untag(arguments) | Command::Image(ImageCommand::Untag(arguments)) => {
             commands::untag::run(&arguments, &context).map(done)

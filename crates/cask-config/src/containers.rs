@@ -10,7 +10,7 @@ mod load;
 mod parse;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use load::ContainersPaths;
 
@@ -70,6 +70,15 @@ pub struct EngineConf {
     pub volume_path: Option<PathBuf>,
     /// `[engine.runtimes]`: where runtimes are looked for, by their names, in this order.
     pub runtimes: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl EngineConf {
+    /// The first file that is there of those that are listed for a runtime.
+    #[must_use]
+    pub fn find_runtime(&self, name: &str) -> Option<&Path> {
+        let mut listed = self.runtimes.get(name).into_iter().flatten();
+        listed.find(|path| path.is_file()).map(PathBuf::as_path)
+    }
 }
 
 /// Lists, each of which replaces that of a file read before.

@@ -20,3 +20,43 @@ pub fn load() -> Result<ContainersConf> {
     );
     Ok(ContainersConf::load(&paths)?)
 }
+
+/// What the commands of a build share with the machine where no flag says: `host` or `private`; nothing where the file
+/// is silent too. It is one of [`ContainerModes`], but for the network.
+///
+/// Source: buildah, `run_common.go`, `DefaultNamespaceOptions`.
+#[must_use]
+pub fn usual_namespace(mode: Option<&str>) -> Option<String> {
+    let mode = mode.filter(|mode| !mode.is_empty())?;
+    Some(if mode == "host" { mode } else { "private" }.to_owned())
+}
+
+/// The network of the commands of a build where no flag says: `host`, `none` or `private`, since what other networks are
+/// called is podman's alone.
+#[must_use]
+pub fn usual_network(conf: &ContainersConf) -> Option<String> {
+    match conf.modes.network.as_deref() {
+        Some("none") => Some("none".to_owned()),
+        mode => usual_namespace(mode),
+    }
+}
+
+/// The limits that flags (`NAME=SOFT:HARD`) do not speak of.
+#[must_use]
+pub fn usual_limits(conf: &ContainersConf, flags: &[String]) -> Vec<String> {
+    let name = |limit: &str| limit.split('=').next().unwrap_or_default().to_owned();
+    let given: Vec<_> = flags.iter().map(|limit| name(limit)).collect();
+    let usual = conf.lists.limits.iter().flatten();
+    usual.filter(|limit| !given.contains(&name(limit))).cloned().collect()
+}
+
+/// The security option for the file of calls that may be made, where no option speaks of it. Files that distributions
+/// bring have what our own profile has.
+#[must_use]
+pub fn usual_seccomp(conf: &ContainersConf, options: &[String]) -> Option<String> {
+    let file = conf.seccomp_profile.as_deref().filter(|file| !file.is_empty())?;
+    let is_ours =
+        matches!(file, "/usr/share/containers/seccomp.json" | "/etc/containers/seccomp.json");
+    let is_given = options.iter().any(|option| option.starts_with("seccomp"));
+    (!is_ours && !is_given).then(|| format!("seccomp={file}"))
+}

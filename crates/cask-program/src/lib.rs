@@ -36,5 +36,7 @@ pub mod settings;
 pub mod stop;
 pub mod storage;
 #[cfg(feature = "store")]
+pub mod tag;
+#[cfg(feature = "store")]
 pub mod terminal;
 pub mod transports;

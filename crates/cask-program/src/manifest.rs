@@ -274,21 +274,9 @@ async fn create(arguments: &CreateArguments, images: &Images, settings: &Setting
     for name in &arguments.images {
         found.push(elsewhere(name, &arguments.registry, images, settings).await?);
     }
-    let there = arguments.amend && images.find_list(&arguments.list).is_ok();
-    let name = cask_engine::whole_name(&arguments.list)?.to_string();
-    if arguments.replace
-        && let Some(image) = images.store().image_by_name(&name)?
-    {
-        images.store().remove_names(&image.id, std::slice::from_ref(&name))?;
-    }
-    if !there {
-        images
-            .create_list(std::slice::from_ref(&arguments.list))
-            .context("creating image to hold manifest list")?;
-    }
     let wanted = entries(arguments.all, None);
     let annotations = pairs(&arguments.annotation)?;
-    let (list, ()) = images.change_list(&arguments.list, |list| {
+    let fill = |list: &mut ImageList| {
         for (name, found) in arguments.images.iter().zip(&found) {
             match found {
                 Some(found) => list.add_found(found, &wanted)?,
@@ -297,8 +285,13 @@ async fn create(arguments: &CreateArguments, images: &Images, settings: &Setting
         }
         list.index.annotations.extend(annotations);
         Ok(())
-    })?;
-    output::line(list.image.id.as_str())
+    };
+    let id = if arguments.amend && images.find_list(&arguments.list).is_ok() {
+        images.change_list(&arguments.list, fill)?.0.image.id.clone()
+    } else {
+        images.create_list(&arguments.list, arguments.replace, fill)?
+    };
+    output::line(id.as_str())
 }
 
 async fn add(

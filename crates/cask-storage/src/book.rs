@@ -105,6 +105,21 @@ impl<R: Kept> Book<R> {
         Ok(damaged)
     }
 
+    /// Writes the files that are missed where there are none: to be called before anything comes to lie beside them, so
+    /// that what somebody who dies leaves there is never taken for what they had.
+    pub(crate) fn begin<'l>(
+        &mut self,
+        store: &Inner,
+        lock: impl Fn(usize) -> &'l Lock,
+    ) -> Result<()> {
+        for volume in &mut self.volumes {
+            if R::files(&store.places[volume.place])[volume.file].is_to_begin()? {
+                volume.edit();
+            }
+        }
+        self.save(store, lock)
+    }
+
     /// Writes beside each file that was changed what is to replace it; `lock` says which lock a place is held by.
     pub(crate) fn write<'l>(
         &self,

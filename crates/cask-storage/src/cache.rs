@@ -49,6 +49,11 @@ impl<R: Record> Cache<R> {
         Self { is_missed: true, ..Self::new(path) }
     }
 
+    /// Whether the file would be put together again though it never was there: by what is about to come beside it.
+    pub(crate) fn is_to_begin(&self) -> Result<bool> {
+        Ok(self.is_missed && self.stamp()?.is_none())
+    }
+
     /// The file's state now.
     pub(crate) fn stamp(&self) -> Result<Option<Stamp>> {
         Stamp::at(&self.path)

@@ -319,6 +319,7 @@ impl Store {
         trash: &mut Trash,
     ) -> Result<Arc<ImageRecord>> {
         let mut book = held.image_book()?;
+        held.begin_images(&mut book)?;
         let known = book.by_id(image.id.as_str()).cloned();
         let mut record = known.as_ref().map_or(new, |known| ImageRecord::clone(known));
         self.place_data(image, known.as_deref(), data, trash)?;

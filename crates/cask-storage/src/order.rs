@@ -185,6 +185,11 @@ impl<I> Held<'_, Writing, I, Writing> {
 }
 
 impl<L, C> Held<'_, L, Writing, C> {
+    /// Has there be a list of images, before one comes.
+    pub(crate) fn begin_images(&self, book: &mut Book<ImageRecord>) -> Result<()> {
+        book.begin(self.store, |place| find(&self.images, place))
+    }
+
     /// Saves what was changed of the images.
     pub(crate) fn save_images(&self, book: &mut Book<ImageRecord>) -> Result<()> {
         save(self.store, &self.images, book)

@@ -145,6 +145,11 @@ fn a_list_takes_a_name_over_and_is_shown_where_no_image_fits() {
     let store = store_with_base();
     cooper(&store, &["tag", "base", "name"]).ok();
     cooper(&store, &["manifest", "create", "name"]).ends(125);
+    // A list that cannot be filled leaves the name where it was, and nothing behind.
+    cooper(&store, &["manifest", "create", "empty"]).ok();
+    cooper(&store, &["manifest", "create", "--replace", "name", "empty"]).ends(125);
+    cooper(&store, &["inspect", "--type", "image", "name"]).ok();
+    assert_eq!(cooper(&store, &["images", "-q", "-f", "dangling=true"]).ok().text(), "");
     cooper(&store, &["manifest", "create", "--replace", "name"]).ok();
     cooper(&store, &["manifest", "create", "--replace", "--amend", "name"]).ends(125);
     let shown = cooper(&store, &["inspect", "name"]).ok();

@@ -276,6 +276,19 @@ fn readme_is_the_front_page() {
 }
 
 #[test]
+fn the_readme_names_every_crate() {
+    let text = fs::read_to_string(root().join("README.md")).expect("it is there");
+    let crates = root().join("crates");
+    let missing: Vec<_> = members()
+        .iter()
+        .filter(|package| folder(package).starts_with(&crates))
+        .filter(|package| !text.contains(&format!("\n| [`{0}`](crates/{0}) | ", package.name)))
+        .map(|package| package.name.to_string())
+        .collect();
+    assert_kept("the README has a row for every crate", &missing);
+}
+
+#[test]
 fn patterns_find_code_and_not_words() {
     fn check(text: &str, patterns: &[&str], expected: usize) {
         let rust = Rust::parse(text).unwrap();

@@ -24,7 +24,6 @@ pub(crate) mod remove;
 pub(crate) mod save;
 pub(crate) mod system_prune;
 pub(crate) mod system_reset;
-pub(crate) mod tag;
 pub(crate) mod tree;
 pub(crate) mod trust;
 pub(crate) mod unmount;

@@ -17,7 +17,6 @@ mod refused;
 mod remove;
 mod remove_images;
 mod rename;
-mod tag;
 mod unmount;
 
 use std::process::ExitCode;
@@ -25,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use cask_program::command_line::WhenNamed;
 use cask_program::refused::Words;
-use cask_program::{login, logout, manifest, rootless, stop};
+use cask_program::{login, logout, manifest, rootless, stop, tag};
 use clap::Subcommand;
 
 use crate::context::{Context, GlobalArguments};
@@ -87,7 +86,7 @@ pub(crate) fn run(command: Command, global: GlobalArguments) -> Result<ExitCode>
         Command::Rm(arguments) => remove::run(&arguments, &context).map(done),
         Command::Rmi(arguments) => remove_images::run(&arguments, &context).map(done),
         Command::Rename(arguments) => rename::run(&arguments, &context).map(done),
-        Command::Tag(arguments) => tag::run(&arguments, &context).map(done),
+        Command::Tag(arguments) => tag::run(&arguments, &context.images()?).map(done),
         Command::Inspect(arguments) => inspect::run(&arguments, &context).map(done),
         Command::Push(arguments) => wait(push::run(arguments.0, &context)).map(done),
         Command::Pull(arguments) => wait(pull::run(arguments.0, &context)).map(done),

@@ -79,27 +79,40 @@ pub enum Entries {
 }
 
 impl Images {
-    /// Makes an empty list with these names.
+    /// Makes a list of this name with what `fill` puts into it. The name comes last: without success, there is no list
+    /// and the name is of the image that had it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name that is none, or that an image has;
-    /// [`ErrorKind::Storage`].
-    pub fn create_list(&self, names: &[String]) -> Result<Id> {
-        let _creating = names.first().map(|name| self.lock_name(name)).transpose()?;
-        let mut whole = Vec::with_capacity(names.len());
-        for name in names {
-            let name = whole_name(name)?.to_string();
-            if let Some(other) = self.store().image_by_name(&name)? {
-                let detail = format!(
-                    "image name {name:?} is already associated with image {:?}: that name is already in use",
-                    other.id.as_str()
-                );
-                return Err(Error::new(ErrorKind::Invalid, "", detail));
-            }
-            whole.push(name);
+    /// [`ErrorKind::Invalid`] for a name that is none, or that an image has, unless it is to be `replaced`; those of
+    /// `fill`; [`ErrorKind::Storage`].
+    pub fn create_list(
+        &self,
+        name: &str,
+        replaced: bool,
+        fill: impl FnOnce(&mut ImageList) -> Result<()>,
+    ) -> Result<Id> {
+        let _creating = self.lock_name(name)?;
+        let name = whole_name(name)?.to_string();
+        if let Some(other) = self.store().image_by_name(&name)?.filter(|_| !replaced) {
+            let detail = format!(
+                "creating image to hold manifest list: image name {name:?} is already associated with image {:?}: \
+                 that name is already in use",
+                other.id.as_str()
+            );
+            return Err(Error::new(ErrorKind::Invalid, "", detail));
         }
         let index = Index::new(ImageFormat::Oci, Vec::new());
-        self.store_list(Id::random(), &index, BTreeMap::new(), whole)
+        let id = self.store_list(Id::random(), &index, BTreeMap::new(), Vec::new())?;
+        let filled = self.change_list(id.as_str(), fill).map(drop);
+        let named = filled.and_then(|()| Ok(self.store().add_names(&id, &[name])?));
+        match named {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                // What came first is what is told.
+                let _ = self.store().delete_image(&id);
+                Err(error)
+            }
+        }
     }
 
     /// Changes a list, which nobody else does meanwhile, and writes it down; gives it as it is then.

@@ -2,6 +2,7 @@
 
 mod deny;
 mod packages;
+mod patience;
 mod run;
 mod summary;
 

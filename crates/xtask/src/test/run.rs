@@ -2,12 +2,13 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, pipe};
+use std::io::pipe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::patience::{PATIENCE, read_lines};
 use super::summary::Summary;
 use super::{deny, packages};
 use crate::console;
@@ -90,15 +91,10 @@ fn cargo_test(
     let mut child = test.spawn().context("cannot run cargo test")?;
     // Our ends of the pipe are in it; without them gone there is no end of file.
     drop(test);
-    let mut lines = BufReader::new(reader);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).context("cannot read what cargo test prints")? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches('\n');
-        console::line(text);
-        summary.read(text);
-        line.clear();
-    }
+    read_lines(reader, &mut child, PATIENCE, |line| {
+        console::line(line);
+        summary.read(line);
+    })?;
     let status = child.wait().context("cannot wait for cargo test")?;
     summary.end(status.success());
     if status.success() { Ok(String::new()) } else { bail!("cargo test: {status}") }

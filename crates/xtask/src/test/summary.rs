@@ -1,10 +1,15 @@
 //! What cargo test said, in its own lines, without the tests that passed.
 
+/// How the line begins that says that a target was killed.
+pub(super) const SILENCE: &str = "error: nothing was printed ";
+
 /// Collects the lines that matter while they go by.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     /// The target whose results come next, as cargo announced it.
     target: String,
+    /// Its tests that take long: one of them it is that hangs.
+    slow: Vec<String>,
     lines: Vec<String>,
     totals: Totals,
     broken: bool,
@@ -29,7 +34,13 @@ impl Summary {
             ["Running ", "Doc-tests "].iter().any(|word| line.trim_start().starts_with(word));
         if announced && line.starts_with("  ") {
             line.clone_into(&mut self.target);
+            self.slow.clear();
+        } else if line.ends_with(" has been running for over 60 seconds") {
+            self.slow.push(line.to_owned());
         } else if is_failure(line) {
+            if line.starts_with(SILENCE) {
+                self.lines.append(&mut self.slow);
+            }
             self.lines.push(line.to_owned());
         } else if line.starts_with("test result: ") {
             self.read_result(line);
@@ -74,10 +85,11 @@ impl Summary {
     }
 }
 
-/// A test that failed, or a target that could not be built.
+/// A test that failed, a target that could not be built, or one that ended before its tests did.
 fn is_failure(line: &str) -> bool {
     let failed = line.starts_with("test ") && line.ends_with("... FAILED");
-    failed || line.starts_with("error: could not compile ")
+    let words = ["error: could not compile ", SILENCE, "  process didn't exit "];
+    failed || words.iter().any(|word| line.starts_with(word))
 }
 
 #[expect(
@@ -114,6 +126,25 @@ mod tests {
             text.contains("could not compile `cask`") && text.contains("result: FAILED. 1 passed"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_hangs_is_named() {
+        let mut summary = Summary::default();
+        let slow = "test two has been running for over 60 seconds";
+        for line in [
+            "     Running unittests src/lib.rs (target/debug/deps/a-1)",
+            "test one has been running for over 60 seconds",
+            "     Running unittests src/lib.rs (target/debug/deps/b-1)",
+            slow,
+            "error: nothing was printed for 480 s: killed",
+            "  process didn't exit successfully: `target/debug/deps/b-1` (signal: 9, SIGKILL: kill)",
+        ] {
+            summary.read(line);
+        }
+        let text = summary.text();
+        assert!(text.contains(slow) && !text.contains("test one"), "{text}");
+        assert!(text.contains("480 s: killed") && text.contains("SIGKILL"), "{text}");
     }
 
     #[test]

@@ -28,12 +28,40 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Both ends of a connection.
 type Ends = (TcpStream, TcpStream);
 
+/// What is connected.
+#[derive(Default)]
+struct Open {
+    connections: Vec<Weak<Ends>>,
+    /// Nothing comes to it any more.
+    is_over: bool,
+}
+
+impl Open {
+    /// Remembers a connection, unless it comes too late.
+    fn take(&mut self, ends: &Arc<Ends>) -> bool {
+        self.connections.retain(|one| one.strong_count() > 0);
+        if !self.is_over {
+            self.connections.push(Arc::downgrade(ends));
+        }
+        !self.is_over
+    }
+
+    /// Cuts all of them off, and those that are just being made.
+    fn end(&mut self) {
+        self.is_over = true;
+        for ends in self.connections.iter().filter_map(Weak::upgrade) {
+            let _ = ends.0.shutdown(Shutdown::Both);
+            let _ = ends.1.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 /// Forwards as long as it lives: what is connected when it is dropped is cut off.
 pub(super) struct Forward {
     /// Closed, it has all threads end that listen.
     stop: Option<std::io::PipeWriter>,
     listening: Vec<JoinHandle<()>>,
-    open: Arc<Mutex<Vec<Weak<Ends>>>>,
+    open: Arc<Mutex<Open>>,
 }
 
 impl Forward {
@@ -78,11 +106,7 @@ impl Drop for Forward {
         for thread in self.listening.drain(..) {
             let _ = thread.join();
         }
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for ends in open.iter().filter_map(Weak::upgrade) {
-            let _ = ends.0.shutdown(Shutdown::Both);
-            let _ = ends.1.shutdown(Shutdown::Both);
-        }
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
 }
 
@@ -98,12 +122,7 @@ fn is_there(what: &impl AsFd, stopped: &impl AsFd) -> bool {
     }
 }
 
-fn accept(
-    listener: &TcpListener,
-    stopped: &impl AsFd,
-    to: SocketAddr,
-    open: &Arc<Mutex<Vec<Weak<Ends>>>>,
-) {
+fn accept(listener: &TcpListener, stopped: &impl AsFd, to: SocketAddr, open: &Arc<Mutex<Open>>) {
     // Whoever knocked may be gone again.
     let _ = listener.set_nonblocking(true);
     // Each connection has one more of it.
@@ -128,10 +147,8 @@ fn accept(
             let _ = client.set_nodelay(true);
             let _ = server.set_nodelay(true);
             let ends = Arc::new((client, server));
-            {
-                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-                open.retain(|one| one.strong_count() > 0);
-                open.push(Arc::downgrade(&ends));
+            if !open.lock().unwrap_or_else(PoisonError::into_inner).take(&ends) {
+                return;
             }
             let back = ends.clone();
             let answers = std::thread::Builder::new().spawn(move || copy(&back.1, &back.0));
@@ -205,6 +222,8 @@ fn answer(socket: &UdpSocket, client: SocketAddr, to: SocketAddr) -> std::io::Re
 
 #[cfg(test)]
 mod tests {
+    use rustix::net;
+
     use super::super::super::PortMapping;
     use super::super::ports::reserve;
     use super::*;
@@ -224,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_moved_both_ways_and_cut_off_at_the_end() {
+    fn connections_are_moved_both_ways() {
         if !rustix::process::geteuid().is_root() {
             return;
         }
@@ -241,14 +260,30 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "ASKED");
-        let mut client = TcpStream::connect(at).unwrap();
-        let _inner = server.accept().unwrap();
         drop(forward);
-        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
         assert!(TcpListener::bind(at).is_ok(), "the port is free again");
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Nobody listens where a port is only taken.
+        let taken = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).unwrap();
+        net::bind(&taken, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let nobody = SocketAddr::try_from(net::getsockname(&taken).unwrap()).unwrap().port();
         let (_forward, at) = super::tests::forward("tcp", nobody);
         assert!(matches!(TcpStream::connect(at).unwrap().read(&mut [0]), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn what_is_connected_or_just_connecting_is_cut_off_at_the_end() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        for _ in 0..50 {
+            let (forward, at) = forward("tcp", server.local_addr().unwrap().port());
+            let mut client = TcpStream::connect(at).unwrap();
+            // The system has connected it, maybe before this process knows.
+            let _inner = server.accept().unwrap();
+            drop(forward);
+            assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+        }
     }
 
     #[test]

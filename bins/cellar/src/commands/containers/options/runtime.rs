@@ -40,10 +40,9 @@ impl RuntimeArguments {
         };
         let name = named.display().to_string();
         // The words are podman's.
-        let mut listed = conf.runtimes.get(&name).into_iter().flatten();
-        let program = listed
-            .find(|path| path.is_file())
-            .cloned()
+        let program = conf
+            .find_runtime(&name)
+            .map(PathBuf::from)
             .or_else(|| cask_program::build::runtime(Some(named)).ok())
             .filter(|path| path.is_file())
             .with_context(|| {

@@ -1,6 +1,8 @@
 //! What containers.conf says where no flag does.
 
-use cask_program::containers_conf::{ContainerModes, ContainersConf};
+use cask_program::containers_conf::{
+    ContainersConf, usual_limits, usual_namespace, usual_network, usual_seccomp,
+};
 
 use super::RunArguments;
 
@@ -19,53 +21,19 @@ pub(super) fn fill(run: &mut RunArguments, conf: &ContainersConf) {
             own.extend(usual.iter().flatten().cloned());
         }
     }
-    let device = &mut run.confinement.device;
-    device.splice(0..0, lists.devices.iter().flatten().cloned());
-    // What a flag says of a limit counts.
-    let name = |limit: &str| limit.split('=').next().unwrap_or_default().to_owned();
-    let given: Vec<String> = run.ulimit.iter().map(|limit| name(limit)).collect();
-    let usual = lists.limits.iter().flatten().filter(|limit| !given.contains(&name(limit)));
-    run.ulimit.splice(0..0, usual.cloned());
+    run.ulimit.splice(0..0, usual_limits(conf, &run.ulimit));
     run.shm_size = run.shm_size.take().or_else(|| conf.shm_size.clone());
     run.usual_capabilities.clone_from(&lists.capabilities);
-    seccomp(run, conf);
-    namespaces(run, &conf.modes);
-}
-
-/// What commands have for themselves: where the file has no `host`, they have it.
-///
-/// Source: buildah, `run_common.go`, `DefaultNamespaceOptions`.
-fn namespaces(run: &mut RunArguments, modes: &ContainerModes) {
+    run.network = run.network.take().or_else(|| usual_network(conf));
     let apart = &mut run.confinement;
+    apart.device.splice(0..0, lists.devices.iter().flatten().cloned());
+    apart.security_opt.extend(usual_seccomp(conf, &apart.security_opt));
     for (own, usual) in [
-        (&mut apart.ipc, &modes.ipc),
-        (&mut apart.pid, &modes.pid),
-        (&mut apart.uts, &modes.uts),
-        (&mut apart.cgroupns, &modes.control_groups),
+        (&mut apart.ipc, &conf.modes.ipc),
+        (&mut apart.pid, &conf.modes.pid),
+        (&mut apart.uts, &conf.modes.uts),
+        (&mut apart.cgroupns, &conf.modes.control_groups),
     ] {
-        let usual = usual.as_deref().filter(|mode| !mode.is_empty());
-        let mode = usual.map(|mode| if mode == "host" { mode } else { "private" });
-        *own = own.take().or(mode.map(str::to_owned));
-    }
-    let network = modes.network.as_deref().filter(|mode| !mode.is_empty());
-    // What other networks are called is podman's alone.
-    let network = network.map(|mode| match mode {
-        "host" | "none" => mode,
-        _ => "private",
-    });
-    run.network = run.network.take().or(network.map(str::to_owned));
-}
-
-/// Which calls of the kernel may be made. The usual files have what our own profile has.
-fn seccomp(run: &mut RunArguments, conf: &ContainersConf) {
-    let options = &mut run.confinement.security_opt;
-    let is_usual = |file: &&str| {
-        matches!(*file, "/usr/share/containers/seccomp.json" | "/etc/containers/seccomp.json")
-    };
-    let file = conf.seccomp_profile.as_deref().filter(|file| !file.is_empty() && !is_usual(file));
-    if let Some(file) = file
-        && !options.iter().any(|option| option.starts_with("seccomp"))
-    {
-        options.push(format!("seccomp={file}"));
+        *own = own.take().or_else(|| usual_namespace(usual.as_deref()));
     }
 }

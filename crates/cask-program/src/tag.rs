@@ -1,13 +1,12 @@
-//! `cooper tag`
+//! The command `tag` of cellar and cooper.
 
 use anyhow::Result;
+use cask_engine::Images;
 use clap::Args;
-
-use crate::context::Context;
 
 /// Give an image more names
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The image
     image: String,
     /// The names; without a registry, of localhost; without a tag, latest
@@ -16,8 +15,10 @@ pub(crate) struct Arguments {
 }
 
 /// Gives.
-pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
-    let images = context.images()?;
+///
+/// # Errors
+/// Those of the store; a name that is none.
+pub fn run(arguments: &Arguments, images: &Images) -> Result<()> {
     for name in &arguments.names {
         // Each name changes what the next one is added to.
         images.tag(&images.find(&arguments.image)?, name)?;
