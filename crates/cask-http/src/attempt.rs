@@ -317,5 +317,7 @@ mod tests {
         let away = follow(&options, step, StatusCode::FOUND, "https://b/").unwrap();
         let back = follow(&options, away, StatusCode::FOUND, "https://a/").unwrap();
         assert!(!back.bound);
+        let within = follow(&options, back, StatusCode::FOUND, "/y").unwrap();
+        assert!(!within.bound);
     }
 }

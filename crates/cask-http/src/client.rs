@@ -172,3 +172,29 @@ fn build(
     }
     builder.build().map_err(|error| format!("HTTP cannot be set up: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn certificates_of_a_client_are_shown_to_their_origin_alone() {
+        let origin = |url: &str| Origin::of(&Url::parse(url).unwrap()).unwrap();
+        let mut options = HttpOptions::default();
+        options.tls.identities_for = Some(origin("https://a.test"));
+        let client = HttpClient::new(options);
+        let shows = async |url: &str, bound: bool| {
+            let used = client.http(&origin(url), bound).await.unwrap();
+            client.0.identified.get().is_some_and(|identified| std::ptr::eq(identified, used))
+        };
+        assert!(shows("https://a.test/v2/", true).await);
+        // Where secrets were left behind, at another host or port, and in the clear.
+        assert!(!shows("https://a.test/v2/", false).await);
+        for url in ["https://b.test", "https://a.test:444", "https://x.a.test", "http://a.test:443"]
+        {
+            assert!(!shows(url, true).await, "{url}");
+        }
+    }
+}

@@ -286,6 +286,22 @@ async fn redirects_to_another_origin_lose_all_secrets() {
 }
 
 #[tokio::test]
+async fn identity_tokens_do_not_follow_a_token_service_elsewhere() {
+    let other = stranger().await;
+    let target = other.url("/token");
+    let server = registry(move |asked| {
+        let leads = || answer("307 Temporary Redirect", &[("Location", &target)], b"");
+        asked.target.starts_with("/token").then(leads)
+    })
+    .await;
+    let mut options = options();
+    options.keychain = Arc::new(Fixed::new(Credential::identity_token("refresh&me")));
+    repository(options, &server.address).resolve(&tag("x")).await.unwrap_err();
+    assert_eq!(server.asked().last().unwrap().line(), "POST /token");
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
 async fn a_stranger_that_refuses_is_not_shown_anything() {
     let other = Server::start(|_, asked| {
         if asked.target.starts_with("/token") {

@@ -166,20 +166,70 @@ fn cve_2019_13139_only_named_protocols_are_spoken() {
     assert!(!marker.exists());
 }
 
+/// A program in the place of git.
+fn pretender(place: &Path, script: &str) -> Git {
+    let (text, program) = (place.join("text"), place.join("git"));
+    std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let mut install = Command::new("install");
+    assert!(install.arg("-m755").args([&text, &program]).status().unwrap().success());
+    git(program)
+}
+
+#[test]
+fn cve_2019_13139_git_has_nothing_of_the_environment_of_whoever_builds() {
+    let place = tempfile::tempdir().unwrap();
+    let said = place.path().join("said");
+    let git = pretender(place.path(), &format!("env >{}; exit 128", said.display()));
+    assert!(add(&git, "--add https://h.invalid/r.git#main /x").is_err());
+    let said = std::fs::read_to_string(said).unwrap();
+    let has = |line: &str| said.lines().any(|own| own == line);
+    assert!(has("GIT_CONFIG_NOSYSTEM=1") && has("GIT_CONFIG_GLOBAL=/dev/null"), "{said}");
+    // Variables of git's would come as those do that every test has.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    assert!(!said.contains("CARGO"), "{said}");
+}
+
+#[test]
+fn cve_2019_13139_submodules_speak_no_other_protocols_and_give_no_options() {
+    let Some(program) = git_program() else { return };
+    let (tree, url) = repository();
+    let (git, path) = (git(program), tree.path().join("r.git"));
+    let commit = run(&path, &["rev-parse", "HEAD"]);
+    let marker = tree.path().join("marker");
+    let touch = format!("touch {}", marker.display());
+    let entry = format!("160000,{commit},m");
+    run(&path, &["update-index", "--add", "--cacheinfo", &entry]);
+    let commit_url = |url: &str| {
+        let text =
+            format!("[submodule \"m\"]\n\tpath = m\n\turl = \"{}\"\n", url.replace('"', "\\\""));
+        std::fs::write(path.join(".gitmodules"), text).unwrap();
+        run(&path, &["add", ".gitmodules"]);
+        run(&path, &["commit", "-q", "-m", "submodule"]);
+    };
+    for hostile in
+        [format!("ext::sh -c touch% {}", marker.display()), format!("--upload-pack={touch};")]
+    {
+        commit_url(&hostile);
+        assert!(add(&git, &format!("--add {url} /x")).is_err(), "{hostile}");
+        assert!(!marker.exists(), "{hostile}");
+    }
+    // They are what was refused.
+    add(&git, &format!("--add {url}?submodules=false /x")).unwrap();
+    commit_url(&url);
+    let layer = add(&git, &format!("--add {url} /x")).unwrap();
+    assert_eq!(layer.content("x/m/readme"), "two");
+}
+
 #[test]
 fn cve_2023_26054_git_hears_of_credentials_where_nobody_else_does() {
     let place = tempfile::tempdir().unwrap();
-    let (text, program) = (place.path().join("text"), place.path().join("git"));
     let said = place.path().join("said");
     // It shows what it is told, and complains about where it was to go.
     let script = format!(
-        "#!/bin/sh\necho \"$@\" >>{}\necho \"no way to $GIT_CONFIG_KEY_0\" >&2\nexit 128\n",
+        "echo \"$@\" >>{}\necho \"no way to $GIT_CONFIG_KEY_0\" >&2\nexit 128",
         said.display()
     );
-    std::fs::write(&text, script).unwrap();
-    let mut install = std::process::Command::new("install");
-    assert!(install.arg("-m755").args([&text, &program]).status().unwrap().success());
-    let git = git(program);
+    let git = pretender(place.path(), &script);
     let Err(error) = add(&git, "--add https://user:pa55word@h.invalid/r.git#main /x") else {
         panic!("there is no such repository")
     };
