@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
 use super::support::dumps;
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord, Record};
 use crate::table::Table;
@@ -82,5 +85,68 @@ fn null_is_an_empty_list() {
         let table = Table::<ImageRecord>::new(text.to_owned());
         table.check().unwrap();
         assert_eq!(table.print(), "[]");
+    }
+}
+
+/// An entry of a list: a whole one, one with what nobody knows, and what makes no sense.
+fn entry() -> impl Strategy<Value = String> {
+    let id = proptest::sample::select(&["a", "b", "c", "../a", "", "a\\n"][..]);
+    let field = proptest::sample::select(
+        &[
+            r#""names":["x","y/z:1"]"#,
+            r#""names":null"#,
+            r#""names":{"a":1}"#,
+            r#""parent":"a""#,
+            r#""created":"2026-01-02T03:04:05Z""#,
+            r#""created":"never""#,
+            r#""diff-size":-1"#,
+            r#""diff-size":1e400"#,
+            r#""diff-digest":"sha256:x""#,
+            r#""flags":{"incomplete":[true]}"#,
+            r#""id":"c""#,
+            r#""later": { "a" : [ 1.50, null ] }"#,
+        ][..],
+    );
+    let whole = (id, proptest::collection::vec(field, 0..4)).prop_map(|(id, fields)| {
+        let id = format!("\"id\":\"{id}\"");
+        format!("{{{}}}", [vec![id.as_str()], fields].concat().join(","))
+    });
+    let odd = proptest::sample::select(&["null", "7", "[]", "{}", "\"a\"", "{\"id\":7}"][..]);
+    prop_oneof![4 => whole, 1 => odd.prop_map(str::to_owned)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_list_makes_a_reader_panic_and_what_nobody_changes_stays(
+        entries in proptest::collection::vec(entry(), 0..8),
+        asked in 0..8,
+        junk in "[\\[\\]{}\",:a0-9 ]{0,30}",
+    ) {
+        let text = format!("[{}]", entries.join(","));
+        let mut table = Table::<LayerRecord>::new(text.clone());
+        prop_assert!(table.check().is_ok());
+        prop_assert_eq!(table.records().count() + table.damages().count(), entries.len());
+        prop_assert_eq!(table.print(), text.as_str());
+        let id = crate::Id::recorded("b").unwrap();
+        for _ in 0..asked {
+            let found = table.by_id("b").map(|record| record.id.clone());
+            prop_assert!(found.is_none_or(|found| found == id));
+        }
+        let changed = table.change(&id, |layer| layer.set_incomplete(true));
+        let printed = table.print();
+        let after: Vec<&RawValue> = serde_json::from_str(&printed).unwrap();
+        prop_assert_eq!(after.len(), entries.len());
+        let others = after.iter().zip(&entries).filter(|(after, entry)| after.get() != *entry);
+        prop_assert!(others.count() <= usize::from(changed));
+        prop_assert_eq!(table.remove(&id).is_some(), changed);
+        prop_assert_eq!(table.len(), entries.len() - usize::from(changed));
+        // What is no list is said, and nothing is found in it.
+        let mut table = Table::<LayerRecord>::new(junk);
+        let is_list = table.check().is_ok();
+        prop_assert!(is_list || table.records().next().is_none() && table.by_id("a").is_none());
+        table.put(LayerRecord::new(id.clone()));
+        prop_assert!(table.by_id("b").is_some() && table.remove(&id).is_some());
     }
 }
