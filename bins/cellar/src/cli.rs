@@ -68,6 +68,9 @@ pub(crate) struct GlobalArguments {
     /// Give the OCI runtime an option, without its hyphens
     #[arg(long, value_name = "OPTION")]
     pub(crate) runtime_flag: Vec<String>,
+    /// Tell what is done in a file, in the journal or nowhere: file, journald or none [default: file]
+    #[arg(long, global = true, value_name = "BACKEND")]
+    pub(crate) events_backend: Option<String>,
     /// Put large temporary files here [default: $TMPDIR, else /var/tmp]
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub(crate) tmpdir: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
-use cask_program::{containers_conf, networks, registries, report, services};
+use cask_program::{containers_conf, events, networks, registries, report, services};
 use cask_runtime::ServiceManager;
 use cask_storage::Store;
 
@@ -26,13 +26,15 @@ impl Context {
         settings.temporary_directory.clone_from(&global.tmpdir);
         settings.store.clone_from(&global.store);
         settings.network_config_dir.clone_from(&global.network_config_dir);
+        settings.events_backend.clone_from(&global.events_backend);
         Self { global, settings }
     }
 
     /// The images of the store.
     pub(crate) fn images(&self) -> Result<Images> {
         let store = self.global.store.open()?;
-        Ok(Images::new(store, registries::lazily(&self.settings)))
+        let images = Images::new(store, registries::lazily(&self.settings));
+        Ok(images.with_events_in(events::log(&self.settings)?))
     }
 
     /// The containers of the store.

@@ -9,7 +9,7 @@ use cask_engine::Images;
 use cask_image::{ImageFormat, Timestamp};
 use cask_program::settings::Settings;
 use cask_program::storage::StoreArguments;
-use cask_program::{registries, report};
+use cask_program::{events, registries, report};
 use cask_storage::Store;
 use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
@@ -102,7 +102,8 @@ impl Context {
 
     /// The images of the store.
     pub(crate) fn images(&self) -> Result<Images> {
-        Ok(Images::new(self.store()?, registries::lazily(&self.settings)))
+        let images = Images::new(self.store()?, registries::lazily(&self.settings));
+        Ok(images.with_events_in(events::log(&self.settings)?))
     }
 
     /// The working containers of the store.

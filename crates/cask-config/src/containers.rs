@@ -60,6 +60,12 @@ pub struct EngineConf {
     pub cgroup_manager: Option<String>,
     /// `detach_keys`: the keys that leave a container running; empty is none.
     pub detach_keys: Option<String>,
+    /// `events_logger`: where it is told what is done, `file`, `journald` or `none`.
+    pub events_logger: Option<String>,
+    /// `events_logfile_path`: the file.
+    pub events_file: Option<PathBuf>,
+    /// `events_logfile_max_size`: the most that it has, such as `1m`.
+    pub events_file_size: Option<String>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
     pub image_volumes: Option<String>,
     /// `pull_policy`: when images are pulled.

@@ -138,6 +138,17 @@ impl<'d> Table<'d> {
         })
     }
 
+    /// A string, or a whole number as a text.
+    pub(crate) fn string_or_number(&self, name: &str) -> Result<Option<Found<String>>, Error> {
+        self.typed(name, "a string or a whole number", |value| match value {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).ok().map(|one| one.to_string())
+            }
+            _ => None,
+        })
+    }
+
     /// The strings of an array.
     pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<Found<String>>>, Error> {
         let Some(found) = self.get(name)? else { return Ok(None) };

@@ -59,10 +59,12 @@ pub use config::{
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CloneOptions, CreateOptions, parse_port};
 pub use diff::{ChangeKind, DiffSide, FileChange};
-pub(crate) use events::tell;
-pub use events::{Event, EventFilter, EventOptions};
+pub use events::{Event, EventFilter, EventLog, EventOptions};
 pub use exec::ExecOptions;
-pub use health::{Health, HealthAction, HealthConfig, HealthResult};
+pub use health::{
+    CheckChange, Health, HealthAction, HealthChange, HealthConfig, HealthLog, HealthLogPlace,
+    HealthResult, HealthVerdict, StartupCheck,
+};
 pub use journal::Journal;
 pub use list::{ContainerFilter, parse_expression};
 pub use logging::LOG_DRIVERS;
@@ -180,6 +182,7 @@ impl Containers {
         let options = self.store().options();
         let (graph_root, run_root) = (self.store().graph_root(), self.store().run_root());
         Volumes::new(graph_root, run_root, self.volume_directory.as_deref(), options.rootless)
+            .with_events_in(self.images.event_log())
     }
 
     /// The secrets beside them.

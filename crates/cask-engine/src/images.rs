@@ -27,7 +27,7 @@ use cask_config::registries::RegistriesConf;
 use cask_image::{Descriptor, Digest, ImageConfig, Manifest, MediaType, RawManifest};
 use cask_storage::{Image, Store};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, EventLog, Result};
 
 pub use changes::config_of_changes;
 pub use details::ImageDetails;
@@ -62,12 +62,25 @@ pub fn no_registries() -> Registries {
 pub struct Images {
     store: Store,
     registries: Registries,
+    events: EventLog,
 }
 
 impl Images {
     /// Looks at the images of a store.
     pub fn new(store: Store, registries: Registries) -> Self {
-        Self { store, registries }
+        Self { store, registries, events: EventLog::default() }
+    }
+
+    /// Has what is done be told elsewhere than in the store's own file.
+    #[must_use]
+    pub fn with_events_in(mut self, events: EventLog) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Where it is told what is done.
+    pub fn event_log(&self) -> &EventLog {
+        &self.events
     }
 
     /// The store.

@@ -13,6 +13,8 @@ pub mod containers_conf;
 pub mod credentials;
 pub mod download;
 pub mod duration;
+#[cfg(feature = "build")]
+pub mod events;
 pub mod login;
 pub mod logout;
 #[cfg(feature = "build")]

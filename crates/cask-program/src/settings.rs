@@ -40,6 +40,8 @@ pub struct Settings {
     pub store: StoreArguments,
     /// Where large temporary files are put, instead of `$TMPDIR` or `/var/tmp`.
     pub temporary_directory: Option<PathBuf>,
+    /// Where it is told what is done, `file`, `journald` or `none`, instead of where containers.conf says.
+    pub events_backend: Option<String>,
     /// Where the networks of containers are, instead of the usual directory.
     pub network_config_dir: Option<PathBuf>,
 }

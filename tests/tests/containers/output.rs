@@ -123,7 +123,7 @@ const ENTRIES: &str = "__CURSOR=a\\n__REALTIME_TIMESTAMP=1700000000000000\\nPRIO
     __CURSOR=b\\n__REALTIME_TIMESTAMP=1700000001000000\\nPRIORITY=3\\nMESSAGE=two\\n\\n";
 
 /// Runs a script where the journal of the machine is ours.
-fn with_journal(cellar: &Cellar, script: &str) -> Outcome {
+pub(crate) fn with_journal(cellar: &Cellar, script: &str) -> Outcome {
     let own = cellar.path("journal").display().to_string();
     let places = format!(
         "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind {own} /run/systemd/journal || exit 99

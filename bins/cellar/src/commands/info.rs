@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use cask_engine::{LOG_DRIVERS, Status};
 use cask_program::containers_conf::{self, EngineConf};
-use cask_program::{output, registries, rootless, storage};
+use cask_program::{events, output, registries, rootless, storage};
 use cask_runtime::{CapabilitySet, Cgroup};
 use cask_terminal::template::{Format, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Value, to_json};
@@ -266,7 +266,7 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
         monitor: Monitor { package: PACKAGE, path: this.clone(), version: PACKAGE },
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         distribution: Distribution::read(),
-        event_logger: "file",
+        event_logger: events::log(&context.settings)?.name(),
         hostname: system.nodename().to_string_lossy().into_owned(),
         users: IdMappings::read(),
         kernel: system.release().to_string_lossy().into_owned(),

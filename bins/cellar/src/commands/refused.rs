@@ -42,7 +42,6 @@ impl RefusedFlags for OfAll {
         ("conmon", &[], "containers are watched by this program"),
         ("cdi-spec-dir", &[], "devices are given with run --device"),
         ("connection|c", &[], NO_SERVICE),
-        ("events-backend", &["file"], "events are kept in a file of the store"),
         ("hooks-dir", &[], "hooks of OCI runtimes are not run"),
         ("identity", &[], NO_SERVICE),
         ("module", &[], "give a containers.conf with $CONTAINERS_CONF_OVERRIDE"),

@@ -76,6 +76,9 @@ impl ContainersConf {
             stop_timeout,
             engine.cgroup_manager,
             engine.detach_keys,
+            engine.events_file,
+            engine.events_file_size,
+            engine.events_logger,
             engine.image_volumes,
             engine.pull_policy,
             engine.runtime,
@@ -146,6 +149,11 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let mut engine = EngineConf {
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         detach_keys: text("detach_keys")?,
+        events_logger: text("events_logger")?.filter(|text| !text.is_empty()),
+        events_file: text("events_logfile_path")?
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from),
+        events_file_size: table.string_or_number("events_logfile_max_size")?.map(|size| size.value),
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
@@ -184,6 +192,17 @@ mod tests {
         assert_eq!(conf.lists.limits, Some(vec!["nofile=1:2".to_owned()]));
         assert_eq!(conf.modes.network.as_deref(), Some("none"));
         assert_eq!(ContainersConf::parse("", "c").unwrap(), ContainersConf::default());
+        let first = "[engine]\nevents_logger = \"file\"\nevents_logfile_path = \"/e\"\nevents_logfile_max_size = 4750";
+        let later = "[engine]\nevents_logger = \"none\"\nevents_logfile_max_size = \"2m\"";
+        let mut conf = ContainersConf::parse(first, "a").unwrap();
+        assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
+        conf.merge(ContainersConf::parse(later, "b").unwrap());
+        let EngineConf { events_logger, events_file, events_file_size, .. } = conf.engine;
+        assert_eq!(
+            (events_logger.as_deref(), events_file_size.as_deref()),
+            (Some("none"), Some("2m"))
+        );
+        assert_eq!(events_file.as_deref(), Some(std::path::Path::new("/e")));
         let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
         let later = "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";

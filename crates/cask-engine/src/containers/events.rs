@@ -1,33 +1,30 @@
-//! What was done, and when: one file that grows.
+//! What was done, and when.
 //!
 //! ```text
 //! GRAPH ROOT/cask/events.log     a JSON document on each line, as podman's
 //! ```
 //!
 //! Whoever does something adds one line, under the lock of the file. It never has more than 4 MiB: above, the older
-//! half goes.
+//! half goes. Another file, or the journal of the machine, can be in its place: see [`EventLog`].
 
 mod filter;
+mod journald;
+mod log;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cask_image::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Containers, record};
+use super::{Containers, health, record};
 use crate::{Error, ErrorKind, Result};
 pub use filter::EventFilter;
+pub use log::EventLog;
+use log::{Position, Reader};
 
-/// The most bytes that the file has.
-const MOST: u64 = 4 << 20;
-/// The longest line that is read.
-const LONGEST: u64 = 1 << 20;
-/// How often it is looked whether the file grew.
+/// How often it is looked whether there is more.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Something that was done to a container, an image, a volume or a network. The names are podman's.
@@ -35,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Written are, of containers: attach, cleanup, commit, create, died, exec, exec_died, export, health_status, init,
 /// kill, mount, pause, remove, rename, restart, start, stop, unmount, unpause; of images: build, loadfromarchive,
 /// mount, pull, push, remove, save, tag, unmount, untag; of volumes: create, prune, remove; of networks: connect,
-/// disconnect.
+/// disconnect; and `log-rotation` of the file itself.
 ///
 /// Source: podman, `libpod/events/config.go`, `Event`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +60,18 @@ pub struct Event {
     /// When, in RFC 3339 with nanoseconds.
     #[serde(rename = "Time")]
     pub time: String,
-    /// `container`, `image`, `volume` or `network`.
+    /// `container`, `image`, `volume`, `network` or `system`.
     #[serde(rename = "Type")]
     pub kind: String,
+    /// What a check of a container's health said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health_status: String,
+    /// The last result of it, in JSON, where somebody wants to have those here.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health_log: String,
+    /// How many checks failed in a row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub health_failing_streak: i32,
     /// Labels of a container.
     #[serde(rename = "Attributes")]
     pub attributes: Option<BTreeMap<String, String>>,
@@ -130,6 +136,15 @@ impl Event {
         event
     }
 
+    /// That the older half of a file of events is forgotten: where what is kept begins, or ends.
+    fn of_rotation(path: &Path, place: &str) -> Self {
+        let mut event = Self::of("system", "log-rotation");
+        event.name = path.display().to_string();
+        let mark = ("io.podman.event.rotate".to_owned(), place.to_owned());
+        event.attributes = Some(BTreeMap::from([mark]));
+        event
+    }
+
     #[must_use]
     pub(crate) fn with_exit_code(mut self, code: i32) -> Self {
         self.exit_code = code;
@@ -152,7 +167,7 @@ impl Event {
         let time = self.go_time();
         match kind.as_str() {
             "image" => format!("{time} {kind} {status} {id} {name}"),
-            "volume" => format!("{time} {kind} {status} {name}"),
+            "volume" | "system" => format!("{time} {kind} {status} {name}"),
             "network" => format!("{time} {kind} {status} {id} (container={id}, name={network})"),
             _ => {
                 let labels: String = self
@@ -161,7 +176,14 @@ impl Event {
                     .flatten()
                     .map(|(name, value)| format!(", {name}={value}"))
                     .collect();
-                format!("{time} {kind} {status} {id} (image={image}, name={name}{labels})")
+                let health = match status.as_str() {
+                    "health_status" => format!(
+                        ", health_status={}, health_failing_streak={}, health_log={}",
+                        self.health_status, self.health_failing_streak, self.health_log
+                    ),
+                    _ => String::new(),
+                };
+                format!("{time} {kind} {status} {id} (image={image}, name={name}{health}{labels})")
             }
         }
     }
@@ -172,64 +194,21 @@ impl Event {
     }
 }
 
-/// The file of a store.
-fn path(graph_root: &Path) -> PathBuf {
-    graph_root.join("cask/events.log")
-}
-
-/// Adds a line. That it cannot be written is no reason not to do what it tells of.
-pub(crate) fn tell(graph_root: &Path, event: &Event) {
-    tell_all(graph_root, std::slice::from_ref(event));
-}
-
-/// The same of several things, between which nothing else is told.
-fn tell_all(graph_root: &Path, events: &[Event]) {
-    let _ = append(&path(graph_root), events, MOST);
-}
-
-fn append(path: &Path, events: &[Event], most: u64) -> io::Result<()> {
-    let mut lines = Vec::new();
-    for event in events {
-        serde_json::to_writer(&mut lines, event)?;
-        lines.push(b'\n');
-    }
-    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
-    let mut file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-            open()?
-        }
-        other => other?,
-    };
-    file.lock()?;
-    if file.metadata()?.len() + lines.len() as u64 > most {
-        halve(&mut file, most)?;
-    }
-    file.write_all(&lines)
-}
-
-/// Forgets the older half.
-fn halve(file: &mut File, most: u64) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(most / 2)))?;
-    let mut kept = Vec::new();
-    file.take(most).read_to_end(&mut kept)?;
-    let whole = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |end| end + 1);
-    file.set_len(0)?;
-    file.write_all(&kept[whole..])
-}
-
 impl Containers {
+    fn tell_all(&self, events: &[Event]) {
+        self.images().event_log().tell(self.store().graph_root(), events);
+    }
+
     /// Tells of something that was done to a container.
     pub(super) fn tell(&self, status: &str, config: &super::ContainerConfig) {
-        tell(self.store().graph_root(), &Event::of_container(status, config));
+        self.tell_all(&[Event::of_container(status, config)]);
     }
 
     /// Tells of several things that were done to a container, in their order.
     pub(super) fn tell_each(&self, statuses: &[&str], config: &super::ContainerConfig) {
         let events: Vec<Event> =
             statuses.iter().map(|status| Event::of_container(status, config)).collect();
-        tell_all(self.store().graph_root(), &events);
+        self.tell_all(&events);
     }
 
     /// Tells that a container was connected to a network, or is no more.
@@ -239,13 +218,23 @@ impl Containers {
         network: &str,
         config: &super::ContainerConfig,
     ) {
-        tell(self.store().graph_root(), &Event::of_network(status, network, config));
+        self.tell_all(&[Event::of_network(status, network, config)]);
     }
 
     /// Tells of the end of a container.
     pub(super) fn tell_end(&self, code: i32, config: &super::ContainerConfig) {
-        let event = Event::of_container("died", config).with_exit_code(code);
-        tell(self.store().graph_root(), &event);
+        self.tell_all(&[Event::of_container("died", config).with_exit_code(code)]);
+    }
+
+    /// Tells what a check of a container's health said.
+    pub(super) fn tell_health(&self, health: &health::Health, config: &super::ContainerConfig) {
+        let mut event = Event::of_container("health_status", config);
+        event.health_status.clone_from(&health.status);
+        event.health_failing_streak = i32::try_from(health.failing).unwrap_or(i32::MAX);
+        if config.health.log.place == health::HealthLogPlace::Events {
+            event.health_log = health.last_result();
+        }
+        self.tell_all(&[event]);
     }
 
     /// Has others hear of something that was done to a container by other means than this crate's, such as
@@ -256,40 +245,49 @@ impl Containers {
 
     /// The same of a command in a container that has ended.
     pub fn note_exec_died(&self, container: &super::Container, code: i32) {
-        let event = Event::of_container("exec_died", &container.config).with_exit_code(code);
-        tell(self.store().graph_root(), &event);
+        self.tell_all(&[Event::of_container("exec_died", &container.config).with_exit_code(code)]);
     }
 
-    /// Tells what was done, the oldest first, as long as `hear` gives `true`. Lines that make no sense are passed
-    /// over.
+    /// Tells what was done, the oldest first, as long as `hear` gives `true`. What makes no sense is passed over.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]; those of `hear`.
+    /// [`ErrorKind::Invalid`] where events are written nowhere; [`ErrorKind::Unsupported`] where they are in the
+    /// journal, and nothing reads that; [`ErrorKind::Io`]; those of `hear`.
     pub fn events(
         &self,
         options: &EventOptions,
         hear: &mut dyn FnMut(&Event) -> Result<bool>,
     ) -> Result<()> {
-        let path = path(self.store().graph_root());
-        let failed =
-            |error| Error::new(ErrorKind::Io, path.display(), "reading").with_source(error);
         let begun = now();
         // Without a word about the past, only what is to come is followed.
-        let since = options.since.map(moment);
+        let only_new = options.since.is_none() && options.follow && options.until.is_none();
+        let since = options.since.map(moment).or(only_new.then_some(begun));
         let until = options.until.map(moment);
-        let since = since.or((options.follow && options.until.is_none()).then_some(begun));
+        let mut hear = |event: &Event| {
+            let time = event.moment();
+            let in_time =
+                since.is_none_or(|since| time >= since) && until.is_none_or(|until| time <= until);
+            if in_time && filter::fits(&options.filters, event) { hear(event) } else { Ok(true) }
+        };
+        let path = match self.images().event_log().reader(self.store().graph_root())? {
+            Reader::File(path) => path,
+            Reader::Journal(journal) => {
+                let is_over = || until.is_some_and(|until| now() > until);
+                let since = since.map(|(seconds, _)| seconds);
+                return journald::read(journal, since, options.follow, &is_over, &mut hear);
+            }
+        };
+        let failed =
+            |error| Error::new(ErrorKind::Io, path.display(), "reading").with_source(error);
         let mut at = Position::default();
-        if options.since.is_none() && options.follow && options.until.is_none() {
+        if only_new {
             at.skip_to_end(&path).map_err(failed)?;
         }
         loop {
             // What is written while this reads is read in the next turn.
             let over = until.is_some_and(|until| now() > until);
             for event in at.read(&path).map_err(failed)? {
-                let time = event.moment();
-                let in_time = since.is_none_or(|since| time >= since)
-                    && until.is_none_or(|until| time <= until);
-                if in_time && filter::fits(&options.filters, &event) && !hear(&event)? {
+                if !hear(&event)? {
                     return Ok(());
                 }
             }
@@ -298,64 +296,6 @@ impl Containers {
             }
             std::thread::sleep(PAUSE);
         }
-    }
-}
-
-/// How far the file was read.
-#[derive(Default)]
-struct Position {
-    offset: u64,
-    /// The last line that was read: what stands before the offset, unless the file was halved.
-    last: Vec<u8>,
-}
-
-impl Position {
-    fn skip_to_end(&mut self, path: &Path) -> io::Result<()> {
-        self.read(path).map(drop)
-    }
-
-    /// Reads the events behind what was read.
-    fn read(&mut self, path: &Path) -> io::Result<Vec<Event>> {
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        if file.metadata()?.size() == self.offset {
-            return Ok(Vec::new());
-        }
-        file.lock_shared()?;
-        let moved = !self.follows(&mut file)?;
-        file.seek(SeekFrom::Start(if moved { 0 } else { self.offset }))?;
-        let mut reader = BufReader::new(file);
-        let mut found = Vec::new();
-        let mut passed = !moved || self.last.is_empty();
-        let mut offset = if moved { 0 } else { self.offset };
-        loop {
-            let mut line = Vec::new();
-            let count = reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
-            if !line.ends_with(b"\n") {
-                break;
-            }
-            offset += count as u64;
-            if passed {
-                found.extend(serde_json::from_slice::<Event>(&line).ok());
-                self.last = line;
-            } else {
-                passed = line == self.last;
-            }
-        }
-        self.offset = offset;
-        Ok(found)
-    }
-
-    /// Whether what was read is still where it was.
-    fn follows(&self, file: &mut File) -> io::Result<bool> {
-        let length = self.last.len() as u64;
-        let Some(start) = self.offset.checked_sub(length) else { return Ok(false) };
-        file.seek(SeekFrom::Start(start))?;
-        let mut before = Vec::new();
-        file.take(length).read_to_end(&mut before)?;
-        Ok(before == self.last)
     }
 }
 
@@ -377,27 +317,6 @@ mod tests {
         Event::of_image("tag", &format!("{number:064}"), "x")
     }
 
-    fn numbers(events: &[Event]) -> Vec<u32> {
-        events.iter().map(|event| event.id.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn what_was_told_is_read_once_also_when_the_older_half_went() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("cask/events.log");
-        let mut at = Position::default();
-        assert!(at.read(&path).unwrap().is_empty());
-        let mut heard = Vec::new();
-        for number in 0..40 {
-            append(&path, &[numbered(number)], 2000).unwrap();
-            if number % 3 == 0 {
-                heard.extend(numbers(&at.read(&path).unwrap()));
-            }
-        }
-        assert_eq!(heard, (0..40).collect::<Vec<_>>());
-        assert!(std::fs::metadata(&path).unwrap().len() <= 2000);
-    }
-
     #[test]
     fn lines_are_podmans() {
         let mut event = numbered(7);
@@ -410,5 +329,11 @@ mod tests {
         event.image = "i".to_owned();
         let expected = "2026-11-21 12:58:22.5 +0000 UTC container tag 0000 (image=i, name=x)";
         assert_eq!(event.line(true), expected);
+        event.status = "health_status".to_owned();
+        event.health_status = "healthy".to_owned();
+        let expected = "2026-11-21 12:58:22.5 +0000 UTC container health_status 0000 (image=i, name=x, health_status=healthy, health_failing_streak=0, health_log=)";
+        assert_eq!(event.line(true), expected);
+        let json = serde_json::to_string(&event).unwrap();
+        assert!(json.contains(r#""Type":"container","health_status":"healthy","Attributes""#));
     }
 }

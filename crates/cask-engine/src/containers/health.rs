@@ -7,86 +7,59 @@
 //! ```
 
 mod check;
+mod config;
 mod watch;
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cask_image::Healthcheck;
 use serde::{Deserialize, Serialize};
 
-use super::record::Place;
+use super::record::{Place, io, open_lock};
 use super::{Container, Containers};
 use crate::{Error, ErrorKind, Result};
 
-pub(super) use watch::Watch;
+pub(super) use config::is_command;
+pub use config::{
+    CheckChange, HealthAction, HealthChange, HealthConfig, HealthLog, HealthLogPlace, StartupCheck,
+};
+pub(super) use watch::{Watch, tell_monitor};
 
 /// How often, and how long, where nobody says so. Source: podman, `libpod/define/healthchecks.go`.
 const USUAL: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(30), 3);
-/// Checks that are kept. Source: podman, `MaxHealthCheckNumberLogs`.
-const MOST_KEPT: usize = 5;
+/// Checks that are kept. Source: podman, `DefaultHealthMaxLogCount`.
+const MOST_KEPT: u32 = 5;
+/// Characters of what a check prints that are kept. Source: podman, `DefaultHealthMaxLogSize`.
+const MOST_OUTPUT: u32 = 500;
 /// The most that is read of the file, in bytes.
 const LONGEST: u64 = 1 << 20;
-
-/// How a container is checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct HealthConfig {
-    /// `CMD` and a command with its arguments, `CMD-SHELL` and a text for a shell, or `NONE`; empty is the image's.
-    pub test: Vec<String>,
-    /// The time between two checks; `None` is the image's, or half a minute, and zero is that nothing is checked.
-    pub interval: Option<Duration>,
-    /// How long a check may take; `None` is the image's, or half a minute.
-    pub timeout: Option<Duration>,
-    /// How long after the start checks that fail do not count.
-    pub start_period: Option<Duration>,
-    /// How many have to fail in a row; `None` is the image's, or three.
-    pub retries: Option<u32>,
-    /// What is done then.
-    pub on_failure: HealthAction,
-}
-
-/// What is done where a container is not healthy any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum HealthAction {
-    /// Nothing.
-    #[default]
-    None,
-    /// It is killed; its restart policy may have it begin again.
-    Kill,
-    /// It is stopped and begins again.
-    Restart,
-    /// It is stopped.
-    Stop,
-}
-
-impl HealthAction {
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Kill => "kill",
-            Self::Restart => "restart",
-            Self::Stop => "stop",
-        }
-    }
-}
+/// Characters of all that is kept where nobody bounds it: each is six bytes of the file at most.
+const MOST_CHARACTERS: usize = 128 << 10;
 
 /// What the last checks of a container said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Health {
-    /// `starting`, `healthy` or `unhealthy`; empty where it was never checked.
+    /// `starting`, `healthy`, `unhealthy`, or `stopped` where it ended meanwhile; empty where it was never checked.
     pub status: String,
     /// How many failed in a row.
     pub failing: u32,
     /// The last ones, the oldest first.
     pub log: Vec<HealthResult>,
+    /// How the checks of its beginning went.
+    startup: Startup,
+}
+
+/// How the checks of a container's beginning went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Startup {
+    /// It has begun.
+    passed: bool,
+    succeeded: u32,
+    failed: u32,
 }
 
 /// What one check said.
@@ -104,58 +77,40 @@ pub struct HealthResult {
     pub output: String,
 }
 
-impl HealthConfig {
-    /// Has everything that is not said be as the image says, or as usual.
-    pub(super) fn fill(&mut self, image: Option<&Healthcheck>) {
-        if let Some(image) = image.filter(|_| self.test.is_empty()) {
-            self.test.clone_from(&image.test);
-            let given = |duration: Duration| (!duration.is_zero()).then_some(duration);
-            self.interval = self.interval.or(given(image.interval));
-            self.timeout = self.timeout.or(given(image.timeout));
-            self.start_period = self.start_period.or(given(image.start_period));
-            self.retries = self.retries.or(Some(image.retries).filter(|count| *count > 0));
-        }
-        if self.is_checked() {
-            self.interval.get_or_insert(USUAL.0);
-            self.timeout.get_or_insert(USUAL.1);
-            self.start_period.get_or_insert(Duration::ZERO);
-            self.retries.get_or_insert(USUAL.2);
-        }
-    }
+/// What one check says of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthVerdict {
+    /// It is well.
+    Healthy,
+    /// It has not begun yet.
+    Starting,
+    /// It ended meanwhile.
+    Stopped,
+    /// It is not well.
+    Unhealthy,
+}
 
-    /// Whether there is a command that says.
-    pub fn is_checked(&self) -> bool {
-        is_command(&self.test)
-    }
-
-    /// The words of that command.
+impl HealthVerdict {
+    /// Its word.
     ///
-    /// Source: podman, `libpod/healthcheck.go`, `runHealthCheck`.
-    fn command(&self) -> Vec<String> {
-        match self.test.split_first() {
-            Some((kind, words)) if kind == "CMD" => words.to_vec(),
-            Some((kind, words)) if kind == "CMD-SHELL" => {
-                vec!["/bin/sh".to_owned(), "-c".to_owned(), words.join(" ")]
-            }
-            Some((kind, _)) if kind == "NONE" => Vec::new(),
-            _ => self.test.clone(),
+    /// Source: podman, `libpod/define/healthchecks.go`, `HealthCheckStatus`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }
 
-/// Whether the words of a check are a command.
-pub(super) fn is_command(test: &[String]) -> bool {
-    test.first().is_some_and(|first| first != "NONE")
-}
-
-/// Refuses an action that nothing leads to.
-pub(super) fn check(config: &HealthConfig) -> Result<()> {
-    if config.is_checked() || config.on_failure == HealthAction::None {
-        return Ok(());
+impl HealthResult {
+    /// In podman's words.
+    fn document(&self) -> serde_json::Value {
+        let Self { start, end, exit_code, output } = self;
+        serde_json::json!({ "Start": start, "End": end, "ExitCode": exit_code, "Output": output })
     }
-    let action = config.on_failure.as_str();
-    let words = format!("cannot set on-failure action to {action} without a health check");
-    Err(Error::new(ErrorKind::Invalid, words, ""))
 }
 
 impl Health {
@@ -176,31 +131,118 @@ impl Health {
         let new = place.kept.join(format!(".health.json.{}", std::process::id()));
         let bytes = serde_json::to_vec(self).expect("texts and numbers can be written");
         let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path));
-        written.map_err(|error| super::record::io(error, "writing", &path))
+        written.map_err(|error| io(error, "writing", &path))
+    }
+
+    /// Writes it down where somebody wants to read it, in podman's words.
+    ///
+    /// Source: podman, `libpod/healthcheck.go`, `writeHealthCheckLog`.
+    fn publish(&self, container: &Container) -> Result<()> {
+        let HealthLogPlace::Directory(directory) = &container.config.health.log.place else {
+            return Ok(());
+        };
+        let path = directory.join(format!("{}-healthcheck.log", container.id()));
+        let log: Vec<_> = self.log.iter().map(HealthResult::document).collect();
+        let all = serde_json::json!({
+            "Status": self.status,
+            "FailingStreak": self.failing,
+            "Log": log,
+        });
+        fs::write(&path, all.to_string()).map_err(|error| {
+            let doing = "writing the health check log";
+            Error::new(ErrorKind::Io, path.display(), doing).with_source(error)
+        })
     }
 
     /// Takes what a check said into account. `starting` is while failures do not count.
     ///
     /// Source: podman, `libpod/healthcheck.go`, `updateHealthCheckLog`.
-    fn add(&mut self, result: HealthResult, retries: u32, starting: bool) {
-        if result.exit_code == 0 {
+    fn add(
+        &mut self,
+        result: HealthResult,
+        verdict: HealthVerdict,
+        config: &HealthConfig,
+        starting: bool,
+    ) {
+        if verdict == HealthVerdict::Healthy {
             "healthy".clone_into(&mut self.status);
             self.failing = 0;
         } else {
             if self.status.is_empty() {
                 "healthy".clone_into(&mut self.status);
             }
-            if !starting {
+            if verdict == HealthVerdict::Stopped {
+                "stopped".clone_into(&mut self.status);
+            } else if !starting {
                 self.failing += 1;
-                if self.failing >= retries {
+                if self.failing >= config.retries.unwrap_or(USUAL.2) {
                     "unhealthy".clone_into(&mut self.status);
                 }
             }
         }
         self.log.push(result);
-        let more = self.log.len().saturating_sub(MOST_KEPT);
+        let most = match config.log.results() {
+            0 => usize::MAX,
+            most => usize::try_from(most).unwrap_or(usize::MAX),
+        };
+        let more = self.log.len().saturating_sub(most);
         self.log.drain(..more);
+        // The file is read as a whole.
+        let mut room = MOST_CHARACTERS;
+        let fit = self.log.iter().rev().take_while(|one| {
+            let size = one.output.len() + one.start.len() + one.end.len() + 64;
+            room.checked_sub(size).inspect(|left| room = *left).is_some()
+        });
+        let fit = fit.count().max(1);
+        self.log.drain(..self.log.len() - fit);
     }
+
+    /// The last result, in podman's words.
+    pub(super) fn last_result(&self) -> String {
+        self.log.last().map(|last| last.document().to_string()).unwrap_or_default()
+    }
+
+    /// Counts a check of the container's beginning; says whether it shall begin again.
+    ///
+    /// Source: podman, `libpod/healthcheck.go`, `incrementStartupHCSuccessCounter` and its opposite.
+    fn count(&mut self, well: bool, check: &StartupCheck) -> bool {
+        let Startup { passed, succeeded, failed } = &mut self.startup;
+        if well {
+            *succeeded += 1;
+            *passed = *succeeded >= check.successes;
+            return false;
+        }
+        *failed += 1;
+        check.retries != 0 && *failed >= check.retries
+    }
+}
+
+/// Forgets what the checks of its last life said.
+pub(super) fn reset(place: &Place, config: &HealthConfig) -> Result<()> {
+    if !config.is_checked() {
+        return Ok(());
+    }
+    Health { status: "starting".to_owned(), ..Health::default() }.save(place)
+}
+
+/// Has what was counted so far be of use with a change, of a container that runs. One that ran without a check of its
+/// beginning has begun.
+///
+/// Source: podman, `libpod/container_internal.go`, `resetHealthCheckTimers`.
+pub(super) fn recount(place: &Place, old: &HealthConfig, new: &HealthConfig) -> Result<()> {
+    if old.startup == new.startup {
+        return Ok(());
+    }
+    let path = place.kept.join("health");
+    let lock = open_lock(&path)?;
+    lock.lock().map_err(|error| io(error, "locking", &path))?;
+    let mut kept = Health::load(place);
+    kept.startup = match &old.startup {
+        None => Startup { passed: true, ..Startup::default() },
+        Some(_) if kept.startup.passed => return Ok(()),
+        Some(_) => Startup::default(),
+    };
+    kept.save(place)
 }
 
 impl Container {
@@ -209,22 +251,20 @@ impl Container {
         if self.config.health.is_checked() { Health::load(&self.place) } else { Health::default() }
     }
 
-    /// Forgets what the checks of its last life said.
-    pub(super) fn reset_health(&self) -> Result<()> {
-        if !self.config.health.is_checked() {
-            return Ok(());
-        }
-        Health { status: "starting".to_owned(), ..Health::default() }.save(&self.place)
+    /// What is checked of its beginning, as long as it has not begun.
+    fn startup_check(&self) -> Option<&StartupCheck> {
+        let check = self.config.health.startup.as_ref()?;
+        (!Health::load(&self.place).startup.passed).then_some(check)
     }
 }
 
 impl Containers {
     /// Checks a container now, writes down what that said, and does what is to be done where it is not healthy any
-    /// more. `true` where this check was well.
+    /// more.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for one that has no check; [`ErrorKind::StateImproper`] for one that does not run.
-    pub fn check_health(&self, container: &Container) -> Result<bool> {
+    pub fn check_health(&self, container: &Container) -> Result<HealthVerdict> {
         let fresh = self.reload(container)?;
         if !fresh.config.health.is_checked() {
             let words = format!("container {} has no defined healthcheck", fresh.id());
@@ -234,7 +274,7 @@ impl Containers {
             let words = format!("container {} is not running", fresh.id());
             return Err(Error::new(ErrorKind::StateImproper, words, ""));
         }
-        let (well, action) = self.check_once(&fresh)?;
+        let (verdict, action) = self.check_once(&fresh)?;
         match action {
             HealthAction::None => {}
             HealthAction::Kill => self.kill(&fresh, cask_runtime::Signal::KILL)?,
@@ -244,7 +284,7 @@ impl Containers {
                 self.start(&self.reload(&fresh)?, false, None)?;
             }
         }
-        Ok(well)
+        Ok(verdict)
     }
 }
 
@@ -258,35 +298,56 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_are_counted_and_few_are_kept() {
+        let config = HealthConfig { retries: Some(2), ..HealthConfig::default() };
         let mut health = Health { status: "starting".to_owned(), ..Health::default() };
-        health.add(result(1), 2, true);
-        assert_eq!((health.status.as_str(), health.failing), ("starting", 0));
-        health.add(result(1), 2, false);
-        assert_eq!((health.status.as_str(), health.failing), ("starting", 1));
-        health.add(result(-1), 2, false);
-        assert_eq!((health.status.as_str(), health.failing), ("unhealthy", 2));
-        health.add(result(0), 2, false);
-        assert_eq!((health.status.as_str(), health.failing), ("healthy", 0));
-        (0..9).for_each(|_| health.add(result(0), 2, false));
-        assert_eq!(health.log.len(), MOST_KEPT);
+        let mut check = |code: i32, starting: bool| {
+            let verdict = match code {
+                0 => HealthVerdict::Healthy,
+                _ => HealthVerdict::Unhealthy,
+            };
+            health.add(result(code), verdict, &config, starting);
+            (health.status.clone(), health.failing)
+        };
+        assert_eq!(check(1, true), ("starting".to_owned(), 0));
+        assert_eq!(check(1, false), ("starting".to_owned(), 1));
+        assert_eq!(check(-1, false), ("unhealthy".to_owned(), 2));
+        assert_eq!(check(0, false), ("healthy".to_owned(), 0));
+        (0..9).for_each(|_| drop(check(0, false)));
+        assert_eq!(health.log.len(), 5);
+        health.add(result(1), HealthVerdict::Stopped, &config, false);
+        assert_eq!((health.status.as_str(), health.failing), ("stopped", 0));
     }
 
     #[test]
-    fn what_is_not_said_is_the_images_or_usual() {
-        let image = Healthcheck {
-            test: vec!["CMD-SHELL".to_owned(), "a b".to_owned()],
-            retries: 7,
-            ..Healthcheck::default()
-        };
-        let mut config = HealthConfig::default();
-        config.fill(Some(&image));
-        assert_eq!(config.command(), ["/bin/sh", "-c", "a b"]);
-        assert_eq!((config.retries, config.interval), (Some(7), Some(USUAL.0)));
-        let mut own = HealthConfig { test: vec!["NONE".to_owned()], ..HealthConfig::default() };
-        own.fill(Some(&image));
-        assert!(!own.is_checked() && own.interval.is_none());
-        let mut none = HealthConfig::default();
-        none.fill(None);
-        assert_eq!(none, HealthConfig::default());
+    fn what_nobody_bounds_fits_into_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().to_owned();
+        let place = Place { run: kept.join("run"), kept };
+        let log =
+            HealthLog { most_results: Some(0), most_characters: Some(0), ..HealthLog::default() };
+        let config = HealthConfig { log, ..HealthConfig::default() };
+        let mut health = Health::default();
+        for _ in 0..40 {
+            let mut one = result(0);
+            // The worst that a character can take.
+            one.output = "\u{1}".repeat(10_000);
+            health.add(one, HealthVerdict::Healthy, &config, false);
+        }
+        assert_eq!(health.log.len(), 13);
+        health.save(&place).unwrap();
+        assert_eq!(Health::load(&place), health);
+    }
+
+    #[test]
+    fn a_beginning_is_over_after_so_many_and_begins_again_after_so_many() {
+        let check = StartupCheck { successes: 2, retries: 3, ..StartupCheck::default() };
+        let mut health = Health::default();
+        assert!(!health.count(false, &check) && !health.count(false, &check));
+        assert!(health.count(false, &check));
+        assert!(!health.count(true, &check) && !health.startup.passed);
+        assert!(!health.count(true, &check) && health.startup.passed);
+        let mut health = Health::default();
+        let any = StartupCheck::default();
+        assert!(!health.count(false, &any) && !health.count(true, &any) && health.startup.passed);
     }
 }

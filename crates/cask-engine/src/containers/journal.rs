@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerConfig, wire};
 use crate::{Error, ErrorKind, Result};
+#[cfg(test)]
+pub(super) use entries::Entries;
+pub(super) use entries::JournalEntry;
 
 /// The longest message: what is longer is several, of which all but the last are parts. As conmon's.
 const LONGEST_MESSAGE: usize = 8192;
@@ -42,6 +45,35 @@ impl Default for Journal {
             readers: readers.iter().map(PathBuf::from).collect(),
         }
     }
+}
+
+impl Journal {
+    /// Sends one entry.
+    pub(super) fn send(&self, entry: &[u8]) -> std::io::Result<()> {
+        let (_held, address) = wire::address(&self.socket)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+        loop {
+            match rustix::net::sendto(&socket, entry, SendFlags::NOSIGNAL, &address) {
+                Err(Errno::INTR) => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
+    }
+}
+
+/// Who sends entries, as the journal sees it: the number of this user outside of its user namespace.
+pub(super) fn user() -> u32 {
+    let own = rustix::process::getuid().as_raw();
+    let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let outside = maps.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map_while(|number| number.parse::<u32>().ok());
+        let (inside, outside, count) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        let offset = own.checked_sub(inside).filter(|offset| *offset < count)?;
+        outside.checked_add(offset)
+    });
+    outside.unwrap_or(own)
 }
 
 /// Writes what a container prints to the journal, one entry for each line.
@@ -157,7 +189,7 @@ fn fields(config: &ContainerConfig) -> Vec<u8> {
 }
 
 /// Adds a field: a value with an end of a line has its length before it.
-fn put(entry: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn put(entry: &mut Vec<u8>, name: &str, value: &[u8]) {
     entry.extend_from_slice(name.as_bytes());
     if value.contains(&b'\n') {
         entry.push(b'\n');

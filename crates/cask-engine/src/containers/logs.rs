@@ -88,7 +88,9 @@ impl Containers {
         line: &mut dyn FnMut(&LogLine) -> Result<bool>,
     ) -> Result<()> {
         if LogDriver::of(&container.config)? == LogDriver::Journal {
-            let reader = self.journal.reader(container.id(), options)?;
+            let what = format!("what container {} printed", container.id());
+            let matches = vec![format!("CONTAINER_ID_FULL={}", container.id())];
+            let reader = self.journal.reader(&what, matches, options)?;
             return reader.read(self, container, options, &mut |read| {
                 Ok(!options.fits(&read) || line(&read)?)
             });

@@ -75,7 +75,8 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<i32> {
     let order: Order = serde_json::from_slice(&packet.body)
         .map_err(|error| refused("it is not understood").with_source(error))?;
     let store = Store::open(order.store.options())?;
-    let containers = Containers::new(Images::new(store, no_registries()));
+    let images = Images::new(store, no_registries()).with_events_in(order.events.clone());
+    let containers = Containers::new(images);
     let containers =
         containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
     let containers = containers.with_volumes_in(order.volumes.clone());

@@ -490,6 +490,36 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_replaced_as_a_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(&directory);
+        let mut config = ContainerConfig { name: "old".to_owned(), ..Default::default() };
+        let state = ContainerState::default();
+        place.save_lasting(&config, &state).unwrap();
+        let read = |file: &File| {
+            let mut bytes = vec![0; 64 << 10];
+            let length = std::os::unix::fs::FileExt::read_at(file, &mut bytes, 0).unwrap();
+            bytes.truncate(length);
+            String::from_utf8(bytes).unwrap()
+        };
+        for path in [place.file(), place.first()] {
+            // Whoever reads while it is written reads all of the one or all of the other.
+            let open = File::open(&path).unwrap();
+            let before = read(&open);
+            config.name.push_str("er");
+            place.save_lasting(&config, &state).unwrap();
+            assert_eq!(read(&open), before, "{}", path.display());
+            assert!(!is_at(&open, &path), "{} is written in place", path.display());
+            assert!(read(&File::open(&path).unwrap()).contains(&config.name));
+        }
+        // Where the new one cannot be written, the old one stays.
+        fs::create_dir(place.temporary("container")).unwrap();
+        let lost = ContainerConfig { name: "lost".to_owned(), ..Default::default() };
+        assert!(place.save(&lost, &state).is_err());
+        assert_eq!(place.load().unwrap().0.name, config.name);
+    }
+
+    #[test]
     fn what_is_not_set_is_left_out_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let place = place(&directory);

@@ -45,7 +45,7 @@ const ALLOWED_SETTINGS: [&str; 8] = [
 /// Refuses what can be known to be wrong before a container runs.
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     super::runtime::check(config)?;
-    super::health::check(&config.health)?;
+    config.health.check()?;
     capabilities(config)?;
     seccomp_profile(config)?;
     config.resources.check()?;

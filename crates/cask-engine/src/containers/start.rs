@@ -58,6 +58,7 @@ pub(super) struct Order {
     pub(super) store: StoreOrder,
     pub(super) networks: cask_network::Places,
     pub(super) journal: super::Journal,
+    pub(super) events: super::EventLog,
     pub(super) volumes: Option<PathBuf>,
     /// The socket of systemd, and whether that started the process as one of a service.
     pub(super) services: Option<(PathBuf, bool)>,
@@ -316,12 +317,14 @@ impl Containers {
             keeps_bridges,
         } = options.clone();
         let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
+        let events = self.images().event_log().clone();
         let services = self.services.as_ref();
         let services = services.map(|one| (one.socket().to_owned(), one.has_service()));
         let order = Order {
             store,
             networks,
             journal,
+            events,
             volumes: self.volume_directory.clone(),
             services,
             id,

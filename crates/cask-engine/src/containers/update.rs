@@ -3,7 +3,9 @@
 use cask_runtime::Cgroup;
 
 use super::resources::{change_group, whole};
-use super::{Container, ContainerConfig, Containers, ResourcesConfig, RestartPolicy};
+use super::{
+    Container, ContainerConfig, Containers, HealthChange, ResourcesConfig, RestartPolicy, health,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// What is changed of a container. What it does not say stays as it is.
@@ -18,18 +20,24 @@ pub struct ContainerChange {
     pub environment: Vec<String>,
     /// Variables that it does not have any more then.
     pub unset_environment: Vec<String>,
+    /// Limits of its processes, as [`limits`](super::ProcessConfig::limits), in place of those that it has, from its
+    /// next start on.
+    pub limits: Option<Vec<String>>,
+    /// How it is checked, from now on.
+    pub health: HealthChange,
 }
 
 impl Containers {
-    /// Changes a container; its limits and when it begins again at once where it runs.
+    /// Changes a container; its limits, how it is checked and when it begins again at once where it runs.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for limits that contradict one another or that the kernel does not take, and for a
-    /// container that goes when it ends and shall begin again; [`ErrorKind::Unsupported`] where it runs without a
-    /// control group. Then all of it stays as it is.
+    /// [`ErrorKind::Invalid`] for limits that contradict one another or that the kernel does not take, for what is
+    /// changed of a check that there is none of, and for a container that goes when it ends and shall begin again;
+    /// [`ErrorKind::Unsupported`] where it runs without a control group. Then all of it stays as it is.
     pub fn update(&self, container: &Container, change: &ContainerChange) -> Result<()> {
-        let _held = container.place.lock()?;
+        let held = container.place.lock()?;
         let (mut config, state) = container.place.load()?;
+        let before = config.health.clone();
         change.apply(&mut config)?;
         config.resources.check()?;
         let mut limits = whole(&config.resources)?;
@@ -44,7 +52,14 @@ impl Containers {
             })?;
             change_group(&group, limits, &config.resources)?;
         }
+        if state.status.is_up() {
+            health::recount(&container.place, &before, &config.health)?;
+        }
         container.place.save(&config, &state)?;
+        drop(held);
+        if state.status.is_up() && before != config.health {
+            health::tell_monitor(container);
+        }
         self.tell("update", &config);
         Ok(())
     }
@@ -61,6 +76,15 @@ impl ContainerChange {
                 return Err(Error::new(ErrorKind::Invalid, words, ""));
             }
             config.lifecycle.restart = policy;
+        }
+        if let Some(new) = &self.limits {
+            super::spec::limits(new)?;
+            config.process.limits.clone_from(new);
+        }
+        if self.health.is_any() {
+            self.health.apply(&mut config.health)?;
+            config.health.fill(None);
+            config.health.check()?;
         }
         let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
         let variables = &mut config.process.environment;

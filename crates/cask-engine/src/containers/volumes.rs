@@ -18,7 +18,7 @@ use cask_rootfs::{Directory, Kind, Node, Order, Root};
 use cask_storage::Id;
 use serde::{Deserialize, Serialize};
 
-use super::events::{Event, tell};
+use super::events::{Event, EventLog};
 use super::mounts::{MountConfig, MountType, check_name};
 use super::record::{io, now};
 use super::{Container, ContainerConfig, Containers};
@@ -38,6 +38,7 @@ pub struct Volumes {
     directory: PathBuf,
     run_root: PathBuf,
     rootless: bool,
+    events: EventLog,
 }
 
 /// One volume.
@@ -109,7 +110,16 @@ impl Volumes {
     ) -> Self {
         let (graph_root, run_root) = (graph_root.to_owned(), run_root.to_owned());
         let directory = directory.map_or_else(|| graph_root.join("volumes"), Path::to_owned);
-        Self { graph_root, run_root, directory, rootless }
+        Self { graph_root, run_root, directory, rootless, events: EventLog::default() }
+    }
+
+    pub(super) fn with_events_in(mut self, events: &EventLog) -> Self {
+        self.events.clone_from(events);
+        self
+    }
+
+    fn tell(&self, status: &str, name: &str) {
+        self.events.tell(&self.graph_root, &[Event::of_volume(status, name)]);
     }
 
     fn directory(&self, name: &str) -> PathBuf {
@@ -167,7 +177,7 @@ impl Volumes {
                 used: false,
             };
             kept.save(&file)?;
-            tell(&self.graph_root, &Event::of_volume("create", name));
+            self.tell("create", name);
         }
         self.find(name)
     }
@@ -275,13 +285,13 @@ impl Volumes {
                 _ => {}
             }
         }
-        tell(&self.graph_root, &Event::of_volume("remove", name));
+        self.tell("remove", name);
         Ok(())
     }
 
     /// Tells that a volume was removed because nothing has it.
     pub fn note_pruned(&self, volume: &Volume) {
-        tell(&self.graph_root, &Event::of_volume("prune", &volume.name));
+        self.tell("prune", &volume.name);
     }
 
     /// Whether there is anything of a volume, whole or not.

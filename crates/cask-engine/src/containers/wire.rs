@@ -30,6 +30,8 @@ pub(crate) const ERROR: u8 = 3;
 pub(crate) const RESIZE: u8 = 4;
 /// Client: a signal, one byte.
 pub(crate) const SIGNAL: u8 = 5;
+/// Client: how the container is checked was changed. Monitor: it knows.
+pub(crate) const HEALTH: u8 = 6;
 /// Client, first of all: what a new monitor shall do.
 pub(crate) const ORDER: u8 = 16;
 /// Client, first of all: a container that waits before its command shall begin; with its lock.

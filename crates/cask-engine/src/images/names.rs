@@ -3,13 +3,14 @@
 use cask_reference::{AnyReference, LiteralReference, Reference};
 
 use super::find::Found;
-use crate::containers::{Event, tell};
+use crate::containers::Event;
 use crate::{Error, ErrorKind, Images, Result};
 
 impl Images {
     /// Has others hear of something that was done to an image.
     pub(super) fn tell(&self, status: &str, id: &str, name: &str) {
-        tell(self.store().graph_root(), &Event::of_image(status, id, name));
+        let event = Event::of_image(status, id, name);
+        self.event_log().tell(self.store().graph_root(), &[event]);
     }
 
     /// Has others hear of something that was done to an image by other means than this crate's: `build`, by the ID of
@@ -35,8 +36,7 @@ impl Images {
         let name = name.to_string();
         self.store().append_names(&found.image.id, std::slice::from_ref(&name))?;
         // As podman tells it: what was typed.
-        let event = Event::of_image("tag", found.image.id.as_str(), typed);
-        tell(self.store().graph_root(), &event);
+        self.tell("tag", found.image.id.as_str(), typed);
         Ok(name)
     }
 
@@ -61,8 +61,7 @@ impl Images {
         }
         self.store().remove_names(&found.image.id, &gone)?;
         for name in &gone {
-            let event = Event::of_image("untag", found.image.id.as_str(), name);
-            tell(self.store().graph_root(), &event);
+            self.tell("untag", found.image.id.as_str(), name);
         }
         Ok(gone)
     }

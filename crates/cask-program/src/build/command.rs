@@ -32,7 +32,7 @@ use super::run_arguments::RunArguments;
 use super::show::Show;
 use super::{cache, check, environment, executor, inputs, request, summary};
 use crate::settings::Settings;
-use crate::{containers_conf, registries, report, stop, terminal};
+use crate::{containers_conf, events, registries, report, stop, terminal};
 
 /// How long steps that are told to end are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -92,7 +92,8 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
 async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
     arguments.run.fill(&containers_conf::load()?);
     let store = settings.store.open()?;
-    let images = Images::new(store.clone(), registries::lazily(settings));
+    let images = Images::new(store.clone(), registries::lazily(settings))
+        .with_events_in(events::log(settings)?);
     let transports = arguments.registry.transports(&images, settings).await?;
     let output = &arguments.output;
     let compress = Compress::of(output)?;

@@ -4,7 +4,7 @@ use super::execute::{At, Done, Run};
 use super::functions::{CallError, Function, Parameter};
 use super::node::{Command, Number, Operand, Pipe, Term};
 use super::time::Moment;
-use crate::value::{Repr, Value};
+use crate::value::{LOOKUP, Record, Repr, Value};
 
 impl<'t> Run<'t> {
     /// Evaluates commands, each handing its value to the next as the last argument.
@@ -117,6 +117,15 @@ impl<'t> Run<'t> {
                     let json = time.1.clone();
                     self.format_time(dot, &json, arguments, further.clone())?
                 }
+                Repr::Struct(record) if last && lookup(record, name).is_some() => {
+                    let map = lookup(record, name).cloned().unwrap_or(Value::NO_VALUE);
+                    let wanted = self.one_text(dot, name, arguments, further.clone())?;
+                    match &map.0 {
+                        Repr::Map(entries) => Value::entry(entries, &wanted).cloned(),
+                        _ => None,
+                    }
+                    .unwrap_or_else(|| Value::string(""))
+                }
                 Repr::Time(time) if !(has_arguments && last) => match asked(&time.1, name) {
                     Some(answer) => answer,
                     None => self.field(&value, name, false)?,
@@ -135,15 +144,7 @@ impl<'t> Run<'t> {
         arguments: &'t [Operand],
         further: Option<Value>,
     ) -> Done<Value> {
-        let count = arguments.len() + usize::from(further.is_some());
-        if count != 1 {
-            return self.bad_call(format!("wrong number of args for Format: want 1 got {count}"));
-        }
-        let layout = match (arguments.first(), further) {
-            (Some(operand), _) => self.argument(dot, operand, Parameter::Text)?,
-            (None, Some(value)) => self.fitting(value, Parameter::Text)?,
-            (None, None) => Value::NO_VALUE,
-        };
+        let layout = self.one_text(dot, "Format", arguments, further)?;
         let (Repr::Text(layout), Some(moment)) = (&layout.0, Moment::parse(time)) else {
             return self.bad_data("it is no time".to_owned());
         };
@@ -153,6 +154,25 @@ impl<'t> Run<'t> {
             return self.too_long();
         }
         Ok(shown)
+    }
+
+    /// The only argument of a method, which is a text.
+    fn one_text(
+        &mut self,
+        dot: &Value,
+        method: &str,
+        arguments: &'t [Operand],
+        further: Option<Value>,
+    ) -> Done<Value> {
+        let count = arguments.len() + usize::from(further.is_some());
+        if count != 1 {
+            return self.bad_call(format!("wrong number of args for {method}: want 1 got {count}"));
+        }
+        match (arguments.first(), further) {
+            (Some(operand), _) => self.argument(dot, operand, Parameter::Text),
+            (None, Some(value)) => self.fitting(value, Parameter::Text),
+            (None, None) => Ok(Value::NO_VALUE),
+        }
     }
 
     fn field(&self, receiver: &Value, name: &str, has_arguments: bool) -> Done<Value> {
@@ -326,6 +346,12 @@ impl<'t> Run<'t> {
             }
         }
     }
+}
+
+/// The map that a method gives the values of.
+fn lookup<'r>(record: &'r Record, name: &str) -> Option<&'r Value> {
+    let mut fields = record.fields.iter().filter(|field| field.key == LOOKUP);
+    fields.find(|field| field.name == name).map(|field| &field.value)
 }
 
 /// What a method of a time says that takes no arguments; `None` for what is no such method.

@@ -65,6 +65,25 @@ fn times_have_methods() {
 }
 
 #[test]
+fn a_map_that_is_a_method_is_asked_for_a_name() {
+    #[derive(serde::Serialize)]
+    struct Row {
+        #[serde(rename = "Label lookup")]
+        labels: std::collections::BTreeMap<&'static str, &'static str>,
+    }
+    let labels = std::collections::BTreeMap::from([("a.b", "1")]);
+    let data = Value::of(&Row { labels }).unwrap();
+    let check = |template: &str, expected: &str| {
+        assert_eq!(outcome(template, &data), expected, "{template}");
+    };
+    check("{{.Label \"a.b\"}}|{{\"a.b\" | .Label}}|{{.Label \"x\"}}|", "1|1||");
+    let wrong = "template: t:1:2: executing \"t\" at <.Label>: wrong number of args for Label: \
+                 want 1 got 0";
+    check("{{.Label}}", wrong);
+    assert_eq!(crate::value::to_json(&data, crate::value::JsonStyle::compact()), "{}");
+}
+
+#[test]
 fn values_without_a_counterpart_in_the_recordings() {
     check("{{.E}} {{print .E}} {{.E.X}} {{.Nope.X.Y}}", "<no value> <nil> <no value> <no value>");
     check("{{.D}} {{.D.x.y}} {{(index .D \"x\").y}}", "map[x:map[y:2]] 2 2");

@@ -13,6 +13,6 @@ pub(crate) use json::push_json;
 pub use json::{JsonStyle, to_json};
 pub use model::Value;
 pub(crate) use model::{Record, Repr};
-pub(crate) use serialize::METHOD;
 pub use serialize::ValueError;
+pub(crate) use serialize::{LOOKUP, METHOD};
 pub use time::Time;

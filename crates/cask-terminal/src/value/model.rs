@@ -45,7 +45,8 @@ use std::sync::Arc;
 /// The struct's own rename is the Go type that error messages name.
 ///
 /// What Go has as a method, or finds in a struct that this one embeds, is found by its name and shown nowhere
-/// else, as in `#[serde(rename = "CreatedSince method")]`.
+/// else, as in `#[serde(rename = "CreatedSince method")]`. A method that gives the value of a name, as
+/// `{{.Label "version"}}`, is a map that is called `#[serde(rename = "Label lookup")]`; what it does not have is empty.
 #[derive(Clone)]
 pub struct Value(pub(crate) Repr);
 

@@ -373,7 +373,7 @@ impl StructBuilder {
     ) -> Result<(), ValueError> {
         let (name, key, omit_empty) = split_label(label);
         let value = value.serialize(self.inner)?;
-        let skipped = key == "-" || key == METHOD;
+        let skipped = matches!(key, "-" | METHOD | LOOKUP);
         self.fields.push(Field { name, key, omit_empty, skipped, value });
         Ok(())
     }
@@ -390,6 +390,8 @@ impl StructBuilder {
 
 /// The key of what templates find by its name and nothing shows.
 pub(crate) const METHOD: &str = "method()";
+/// The key of a map that templates ask for the value of a name, and nothing shows.
+pub(crate) const LOOKUP: &str = "lookup()";
 
 /// Splits `GraphRoot json:graphRoot,omitempty`.
 fn split_label(label: &'static str) -> (&'static str, &'static str, bool) {
@@ -397,6 +399,9 @@ fn split_label(label: &'static str) -> (&'static str, &'static str, bool) {
     let Some((name, rest)) = label.split_once(' ') else { return (label, label, false) };
     if rest == "method" {
         return (name, METHOD, false);
+    }
+    if rest == "lookup" {
+        return (name, LOOKUP, false);
     }
     let Some(tag) = rest.strip_prefix("json:") else { return (label, label, false) };
     let (key, options) = tag.split_once(',').unwrap_or((tag, ""));

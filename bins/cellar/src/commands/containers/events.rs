@@ -56,6 +56,12 @@ struct Row<'e> {
     time: String,
     #[serde(rename = "Type")]
     kind: &'e str,
+    #[serde(rename = "HealthStatus")]
+    health_status: &'e str,
+    #[serde(rename = "HealthLog")]
+    health_log: &'e str,
+    #[serde(rename = "HealthFailingStreak")]
+    health_failing_streak: i32,
     #[serde(rename = "Attributes")]
     attributes: std::collections::BTreeMap<String, String>,
 }
@@ -112,6 +118,9 @@ fn of_template(template: &Format, event: &Event) -> Result<String> {
         status: &event.status,
         time: event.go_time(),
         kind: &event.kind,
+        health_status: &event.health_status,
+        health_log: &event.health_log,
+        health_failing_streak: event.health_failing_streak,
         attributes: event.attributes.clone().unwrap_or_default(),
     };
     let text = template.render(None, &Value::of(&row)?)?;

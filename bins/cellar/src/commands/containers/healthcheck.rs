@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use cask_engine::HealthVerdict;
 use cask_program::output;
 use clap::{Args, Subcommand};
 
@@ -16,7 +17,8 @@ pub(crate) enum HealthcheckCommand {
 
 /// Check a container now
 ///
-/// Ends with 0 where it is well, and prints `unhealthy` and ends with 1 where it is not.
+/// Ends with 0 where it is well; where it is not, says what it is instead and ends with 1: unhealthy, starting, or
+/// stopped where it ended meanwhile.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The container
@@ -33,9 +35,10 @@ pub(crate) fn run(command: &HealthcheckCommand, context: &Context) -> Result<Exi
     let container = containers
         .find(name)
         .with_context(|| format!("unable to look up {name} to perform a health check"))?;
-    if containers.check_health(&container)? {
+    let verdict = containers.check_health(&container)?;
+    if verdict == HealthVerdict::Healthy {
         return Ok(ExitCode::SUCCESS);
     }
-    output::line("unhealthy")?;
+    output::line(verdict.as_str())?;
     Ok(if *ignore_result { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

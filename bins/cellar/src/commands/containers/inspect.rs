@@ -1,6 +1,7 @@
 //! `cellar container inspect`
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cask_engine::{
@@ -8,7 +9,7 @@ use cask_engine::{
 };
 use cask_terminal::table::human_size;
 use cask_terminal::template::{Format, Origin, is_json_format};
-use cask_terminal::value::{JsonStyle, Time, Value};
+use cask_terminal::value::{self, JsonStyle, Time, Value};
 use clap::Args;
 use serde::ser::{SerializeMap as _, SerializeSeq as _, SerializeStruct as _};
 use serde::{Serialize, Serializer};
@@ -42,6 +43,8 @@ pub(crate) enum Part {
     Text(String),
     /// A moment in RFC 3339.
     Time(String),
+    /// So long.
+    Duration(Duration),
     List(Vec<Part>),
     /// In their order.
     Fields(Vec<(&'static str, Part)>),
@@ -57,6 +60,7 @@ impl Serialize for Part {
             Self::Number(value) => to.serialize_i64(*value),
             Self::Text(value) => to.serialize_str(value),
             Self::Time(value) => Time(value.clone()).serialize(to),
+            Self::Duration(value) => value::Duration::from(*value).serialize(to),
             Self::List(parts) => {
                 let mut list = to.serialize_seq(Some(parts.len()))?;
                 parts.iter().try_for_each(|part| list.serialize_element(part))?;
@@ -93,6 +97,7 @@ parts_from! {
     i32 => |value| Self::Number(value.into()),
     i64 => |value| Self::Number(value),
     u64 => |value| Self::Number(i64::try_from(value).unwrap_or(i64::MAX)),
+    Duration => |value| Self::Duration(value),
     &str => |value| Self::Text(value.to_owned()),
     String => |value| Self::Text(value),
     &String => |value| Self::Text(value.clone()),
@@ -110,6 +115,10 @@ macro_rules! fields {
         Part::Fields(vec![$(($name, Part::from($value))),*])
     };
 }
+
+mod health;
+
+use health::{check_part, health_part, startup_part};
 
 /// What Go takes for no time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -464,6 +473,9 @@ fn config_part(container: &Container) -> Part {
         "Annotations": &config.annotations,
         "StopSignal": container.stop_signal().number(),
         "HealthcheckOnFailureAction": config.health.on_failure.as_str(),
+        "HealthLogDestination": config.health.log.place.to_string(),
+        "HealthMaxLogCount json:HealthcheckMaxLogCount,omitempty": config.health.log.results(),
+        "HealthMaxLogSize json:HealthcheckMaxLogSize,omitempty": config.health.log.characters(),
         "CreateCommand": &config.create_command,
         "Umask": format!("{:04o}", process.umask.unwrap_or(0o022)),
         "Timeout": config.lifecycle.timeout,
@@ -494,7 +506,13 @@ fn config_part(container: &Container) -> Part {
     if let Part::Fields(fields) = &mut part {
         let check = check_part(&config.health).unwrap_or(Part::Null);
         let place = fields.iter().position(|(name, _)| *name == "HealthcheckOnFailureAction");
-        fields.insert(place.unwrap_or(fields.len()), ("Healthcheck json:,omitempty", check));
+        let place = place.unwrap_or(fields.len());
+        let startup = startup_part(&config.health).unwrap_or(Part::Null);
+        let parts = [
+            ("StartupHealthCheck json:,omitempty", startup),
+            ("Healthcheck json:,omitempty", check),
+        ];
+        fields.splice(place..place, parts);
     }
     if let (Some(zone), Part::Fields(fields)) = (&process.time_zone, &mut part) {
         let place = fields.iter().position(|(name, _)| *name == "Umask");
@@ -505,45 +523,6 @@ fn config_part(container: &Container) -> Part {
         fields.push(("ChrootDirs", shown.collect::<Vec<_>>().into()));
     }
     part
-}
-
-/// How it is checked; what is zero is left out, as podman does.
-fn check_part(health: &cask_engine::HealthConfig) -> Option<Part> {
-    if health.test.is_empty() {
-        return None;
-    }
-    let mut fields = vec![("Test", Part::from(&health.test))];
-    let nanos = |duration: Option<std::time::Duration>| {
-        i64::try_from(duration.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)
-    };
-    let numbers = [
-        ("StartPeriod", nanos(health.start_period)),
-        ("Interval", nanos(health.interval)),
-        ("Timeout", nanos(health.timeout)),
-        ("Retries", i64::from(health.retries.unwrap_or_default())),
-    ];
-    let given = numbers.into_iter().filter(|(_, number)| *number != 0);
-    fields.extend(given.map(|(name, number)| (name, number.into())));
-    Some(Part::Fields(fields))
-}
-
-/// What the last checks said.
-fn health_part(container: &Container) -> Part {
-    let health = container.health();
-    let log = health.log.iter().map(|one| {
-        fields! {
-            "Start": &one.start,
-            "End": &one.end,
-            "ExitCode": i64::from(one.exit_code),
-            "Output": &one.output,
-        }
-    });
-    let log: Vec<Part> = log.collect();
-    fields! {
-        "Status": health.status,
-        "FailingStreak": i64::from(health.failing),
-        "Log": if log.is_empty() { Part::Null } else { Part::from(log) },
-    }
 }
 
 fn limits(given: &[String]) -> Vec<Part> {
@@ -595,7 +574,7 @@ fn host_part(container: &Container) -> Part {
         "NetworkMode": network.mode.to_string(),
         "PortBindings": ports_part(config),
         "RestartPolicy": fields! {
-            "Name": config.lifecycle.restart.name(),
+            "Name": match config.lifecycle.restart.name() { "" => "no", name => name },
             "MaximumRetryCount": match config.lifecycle.restart {
                 cask_engine::RestartPolicy::OnFailure(most) => most,
                 _ => 0,

@@ -26,7 +26,7 @@ use clap::Args;
 use super::unsupported::OfRun;
 use accounts::AccountArguments;
 use control::ControlArguments;
-use health::HealthArguments;
+pub(super) use health::HealthArguments;
 use secrets::SecretArguments;
 use security::SecurityArguments;
 use users::UserArguments;

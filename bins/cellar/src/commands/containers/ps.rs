@@ -129,7 +129,8 @@ fn once(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let last = usize::try_from(arguments.last).ok().filter(|last| *last > 0);
     let last = last.or_else(|| arguments.latest.then_some(1));
     if !arguments.all && last.is_none() && !filters.iter().any(by_status) {
-        found.retain(|summary| summary.state.status.is_up());
+        // Source: podman, `pkg/ps/ps.go`, for which a paused one does not run.
+        found.retain(|summary| summary.state.word() == Status::Running.as_str());
     }
     found.iter().for_each(|summary| note_recovered(&summary.name, &summary.state));
     if arguments.external && filters.is_empty() {

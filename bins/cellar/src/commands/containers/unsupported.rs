@@ -6,8 +6,6 @@ use cask_program::refused::{RefusedFlag, RefusedFlags};
 const PODS: &str =
     "there are no pods; containers share with --network, --ipc and --pid container:NAME";
 
-const CHECKS: &str = "a container has one check; use --health-start-period";
-
 /// Those of `run` and `create`.
 pub(crate) struct OfRun;
 
@@ -15,14 +13,6 @@ impl RefusedFlags for OfRun {
     const FLAGS: &'static [RefusedFlag] = &[
         ("decryption-key", &[], "encrypted images cannot be read"),
         ("gpus", &[], "devices are given with --device"),
-        ("health-log-destination", &["local"], "what checks said is kept with the container"),
-        ("health-max-log-count", &["5"], "what the last five checks said is kept"),
-        ("health-max-log-size", &["0"], "what checks say is kept whole"),
-        ("health-startup-cmd", &[], CHECKS),
-        ("health-startup-interval", &[], CHECKS),
-        ("health-startup-retries", &[], CHECKS),
-        ("health-startup-success", &[], CHECKS),
-        ("health-startup-timeout", &[], CHECKS),
         ("pod", &[""], PODS),
         ("pod-id-file", &[], PODS),
         ("init-ctr", &[], PODS),

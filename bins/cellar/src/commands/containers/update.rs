@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use cask_engine::ContainerChange;
 use cask_program::output;
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
-use super::options::{LimitArguments, RateArguments, WeightArguments, variables};
+use super::options::{HealthArguments, LimitArguments, RateArguments, WeightArguments, variables};
 use super::several;
 use crate::context::Context;
 
-/// Change a container: its limits, at once where it runs, and when it begins again
+/// Change a container: its limits and how it is checked, at once where it runs, and when it begins again
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The container
@@ -35,39 +34,15 @@ pub(crate) struct Arguments {
     /// The container that was made last
     #[arg(short, long)]
     latest: bool,
+    /// Set a limit of its processes, NAME=SOFT[:HARD], in place of all that it has, from its next start on
+    #[arg(long, value_name = "LIMIT")]
+    ulimit: Vec<String>,
     #[command(flatten)]
-    refused: Refused<OfUpdate>,
-}
-
-const REPLACE: &str = "it is not changed; make the container again, with run --replace";
-
-/// Flags of podman 5's that are not here.
-pub(crate) struct OfUpdate;
-
-impl RefusedFlags for OfUpdate {
-    const FLAGS: &'static [RefusedFlag] = &[
-        ("health-cmd", &[], REPLACE),
-        ("health-interval", &[], REPLACE),
-        ("health-log-destination", &[], REPLACE),
-        ("health-max-log-count", &[], REPLACE),
-        ("health-max-log-size", &[], REPLACE),
-        ("health-on-failure", &[], REPLACE),
-        ("health-retries", &[], REPLACE),
-        ("health-start-period", &[], REPLACE),
-        ("health-startup-cmd", &[], REPLACE),
-        ("health-startup-interval", &[], REPLACE),
-        ("health-startup-retries", &[], REPLACE),
-        ("health-startup-success", &[], REPLACE),
-        ("health-startup-timeout", &[], REPLACE),
-        ("health-timeout", &[], REPLACE),
-        ("no-healthcheck", &["false"], REPLACE),
-        ("ulimit", &[], REPLACE),
-    ];
+    health: HealthArguments,
 }
 
 /// Changes what is given, and prints the ID.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    arguments.refused.check()?;
     let name = match (arguments.container.as_slice(), arguments.latest) {
         ([], true) => None,
         ([name], false) => Some(name.as_str()),
@@ -81,6 +56,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     change.restart = arguments.restart.as_deref().map(str::parse).transpose()?;
     change.environment = variables(&arguments.env)?;
     change.unset_environment.clone_from(&arguments.unsetenv);
+    change.limits = (!arguments.ulimit.is_empty()).then(|| arguments.ulimit.clone());
+    change.health = arguments.health.change()?;
     let containers = context.containers()?;
     let container = several::one(&containers, name, arguments.latest)?;
     containers.update(&container, &change)?;

@@ -18,7 +18,7 @@ use crate::context::Context;
 pub(crate) struct Arguments {
     /// The containers: names, IDs, or beginnings of IDs
     containers: Vec<String>,
-    /// Wait until it is in one of these states instead: created, running, paused, exited, stopped, removing …
+    /// Wait until it is in one of these states instead: created, running, paused, exited, stopped, removing, healthy, unhealthy …
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     condition: Vec<String>,
     /// Do not fail where there is no such container
@@ -53,39 +53,73 @@ fn interval(text: &str) -> Result<Duration> {
     Ok(duration.clamp(Duration::from_millis(1), MOST_PAUSE))
 }
 
-/// Waits until a container is in one of some states: its exit code, or -1 for one that has not ended.
-fn until(
-    containers: &Containers,
-    container: &Container,
-    states: &[Status],
-    pause: Duration,
-) -> cask_engine::Result<i32> {
-    loop {
-        let state = containers.reload(container)?.state;
-        if states.contains(&state.status) {
-            return Ok(if state.status == Status::Exited { state.exit_code } else { -1 });
+/// What is waited for.
+#[derive(Default)]
+struct Conditions {
+    states: Vec<Status>,
+    /// What the checks of its health say.
+    healths: Vec<&'static str>,
+}
+
+impl Conditions {
+    fn parse(texts: &[String]) -> Result<Self> {
+        let mut all = Self::default();
+        for text in texts {
+            all.states.push(match text.as_str() {
+                "created" => Status::Created,
+                "initialized" => Status::Initialized,
+                // None is ever in it.
+                "unknown" => continue,
+                "running" => Status::Running,
+                "paused" => Status::Paused,
+                "exited" | "stopped" => Status::Exited,
+                "removing" => Status::Removing,
+                "healthy" => {
+                    all.healths.push("healthy");
+                    continue;
+                }
+                "unhealthy" => {
+                    all.healths.push("unhealthy");
+                    continue;
+                }
+                other => bail!("unknown container state: {other}: invalid argument"),
+            });
         }
-        std::thread::sleep(pause);
+        Ok(all)
+    }
+
+    /// Waits until a container is so: its exit code, or -1 for one that has not ended.
+    fn wait(&self, containers: &Containers, container: &Container, pause: Duration) -> Result<i32> {
+        let mut ended = false;
+        loop {
+            let now = containers.reload(container)?;
+            let state = &now.state;
+            if self.states.contains(&state.status) {
+                return Ok(if state.status == Status::Exited { state.exit_code } else { -1 });
+            }
+            if let Some(health) = self.healths.first() {
+                if !now.config.health.is_checked() {
+                    let id = now.id();
+                    bail!("cannot use condition {health:?}: container {id} has no healthcheck");
+                }
+                if self.healths.contains(&now.health().status.as_str()) {
+                    return Ok(-1);
+                }
+                // Nothing checks it any more; what was checked last may be written down a moment later.
+                if ended {
+                    bail!("container is stopped");
+                }
+                ended = matches!(state.status, Status::Exited | Status::Removing);
+            }
+            std::thread::sleep(pause);
+        }
     }
 }
 
 /// Waits.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     arguments.refused.check()?;
-    let mut conditions = Vec::new();
-    for text in &arguments.condition {
-        conditions.push(match text.as_str() {
-            "created" => Status::Created,
-            "initialized" => Status::Initialized,
-            // None is ever in it.
-            "unknown" => continue,
-            "running" => Status::Running,
-            "paused" => Status::Paused,
-            "exited" | "stopped" => Status::Exited,
-            "removing" => Status::Removing,
-            other => bail!("unknown container state: {other}: invalid argument"),
-        });
-    }
+    let conditions = Conditions::parse(&arguments.condition)?;
     let pause = interval(&arguments.interval)?;
     if arguments.containers.is_empty() && !arguments.latest {
         bail!("\"cellar wait\" requires a name, id, or the \"--latest\" flag");
@@ -103,14 +137,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut errors = Vec::new();
     which.check()?;
     for Meant { container, .. } in which.find(&containers, &mut errors)? {
-        let waited = match conditions.as_slice() {
-            [] if arguments.condition.is_empty() => containers.wait(&container),
-            [Status::Exited] => containers.wait(&container),
-            states => until(&containers, &container, states, pause),
+        let only_end = conditions.states == [Status::Exited] && conditions.healths.is_empty();
+        let waited = match arguments.condition.is_empty() || only_end {
+            true => containers.wait(&container).map_err(anyhow::Error::from),
+            false => conditions.wait(&containers, &container, pause),
         };
         match waited {
             Ok(code) => output::line(&code.to_string())?,
-            Err(error) => errors.push(error.into()),
+            Err(error) => errors.push(error),
         }
     }
     Ok(finish(errors))

@@ -13,35 +13,62 @@ use rustix::fs::OFlags;
 
 use super::super::record::{io, now, open_lock};
 use super::super::{Container, Containers, ExecOptions};
-use super::{Health, HealthAction, HealthResult};
+use super::config::command;
+use super::{Health, HealthAction, HealthResult, HealthVerdict};
 use crate::{Error, ErrorKind, Result};
 
-/// Characters of what a check prints that are kept. Source: podman, `MaxHealthCheckLogLength`.
-const MOST_OUTPUT: usize = 500;
+/// Bytes that are read of what a check prints, where nobody bounds it.
+const MOST_READ: usize = 64 << 10;
 
 impl Containers {
-    /// Checks a container that runs and writes down what that said; says whether it was well, and what is to be done.
-    pub(super) fn check_once(&self, container: &Container) -> Result<(bool, HealthAction)> {
+    /// Checks a container that runs and writes down what that said; says what that is, and what is to be done.
+    pub(super) fn check_once(
+        &self,
+        container: &Container,
+    ) -> Result<(HealthVerdict, HealthAction)> {
         let health = &container.config.health;
-        let timeout = health.timeout.unwrap_or(super::USUAL.1);
+        let startup = container.startup_check();
+        let (test, timeout) = match startup {
+            Some(check) => (&check.test, check.timeout),
+            None => (&health.test, health.timeout.unwrap_or(super::USUAL.1)),
+        };
         let start = now();
-        let (exit_code, output) = self.run_check(container, timeout)?;
+        let (exit_code, output) = self.run_check(container, command(test), timeout)?;
         let result = HealthResult { start, end: now(), exit_code, output };
         let well = result.exit_code == 0;
+        let verdict = match self.reload(container) {
+            _ if well => HealthVerdict::Healthy,
+            Ok(now) if now.state.status.is_up() && !now.state.stopping => match startup {
+                Some(_) => HealthVerdict::Starting,
+                None => HealthVerdict::Unhealthy,
+            },
+            _ => HealthVerdict::Stopped,
+        };
         let path = container.place.kept.join("health");
         let lock = open_lock(&path)?;
         lock.lock().map_err(|error| io(error, "locking", &path))?;
         let mut kept = Health::load(&container.place);
-        kept.add(result, health.retries.unwrap_or(super::USUAL.2), is_starting(container));
+        kept.add(result, verdict, health, startup.is_some() || is_starting(container));
+        let begins_again = startup.is_some_and(|check| kept.count(well, check));
         kept.save(&container.place)?;
-        self.tell("health_status", &container.config);
-        let failed = !well && kept.status == "unhealthy";
-        Ok((well, if failed { health.on_failure } else { HealthAction::None }))
+        kept.publish(container)?;
+        self.tell_health(&kept, &container.config);
+        let failed = startup.is_none() && verdict == HealthVerdict::Unhealthy;
+        let action = match failed && kept.status == "unhealthy" {
+            true => health.on_failure,
+            false if begins_again && verdict == HealthVerdict::Starting => HealthAction::Restart,
+            false => HealthAction::None,
+        };
+        Ok((verdict, action))
     }
 
     /// Its exit code as podman counts (0, 1, or -1 for too long), and what it printed.
-    fn run_check(&self, container: &Container, timeout: Duration) -> Result<(i32, String)> {
-        let command = container.config.health.command();
+    fn run_check(
+        &self,
+        container: &Container,
+        command: Vec<String>,
+        timeout: Duration,
+    ) -> Result<(i32, String)> {
         let options = ExecOptions { command, ..ExecOptions::default() };
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Io, "making a pipe", "").with_source(error)
@@ -65,12 +92,23 @@ impl Containers {
         };
         let reader = File::from(OwnedFd::from(reader));
         rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
-        watch(running, reader, timeout)
+        let most = match container.config.health.log.characters() {
+            0 => MOST_READ,
+            most => usize::try_from(most).unwrap_or(MOST_READ).min(MOST_READ),
+        };
+        watch(running, reader, timeout, most)
     }
 }
 
 /// Waits for the end of a check, and kills it where it takes too long.
-fn watch(mut running: Running, mut reader: File, timeout: Duration) -> Result<(i32, String)> {
+///
+/// Of what it prints the first characters are kept, `most` of them.
+fn watch(
+    mut running: Running,
+    mut reader: File,
+    timeout: Duration,
+    most: usize,
+) -> Result<(i32, String)> {
     let deadline = Instant::now() + timeout;
     let mut kept = Vec::new();
     let mut open = true;
@@ -87,13 +125,13 @@ fn watch(mut running: Running, mut reader: File, timeout: Duration) -> Result<(i
         // An interrupted wait is one that is over.
         let _ = poll(&mut places, Some(&wait));
         drop(places);
-        open = open && take(&mut reader, &mut kept);
+        open = open && take(&mut reader, &mut kept, most);
         if let Some(report) = running.ended()? {
             break Some(report);
         }
     };
-    take(&mut reader, &mut kept);
-    let output: String = String::from_utf8_lossy(&kept).chars().take(MOST_OUTPUT).collect();
+    take(&mut reader, &mut kept, most);
+    let output: String = String::from_utf8_lossy(&kept).chars().take(most).collect();
     Ok(match ended {
         Some(report) => (i32::from(!report.status.success()), output.trim_end().to_owned()),
         None => {
@@ -104,14 +142,14 @@ fn watch(mut running: Running, mut reader: File, timeout: Duration) -> Result<(i
 }
 
 /// Takes what there is to be read, and keeps its beginning; `false` where there will be no more.
-fn take(reader: &mut File, kept: &mut Vec<u8>) -> bool {
+fn take(reader: &mut File, kept: &mut Vec<u8>, most: usize) -> bool {
     let mut chunk = [0; 4096];
     // A command that prints for ever is not read for ever at once.
     for _ in 0..64 {
         match reader.read(&mut chunk) {
             Ok(0) => return false,
             Ok(length) => {
-                let room = (4 * MOST_OUTPUT).saturating_sub(kept.len());
+                let room = (4 * most).saturating_sub(kept.len());
                 kept.extend_from_slice(&chunk[..length.min(room)]);
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,

@@ -8,12 +8,14 @@ use super::super::{LogLine, LogStream};
 
 /// What of an entry is of use here.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct JournalEntry {
+pub(in super::super) struct JournalEntry {
     pub(super) cursor: String,
     micros: u64,
     priority: Vec<u8>,
     partial: bool,
     message: Option<Vec<u8>>,
+    /// What podman's events say.
+    event: Vec<(String, String)>,
 }
 
 impl JournalEntry {
@@ -25,8 +27,17 @@ impl JournalEntry {
             b"PRIORITY" => value.clone_into(&mut self.priority),
             b"CONTAINER_PARTIAL_MESSAGE" => self.partial = true,
             b"MESSAGE" => self.message = Some(value.to_vec()),
+            _ if name.starts_with(b"PODMAN_") => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                self.event.push((text(name), text(value)));
+            }
             _ => {}
         }
+    }
+
+    /// What a field of an event says.
+    pub(in super::super) fn field(&self, name: &str) -> Option<&str> {
+        self.event.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// The line that it is; `None` for what no container printed.
@@ -48,7 +59,7 @@ const LONGEST: usize = 768 << 20;
 
 /// Bytes as they come, and the entries in them.
 #[derive(Default)]
-pub(super) struct Entries {
+pub(in super::super) struct Entries {
     bytes: Vec<u8>,
     /// Where the entry that is being read goes on.
     at: usize,
@@ -62,7 +73,7 @@ enum Next {
 }
 
 impl Entries {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in super::super) fn push(&mut self, bytes: &[u8]) {
         // What was read is of no use any more.
         if self.at > 0 {
             self.bytes.drain(..self.at);
@@ -72,7 +83,7 @@ impl Entries {
     }
 
     /// The next entry that is there whole; an error where it is none.
-    pub(super) fn next_entry(&mut self) -> Result<Option<JournalEntry>, &'static str> {
+    pub(in super::super) fn next_entry(&mut self) -> Result<Option<JournalEntry>, &'static str> {
         while let Some(next) = self.next()? {
             match next {
                 Next::Field { name, value, end } => {

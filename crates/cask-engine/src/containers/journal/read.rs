@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::{Container, Containers, LogLine, LogOptions};
-use super::entries::Entries;
+use super::entries::{Entries, JournalEntry};
 use super::{Journal, Tail};
 use crate::{Error, ErrorKind, Result};
 
@@ -17,35 +17,36 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
 
-/// Reads the entries of one container.
+/// Reads the entries of which certain fields have certain values.
 pub(in super::super) struct Reader<'a> {
     program: &'a Path,
-    id: &'a str,
+    /// Fields and their values, `NAME=VALUE`.
+    matches: Vec<String>,
     since: Option<i64>,
     /// The last entry that was read.
     cursor: String,
 }
 
-/// Whom a line is given to; `false` where no more are wanted.
-type Give<'g> = dyn FnMut(LogLine) -> Result<bool> + 'g;
+/// Whom an entry is given to; `false` where no more are wanted.
+type Give<'g> = dyn FnMut(JournalEntry) -> Result<bool> + 'g;
 
 impl Journal {
-    /// The entries of a container.
+    /// The entries of `what`, which these fields tell.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where there is no program that reads them.
     pub(in super::super) fn reader<'a>(
         &'a self,
-        id: &'a str,
+        what: &str,
+        matches: Vec<String>,
         options: &LogOptions,
     ) -> Result<Reader<'a>> {
         let program = self.readers.iter().find(|program| program.is_file()).ok_or_else(|| {
-            let why =
-                "what the container printed is in the journal, and there is no journalctl here";
-            Error::new(ErrorKind::Unsupported, format_args!("container {id}"), why)
+            let why = "they are in the journal, and there is no journalctl here";
+            Error::new(ErrorKind::Unsupported, format_args!("reading {what}"), why)
                 .with_hint("install journalctl, which belongs to systemd")
         })?;
-        Ok(Reader { program, id, since: options.since, cursor: String::new() })
+        Ok(Reader { program, matches, since: options.since, cursor: String::new() })
     }
 }
 
@@ -56,7 +57,7 @@ impl Reader<'_> {
         containers: &Containers,
         container: &Container,
         options: &LogOptions,
-        give: &mut Give<'_>,
+        give: &mut dyn FnMut(LogLine) -> Result<bool>,
     ) -> Result<()> {
         let is_up = || {
             options.goes_on()
@@ -65,11 +66,11 @@ impl Reader<'_> {
         // Asked before reading: what was printed until the end is then read for sure.
         let mut follows = is_up();
         let goes_on = match options.tail {
-            None => self.some(give)?,
+            None => self.some(&mut lines(give))?,
             Some(most) => {
                 let mut tail = Tail::new(most);
-                self.some(&mut |line| {
-                    tail.push(line);
+                self.some(&mut |entry| {
+                    entry.line().into_iter().for_each(|line| tail.push(line));
                     Ok(true)
                 })?;
                 let mut goes_on = true;
@@ -84,7 +85,7 @@ impl Reader<'_> {
         }
         while follows {
             follows = is_up();
-            if !self.follow(&is_up, give)? || !self.some(give)? {
+            if !self.follow(&is_up, &mut lines(give))? || !self.some(&mut lines(give))? {
                 return Ok(());
             }
         }
@@ -99,7 +100,7 @@ impl Reader<'_> {
         } else if let Some(since) = self.since {
             command.arg(format!("--since=@{since}"));
         }
-        command.arg(format!("CONTAINER_ID_FULL={}", self.id));
+        command.args(&self.matches);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
@@ -109,7 +110,7 @@ impl Reader<'_> {
     }
 
     /// Reads those that are there; `false` where no more are wanted.
-    fn some(&mut self, give: &mut Give<'_>) -> Result<bool> {
+    pub(in super::super) fn some(&mut self, give: &mut Give<'_>) -> Result<bool> {
         // What was sent to it is in it then. Who may not ask for that sees it a moment later.
         let _ = Command::new(self.program)
             .arg("--sync")
@@ -144,8 +145,12 @@ impl Reader<'_> {
         Err(Error::new(ErrorKind::Io, self.program.display(), why))
     }
 
-    /// Reads those that come, until the container is up no more; `false` where no more are wanted.
-    fn follow(&mut self, is_up: &dyn Fn() -> bool, give: &mut Give<'_>) -> Result<bool> {
+    /// Reads those that come, as long as `is_up` says so; `false` where no more are wanted.
+    pub(in super::super) fn follow(
+        &mut self,
+        is_up: &dyn Fn() -> bool,
+        give: &mut Give<'_>,
+    ) -> Result<bool> {
         let mut command = self.command();
         command.args(["--follow", "--no-tail"]).stderr(Stdio::null());
         let mut child = Running(command.spawn().map_err(|error| self.failed(error))?);
@@ -173,14 +178,19 @@ impl Reader<'_> {
         let malformed = |why: &str| Error::new(ErrorKind::Io, self.program.display(), why);
         while let Some(entry) = entries.next_entry().map_err(malformed)? {
             self.cursor.clone_from(&entry.cursor);
-            if let Some(line) = entry.line()
-                && !give(line)?
-            {
+            if !give(entry)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// Gives the lines that entries are.
+fn lines<'g>(
+    give: &'g mut dyn FnMut(LogLine) -> Result<bool>,
+) -> impl FnMut(JournalEntry) -> Result<bool> + 'g {
+    move |entry| entry.line().map_or(Ok(true), &mut *give)
 }
 
 /// A program that ends with this.

@@ -12,7 +12,7 @@ use cask_runtime::{
 };
 use cask_storage::{Id, Leftovers, MountOptions};
 
-use super::super::health::Watch;
+use super::super::health::{self, Watch};
 use super::super::network::Live;
 use super::super::record::{Held, boot, io, now};
 use super::super::spec::{Borrowed, Ingredients};
@@ -202,7 +202,7 @@ impl<'a> Life<'a> {
         let Some(Made { created, streams, log, notes }) = self.made.take() else {
             return Err(Error::new(ErrorKind::NotStarted, self.container.id(), "it was not made"));
         };
-        self.container.reset_health()?;
+        health::reset(&self.container.place, &self.config_now().health)?;
         let (pid, began) = (created.pid(), Instant::now());
         let running = created.start()?;
         self.body = Some(Body { running, streams, log, began });
@@ -402,8 +402,9 @@ impl<'a> Life<'a> {
             0 => None,
             seconds => Some(began + Duration::from_secs(seconds)),
         };
-        let health = Watch::start(self.containers, self.container);
-        let relay = Loop::new(running, streams, listener, &mut self.clients, &mut log, deadline);
+        let mut health = Watch::start(self.containers, self.container);
+        let (clients, log) = (&mut self.clients, &mut log);
+        let relay = Loop::new(running, streams, listener, clients, log, &mut health, deadline);
         let ended = relay.run();
         log.finish();
         let code = match ended {

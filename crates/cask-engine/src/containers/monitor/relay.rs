@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::super::health::Watch;
 use super::super::wire;
 use super::log::Log;
 use crate::{Error, ErrorKind, Result};
@@ -39,6 +40,12 @@ impl Client {
             self.pending.extend(parts.map(|part| (kind, part.to_vec())));
             self.flush();
         }
+    }
+
+    /// Says something that has no more words.
+    fn answer(&mut self, kind: u8) {
+        self.pending.push_back((kind, Vec::new()));
+        self.flush();
     }
 
     fn flush(&mut self) {
@@ -81,6 +88,7 @@ pub(super) struct Loop<'a> {
     pub(super) clients: &'a mut Vec<Client>,
     pub(super) log: &'a mut Log,
     pub(super) deadline: Option<Instant>,
+    health: &'a mut Watch,
     waiting: Vec<u8>,
     closing: bool,
     /// What was read last.
@@ -112,6 +120,7 @@ impl<'a> Loop<'a> {
         listener: &'a OwnedFd,
         clients: &'a mut Vec<Client>,
         log: &'a mut Log,
+        health: &'a mut Watch,
         deadline: Option<Instant>,
     ) -> Self {
         for end in [&streams.terminal, &streams.input, &streams.output, &streams.error]
@@ -128,6 +137,7 @@ impl<'a> Loop<'a> {
             clients,
             log,
             deadline,
+            health,
             waiting: Vec::new(),
             closing: false,
             buffer: vec![0; CHUNK],
@@ -309,6 +319,10 @@ impl<'a> Loop<'a> {
                 let (rows, columns) =
                     (u16::from_le_bytes([*r0, *r1]), u16::from_le_bytes([*c0, *c1]));
                 self.resize(rows, columns);
+            }
+            (wire::HEALTH, []) => {
+                self.health.changed();
+                self.clients[number].answer(wire::HEALTH);
             }
             (wire::SIGNAL, [signal]) => {
                 if let Some(signal) = Signal::from_number(i32::from(*signal)) {

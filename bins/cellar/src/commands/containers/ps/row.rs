@@ -86,7 +86,7 @@ impl Part {
     fn fields(self) -> usize {
         match self {
             Self::Data => 24,
-            Self::Everything => 10 + 15 + 24,
+            Self::Everything => 10 + 16 + 24,
         }
     }
 }
@@ -152,6 +152,7 @@ impl Row<'_> {
         row.serialize_field("PIDNS json:-", &spaces.pid)?;
         row.serialize_field("UTS json:-", &spaces.uts)?;
         row.serialize_field("User json:-", &spaces.user)?;
+        row.serialize_field("Label lookup", &summary.labels)?;
         // As podman 4 calls them.
         row.serialize_field("CGROUPNS json:-", &spaces.cgroup)?;
         row.serialize_field("USERNS json:-", &spaces.user)
