@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use cask_testkit::generate::hostile::malformed_manifests;
 use cask_testkit::registry::Registry;
-use tests::{PeerStore, command, has, run, scratch};
+use tests::{PeerStore, command, has, is_root, run, scratch};
 
-use crate::build::{cooper, program};
+use crate::build::{RUN, cooper, program, with_busybox};
 use crate::files;
 
 const USER: &str = "tester";
@@ -49,6 +49,25 @@ fn cve_2019_10214_a_token_server_that_nobody_vouches_for_sees_no_password() {
             cooper(&store, &directory, &line).ends(125);
             assert!(saw_password(server));
         }
+    }
+}
+
+/// There, commands read what the builder was started with.
+#[test]
+fn cve_2021_3602_no_isolation_shows_what_the_builder_was_started_with() {
+    if !is_root() || !has(&["busybox", "runc"]) {
+        return;
+    }
+    let script = "busybox cat /proc/[0-9]*/environ | busybox tr '\\0' '\\n'";
+    let directory = with_busybox(&format!("{RUN}ENV OWN=shown\nRUN {script}\n"));
+    let store = PeerStore::new();
+    std::fs::write(directory.join("marker.conf"), "").expect("it is writable");
+    for isolation in ["", "--isolation oci --runtime runc", "--isolation chroot"] {
+        let mut build = program(&store, &directory, &format!("build --no-cache {isolation} ."));
+        build.env("CONTAINERS_CONF", directory.join("marker.conf")).env("MARKER", "1");
+        let outcome = run(&mut build).ok();
+        let said = outcome.to_string();
+        assert!(said.contains("OWN=shown") && !said.to_lowercase().contains("marker"), "{said}");
     }
 }
 
