@@ -38,6 +38,11 @@ impl Hasher {
         self.state.update(bytes);
     }
 
+    /// The algorithm of the digest that it ends in.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// How many bytes were hashed.
     #[expect(clippy::len_without_is_empty, reason = "a count, not a collection")]
     pub fn len(&self) -> u64 {

@@ -72,6 +72,27 @@ impl From<Mismatch> for io::Error {
     }
 }
 
+/// A stream that is hashed and counted while it is read: [`unpack_measured`](crate::unpack_measured)
+/// does not hash it once more.
+pub trait MeasuredRead: Read {
+    /// The algorithm of its digest.
+    fn algorithm(&self) -> Algorithm;
+
+    /// Digest and size in bytes of all that was read, once a read has given `Ok(0)`. Nothing where
+    /// that is not known.
+    fn measured(&self) -> Option<(Digest, u64)>;
+}
+
+impl<R: MeasuredRead + ?Sized> MeasuredRead for &mut R {
+    fn algorithm(&self) -> Algorithm {
+        (**self).algorithm()
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        (**self).measured()
+    }
+}
+
 /// Hashes what is read or written, and stops at a number of bytes.
 pub(crate) struct Hashed<T> {
     pub(crate) inner: T,
@@ -103,6 +124,16 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+impl<R: Read> MeasuredRead for Hashed<R> {
+    fn algorithm(&self) -> Algorithm {
+        self.hasher.algorithm()
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        Some((self.hasher.clone().finish(), self.hasher.len()))
+    }
+}
+
 impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
@@ -125,6 +156,11 @@ pub(crate) fn compare(
         && count < expected_bytes
     {
         return Err(Mismatch::TooShort { expected_bytes, found_bytes: count });
+    }
+    if let Some(expected_bytes) = expected_bytes
+        && count > expected_bytes
+    {
+        return Err(Mismatch::TooLong { expected_bytes });
     }
     match expected {
         Some(expected) if expected != digest => {

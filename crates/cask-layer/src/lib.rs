@@ -27,7 +27,7 @@ pub use diff::{
 };
 pub use error::{Error, ErrorKind, Limit, Operation};
 pub use export::{ExportError, ExportOptions, Exported, export};
-pub use hash::{Mismatch, VerifiedReader, verified};
+pub use hash::{MeasuredRead, Mismatch, VerifiedReader, verified};
 pub use members::{
     Entry, Fragment, Member, MemberKind, MemberLimits, Members, Observe, Payload, TarError,
     TarErrorKind, Timestamp,
@@ -35,6 +35,7 @@ pub use members::{
 pub use pipeline::{PipelinedReader, pipelined};
 pub use tar_split::{
     Assemble, Crc64, Files, Scratch, TarSplitEntry, TarSplitError, TarSplitErrorKind,
-    TarSplitReader, TarSplitRecorder, TarSplitWriter, assemble, member_path,
+    TarSplitReader, TarSplitRecorder, TarSplitSummary, TarSplitWriter, assemble, member_path,
+    summarize,
 };
-pub use unpack::{UnpackError, UnpackOptions, Unpacked, unpack};
+pub use unpack::{UnpackError, UnpackOptions, Unpacked, unpack, unpack_measured};

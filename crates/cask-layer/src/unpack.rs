@@ -10,7 +10,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use cask_image::{Algorithm, Digest};
 
-use crate::hash::{Hashed, compare};
+use crate::hash::{Hashed, MeasuredRead, compare};
 use crate::pipeline::{BUFFERS, fill};
 use crate::{Compression, DecompressLimits, Mismatch, decompress};
 
@@ -135,11 +135,30 @@ pub fn unpack<B, T, E>(
 where
     B: Read + Send,
 {
-    let algorithm = |digest: &Option<Digest>| digest.as_ref().map(Digest::algorithm);
-    let blob_algorithm = algorithm(&options.blob_digest).unwrap_or(Algorithm::Sha256);
-    let diff_algorithm = algorithm(&options.diff_digest).unwrap_or(Algorithm::Sha256);
+    let algorithm = options.blob_digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+    unpack_measured(Hashed::new(blob, algorithm, options.blob_size_bytes), options, consumer)
+}
+
+/// As [`unpack`], of a blob that is hashed where it is read: that is not done once more, and what
+/// [`MeasuredRead::measured`] says at its end is compared with what is demanded.
+///
+/// # Errors
+/// As [`unpack`]; a blob that does not say what it is has failed. That it is too long shows at its
+/// end only, unless it stops by itself.
+///
+/// # Panics
+/// As [`unpack`].
+pub fn unpack_measured<B, T, E>(
+    blob: B,
+    options: &UnpackOptions,
+    consumer: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
+) -> Result<Unpacked<T>, UnpackError<E>>
+where
+    B: MeasuredRead + Send,
+{
+    let blob_algorithm = blob.algorithm();
+    let diff_algorithm = options.diff_digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
     thread::scope(|scope| {
-        let blob = Hashed::new(blob, blob_algorithm, options.blob_size_bytes);
         let Stage { mut stream, handle: first } = ahead(scope, "cask-layer-read", blob)?;
         let compression = match stream.fill_buf() {
             Ok(bytes) => Compression::detect(bytes),
@@ -158,8 +177,8 @@ where
         let mut stream = Limited { stream, left: limit, limit };
         let value = consume(&mut stream, consumer)?;
         drop(stream);
-        let diff = second.map(join);
-        let (blob_digest, blob_size_bytes) = join(first);
+        let diff = second.map(measured).transpose()?;
+        let (blob_digest, blob_size_bytes) = measured(first)?;
         compare(
             (&blob_digest, blob_size_bytes),
             options.blob_digest.as_ref(),
@@ -224,17 +243,17 @@ struct Ahead {
 /// A thread, and what it has read.
 struct Stage<'scope> {
     stream: Ahead,
-    handle: ScopedJoinHandle<'scope, (Digest, u64)>,
+    handle: ScopedJoinHandle<'scope, Option<(Digest, u64)>>,
 }
 
 /// Reads ahead on a thread of its own, which ends with the digest and size of what it read.
 fn ahead<'scope, 'env: 'scope, R, E>(
     scope: &'scope Scope<'scope, 'env>,
     name: &str,
-    mut reader: Hashed<R>,
+    mut reader: R,
 ) -> Result<Stage<'scope>, UnpackError<E>>
 where
-    R: Read + Send + 'scope,
+    R: MeasuredRead + Send + 'scope,
 {
     let (filled_sender, filled) = mpsc::sync_channel(BUFFERS);
     let (empty, empty_receiver) = mpsc::channel();
@@ -242,7 +261,7 @@ where
         read_ahead(&mut reader, &filled_sender, &empty_receiver);
         // The next thread must not wait for the digest.
         drop(filled_sender);
-        reader.finish()
+        reader.measured()
     });
     let handle = handle.map_err(|error| UnpackError::Stream(Arc::new(error)))?;
     let buffer = Vec::new();
@@ -278,8 +297,15 @@ fn read_ahead(reader: &mut impl Read, filled: &SyncSender<Message>, empty: &Rece
     }
 }
 
-fn join<T>(handle: ScopedJoinHandle<'_, T>) -> T {
-    handle.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+/// What a thread has read, to the end.
+fn measured<E>(
+    handle: ScopedJoinHandle<'_, Option<(Digest, u64)>>,
+) -> Result<(Digest, u64), UnpackError<E>> {
+    let measured = handle.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
+    measured.ok_or_else(|| {
+        let error = io::Error::other("the stream does not say which digest it has");
+        UnpackError::Stream(Arc::new(error))
+    })
 }
 
 impl Ahead {

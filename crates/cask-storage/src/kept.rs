@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cask_files::fault;
-use cask_image::{Digest, Hasher};
-use cask_layer::Compression;
+use cask_image::{Algorithm, Digest, Hasher};
+use cask_layer::{Compression, MeasuredRead};
 
 use crate::names::IMAGE_PLACE;
 use crate::place::Place;
@@ -319,6 +319,16 @@ impl<R: Read> Read for Keeper<R> {
             self.see(&buffer[..count]);
         }
         Ok(count)
+    }
+}
+
+impl<R: MeasuredRead> MeasuredRead for Keeper<R> {
+    fn algorithm(&self) -> Algorithm {
+        self.stream.algorithm()
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        self.stream.measured()
     }
 }
 

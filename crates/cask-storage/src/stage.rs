@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use cask_image::Digest;
 use cask_layer::{
     Applied, ApplyError, ApplyErrorKind, ApplyLimits, ApplyOptions, Compression, DecompressLimits,
-    TarSplitRecorder, UnpackError, UnpackOptions, Whiteouts, apply, unpack,
+    MeasuredRead, TarSplitRecorder, UnpackError, UnpackOptions, Unpacked, Whiteouts, apply, unpack,
+    unpack_measured,
 };
 use cask_rootfs::Root;
 use rustix::fs::XattrFlags;
@@ -45,6 +46,12 @@ pub struct StageOptions {
     pub apply_limits: ApplyLimits,
 }
 
+/// Takes the plain tar stream of a layer.
+type Extract<'e> = &'e mut dyn FnMut(&mut dyn BufRead) -> Result<Applied>;
+
+/// What came of a layer's stream.
+type Extracted = std::result::Result<Unpacked<Applied>, UnpackError<Error>>;
+
 /// Where the owner and the mode are kept that a file has for the program that mounts the layer.
 const OVERRIDE: &str = "user.containers.override_stat";
 
@@ -65,6 +72,28 @@ impl Store {
         stream: impl Read + Send,
         options: &StageOptions,
     ) -> Result<StagedLayer> {
+        self.stage(stream, options, |blob, wanted, extract| unpack(blob, wanted, extract))
+    }
+
+    /// As [`stage_layer`](Self::stage_layer), of a stream that is hashed where it is read: that is
+    /// not done once more.
+    ///
+    /// # Errors
+    /// As [`stage_layer`](Self::stage_layer).
+    pub fn stage_measured_layer(
+        &self,
+        stream: impl MeasuredRead + Send,
+        options: &StageOptions,
+    ) -> Result<StagedLayer> {
+        self.stage(stream, options, |blob, wanted, extract| unpack_measured(blob, wanted, extract))
+    }
+
+    fn stage<S: Read>(
+        &self,
+        stream: S,
+        options: &StageOptions,
+        unpack: impl FnOnce(&mut Keeper<S>, &UnpackOptions, Extract<'_>) -> Extracted,
+    ) -> Result<StagedLayer> {
         self.check_writable()?;
         let inner = &self.inner;
         let mut staging = Staging::begin(inner)?;
@@ -82,9 +111,9 @@ impl Store {
             blob,
             (options.blob_digest.as_ref(), options.blob_size_bytes),
         );
-        let unpacked = unpack(&mut keeper, &wanted, |stream| {
-            extract(stream, &root, &staging.tar_split, &extraction)
-        });
+        let mut extract =
+            |stream: &mut dyn BufRead| extract(stream, &root, &staging.tar_split, &extraction);
+        let unpacked = unpack(&mut keeper, &wanted, &mut extract);
         let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
         keeper.keep(inner, &unpacked.blob_digest);
         self.set_root_mode(&files)?;

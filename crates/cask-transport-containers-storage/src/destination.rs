@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cask_image::{Digest, ImageConfig, MAX_CONFIG_BYTES, Manifest, RawManifest};
+use cask_image::{Algorithm, Digest, ImageConfig, MAX_CONFIG_BYTES, Manifest, RawManifest};
+use cask_layer::MeasuredRead;
 use cask_storage::{BlobTurn, Id, NewImage, NewLayer, StageOptions, StagedLayer, Store};
 use cask_transport::{
-    BlobBody, BlobKind, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole, Measured,
-    Result, Signature, Transaction, blocking,
+    BlobBody, BlobKind, BlobRead, BlobSpec, Committed, Error, ErrorKind, Have, ManifestRole,
+    Measured, Result, Signature, Transaction, blocking,
 };
 
 use crate::error::of_storage;
@@ -67,6 +68,35 @@ impl<R: Read> Read for WhileWanted<'_, R> {
     }
 }
 
+impl<R: MeasuredRead> MeasuredRead for WhileWanted<'_, R> {
+    fn algorithm(&self) -> Algorithm {
+        self.stream.algorithm()
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        self.stream.measured()
+    }
+}
+
+/// A blob that was checked while it was read.
+struct Checked(BlobRead);
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl MeasuredRead for Checked {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        self.0.measured().map(|measured| (measured.digest.clone(), measured.size))
+    }
+}
+
 #[derive(Default)]
 struct Parts {
     /// Layers that were read, by the digest of the plain tar.
@@ -103,7 +133,13 @@ impl StorageTransaction {
         }
         let reader = body.open().await?;
         let blob = blob.clone();
-        self.write(move |state| state.stage(&blob, reader.into_read(), turn.as_ref())).await
+        self.write(move |state| {
+            let checked = Checked(reader.into_read());
+            state.stage(&blob, checked, turn.as_ref(), |store, stream, options| {
+                store.stage_measured_layer(stream, options)
+            })
+        })
+        .await
     }
 
     /// Runs work on the blocking pool.
@@ -179,7 +215,9 @@ impl State {
             return Ok(Some(measured.clone()));
         }
         let Ok(Some(kept)) = self.store.open_kept_blob(&measured.digest) else { return Ok(None) };
-        match self.stage(blob, kept, turn) {
+        match self
+            .stage(blob, kept, turn, |store, stream, options| store.stage_layer(stream, options))
+        {
             Ok(measured) => Ok(Some(measured)),
             Err(_) if self.given_up.load(Ordering::Relaxed) => Ok(None),
             Err(_) => {
@@ -190,11 +228,16 @@ impl State {
         }
     }
 
-    fn stage(
-        &self,
+    fn stage<'s, S>(
+        &'s self,
         blob: &BlobSpec,
-        stream: impl Read + Send,
-        turn: Option<&BlobTurn>,
+        stream: S,
+        turn: Option<&'s BlobTurn>,
+        stage: impl FnOnce(
+            &Store,
+            WhileWanted<'s, S>,
+            &StageOptions,
+        ) -> cask_storage::Result<StagedLayer>,
     ) -> Result<Measured> {
         let mut options = StageOptions::default();
         options.blob_digest = blob.measured.as_ref().map(|measured| measured.digest.clone());
@@ -203,7 +246,7 @@ impl State {
             options.diff_digest.clone_from(diff_id);
         }
         let stream = WhileWanted { stream, given_up: &self.given_up, turn };
-        let staged = self.store.stage_layer(stream, &options).map_err(|error| {
+        let staged = stage(&self.store, stream, &options).map_err(|error| {
             let error = of_storage(error);
             // Attestations and artifacts have layers that are none.
             match error.kind() == ErrorKind::Corrupt

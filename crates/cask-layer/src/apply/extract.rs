@@ -629,7 +629,7 @@ fn ignore_absence(result: cask_rootfs::Result<()>) -> cask_rootfs::Result<()> {
 }
 
 /// What is counted of an owner: 32 bits, as the field's tools do.
-fn low_bits(id: i64) -> u32 {
+pub(crate) fn low_bits(id: i64) -> u32 {
     u32::try_from(id & i64::from(u32::MAX)).expect("it was cut to 32 bits")
 }
 

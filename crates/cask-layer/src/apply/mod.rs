@@ -12,6 +12,7 @@ mod whiteout;
 
 pub use error::{ApplyError, ApplyErrorKind};
 pub use extract::apply;
+pub(crate) use extract::low_bits;
 pub use id_map::{IdMaps, IdRange};
 pub use options::{ApplyLimits, ApplyOptions, Whiteouts};
 pub use outcome::{Applied, ApplyWarning, MemberCounts};

@@ -7,6 +7,7 @@ mod error;
 mod lines;
 mod reader;
 mod recorder;
+mod summary;
 mod tree;
 mod writer;
 
@@ -17,6 +18,7 @@ pub use error::{TarSplitError, TarSplitErrorKind};
 pub(crate) use lines::{Lines, SEGMENT_BYTES};
 pub use reader::TarSplitReader;
 pub use recorder::{Scratch, TarSplitRecorder};
+pub use summary::{TarSplitSummary, summarize};
 pub(crate) use tree::Tree;
 pub use tree::member_path;
 pub use writer::TarSplitWriter;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use cask_layer::{
     ApplyErrorKind, ApplyOptions, TarSplitRecorder, UnpackOptions, Whiteouts, apply, assemble,
-    unpack,
+    summarize, unpack,
 };
 use cask_rootfs::Root;
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn round_trip(stream: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let failed = RefCell::new(None);
     let layer = unpack(stream, &UnpackOptions::default(), |tar| {
         apply(tar, &root, &options(), recorder)
-            .map(|(_, _, recorder)| recorder)
+            .map(|(applied, _, recorder)| (applied, recorder))
             .map_err(|error| *failed.borrow_mut() = Some(error))
     });
     if let Some(error) = failed.into_inner() {
@@ -46,8 +46,14 @@ fn round_trip(stream: &[u8]) -> Result<Option<Vec<u8>>, String> {
             _ => Ok(None),
         };
     }
-    let recorder = layer.map_err(|error| format!("{error:?}"))?.value;
+    let (applied, recorder) = layer.map_err(|error| format!("{error:?}"))?.value;
     let split = recorder.finish().map_err(|error| format!("{error:?}"))?.into_inner();
+    let summary = summarize(&split[..]).map_err(|error| format!("{error:?}"))?;
+    if (summary.size_bytes, &summary.owners)
+        != (stream.len() as u64, &Some((applied.uids, applied.gids)))
+    {
+        return Err(format!("{summary:?}"));
+    }
     let mut joined = Vec::new();
     assemble(&split[..], open)
         .unwrap()

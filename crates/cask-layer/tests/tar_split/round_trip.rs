@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cask_layer::{TarSplitEntry, TarSplitError, TarSplitErrorKind};
+use cask_layer::{TarSplitEntry, TarSplitError, TarSplitErrorKind, summarize};
 use proptest::prelude::*;
 
 use crate::model::clean;
@@ -82,4 +82,38 @@ fn a_link_with_a_size_has_no_payload() {
     let split = writer.finish().unwrap();
     let joined = join(&split, &crate::model::Model::default()).unwrap();
     assert!(joined == link);
+    assert_eq!(summarize(&split[..]).unwrap().size_bytes, link.len() as u64);
+}
+
+#[test]
+fn a_recipe_tells_size_and_owners_without_the_files() {
+    let owned = |name: &str, uid: &str, gid: &str, data: &[u8]| {
+        let mut member = member(b'0', name, "", data);
+        member[108..108 + uid.len()].copy_from_slice(uid.as_bytes());
+        member[116..116 + gid.len()].copy_from_slice(gid.as_bytes());
+        member[148..156].fill(b' ');
+        let sum: u32 = member[..512].iter().map(|&byte| u32::from(byte)).sum();
+        member[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        member
+    };
+    let large = vec![7; 200_000];
+    let mut stream = [
+        owned("a", "7", "10", b"a"),
+        owned("b/c", "1750", "0", &large),
+        owned("b/.wh.d", "11", "12", b""),
+    ]
+    .concat();
+    stream.resize(stream.len() + 10_240, 0);
+    let (split, _) = split(&stream);
+    let summary = summarize(&split[..]).unwrap();
+    assert_eq!(summary.size_bytes, stream.len() as u64);
+    let owners = (BTreeSet::from([7, 0o1750]), BTreeSet::from([0o10, 0]));
+    assert_eq!(summary.owners, Some(owners));
+    // A header that makes no sense leaves the size.
+    let mut writer = cask_layer::TarSplitWriter::new(Vec::new()).unwrap();
+    writer.segment(&[1; 700]).unwrap();
+    writer.file(b"x", 70_000, Some(1)).unwrap();
+    let summary = summarize(&writer.finish().unwrap()[..]).unwrap();
+    assert_eq!((summary.size_bytes, summary.owners), (70_700, None));
+    assert_eq!(summarize(&b"garbage"[..]).unwrap_err().kind(), TarSplitErrorKind::Corrupt);
 }

@@ -6,10 +6,10 @@ use std::io::{self, BufRead, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cask_image::{Algorithm, Hasher};
+use cask_image::{Algorithm, Digest, Hasher};
 use cask_layer::{
-    Compression, ErrorKind, ExportError, ExportOptions, Level, Mismatch, UnpackError,
-    UnpackOptions, compress, export, unpack,
+    Compression, ErrorKind, ExportError, ExportOptions, Level, MeasuredRead, Mismatch, UnpackError,
+    UnpackOptions, compress, export, unpack, unpack_measured,
 };
 
 fn plain() -> Vec<u8> {
@@ -55,6 +55,69 @@ fn digests_and_sizes_are_those_of_the_bytes() {
             options.diff_digest = Some(Hasher::digest(algorithm, &plain));
             let layer = unpack(&blob[..], &options, read_all).unwrap();
             assert_eq!(Some(layer.diff_digest), options.diff_digest);
+        }
+    }
+}
+
+/// A blob that is hashed where it is read, if it says so.
+struct Measured<'a> {
+    bytes: &'a [u8],
+    says: Option<(Digest, u64)>,
+}
+
+impl Read for Measured<'_> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(output)
+    }
+}
+
+impl MeasuredRead for Measured<'_> {
+    fn algorithm(&self) -> Algorithm {
+        self.says.as_ref().map_or(Algorithm::Sha256, |(digest, _)| digest.algorithm())
+    }
+
+    fn measured(&self) -> Option<(Digest, u64)> {
+        self.says.clone()
+    }
+}
+
+#[test]
+fn a_blob_that_is_measured_where_it_is_read_is_believed_and_compared() {
+    let plain = plain();
+    for compression in [Compression::None, Compression::Gzip] {
+        let blob = match compression {
+            Compression::None => plain.clone(),
+            _ => packed(&plain, compression),
+        };
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let size = blob.len() as u64;
+            let own = Hasher::digest(algorithm, &blob);
+            let measured = |says| Measured { bytes: &blob, says };
+            let mut options = UnpackOptions::default();
+            let layer =
+                unpack_measured(measured(Some((own.clone(), size))), &options, read_all).unwrap();
+            assert!(layer.value == plain);
+            assert_eq!((&layer.blob_digest, layer.blob_size_bytes), (&own, size));
+            assert_eq!(layer.diff_digest, Hasher::digest(Algorithm::Sha256, &plain));
+            // It is not hashed once more: what it says is what is told.
+            let said = Hasher::digest(algorithm, b"said");
+            let layer =
+                unpack_measured(measured(Some((said.clone(), size))), &options, read_all).unwrap();
+            assert_eq!(layer.blob_digest, said);
+            let error = unpack_measured(measured(None), &options, read_all).unwrap_err();
+            assert!(matches!(error, UnpackError::Stream(_)), "{error:?}");
+            options.blob_digest = Some(own.clone());
+            options.blob_size_bytes = Some(size);
+            for (digest, size, wrong) in [
+                (said, size, "digest did not match"),
+                (own.clone(), size - 1, "size did not match"),
+                (own, size + 1, "size did not match"),
+            ] {
+                let blob = measured(Some((digest, size)));
+                let error = unpack_measured(blob, &options, read_all).unwrap_err();
+                let UnpackError::Blob(mismatch) = error else { panic!("{error:?}") };
+                assert!(mismatch.to_string().starts_with(wrong), "{mismatch}");
+            }
         }
     }
 }

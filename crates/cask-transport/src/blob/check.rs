@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use cask_image::Hasher;
+use cask_image::{Algorithm, Hasher};
 
 use super::{Measured, Watch};
 use crate::{Cancellation, Error, ErrorKind, Result};
 
 /// Compares what passes by with what was promised.
 pub(super) struct Check {
+    pub(super) algorithm: Algorithm,
     hasher: Option<Hasher>,
     pub(super) expected: Option<Measured>,
     /// Known once the end was reached without an error.
@@ -23,6 +24,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn new(hasher: Hasher, expected: Option<Measured>) -> Self {
         Self {
+            algorithm: hasher.algorithm(),
             passed: hasher.len(),
             hasher: Some(hasher),
             expected,

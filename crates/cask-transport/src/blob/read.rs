@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use bytes::Bytes;
+use cask_image::Algorithm;
 use futures_util::stream::BoxStream;
 
 use super::check::Check;
@@ -39,6 +40,16 @@ impl BlobRead {
             while self.read(&mut rest).map_err(unwrap_io)? > 0 {}
         }
         Ok(self.check.measured.expect("the end was reached without an error"))
+    }
+
+    /// The algorithm of the digest that the bytes are checked by.
+    pub fn algorithm(&self) -> Algorithm {
+        self.check.algorithm
+    }
+
+    /// Digest and size of everything, once a read has given `Ok(0)`: whoever needs them does not hash again.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.check.measured.as_ref()
     }
 
     /// Writes everything to `target`, chunk by chunk, and gives digest and size.
