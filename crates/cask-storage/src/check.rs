@@ -15,7 +15,7 @@ use crate::file::TEMPORARY_PREFIX;
 use crate::images::recorded_manifest;
 use crate::place::{Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
-use crate::{DriverKind, Id, Result, Store, big_data, file, kept, temp};
+use crate::{DriverKind, Id, Result, Store, big_data, file, kept, superseded, temp};
 
 /// How thoroughly to look.
 #[derive(Clone, Debug, Default)]
@@ -246,6 +246,7 @@ impl<'a> Checker<'a> {
             Some(_) => None,
         };
         if let Some((kind, detail)) = kind
+            && superseded::read(directory, image, key).is_none()
             && !(key == "manifest" && self.has_recorded_manifest(image, place, &path))
         {
             self.found_of(&image.id, kind, place, path, detail);

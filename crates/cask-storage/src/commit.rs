@@ -28,7 +28,7 @@ use crate::temp::TempDir;
 use crate::unfinished::Unfinished;
 use crate::{
     DriverKind, Durability, Error, ErrorKind, Id, Image, Layer, Result, Store, file, random,
-    rebuild,
+    rebuild, superseded,
 };
 
 /// A staged layer that is ready to get its place.
@@ -329,6 +329,10 @@ impl Store {
         book.put(IMAGE_PLACE, record);
         assign_names(&mut book, &image.id, deduplicated(all)?);
         held.save_images(&mut book)?;
+        if known.is_some() {
+            let place = &self.inner.places[IMAGE_PLACE];
+            superseded::forget(&place.big_data_directory(Kind::Image, &image.id));
+        }
         let record = book.by_id(image.id.as_str()).cloned();
         Ok(record.expect("it was just put there"))
     }
@@ -342,7 +346,8 @@ impl Store {
     ) -> Result<()> {
         let place = &self.inner.places[IMAGE_PLACE];
         let directory = place.big_data_directory(Kind::Image, &image.id);
-        if known.is_some() {
+        if let Some(known) = known {
+            superseded::take_back(&directory, known)?;
             let is_there = |key: &str, bytes: &[u8]| {
                 let path = directory.join(big_data::file_name(key));
                 file::read(&path, big_data::MAX_BYTES)
@@ -350,7 +355,7 @@ impl Store {
             };
             let mut missing = image.data.iter().filter(|(key, bytes)| !is_there(key, bytes));
             return missing.try_for_each(|(key, bytes)| {
-                write_data(&self.inner, IMAGE_PLACE, &image.id, key, bytes)
+                write_data(&self.inner, IMAGE_PLACE, known, key, bytes)
             });
         }
         trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;

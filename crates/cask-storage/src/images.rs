@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cask_image::{Algorithm, Digest, Hasher, RawManifest};
+use cask_image::{Algorithm, Digest, Hasher};
 use cask_json::quoted;
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::cache::not_found;
 use crate::place::{Kind, Place};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::table::Table;
-use crate::{Error, ErrorKind, Id, Image, Result, Store, file};
+use crate::{Error, ErrorKind, Id, Image, Result, Store, file, superseded};
 
 /// The shortest part of an ID that stands for an image where a name could be meant.
 pub(crate) const LEAST_ID_PREFIX: usize = 3;
@@ -159,6 +159,10 @@ impl Store {
             let found = Hasher::digest(Algorithm::Sha256, &bytes);
             // The digest of a manifest in Docker's first format leaves its signatures out.
             if &found != expected && !key.starts_with("manifest") {
+                let directory = place.big_data_directory(Kind::Image, &image.id);
+                if let Some(meant) = superseded::read(&directory, image, key) {
+                    return Ok(meant);
+                }
                 return Err(Error::new(ErrorKind::DigestMismatch, "reading", subject())
                     .with_detail(format!("the file has the digest {found}")));
             }
@@ -201,28 +205,24 @@ impl Store {
     }
 }
 
-/// The manifest of an image that its record has, where the file `manifest` is another.
-///
-/// Whoever stores the image once more replaces that file first and then the list of images, and may die in between.
-/// Each manifest lies under its digest, too.
+/// The manifest of an image that its record has, where the file `manifest` is another: see [`superseded`]. Manifests lie
+/// under their digests, too.
 pub(crate) fn recorded_manifest(
     place: &Place,
     image: &ImageRecord,
     bytes: &[u8],
 ) -> Option<Vec<u8>> {
     let expected = image.big_data_digests.get("manifest")?;
-    // That of a manifest in Docker's first format leaves its signatures out.
-    let is_expected = |bytes: &[u8]| {
-        Hasher::digest(expected.algorithm(), bytes) == *expected
-            || RawManifest::guess(bytes.to_vec()).is_ok_and(|raw| raw.digest() == expected)
-    };
-    if is_expected(bytes) {
+    if superseded::is_meant("manifest", bytes, expected) {
         return None;
     }
-    let name = big_data::file_name(&format!("manifest-{expected}"));
-    let path = place.big_data_directory(Kind::Image, &image.id).join(name);
-    let (recorded, _) = file::read(&path, MAX_BYTES).ok()??;
-    is_expected(&recorded).then_some(recorded)
+    let directory = place.big_data_directory(Kind::Image, &image.id);
+    let meant = superseded::read(&directory, image, "manifest");
+    meant.or_else(|| {
+        let name = big_data::file_name(&format!("manifest-{expected}"));
+        let (bytes, _) = file::read(&directory.join(name), MAX_BYTES).ok()??;
+        superseded::is_meant("manifest", &bytes, expected).then_some(bytes)
+    })
 }
 
 /// What sizes need of an entry of `layers.json`.

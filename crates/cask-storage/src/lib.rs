@@ -37,6 +37,7 @@ mod reset;
 mod stage;
 mod staged;
 mod store;
+mod superseded;
 mod table;
 mod temp;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::order::{Free, Held, Writing};
 use crate::place::Kind;
 use crate::record::ImageRecord;
 use crate::store::Inner;
-use crate::{Error, ErrorKind, Id, Result, Store, file};
+use crate::{Error, ErrorKind, Id, Result, Store, file, superseded};
 
 /// Where images of additional stores go when they are changed, and new ones.
 pub(crate) const IMAGE_PLACE: usize = 0;
@@ -87,11 +87,16 @@ impl Store {
         check_data(key, bytes)?;
         let held: Held<'_, Free, Writing> = self.inner.hold().images::<Writing>()?;
         let mut book = held.image_book()?;
-        adopt(&self.inner, &mut book, image)?;
+        let record = adopt(&self.inner, &mut book, image)?;
         let place = book.place_of(image.as_str()).unwrap_or(IMAGE_PLACE);
-        write_data(&self.inner, place, image, key, bytes)?;
+        let directory = self.inner.places[place].big_data_directory(Kind::Image, image);
+        superseded::take_back(&directory, &record)?;
+        write_data(&self.inner, place, &record, key, bytes)?;
+        drop(record);
         book.change(image, |record| note_data(record, key, bytes));
-        held.save_images(&mut book)
+        held.save_images(&mut book)?;
+        superseded::forget(&directory);
+        Ok(())
     }
 
     /// Replaces the free text of an image's record.
@@ -156,7 +161,7 @@ pub(crate) fn adopt(
     for key in &record.big_data_names {
         let path = from.join(big_data::file_name(key));
         if let Some((bytes, _)) = file::read(&path, MAX_BYTES)? {
-            write_data(store, IMAGE_PLACE, image, key, &bytes)?;
+            write_data(store, IMAGE_PLACE, &record, key, &bytes)?;
         }
     }
     book.put(IMAGE_PLACE, ImageRecord::clone(&record));
@@ -176,18 +181,20 @@ pub(crate) fn check_data(key: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file of an image.
+/// Writes a file of an image whose record is about to mean it. What that means so far stays beside it: whoever has
+/// saved the record calls [`superseded::forget`].
 pub(crate) fn write_data(
     store: &Inner,
     place: usize,
-    image: &Id,
+    record: &ImageRecord,
     key: &str,
     bytes: &[u8],
 ) -> Result<()> {
-    let directory = store.places[place].big_data_directory(Kind::Image, image);
+    let directory = store.places[place].big_data_directory(Kind::Image, &record.id);
     if fs::symlink_metadata(&directory).is_err() {
         file::make_directories(&directory, 0o700)?;
     }
+    superseded::keep(&directory, record, key)?;
     let path = directory.join(big_data::file_name(key));
     file::replace(&path, bytes, 0o600, store.options.durability)
 }

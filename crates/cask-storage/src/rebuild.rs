@@ -3,17 +3,19 @@
 mod containers;
 mod images;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use cask_image::Digest;
+use cask_image::{Descriptor, Digest, LayerCompression, Timestamp};
+use cask_layer::Compression;
 
 use crate::place::{Kind, Place};
 use crate::record::{LayerRecord, Record};
 use crate::table::Table;
-use crate::{Id, Result, file};
+use crate::{DriverKind, Id, Result, file};
 
 pub(crate) use containers::{containers, renew_copy};
 pub(crate) use images::{images, renew_image};
@@ -72,19 +74,41 @@ fn complete<R: Record>(
     Table::of(kept.chain(made))
 }
 
+/// What a record has for a size that is not known.
+pub(crate) const UNKNOWN_SIZE: i64 = -1;
+
 /// What is known of a layer from an image that has it.
 #[derive(Clone, Debug)]
 struct Origin {
     diff_digest: Digest,
-    blob: Option<(Digest, u64)>,
+    blob: Option<Blob>,
+}
+
+/// The blob that a layer came as.
+#[derive(Clone, Debug)]
+struct Blob {
+    digest: Digest,
+    size: u64,
+    compression: Compression,
+}
+
+impl Blob {
+    fn of(named: &Descriptor) -> Self {
+        let compression = match named.media_type.layer_compression() {
+            Some(LayerCompression::Gzip) => Compression::Gzip,
+            Some(LayerCompression::Zstd) => Compression::Zstd,
+            _ => Compression::None,
+        };
+        Self { digest: named.digest.clone(), size: named.size, compression }
+    }
 }
 
 /// The layers of a place.
 pub(crate) fn layers(place: &Place, backup: Option<Table<LayerRecord>>) -> Table<LayerRecord> {
     let driver = place.driver_directory();
     let driver = match place.driver() {
-        crate::DriverKind::Overlay => driver,
-        crate::DriverKind::Vfs => driver.join("dir"),
+        DriverKind::Overlay => driver,
+        DriverKind::Vfs => driver.join("dir"),
     };
     let origins = origins(&place.directory(Kind::Image));
     let present = directories(&driver);
@@ -93,13 +117,67 @@ pub(crate) fn layers(place: &Place, backup: Option<Table<LayerRecord>>) -> Table
         record.parent = crate::driver::parent(place, id);
         if let Some(origin) = origins.get(id) {
             record.diff_digest = Some(origin.diff_digest.clone());
-            if let Some((digest, size)) = &origin.blob {
-                record.compressed_digest = Some(digest.clone());
-                record.compressed_size_bytes = *size as i64;
+            if let Some(blob) = &origin.blob {
+                record.compressed_digest = Some(blob.digest.clone());
+                record.compressed_size_bytes = blob.size as i64;
+                record.set_compression(blob.compression);
             }
         }
+        let has_origin = origins.contains_key(id);
+        note_contents(&mut record, place, has_origin);
         Some(record)
     })
+}
+
+/// Notes what a layer's recipe and its files tell of it: the size of its stream, who owns what, and since when it has
+/// been there. Of layers that came as no stream, those of containers, records have none of it but the time.
+fn note_contents(record: &mut LayerRecord, place: &Place, has_origin: bool) {
+    let directory = place.layer_directory(&record.id);
+    let made = fs::metadata(&directory).and_then(|found| found.created()).ok();
+    record.created = made.and_then(|made| {
+        let since = made.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Timestamp::from_unix(i64::try_from(since.as_secs()).ok()?, since.subsec_nanos())
+    });
+    if !note_recipe(record, place) && has_origin && place.driver() == DriverKind::Overlay {
+        record.diff_size_bytes = UNKNOWN_SIZE;
+        note_owners(record, owners_of_files(&place.layer_files(&record.id)));
+    }
+}
+
+/// Notes what the recipe for its tar stream tells of a layer; says whether there is one.
+pub(crate) fn note_recipe(record: &mut LayerRecord, place: &Place) -> bool {
+    let recipe = fs::File::open(place.tar_split_path(&record.id));
+    let summary = recipe.ok().and_then(|recipe| cask_layer::summarize(recipe).ok());
+    let Some(summary) = summary else { return false };
+    record.diff_size_bytes = i64::try_from(summary.size_bytes).unwrap_or(UNKNOWN_SIZE);
+    note_owners(record, summary.owners.unwrap_or_default());
+    true
+}
+
+fn note_owners(record: &mut LayerRecord, (uids, gids): (BTreeSet<u32>, BTreeSet<u32>)) {
+    record.uids = uids.into_iter().collect();
+    record.gids = gids.into_iter().collect();
+}
+
+/// Users and groups of all that lies in a directory, whiteouts left out: they own nothing.
+fn owners_of_files(directory: &Path) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            // That of the entry itself: no link is followed.
+            let Ok(found) = entry.metadata() else { continue };
+            if found.file_type().is_char_device() && found.rdev() == 0 {
+                continue;
+            }
+            uids.insert(found.uid());
+            gids.insert(found.gid());
+            if found.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    (uids, gids)
 }
 
 /// What the images of a directory say of their layers.
@@ -111,8 +189,7 @@ fn origins(images: &Path) -> HashMap<Id, Origin> {
             continue;
         };
         let ids = Id::of_layers(&config.diff_ids);
-        let blobs = manifest.layers.iter().map(|blob| (blob.digest.clone(), blob.size));
-        let blobs: Vec<_> = blobs.collect();
+        let blobs: Vec<_> = manifest.layers.iter().map(Blob::of).collect();
         let all = blobs.len() == ids.len();
         for (index, (id, diff_digest)) in ids.into_iter().zip(&config.diff_ids).enumerate() {
             let blob = if all { blobs.get(index).cloned() } else { None };

@@ -8,7 +8,7 @@ use crate::driver::overlay;
 use crate::names::IMAGE_PLACE;
 use crate::record::LayerRecord;
 use crate::warning::Warning;
-use crate::{DriverKind, Error, Result, Store, file, kept};
+use crate::{DriverKind, Error, Result, Store, file, kept, rebuild};
 
 impl Store {
     /// Mends what can be put together from what is there; says what that was.
@@ -41,15 +41,18 @@ impl Store {
         if self.driver() == DriverKind::Overlay {
             mended.extend(self.mend_links(&books)?);
         }
-        mended.extend(self.mend_recipes(&books)?);
+        mended.extend(self.mend_recipes(&mut books)?);
+        held.save_layers(&mut books.layers)?;
         mended.extend(self.drop_wrong_blobs()?);
         Ok(mended)
     }
 
-    /// Writes again the recipes for tar streams that the files still give.
-    fn mend_recipes(&self, books: &Books) -> Result<Vec<Warning>> {
+    /// Writes again the recipes for tar streams that the files still give, and notes what they tell of layers whose
+    /// records were lost.
+    fn mend_recipes(&self, books: &mut Books) -> Result<Vec<Warning>> {
         let mut mended = Vec::new();
-        for layer in books.layers.records() {
+        let layers: Vec<_> = books.layers.records().cloned().collect();
+        for layer in layers {
             let Some(place) = books.layers.place_of(layer.id.as_str()) else { continue };
             let path = self.inner.places[place].tar_split_path(&layer.id);
             if layer.is_incomplete() || layer.diff_digest.is_none() || path.exists() {
@@ -60,6 +63,12 @@ impl Store {
             let mut bytes = Vec::new();
             recipe.read_to_end(&mut bytes).map_err(|e| Error::io(e, "reading", &path))?;
             file::replace(&path, &bytes, 0o600, self.options().durability)?;
+            if layer.diff_size_bytes == rebuild::UNKNOWN_SIZE {
+                let place = &self.inner.places[place];
+                books.layers.change(&layer.id, |record| {
+                    rebuild::note_recipe(record, place);
+                });
+            }
             mended.push(Warning::new(&path, "it was lost, and was made again".to_owned()));
         }
         Ok(mended)

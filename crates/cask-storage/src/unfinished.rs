@@ -16,7 +16,7 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::store::Inner;
 use crate::temp::remove_tree;
-use crate::{Durability, Error, Id, Result, Store, file, reserve};
+use crate::{Durability, Error, Id, Result, Store, file, reserve, superseded};
 
 /// What stands between kind and ID in the name of a note; no ID has it.
 const SEPARATOR: char = '@';
@@ -75,7 +75,13 @@ impl Unfinished {
             _ => (books.images.by_id(self.id.as_str()).is_some(), IMAGE_PLACE),
         };
         if listed {
-            return Ok(());
+            return match (self.kind, books.images.by_id(self.id.as_str())) {
+                (Kind::Image, Some(record)) => {
+                    let directory = store.places[place].big_data_directory(self.kind, &self.id);
+                    superseded::take_back(&directory, record)
+                }
+                _ => Ok(()),
+            };
         }
         let mut doomed = Vec::new();
         for id in &self.layers {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::support::*;
-use crate::{CheckOptions, ErrorKind, NewContainer, PruneOptions, Result, Store};
+use crate::{CheckOptions, ErrorKind, NewContainer, NewImage, PruneOptions, Result, Store};
 use cask_files::fault::{Fault, arm, steps};
 use cask_image::LayerCompression;
 
@@ -16,10 +16,12 @@ const PLACE: &str = "CASK_STORAGE_TEST_PLACE";
 const STEP: &str = "CASK_STORAGE_TEST_STEP";
 
 /// What a child does to a store that has the image "old" of two layers.
-const JOBS: [&str; 12] = [
+const JOBS: [&str; 14] = [
+    "first",
     "put",
     "put-again",
     "put-otherwise",
+    "sign",
     "tag",
     "delete",
     "prune",
@@ -41,13 +43,15 @@ fn work(job: &str, directory: &Path) -> Result<()> {
     let store = Store::open(options(directory))?;
     let old = || Ok(store.image_named("old")?.id.clone());
     match job {
-        "put" => put(&store, &["base", "new"], "new").map(drop),
+        "first" | "put" => put(&store, &["base", "new"], "new").map(drop),
         "put-again" => put(&store, &["base", "top"], "new").map(drop),
         // The same image, with another manifest.
         "put-otherwise" => {
             let image = new_image_as(&store, &["base", "top"], "new", LayerCompression::Gzip)?;
             store.commit_image(image).map(drop)
         }
+        // The same image, with another signature of it.
+        "sign" => store.commit_image(signed(&store, "new", &["of", "two"])?).map(drop),
         "tag" => store.add_names(&old()?, &["new".to_owned()]),
         "delete" => store.delete_image(&old()?).map(drop),
         "write" => write(&store),
@@ -60,6 +64,15 @@ fn work(job: &str, directory: &Path) -> Result<()> {
         }
         _ => prune(&store),
     }
+}
+
+/// The image, with signatures.
+fn signed(store: &Store, name: &str, signatures: &[&str]) -> Result<NewImage> {
+    let mut image = new_image(store, &["base", "top"], name)?;
+    let manifest = image.digest.clone().unwrap();
+    let signatures: Vec<Vec<u8>> = signatures.iter().map(|one| one.as_bytes().to_vec()).collect();
+    image.add_signatures(&manifest, &signatures);
+    Ok(image)
 }
 
 /// Layers that wait for one another.
@@ -100,7 +113,11 @@ fn prune(store: &Store) -> Result<()> {
 
 fn prepare(job: &str, directory: &Path) {
     let store = open(directory);
-    put(&store, &["base", "top"], "old").unwrap();
+    if job == "first" {
+        return;
+    }
+    let signatures: &[&str] = if job == "sign" { &["of one"] } else { &[] };
+    store.commit_image(signed(&store, "old", signatures).unwrap()).unwrap();
     if job == "repair" {
         // Old releases find layers by links, new ones do without. A file has a generation before.
         let id = store.image_named("old").unwrap().id.clone();
@@ -124,8 +141,9 @@ fn prepare(job: &str, directory: &Path) {
 /// What may be seen after a crash: all of the old, or all of the new.
 fn states(job: &str) -> [&'static [&'static str]; 2] {
     match job {
+        "first" => [&[], &["new"]],
         "delete" => [&["old"], &[]],
-        "put" | "put-again" | "put-otherwise" | "tag" => [&["old"], &["new", "old"]],
+        "put" | "put-again" | "put-otherwise" | "sign" | "tag" => [&["old"], &["new", "old"]],
         _ => [&["old"], &["old"]],
     }
 }
@@ -187,6 +205,11 @@ fn check_after(job: &str, directory: &Path, at: &str) {
         check_whole(directory, at);
     }
     let store = open(directory);
+    if job == "first" {
+        // What was never there is not missing.
+        let problems = store.check(&CheckOptions::default()).unwrap();
+        assert!(problems.iter().all(|problem| problem.kind.is_waste()), "{at}: {problems:?}");
+    }
     let found = names(&store);
     assert!(states(job).iter().any(|state| found == *state), "{at}: {found:?}");
     let done = work(job, directory);
@@ -231,6 +254,11 @@ fn check_listed(store: &Store, job: &str, at: &str) {
             let id = name.strip_suffix(".tar-split.gz").unwrap_or(&name);
             let is_listed = known.contains(id) || (!is_own && !crate::id::is_full_hex(id));
             assert!(is_listed, "{at}: {directory}/{name}");
+        }
+    }
+    for id in &images {
+        for name in entries(&store.graph_root().join("overlay-images").join(id)) {
+            assert!(!name.starts_with("cask-superseded"), "{at}: {name}");
         }
     }
     let links = store.graph_root().join("overlay/l");

@@ -123,6 +123,43 @@ fn a_list_of_images_that_is_damaged_is_made_again_as_it_was() {
 }
 
 #[test]
+fn layers_whose_records_are_lost_have_sizes_owners_and_times_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let write = |parent: Option<&Id>, name: &str| {
+        let working = store.begin_working_layer(parent).unwrap();
+        let root = working.upper().unwrap();
+        let top = root.directory(std::ffi::OsStr::new("")).unwrap();
+        let mut file = top.create_file(std::ffi::OsStr::new(name), 0o644).unwrap();
+        std::io::Write::write_all(&mut file, name.as_bytes()).unwrap();
+        if rustix::process::geteuid().is_root() {
+            top.set_owner(name, 7, 8).unwrap();
+        }
+        working.commit(&DiffOptions::default()).unwrap()
+    };
+    let below = write(None, "below");
+    let layer = write(Some(&below.id), "above");
+    create(&store, None, "c", None);
+    let of_container = store.container_named("c").unwrap().layer.clone().unwrap();
+    let lose = || {
+        let path = temp.path().join("root/overlay-layers/layers.json");
+        let _ = fs::remove_file(path.with_extension("json.bak"));
+        fs::write(path, "[{").unwrap();
+    };
+    lose();
+    let found = |id: &Id| open(temp.path()).layer(id).unwrap().unwrap();
+    for old in [&below, &layer] {
+        let new = found(&old.id);
+        assert_eq!((new.diff_size_bytes, &new.parent), (old.diff_size_bytes, &old.parent));
+        assert_eq!((&new.uids, &new.gids), (&old.uids, &old.gids));
+        let apart = new.created.unwrap().unix_seconds() - old.created.unwrap().unix_seconds();
+        assert!((-60..=60).contains(&apart), "{apart}");
+    }
+    let new = found(&of_container);
+    assert_eq!((new.diff_size_bytes, new.uids.len(), new.created.is_some()), (0, 0, true));
+}
+
+#[test]
 fn an_older_copy_of_an_image_s_record_tells_nothing_that_is_known_better() {
     let temp = tempfile::tempdir().unwrap();
     let (store, one, two) = with_images(temp.path());

@@ -122,6 +122,11 @@ pub(super) fn check_whole(directory: &Path, at: &str) {
     for image in store.images().unwrap() {
         let manifest = RawManifest::guess(store.image_data(&image, "manifest").unwrap()).unwrap();
         assert_eq!(Some(manifest.digest()), image.manifest_digest(), "{at}");
+        // Signatures are those of which the record has the sizes.
+        let signatures = image.big_data_names.iter().find(|key| key.starts_with("signature-"));
+        let bytes = signatures.map(|key| store.image_data(&image, key).unwrap());
+        let sizes: u64 = image.signature_sizes(manifest.digest()).iter().sum();
+        assert_eq!(bytes.map_or(0, |bytes| bytes.len()) as u64, sizes, "{at}");
     }
 }
 

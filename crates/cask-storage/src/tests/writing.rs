@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::os::unix::fs::symlink;
 
 use super::support::*;
-use crate::{DriverKind, ErrorKind, Id, NewContainer, NewLayer, StageOptions, Store};
+use crate::layers::MAX_CHAIN;
+use crate::{DriverKind, ErrorKind, Id, NewContainer, NewImage, NewLayer, StageOptions, Store};
 
 #[test]
 fn layers_lie_as_old_and_new_releases_expect() {
@@ -106,6 +107,52 @@ fn two_who_store_the_same_store_it_once() {
     assert_eq!(store.images().unwrap().len(), 2);
     assert_eq!(store.layers().unwrap().len(), 3);
     check_clean(temp.path(), "twice");
+}
+
+#[test]
+fn chains_of_layers_have_a_limit() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    // An image of so many layers that the store should have.
+    let commit = |count: usize| {
+        let mut config = cask_image::ImageConfig::new("linux", "amd64");
+        config.diff_ids = (0..count).map(|number| sha256(&number.to_le_bytes())).collect();
+        let layers = Id::of_layers(&config.diff_ids).into_iter().map(NewLayer::Present);
+        let mut image = NewImage::new(Id::of_config(&sha256(&config.encode())));
+        image.layers = layers.collect();
+        image.diff_ids = Some(config.diff_ids);
+        store.commit_image(image).unwrap_err().kind()
+    };
+    assert_eq!(commit(MAX_CHAIN), ErrorKind::Gone);
+    assert_eq!(commit(MAX_CHAIN + 1), ErrorKind::LimitExceeded);
+    assert!(store.layers().unwrap().is_empty());
+
+    // Layers upon one another, from the top: the first has so many below, the next one fewer.
+    let write = |count: usize, lowest: Option<&Id>| {
+        let ids: Vec<Id> =
+            (0..count).map(|n| Id::of_layers(&[sha256(&n.to_le_bytes())]).remove(0)).collect();
+        let parents = ids[1..].iter().chain(lowest).map(Id::as_str).chain([""]);
+        let records = ids.iter().zip(parents).map(|(id, parent)| match parent {
+            "" => format!("{{\"id\":\"{id}\"}}"),
+            _ => format!("{{\"id\":\"{id}\",\"parent\":\"{parent}\"}}"),
+        });
+        let records: Vec<String> = records.collect();
+        let path = temp.path().join("root/overlay-layers/layers.json");
+        fs::write(path, format!("[{}]", records.join(","))).unwrap();
+        ids
+    };
+    let ids = write(MAX_CHAIN + 1, None);
+    let upon =
+        |id: &Id| store.commit_layer(Some(id), stage(&store, "x").unwrap()).unwrap_err().kind();
+    assert_eq!(store.layer_chain(&ids[0]).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(upon(&ids[0]), ErrorKind::Corrupt);
+    assert_eq!(store.layer_chain(&ids[1]).unwrap().len(), MAX_CHAIN);
+    assert_eq!(upon(&ids[1]), ErrorKind::LimitExceeded);
+    // One more can be upon this one; its files are none.
+    assert_eq!(upon(&ids[2]), ErrorKind::NotFound);
+    let own = ids[2].clone();
+    write(3, Some(&ids[0]));
+    assert_eq!(store.layer_chain(&own).unwrap_err().kind(), ErrorKind::Corrupt, "a circle");
 }
 
 /// As long as it was, and of another image for all that.

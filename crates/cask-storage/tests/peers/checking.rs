@@ -146,6 +146,49 @@ fn damaged_files_are_answered_from_the_disk() {
     }
 }
 
+/// All that podman wrote of its layers follows from what lies beside the list of them.
+#[test]
+fn layers_of_the_peers_outlive_the_list_of_them() {
+    if !peers_are_there() {
+        return;
+    }
+    let (peers, _) = filled(DriverKind::Overlay);
+    peers.podman(&["create", "--name", "c", "--network", "none", "demo:1", "/bin/sh"]);
+    let path = peers.root().join("overlay-layers/layers.json");
+    let records =
+        || -> Vec<serde_json::Value> { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let size = || peers.podman(&["image", "inspect", "--format", "{{.Size}}", "demo:1"]);
+    let history = || peers.podman(&["history", "--human=false", "--format", "{{.Size}}", "demo:1"]);
+    let (before, size_before, history_before) = (records(), size(), history());
+    assert_eq!(before.len(), 3);
+    fs::write(&path, "[{").unwrap();
+    assert_eq!(peers.open().repair().unwrap().len(), 1);
+    let after = records();
+    let created = |record: &serde_json::Value| {
+        let text = record["created"].as_str().unwrap();
+        text.parse::<cask_image::Timestamp>().unwrap().unix_seconds()
+    };
+    for old in before {
+        let new = after.iter().find(|new| new["id"] == old["id"]).unwrap();
+        assert!((created(&old) - created(new)).abs() <= 5, "{new} {old}");
+        let told = |record: &serde_json::Value| {
+            let mut record = record.clone();
+            let fields = record.as_object_mut().unwrap();
+            // What only the list of layers has: the names and maps of containers' layers.
+            for field in ["created", "names", "flags", "uidmap", "gidmap"] {
+                fields.remove(field);
+            }
+            record
+        };
+        assert_eq!(told(new), told(&old));
+    }
+    assert_eq!((size(), history()), (size_before, history_before));
+    assert_eq!(kinds(&peers.open()), []);
+    peers.podman(&["rm", "c"]);
+    peers.podman(&["rmi", "demo:1"]);
+    assert!(peers.driver_entries().is_empty());
+}
+
 #[test]
 fn containers_of_the_peers_outlive_the_list_of_them() {
     if !peers_are_there() {
