@@ -167,6 +167,7 @@ impl Event {
         let time = self.go_time();
         match kind.as_str() {
             "image" => format!("{time} {kind} {status} {id} {name}"),
+            "system" if name.is_empty() => format!("{time} {kind} {status}"),
             "volume" | "system" => format!("{time} {kind} {status} {name}"),
             "network" => format!("{time} {kind} {status} {id} (container={id}, name={network})"),
             _ => {
@@ -335,5 +336,8 @@ mod tests {
         assert_eq!(event.line(true), expected);
         let json = serde_json::to_string(&event).unwrap();
         assert!(json.contains(r#""Type":"container","health_status":"healthy","Attributes""#));
+        (event.kind, event.status) = ("system".to_owned(), "refresh".to_owned());
+        event.name.clear();
+        assert_eq!(event.line(true), "2026-11-21 12:58:22.5 +0000 UTC system refresh");
     }
 }
