@@ -94,6 +94,19 @@ fn layers_that_are_not_those_of_the_config_are_refused() {
 }
 
 #[test]
+fn files_that_are_not_what_their_key_says_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    for bytes in [&b"another"[..], b""] {
+        let mut image = new_image(&store, &["a"], "x").unwrap();
+        image.data.push((sha256(b"one").to_string(), bytes.to_vec()));
+        assert_eq!(store.commit_image(image).unwrap_err().kind(), ErrorKind::DigestMismatch);
+        assert!(store.images().unwrap().is_empty());
+    }
+    check_clean(temp.path(), "refused");
+}
+
+#[test]
 fn two_who_store_the_same_store_it_once() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
