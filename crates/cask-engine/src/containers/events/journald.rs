@@ -86,8 +86,7 @@ pub(super) fn read(
     is_over: &dyn Fn() -> bool,
     hear: &mut Hear<'_>,
 ) -> Result<()> {
-    let mut options = LogOptions::default();
-    options.since = since;
+    let options = LogOptions { since, ..LogOptions::default() };
     let matches = [format!("SYSLOG_IDENTIFIER={IDENTIFIER}"), format!("_UID={}", journal::user())];
     let mut reader = journal.reader("events", matches.to_vec(), &options)?;
     let mut give = |entry: JournalEntry| event(&entry).map_or(Ok(true), |event| hear(&event));
