@@ -210,6 +210,12 @@ fn check_after(job: &str, directory: &Path, at: &str) {
         let problems = store.check(&CheckOptions::default()).unwrap();
         assert!(problems.iter().all(|problem| problem.kind.is_waste()), "{at}: {problems:?}");
     }
+    if job == "sign" {
+        // Who writes something else to the image does not take away what its record means.
+        let id = store.image_named("old").unwrap().id.clone();
+        store.set_image_data(&id, "note", b"mine").unwrap();
+        check_whole(directory, at);
+    }
     let found = names(&store);
     assert!(states(job).iter().any(|state| found == *state), "{at}: {found:?}");
     let done = work(job, directory);
