@@ -50,7 +50,7 @@ impl Context {
         let given = self.global.volumepath.clone();
         let directory = match given {
             Some(directory) => Some(directory),
-            None => containers_conf::load()?.engine.volume_path,
+            None => containers_conf::load()?.engine.volume_path.clone(),
         };
         Ok(directory.map(std::path::absolute).transpose()?)
     }

@@ -1,5 +1,7 @@
 //! What the user's and the system's files say of containers.
 
+use std::sync::OnceLock;
+
 use anyhow::Result;
 use cask_config::containers::ContainersPaths;
 
@@ -7,18 +9,24 @@ pub use cask_config::containers::{ContainerModes, ContainersConf, EngineConf};
 
 use crate::registries;
 
-/// Reads containers.conf and its drop-ins, as `$CONTAINERS_CONF` and `$CONTAINERS_CONF_OVERRIDE` have it.
+/// What containers.conf and its drop-ins say, as `$CONTAINERS_CONF` and `$CONTAINERS_CONF_OVERRIDE` have it. They are read
+/// once, however many parts of a command ask.
 ///
 /// # Errors
 /// Those of the files.
-pub fn load() -> Result<ContainersConf> {
+pub fn load() -> Result<&'static ContainersConf> {
+    static LOADED: OnceLock<ContainersConf> = OnceLock::new();
+    if let Some(conf) = LOADED.get() {
+        return Ok(conf);
+    }
     let variable = |name| std::env::var_os(name).map(Into::into);
     let paths = ContainersPaths::new(
         &registries::environment(),
         variable("CONTAINERS_CONF"),
         variable("CONTAINERS_CONF_OVERRIDE"),
     );
-    Ok(ContainersConf::load(&paths)?)
+    let conf = ContainersConf::load(&paths)?;
+    Ok(LOADED.get_or_init(|| conf))
 }
 
 /// What the commands of a build share with the machine where no flag says: `host` or `private`; nothing where the file

@@ -281,7 +281,7 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
             capabilities: capabilities.join(","),
             rootless: rootless::is_rootless(),
             seccomp: true,
-            seccomp_profile: conf.seccomp_profile.unwrap_or_default(),
+            seccomp_profile: conf.seccomp_profile.clone().unwrap_or_default(),
             selinux: false,
         },
         is_remote: false,

@@ -90,7 +90,7 @@ fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
 }
 
 async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode> {
-    arguments.run.fill(&containers_conf::load()?);
+    arguments.run.fill(containers_conf::load()?);
     let store = settings.store.open()?;
     let images = Images::new(store.clone(), registries::lazily(settings))
         .with_events_in(events::log(settings)?);

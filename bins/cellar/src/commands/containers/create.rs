@@ -73,7 +73,7 @@ impl Making {
     pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
         let conf = containers_conf::load()?;
-        let mut options = self.container.resolve(&self.command, containers, &conf)?;
+        let mut options = self.container.resolve(&self.command, containers, conf)?;
         if options.config.log.driver == "passthrough" {
             refuse_terminals()?;
         }

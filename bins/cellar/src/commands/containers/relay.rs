@@ -27,8 +27,8 @@ pub(super) fn detach_keys(given: Option<&str>) -> Result<Vec<u8>> {
     if let Some(given) = given {
         return Ok(parse_detach_keys(given)?);
     }
-    let conf = cask_program::containers_conf::load()?.engine.detach_keys;
-    Ok(parse_detach_keys(conf.as_deref().unwrap_or(DETACH_KEYS))?)
+    let conf = &cask_program::containers_conf::load()?.engine;
+    Ok(parse_detach_keys(conf.detach_keys.as_deref().unwrap_or(DETACH_KEYS))?)
 }
 
 /// Relays until the container has ended, or is left.

@@ -220,7 +220,7 @@ pub(super) fn capabilities(names: &[String]) -> Result<Vec<Capability>> {
 /// Makes a container and prints its name.
 pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<()> {
     arguments.refused.check()?;
-    usual::fill(&mut arguments.run, &containers_conf::load()?);
+    usual::fill(&mut arguments.run, containers_conf::load()?);
     let image = match arguments.image.as_slice() {
         [] => bail!("an image name (or \"scratch\") must be specified"),
         [image] => image.clone(),

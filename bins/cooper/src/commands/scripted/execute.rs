@@ -228,9 +228,9 @@ fn connect(
 /// A command with what all of them get from the machine.
 fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> Result<WorkingRun> {
     let mut run = WorkingRun::new(command);
-    let lists = containers_conf::load()?.lists;
-    run.usual_limits = lists.limits.unwrap_or_default();
-    run.usual_sysctls = lists.sysctls.unwrap_or_default();
+    let lists = &containers_conf::load()?.lists;
+    run.usual_limits = lists.limits.clone().unwrap_or_default();
+    run.usual_sysctls = lists.sysctls.clone().unwrap_or_default();
     run.proxies = PROXIES
         .iter()
         .flat_map(|name| [name.to_lowercase(), name.to_uppercase()])
