@@ -52,12 +52,26 @@ pub struct ContainersConf {
     pub engine: EngineConf,
 }
 
+/// How layers are compressed that are pushed, where no flag says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompressionConf {
+    /// `compression_format`: `gzip`, `zstd` or `zstd:chunked`.
+    pub format: Option<String>,
+    /// `compression_level`: as the format has levels.
+    pub level: Option<i64>,
+    /// `add_compression`: in which formats the images of a list come too.
+    pub added: Option<Vec<String>>,
+}
+
 /// What an engine does where no flag says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineConf {
     /// `cgroup_manager`: who makes control groups, `systemd` or `cgroupfs`.
     pub cgroup_manager: Option<String>,
+    /// How layers are compressed.
+    pub compression: CompressionConf,
     /// `detach_keys`: the keys that leave a container running; empty is none.
     pub detach_keys: Option<String>,
     /// `events_logger`: where it is told what is done, `file`, `journald` or `none`.

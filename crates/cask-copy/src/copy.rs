@@ -103,13 +103,15 @@ pub(crate) async fn plan_at(
     options: &CopyOptions,
     existence: Existence,
 ) -> Result<PlannedCopy> {
-    options.layers.check()?;
+    options.check()?;
     let capabilities = to.capabilities();
     check_can_write(to, &capabilities, options)?;
     check_policy(&options.policy, from, options.require_signed)?;
     let source = from.source().await?;
     let with_referrers = options.attached.referrers;
-    let graph = Graph::read(&source, &Selector::Chosen, &options.instances, with_referrers).await?;
+    let mut graph =
+        Graph::read(&source, &Selector::Chosen, &options.instances, with_referrers).await?;
+    graph.add_compressions(&options.added_compressions)?;
     let signatures = read_signatures(&source, &graph, (to, &capabilities), options).await?;
     let named_digest = to.reference().and_then(|reference| reference.digest()).cloned();
     let fixed = fixed(&signatures, named_digest.as_ref(), options);
@@ -304,7 +306,7 @@ impl PlannedCopy {
         }
         ask(&**transaction, plan, &self.held).await?;
         let is_fixed = self.fixed.is_some();
-        accept_equivalents(plan, &self.graph, &self.capabilities, &self.options, is_fixed);
+        accept_equivalents(plan, &self.graph, &self.capabilities, is_fixed);
         Ok(())
     }
 
@@ -384,7 +386,8 @@ async fn read_signatures(
     if !source.may_be_signed().await? {
         return Ok(all);
     }
-    for (node, signatures) in graph.nodes().iter().zip(&mut all) {
+    let own = graph.nodes().iter().zip(&mut all).filter(|(node, _)| node.added.is_none());
+    for (node, signatures) in own {
         *signatures = source.signatures(&node.descriptor).await?;
     }
     if !capabilities.signatures && all.iter().any(|signatures| !signatures.is_empty()) {

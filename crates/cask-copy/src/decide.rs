@@ -15,12 +15,13 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use cask_image::{Digest, MediaType};
+use cask_layer::Compression;
 use cask_transport::{Capabilities, Error, ErrorKind, ManifestRole, Result, VerifiedSource};
 
-use crate::CopyOptions;
 use crate::graph::{Content, Graph, Node};
 use crate::held::HeldLayers;
 use crate::plan::{BlobStep, ManifestStep, ManifestWork};
+use crate::{CopyOptions, LayerOptions};
 
 use blobs::BlobKey;
 pub(crate) use fixed::Fixed;
@@ -117,7 +118,7 @@ impl Decider<'_> {
             self.check_changeable(node, &changes)?;
             self.check_subject(node, &work)?;
             let source = node.descriptor.clone();
-            if !changes.is_empty() {
+            if !changes.is_empty() && node.added.is_none() {
                 self.changed.insert(source.digest.clone());
             }
             self.decided.manifests.push(ManifestStep { source, role, changes, work });
@@ -191,8 +192,13 @@ impl Decider<'_> {
         }
     }
 
-    fn wants_zstd(&self) -> bool {
-        self.options.layers.wanted.compression() == Some(cask_layer::Compression::Zstd)
+    /// What happens to the layers of an image.
+    fn layers(&self, node: &Node) -> LayerOptions {
+        node.added.map_or(self.options.layers, |format| self.options.layers.added(format))
+    }
+
+    fn wants_zstd(&self, node: &Node) -> bool {
+        self.layers(node).wanted.compression() == Some(Compression::Zstd)
     }
 
     fn holds(&self, media_type: &MediaType) -> bool {

@@ -1,12 +1,13 @@
 //! What is copied: the manifests from the top down, read and parsed.
 
+mod added;
 mod choose;
 mod walk;
 
 use cask_image::{Descriptor, ImageManifest, Index, Manifest, RawManifest};
 use cask_transport::{Error, ErrorKind, Result, Selector, VerifiedSource};
 
-use crate::Instances;
+use crate::{CompressionFormat, Instances};
 
 pub(crate) use choose::choose_image;
 use walk::Walk;
@@ -38,6 +39,8 @@ pub struct Node {
     pub content: Content,
     /// It is here because it names another as its subject.
     pub is_referrer: bool,
+    /// It is here a second time, to be compressed to this.
+    pub added: Option<CompressionFormat>,
 }
 
 /// What a manifest is.

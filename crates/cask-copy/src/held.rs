@@ -51,6 +51,11 @@ impl HeldLayers {
         Some(held.iter().zip(&image.layers).map(form).collect())
     }
 
+    /// The layers of an image as the source can give them, whatever the destination has.
+    pub(crate) fn given(&self, manifest: &Digest) -> Option<Vec<Measured>> {
+        self.images.get(manifest).cloned()
+    }
+
     /// The layers that the source cannot give as manifests name them, where a manifest could go on
     /// naming them; each once.
     pub(crate) fn unnamed(

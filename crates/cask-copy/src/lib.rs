@@ -24,8 +24,8 @@ pub use graph::{
 };
 pub use inspect::{Description, Inspected, inspect};
 pub use options::{
-    AttachedOptions, CopyOptions, ExistingImage, Instances, LayerOptions, LayersWanted,
-    PartialIndex,
+    AttachedOptions, CompressionFormat, CopyOptions, ExistingImage, Instances, LayerOptions,
+    LayersWanted, PartialIndex,
 };
 pub use plan::{BlobAction, BlobStep, ManifestStep, Plan};
 pub use policy::check_policy;

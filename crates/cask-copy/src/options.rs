@@ -28,6 +28,9 @@ pub struct CopyOptions {
     pub format: Option<ImageFormat>,
     /// What happens to layers.
     pub layers: LayerOptions,
+    /// Of an index that is copied with everything in it: its images come in these compressions too, for each platform
+    /// that has none so. What an image is compressed by is what the index says of it.
+    pub added_compressions: Vec<CompressionFormat>,
     /// What happens to signatures and to other manifests that refer to the image.
     pub attached: AttachedOptions,
     /// What happens to another image that the destination has under the same name.
@@ -83,6 +86,8 @@ pub enum ExistingImage {
 pub struct LayerOptions {
     /// Whether they are compressed or decompressed.
     pub wanted: LayersWanted,
+    /// What plain layers are compressed to where nothing is asked for, and the destination wants them compressed.
+    pub usual: CompressionFormat,
     /// The level of compression.
     pub level: Level,
     /// What is compressed to zstd becomes zstd:chunked, of which readers can fetch single files;
@@ -96,12 +101,34 @@ pub struct LayerOptions {
     pub precompute_digests: bool,
 }
 
+/// In what form layers are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CompressionFormat {
+    /// What is done to the bytes.
+    pub compression: Compression,
+    /// Readers can fetch single files of them. Of zstd alone.
+    pub zstd_chunked: bool,
+}
+
+impl Default for CompressionFormat {
+    /// By gzip, which everybody reads.
+    fn default() -> Self {
+        Compression::Gzip.into()
+    }
+}
+
+impl From<Compression> for CompressionFormat {
+    fn from(compression: Compression) -> Self {
+        Self { compression, zstd_chunked: false }
+    }
+}
+
 /// Whether layers are compressed or decompressed on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayersWanted {
-    /// As the destination wants it: plain layers are compressed by gzip for most, and compressed
-    /// ones stay as they are.
+    /// As the destination wants it: plain layers are compressed for most, by gzip unless another compression is
+    /// [usual](LayerOptions::usual), and compressed ones stay as they are.
     #[default]
     AsDestinationWants,
     /// They stay as they are; an error where the destination cannot hold them so.
@@ -141,7 +168,14 @@ impl LayerOptions {
         if self.zstd_chunked && self.wanted.compression() != Some(Compression::Zstd) {
             return Err(fail().with_detail("only zstd can be chunked: ask for zstd"));
         }
-        let Some(compression) = self.wanted.compression() else { return Ok(()) };
+        if self.usual.zstd_chunked && self.usual.compression != Compression::Zstd {
+            return Err(fail().with_detail("only zstd can be chunked: ask for zstd"));
+        }
+        let compression = match self.wanted {
+            LayersWanted::AsDestinationWants => Some(self.usual.compression),
+            wanted => wanted.compression(),
+        };
+        let Some(compression) = compression else { return Ok(()) };
         if compression == Compression::None {
             return Err(fail().with_detail("none is no compression: choose gzip or zstd"));
         }
@@ -149,7 +183,33 @@ impl LayerOptions {
     }
 }
 
+impl LayerOptions {
+    /// What happens to the layers of an image that is added in another compression.
+    pub(crate) fn added(self, format: CompressionFormat) -> Self {
+        Self {
+            wanted: LayersWanted::Compress(format.compression),
+            zstd_chunked: format.zstd_chunked,
+            level: Level::Default,
+            ..self
+        }
+    }
+}
+
 impl CopyOptions {
+    /// Fails for what makes no sense, before anything is read.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.layers.check()?;
+        for format in &self.added_compressions {
+            self.layers.added(*format).check()?;
+        }
+        if !self.added_compressions.is_empty() && self.instances != Instances::All {
+            return Err(Error::new(ErrorKind::Unsupported, "adding compressions", "").with_detail(
+                "images are added to an index in other compressions only where all of it is copied",
+            ));
+        }
+        Ok(())
+    }
+
     /// Starts from the policy, which no copy can do without, and the platform of which an image
     /// is chosen from an index.
     pub fn new(policy: Arc<Policy>, platform: PlatformWanted) -> Self {
@@ -161,6 +221,7 @@ impl CopyOptions {
             preserve_digests: false,
             format: None,
             layers: LayerOptions::default(),
+            added_compressions: Vec::new(),
             attached: AttachedOptions::default(),
             existing: ExistingImage::default(),
             write: WriteOptions::default(),

@@ -8,6 +8,7 @@ use cask_image::Descriptor;
 use cask_layer::Compression;
 use cask_transport::{BlobKind, BlobSpec, Have, ManifestRole, Measured};
 
+use crate::LayersWanted;
 use crate::rewrite::Written;
 use crate::transform::Target;
 
@@ -66,6 +67,8 @@ pub struct BlobStep {
     pub(crate) made: Option<Bytes>,
     /// What changing it gives, where that was tried.
     pub(crate) tried: Option<Written>,
+    /// What was asked for of the layers of its image.
+    pub(crate) wanted: LayersWanted,
 }
 
 /// What is done with a blob.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cask_image::{
-    Descriptor, Digest, ImageManifest, LayerChange, LayerCompression, Manifest, MediaType,
+    Descriptor, Digest, ImageManifest, Index, LayerChange, LayerCompression, Manifest, MediaType,
     RawManifest,
 };
 use cask_transport::{Error, ErrorKind, Measured, Result};
@@ -66,23 +66,38 @@ impl Made {
         self.manifests.push(manifest);
     }
 
+    /// What another manifest has become that is there too: that one keeps its name.
+    pub(crate) fn push_added(&mut self, manifest: RawManifest) {
+        self.manifests.push(manifest);
+    }
+
     pub(crate) fn is_renamed(&self, was: &Digest) -> bool {
         self.renamed.contains_key(was)
     }
 
     /// An index with what its entries have become; `None` if nothing of it changes.
     pub(crate) fn index(&self, work: &IndexWork, entries: &[Taken]) -> Option<RawManifest> {
-        let is_renamed = |entry: &Descriptor| self.is_renamed(&entry.digest);
-        if !work.is_rewritten && !work.index.manifests.iter().any(is_renamed) {
+        let is_other = |(entry, taken): (&Descriptor, &Taken)| match taken {
+            Taken::Node(place) => entry.digest != *self.manifests[*place].digest(),
+            Taken::Blob | Taken::Left => self.is_renamed(&entry.digest),
+        };
+        if !work.is_rewritten && !work.index.manifests.iter().zip(entries).any(is_other) {
             return None;
         }
         let mut index = work.index.clone();
         let mut is_remarked = false;
         index.manifests.clear();
-        for (entry, taken) in work.index.manifests.iter().zip(entries) {
+        for (at, (entry, taken)) in work.index.manifests.iter().zip(entries).enumerate() {
+            let is_added = at >= work.index.manifests.len() - work.added;
             let mut entry = match taken {
                 Taken::Left if work.strips => continue,
-                Taken::Node(place) if is_renamed(entry) => {
+                // It was so already, and nobody had said so.
+                Taken::Node(place)
+                    if is_added && is_listed(&index, self.manifests[*place].digest()) =>
+                {
+                    continue;
+                }
+                Taken::Node(place) if is_other((entry, taken)) => {
                     let made = &self.manifests[*place];
                     let mut entry = entry.for_manifest(made);
                     is_remarked |= mark_zstd(&mut entry, made);
@@ -107,6 +122,10 @@ impl Made {
             *attested = now.to_string();
         }
     }
+}
+
+fn is_listed(index: &Index, manifest: &Digest) -> bool {
+    index.manifests.iter().any(|entry| entry.digest == *manifest)
 }
 
 /// Marks an entry of an OCI index whose image has zstd layers, and takes the mark from one that
@@ -137,7 +156,7 @@ const ZSTD: &str = "io.github.containers.compression.zstd";
 
 #[cfg(test)]
 mod tests {
-    use cask_image::{Algorithm, Hasher, ImageFormat, Index};
+    use cask_image::{Algorithm, Hasher, ImageFormat};
 
     use super::*;
 
@@ -153,7 +172,7 @@ mod tests {
     }
 
     fn work(index: Index) -> IndexWork {
-        IndexWork { index, strips: false, is_rewritten: false }
+        IndexWork { index, strips: false, added: 0, is_rewritten: false }
     }
 
     fn listed(raw: &RawManifest) -> Vec<Descriptor> {
@@ -232,7 +251,7 @@ mod tests {
         let mut made = Made::default();
         made.push(two.digest(), two.clone());
         for (strips, expected) in [(true, 1), (false, 2)] {
-            let work = IndexWork { index: index.clone(), strips, is_rewritten: true };
+            let work = IndexWork { index: index.clone(), strips, added: 0, is_rewritten: true };
             assert_eq!(listed(&made.index(&work, &taken).unwrap()).len(), expected);
         }
     }

@@ -1,5 +1,6 @@
 //! Images as their user sees them.
 
+mod artifacts;
 mod changes;
 mod details;
 mod disk_usage;
@@ -29,6 +30,7 @@ use cask_storage::{Image, Store};
 
 use crate::{Error, ErrorKind, EventLog, Result};
 
+pub use artifacts::{Artifact, ArtifactConfig, ArtifactFile, ArtifactOptions};
 pub use changes::config_of_changes;
 pub use details::ImageDetails;
 pub use disk_usage::{DiskUsage, ImageUsage};

@@ -23,10 +23,11 @@ pub use containers::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
-    Arrived, AskShortName, DiskUsage, Entries, EntryChange, Filter, Found, FoundEntries,
-    HistoryEntry, ImageDetails, ImageList, ImageSummary, ImageTree, ImageUsage, Images,
-    ImportOptions, LoadInput, LoadOptions, NewEntry, Prune, PullEvent, PullOptions, PullPolicy,
-    Registries, Relations, Removal, Removed, SamePlatform, SaveFormat, SaveOptions, TreeLayer,
-    config_of_changes, no_registries, parse_moment, whole_name,
+    Arrived, Artifact, ArtifactConfig, ArtifactFile, ArtifactOptions, AskShortName, DiskUsage,
+    Entries, EntryChange, Filter, Found, FoundEntries, HistoryEntry, ImageDetails, ImageList,
+    ImageSummary, ImageTree, ImageUsage, Images, ImportOptions, LoadInput, LoadOptions, NewEntry,
+    Prune, PullEvent, PullOptions, PullPolicy, Registries, Relations, Removal, Removed,
+    SamePlatform, SaveFormat, SaveOptions, TreeLayer, config_of_changes, no_registries,
+    parse_moment, whole_name,
 };
 pub use moment::parse_exact_moment;

@@ -1,8 +1,10 @@
 //! How layers are compressed that are pushed.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use cask::copy::{CopyOptions, LayersWanted};
-use cask::layer::{Compression, Level};
+use cask::image::ImageFormat;
+use cask::layer::Level;
+use cask_config::containers::CompressionConf;
 use clap::Args;
 
 use crate::{access, moving};
@@ -32,25 +34,49 @@ impl CompressionArguments {
     /// # Errors
     /// For a format, a level or a truth that is none.
     pub fn apply(&self, options: &mut CopyOptions) -> Result<bool> {
-        let compression = self.compression_format.as_deref().map(moving::compression);
-        let compression = compression.transpose()?;
-        options.layers.zstd_chunked = compression.is_some_and(|format| format.zstd_chunked);
-        let compression = compression.map(|format| format.compression);
+        self.apply_or(options, &CompressionConf::default())
+    }
+
+    /// Sets what was asked for, and what containers.conf says for where nothing was; says whether anything was. What
+    /// containers.conf says holds for places that want compressed layers alone, and not for Docker's format.
+    ///
+    /// Source: podman, `pkg/domain/infra/abi/images.go`, `Push`; containers.conf(5).
+    ///
+    /// # Errors
+    /// For a format, a level or a truth that is none.
+    pub fn apply_or(&self, options: &mut CopyOptions, conf: &CompressionConf) -> Result<bool> {
+        let named = self.compression_format.as_deref().map(moving::compression).transpose()?;
+        let usual = conf.format.as_deref().map(moving::compression).transpose();
+        let mut usual = usual.context("containers.conf: [engine] compression_format")?;
+        if options.format == Some(ImageFormat::Docker) {
+            usual = None;
+        }
+        let usual = usual.unwrap_or_default();
+        let format = named.unwrap_or(usual);
         let forced = access::boolean("force-compression", self.force_compression.as_deref())?;
-        options.layers.wanted = match (compression, forced) {
-            (Some(compression), Some(false)) => LayersWanted::CompressPlain(compression),
-            (Some(compression), _) => LayersWanted::Compress(compression),
-            (None, Some(true)) => LayersWanted::Compress(Compression::Gzip),
+        let layers = &mut options.layers;
+        layers.wanted = match (named, forced) {
+            (Some(_), Some(false)) => LayersWanted::CompressPlain(format.compression),
+            (Some(_), _) | (None, Some(true)) => LayersWanted::Compress(format.compression),
             (None, _) if self.compression_level.is_some() => {
-                LayersWanted::CompressPlain(Compression::Gzip)
+                LayersWanted::CompressPlain(format.compression)
             }
             (None, _) => LayersWanted::AsDestinationWants,
         };
-        if let Some(level) = self.compression_level {
-            let level = Level::Exact(level);
-            level.number(compression.unwrap_or(Compression::Gzip))?;
-            options.layers.level = level;
+        let is_asked = layers.wanted != LayersWanted::AsDestinationWants;
+        layers.zstd_chunked = is_asked && format.zstd_chunked;
+        layers.usual = usual;
+        let usual_level = || conf.level.filter(|level| *level != 0);
+        let level = match self.compression_level {
+            Some(level) => Some(level),
+            None => usual_level().map(i32::try_from).transpose().map_err(|_| {
+                anyhow!("containers.conf: [engine] compression_level is not the level of any compression")
+            })?,
+        };
+        if let Some(level) = level.map(Level::Exact) {
+            level.number(format.compression)?;
+            layers.level = level;
         }
-        Ok(options.layers.wanted != LayersWanted::AsDestinationWants)
+        Ok(is_asked)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use cask_config::containers::ContainersPaths;
 
-pub use cask_config::containers::{ContainerModes, ContainersConf, EngineConf};
+pub use cask_config::containers::{CompressionConf, ContainerModes, ContainersConf, EngineConf};
 
 use crate::registries;
 

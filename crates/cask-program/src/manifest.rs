@@ -1,5 +1,7 @@
 //! The commands behind `manifest`: lists of images for several platforms.
 
+mod artifact;
+mod media_type;
 mod shown;
 
 use std::path::PathBuf;
@@ -16,7 +18,8 @@ use crate::moving::{self, RegistryArguments};
 use crate::progress::ProgressChoice;
 use crate::refused::{NO_SIGNING, Refused, RefusedFlag, RefusedFlags};
 use crate::settings::Settings;
-use crate::{output, policy, report, stop};
+use crate::{containers_conf, output, policy, report, stop};
+use artifact::ArtifactArguments;
 
 /// Whose words are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,26 +41,6 @@ impl RefusedFlags for OfLists {
         ("sign-by-sigstore-private-key", &[], NO_SIGNING),
         ("sign-by-sq-fingerprint", &[], NO_SIGNING),
         ("sign-passphrase-file", &[], NO_SIGNING),
-        ("add-compression", &[], "push the images that are to be added, and add them to the list"),
-    ];
-}
-
-/// Flags of `add` that are not here.
-#[derive(Debug)]
-struct OfAdd;
-
-const NO_ARTIFACTS: &str = "lists are of images; files are put into registries by other programs";
-
-impl RefusedFlags for OfAdd {
-    const FLAGS: &'static [RefusedFlag] = &[
-        ("artifact", &["false"], NO_ARTIFACTS),
-        ("artifact-annotation", &[], NO_ARTIFACTS),
-        ("artifact-config", &[], NO_ARTIFACTS),
-        ("artifact-config-type", &[], NO_ARTIFACTS),
-        ("artifact-exclude-titles", &["false"], NO_ARTIFACTS),
-        ("artifact-layer-type", &[], NO_ARTIFACTS),
-        ("artifact-subject", &[], NO_ARTIFACTS),
-        ("artifact-type", &[], NO_ARTIFACTS),
     ];
 }
 
@@ -66,8 +49,8 @@ impl RefusedFlags for OfAdd {
 pub enum Command {
     /// Make a list, and put images into it
     Create(CreateArguments),
-    /// Put an image into a list
-    Add(AddArguments),
+    /// Put an image or files into a list
+    Add(Box<AddArguments>),
     /// Change what a list says of an image in it
     Annotate(AnnotateArguments),
     /// Show a list
@@ -105,18 +88,19 @@ pub struct CreateArguments {
     registry: RegistryArguments,
 }
 
-/// Put an image into a list
+/// Put an image or files into a list
 #[derive(Args, Debug)]
 pub struct AddArguments {
     /// The list
     list: String,
-    /// The image: of the store, or else of a registry
-    image: String,
+    /// The image: of the store, or else of a registry; with --artifact, files
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
     /// Of an image that is a list itself, put in all that is in it
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    refused: Refused<OfAdd>,
+    artifact: ArtifactArguments,
     #[command(flatten)]
     entry: EntryArguments,
     #[command(flatten)]
@@ -128,12 +112,12 @@ pub struct AddArguments {
 pub struct AnnotateArguments {
     /// The list
     list: String,
-    /// The image: its digest, or its name
+    /// The image or the artifact: its digest, its name, or a file of it
     image: Option<String>,
     /// Change what is said of the list itself
     #[arg(long)]
     index: bool,
-    /// The image that the list is about: one of the store
+    /// The image that the list is about: of the store, or else of a registry
     #[arg(long, value_name = "IMAGE")]
     subject: Option<String>,
     #[command(flatten)]
@@ -194,6 +178,9 @@ pub struct PushArguments {
     format: Option<String>,
     #[command(flatten)]
     compression: CompressionArguments,
+    /// Push the images in these compressions too: gzip, zstd or zstd:chunked
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
+    add_compression: Option<Vec<String>>,
     /// Do not push signatures
     #[arg(long)]
     remove_signatures: bool,
@@ -212,8 +199,9 @@ pub struct PushArguments {
 pub struct RemoveArguments {
     /// The list
     list: String,
-    /// The digest of the image
-    digest: String,
+    /// The image or the artifact: its digest, its name, or a file of it
+    #[arg(value_name = "DIGEST")]
+    instance: String,
 }
 
 /// Remove lists from the store
@@ -242,14 +230,14 @@ pub fn run(
     manner: Manner,
 ) -> Result<ExitCode> {
     match command {
-        Command::Create(arguments) => wait(create(&arguments, images, settings))?,
+        Command::Create(arguments) => wait(create(&arguments, images, settings, manner))?,
         Command::Add(arguments) => wait(add(&arguments, images, settings, manner))?,
-        Command::Annotate(arguments) => annotate(&arguments, images, manner)?,
+        Command::Annotate(arguments) => wait(annotate(&arguments, images, settings, manner))?,
         Command::Inspect(arguments) => {
             wait(inspect_list(&arguments.list, &arguments.registry, images, settings))?;
         }
         Command::Push(arguments) => wait(push(*arguments, images, settings, manner))?,
-        Command::Remove(arguments) => remove(&arguments, images, manner)?,
+        Command::Remove(arguments) => wait(remove(&arguments, images, settings, manner))?,
         Command::Rm(arguments) => return remove_lists(&arguments, images, manner),
         Command::Exists(arguments) => {
             return match images.find_list(&arguments.list) {
@@ -269,13 +257,18 @@ fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     stop::run(runtime, None, work)
 }
 
-async fn create(arguments: &CreateArguments, images: &Images, settings: &Settings) -> Result<()> {
+async fn create(
+    arguments: &CreateArguments,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
     let mut found = Vec::new();
     for name in &arguments.images {
         found.push(elsewhere(name, &arguments.registry, images, settings).await?);
     }
     let wanted = entries(arguments.all, None);
-    let annotations = pairs(&arguments.annotation)?;
+    let annotations = pairs(&arguments.annotation, manner)?;
     let fill = |list: &mut ImageList| {
         for (name, found) in arguments.images.iter().zip(&found) {
             match found {
@@ -300,23 +293,34 @@ async fn add(
     settings: &Settings,
     manner: Manner,
 ) -> Result<()> {
-    arguments.refused.check()?;
     images.find_list(&arguments.list)?;
-    let found = elsewhere(&arguments.image, &arguments.registry, images, settings).await?;
-    let change = arguments.entry.change()?;
+    if arguments.artifact.are_given()? {
+        return artifact::add(arguments, images, settings, manner).await;
+    }
+    if manner == Manner::Buildah && arguments.images.len() > 1 {
+        bail!("too many arguments: expected list and image add to list");
+    }
+    let mut found = Vec::new();
+    for name in &arguments.images {
+        found.push(elsewhere(name, &arguments.registry, images, settings).await?);
+    }
+    let change = arguments.entry.change(manner)?;
     let wanted = entries(arguments.all, Some(&arguments.entry));
     let (list, digests) = images.change_list(&arguments.list, |list| {
-        let digests = match &found {
-            Some(found) => list.add_found(found, &wanted)?,
-            None => images.add_to_list(list, &arguments.image, &wanted)?,
-        };
+        let mut digests = Vec::new();
+        for (name, found) in arguments.images.iter().zip(&found) {
+            digests.extend(match found {
+                Some(found) => list.add_found(found, &wanted)?,
+                None => images.add_to_list(list, name, &wanted)?,
+            });
+        }
         for digest in &digests {
             // What was said of the platform of a list chose among its images.
             list.change(digest, &change)?;
         }
         Ok(digests)
     })?;
-    said(&list, digests.last().context("nothing was added")?, manner)
+    said(&list, Some(digests.last().context("nothing was added")?), manner)
 }
 
 /// What an image says that is not in the store; nothing where it is.
@@ -348,71 +352,74 @@ async fn elsewhere(
     Ok(Some(found))
 }
 
-fn annotate(arguments: &AnnotateArguments, images: &Images, manner: Manner) -> Result<()> {
-    let change = arguments.entry.change()?;
+async fn annotate(
+    arguments: &AnnotateArguments,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
+    let change = arguments.entry.change(manner)?;
     if arguments.index || arguments.subject.is_some() {
-        return annotate_list(arguments, images, manner);
+        return annotate_list(arguments, &change, images, settings, manner).await;
     }
     let Some(image) = &arguments.image else {
-        bail!("requires at least 2 arg(s), only received 1");
+        bail!("expected an instance digest, image name, or artifact name");
     };
-    let digest = match image.parse::<Digest>() {
-        Ok(digest) => digest,
-        Err(_) => {
-            let found = images.find(image)?;
-            let (raw, _) = images.manifest(&found.image)?;
-            raw.digest().clone()
-        }
-    };
+    let digest = artifact::instance(&arguments.list, image, images, settings).await?;
     let (list, ()) = images.change_list(&arguments.list, |list| list.change(&digest, &change))?;
-    said(&list, &digest, manner)
+    said(&list, Some(&digest), manner)
 }
 
 /// Changes what is said of the list itself.
-fn annotate_list(arguments: &AnnotateArguments, images: &Images, manner: Manner) -> Result<()> {
-    let entry = &arguments.entry;
-    let of_entry = entry.arch.is_some()
-        || entry.os.is_some()
-        || entry.variant.is_some()
-        || entry.os_version.is_some()
-        || !entry.os_features.is_empty()
-        || !entry.features.is_empty();
-    if arguments.image.is_some() || of_entry {
-        bail!("--index and --subject are about the list: give no image and no platform with them");
+async fn annotate_list(
+    arguments: &AnnotateArguments,
+    change: &EntryChange,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
+    if let Some(image) = &arguments.image {
+        bail!(
+            "did not expect image or artifact name {image:?} when modifying the entire index: --index and --subject \
+             are about the list"
+        );
     }
-    if !arguments.index && !entry.annotation.is_empty() {
-        bail!("--annotation is about an image of the list, or about the list with --index");
+    if change.is_of_platform() {
+        bail!("--index and --subject are about the list: give no platform with them");
     }
-    let annotations = pairs(&entry.annotation)?;
     let subject = match &arguments.subject {
-        Some(name) => Some(images.manifest(&images.find(name)?.image)?.0.descriptor()),
+        Some(name) => {
+            let registry = RegistryArguments::default();
+            Some(artifact::subject(name, &registry, images, settings).await?)
+        }
         None => None,
     };
     let (list, ()) = images.change_list(&arguments.list, |list| {
-        list.index.annotations.extend(annotations);
+        list.index.annotations.extend(change.annotations.iter().cloned());
         if subject.is_some() {
             list.index.subject = subject;
         }
         Ok(())
     })?;
-    let digest = list.index.encode().digest().clone();
-    said(&list, &digest, manner)
+    said(&list, None, manner)
 }
 
-fn remove(arguments: &RemoveArguments, images: &Images, manner: Manner) -> Result<()> {
-    let digest: Digest = arguments
-        .digest
-        .parse()
-        .with_context(|| format!("Invalid instance {:?}", arguments.digest))?;
+async fn remove(
+    arguments: &RemoveArguments,
+    images: &Images,
+    settings: &Settings,
+    manner: Manner,
+) -> Result<()> {
+    let digest = artifact::instance(&arguments.list, &arguments.instance, images, settings).await?;
     let (list, ()) = images.change_list(&arguments.list, |list| list.remove(&digest))?;
-    said(&list, &digest, manner)
+    said(&list, Some(&digest), manner)
 }
 
 /// Source: buildah, `cmd/buildah/manifest.go`; podman, `cmd/podman/manifest`.
-fn said(list: &ImageList, digest: &Digest, manner: Manner) -> Result<()> {
-    match manner {
-        Manner::Buildah => output::line(&format!("{}: {digest}", list.image.id)),
-        Manner::Podman => output::line(list.image.id.as_str()),
+fn said(list: &ImageList, digest: Option<&Digest>, manner: Manner) -> Result<()> {
+    match (manner, digest) {
+        (Manner::Buildah, Some(digest)) => output::line(&format!("{}: {digest}", list.image.id)),
+        (Manner::Buildah, None) | (Manner::Podman, _) => output::line(list.image.id.as_str()),
     }
 }
 
@@ -429,7 +436,7 @@ pub async fn inspect_list(
         Err(error) => return Err(error.into()),
     };
     let raw = match here {
-        Some(raw) if raw.media_type().is_index() => return shown::list(&raw),
+        Some(raw) if raw.media_type().is_index() => return shown::list(&images.find_list(name)?),
         here => {
             let read = elsewhere_raw(name, registry, images, settings).await;
             match (read, here) {
@@ -475,11 +482,19 @@ async fn push(
     let progress = ProgressChoice::Auto.start(arguments.quiet);
     let platform = PlatformWanted::of_this_build();
     let mut options = moving::copy_options(settings, platform, &progress, arguments.quiet)?;
-    let all = arguments.all.unwrap_or(manner == Manner::Podman);
+    let asked = arguments.add_compression.as_ref();
+    let all = arguments.all.unwrap_or(manner == Manner::Podman || asked.is_some());
     options.instances = if all { Instances::All } else { Instances::IndexOnly };
     options.attached.remove_signatures = arguments.remove_signatures;
     options.format = moving::format(arguments.format.as_deref())?;
-    arguments.compression.apply(&mut options)?;
+    let conf = &containers_conf::load()?.engine.compression;
+    match manner {
+        Manner::Buildah => arguments.compression.apply(&mut options)?,
+        Manner::Podman => arguments.compression.apply_or(&mut options, conf)?,
+    };
+    let added = asked.or_else(|| conf.added.as_ref().filter(|_| all));
+    let added = added.into_iter().flatten().map(String::as_str).map(moving::compression);
+    options.added_compressions = added.collect::<Result<_>>()?;
     let report = images.push(name, destination, &transports, &options).await?;
     progress.finish();
     if let Some(file) = &arguments.digestfile {
@@ -547,7 +562,7 @@ fn entries(all: bool, entry: Option<&EntryArguments>) -> Entries {
 }
 
 impl EntryArguments {
-    fn change(&self) -> Result<EntryChange> {
+    fn change(&self, manner: Manner) -> Result<EntryChange> {
         let mut change = EntryChange::default();
         change.architecture.clone_from(&self.arch);
         change.os.clone_from(&self.os);
@@ -555,16 +570,20 @@ impl EntryArguments {
         change.os_version.clone_from(&self.os_version);
         change.os_features.clone_from(&self.os_features);
         change.features.clone_from(&self.features);
-        change.annotations = pairs(&self.annotation)?;
+        change.annotations = pairs(&self.annotation, manner)?;
         Ok(change)
     }
 }
 
-/// Reads annotations, NAME=VALUE.
-fn pairs(annotations: &[String]) -> Result<Vec<(String, String)>> {
-    let pair = |annotation: &String| match annotation.split_once('=') {
+/// Reads annotations, NAME=VALUE; buildah takes several in one.
+fn pairs(annotations: &[String], manner: Manner) -> Result<Vec<(String, String)>> {
+    let pair = |annotation: &str| match annotation.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => bail!("no value given for annotation {annotation:?}"),
+        None => bail!("no value given for annotation {annotation:?}: write NAME=VALUE"),
     };
-    annotations.iter().map(pair).collect()
+    let several = |annotation: &String| match manner {
+        Manner::Buildah => annotation.split(',').map(str::to_owned).collect(),
+        Manner::Podman => vec![annotation.clone()],
+    };
+    annotations.iter().flat_map(several).map(|annotation| pair(&annotation)).collect()
 }

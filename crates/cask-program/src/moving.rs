@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use cask::TransportOptions;
-use cask::copy::CopyOptions;
+use cask::copy::{CompressionFormat, CopyOptions};
 use cask::image::{ImageFormat, PlatformWanted};
 use cask::layer::Compression;
 use cask::transport::{Event, Transports};
@@ -188,21 +188,6 @@ pub fn format(format: Option<&str>) -> Result<Option<ImageFormat>> {
         Some(other) => {
             bail!("unknown format {other:?}. Choose one of the supported formats: 'oci', or 'v2s2'")
         }
-    }
-}
-
-/// How layers are compressed, as a flag names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CompressionFormat {
-    /// What is done to the bytes.
-    pub compression: Compression,
-    /// Readers can fetch single files of them.
-    pub zstd_chunked: bool,
-}
-
-impl From<Compression> for CompressionFormat {
-    fn from(compression: Compression) -> Self {
-        Self { compression, zstd_chunked: false }
     }
 }
 

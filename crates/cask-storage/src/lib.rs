@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod artifacts;
 mod big_data;
 mod book;
 mod cache;
@@ -48,6 +49,7 @@ mod view;
 mod warning;
 mod working;
 
+pub use artifacts::{ArtifactPart, ListArtifacts};
 pub use check::{CheckOptions, Problem, ProblemKind};
 pub use delete::{Deleted, Leftovers};
 pub use error::{Error, ErrorKind, Result};

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cask_image::{Descriptor, Digest, ImageConfig, Manifest, RawManifest};
-use cask_storage::{Image, ImageName, Layer, Store};
+use cask_storage::{ArtifactPart, Image, ImageName, Layer, ListArtifacts, Store};
 use cask_transport::{
     Error, ErrorKind, Measured, Result, Selector, Signature, Source, UnverifiedBlob,
     UnverifiedManifest, blocking,
@@ -27,6 +28,8 @@ pub(crate) struct StorageSource {
     kept: Arc<Mutex<HashMap<Digest, Arc<fs::File>>>>,
     /// Of a list, the images in it that were asked for: others of the store.
     members: Arc<Mutex<Vec<Self>>>,
+    /// Of a list, the artifacts in it that were made of files, once they were asked for.
+    artifacts: Arc<OnceLock<ListArtifacts>>,
 }
 
 type File = Arc<fs::File>;
@@ -36,7 +39,8 @@ const MAX_OPEN: usize = 200;
 
 impl StorageSource {
     pub(crate) fn new(store: Store, image: Image, wanted: ImageName) -> Self {
-        Self { store, image, wanted, kept: Arc::default(), members: Arc::default() }
+        let (kept, members, artifacts) = Default::default();
+        Self { store, image, wanted, kept, members, artifacts }
     }
 
     /// Runs work on the store on the blocking pool.
@@ -66,6 +70,9 @@ impl StorageSource {
     }
 
     fn with_digest(&self, digest: &Digest) -> Result<RawManifest> {
+        if let Some(manifest) = self.artifacts()?.manifest(digest.as_str()) {
+            return self.parse(manifest.as_bytes().to_vec());
+        }
         if let Some(member) = self.member(digest)? {
             return member.with_digest(digest);
         }
@@ -93,6 +100,19 @@ impl StorageSource {
             members.push(member.clone());
             member
         }))
+    }
+
+    /// The artifacts of a list, which have no records of their own.
+    fn artifacts(&self) -> Result<&ListArtifacts> {
+        if let Some(known) = self.artifacts.get() {
+            return Ok(known);
+        }
+        let is_there = self.image.big_data_names.iter().any(|name| name == ListArtifacts::KEY);
+        let read = match is_there {
+            true => ListArtifacts::parse(&self.data(ListArtifacts::KEY)?),
+            false => ListArtifacts::default(),
+        };
+        Ok(self.artifacts.get_or_init(|| read))
     }
 
     fn parse(&self, bytes: Vec<u8>) -> Result<RawManifest> {
@@ -146,6 +166,15 @@ impl StorageSource {
         if let Some(kept) = self.kept(digest)? {
             return read_from(kept, offset, digest);
         }
+        match self.artifacts()?.part(digest.as_str()) {
+            Some(ArtifactPart::File(path)) => return read_file(Path::new(&path), offset, digest),
+            Some(ArtifactPart::Bytes(bytes)) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let rest = Bytes::from(bytes).slice(start..);
+                return Ok(UnverifiedBlob::from_read(std::io::Cursor::new(rest)));
+            }
+            None => {}
+        }
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for member in members {
             match member.open_blob(digest, offset) {
@@ -179,6 +208,19 @@ fn read_from(file: File, offset: u64, digest: &Digest) -> Result<UnverifiedBlob>
     let mut own = fs::File::open(path).map_err(failed)?;
     own.seek(SeekFrom::Start(offset)).map_err(failed)?;
     Ok(UnverifiedBlob::from_read(own))
+}
+
+/// Reads a file that an artifact was made of. It may be another one by now: whoever reads compares the digest.
+fn read_file(path: &Path, offset: u64, digest: &Digest) -> Result<UnverifiedBlob> {
+    let failed = |error| Error::from_io(error, "reading a file of an artifact", path.display());
+    // Opening a pipe would wait for who writes to it.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::new(ErrorKind::NotFound, "reading blob", digest)
+            .with_detail(format!("{} is no regular file any more", path.display())));
+    }
+    let mut file = fs::File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    Ok(UnverifiedBlob::from_read(file))
 }
 
 #[async_trait]

@@ -400,7 +400,7 @@ fn flags_of_other_commands_that_are_not_here_are_refused_by_name_with_their_lett
         &["commit", "--config", "x", "c"],
         &["login", "--secret", "x", "localhost:1"],
         &["pull", "--decryption-key", "x", "box:1"],
-        &["manifest", "add", "--artifact", "list", "box:1"],
+        &["manifest", "push", "--sign-by", "x", "list", "dir:x"],
     ] {
         cellar.run(line).ends(125).says("is not supported: ");
     }

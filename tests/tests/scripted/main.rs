@@ -1,5 +1,6 @@
 //! `alias buildah=cooper`: scripts that build images step by step, on the same store as buildah's.
 
+mod artifacts;
 mod beside;
 mod commit;
 mod continued;

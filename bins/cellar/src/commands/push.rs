@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use cask::copy::{CopyOptions, LayersWanted};
 use cask::layer::Compression;
 use cask_program::compression::CompressionArguments;
+use cask_program::containers_conf;
 use cask_program::platform;
 use cask_program::progress::ProgressChoice;
 use cask_program::refused::NO_SIGNING;
@@ -108,7 +109,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
 fn set(options: &mut CopyOptions, arguments: &Arguments, destination: &str) -> Result<()> {
     options.format = moving::format(arguments.format.as_deref())?;
     options.attached.remove_signatures = arguments.remove_signatures;
-    if !arguments.compression.apply(options)? && arguments.compress {
+    let conf = &containers_conf::load()?.engine.compression;
+    if !arguments.compression.apply_or(options, conf)? && arguments.compress {
         if !destination.starts_with("dir:") {
             bail!("--compress is for dir: only");
         }

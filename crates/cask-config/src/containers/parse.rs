@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::containers::{
-    ContainerLists, ContainerModes, ContainerSwitches, ContainersConf, EngineConf,
+    CompressionConf, ContainerLists, ContainerModes, ContainerSwitches, ContainersConf, EngineConf,
 };
 use crate::document::{Source, Table};
 
@@ -75,6 +75,9 @@ impl ContainersConf {
             umask,
             stop_timeout,
             engine.cgroup_manager,
+            engine.compression.added,
+            engine.compression.format,
+            engine.compression.level,
             engine.detach_keys,
             engine.events_file,
             engine.events_file_size,
@@ -148,6 +151,7 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
     let mut engine = EngineConf {
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
+        compression: of_compression(table)?,
         detach_keys: text("detach_keys")?,
         events_logger: text("events_logger")?.filter(|text| !text.is_empty()),
         events_file: text("events_logfile_path")?
@@ -167,6 +171,16 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         engine.runtimes.insert(name.to_owned(), paths);
     }
     Ok(engine)
+}
+
+fn of_compression(table: &Table<'_>) -> Result<CompressionConf, Error> {
+    let format = table.string("compression_format")?.map(|found| found.value);
+    let added = table.strings("add_compression")?;
+    Ok(CompressionConf {
+        format: format.filter(|text| !text.is_empty()),
+        level: number(table, "compression_level")?,
+        added: added.map(|all| all.into_iter().map(|one| one.value).collect()),
+    })
 }
 
 fn number(table: &Table<'_>, name: &str) -> Result<Option<i64>, Error> {
@@ -203,6 +217,16 @@ mod tests {
             (Some("none"), Some("2m"))
         );
         assert_eq!(events_file.as_deref(), Some(std::path::Path::new("/e")));
+        let first = "[engine]\ncompression_format = \"zstd\"\ncompression_level = 5\nadd_compression = [\"gzip\"]";
+        let later = "[engine]\ncompression_format = \"\"\nadd_compression = []";
+        let mut conf = ContainersConf::parse(first, "a").unwrap();
+        conf.merge(ContainersConf::parse(later, "b").unwrap());
+        let expected = CompressionConf {
+            format: Some("zstd".to_owned()),
+            level: Some(5),
+            added: Some(Vec::new()),
+        };
+        assert_eq!(conf.engine.compression, expected);
         let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
         let later = "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";

@@ -4,6 +4,7 @@ use cask_image::{Descriptor, Digest};
 use cask_transport::{BlobKind, Error, ErrorKind, Have, Result};
 
 use super::Decider;
+use crate::LayersWanted;
 use crate::plan::{BlobAction, BlobStep};
 use crate::transform::Target;
 
@@ -35,6 +36,10 @@ impl Decider<'_> {
             return Ok(blobs.len() - 1);
         };
         check_same(&blobs[*place], &step)?;
+        if blobs[*place].wanted != step.wanted {
+            // What one of them takes instead, the other may not.
+            blobs[*place].wanted = LayersWanted::Keep;
+        }
         Ok(*place)
     }
 }
@@ -71,5 +76,6 @@ pub(super) fn copy_step(source: Descriptor, kind: BlobKind) -> BlobStep {
         target: None,
         made: None,
         tried: None,
+        wanted: LayersWanted::AsDestinationWants,
     }
 }

@@ -5,13 +5,15 @@ use cask_image::{
     ConversionError, ConversionErrorKind, Descriptor, Digest, ImageConfig, ImageFormat,
     ImageManifest, LayerChange, LayerCompression, MAX_CONFIG_BYTES,
 };
-use cask_transport::{BlobKind, Error, ErrorKind, Result};
+use cask_layer::Compression;
+use cask_transport::{BlobKind, Error, ErrorKind, LayerForm, Result};
 
 use super::Decider;
 use super::blobs::copy_step;
 use super::fixed::Refusal;
 use super::format::{self, FormatQuestion};
 use super::layer::{self, LayerDecision, LayerQuestion};
+use crate::LayersWanted;
 use crate::graph::Node;
 use crate::held::as_held;
 use crate::plan::{BlobAction, BlobStep, ImageWork, LayerWork, ManifestWork};
@@ -24,11 +26,15 @@ impl Decider<'_> {
         node: &Node,
         image: &ImageManifest,
     ) -> Result<(ManifestWork, Vec<String>)> {
-        if image.is_artifact() {
+        if image.is_artifact() || (image.artifact_type.is_some() && !has_layers(image)) {
             return self.artifact(node, image);
         }
         let config = self.read_config(&image.config).await?;
-        let diff_ids = diff_ids(&image.config.digest, &config)?;
+        let diff_ids = match diff_ids(&image.config.digest, &config) {
+            // An artifact that borrowed the config's type for something else.
+            Err(_) if !has_layers(image) => return self.artifact(node, image),
+            found => found?,
+        };
         if diff_ids.len() != image.layers.len() {
             if !has_layers(image) {
                 // An artifact that borrowed the config's type, as older signatures do.
@@ -39,7 +45,12 @@ impl Decider<'_> {
             return Err(Error::new(ErrorKind::Corrupt, "reading config", &image.config.digest)
                 .with_detail(detail));
         }
-        let (image, changes) = match self.held.of(&node.descriptor.digest, image) {
+        let held = match node.added {
+            None => self.held.of(&node.descriptor.digest, image),
+            // It becomes another one, for which its layers have to be read.
+            Some(_) => self.held.given(&node.descriptor.digest),
+        };
+        let (image, changes) = match held {
             Some(held) => {
                 let plain = as_held(image, &held)
                     .map_err(|error| conversion_error(&node.descriptor.digest, error))?;
@@ -74,7 +85,7 @@ impl Decider<'_> {
         let (format, reason) = format::decide(&FormatQuestion {
             source: image.format,
             asked: self.options.format,
-            wants_zstd: self.wants_zstd(),
+            wants_zstd: self.wants_zstd(node) || self.makes_zstd(image, &diff_ids),
             held: self.capabilities.manifest_types,
             destination: self.destination,
             type_of: ImageFormat::manifest_type,
@@ -99,13 +110,29 @@ impl Decider<'_> {
             let media_type = manifest.layers[place].media_type.clone();
             let source = Descriptor { media_type, ..image.layers[place].clone() };
             let kind = BlobKind::Layer { diff_id: Some(diff_id) };
-            let step = BlobStep { action, target, reason, ..copy_step(source, kind) };
+            let wanted = self.layers(node).wanted;
+            let step = BlobStep { action, target, reason, wanted, ..copy_step(source, kind) };
             let blob = self.add_blob(step)?;
             layers.push(LayerWork { blob, is_changed: target.is_some() });
         }
         let config = self.add_config(image, &manifest, config)?;
         let work = ImageWork { manifest, layers, config, is_rewritten };
         Ok((ManifestWork::Image(Box::new(work)), changes))
+    }
+
+    /// Whether a plain layer becomes zstd because that is usual, and nothing else was asked for.
+    fn makes_zstd(&self, image: &ImageManifest, diff_ids: &[Digest]) -> bool {
+        let options = &self.options.layers;
+        let is_plain = |(layer, diff_id): (&Descriptor, &Digest)| {
+            layer.digest == *diff_id
+                || layer.media_type.layer_compression() == Some(LayerCompression::None)
+        };
+        options.usual.compression == Compression::Zstd
+            && options.wanted == LayersWanted::AsDestinationWants
+            && self.capabilities.layer_form == LayerForm::Compressed
+            && self.options.format != Some(ImageFormat::Docker)
+            && self.fixed.is_none()
+            && image.layers.iter().zip(diff_ids).any(is_plain)
     }
 
     fn decide_layers(
@@ -115,6 +142,7 @@ impl Decider<'_> {
         format: ImageFormat,
         diff_ids: &[Digest],
     ) -> Result<Vec<LayerDecision>> {
+        let options = &self.layers(node);
         let decide = |(layer, diff_id)| {
             layer::decide(&LayerQuestion {
                 layer,
@@ -122,7 +150,7 @@ impl Decider<'_> {
                 format,
                 capabilities: self.capabilities,
                 destination: self.destination,
-                options: &self.options.layers,
+                options,
                 is_fixed: self.fixed.is_some(),
             })
             .map_err(|refusal| self.unsupported(node, refusal))

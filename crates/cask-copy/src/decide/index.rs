@@ -1,6 +1,7 @@
 //! Indexes.
 
 use cask_image::{ImageFormat, Index};
+use cask_layer::Compression;
 use cask_transport::{BlobKind, Error, ErrorKind, Result};
 
 use super::Decider;
@@ -25,7 +26,7 @@ impl Decider<'_> {
             source: index.format,
             asked: self.options.format,
             // A place whose lists are Docker's only may hold OCI images in them all the same.
-            wants_zstd: self.wants_zstd() && held.contains(&ImageFormat::Oci.index_type()),
+            wants_zstd: self.has_zstd(node) && held.contains(&ImageFormat::Oci.index_type()),
             held,
             destination: self.destination,
             type_of: ImageFormat::index_type,
@@ -49,8 +50,19 @@ impl Decider<'_> {
         if is_rewritten && format == index.format {
             self.warn_of_unknown_fields(&format.index_type(), &index.unknown_fields);
         }
-        let work = IndexWork { index: converted, strips, is_rewritten };
+        let is_added = |taken: &&Taken| match taken {
+            Taken::Node(place) => self.graph.nodes()[*place].added.is_some(),
+            Taken::Blob | Taken::Left => false,
+        };
+        let added = entries.iter().filter(is_added).count();
+        let work = IndexWork { index: converted, strips, added, is_rewritten };
         Ok((ManifestWork::Index(Box::new(work)), changes))
+    }
+
+    /// Whether images of it become zstd images, which OCI indexes alone can mark.
+    fn has_zstd(&self, node: &Node) -> bool {
+        let added = &self.options.added_compressions;
+        self.wants_zstd(node) || added.iter().any(|added| added.compression == Compression::Zstd)
     }
 
     pub(super) fn check_index_is_held(&self, node: &Node, index: &Index) -> Result<()> {

@@ -82,8 +82,9 @@ fn for_other_place(
 ) -> Result<LayerDecision, Refusal> {
     let is_plain = is_plain(question, Some(named));
     let is_said_plain = named == LayerCompression::None;
-    let form = if question.options.zstd_chunked { Form::Chunked } else { Form::Stream };
-    let compress = |compression, keeps, reason: String| LayerDecision {
+    let form_of = |chunked| if chunked { Form::Chunked } else { Form::Stream };
+    let form = form_of(question.options.zstd_chunked);
+    let compress = |compression, form, keeps, reason: String| LayerDecision {
         action: BlobAction::Compress(compression),
         target: Some(Target::Compressed {
             compression,
@@ -106,10 +107,10 @@ fn for_other_place(
         LayersWanted::Decompress => plain(question, named, "plain layers are asked for".into()),
         LayersWanted::Compress(wanted) if is_plain || is_other(wanted) => {
             let keeps = if form == Form::Chunked { &[] } else { itself(wanted) };
-            compress(wanted, keeps, asked(wanted))
+            compress(wanted, form, keeps, asked(wanted))
         }
         LayersWanted::CompressPlain(wanted) if is_plain || is_said_plain => {
-            compress(wanted, what_has_a_type(question.format), asked(wanted))
+            compress(wanted, form, what_has_a_type(question.format), asked(wanted))
         }
         LayersWanted::AsDestinationWants
             if question.capabilities.layer_form == LayerForm::Compressed
@@ -117,7 +118,13 @@ fn for_other_place(
                 && !question.is_fixed =>
         {
             let reason = format!("{} wants compressed layers", question.destination);
-            compress(Compression::Gzip, what_has_a_type(question.format), reason)
+            let usual = question.options.usual;
+            let (compression, form) = match question.format {
+                // It has no type for zstd.
+                ImageFormat::Docker => (Compression::Gzip, Form::Stream),
+                ImageFormat::Oci => (usual.compression, form_of(usual.zstd_chunked)),
+            };
+            compress(compression, form, what_has_a_type(question.format), reason)
         }
         LayersWanted::Compress(_)
         | LayersWanted::CompressPlain(_)

@@ -9,7 +9,7 @@ use cask_transport::{Capabilities, Have, LayerForm};
 use crate::graph::{Content, Graph, Taken};
 use crate::plan::{BlobStep, ManifestStep, ManifestWork};
 use crate::transform::{Form, Target, layer_compression};
-use crate::{CopyOptions, LayersWanted, Plan};
+use crate::{LayersWanted, Plan};
 
 /// Takes layers in another compression for those that were asked for, where no manifest is harmed
 /// by it; elsewhere they count as missing.
@@ -17,7 +17,6 @@ pub(crate) fn accept_equivalents(
     plan: &mut Plan,
     graph: &Graph,
     capabilities: &Capabilities,
-    options: &CopyOptions,
     is_fixed: bool,
 ) {
     let uses = Uses::of(plan);
@@ -31,7 +30,7 @@ pub(crate) fn accept_equivalents(
         let is_taken = !is_fixed
             && !refers
             && other.media_type.layer_compression().is_some_and(|found| {
-                is_wanted(found, &plan.blobs[blob], capabilities, options)
+                is_wanted(found, &plan.blobs[blob], capabilities)
                     && uses.can_all_name(plan, blob, found)
             });
         if is_taken {
@@ -136,27 +135,23 @@ pub(crate) fn changed_entries(
 }
 
 /// Whether the options and the place allow a layer in the compression in which it is there.
-fn is_wanted(
-    found: LayerCompression,
-    step: &BlobStep,
-    capabilities: &Capabilities,
-    options: &CopyOptions,
-) -> bool {
+fn is_wanted(found: LayerCompression, step: &BlobStep, capabilities: &Capabilities) -> bool {
+    let is_asked = step.wanted != LayersWanted::AsDestinationWants;
     // What is there has no table of contents, as far as anybody knows.
-    if matches!(step.target, Some(Target::Compressed { form: Form::Chunked, .. })) {
+    if is_asked && matches!(step.target, Some(Target::Compressed { form: Form::Chunked, .. })) {
         return false;
     }
     // At which level what is there was compressed, nobody knows.
-    if matches!(step.target, Some(Target::Compressed { level: Level::Exact(_), .. })) {
+    if is_asked && matches!(step.target, Some(Target::Compressed { level: Level::Exact(_), .. })) {
         return false;
     }
     let is_plain = found == LayerCompression::None;
     let fits_place = match capabilities.layer_form {
         LayerForm::Uncompressed => is_plain,
-        LayerForm::Compressed => !is_plain || options.layers.wanted == LayersWanted::Decompress,
+        LayerForm::Compressed => !is_plain || step.wanted == LayersWanted::Decompress,
         LayerForm::AsGiven => true,
     };
-    let fits_wish = match options.layers.wanted {
+    let fits_wish = match step.wanted {
         LayersWanted::AsDestinationWants => true,
         LayersWanted::Keep => false,
         LayersWanted::Compress(wanted) => found == layer_compression(wanted),

@@ -22,7 +22,7 @@ impl Decider<'_> {
     ) -> Result<(ManifestWork, Vec<String>)> {
         let is_held = self.holds(node.raw.media_type());
         let wants_other = self.options.format.is_some()
-            || self.wants_zstd()
+            || self.wants_zstd(node)
             || self.options.layers.wanted == crate::LayersWanted::Decompress;
         if is_held && !wants_other {
             let mut blobs = Vec::with_capacity(schema1.layers.len());

@@ -34,7 +34,10 @@ impl Execution<'_> {
             };
             let manifest = manifest.unwrap_or_else(|| node.raw.clone());
             let manifest = self.write_manifest(transaction, step, manifest).await?;
-            made.push(&node.descriptor.digest, manifest);
+            match node.added {
+                None => made.push(&node.descriptor.digest, manifest),
+                Some(_) => made.push_added(manifest),
+            }
         }
         Ok(made.manifests)
     }

@@ -101,10 +101,11 @@ impl<'s> Walk<'s> {
                     .with_detail(format!("{} manifests are unknown", raw.media_type())));
             }
         };
-        let node = Node { descriptor: descriptor.clone(), raw, content, is_referrer: false };
+        let descriptor = descriptor.clone();
+        let node = Node { descriptor, raw, content, is_referrer: false, added: None };
+        self.found.insert(node.descriptor.digest.clone(), Some(self.nodes.len()));
         self.nodes.push(node);
         let place = self.nodes.len() - 1;
-        self.found.insert(descriptor.digest.clone(), Some(place));
         Ok(Some(place))
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct IndexWork {
     pub(crate) index: Index,
     /// Whether entries go that are not copied.
     pub(crate) strips: bool,
+    /// How many entries at its end are images of others, compressed otherwise.
+    pub(crate) added: usize,
     /// Whether it is encoded anew.
     pub(crate) is_rewritten: bool,
 }

@@ -1,5 +1,6 @@
 //! Copies between places in memory, which can do what a test says and notice what is wrong.
 
+mod added;
 mod attached;
 mod clobber;
 mod equivalents;

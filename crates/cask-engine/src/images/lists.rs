@@ -7,7 +7,7 @@ use cask_image::{
     Algorithm, Descriptor, Digest, Hasher, ImageFormat, Index, Manifest, Platform, PlatformWanted,
     RawManifest,
 };
-use cask_storage::{DigestLock, Id, Image, NewImage};
+use cask_storage::{DigestLock, Id, Image, ListArtifacts, NewImage};
 use cask_transport::Location;
 
 use super::names::whole_name;
@@ -27,6 +27,7 @@ pub struct ImageList {
     /// What is in it.
     pub index: Index,
     instances: BTreeMap<String, String>,
+    pub(super) artifacts: ListArtifacts,
 }
 
 /// What changes of an entry of a list. What is `None` or empty stays as it is.
@@ -47,6 +48,15 @@ pub struct EntryChange {
     pub features: Vec<String>,
     /// Annotations that are added.
     pub annotations: Vec<(String, String)>,
+}
+
+impl EntryChange {
+    /// Whether anything of the platform changes.
+    pub fn is_of_platform(&self) -> bool {
+        let texts = [&self.architecture, &self.os, &self.variant, &self.os_version];
+        let lists = [&self.os_features, &self.features];
+        texts.iter().any(|text| text.is_some()) || lists.iter().any(|list| !list.is_empty())
+    }
 }
 
 /// An image of the store that comes to a list.
@@ -248,7 +258,9 @@ impl Images {
         };
         let instances = self.store().image_data(&found.image, INSTANCES).unwrap_or_default();
         let instances = serde_json::from_slice(&instances).unwrap_or_default();
-        Ok(ImageList { image: found.image, index, instances })
+        let artifacts = self.store().image_data(&found.image, ListArtifacts::KEY);
+        let artifacts = ListArtifacts::parse(&artifacts.unwrap_or_default());
+        Ok(ImageList { image: found.image, index, instances, artifacts })
     }
 
     /// Puts an image of the store into a list; one that is in it is replaced. Gives the digests of
@@ -268,12 +280,15 @@ impl Images {
         let (raw, manifest) = self.manifest(&found.image)?;
         let new: Vec<(Descriptor, String)> = match manifest {
             Manifest::Index(index) => {
-                let own = self.find_list(name)?.instances;
+                let ImageList { instances: own, artifacts, .. } = self.find_list(name)?;
                 let wanted = index.manifests.iter().filter(|entry| fits(entry, entries));
                 let place = |entry: &Descriptor| {
                     own.get(entry.digest.as_str()).cloned().unwrap_or_else(|| place.clone())
                 };
-                wanted.map(|entry| (entry.clone(), place(entry))).collect()
+                let new: Vec<_> = wanted.map(|entry| (entry.clone(), place(entry))).collect();
+                new.iter()
+                    .for_each(|(entry, _)| list.artifacts.take(&artifacts, entry.digest.as_str()));
+                new
             }
             _ => {
                 let mut entry = raw.descriptor();
@@ -303,6 +318,11 @@ impl Images {
                 entry.platform = Some(config.platform());
                 return Ok(FoundEntries { entries: vec![entry], place, is_list: false });
             }
+            Description::Artifact(manifest) => {
+                let mut entry = inspected.top().descriptor();
+                entry.artifact_type = manifest.artifact_type;
+                vec![entry]
+            }
             _ => vec![inspected.top().descriptor()],
         };
         let is_list = inspected.top().media_type().is_index();
@@ -314,15 +334,21 @@ impl Images {
     /// # Errors
     /// [`ErrorKind::Storage`].
     fn save_list(&self, list: &ImageList) -> Result<Digest> {
+        let is_listed =
+            |digest: &str| list.index.manifests.iter().any(|e| e.digest.as_str() == digest);
         let mut instances = list.instances.clone();
-        instances.retain(|digest, _| {
-            digest.is_empty() || list.index.manifests.iter().any(|e| e.digest.as_str() == digest)
-        });
+        instances.retain(|digest, _| digest.is_empty() || is_listed(digest));
         instances.insert(String::new(), list.image.id.to_string());
+        let mut artifacts = list.artifacts.clone();
+        artifacts.keep(is_listed);
+        let had_artifacts = list.image.big_data_names.iter().any(|key| key == ListArtifacts::KEY);
         let raw: RawManifest = list.index.encode();
         let store = self.store();
         // The places first: what is in the list has one at any time.
         store.set_image_data(&list.image.id, INSTANCES, &encode(&instances))?;
+        if had_artifacts || artifacts != ListArtifacts::default() {
+            store.set_image_data(&list.image.id, ListArtifacts::KEY, &artifacts.encode())?;
+        }
         store.set_image_data(&list.image.id, "manifest", raw.bytes())?;
         Ok(raw.digest().clone())
     }
@@ -392,6 +418,10 @@ impl ImageList {
     pub fn change(&mut self, digest: &Digest, change: &EntryChange) -> Result<()> {
         let entry = self.index.manifests.iter_mut().find(|entry| entry.digest == *digest);
         let entry = entry.ok_or_else(|| no_instance(digest))?;
+        entry.annotations.extend(change.annotations.iter().cloned());
+        if !change.is_of_platform() {
+            return Ok(());
+        }
         let platform = entry.platform.get_or_insert_with(|| Platform::new("", ""));
         let texts =
             [(&mut platform.architecture, &change.architecture), (&mut platform.os, &change.os)];
@@ -418,7 +448,6 @@ impl ImageList {
                 old.clone_from(new);
             }
         }
-        entry.annotations.extend(change.annotations.iter().cloned());
         Ok(())
     }
 

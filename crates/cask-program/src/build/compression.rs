@@ -1,12 +1,12 @@
 //! How layers are compressed that go somewhere.
 
 use anyhow::{Result, bail};
-use cask::copy::{CopyOptions, LayersWanted};
+use cask::copy::{CompressionFormat, CopyOptions, LayersWanted};
 use cask::layer::{Compression, Level};
 
 use super::arguments::OutputArguments;
 use crate::access::boolean;
-use crate::moving::{self, CompressionFormat};
+use crate::moving;
 
 /// What was asked for: by flags, or by an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use cask_image::{Descriptor, Index, Manifest, Platform, RawManifest};
+use cask_engine::ImageList;
+use cask_image::{Descriptor, ImageFormat, MediaType, Platform};
 use cask_terminal::output::Output;
 use cask_terminal::value::JsonStyle;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 struct List<'l> {
     schema_version: u32,
-    media_type: &'static str,
+    media_type: &'l str,
     manifests: Option<Vec<Entry<'l>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Entry<'l>>,
@@ -32,9 +33,13 @@ struct Entry<'l> {
     platform: Option<Shown<'l>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: BTreeMap<&'l str, &'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'l str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    files: &'l [String],
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Shown<'l> {
     architecture: &'l str,
     os: &'l str,
@@ -49,22 +54,33 @@ struct Shown<'l> {
 }
 
 /// Prints a list.
-pub(super) fn list(raw: &RawManifest) -> Result<()> {
-    let Manifest::Index(index) = raw.parse()? else {
-        anyhow::bail!("manifest is of type {} (not a list type)", raw.media_type());
-    };
+pub(super) fn list(list: &ImageList) -> Result<()> {
     let mut output = Output::stdout();
-    output.json(&shown(&index), JsonStyle::indented(4))?;
+    output.json(&shown(list), JsonStyle::indented(4))?;
     Ok(output.finish()?)
 }
 
-fn shown(index: &Index) -> List<'_> {
+fn shown(list: &ImageList) -> List<'_> {
+    fn of_list<'l>(list: &'l ImageList, descriptor: &'l Descriptor) -> Entry<'l> {
+        Entry {
+            files: list.files(&descriptor.digest),
+            platform: Some(descriptor.platform.as_ref().map_or_else(Shown::default, platform)),
+            ..entry(descriptor)
+        }
+    }
+    let index = &list.index;
+    let has_artifacts = index.manifests.iter().any(|entry| entry.artifact_type.is_some());
+    // Old releases call it Docker's, and newer ones, which know artifacts, what it is.
+    let named = if has_artifacts { index.format } else { ImageFormat::Docker };
     List {
         schema_version: 2,
-        media_type: "application/vnd.docker.distribution.manifest.list.v2+json",
+        media_type: match named {
+            ImageFormat::Oci => "application/vnd.oci.image.index.v1+json",
+            ImageFormat::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
+        },
         // As Go prints a list that was never made.
         manifests: (!index.manifests.is_empty())
-            .then(|| index.manifests.iter().map(entry).collect()),
+            .then(|| index.manifests.iter().map(|entry| of_list(list, entry)).collect()),
         subject: index.subject.as_ref().map(entry),
         annotations: &index.annotations,
     }
@@ -81,6 +97,8 @@ fn entry(descriptor: &Descriptor) -> Entry<'_> {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect(),
+        artifact_type: descriptor.artifact_type.as_ref().map(MediaType::as_str),
+        files: &[],
     }
 }
 
