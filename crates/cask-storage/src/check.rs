@@ -12,7 +12,6 @@ use cask_image::{Digest, Manifest, RawManifest};
 
 use crate::delete::TrashOf;
 use crate::file::TEMPORARY_PREFIX;
-use crate::images::recorded_manifest;
 use crate::place::{Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::{DriverKind, Id, Result, Store, big_data, file, kept, superseded, temp};
@@ -246,21 +245,11 @@ impl<'a> Checker<'a> {
             Some(_) => None,
         };
         if let Some((kind, detail)) = kind
-            && superseded::read(directory, image, key).is_none()
-            && !(key == "manifest" && self.has_recorded_manifest(image, place, &path))
+            && !(superseded::read(directory, image, key).is_some()
+                && (key != "manifest" || is_manifest_of(image, &path)))
         {
             self.found_of(&image.id, kind, place, path, detail);
         }
-    }
-
-    /// Whether another manifest has taken the place of the one that the record has, which is there too.
-    fn has_recorded_manifest(&self, image: &ImageRecord, place: usize, path: &Path) -> bool {
-        let found = file::read(path, big_data::MAX_BYTES).ok().flatten();
-        let Some((bytes, _)) = found else { return false };
-        let parsed = RawManifest::guess(bytes.clone()).ok().and_then(|raw| raw.parse().ok());
-        let Some(Manifest::Image(manifest)) = parsed else { return false };
-        Id::of_config(&manifest.config.digest) == image.id
-            && recorded_manifest(self.place(place), image, &bytes).is_some()
     }
 
     fn verify_data(
@@ -470,4 +459,14 @@ pub(crate) fn disk_bytes(path: &Path) -> u64 {
         }
     }
     sum
+}
+
+/// Whether a file is a manifest of the image, its record's or another.
+fn is_manifest_of(image: &ImageRecord, path: &Path) -> bool {
+    let found = file::read(path, big_data::MAX_BYTES).ok().flatten();
+    let raw = found.and_then(|(bytes, _)| RawManifest::guess(bytes).ok());
+    match raw.and_then(|raw| raw.parse().ok()) {
+        Some(Manifest::Image(manifest)) => Id::of_config(&manifest.config.digest) == image.id,
+        _ => false,
+    }
 }

@@ -165,7 +165,9 @@ impl Store {
             return Ok(());
         }
         let place = &self.inner.places[IMAGE_PLACE];
-        file::sync_file_systems(place.root(), &place.driver_directory())
+        let directory = place.driver_directory();
+        file::sync_file_systems(place.root(), &directory)?;
+        self.inner.write_behind.check(&directory)
     }
 
     /// Prepares the directories of all layers that are not in the store.

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cask_image::{Algorithm, Digest, Hasher};
+use cask_image::{Digest, Hasher};
 use cask_json::quoted;
 use serde::Deserialize;
 
 use crate::big_data::{self, MAX_BYTES};
 use crate::cache::not_found;
-use crate::place::{Kind, Place};
+use crate::place::Kind;
 use crate::record::{ImageRecord, LayerRecord};
 use crate::table::Table;
 use crate::{Error, ErrorKind, Id, Image, Result, Store, file, superseded};
@@ -135,7 +135,7 @@ impl Store {
     /// The bytes of one of an image's files: `manifest`, `manifest-sha256:…`, the config under its
     /// digest, `signature-…`. Up to 64 MiB.
     ///
-    /// Files whose record has a SHA-256 digest are checked against it.
+    /// Files whose record has a digest are checked against it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where the image has no such file;
@@ -147,27 +147,18 @@ impl Store {
             return Err(missing());
         }
         let place = &self.inner.places[image.place];
-        let path = place.big_data_directory(Kind::Image, &image.id).join(big_data::file_name(key));
+        let directory = place.big_data_directory(Kind::Image, &image.id);
+        let path = directory.join(big_data::file_name(key));
         let (bytes, _) = file::read(&path, MAX_BYTES)?.ok_or_else(missing)?;
-        if key == "manifest"
-            && let Some(recorded) = recorded_manifest(place, image, &bytes)
-        {
-            return Ok(recorded);
+        let Some(expected) = image.big_data_digests.get(key) else { return Ok(bytes) };
+        if superseded::is_meant(key, &bytes, expected) {
+            return Ok(bytes);
         }
-        let expected = image.big_data_digests.get(key);
-        if let Some(expected) = expected.filter(|digest| digest.algorithm() == Algorithm::Sha256) {
-            let found = Hasher::digest(Algorithm::Sha256, &bytes);
-            // The digest of a manifest in Docker's first format leaves its signatures out.
-            if &found != expected && !key.starts_with("manifest") {
-                let directory = place.big_data_directory(Kind::Image, &image.id);
-                if let Some(meant) = superseded::read(&directory, image, key) {
-                    return Ok(meant);
-                }
-                return Err(Error::new(ErrorKind::DigestMismatch, "reading", subject())
-                    .with_detail(format!("the file has the digest {found}")));
-            }
-        }
-        Ok(bytes)
+        superseded::read(&directory, image, key).ok_or_else(|| {
+            let found = Hasher::digest(expected.algorithm(), &bytes);
+            Error::new(ErrorKind::DigestMismatch, "reading", subject())
+                .with_detail(format!("the file has the digest {found}"))
+        })
     }
 
     /// The sizes of all images in bytes, by ID: their files and the tar streams of their layers.
@@ -203,26 +194,6 @@ impl Store {
             Ok(images.into_iter().map(with_size).collect())
         })
     }
-}
-
-/// The manifest of an image that its record has, where the file `manifest` is another: see [`superseded`]. Manifests lie
-/// under their digests, too.
-pub(crate) fn recorded_manifest(
-    place: &Place,
-    image: &ImageRecord,
-    bytes: &[u8],
-) -> Option<Vec<u8>> {
-    let expected = image.big_data_digests.get("manifest")?;
-    if superseded::is_meant("manifest", bytes, expected) {
-        return None;
-    }
-    let directory = place.big_data_directory(Kind::Image, &image.id);
-    let meant = superseded::read(&directory, image, "manifest");
-    meant.or_else(|| {
-        let name = big_data::file_name(&format!("manifest-{expected}"));
-        let (bytes, _) = file::read(&directory.join(name), MAX_BYTES).ok()??;
-        superseded::is_meant("manifest", &bytes, expected).then_some(bytes)
-    })
 }
 
 /// What sizes need of an entry of `layers.json`.

@@ -48,6 +48,7 @@ mod unfinished;
 mod view;
 mod warning;
 mod working;
+mod write_behind;
 
 pub use artifacts::{ArtifactPart, ListArtifacts};
 pub use check::{CheckOptions, Problem, ProblemKind};

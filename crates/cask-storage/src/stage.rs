@@ -25,6 +25,7 @@ use crate::driver::vfs;
 use crate::kept::Keeper;
 use crate::names::IMAGE_PLACE;
 use crate::staged::{Facts, Staging};
+use crate::write_behind::Written;
 use crate::{DriverKind, Error, ErrorKind, Id, Result, StagedLayer, Store, file};
 
 /// The mode of the uppermost directory of a layer without a parent.
@@ -111,8 +112,10 @@ impl Store {
             blob,
             (options.blob_digest.as_ref(), options.blob_size_bytes),
         );
-        let mut extract =
-            |stream: &mut dyn BufRead| extract(stream, &root, &staging.tar_split, &extraction);
+        let mut extract = |stream: &mut dyn BufRead| {
+            let mut stream = Written::below(&files, stream, inner);
+            extract(&mut stream, &root, &staging.tar_split, &extraction)
+        };
         let unpacked = unpack(&mut keeper, &wanted, &mut extract);
         let unpacked = unpacked.map_err(|error| unpack_error(error, options))?;
         keeper.keep(inner, &unpacked.blob_digest);

@@ -12,6 +12,7 @@ use crate::place::{Kept, Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::table::Table;
 use crate::warning::Warning;
+use crate::write_behind::WriteBehind;
 use crate::{DriverKind, Error, ErrorKind, Id, Result, StoreOptions, file, reserve};
 
 /// Directories of drivers that this crate does not know: a store of theirs is not taken for an
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     warnings: Mutex<BTreeSet<(PathBuf, String)>>,
     /// Where layers wait, if they do.
     pub(crate) pending: Option<Pending>,
+    pub(crate) write_behind: WriteBehind,
 }
 
 impl Store {
@@ -98,7 +100,15 @@ impl Inner {
         places.push(place(&options.graph_root, options.read_only));
         let writable = places.len();
         places.extend(options.additional_image_stores.iter().map(|root| place(root, true)));
-        Self { driver, places, writable, warnings: Mutex::default(), pending: None, options }
+        Self {
+            driver,
+            places,
+            writable,
+            warnings: Mutex::default(),
+            pending: None,
+            write_behind: WriteBehind::default(),
+            options,
+        }
     }
 
     /// Makes the directories of a store, and leaves tokens in new lock files.

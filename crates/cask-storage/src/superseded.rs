@@ -27,11 +27,16 @@ pub(crate) fn keep(directory: &Path, record: &ImageRecord, key: &str) -> Result<
     }
 }
 
-/// The file that a record means, where another has its place.
+/// The file that a record means, where another has its place. Peers, too, die in between: a manifest lies under its
+/// digest as well.
 pub(crate) fn read(directory: &Path, record: &ImageRecord, key: &str) -> Option<Vec<u8>> {
     let meant = record.big_data_digests.get(key)?;
-    let (bytes, _) = file::read(&path_of(directory, meant), MAX_BYTES).ok()??;
-    is_meant(key, &bytes, meant).then_some(bytes)
+    let by_digest = || directory.join(big_data::file_name(&format!("manifest-{meant}")));
+    let paths = [Some(path_of(directory, meant)), (key == "manifest").then(by_digest)];
+    paths.into_iter().flatten().find_map(|path| {
+        let (bytes, _) = file::read(&path, MAX_BYTES).ok()??;
+        is_meant(key, &bytes, meant).then_some(bytes)
+    })
 }
 
 /// Gives the files that a record means their places back, where somebody died before it meant others.
@@ -43,8 +48,9 @@ pub(crate) fn take_back(directory: &Path, record: &ImageRecord) -> Result<()> {
         let path = directory.join(big_data::file_name(key));
         let found = file::read(&path, MAX_BYTES).ok().flatten();
         let is_there = found.is_some_and(|(bytes, _)| is_meant(key, &bytes, meant));
-        if !is_there && read(directory, record, key).is_some() {
-            file::rename(&path_of(directory, meant), &path, "taking back")?;
+        let kept = path_of(directory, meant);
+        if !is_there && kept.exists() {
+            file::rename(&kept, &path, "taking back")?;
         }
     }
     forget(directory);
