@@ -44,10 +44,16 @@ impl Ground {
             .and_then(|file| file.set_len(BYTES))
             .with_context(|| format!("cannot create {}", self.image.display()))?;
         output(command("mkfs.ext4", ["-q", "-m", "0"]).arg(&self.image))?;
+        // Without a cache of its own: what a run syncs would be written from two caches, one after the other.
+        let losetup = ["--find", "--show", "--direct-io=on"];
+        let device = output(command("losetup", losetup).arg(&self.image))
+            .context("runs are measured on a file system of their own, which root can mount")?;
+        let device = device.trim_end();
         // The tables of inodes are not filled in the background while somebody is measured.
-        let mut mount = command("mount", ["-o", "loop,noinit_itable"]);
-        succeed(mount.arg(&self.image).arg(&self.folder))
-            .context("runs are measured on a file system of their own, which root can mount")
+        let mounted = succeed(command("mount", ["-o", "noinit_itable", device]).arg(&self.folder));
+        // From here on the device lasts as long as the file system is mounted.
+        succeed(&mut command("losetup", ["--detach", device]))?;
+        mounted
     }
 
     /// Takes the file system away, with what runs left mounted below it.
