@@ -119,6 +119,26 @@ fn prune_takes_what_nobody_needs() {
 }
 
 #[test]
+fn working_containers_of_builds_go_where_that_is_asked() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let store = PeerStore::with_images();
+    store.run("buildah", &["from", "localhost/base:1"]).ok();
+    let builds = || store.run("buildah", &["containers", "-q", "--no-trunc"]).ok();
+    let build = builds().text().to_owned();
+    let line = ["system", "prune", "--external", "--build"];
+    store.cellar(&line).ends(125).says("cannot be combined with other options");
+    // It asks nothing, and takes what is nobody's.
+    assert_eq!(store.cellar(&["system", "prune", "--external"]).ok().text(), "");
+    store.cellar(&["system", "prune", "-f"]).ok();
+    assert_eq!(builds().text(), build);
+    let pruned = store.cellar(&["system", "prune", "--build", "-f"]).ok();
+    assert!(pruned.text().starts_with(&format!("Deleted Containers\n{build}\n")), "{pruned}");
+    assert_eq!(builds().text(), "");
+}
+
+#[test]
 fn mounts_are_counted_with_podman_s() {
     if !has(&TOOLS) {
         return;

@@ -74,6 +74,8 @@ const SAME: &[&str] = &[
     "rmi -i nosuch",
     "rmi -f nosuch",
     "image prune",
+    "network prune",
+    "container prune",
     "images --filter dangling=true,readonly=false",
     "images --filter dangling=true --filter dangling=false",
     "images --filter dangling",
@@ -126,7 +128,7 @@ const SAME: &[&str] = &[
 ];
 
 /// How many of those there are.
-const COUNT: usize = 115;
+const COUNT: usize = 117;
 
 /// Commands after which the same is in the store, besides.
 const SAME_AFTER: &[&str] =

@@ -120,6 +120,8 @@ fn a_shell_is_told_what_may_stand_where() {
     assert_eq!(asked(&["cp", "ru"]), "runs: :2");
     assert_eq!(asked(&["run", "--network", "no"]), "none :4");
     assert_eq!(asked(&["build", ""]), ":0");
+    assert_eq!(asked(&["images", "--filter", "dang"]), "dangling= :6");
+    assert_eq!(asked(&["images", "--filter", "before=bo"]), "before=box:1 :4");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = cellar.run(&["completion", shell]).ok();
         assert!(script.text().contains("cellar"), "{script}");

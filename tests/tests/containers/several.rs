@@ -183,6 +183,15 @@ fn secrets_are_shown_replaced_and_forgotten_as_podman_does() {
     let second = secret(&["create", "--replace", "-l", "a=b", "-l", "c", "one", &file]).ok();
     assert_ne!(second.text(), first);
     assert_eq!(secret(&["ls", "-q", "-n"]).ok().text(), second.text());
+    for (filters, shown) in [
+        (&["-f", "name=^o.e$", "-f", "id=."][..], second.text()),
+        (&["-f", "name=two", "-f", "name=on"], second.text()),
+        (&["-f", "name=o", "-f", "id=^z"], ""),
+    ] {
+        let listed = secret(&[&["ls", "-q"], filters].concat()).ok();
+        assert_eq!(listed.text(), shown, "{filters:?}");
+    }
+    secret(&["ls", "-f", "name=("]).ends(125);
     let pretty = secret(&["inspect", "--pretty", "one"]).ok();
     let expected = format!(
         "ID:              {}\nName:              one\nLabels:\n - a=b\n - c\nDriver:            file\nCreated at:        20",

@@ -5,6 +5,7 @@
 
 mod line;
 mod there;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -29,6 +30,19 @@ pub(crate) enum Directive {
     NoSpace = 2,
     /// Offers no files.
     NoFileComp = 4,
+    /// Sets no space, and offers no files.
+    NoSpaceNoFileComp = 6,
+}
+
+impl Directive {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Default => "ShellCompDirectiveDefault",
+            Self::NoSpace => "ShellCompDirectiveNoSpace",
+            Self::NoFileComp => "ShellCompDirectiveNoFileComp",
+            Self::NoSpaceNoFileComp => "ShellCompDirectiveNoSpace, ShellCompDirectiveNoFileComp",
+        }
+    }
 }
 
 /// What may stand there: each with what it is for.
@@ -57,13 +71,22 @@ fn answer(words: &[OsString], described: bool) -> Result<()> {
     };
     let root = visible(Cli::command());
     let line = Line::read(&root, before);
+    let named = |kind, start: &str| {
+        // What cannot be looked at is nothing to offer.
+        let nothing = |_| (Vec::new(), Directive::NoFileComp);
+        there::named(kind, start, &line.global).unwrap_or_else(nothing)
+    };
     let (candidates, directive) = match line.wanted(last) {
         Wanted::Words(words) => (words, Directive::NoFileComp),
+        Wanted::Keys(keys) => (keys, Directive::NoSpaceNoFileComp),
         Wanted::Files => (Vec::new(), Directive::Default),
         Wanted::Nothing => (Vec::new(), Directive::NoFileComp),
-        // What cannot be looked at is nothing to offer.
-        Wanted::There(kind, start) => there::named(kind, &start, &line.global)
-            .unwrap_or_else(|_| (Vec::new(), Directive::NoFileComp)),
+        Wanted::There(kind, start) => named(kind, &start),
+        Wanted::Behind(key, kind, start) => {
+            let (mut found, directive) = named(kind, &start);
+            found.iter_mut().for_each(|(name, _)| name.insert_str(0, &key));
+            (found, directive)
+        }
     };
     let mut text = String::new();
     for (candidate, about) in candidates {
@@ -76,6 +99,6 @@ fn answer(words: &[OsString], described: bool) -> Result<()> {
     }
     text.push_str(&format!(":{}\n", directive as u8));
     output::bytes(text.as_bytes())?;
-    report::say(&format!("Completion ended with directive: ShellCompDirective{directive:?}"));
+    report::say(&format!("Completion ended with directive: {}", directive.words()));
     Ok(())
 }

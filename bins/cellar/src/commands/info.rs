@@ -1,6 +1,7 @@
 //! `cellar info`
 
 mod machine;
+mod registered;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use cask_terminal::value::{JsonStyle, Value, to_json};
 use clap::Args;
 use serde::Serialize;
 
-use self::machine::{Distribution, IdMappings, Memory};
+use self::machine::{Distribution, IdMappings, Memory, Processors};
+use self::registered::Registered;
 use super::containers::RuntimeArguments;
 use crate::context::Context;
 use crate::show;
@@ -44,7 +46,7 @@ struct Info {
     #[serde(rename = "Plugins json:plugins")]
     plugins: Plugins,
     #[serde(rename = "Registries json:registries")]
-    registries: BTreeMap<&'static str, Vec<String>>,
+    registries: BTreeMap<String, Registered>,
     #[serde(rename = "Store json:store")]
     store: StoreInfo,
     #[serde(rename = "Version json:version")]
@@ -66,6 +68,8 @@ struct Host {
     controllers: Vec<String>,
     #[serde(rename = "Conmon json:conmon")]
     monitor: Monitor,
+    #[serde(rename = "CPUUtilization json:cpuUtilization")]
+    utilization: Processors,
     #[serde(rename = "CPUs json:cpus")]
     processors: usize,
     #[serde(rename = "Distribution json:distribution")]
@@ -226,7 +230,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let info = Info {
         host: host(architecture.clone(), context)?,
         plugins: Plugins { volume: ["local"], network: ["bridge", "macvlan"], log: LOG_DRIVERS },
-        registries: searched(context)?,
+        registries: registered::all(&registries::read(&context.settings)?),
         store: store(context)?,
         version: Version {
             api_version: env!("CARGO_PKG_VERSION"),
@@ -264,6 +268,7 @@ fn host(architecture: String, context: &Context) -> Result<Host> {
         cgroup_version: if Cgroup::is_unified() { "v2" } else { "v1" },
         controllers: machine::controllers(),
         monitor: Monitor { package: PACKAGE, path: this.clone(), version: PACKAGE },
+        utilization: Processors::read(),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         distribution: Distribution::read(),
         event_logger: events::log(&context.settings)?.name(),
@@ -308,12 +313,6 @@ fn runtime(this: String, conf: &EngineConf, context: &Context) -> Result<Runtime
             version: PACKAGE.to_owned(),
         },
     })
-}
-
-/// Where names without a registry are looked for, as podman says it: nothing where that is nowhere.
-fn searched(context: &Context) -> Result<BTreeMap<&'static str, Vec<String>>> {
-    let search = registries::read(&context.settings)?.search_registries().to_vec();
-    Ok(if search.is_empty() { BTreeMap::new() } else { BTreeMap::from([("search", search)]) })
 }
 
 /// Where large temporary files are put.

@@ -1,15 +1,17 @@
 //! `cellar load`
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Seek as _};
 use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{LoadInput, LoadOptions};
 use cask_program::progress::ProgressChoice;
-use cask_program::{output, platform};
+use cask_program::{background, download, output, platform};
 use clap::Args;
+use url::Url;
 
 use crate::context::Context;
 use cask_program::moving;
@@ -17,7 +19,7 @@ use cask_program::moving;
 /// Load images from an archive or a directory
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Read from here instead of from standard input
+    /// Read from here, a path or a URL, instead of from standard input
     #[arg(short, long, value_name = "PATH")]
     input: Option<OsString>,
     /// Print nothing but the names
@@ -32,13 +34,19 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if !arguments.rest.is_empty() {
         bail!("`cellar load` takes no arguments");
     }
-    let input = match arguments.input.filter(|path| !path.is_empty()) {
-        Some(path) => LoadInput::Path(path.into()),
-        None => standard_input()?,
-    };
     let images = context.images()?;
     let transports = moving::transport_options(&images, &context.settings);
     let progress = ProgressChoice::Auto.start(arguments.quiet);
+    let input = match arguments.input.filter(|path| !path.is_empty()) {
+        Some(path) => match url(&path) {
+            Some(url) => {
+                progress.message(&format!("Downloading from {:?}", url.as_str()));
+                downloaded(&url, &transports.temporary_directory, context).await?
+            }
+            None => LoadInput::Path(path.into()),
+        },
+        None => standard_input()?,
+    };
     let wanted = platform::wanted(&context.settings);
     let copy = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
     let mut options = LoadOptions::new(copy);
@@ -52,6 +60,26 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     output::bytes(lines.collect::<String>().as_bytes())?;
     Context::warn(images.store());
     Ok(())
+}
+
+/// What is on the web, not on the disk.
+fn url(path: &OsStr) -> Option<Url> {
+    let url = Url::parse(path.to_str()?).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// An archive of the web, in a file that has no name.
+async fn downloaded(url: &Url, directory: &Path, context: &Context) -> Result<LoadInput> {
+    let mut stream = download::open(url, &context.settings).await?;
+    let mut file = tempfile::tempfile_in(directory)
+        .with_context(|| format!("writing to {}", directory.display()))?;
+    let copying = background::run(move || {
+        io::copy(&mut stream, &mut file)?;
+        file.rewind()?;
+        Ok::<_, io::Error>(file)
+    });
+    let file = copying.await?.context("downloading the archive")?;
+    Ok(LoadInput::File { file, name: "(downloaded archive)".into() })
 }
 
 fn standard_input() -> Result<LoadInput> {

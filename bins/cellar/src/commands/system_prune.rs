@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cask_engine::{Containers, Filter, Images, Prune};
 use cask_program::output;
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_storage::PruneOptions;
 use cask_terminal::table::human_size_with_precision;
 use clap::Args;
@@ -31,23 +30,19 @@ pub(crate) struct Arguments {
     /// Remove volumes too that no container has
     #[arg(long)]
     volumes: bool,
-    #[command(flatten)]
-    refused: Refused<OfSystemPrune>,
-}
-
-const EXTERNAL: &str = "use image prune --external, which removes what builds have left";
-
-/// Flags that are not here.
-pub(crate) struct OfSystemPrune;
-
-impl RefusedFlags for OfSystemPrune {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("build", &["false"], EXTERNAL), ("external", &["false"], EXTERNAL)];
+    /// Remove only what interrupted commands have left in the store, without a question
+    #[arg(long)]
+    external: bool,
+    /// Remove the working containers of builds too
+    #[arg(long)]
+    build: bool,
 }
 
 /// Removes.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    arguments.refused.check()?;
+    if arguments.external {
+        return external(arguments, context);
+    }
     let now = moment::now();
     let filters = arguments.filter.iter().map(|text| Filter::parse(text, now));
     let mut prune = Prune::default();
@@ -66,7 +61,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
             text.extend(gone.iter().map(|one| format!("{one}\n")));
         }
     };
-    list("Containers", &prune_containers(&arguments.filter, &containers, &mut errors)?);
+    let mut stopped = match arguments.build {
+        true => images.prune_builds()?.iter().map(ToString::to_string).collect(),
+        false => Vec::new(),
+    };
+    stopped.extend(prune_containers(&arguments.filter, &containers, &mut errors)?);
+    list("Containers", &stopped);
     if arguments.volumes {
         list("Volumes", &prune_volumes(&arguments.filter, context)?);
     }
@@ -88,6 +88,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     Ok(finish(errors))
 }
 
+/// Removes what interrupted commands have left, and nothing else.
+fn external(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    if arguments.all || arguments.volumes || arguments.build || !arguments.filter.is_empty() {
+        bail!("system prune --external cannot be combined with other options");
+    }
+    let leftovers = context.images()?.store().prune(&PruneOptions::default())?;
+    let lines: String =
+        leftovers.removed.iter().map(|problem| format!("Removed: {problem}\n")).collect();
+    output::bytes(lines.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// How many bytes there are of what may go.
 fn used(images: &Images, containers: &Containers) -> Result<u64> {
     let (containers, volumes) = containers.disk_usage()?;
@@ -102,6 +114,9 @@ fn question(arguments: &Arguments) -> String {
         vec!["all stopped containers", "all networks not used by at least one container"];
     if arguments.volumes {
         lines.push("all volumes not used by at least one container");
+    }
+    if arguments.build {
+        lines.push("all build containers");
     }
     lines.push(match arguments.all {
         true => "all images without at least one container associated with them",

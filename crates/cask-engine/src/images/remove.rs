@@ -200,6 +200,21 @@ impl Images {
 }
 
 impl Images {
+    /// Removes the working containers of builds, of whichever program. Returns their IDs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub fn prune_builds(&self) -> Result<Vec<Id>> {
+        let all = self.store().containers()?.into_iter();
+        let builds = all.filter(|container| self.is_of_build(container));
+        let mut removed = Vec::new();
+        for build in builds {
+            self.store().delete_container(&build.id)?;
+            removed.push(build.id.clone());
+        }
+        Ok(removed)
+    }
+
     /// Whether a container is the working container of a build, of whichever program.
     pub(crate) fn is_of_build(&self, container: &Container) -> bool {
         self.store().container_directory(&container.id).join("buildah.json").exists()

@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::Candidates;
+use super::values::of_flag;
 
 /// The line before the word that is completed.
 pub(super) struct Line<'c> {
@@ -24,12 +25,16 @@ pub(super) struct Line<'c> {
 pub(super) enum Wanted {
     /// These words.
     Words(Candidates),
+    /// These beginnings: something follows.
+    Keys(Candidates),
     /// Files, which the shell knows.
     Files,
     /// Nothing that is known.
     Nothing,
     /// Names of what is there that begin so.
     There(Kind, String),
+    /// The same, behind a key.
+    Behind(String, Kind, String),
 }
 
 /// What has names.
@@ -139,13 +144,13 @@ impl<'c> Line<'c> {
     /// What may stand where the last word is begun.
     pub(super) fn wanted(&self, last: &str) -> Wanted {
         if let Some(flag) = self.flag {
-            return value_of(flag, last);
+            return of_flag(&self.path, flag, last);
         }
         if last.starts_with('-') && !self.only_words {
             return match last.split_once('=') {
                 None => Wanted::Words(self.flags(last)),
                 Some((_, value)) => match self.find_flag(last).0 {
-                    Some(flag) => value_of(flag, value),
+                    Some(flag) => of_flag(&self.path, flag, value),
                     None => Wanted::Nothing,
                 },
             };
@@ -240,43 +245,6 @@ fn state(verb: &str) -> State {
     }
 }
 
-/// The value of a flag, by the name of the flag.
-fn value_of(flag: &Arg, start: &str) -> Wanted {
-    let values = flag.get_possible_values();
-    let names: Vec<&str> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
-    let words = |names: &[&str]| {
-        let fitting = names.iter().filter(|name| name.starts_with(start));
-        Wanted::Words(fitting.map(|name| ((*name).to_owned(), String::new())).collect())
-    };
-    if !names.is_empty() {
-        return words(&names);
-    }
-    match flag.get_long().unwrap_or_default() {
-        "network" | "net" => Wanted::There(Kind::NetworkModes, start.to_owned()),
-        "volumes-from" | "requires" => {
-            Wanted::There(Kind::Containers(State::Any), start.to_owned())
-        }
-        "secret" => Wanted::There(Kind::Secrets, start.to_owned()),
-        "pull" | "policy" => words(&["always", "missing", "newer", "never"]),
-        "restart" => words(&["always", "no", "on-failure", "unless-stopped"]),
-        "log-driver" => words(&["journald", "json-file", "k8s-file", "none", "passthrough"]),
-        "image-volume" => words(&["anonymous", "ignore", "tmpfs"]),
-        "sdnotify" => words(&["conmon", "container", "ignore"]),
-        "systemd" => words(&["always", "false", "true"]),
-        "health-on-failure" => words(&["kill", "none", "restart", "stop"]),
-        "pid" | "ipc" | "uts" | "cgroupns" => words(&["container:", "host", "ns:", "private"]),
-        "signal" | "stop-signal" => {
-            words(&["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"])
-        }
-        "type" => words(&["all", "container", "image", "network", "volume"]),
-        "format" | "filter" | "name" | "hostname" | "label" | "annotation" | "memory" | "cpus"
-        | "pids-limit" | "time" | "ip" | "ip6" | "mac-address" | "publish" | "user" | "sort"
-        | "last" | "tail" | "since" | "until" | "interval" | "platform" | "arch" | "os"
-        | "variant" | "creds" | "username" | "password" => Wanted::Nothing,
-        _ => Wanted::Files,
-    }
-}
-
 /// Whether the next word is the value of a flag.
 fn takes_word(arg: &Arg) -> bool {
     arg.get_action().takes_values()
@@ -299,11 +267,12 @@ mod tests {
         let mut before: Vec<String> = words.split(' ').map(ToOwned::to_owned).collect();
         let last = before.pop().unwrap();
         match Line::read(&root, &before).wanted(&last) {
-            Wanted::Words(words) => {
+            Wanted::Words(words) | Wanted::Keys(words) => {
                 let names: Vec<_> = words.into_iter().take(4).map(|(name, _)| name).collect();
                 names.join(" ")
             }
             Wanted::There(kind, start) => format!("{kind:?} {start}"),
+            Wanted::Behind(key, kind, start) => format!("{key} {kind:?} {start}"),
             other => format!("{other:?}"),
         }
     }
@@ -319,6 +288,20 @@ mod tests {
         check("run --rest", "--restart");
         check("run --restart ", "always no on-failure unless-stopped");
         check("run --restart=un", "unless-stopped");
+        check("images --sort ", "created id repository size");
+        check("images --filter da", "dangling=");
+        check("image ls -f dangling=", "dangling=false dangling=true");
+        check("images --filter=before=loc", "before= Images loc");
+        check("network ls --filter ", "dangling= driver= id= label=");
+        check("ps --filter status=p", "status=paused");
+        check("ps --filter label=", "Nothing");
+        check("volume prune --filter ", "label= until=");
+        check("network create -d ", "bridge macvlan");
+        check("volume create --driver ", "local");
+        check("save --format oci", "oci-archive oci-dir");
+        check("images --format ", "json");
+        check("run --userns k", "keep-id");
+        check("image trust set -t ", "accept reject signedBy");
         check("run --net", "--network --network-alias");
         check("run --network ", "NetworkModes ");
         check("run -it --name x ", "Images ");

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::filter::{self, has_labels, made_before};
 use super::options::pairs;
 use super::several::{finish, one};
-use super::volume::agreed;
+use crate::commands::prune::is_meant;
 use crate::context::Context;
 use crate::show;
 
@@ -264,7 +264,7 @@ struct RangeRow {
     last: String,
 }
 
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 13] = [
     "ID",
     "Name",
     "Driver",
@@ -274,8 +274,10 @@ const FIELDS: [&str; 11] = [
     "IPv6Enabled",
     "Internal",
     "DNSEnabled",
+    "NetworkDNSServers",
     "Labels",
     "Options",
+    "IPAMOptions",
 ];
 
 /// Does it.
@@ -473,8 +475,8 @@ fn list(arguments: &ListArguments, containers: &Containers) -> Result<ExitCode> 
 }
 
 fn prune(arguments: &PruneArguments, containers: &Containers) -> Result<ExitCode> {
-    let question = "WARNING! This will remove all networks not used by at least one container.";
-    if !arguments.force && !agreed(question)? {
+    let question = "WARNING! This will remove all networks not used by at least one container.\n";
+    if !arguments.force && !is_meant(question)? {
         return Ok(ExitCode::SUCCESS);
     }
     for name in unused(&arguments.filter, containers)? {

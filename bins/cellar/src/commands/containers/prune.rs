@@ -8,6 +8,7 @@ use cask_program::output;
 use clap::Args;
 
 use super::several::finish;
+use crate::commands::prune::is_meant;
 use crate::context::Context;
 use crate::moment;
 
@@ -24,8 +25,8 @@ pub(crate) struct Arguments {
 
 /// Removes them, and prints their IDs.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let question = "WARNING! This will remove all non running containers.";
-    if !arguments.force && !super::volume::agreed(question)? {
+    let question = "WARNING! This will remove all non running containers.\n";
+    if !arguments.force && !is_meant(question)? {
         return Ok(ExitCode::SUCCESS);
     }
     let mut errors = Vec::new();

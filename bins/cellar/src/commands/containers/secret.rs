@@ -12,6 +12,7 @@ use cask_terminal::value::{JsonStyle, Time};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::filter;
 use super::options::pairs;
 use super::several::finish;
 use crate::context::Context;
@@ -265,28 +266,23 @@ fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> 
     Ok(finish(errors))
 }
 
-/// Whether a secret fits every filter. Source: podman, `pkg/domain/utils/secrets_filters.go`.
-fn fits(secret: &Secret, filters: &[String]) -> Result<bool> {
-    for filter in filters {
-        let fits = match filter.split_once('=') {
-            Some(("name", text)) => secret.name.contains(text),
-            Some(("id", text)) => secret.id.starts_with(text),
-            _ => bail!("invalid filter {filter:?}: it is name=TEXT or id=TEXT"),
-        };
-        if !fits {
-            return Ok(false);
+/// The secrets that fit every filter; its expressions are looked for anywhere in a name or an ID.
+///
+/// Source: podman, `pkg/domain/utils/secrets_filters.go`.
+fn matching(mut kept: Vec<Secret>, filters: &[String]) -> Result<Vec<Secret>> {
+    for (key, values) in filter::by_key(filters)? {
+        let fits = filter::expressions(key, &values)?;
+        match key.to_ascii_lowercase().as_str() {
+            "name" => kept.retain(|secret| fits(&secret.name)),
+            "id" => kept.retain(|secret| fits(&secret.id)),
+            _ => bail!("invalid filter {key:?}"),
         }
     }
-    Ok(true)
+    Ok(kept)
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<ExitCode> {
-    let mut found = Vec::new();
-    for secret in context.containers()?.secrets().all()? {
-        if fits(&secret, &arguments.filter)? {
-            found.push(secret);
-        }
-    }
+    let found = matching(context.containers()?.secrets().all()?, &arguments.filter)?;
     if arguments.quiet {
         found.iter().try_for_each(|secret| output::line(&secret.id))?;
         return Ok(ExitCode::SUCCESS);

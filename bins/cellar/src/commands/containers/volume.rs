@@ -1,7 +1,6 @@
 //! `cellar volume`
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,6 +17,7 @@ use super::filter::{self, has_labels, made_before};
 use super::options::pairs;
 use super::several::finish;
 use super::volume_files;
+use crate::commands::prune::is_meant;
 use crate::context::Context;
 use crate::show;
 
@@ -205,17 +205,6 @@ pub(crate) fn run(command: VolumeCommand, context: &Context) -> Result<ExitCode>
     }
 }
 
-/// Asks whether to go on; without a terminal the answer is read all the same, as podman's is.
-pub(super) fn agreed(question: &str) -> Result<bool> {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(format!("{question}\nAre you sure you want to continue? [y/N] ").as_bytes())?;
-    stdout.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
-}
-
 pub(super) fn volumes(context: &Context) -> Result<Volumes> {
     Ok(context.containers()?.volumes())
 }
@@ -293,8 +282,21 @@ fn shown(volumes: &Volumes, volume: Volume) -> Shown {
     }
 }
 
-const FIELDS: [&str; 8] =
-    ["Name", "Driver", "Mountpoint", "CreatedAt", "Labels", "Scope", "Options", "Anonymous"];
+const FIELDS: [&str; 13] = [
+    "Name",
+    "Driver",
+    "Mountpoint",
+    "CreatedAt",
+    "Labels",
+    "Scope",
+    "Options",
+    "UID",
+    "GID",
+    "Anonymous",
+    "MountCount",
+    "NeedsCopyUp",
+    "NeedsChown",
+];
 
 fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> {
     let volumes = volumes(context)?;
@@ -437,7 +439,7 @@ fn prune(arguments: &PruneArguments, context: &Context) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let names: Vec<&str> = going.iter().map(|volume| volume.name.as_str()).collect();
-        if !agreed(&format!("{question}\n{}", names.join("\n")))? {
+        if !is_meant(&format!("{question}\n{}\n", names.join("\n")))? {
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -94,6 +94,39 @@ fn ranges(text: &str) -> Option<Vec<IdRange>> {
     (!is_whole && !found.is_empty()).then_some(found)
 }
 
+/// What processors did since the machine started, in percent.
+///
+/// Source: podman, `libpod/info_linux.go`, `statToPercent`.
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[serde(rename = "define.CPUUsage")]
+pub(super) struct Processors {
+    #[serde(rename = "UserPercent json:userPercent")]
+    user: f64,
+    #[serde(rename = "SystemPercent json:systemPercent")]
+    system: f64,
+    #[serde(rename = "IdlePercent json:idlePercent")]
+    idle: f64,
+}
+
+impl Processors {
+    pub(super) fn read() -> Self {
+        Self::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        let first = text.lines().next().unwrap_or_default();
+        let numbers: Vec<f64> =
+            first.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
+        let [user, _, system, idle, ..] = numbers.as_slice() else { return Self::default() };
+        let total = user + system + idle;
+        if total <= 0.0 {
+            return Self::default();
+        }
+        let percent = |part: f64| (part / total * 10_000.0).round() / 100.0;
+        Self { user: percent(*user), system: percent(*system), idle: percent(*idle) }
+    }
+}
+
 /// What control groups can limit here.
 pub(super) fn controllers() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -278,6 +311,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_processors_did_is_in_percent() {
+        let check = |text: &str, user: f64, system: f64, idle: f64| {
+            assert_eq!(Processors::parse(text), Processors { user, system, idle }, "{text}");
+        };
+        check("cpu  1 7 2 3 9 0\ncpu0 5 5 5 5\n", 16.67, 33.33, 50.0);
+        check("cpu  0 0 0 0\n", 0.0, 0.0, 0.0);
+        check("", 0.0, 0.0, 0.0);
+    }
 
     #[test]
     fn reports_are_yaml() {

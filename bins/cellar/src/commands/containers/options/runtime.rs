@@ -32,7 +32,10 @@ impl RuntimeArguments {
         let named = self.runtime.as_ref().or(global.runtime.as_ref()).or(usual.as_ref());
         let flags: Vec<String> =
             global.runtime_flag.iter().chain(&self.runtime_flag).cloned().collect();
-        let Some(named) = named.filter(|name| name.as_os_str() != "native") else {
+        // What `info` calls it is its name too.
+        let is_other =
+            |name: &&PathBuf| !["native", "cask"].iter().any(|own| name.as_os_str() == *own);
+        let Some(named) = named.filter(is_other) else {
             if let Some(flag) = flags.first() {
                 bail!("--runtime-flag {flag} is for an OCI runtime: name one with --runtime");
             }
