@@ -10,6 +10,7 @@ use cask_runtime::ServiceManager;
 use cask_storage::Store;
 
 use crate::cli::GlobalArguments;
+use crate::commands::containers::described;
 
 /// The arguments that every command has, and what follows from them.
 pub(crate) struct Context {
@@ -42,7 +43,9 @@ impl Context {
         let containers = Containers::new(self.images()?);
         let places = networks::places(containers.networks().places().clone(), &self.settings)?;
         let containers = containers.with_volumes_in(self.volume_directory()?);
-        Ok(containers.with_networks_in(places).with_services(self.services()?))
+        let containers = containers.with_networks_in(places).with_services(self.services()?);
+        let is_described = containers_conf::load()?.engine.events_inspect == Some(true);
+        Ok(containers.with_descriptions(is_described.then_some(described)))
     }
 
     /// Where volumes are, if not in the store.

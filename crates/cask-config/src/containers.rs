@@ -80,6 +80,8 @@ pub struct EngineConf {
     pub events_file: Option<PathBuf>,
     /// `events_logfile_max_size`: the most that it has, such as `1m`.
     pub events_file_size: Option<String>,
+    /// `events_container_create_inspect_data`: whether the event of a container's creation has all that `inspect` says.
+    pub events_inspect: Option<bool>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
     pub image_volumes: Option<String>,
     /// `pull_policy`: when images are pulled.

@@ -39,6 +39,7 @@ mod update;
 mod usage;
 mod users;
 mod volumes;
+mod wait;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -84,6 +85,7 @@ pub use update::ContainerChange;
 pub use usage::{ContainerUsage, VolumeUsage};
 pub use users::{Caller, UserRange, UsersConfig, UsersRequest};
 pub use volumes::{Volume, VolumeImportOptions, VolumeOptions, Volumes};
+pub use wait::WaitConditions;
 
 /// The containers of a store. Cheap to clone.
 ///
@@ -96,7 +98,11 @@ pub struct Containers {
     journal: Journal,
     volume_directory: Option<PathBuf>,
     services: Option<ServiceManager>,
+    describe: Option<Describe>,
 }
+
+/// Gives everything about a container, in JSON.
+pub type Describe = fn(&Containers, &Container) -> Option<String>;
 
 /// One container, as it was when it was looked at.
 #[derive(Clone, Debug)]
@@ -141,7 +147,14 @@ impl Containers {
     /// Looks at the containers of a store.
     pub fn new(images: Images) -> Self {
         let places = network::usual_places(&images);
-        Self { images, places, journal: Journal::default(), volume_directory: None, services: None }
+        Self {
+            images,
+            places,
+            journal: Journal::default(),
+            volume_directory: None,
+            services: None,
+            describe: None,
+        }
     }
 
     /// Has networks be in other places than podman's.
@@ -169,6 +182,13 @@ impl Containers {
     #[must_use]
     pub fn with_services(mut self, services: Option<ServiceManager>) -> Self {
         self.services = services;
+        self
+    }
+
+    /// Has the event of a container's creation tell what this says of it.
+    #[must_use]
+    pub fn with_descriptions(mut self, describe: Option<Describe>) -> Self {
+        self.describe = describe;
         self
     }
 

@@ -34,6 +34,7 @@ pub use artifacts::{Artifact, ArtifactConfig, ArtifactFile, ArtifactOptions};
 pub use changes::config_of_changes;
 pub use details::ImageDetails;
 pub use disk_usage::{DiskUsage, ImageUsage};
+pub(crate) use filter::whole_time;
 pub use filter::{Filter, parse_moment};
 pub use find::Found;
 pub use history::HistoryEntry;

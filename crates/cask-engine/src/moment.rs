@@ -2,6 +2,7 @@
 
 use cask_image::Timestamp;
 
+use crate::images::whole_time;
 use crate::{Result, parse_moment};
 
 /// Reads a moment as [`parse_moment`] does, without rounding it: also seconds since 1970 with a part of a second.
@@ -11,7 +12,7 @@ use crate::{Result, parse_moment};
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
 pub fn parse_exact_moment(text: &str, now: Timestamp) -> Result<Timestamp> {
-    if let Ok(time) = text.parse() {
+    if let Some(time) = whole_time(text) {
         return Ok(time);
     }
     if let Some((seconds, part)) = text.split_once('.')
@@ -41,12 +42,14 @@ mod tests {
             assert_eq!((found.unix_seconds(), found.nanoseconds()), expected, "{text}");
         };
         check("1970-01-01T00:00:01.5Z", (1, 500_000_000));
+        check("1970-01-01T01:00:01,000000007+01:00", (1, 7));
+        check("-10s", (1_000_010, 500));
         check("12.25", (12, 250_000_000));
         check("12.000000001", (12, 1));
         check("12", (12, 0));
         check("10s", (999_990, 500));
         check("1970-01-02", (86_400, 0));
-        for wrong in ["", "x", "1.", "1.x", "1.0123456789", "1.-1"] {
+        for wrong in ["", "x", "-", "1.", "1.x", "1.-1", "1,5", "1s,"] {
             assert!(parse_exact_moment(wrong, now).is_err(), "{wrong}");
         }
     }

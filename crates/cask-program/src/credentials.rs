@@ -107,7 +107,6 @@ fn helpers(conf: &RegistriesConf) -> Vec<String> {
     conf.credential_helpers().iter().map(helper).collect()
 }
 
-/// A path that was given. An empty one is none, as in skopeo.
 /// Fails if one of the files that were named is not there; the words are podman's.
 pub(crate) fn check_authfiles<'p>(
     paths: impl IntoIterator<Item = &'p Option<PathBuf>>,
@@ -120,6 +119,7 @@ pub(crate) fn check_authfiles<'p>(
     Ok(())
 }
 
+/// A path that was given. An empty one is none, as in skopeo.
 fn given(path: &Option<PathBuf>) -> Option<&PathBuf> {
     path.as_ref().filter(|path| !path.as_os_str().is_empty())
 }

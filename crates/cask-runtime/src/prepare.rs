@@ -198,7 +198,7 @@ pub(crate) fn check(spec: &RunSpec) -> Result<()> {
         return Err(refused("the command", "there is none"));
     };
     if command.is_empty() {
-        return Err(Error::new(ErrorKind::CommandNotFound, "run", "\"\"").with_detail("no name"));
+        return Err(Error::new(ErrorKind::CommandNotFound, "exec", "\"\"").with_detail("no name"));
     }
     for text in &process.arguments {
         check_text(text, "the arguments")?;

@@ -125,6 +125,13 @@ fn limits_are_changed_while_a_container_runs_and_stay_changed() {
     assert_eq!(shown(), "9 512 0");
     cellar.run(&["container", "update", "--pids-limit", "-1", "c"]).ok();
     assert_eq!(shown(), "0 512 0");
+    for flag in ["--device-read-bps=/dev/zero:1mb", "--blkio-weight-device=/dev/zero:123"] {
+        cellar.run(&["update", flag, "c"]).ends(125).says("/dev/zero: not a block device");
+    }
+    for (flag, other) in [("--cpu-period", "1000"), ("--cpu-quota", "1000")] {
+        let words = format!("{flag} and --cpus cannot be set together");
+        cellar.run(&["update", flag, other, "--cpus", "2", "c"]).ends(125).says(&words);
+    }
     cellar.run(&["update"]).ends(125).says("accepts 1 arg(s), received 0");
     cellar.run(&["update", "--nope", "c"]).ends(125).says("unknown flag: --nope");
 }

@@ -87,3 +87,21 @@ fn the_monitor_ends_as_its_container_does() {
     assert!(told.text().ends_with("ended with 7"), "{}", told.text());
     cellar.is_clean();
 }
+
+#[test]
+fn a_setting_by_name_is_given_the_controller_that_it_needs() {
+    let Some(cellar) = Cellar::new() else { return };
+    // Pages of 2 MiB or 1 GiB are no usual limit: groups have their controller where somebody asks for it.
+    let script = r#"
+        mount -t cgroup2 none /sys/fs/cgroup || exit 90
+        $CELLAR run --rm --network none --cgroup-conf nosuch.max=1 box:1 true
+        test $? = 126 || exit 91
+        grep -qw hugetlb /sys/fs/cgroup/cgroup.controllers && set -- /sys/kernel/mm/hugepages/* || exit 0
+        case $1 in *2048kB) size=2MB ;; *1048576kB) size=1GB ;; *) exit 0 ;; esac
+        file=hugetlb.$size.max
+        $CELLAR run --rm --network none --cgroup-conf $file=0 box:1 cat /sys/fs/cgroup/$file"#;
+    let said = cellar.shell(&format!("exec unshare -m sh -c '{script}'")).ok();
+    let said = said.says("limit by the controller nosuch");
+    assert!(matches!(said.text(), "0" | ""), "{said}");
+    cellar.is_clean();
+}

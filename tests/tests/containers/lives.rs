@@ -270,3 +270,28 @@ fn a_container_that_could_not_be_made_leaves_no_volume() {
     assert_eq!(count(), 0);
     cellar.is_clean();
 }
+
+#[test]
+fn whatever_is_waited_for_is_waited_for_in_one_way() {
+    let Some(cellar) = Cellar::new() else { return };
+    cellar.run(&["create", "--network", "none", "--name", "new", "box:1", "false"]).ok();
+    // What never began has ended.
+    for conditions in ["exited", "stopped", "exited,paused", "paused,created"] {
+        let expected = if conditions.contains("created") { "-1" } else { "0" };
+        let said = cellar.run(&["wait", "--condition", conditions, "new"]).ok();
+        assert_eq!(said.text(), expected, "{conditions}");
+    }
+    cellar.run(&["wait", "--condition", "healthy,exited", "new"]).ends(125).says("no healthcheck");
+    cellar.run(&["init", "new"]).ok();
+    // What is prepared has not.
+    let script = "$CELLAR wait --condition exited new & $CELLAR start new >/dev/null; wait";
+    assert_eq!(cellar.shell(script).ok().text(), "1");
+    for flags in ["", "--condition exited", "--condition stopped,paused --interval 1"] {
+        cellar.container(&["-d", "--name", "c", "box:1", "sleep", "1000"]).ok();
+        let script = format!("$CELLAR wait {flags} c & $CELLAR kill c >/dev/null; wait");
+        assert_eq!(cellar.shell(&script).ok().text(), "137", "{flags}");
+        cellar.run(&["rm", "c"]).ok();
+    }
+    cellar.run(&["rm", "new"]).ok();
+    cellar.is_clean();
+}

@@ -155,3 +155,41 @@ fn output_goes_where_every_command_is_told_to() {
     cellar.run(&["-D", "ps"]).ok();
     cellar.run(&["--config", &name, "ps"]).ends(1).says("is not a directory");
 }
+
+#[test]
+fn a_name_may_begin_as_docker_shows_it_and_a_file_of_credentials_must_be_there() {
+    let Some(cellar) = Cellar::new() else { return };
+    let mount = ["--mount", "type=image,src=box:1,dst=/i,subpath=/data"];
+    let make = ["create", "--network", "none", "--name", "/c"];
+    cellar.run(&[&make[..], &mount, &["box:1", "cat", "/i/of-image"]].concat()).ok();
+    assert_eq!(cellar.states(), "c created 0");
+    assert_eq!(cellar.run(&["start", "-a", "c"]).ok().text(), "data");
+    let shown = cellar.run(&["inspect", "--format", "{{(index .Mounts 0).SubPath}}", "c"]).ok();
+    assert_eq!(shown.text(), "/data");
+    cellar.run(&["rm", "c"]).ok();
+    for verb in ["create", "run"] {
+        let words = [verb, "--network=none", "--authfile", "/nope", "box:1", "true"];
+        cellar.run(&words).ends(125).says("checking authfile: stat /nope: no such file");
+    }
+    cellar.is_clean();
+}
+
+#[test]
+fn moments_are_read_as_the_clock_of_a_shell_prints_them() {
+    let Some(cellar) = Cellar::new() else { return };
+    cellar.container(&["--name", "c", "box:1", "echo", "here"]).ok();
+    for (moment, expected) in [
+        ("2020-01-01T00:00:00,000000001+01:00", "here"),
+        ("1577836800.5", "here"),
+        ("1h", "here"),
+        ("-1h", ""),
+        ("2999-01-01T00:00:00,5Z", ""),
+    ] {
+        let said = cellar.run(&["logs", "--since", moment, "c"]).ok();
+        assert_eq!(said.text(), expected, "{moment}");
+        let words = ["events", "--stream=false", "--filter", "event=died", "--since", moment];
+        assert_eq!(cellar.run(&words).ok().text().is_empty(), expected.is_empty(), "{moment}");
+    }
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}

@@ -198,6 +198,32 @@ END
 }
 
 #[test]
+fn a_log_in_several_files_is_read_as_one() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "i=0; while test $i -lt 90; do echo line-$i; i=$((i+1)); done";
+    let options = ["--log-opt", "max-size=1k", "--log-opt", "max-file=4"];
+    let words = ["--name", "c", "box:1", "sh", "-c", script];
+    cellar.container(&[&options[..], &words].concat()).ok();
+    let numbers = |arguments: &[&str]| -> Vec<u32> {
+        let said = cellar.run(&[&["logs"], arguments, &["c"]].concat()).ok();
+        let number = |line: &str| line.strip_prefix("line-").and_then(|text| text.parse().ok());
+        said.text().lines().map(|line| number(line).expect("it is one of ours")).collect()
+    };
+    let all = numbers(&[]);
+    // A file has 18 of these lines, and the oldest ones are gone.
+    assert!((55..90).contains(&all.len()), "{all:?}");
+    let last = |count: usize| (90 - u32::try_from(count).unwrap_or(0)..90).collect::<Vec<_>>();
+    assert_eq!(all, last(all.len()));
+    for count in [1, 18, 40, 100_000] {
+        let tail = count.to_string();
+        assert_eq!(numbers(&["--tail", &tail]), last(count.min(all.len())), "{count}");
+        assert_eq!(numbers(&["-f", "--tail", &tail]), last(count.min(all.len())), "{count}");
+    }
+    cellar.run(&["rm", "c"]).ok();
+    cellar.is_clean();
+}
+
+#[test]
 fn memory_begins_with_what_the_image_has() {
     let Some(cellar) = Cellar::new() else { return };
     let image = "box:2";

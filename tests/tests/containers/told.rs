@@ -103,3 +103,40 @@ END
     assert_eq!(said["Attributes"]["one"], "1");
     cellar.is_clean();
 }
+
+#[test]
+fn events_have_what_podman_4_and_later_ones_call_their_time_and_all_of_what_was_made() {
+    let Some(cellar) = Cellar::new() else { return };
+    let conf = cellar.path("containers.conf");
+    let told = |arguments: &[&str]| run(cellar.command(arguments).env("CONTAINERS_CONF", &conf));
+    std::fs::write(&conf, "").expect("it is writable");
+    let make = ["create", "--network=none", "--name", "c", "box:1", "true"];
+    told(&make).ok();
+    told(&["start", "-a", "c"]).ok();
+    let event = |status: &str, more: &[&str]| {
+        let status = format!("event={status}");
+        let words = ["events", "--stream=false", "--filter", &status, "--filter", "type=container"];
+        told(&[&words[..], more].concat()).ok()
+    };
+    let died = event("died", &["--format", "json"]).json();
+    let nanoseconds = died["timeNano"].as_i64().expect("it is a number");
+    assert_eq!(died["time"].as_i64(), Some(nanoseconds / 1_000_000_000));
+    assert!(died["Time"].as_str().is_some_and(|text| text.starts_with("20")), "{died}");
+    assert_eq!(died["ContainerExitCode"], 0);
+    assert_eq!(died["OOMKilled"], false);
+    let format = "{{.TimeNano}} {{.OOMKilled}}";
+    assert_eq!(event("died", &["--format", format]).text(), format!("{nanoseconds} false"));
+    let of_made = ["--format", "{{.ContainerInspectData}}"];
+    assert_eq!(event("create", &of_made).text(), "");
+    told(&["rm", "c"]).ok();
+    // All of it where the file asks for that.
+    let words = "[engine]\nevents_container_create_inspect_data = true\n";
+    std::fs::write(&conf, words).expect("it is writable");
+    told(&make).ok();
+    let shown = told(&["container", "inspect", "--size", "c"]).ok().json();
+    assert_eq!(event("create", &of_made).json(), shown[0]);
+    let line = event("create", &[]).ok();
+    assert!(!line.text().contains("GraphDriver"), "{line}");
+    told(&["rm", "c"]).ok();
+    cellar.is_clean();
+}

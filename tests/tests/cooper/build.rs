@@ -116,7 +116,7 @@ Error: building at STEP \"RUN exit 42\": while running runtime: exit status 42
     std::fs::write(directory.join("nothing"), nothing).expect("it is writable");
     cooper(&store, &directory, "build -f nothing .")
         .ends(127)
-        .says("exit status 127: process \"/nothing\": run \"/nothing\": no such file");
+        .says("exit status 127: process \"/nothing\": exec \"/nothing\": no such file");
     let images = cooper(&store, &directory, "images -q --filter reference=localhost/it").ok();
     assert_eq!(images.text(), "", "nothing is tagged");
 }

@@ -81,6 +81,7 @@ impl ContainersConf {
             engine.detach_keys,
             engine.events_file,
             engine.events_file_size,
+            engine.events_inspect,
             engine.events_logger,
             engine.image_volumes,
             engine.pull_policy,
@@ -158,6 +159,9 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
             .filter(|text| !text.is_empty())
             .map(PathBuf::from),
         events_file_size: table.string_or_number("events_logfile_max_size")?.map(|size| size.value),
+        events_inspect: table
+            .boolean("events_container_create_inspect_data")?
+            .map(|found| found.value),
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
@@ -207,10 +211,11 @@ mod tests {
         assert_eq!(conf.modes.network.as_deref(), Some("none"));
         assert_eq!(ContainersConf::parse("", "c").unwrap(), ContainersConf::default());
         let first = "[engine]\nevents_logger = \"file\"\nevents_logfile_path = \"/e\"\nevents_logfile_max_size = 4750";
-        let later = "[engine]\nevents_logger = \"none\"\nevents_logfile_max_size = \"2m\"";
+        let later = "[engine]\nevents_logger = \"none\"\nevents_logfile_max_size = \"2m\"\nevents_container_create_inspect_data = true";
         let mut conf = ContainersConf::parse(first, "a").unwrap();
         assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
         conf.merge(ContainersConf::parse(later, "b").unwrap());
+        assert_eq!(conf.engine.events_inspect, Some(true));
         let EngineConf { events_logger, events_file, events_file_size, .. } = conf.engine;
         assert_eq!(
             (events_logger.as_deref(), events_file_size.as_deref()),

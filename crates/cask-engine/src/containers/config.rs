@@ -451,6 +451,11 @@ pub struct LogConfig {
 }
 
 impl LogConfig {
+    /// How many files there are of it at most, with the old ones.
+    pub(super) fn most_files(&self) -> u32 {
+        self.max_files.unwrap_or(2)
+    }
+
     /// The word for every line.
     pub(super) fn written_tag(&self) -> Option<&str> {
         self.tag_text.as_deref().or(self.tag.as_deref())

@@ -202,8 +202,9 @@ impl Containers {
         });
         match written {
             Ok(()) => {
-                self.tell("create", config);
-                Ok(Container { config: config.clone(), state, place })
+                let container = Container { config: config.clone(), state, place };
+                self.tell_created(&container);
+                Ok(container)
             }
             Err(error) => {
                 place.remove()?;

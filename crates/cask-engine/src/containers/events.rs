@@ -42,6 +42,9 @@ pub struct Event {
     /// The exit code of a container that died, if it is not 0.
     #[serde(rename = "ContainerExitCode", skip_serializing_if = "is_zero")]
     pub exit_code: i32,
+    /// Of a container that died, whether the kernel killed it for lack of memory.
+    #[serde(rename = "OOMKilled", skip_serializing_if = "Option::is_none")]
+    pub oom_killed: Option<bool>,
     /// Whose: the ID.
     #[serde(rename = "ID", skip_serializing_if = "String::is_empty")]
     pub id: String,
@@ -72,6 +75,9 @@ pub struct Event {
     /// How many checks failed in a row.
     #[serde(skip_serializing_if = "is_zero")]
     pub health_failing_streak: i32,
+    /// Everything about a container that was made, where somebody wants to have that here.
+    #[serde(rename = "ContainerInspectData", skip_serializing_if = "String::is_empty")]
+    pub inspect_data: String,
     /// Labels of a container.
     #[serde(rename = "Attributes")]
     pub attributes: Option<BTreeMap<String, String>>,
@@ -151,7 +157,8 @@ impl Event {
         self
     }
 
-    fn moment(&self) -> (i64, u32) {
+    /// When, in seconds since 1970, and nanoseconds.
+    pub fn moment(&self) -> (i64, u32) {
         self.time.parse().map_or((0, 0), moment)
     }
 
@@ -222,9 +229,20 @@ impl Containers {
         self.tell_all(&[Event::of_network(status, network, config)]);
     }
 
+    /// Tells that a container was made.
+    pub(super) fn tell_created(&self, container: &super::Container) {
+        let mut event = Event::of_container("create", &container.config);
+        if let Some(describe) = self.describe {
+            event.inspect_data = describe(self, container).unwrap_or_default();
+        }
+        self.tell_all(&[event]);
+    }
+
     /// Tells of the end of a container.
-    pub(super) fn tell_end(&self, code: i32, config: &super::ContainerConfig) {
-        self.tell_all(&[Event::of_container("died", config).with_exit_code(code)]);
+    pub(super) fn tell_end(&self, code: i32, oom_killed: bool, config: &super::ContainerConfig) {
+        let mut event = Event::of_container("died", config).with_exit_code(code);
+        event.oom_killed = Some(oom_killed);
+        self.tell_all(&[event]);
     }
 
     /// Tells what a check of a container's health said.

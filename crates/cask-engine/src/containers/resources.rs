@@ -1,5 +1,7 @@
 //! What a container may use, as its control group has it.
 
+use std::path::Path;
+
 use cask_runtime::{
     Cgroup, CgroupLimits, Device, DeviceAccess, DeviceKind, DeviceRule, DiskRate, DiskUse,
     DiskWeight, ErrorKind as RuntimeError, ScopeKeeper, ServiceManager,
@@ -120,7 +122,7 @@ pub(super) fn check_groups(config: &ContainerConfig) -> Result<()> {
 
 /// A limit with the numbers that the disk has today.
 fn rate(limit: &DiskLimit) -> Result<DiskRate> {
-    let device = Device::of(&limit.path, "/dev/disk")?;
+    let device = disk(&limit.path)?;
     let what = match limit.what.as_str() {
         "read-bps" => DiskUse::ReadBytes,
         "read-iops" => DiskUse::Reads,
@@ -128,6 +130,15 @@ fn rate(limit: &DiskLimit) -> Result<DiskRate> {
         _ => DiskUse::Writes,
     };
     Ok(DiskRate { major: device.major, minor: device.minor, what, most: limit.most })
+}
+
+/// The disk that a limit is about. The words are podman's.
+fn disk(path: &Path) -> Result<Device> {
+    let device = Device::of(path, "/dev/disk")?;
+    match device.block {
+        true => Ok(device),
+        false => Err(Error::new(ErrorKind::Invalid, path.display(), "not a block device")),
+    }
 }
 
 /// Reads the value of `--device-cgroup-rule`: `b|c|a MAJOR:MINOR rwm`, where `*` is any number.
@@ -206,7 +217,7 @@ pub(super) fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
     let mut limits = resources.limits();
     limits.disks = resources.disks.iter().map(rate).collect::<Result<_>>()?;
     for weight in &resources.disk_weights {
-        let disk = Device::of(&weight.path, "/dev/disk")?;
+        let disk = disk(&weight.path)?;
         let disk = Some((disk.major, disk.minor));
         limits.disk_weights.push(DiskWeight { disk, weight: weight.weight });
     }

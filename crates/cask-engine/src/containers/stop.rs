@@ -1,4 +1,4 @@
-//! Signals, stopping, pausing, waiting, renaming.
+//! Signals, stopping, pausing.
 
 use std::time::Duration;
 
@@ -199,33 +199,6 @@ impl Containers {
         container.place.save(&config, &state)?;
         self.tell("unpause", &config);
         Ok(())
-    }
-
-    /// Waits until a container has ended, and gives its exit code; at once for one that has, or never began.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Storage`].
-    pub fn wait(&self, container: &Container) -> Result<i32> {
-        loop {
-            let state = match container.place.load() {
-                Ok((_, state)) => state,
-                // Removed as soon as it ended: its monitor leaves the code behind.
-                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
-                    return self.removed_code(container).ok_or(error);
-                }
-                Err(error) => return Err(error),
-            };
-            if !state.status.is_up() {
-                return Ok(state.exit_code);
-            }
-            container.place.wait_for_end();
-        }
-    }
-
-    /// The exit code of a container that was removed when it ended.
-    pub(super) fn removed_code(&self, container: &Container) -> Option<i32> {
-        let text = std::fs::read_to_string(container.place.exit_path());
-        text.ok()?.trim().parse().ok()
     }
 }
 

@@ -114,18 +114,27 @@ impl Filter {
     }
 }
 
-/// Reads a moment: RFC 3339, a date, seconds since 1970, or how long before `now`, which is in seconds since 1970.
+/// Reads a moment: RFC 3339, also with the comma of `date --iso-8601=ns`, a date, seconds since 1970, or how long before
+/// `now`, which is in seconds since 1970; a duration with a minus is that long after it.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`].
 pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
-    if let Ok(time) = text.parse::<Timestamp>() {
+    if let Some(time) = whole_time(text) {
         return Ok(time.unix_seconds());
     }
     if let Ok(date) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
         return Ok(date.unix_seconds());
     }
-    if let Ok(seconds) = text.parse::<i64>() {
+    let whole = match text.split_once('.') {
+        Some((whole, part))
+            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            whole
+        }
+        _ => text,
+    };
+    if let Ok(seconds) = whole.parse::<i64>() {
         return Ok(seconds);
     }
     match ago(text) {
@@ -139,9 +148,20 @@ pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
     }
 }
 
+/// A time with a date and a zone.
+pub(crate) fn whole_time(text: &str) -> Option<Timestamp> {
+    text.replacen(',', ".", 1).parse().ok()
+}
+
 /// The whole seconds of a duration such as `1h30m`.
+///
+/// Source: Go, `time.ParseDuration`.
 fn ago(text: &str) -> Option<i64> {
     let mut seconds = 0.0_f64;
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(text) => (-1.0, text),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.find(|symbol: char| !symbol.is_ascii_digit() && symbol != '.')?;
@@ -152,14 +172,16 @@ fn ago(text: &str) -> Option<i64> {
             "s" => 1.0,
             "m" => 60.0,
             "h" => 3600.0,
-            "ms" => 0.001,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
             _ => return None,
         };
         seconds += number * unit;
         rest = &rest[unit_end..];
     }
     #[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
-    (!text.is_empty()).then_some(seconds as i64)
+    (!text.is_empty()).then_some((seconds * sign) as i64)
 }
 
 /// Filters, with what they need to know.

@@ -24,6 +24,9 @@ const LEGACY_DISKS: &str = "blkio";
 /// Those that a group is in where it may: limits need some of them, and processes look for all.
 const LEGACY_MORE: [&str; 3] = [LEGACY_DISKS, "devices", "systemd"];
 
+/// The controllers of version 2 that every group has, where the machine has them.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
 /// Which groups the machine has.
 #[derive(Clone, Debug)]
 pub(super) enum Layout {
@@ -138,8 +141,7 @@ impl Layout {
             Self::Unified(top) => {
                 let mut here = top.clone();
                 for part in name.split('/') {
-                    // Who may not give controllers to groups below still has groups that can be killed and frozen.
-                    let _ = fs::write(here.join("cgroup.subtree_control"), available(&here));
+                    give_controllers(&here, limits);
                     here.push(part);
                     make_directory(&here)?;
                 }
@@ -271,12 +273,23 @@ fn may_write(directory: &Path) -> bool {
         .is_ok()
 }
 
-/// The controllers of a directory, as its `cgroup.subtree_control` takes them.
-pub(super) fn available(directory: &Path) -> String {
+/// Has the groups below a directory get the controllers that it has: the usual ones, and those of settings by name.
+///
+/// Who may not give any still has groups that can be killed and frozen; limits that need one miss it.
+pub(super) fn give_controllers(directory: &Path, limits: &CgroupLimits) {
+    let path = directory.join("cgroup.subtree_control");
     let text = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
-    let wanted = ["cpu", "cpuset", "io", "memory", "pids"];
-    let names = text.split_whitespace().filter(|name| wanted.contains(name));
-    names.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
+    let has = |name: &str| text.split_whitespace().any(|known| known == name);
+    let usual = CONTROLLERS.into_iter().filter(|name| has(name));
+    let usual: Vec<_> = usual.map(|name| format!("+{name}")).collect();
+    let _ = fs::write(&path, usual.join(" "));
+    // One by one: where one is refused, the others are given all the same.
+    for (file, _) in &limits.by_name {
+        let name = file.split('.').next().unwrap_or_default();
+        if has(name) && !CONTROLLERS.contains(&name) {
+            let _ = fs::write(&path, format!("+{name}"));
+        }
+    }
 }
 
 pub(super) fn make_directory(path: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{Layout, TOP, available, make_directory};
+use super::files::{Layout, TOP, give_controllers, make_directory};
 use super::{Cgroup, CgroupLimits};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,8 +41,7 @@ impl Cgroup {
         match &group.layout {
             Layout::Unified(top) => {
                 let above = top.join(own);
-                // Controllers that were not delegated are missed by the limits that need them.
-                let _ = fs::write(above.join("cgroup.subtree_control"), available(&above));
+                give_controllers(&above, limits);
                 make_directory(&above.join(name))?;
             }
             Layout::Legacy => group.layout.make(&group.place, limits)?,

@@ -470,7 +470,7 @@ fn execute(plan: &Plan) -> Failure {
     let strings = |list: &[Vec<u8>]| -> Result<Vec<CString>, Failure> {
         let text = |bytes: &Vec<u8>| CString::new(bytes.clone());
         list.iter().map(text).collect::<Result<_, _>>().map_err(|_| {
-            Failure::new(ErrorKind::InvalidSpec, "run", &shown).with_detail("a text has a NUL")
+            Failure::new(ErrorKind::InvalidSpec, "exec", &shown).with_detail("a text has a NUL")
         })
     };
     let both =
@@ -528,9 +528,9 @@ fn not_executable(path: &str, error: std::io::Error) -> Failure {
         Some(libc::EACCES) => Some("it is not executable for this user: see its mode"),
         _ => None,
     };
-    let mut failure = Failure::io(error, "run", path);
+    let mut failure = Failure::io(error, "exec", path);
     let errno = failure.errno;
-    failure = Failure { errno, ..Failure::new(ErrorKind::CommandNotExecutable, "run", path) };
+    failure = Failure { errno, ..Failure::new(ErrorKind::CommandNotExecutable, "exec", path) };
     match hint {
         Some(hint) => failure.with_hint(hint),
         None => failure,
@@ -538,11 +538,11 @@ fn not_executable(path: &str, error: std::io::Error) -> Failure {
 }
 
 fn not_found(plan: &Plan, shown: &str) -> Failure {
-    let failure = Failure::new(ErrorKind::CommandNotFound, "run", format_args!("{shown:?}"));
+    let failure = Failure::new(ErrorKind::CommandNotFound, "exec", format_args!("{shown:?}"));
     if plan.arguments[0].contains(&b'/') {
         return failure.with_detail("no such file or directory in the root filesystem");
     }
     let tried: Vec<_> =
         plan.search.iter().map(|directory| String::from_utf8_lossy(directory)).collect();
-    failure.with_detail(format!("not found in $PATH ({})", tried.join(":")))
+    failure.with_detail(format!("executable file not found in $PATH ({})", tried.join(":")))
 }

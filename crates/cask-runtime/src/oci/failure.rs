@@ -56,17 +56,17 @@ fn judge(said: &str, runtime: &Path, command: &str) -> Error {
     let about_command =
         said.contains(&format!("exec: \"{command}\"")) || said.contains("executable");
     if about_command && said.contains("no such file or directory") {
-        return Error::new(ErrorKind::CommandNotFound, "run", format_args!("{command:?}"))
+        return Error::new(ErrorKind::CommandNotFound, "exec", format_args!("{command:?}"))
             .with_detail(said.to_owned());
     }
     if about_command && said.contains("permission denied") {
-        return Error::new(ErrorKind::CommandNotExecutable, "run", format_args!("{command:?}"))
+        return Error::new(ErrorKind::CommandNotExecutable, "exec", format_args!("{command:?}"))
             .with_detail(said.to_owned());
     }
     let known = KNOWN.iter().find(|(text, _, _)| said.contains(text));
     let kind = known.map_or(ErrorKind::RuntimeFailed, |(_, kind, _)| *kind);
     let error = if kind == ErrorKind::CommandNotFound {
-        Error::new(kind, "run", format_args!("{command:?}"))
+        Error::new(kind, "exec", format_args!("{command:?}"))
     } else {
         Error::new(kind, "run with", runtime.display())
     };

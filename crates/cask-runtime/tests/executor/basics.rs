@@ -68,16 +68,16 @@ fn commands_that_cannot_run_say_what_was_tried() {
         assert_eq!((error.kind(), &*error.to_string()), (kind, text));
     };
     let (absent, refused) = (ErrorKind::CommandNotFound, ErrorKind::CommandNotExecutable);
-    check("nope", absent, "run \"nope\": not found in $PATH (/none:/work:/bin)");
+    check("nope", absent, "exec \"nope\": executable file not found in $PATH (/none:/work:/bin)");
     check(
         "/bin/nope",
         absent,
-        "run \"/bin/nope\": no such file or directory in the root filesystem",
+        "exec \"/bin/nope\": no such file or directory in the root filesystem",
     );
-    check("plain", refused, "run /work/plain");
-    check("script", refused, "run /work/script");
-    check("/work/headless", refused, "run /work/headless");
-    check("/work", refused, "run /work");
+    check("plain", refused, "exec /work/plain");
+    check("script", refused, "exec /work/script");
+    check("/work/headless", refused, "exec /work/headless");
+    check("/work", refused, "exec /work");
     let error = run(image.spec(&["nope"])).unwrap_err();
     assert_eq!(error.shell_status(), Some(127));
     assert!(

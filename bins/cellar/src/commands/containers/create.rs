@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
 impl Making {
     /// Makes the container, from an image that is pulled where it is missing.
     pub(super) fn make(&self, containers: &Containers, context: &Context) -> Result<Container> {
+        self.registry.access.check_authfile()?;
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
         let conf = containers_conf::load()?;
         let mut options = self.container.resolve(&self.command, containers, conf)?;

@@ -26,13 +26,13 @@ pub(crate) struct Arguments {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     no_trunc: Option<bool>,
     /// From this moment on: a time, or how long ago
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Go on with what is done from now on [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     stream: Option<bool>,
     /// Up to this moment
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
 }
 
@@ -42,6 +42,8 @@ pub(crate) struct Arguments {
 struct Row<'e> {
     #[serde(rename = "ContainerExitCode")]
     exit_code: i32,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: bool,
     #[serde(rename = "ID")]
     id: &'e str,
     #[serde(rename = "Image")]
@@ -54,6 +56,8 @@ struct Row<'e> {
     status: &'e str,
     #[serde(rename = "Time")]
     time: String,
+    #[serde(rename = "TimeNano")]
+    nanoseconds: i64,
     #[serde(rename = "Type")]
     kind: &'e str,
     #[serde(rename = "HealthStatus")]
@@ -62,8 +66,23 @@ struct Row<'e> {
     health_log: &'e str,
     #[serde(rename = "HealthFailingStreak")]
     health_failing_streak: i32,
+    #[serde(rename = "ContainerInspectData")]
+    inspect_data: &'e str,
     #[serde(rename = "Attributes")]
     attributes: std::collections::BTreeMap<String, String>,
+}
+
+/// An event as JSON has it: `Time` is what podman 4 calls it, `time` and `timeNano` are the later ones' numbers.
+#[derive(Serialize)]
+struct Document<'e> {
+    #[serde(flatten)]
+    event: &'e Event,
+    #[serde(rename = "ContainerExitCode", skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(rename = "time")]
+    seconds: i64,
+    #[serde(rename = "timeNano")]
+    nanoseconds: i64,
 }
 
 /// Prints them.
@@ -88,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut failed = None;
     containers.events(&options, &mut |event| {
         let text = match &template {
-            _ if json => serde_json::to_string(event).map_err(anyhow::Error::from),
+            _ if json => document(event),
             None => Ok(event.line(truncated)),
             Some(template) => of_template(template, event),
         };
@@ -108,19 +127,36 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     }
 }
 
+fn document(event: &Event) -> Result<String> {
+    // Of what ended, 0 is an exit code too.
+    let ended = event.exit_code == 0 && matches!(event.status.as_str(), "died" | "exec_died");
+    let (seconds, nanoseconds) = (event.moment().0, nanoseconds(event));
+    let exit_code = ended.then_some(0);
+    Ok(serde_json::to_string(&Document { event, exit_code, seconds, nanoseconds })?)
+}
+
+/// Since 1970.
+fn nanoseconds(event: &Event) -> i64 {
+    let (seconds, more) = event.moment();
+    seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(more))
+}
+
 fn of_template(template: &Format, event: &Event) -> Result<String> {
     let row = Row {
         exit_code: event.exit_code,
+        oom_killed: event.oom_killed.unwrap_or_default(),
         id: &event.id,
         image: &event.image,
         name: &event.name,
         network: &event.network,
         status: &event.status,
         time: event.go_time(),
+        nanoseconds: nanoseconds(event),
         kind: &event.kind,
         health_status: &event.health_status,
         health_log: &event.health_log,
         health_failing_streak: event.health_failing_streak,
+        inspect_data: &event.inspect_data,
         attributes: event.attributes.clone().unwrap_or_default(),
     };
     let text = template.render(None, &Value::of(&row)?)?;

@@ -199,6 +199,12 @@ pub(super) fn text(
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
+/// Everything about a container, with its size, in JSON.
+pub(crate) fn described(containers: &Containers, container: &Container) -> Option<String> {
+    let part = document(containers, container, true).ok()?;
+    Some(value::to_json(&Value::of(&part).ok()?, JsonStyle::compact()))
+}
+
 /// The ID of the container that was made last.
 pub(crate) fn latest(context: &Context) -> Result<String> {
     let found = super::several::one(&context.containers()?, None, true)?;
@@ -330,6 +336,7 @@ fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
         "Options": options,
         "RW": !mount.read_only,
         "Propagation": &mount.propagation,
+        "SubPath json:,omitempty": &mount.subpath,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cellar logs`
 
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -29,10 +29,10 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     names: bool,
     /// Only from this moment on: a time, or how long ago
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Only up to this moment
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Only so many of the last lines; -1 is all
     #[arg(long, value_name = "N", default_value_t = -1, allow_hyphen_values = true)]
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
 ///
 /// Source: podman, `libpod/logs/log.go`, `getColor`.
 const COLORS: [u8; 7] = [37, 31, 33, 34, 35, 36, 32];
+
+/// Bytes that are printed at once.
+const TOGETHER: usize = 64 << 10;
 
 /// A container whose lines are printed, and what stands around each.
 struct Told {
@@ -133,24 +136,26 @@ impl Told {
 
     /// Prints its lines; `false` where nobody reads any more.
     fn tell(&self, containers: &Containers, options: &LogOptions) -> Result<bool> {
-        let mut broken = None;
-        containers.logs(&self.container, options, &mut |line| match self
-            .print(line, options.follow)
-        {
-            Ok(()) => Ok(true),
-            Err(error) => {
-                broken = Some(error);
-                Ok(false)
-            }
+        // Lines that are followed are seen at once; others go together, which takes a fraction of the time.
+        let mut stdout: Box<dyn Write> = match options.follow {
+            true => Box::new(std::io::stdout()),
+            false => Box::new(BufWriter::with_capacity(TOGETHER, std::io::stdout().lock())),
+        };
+        let mut printed = Ok(());
+        containers.logs(&self.container, options, &mut |line| {
+            printed = self.print(line, &mut stdout).and_then(|()| match options.follow {
+                true => stdout.flush(),
+                false => Ok(()),
+            });
+            Ok(printed.is_ok())
         })?;
-        match broken {
-            Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-            Some(error) => Err(error.into()),
-            None => Ok(true),
+        match printed.and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            other => Ok(other.map(|()| true)?),
         }
     }
 
-    fn print(&self, line: &LogLine, at_once: bool) -> std::io::Result<()> {
+    fn print(&self, line: &LogLine, stdout: &mut dyn Write) -> std::io::Result<()> {
         let mut text = Vec::with_capacity(line.text.len() + 64);
         text.extend_from_slice(self.before.as_bytes());
         if self.timestamps {
@@ -162,12 +167,12 @@ impl Told {
             text.push(b'\n');
         }
         match line.stream {
-            LogStream::Error => std::io::stderr().lock().write_all(&text),
-            LogStream::Output => {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(&text)?;
-                if at_once { stdout.flush() } else { Ok(()) }
+            LogStream::Error => {
+                // Both may go to the same place.
+                stdout.flush()?;
+                std::io::stderr().lock().write_all(&text)
             }
+            LogStream::Output => stdout.write_all(&text),
         }
     }
 }

@@ -48,7 +48,7 @@ mod wait;
 mod wanted;
 
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
-pub(crate) use inspect::{Part as ContainerPart, latest, normal, one as document};
+pub(crate) use inspect::{Part as ContainerPart, described, latest, normal, one as document};
 pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
 pub(crate) use options::RuntimeArguments;

@@ -711,7 +711,9 @@ impl ResourceArguments {
 
 impl LifeArguments {
     fn resolve(&self, config: &mut ContainerConfig) -> Result<()> {
-        config.name = self.name.clone().unwrap_or_default();
+        // Docker shows names with a slash before them, and takes them so.
+        let name = self.name.as_deref().unwrap_or_default();
+        name.strip_prefix('/').unwrap_or(name).clone_into(&mut config.name);
         let life = &mut config.lifecycle;
         life.auto_remove = self.rm;
         if let Some(policy) = &self.restart {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use cask_engine::{Container, Containers, Status};
+use cask_engine::{Status, WaitConditions};
 use cask_program::duration::GoDuration;
 use cask_program::output;
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
@@ -54,73 +54,37 @@ fn interval(text: &str) -> Result<Duration> {
 }
 
 /// What is waited for.
-#[derive(Default)]
-struct Conditions {
-    states: Vec<Status>,
-    /// What the checks of its health say.
-    healths: Vec<&'static str>,
-}
-
-impl Conditions {
-    fn parse(texts: &[String]) -> Result<Self> {
-        let mut all = Self::default();
-        for text in texts {
-            all.states.push(match text.as_str() {
-                "created" => Status::Created,
-                "initialized" => Status::Initialized,
-                // None is ever in it.
-                "unknown" => continue,
-                "running" => Status::Running,
-                "paused" => Status::Paused,
-                "exited" | "stopped" => Status::Exited,
-                "removing" => Status::Removing,
-                "healthy" => {
-                    all.healths.push("healthy");
-                    continue;
-                }
-                "unhealthy" => {
-                    all.healths.push("unhealthy");
-                    continue;
-                }
-                other => bail!("unknown container state: {other}: invalid argument"),
-            });
-        }
-        Ok(all)
-    }
-
-    /// Waits until a container is so: its exit code, or -1 for one that has not ended.
-    fn wait(&self, containers: &Containers, container: &Container, pause: Duration) -> Result<i32> {
-        let mut ended = false;
-        loop {
-            let now = containers.reload(container)?;
-            let state = &now.state;
-            if self.states.contains(&state.status) {
-                return Ok(if state.status == Status::Exited { state.exit_code } else { -1 });
+fn conditions(texts: &[String], pause: Duration) -> Result<WaitConditions> {
+    let mut all = WaitConditions::default();
+    all.pause = pause;
+    all.end = texts.is_empty();
+    for text in texts {
+        all.states.push(match text.as_str() {
+            "exited" | "stopped" => {
+                all.end = true;
+                continue;
             }
-            if let Some(health) = self.healths.first() {
-                if !now.config.health.is_checked() {
-                    let id = now.id();
-                    bail!("cannot use condition {health:?}: container {id} has no healthcheck");
-                }
-                if self.healths.contains(&now.health().status.as_str()) {
-                    return Ok(-1);
-                }
-                // Nothing checks it any more; what was checked last may be written down a moment later.
-                if ended {
-                    bail!("container is stopped");
-                }
-                ended = matches!(state.status, Status::Exited | Status::Removing);
+            "created" => Status::Created,
+            "initialized" => Status::Initialized,
+            // None is ever in it.
+            "unknown" => continue,
+            "running" => Status::Running,
+            "paused" => Status::Paused,
+            "removing" => Status::Removing,
+            "healthy" | "unhealthy" => {
+                all.healths.push(text.clone());
+                continue;
             }
-            std::thread::sleep(pause);
-        }
+            other => bail!("unknown container state: {other}: invalid argument"),
+        });
     }
+    Ok(all)
 }
 
 /// Waits.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     arguments.refused.check()?;
-    let conditions = Conditions::parse(&arguments.condition)?;
-    let pause = interval(&arguments.interval)?;
+    let conditions = conditions(&arguments.condition, interval(&arguments.interval)?)?;
     if arguments.containers.is_empty() && !arguments.latest {
         bail!("\"cellar wait\" requires a name, id, or the \"--latest\" flag");
     }
@@ -137,14 +101,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut errors = Vec::new();
     which.check()?;
     for Meant { container, .. } in which.find(&containers, &mut errors)? {
-        let only_end = conditions.states == [Status::Exited] && conditions.healths.is_empty();
-        let waited = match arguments.condition.is_empty() || only_end {
-            true => containers.wait(&container).map_err(anyhow::Error::from),
-            false => conditions.wait(&containers, &container, pause),
-        };
-        match waited {
+        match containers.wait_for(&container, &conditions) {
             Ok(code) => output::line(&code.to_string())?,
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(error.into()),
         }
     }
     Ok(finish(errors))

@@ -34,6 +34,7 @@ fn entry(event: &Event) -> io::Result<Vec<u8>> {
         0 if event.status != "died" => String::new(),
         code => code.to_string(),
     };
+    let oom_killed = event.oom_killed.map(|killed| killed.to_string()).unwrap_or_default();
     let labels = event.attributes.as_ref().filter(|labels| !labels.is_empty());
     let labels = labels.map(serde_json::to_string).transpose()?.unwrap_or_default();
     let streak = match event.status.as_str() {
@@ -46,6 +47,8 @@ fn entry(event: &Event) -> io::Result<Vec<u8>> {
         ("PODMAN_IMAGE", &event.image),
         ("PODMAN_NETWORK_NAME", &event.network),
         ("PODMAN_EXIT_CODE", &exit_code),
+        ("PODMAN_OOM_KILLED", &oom_killed),
+        ("PODMAN_CONTAINER_INSPECT_DATA", &event.inspect_data),
         ("PODMAN_LABELS", &labels),
         ("PODMAN_HEALTH_STATUS", &event.health_status),
         ("PODMAN_HEALTH_LOG", &event.health_log),
@@ -63,6 +66,7 @@ fn event(entry: &JournalEntry) -> Option<Event> {
     let field = |name: &str| entry.field(name).unwrap_or_default().to_owned();
     let event = Event {
         exit_code: field("PODMAN_EXIT_CODE").parse().unwrap_or_default(),
+        oom_killed: field("PODMAN_OOM_KILLED").parse().ok(),
         id: field("PODMAN_ID"),
         image: field("PODMAN_IMAGE"),
         name: field("PODMAN_NAME"),
@@ -73,6 +77,7 @@ fn event(entry: &JournalEntry) -> Option<Event> {
         health_status: field("PODMAN_HEALTH_STATUS"),
         health_log: field("PODMAN_HEALTH_LOG"),
         health_failing_streak: field("PODMAN_HEALTH_FAILING_STREAK").parse().unwrap_or_default(),
+        inspect_data: field("PODMAN_CONTAINER_INSPECT_DATA"),
         attributes: serde_json::from_str(&field("PODMAN_LABELS")).ok(),
     };
     (!event.kind.is_empty() && !event.status.is_empty()).then_some(event)
@@ -117,6 +122,8 @@ mod tests {
         sent.attributes = Some(labels.into());
         let mut died = Event::of("container", "died").with_exit_code(7);
         died.name = "c".to_owned();
+        died.oom_killed = Some(true);
+        died.inspect_data = "{\n}".to_owned();
         let mut entries = Entries::default();
         for one in [&sent, &died] {
             entries.push(&entry(one).unwrap());

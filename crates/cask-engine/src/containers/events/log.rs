@@ -112,14 +112,17 @@ fn lines(events: &[Event]) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// Forgets the older half, and says so around what is kept, as podman does.
+/// Forgets the older half, and says so around what is kept, as podman does. Of a file that is much longer than it may be,
+/// no more than four times that is kept: it is in memory meanwhile.
 ///
 /// Source: podman, `libpod/events/logfile.go`, `truncate`.
 fn halve(file: &mut File, path: &Path, most: u64) -> io::Result<()> {
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start((length / 2).max(length.saturating_sub(most))))?;
+    let most_kept = most.saturating_mul(4);
+    let start = (length / 2).max(length.saturating_sub(most_kept));
+    file.seek(SeekFrom::Start(start))?;
     let mut kept = Vec::new();
-    file.take(most).read_to_end(&mut kept)?;
+    file.take(most_kept).read_to_end(&mut kept)?;
     let whole = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |end| end + 1);
     let marks = ["begin", "end"].map(|place| lines(&[Event::of_rotation(path, place)]));
     let [begin, end] = marks;

@@ -444,7 +444,7 @@ impl<'a> Life<'a> {
             self.short_of_memory || group.is_some_and(|group| group.out_of_memory_kills() > 0);
         let stopped = state.stopped;
         place.save(&config, &state)?;
-        self.containers.tell_end(code, &config);
+        self.containers.tell_end(code, state.oom_killed, &config);
         Ok(stopped)
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::journal::{Journal, Writer};
 use super::super::logging::LogDriver;
+use super::super::logs::numbered;
 use super::super::record::{io, now};
 use super::super::{ContainerConfig, wire};
 use crate::Result;
@@ -44,7 +45,7 @@ impl Log {
             path: path.unwrap_or_default(),
             size_bytes: 0,
             max_bytes,
-            max_files: config.log.max_files.unwrap_or(2),
+            max_files: config.log.most_files(),
             text: Vec::new(),
         };
         match LogDriver::of(config)? {
@@ -122,11 +123,7 @@ impl Log {
 
     /// Puts the log aside, and those that were before one further, in place of the oldest; begins a new one.
     fn rotate(&mut self) {
-        let old = |number: u32| {
-            let mut path = self.path.clone().into_os_string();
-            path.push(format!(".{number}"));
-            path
-        };
+        let old = |number: u32| numbered(&self.path, number);
         for number in (2..self.max_files).rev() {
             // The first ones are not there yet.
             let _ = std::fs::rename(old(number - 1), old(number));

@@ -62,10 +62,10 @@ impl LimitArguments {
             if !(0.01..=10_000.0).contains(&cpus) {
                 bail!("--cpus is from 0.01 to the number of processors, not {cpus}");
             }
-            if self.cpu_period.is_some() || self.cpu_quota.is_some() {
-                bail!(
-                    "--cpu-period, --cpu-quota and --cpus conflict: set either the quota or the processors"
-                );
+            for (name, other) in [("period", self.cpu_period), ("quota", self.cpu_quota)] {
+                if other.is_some() {
+                    bail!("--cpu-{name} and --cpus cannot be set together");
+                }
             }
             #[expect(
                 clippy::cast_possible_truncation,
