@@ -79,6 +79,8 @@ pub(crate) struct Plan {
     pub(crate) read_only: Vec<Vec<u8>>,
     pub(crate) read_only_root: bool,
     pub(crate) capabilities: u64,
+    /// What a user who is not root has of them.
+    pub(crate) ambient: u64,
     pub(crate) no_new_privileges: bool,
     /// Instructions, packed.
     pub(crate) seccomp: Vec<u64>,
@@ -152,6 +154,7 @@ wire_struct!(Plan {
     read_only,
     read_only_root,
     capabilities,
+    ambient,
     no_new_privileges,
     seccomp,
     limits,

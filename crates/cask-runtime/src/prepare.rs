@@ -105,6 +105,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         read_only: spec.files.read_only.iter().map(bytes).collect(),
         read_only_root: spec.files.read_only_root,
         capabilities: spec.privileges.capabilities.bits(),
+        ambient: spec.privileges.ambient.bits(),
         no_new_privileges: spec.privileges.no_new_privileges,
         seccomp: seccomp_program(&spec.privileges)?,
         limits: deduplicate(&process.limits),

@@ -406,18 +406,33 @@ impl Default for Files {
 }
 
 /// What a process may do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Privileges {
-    /// The most that it can ever have. Root has all of them from the beginning, other users none: inheritable
-    /// and ambient sets are always empty.
+    /// The most that it can ever have. Root has all of them from the beginning, other users [those of
+    /// theirs](Self::ambient); root's inheritable and ambient sets are always empty.
     pub capabilities: CapabilitySet,
+    /// What a user who is not root has of them from the beginning, and the commands that it runs: none, where nobody
+    /// says something else.
+    pub ambient: CapabilitySet,
     /// Which calls of the kernel it may make.
     pub seccomp: Seccomp,
     /// A profile instead of the usual one; with [`Seccomp::DangerUnconfined`] it is not looked at.
     pub seccomp_profile: Option<Arc<SeccompProfile>>,
     /// Set-user-ID bits and file capabilities give it nothing, for ever (`sudo` fails).
     pub no_new_privileges: bool,
+}
+
+impl Default for Privileges {
+    fn default() -> Self {
+        Self {
+            capabilities: CapabilitySet::default(),
+            ambient: CapabilitySet::NONE,
+            seccomp: Seccomp::default(),
+            seccomp_profile: None,
+            no_new_privileges: false,
+        }
+    }
 }
 
 /// The network of a process.

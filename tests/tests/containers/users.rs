@@ -6,6 +6,24 @@ use tests::has;
 const IDS: &str = "tr -s ' ' </proc/self/uid_map; tr -s ' ' </proc/self/gid_map";
 
 #[test]
+fn another_user_has_a_home_and_what_was_added_by_name() {
+    let Some(cellar) = Cellar::new() else { return };
+    let shown = "busybox grep -E 'Cap(Inh|Prm|Eff|Amb)' /proc/self/status | busybox cut -c 16- | busybox uniq; echo $HOME; id -G";
+    let line = ["-d", "--name", "c", "-u", "5:6", "-w", "/bin", "--cap-add", "net_raw"];
+    let own = format!("{shown}; sleep 1000");
+    let more = ["--group-add", "77", "box:1", "sh", "-c", &own];
+    cellar.container(&[&line[..], &more].concat()).ok();
+    let added = "000002000\n/bin\n6 77";
+    cellar.shell("until test \"$($CELLAR logs c | wc -l)\" = 3; do sleep 0.01; done").ok();
+    assert_eq!(cellar.run(&["logs", "c"]).ok().text(), added);
+    assert_eq!(cellar.run(&["exec", "c", "sh", "-c", shown]).ok().text(), added);
+    // Who else is in it has its own.
+    let other = cellar.run(&["exec", "-u", "7", "c", "sh", "-c", shown]).ok();
+    assert_eq!(other.text(), "000000000\n/\n0");
+    cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
+}
+
+#[test]
 fn users_are_mapped_as_asked_and_their_files_are_found_again_by_podman() {
     let Some(cellar) = Cellar::new() else { return };
     let maps = ["--uidmap", "0:100000:5000", "--gidmap", "0:200000:6000"];

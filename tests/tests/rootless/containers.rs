@@ -221,6 +221,11 @@ fn a_users_container_has_the_user_or_others_in_it() {
         $C --userns keep-id:uid=1000,gid=1000 box:1 sh -c "$shown"
         $C --userns keep-id -u 0 box:1 sh -c 'id -u; touch /made; stat -c %u:%g /made'
         $C --userns nomap -v $HOME/vol:/v box:1 sh -c "tr -s ' ' </proc/self/uid_map; stat -c %u:%g /v/file; touch /v/not 2>/dev/null || echo refused"
+        $C --userns keep-id --cap-add net_raw box:1 sh -c "busybox grep -E 'Cap(Inh|Eff|Amb)' /proc/self/status | busybox cut -c 16-"
+        $C --uidmap 0:0:1000 box:1 sh -c "tr -s ' ' </proc/self/uid_map"
+        $C --userns nomap:x box:1 true 2>&1 || echo $?
+        $D/cellar run -d --name seen --network none box:1 sleep 1000 >/dev/null; $D/cellar top seen user huser hgroup | tail -1 | tr -s ' '
+        $D/cellar rm -f -t 0 seen >/dev/null
         $C --userns auto:size=300 box:1 sh -c "tr -s ' ' </proc/self/uid_map"
         $C --uidmap 0:100000:1 box:1 true || echo $?
         $C --userns auto:size=70000 box:1 true || echo $?
@@ -230,7 +235,8 @@ fn a_users_container_has_the_user_or_others_in_it() {
     let expected = format!(
         " 0 1 {UID}\n {UID} 0 1\n {after} {after} {rest}\n{UID}\n{UID}\n0:0\n0:0\n0:0\n{UID}:{UID}\n{UID}:{UID}\n\
          cask-tester:*:{UID}:{UID}\n/\ncask-tester\n 0 1 1000\n 1000 0 1\n 1001 1001 64536\n1000\n1000\n0:0\n0:0\n0:0\n\
-         0\n0:0\n 0 1 65536\n65534:65534\nrefused\n 0 1 300\n125\n125",
+         0\n0:0\n 0 1 65536\n65534:65534\nrefused\n000002000\n000002000\n000002000\n 0 0 1\n 1 1 999\n\
+         Error: unrecognized namespace mode nomap:x passed\n125\nroot cask-tester {UID}\n 0 1 300\n125\n125",
         after = UID + 1,
         rest = 65_536 - UID,
     );

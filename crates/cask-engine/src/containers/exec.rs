@@ -97,7 +97,9 @@ impl Containers {
         let config = &container.config;
         let user = options.user.as_deref().or(config.process.user.as_deref()).unwrap_or_default();
         let mut run = RunSpec::new(no_root()?, options.command.iter());
-        run.process.identity = spec::identity(&root, user, &config.process.groups)?;
+        // Another user has groups of its own only.
+        let groups = if options.user.is_some() { &[][..] } else { &config.process.groups };
+        run.process.identity = spec::identity(&root, user, groups)?;
         let mut environment = spec::environment(config, &run.process.identity);
         let home = run.process.identity.home.clone();
         if options.user.is_some() {
@@ -123,6 +125,9 @@ impl Containers {
             true => CapabilitySet::all(),
             false => spec::capabilities(config)?,
         };
+        if options.user.is_none() || options.user == config.process.user {
+            run.privileges.ambient = spec::ambient(config)?;
+        }
         run.privileges.no_new_privileges = config.security.no_new_privileges;
         if options.privileged || config.security.privileged || config.security.seccomp_unconfined {
             run.privileges.seccomp = Seccomp::DangerUnconfined;

@@ -147,6 +147,17 @@ pub(super) fn capabilities(config: &ContainerConfig) -> Result<CapabilitySet> {
     Ok(set)
 }
 
+/// What a user who is not root has of them from the beginning: what was asked for by name.
+///
+/// Source: podman, `pkg/specgen/generate/security.go`.
+pub(super) fn ambient(config: &ContainerConfig) -> Result<CapabilitySet> {
+    let add = &config.security.add;
+    if add.iter().any(|name| name.eq_ignore_ascii_case("all")) {
+        return Ok(CapabilitySet::all());
+    }
+    add.iter().map(|name| capability(name)).collect()
+}
+
 /// The words are podman's.
 fn capability(name: &str) -> Result<Capability> {
     name.parse().map_err(|_| {
@@ -366,6 +377,7 @@ impl Ingredients<'_> {
     fn privileges(&self, spec: &mut RunSpec) -> Result<()> {
         let security = &self.config.security;
         spec.privileges.capabilities = capabilities(self.config)?;
+        spec.privileges.ambient = ambient(self.config)?;
         spec.privileges.no_new_privileges = security.no_new_privileges;
         if security.privileged || security.seccomp_unconfined {
             spec.privileges.seccomp = Seccomp::DangerUnconfined;
@@ -480,7 +492,10 @@ pub(super) fn environment(
             environment.push((name.into(), value));
         }
     };
-    let home = identity.home.clone().unwrap_or_else(|| PathBuf::from("/"));
+    // Who is not in the file of users gets a line there, with this as the home.
+    let is_named = identity.home.is_some() || config.accounts.unchanged;
+    let directory = config.process.directory.as_deref().filter(|_| !is_named);
+    let home = identity.home.clone().unwrap_or_else(|| directory.unwrap_or("/").into());
     add("HOME", home.into_os_string());
     if config.process.systemd {
         add("container_uuid", config.id.chars().take(32).collect::<String>().into());

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cask_image::{Timestamp, go_duration};
 use cask_rootfs::Root;
+use cask_runtime::IdRange;
 
 use super::{Container, Containers, SpaceMode};
 use crate::{Error, ErrorKind, Result};
@@ -96,6 +98,8 @@ struct All {
     host_groups: Names,
     /// Who its users are outside.
     maps: super::UsersConfig,
+    /// Who the users of the namespace that this process is in are on the machine, and the groups.
+    outer: (Vec<IdRange>, Vec<IdRange>),
     up: Duration,
     ticks: u64,
     page_bytes: u64,
@@ -105,6 +109,11 @@ struct All {
 
 /// Names of numbers: `(number, name)`.
 type Names = Vec<(u32, String)>;
+
+/// A map of the user namespace that this process is in.
+fn outer(file: &str) -> Vec<IdRange> {
+    IdRange::of_map(&fs::read_to_string(Path::new("/proc/self").join(file)).unwrap_or_default())
+}
 
 /// A process, as `/proc` tells of it.
 struct Seen<'a> {
@@ -136,6 +145,7 @@ impl Containers {
             host_users: host_names("/etc/passwd"),
             host_groups: host_names("/etc/group"),
             maps: container.config.namespaces.user.clone(),
+            outer: (outer("uid_map"), outer("gid_map")),
             up: up(),
             ticks: rustix::param::clock_ticks_per_second().max(1),
             page_bytes: rustix::param::page_size() as u64,
@@ -216,7 +226,19 @@ impl Seen<'_> {
     /// The name of a user or group; which of its four numbers counts from 1.
     fn id(&self, key: &str, which: usize, names: &Names) -> String {
         let text = line(&self.status, key).unwrap_or_default();
-        named(text.split_whitespace().nth(which - 1).unwrap_or_default(), names)
+        named(&self.outer(key, text.split_whitespace().nth(which - 1).unwrap_or_default()), names)
+    }
+
+    /// A number as this machine has it: this process may be in a user namespace.
+    fn outer(&self, key: &str, number: &str) -> String {
+        let ranges = if key == "Uid" { &self.all.outer.0 } else { &self.all.outer.1 };
+        let found = number.parse::<u32>().ok().and_then(|number| {
+            let range = ranges
+                .iter()
+                .find(|range| range.inside <= number && number - range.inside < range.count)?;
+            range.outside.checked_add(number - range.inside)
+        });
+        found.map_or_else(|| number.to_owned(), |found| found.to_string())
     }
 
     /// As [`id`](Self::id), as the container sees it.
@@ -241,7 +263,8 @@ impl Seen<'_> {
 
     fn groups(&self, names: &Names) -> String {
         let text = line(&self.status, "Groups").unwrap_or_default();
-        text.split_whitespace().map(|one| named(one, names)).collect::<Vec<_>>().join(",")
+        let name = |one: &str| named(&self.outer("Gid", one), names);
+        text.split_whitespace().map(name).collect::<Vec<_>>().join(",")
     }
 
     fn arguments(&self) -> String {

@@ -180,7 +180,11 @@ impl Containers {
         let mut held = None;
         let users = match mode {
             "" if asks_for_maps(request) => given(request)?,
-            "" | "host" => UsersConfig::default(),
+            "" => UsersConfig::default(),
+            "host" | "private" | "nomap" if request.mode.contains(':') => {
+                return Err(unrecognized(&request.mode));
+            }
+            "host" => UsersConfig::default(),
             "private" => {
                 let words =
                     "must provide at least one UID or GID mapping to configure a user namespace";
@@ -200,12 +204,7 @@ impl Containers {
             }
             "container" if !options.is_empty() => self.of_container(config, options)?,
             "ns" => of_path(Path::new(options))?,
-            _ => {
-                return Err(invalid(format!(
-                    "unrecognized namespace mode {} passed",
-                    request.mode
-                )));
-            }
+            _ => return Err(unrecognized(&request.mode)),
         };
         check(&users, request.caller.is_some())?;
         config.namespaces.user = users;
@@ -249,9 +248,40 @@ impl Containers {
                     .map_err(|error| super::record::io(error, "opening", &path))?;
                 UserNamespace::Join(Arc::new(opened.into()))
             }
-            _ => UserNamespace::Map(users.maps()),
+            _ => {
+                let IdMaps { mut uids, mut gids } = users.maps();
+                uids = split(&uids, &own_ranges("uid_map")?);
+                gids = split(&gids, &own_ranges("gid_map")?);
+                UserNamespace::Map(IdMaps { uids, gids })
+            }
         })
     }
+}
+
+fn unrecognized(mode: &str) -> Error {
+    invalid(format!("unrecognized namespace mode {mode} passed"))
+}
+
+/// The same ranges, each within one range of the namespace that they are in: the kernel wants that.
+///
+/// Source: user_namespaces(7); podman, `rootless.MaybeSplitMappings`.
+fn split(ranges: &[IdRange], own: &[UserRange]) -> Vec<IdRange> {
+    let mut parts = Vec::new();
+    for range in ranges {
+        let (mut inside, mut outside, mut left) = (range.inside, range.outside, range.count);
+        while left > 0 {
+            let holds =
+                |own: &&UserRange| own.inside <= outside && outside - own.inside < own.count;
+            let most = own.iter().find(holds).map(|own| own.count - (outside - own.inside));
+            // What the namespace does not have, the kernel refuses.
+            let count = most.unwrap_or(left).min(left);
+            parts.push(IdRange { inside, outside, count });
+            left -= count;
+            inside = inside.saturating_add(count);
+            outside = outside.saturating_add(count);
+        }
+    }
+    parts
 }
 
 fn asks_for_maps(request: &UsersRequest) -> bool {
@@ -520,6 +550,19 @@ mod tests {
             UsersRequest { gid_maps: vec!["0:5:9".to_owned()], ..UsersRequest::default() };
         let users = given(&request).unwrap();
         assert_eq!((shown(&users.uids), shown(&users.gids)), ("0:5:9".into(), "0:5:9".into()));
+    }
+
+    #[test]
+    fn ranges_end_where_those_of_the_namespace_do() {
+        let one = |inside, outside, count| IdRange { inside, outside, count };
+        let own = [range(0, 2001, 1), range(1, 300_000, 65_536), range(65_537, 500_000, 10)];
+        let check = |ranges: &[IdRange], expected: &[IdRange]| {
+            assert_eq!(split(ranges, &own), expected, "{ranges:?}");
+        };
+        check(&[one(0, 0, 1000)], &[one(0, 0, 1), one(1, 1, 999)]);
+        check(&[one(0, 1, 1000), one(1000, 0, 1)], &[one(0, 1, 1000), one(1000, 0, 1)]);
+        check(&[one(5, 65_536, 3)], &[one(5, 65_536, 1), one(6, 65_537, 2)]);
+        check(&[one(0, 65_540, 100)], &[one(0, 65_540, 7), one(7, 65_547, 93)]);
     }
 
     #[test]

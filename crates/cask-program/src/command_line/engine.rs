@@ -76,8 +76,22 @@ pub fn wrong<P: CommandFactory>(error: &clap::Error) -> Exit {
     command.build();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let place = Place::of(&command, &arguments);
+    // Who names no command sees which there are.
+    if place.command.has_subcommands() && place.words == 0 && is_missing(error) {
+        let help = place.command.clone().render_help().to_string();
+        if let Err(error) = output::bytes(help.as_bytes()) {
+            report::engine_failure(&error, |_| None);
+            return Exit::EngineFailure;
+        }
+    }
     report::engine_usage(&place.message(error));
     Exit::EngineFailure
+}
+
+/// Whether a command line ends before a command.
+fn is_missing(error: &clap::Error) -> bool {
+    let kinds = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    kinds.contains(&error.kind())
 }
 
 /// The command that was meant.

@@ -373,6 +373,15 @@ fn privileges(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
     bound(wanted).map_err(failed)?;
     groups(plan)?;
     let (uid, gid) = (Uid::from_raw(plan.uid), Gid::from_raw(plan.gid));
+    let effective = match plan.uid {
+        0 => wanted.intersection(mine),
+        _ => wanted.intersection(mine) & KernelSet::from_bits_retain(plan.ambient),
+    };
+    let inherited = if plan.uid == 0 { KernelSet::empty() } else { effective };
+    if !inherited.is_empty() {
+        // Else they go with root.
+        rustix::thread::set_keep_capabilities(true).map_err(failed)?;
+    }
     rustix::thread::set_thread_res_gid(gid, gid, gid)
         .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid))
         .map_err(|error| {
@@ -384,10 +393,13 @@ fn privileges(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
                 "the user namespace does not have this ID: give the user a range in /etc/subuid and /etc/subgid",
             )
         })?;
-    let effective = if plan.uid == 0 { wanted.intersection(mine) } else { KernelSet::empty() };
-    let sets = CapabilitySets { effective, permitted: effective, inheritable: KernelSet::empty() };
+    let sets = CapabilitySets { effective, permitted: effective, inheritable: inherited };
     rustix::thread::clear_ambient_capability_set().map_err(failed)?;
-    rustix::thread::set_capabilities(None, sets).map_err(failed)
+    rustix::thread::set_capabilities(None, sets).map_err(failed)?;
+    for capability in inherited.iter() {
+        rustix::thread::configure_capability_in_ambient_set(capability, true).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn bound(wanted: KernelSet) -> rustix::io::Result<()> {

@@ -114,7 +114,13 @@ fn process(spec: &RunSpec, limits: &[Limit], capabilities: CapabilitySet) -> Res
         .map(|entry| text(OsStr::from_bytes(&entry), "the environment"));
     let names = |set: CapabilitySet| set.iter().map(Capability::name).collect::<Vec<_>>();
     let given = names(capabilities);
-    let effective = if process.identity.uid == 0 { given.clone() } else { Vec::new() };
+    let is_root = process.identity.uid == 0;
+    let ambient = CapabilitySet::from_bits(match is_root {
+        true => 0,
+        false => spec.privileges.ambient.bits() & capabilities.bits(),
+    });
+    let ambient = names(ambient);
+    let effective = if is_root { given.clone() } else { ambient.clone() };
     let limit = |limit: &Limit| json!({ "type": limit.resource.name(), "soft": limit.soft, "hard": limit.hard });
     let mut value = json!({
         "terminal": spec.io.terminal.is_some(),
@@ -130,6 +136,8 @@ fn process(spec: &RunSpec, limits: &[Limit], capabilities: CapabilitySet) -> Res
             "bounding": given,
             "effective": effective,
             "permitted": effective,
+            "inheritable": ambient,
+            "ambient": ambient,
         },
         "rlimits": limits.iter().map(limit).collect::<Vec<_>>(),
         "noNewPrivileges": spec.privileges.no_new_privileges,

@@ -449,9 +449,8 @@ fn network_part(container: &Container) -> Part {
         ]);
         (wanted.network.clone(), Part::Fields(part))
     };
-    if !attachments.is_empty() {
-        fields.push(("Networks", Part::Map(attachments.iter().map(network).collect())));
-    }
+    let networks = Part::Map(attachments.iter().map(network).collect());
+    fields.push(("Networks json:,omitempty", networks));
     Part::Fields(fields)
 }
 
@@ -658,9 +657,7 @@ fn host_part(container: &Container) -> Part {
         "CgroupConf": settings(resources),
     };
     let users = &config.namespaces.user;
-    if users.is_mapped()
-        && let Part::Fields(fields) = &mut part
-    {
+    if let Part::Fields(fields) = &mut part {
         let place = fields.iter().position(|(name, _)| *name == "ShmSize");
         let ranges = |ranges: &[cask_engine::UserRange]| {
             let one = |one: &cask_engine::UserRange| {
@@ -668,8 +665,11 @@ fn host_part(container: &Container) -> Part {
             };
             ranges.iter().map(one).collect::<Vec<_>>()
         };
-        let maps = fields! { "UidMap": ranges(&users.uids), "GidMap": ranges(&users.gids), };
-        fields.insert(place.unwrap_or(fields.len()), ("IDMappings", maps));
+        let maps = match users.is_mapped() {
+            true => fields! { "UidMap": ranges(&users.uids), "GidMap": ranges(&users.gids), },
+            false => Part::Null,
+        };
+        fields.insert(place.unwrap_or(fields.len()), ("IDMappings json:,omitempty", maps));
     }
     part
 }
