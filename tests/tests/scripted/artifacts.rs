@@ -139,7 +139,7 @@ fn artifacts_are_found_by_their_files_and_come_along() {
     assert_eq!(artifact["annotations"], json!({"a": "b"}));
     assert_eq!(artifact["subject"]["digest"], *base);
     // What another buildah changes keeps it.
-    buildah(&store, &["manifest", "annotate", "--os-version", "9", "all", &digest]).ok();
+    buildah(&store, &["manifest", "annotate", "--annotation", "z=3", "all", &digest]).ok();
     cooper(&store, &["manifest", "push", "--all", "-q", "all", &place]).ok();
     let removed = cooper(&store, &["manifest", "remove", "all", &notes]).ok();
     assert!(removed.text().ends_with(&digest));

@@ -110,7 +110,7 @@ impl Decider<'_> {
             let media_type = manifest.layers[place].media_type.clone();
             let source = Descriptor { media_type, ..image.layers[place].clone() };
             let kind = BlobKind::Layer { diff_id: Some(diff_id) };
-            let wanted = self.layers(node).wanted;
+            let wanted = self.taken_instead(node, target);
             let step = BlobStep { action, target, reason, wanted, ..copy_step(source, kind) };
             let blob = self.add_blob(step)?;
             layers.push(LayerWork { blob, is_changed: target.is_some() });
@@ -118,6 +118,20 @@ impl Decider<'_> {
         let config = self.add_config(image, &manifest, config)?;
         let work = ImageWork { manifest, layers, config, is_rewritten };
         Ok((ManifestWork::Image(Box::new(work)), changes))
+    }
+
+    /// What a layer that the destination has may be compressed by to be taken instead. Of an index whose images come in
+    /// several compressions, each stays what it is.
+    fn taken_instead(&self, node: &Node, target: Option<Target>) -> LayersWanted {
+        let wanted = self.layers(node).wanted;
+        if self.options.added_compressions.is_empty() || wanted != LayersWanted::AsDestinationWants
+        {
+            return wanted;
+        }
+        match target {
+            Some(Target::Compressed { compression, .. }) => LayersWanted::Compress(compression),
+            _ => LayersWanted::Keep,
+        }
     }
 
     /// Whether a plain layer becomes zstd because that is usual, and nothing else was asked for.

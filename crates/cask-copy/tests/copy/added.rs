@@ -212,3 +212,22 @@ async fn what_is_usual_has_to_be_possible() {
     refused(none, "none is no compression").await;
     refused(|options| options.layers.level = Level::Exact(15), "15").await;
 }
+
+#[tokio::test]
+async fn each_image_stays_what_it_is_whatever_the_destination_has() {
+    let plain = image(1, "linux/amd64", Made::None);
+    let content = IndexSpec::new().entry(entry(&plain, "linux/amd64", false), &plain.content());
+    let pair = Pair::to_place(&content.build(), |capabilities| {
+        capabilities.layer_form = LayerForm::Compressed;
+    });
+    // The layer is there by zstd, under another name.
+    let zstd = with(|options| options.layers.wanted = LayersWanted::Compress(Compression::Zstd));
+    let there = pair.to.location("memory:b:other");
+    let other = Pair::new(&plain.content());
+    let from = other.from.location(crate::support::FROM);
+    cask_copy::copy(&*from, &*there, &zstd).await.expect("it is copied");
+    pair.to.behave(|behaviour| behaviour.reuse.equivalent = true);
+    pair.copy(&adding(&[ZSTD])).await.expect("it is copied");
+    let found: Vec<_> = listed(&pair.to.content(TO)).into_iter().map(|(_, made)| made).collect();
+    assert_eq!(found, [LayerCompression::Gzip, LayerCompression::Zstd]);
+}
