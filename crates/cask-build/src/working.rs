@@ -9,6 +9,7 @@ mod create;
 mod extra;
 mod inspect;
 mod json;
+mod linked;
 mod merge;
 mod mount;
 mod mounts;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tests::{PeerStore, command, has, run, scratch};
 
-use crate::{TOOLS, cooper, program, store_with_base};
+use crate::{TOOLS, buildah, cooper, program, store_with_base};
 
 /// Where a command of a container has a namespace, and whether that is this process's.
 #[track_caller]
@@ -173,4 +173,67 @@ fn a_container_is_mounted_as_long_as_a_command_runs() {
     assert_eq!(cooper(&store, &["run", &container, "cat", "/made"]).ok().text(), "x");
     // Who is root need not become it, but may say so.
     assert_eq!(cooper(&store, &["unshare", "id", "-u"]).ok().text(), "0");
+}
+
+#[test]
+fn what_is_linked_is_a_layer_behind_all_else() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let notes = files.at("notes");
+    std::fs::write(&notes, "linked").expect("a scratch directory is writable");
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let user = ["--chown", "3:4", "--chmod", "0640", &container, &notes, "/data/notes"];
+    let printed = cooper(&store, &[&["copy", "--link"], &user[..]].concat()).ok();
+    assert_eq!(printed.text().len(), 64);
+    // The container does not see it, and what it writes to the same path is covered.
+    let script = "test ! -e /data && mkdir /data && echo run > /data/notes && echo run > /data/own";
+    cooper(&store, &["run", &container, "--", "sh", "-c", script]).ok();
+    let directory = scratch();
+    std::fs::write(directory.join("one"), "1").expect("it is writable");
+    let many = ["add", "-q", "--link", &container, &directory.at("."), "/many/"];
+    cooper(&store, &many).ok();
+    cooper(&store, &["commit", "-q", "--squash", &container, "x"])
+        .ends(125)
+        .says("has layers of its own, which --link made: leave --squash out");
+    let commit = |flags: &[&str]| {
+        let line = [&["commit", "-q"], flags, &[&container, "made"]].concat();
+        cooper(&store, &line).ok().text().to_owned()
+    };
+    let id = commit(&["--timestamp", "77"]);
+    assert_eq!(commit(&["--timestamp", "77"]), id);
+    let image = cooper(&store, &["inspect", "--type", "image", "made"]).ok().json();
+    let config = &image["OCIv1"];
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(4));
+    let history = config["history"].as_array().expect("it has one");
+    let told: Vec<_> = history.iter().rev().take(2).map(|entry| &entry["created_by"]).collect();
+    let digest = printed.text();
+    let expected = format!("/bin/sh -c #(nop) COPY --link file:{digest} in /data/notes ");
+    assert_eq!(told[1], expected.as_str());
+    assert!(told[0].as_str().is_some_and(|told| told.contains("ADD --link dir:")), "{told:?}");
+    let made = cooper(&store, &["from", "made"]).ok().text().to_owned();
+    let script =
+        "cat /data/notes; echo; busybox stat -c '%u:%g %a %Y' /data/notes; cat /data/own /many/one";
+    let seen = cooper(&store, &["run", &made, "--", "sh", "-c", script]).ok();
+    assert_eq!(seen.text(), "linked\n3:4 640 77\nrun\n1");
+    // Of the two, only what was linked is in the layer.
+    let list = buildah(&store, &["inspect", "--type", "image", "made"]).ok().json();
+    assert_eq!(list["OCIv1"]["rootfs"], config["rootfs"]);
+    // Nothing of it stays when the container goes.
+    let containers = store.root().join("overlay-containers");
+    let staged = || {
+        let all = std::fs::read_dir(&containers).expect("it is there").flatten();
+        let data = all.filter_map(|one| std::fs::read_dir(one.path().join("userdata")).ok());
+        data.flatten()
+            .flatten()
+            .filter(|one| one.file_name().to_string_lossy().starts_with("link-stage-"))
+            .count()
+    };
+    assert_eq!(staged(), 2);
+    cooper(&store, &["rm", &container]).ok();
+    assert_eq!(staged(), 0);
+    let missing = ["copy", "--link", &made, "nosuch", "/x"];
+    cooper(&store, &missing).ends(125).says("nosuch");
+    assert_eq!(staged(), 0);
 }

@@ -231,7 +231,7 @@ fn flags_that_are_buildahs_work_or_are_refused_by_name() {
         (&["from", "--userns", "auto", "base"][..], "--userns=auto is not supported"),
         (&["from", "--name", container, "base"], "You have to remove that container to be able to"),
         (&["from", "--arch", "s390x", "--pull-never", "base"], "base: image not known"),
-        (&["copy", "--link", container, "/bin"], "--link true is not supported"),
+        (&["copy", "--no-follow-symlinks", container, "/bin"], "--no-follow-symlinks true is not"),
         (&["add", "--allow-wildcard=false", container, "/bin"], "--allow-wildcard false is not"),
         (&["commit", "--sbom", "syft", container], "--sbom syft is not supported"),
         (&["from", "--decryption-key", "k", "base"], "--decryption-key k is not supported"),

@@ -12,6 +12,7 @@ use super::WorkingContainer;
 use super::change::{Changing, ConfigChange};
 use super::extra::AddedFile;
 use super::json::{Shape, encode};
+use super::linked::ExtraLayer;
 use super::state::{Kind, State};
 use crate::restage::{LayerOutput, stage_stream};
 use crate::{Error, ErrorKind, Result};
@@ -150,11 +151,13 @@ impl WorkingContainer {
         };
         let mut layers: Vec<(Digest, u64)> = base.iter().map(|(_, fact)| fact.clone()).collect();
         layers.push((staged.diff_digest().clone(), staged.diff_size_bytes()));
-        let added = self.stage_added(options, created(options)?.unix_seconds())?;
-        let fact = |staged: &StagedLayer| (staged.diff_digest().clone(), staged.diff_size_bytes());
-        layers.extend(added.iter().map(fact));
+        let extra = self.stage_extra(options)?;
+        let fact =
+            |(staged, _): &ExtraLayer| (staged.diff_digest().clone(), staged.diff_size_bytes());
+        layers.extend(extra.iter().map(fact));
         let format = options.format.unwrap_or_else(|| self.state.format());
-        let config = self.config(&state, format, &layers, options)?;
+        let told: Vec<Value> = extra.iter().map(|(_, told)| told.clone()).collect();
+        let config = self.config(&state, format, &layers, (&told, options))?;
         let manifest = manifest(&state, format, &layers, &config);
         let storage =
             |error| Error::storage(error, format!("committing container {:?}", self.name()));
@@ -162,11 +165,27 @@ impl WorkingContainer {
         image.names.clone_from(&options.names);
         image.layers = base.into_iter().map(|(id, _)| NewLayer::Present(id)).collect();
         image.layers.push(NewLayer::Staged(staged));
-        image.layers.extend(added.map(NewLayer::Staged));
+        image.layers.extend(extra.into_iter().map(|(staged, _)| NewLayer::Staged(staged)));
         let was_there = self.store.image(&image.id).map_err(storage)?.is_some();
         let image = self.store.commit_image(image).map_err(storage)?;
         let platform = platform(&state);
         Ok(CommittedImage { id: image.id.clone(), manifest, platform, was_there, warnings })
+    }
+
+    /// Layers behind the container's, and what the history says of them.
+    fn stage_extra(&self, options: &CommitOptions) -> Result<Vec<ExtraLayer>> {
+        let created = created(options)?;
+        let added = self.stage_added(options, created.unix_seconds())?.map(|staged| {
+            let text = format!("/bin/sh -c #(nop) ADD dir:{} in /", staged.diff_digest().hex());
+            (staged, json!({"created": created.to_string(), "created_by": text}))
+        });
+        let mut linked = self.stage_linked_copies(options)?;
+        if options.dates.pinned().is_some() {
+            for told in linked.iter_mut().filter_map(|(_, told)| told.as_object_mut()) {
+                told.insert("created".to_owned(), json!(created.to_string()));
+            }
+        }
+        Ok(added.into_iter().chain(linked).collect())
     }
 
     /// The state with what holds for the image alone.
@@ -256,7 +275,7 @@ impl WorkingContainer {
         self.stage(|output| diff_tree(&root, output, &diff))
     }
 
-    fn stage(
+    pub(super) fn stage(
         &self,
         walk: impl FnOnce(LayerOutput) -> Result<(Diffed, LayerOutput), DiffError> + Send,
     ) -> Result<StagedLayer> {
@@ -271,7 +290,7 @@ impl WorkingContainer {
         state: &State,
         format: ImageFormat,
         layers: &[(Digest, u64)],
-        options: &CommitOptions,
+        (extra, options): (&[Value], &CommitOptions),
     ) -> Result<Vec<u8>> {
         let kind = match format {
             ImageFormat::Docker => Kind::Docker,
@@ -288,11 +307,7 @@ impl WorkingContainer {
         let mut history = old.unwrap_or_default();
         if !options.omit_history {
             self.extend_history(state, &mut history, created, options, kind);
-            if let Some((added, _)) = layers.last().filter(|_| !options.added.is_empty() && !clear)
-            {
-                let text = format!("/bin/sh -c #(nop) ADD dir:{} in /", added.hex());
-                history.push(json!({"created": created.to_string(), "created_by": text}));
-            }
+            history.extend(extra.iter().cloned());
         }
         match history.is_empty() {
             true => drop(image.remove("history")),
@@ -392,7 +407,7 @@ fn platform(state: &State) -> Platform {
     platform
 }
 
-fn diff_options(options: &CommitOptions) -> DiffOptions {
+pub(super) fn diff_options(options: &CommitOptions) -> DiffOptions {
     let mut diff = DiffOptions::default();
     diff.times = options.dates.file_times();
     diff

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use cask_image::Digest;
-use cask_layer::{ApplyErrorKind, ApplyOptions, apply};
+use cask_layer::{ApplyErrorKind, ApplyOptions, IdMaps, apply};
 use cask_rootfs::Root;
 use cask_storage::Image;
 
@@ -80,6 +80,24 @@ impl WorkingContainer {
         tools: &CopyTools<'_>,
         options: &WriteOptions,
     ) -> Result<Copied> {
+        let files = self.files()?;
+        let maps = self.users().of_layers();
+        let view = View::of_root(files.root()?).named(self.name());
+        let view = if self.is_mapped() { view.mapped(&maps, 1) } else { view };
+        let to = (&files.root()?, maps);
+        let copied = self.write_copy(request, tools, options, view, to)?;
+        Ok(copied.0)
+    }
+
+    /// Copies files into a directory, and says where in it they are; `view` is what they come upon.
+    pub(super) fn write_copy(
+        &self,
+        request: &CopyRequest,
+        tools: &CopyTools<'_>,
+        options: &WriteOptions,
+        view: View,
+        (root, maps): (&Root, IdMaps),
+    ) -> Result<(Copied, String)> {
         let mut request = request.clone();
         self.state
             .execution_text(Kind::Oci, "WorkingDir")
@@ -88,11 +106,6 @@ impl WorkingContainer {
             "./".clone_into(&mut request.destination);
         }
         let prepared = prepare(&request, tools)?;
-        let files = self.files()?;
-        let root = files.root()?;
-        let maps = self.users().of_layers();
-        let view = View::of_root(files.root()?).named(self.name());
-        let view = if self.is_mapped() { view.mapped(&maps, 1) } else { view };
         let (reader, writer) = io::pipe()
             .map_err(|error| Error::io(error, "a pipe cannot be made", Path::new(self.name())))?;
         let (written, applied) = thread::scope(|scope| {
@@ -105,13 +118,13 @@ impl WorkingContainer {
             extraction.user_namespace = self.store.options().rootless;
             extraction.id_maps = maps;
             let reader = BufReader::with_capacity(BLOCK_BYTES, reader);
-            let applied = apply(reader, &root, &extraction, ());
+            let applied = apply(reader, root, &extraction, ());
             let written = writing.join();
             (written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), applied)
         });
         let subject = format!("the files of container {}", self.name());
-        match (written, applied) {
-            (Ok(_), Ok(_)) => {}
+        let written = match (written, applied) {
+            (Ok(written), Ok(_)) => written,
             (Err(error), Ok(_)) => return Err(error),
             (Ok(_), Err(error)) => {
                 return Err(
@@ -127,11 +140,12 @@ impl WorkingContainer {
                     _ => error,
                 });
             }
-        }
-        Ok(Copied {
+        };
+        let copied = Copied {
             digest: prepared.digest().clone(),
             kind: prepared.kind(),
             warnings: prepared.warnings().to_vec(),
-        })
+        };
+        Ok((copied, written.destination))
     }
 }

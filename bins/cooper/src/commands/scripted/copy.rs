@@ -52,6 +52,9 @@ pub(crate) struct Arguments {
     /// Keep the directories that sources are in
     #[arg(long)]
     parents: bool,
+    /// Put what is copied into a layer of its own, which comes behind all else that the image gets
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    link: Option<bool>,
     /// What the one remote source must be: ALGORITHM:DIGEST
     #[arg(long, value_name = "CHECKSUM")]
     checksum: Option<String>,
@@ -217,8 +220,11 @@ impl Arguments {
         let time = now()?;
         let mut options = WriteOptions::default();
         options.created_seconds = arguments.timestamp.unwrap_or(time.unix_seconds());
-        let copied = container
-            .copy(&request, &tools, &options)
+        let copied = match arguments.link {
+            Some(true) => container.copy_linked(&request, &tools, &options),
+            _ => container.copy(&request, &tools, &options),
+        };
+        let copied = copied
             .with_context(|| format!("adding content to container {:?}", container.name()))?;
         copied.warnings.iter().for_each(|warning| report::note(warning));
         if !arguments.quiet {

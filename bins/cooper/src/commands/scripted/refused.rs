@@ -40,7 +40,6 @@ impl RefusedFlags for OfCopy {
     const FLAGS: &'static [RefusedFlag] = &[
         ("allow-empty-wildcard", &["false"], "see before whether the pattern stands for anything"),
         ("allow-wildcard", &["true"], "put a backslash before each *, ? and [ that is meant"),
-        ("link", &["false"], "what is copied goes into the container: leave it out"),
         ("no-follow-symlinks", &["false"], "copy the directory that the link is in"),
     ];
 }
