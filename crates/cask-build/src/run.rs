@@ -4,6 +4,7 @@ mod agent;
 pub(crate) mod cache_mount;
 mod command;
 mod execute;
+mod kept_volumes;
 mod materialize;
 mod mounts;
 mod names;

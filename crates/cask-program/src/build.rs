@@ -22,6 +22,7 @@ mod request;
 mod results;
 mod run_arguments;
 mod show;
+mod source_policy;
 mod summary;
 mod users;
 mod values;

@@ -225,3 +225,42 @@ fn a_device_directory_gives_its_devices() {
     let line = format!("build -q --device {at}:/dev/x --device {at}/null:/y/null .");
     cooper(&PeerStore::new(), &directory, &line).ok();
 }
+
+#[test]
+fn a_policy_says_which_images_builds_begin_with() {
+    let store = PeerStore::new();
+    let base = files(&[("Containerfile", "FROM scratch\nCOPY a /a\n"), ("a", "A")]);
+    cooper(&store, &base, "build -q -t other:1 .").ok();
+    let policy = r#"{"rules": [
+        {"action": "CONVERT",
+         "selector": {"identifier": "docker-image://docker.io/library/nosuch:*"},
+         "updates": {"identifier": "docker-image://localhost/other:1"}},
+        {"action": "DENY", "selector": {"identifier": "docker-image://localhost/denied*"}}
+    ]}"#;
+    let build = |text: &str| {
+        let directory = files(&[("Containerfile", text), ("policy.json", policy)]);
+        let line = "build -q --pull=never --source-policy-file policy.json -o out .";
+        let outcome = cooper(&store, &directory, line);
+        (std::fs::read_to_string(directory.join("out/a")).ok(), outcome)
+    };
+    let convert = ["FROM nosuch\nLABEL a=b\n", "FROM scratch\nCOPY --from=nosuch:7 /a /a\n"];
+    for text in convert {
+        let (found, outcome) = build(text);
+        outcome.ok();
+        assert_eq!(found.as_deref(), Some("A"), "{text}");
+    }
+    // Other names are what they are.
+    let (found, outcome) = build("FROM localhost/other:1\nLABEL a=b\n");
+    outcome.ok();
+    assert_eq!(found.as_deref(), Some("A"));
+    let (_, outcome) = build("FROM localhost/denied:1\n");
+    let words = "denied by source policy: matched rule 1";
+    outcome.ends(125).says(words).says("Containerfile:1:");
+    // A stage is no image.
+    let (found, outcome) = build("FROM localhost/other:1 AS denied\nFROM denied\nLABEL a=b\n");
+    outcome.ok();
+    assert_eq!(found.as_deref(), Some("A"));
+    let directory = files(&[("Containerfile", "FROM scratch\n"), ("policy.json", "[]")]);
+    let line = "build --source-policy-file policy.json .";
+    cooper(&store, &directory, line).ends(125).says("--source-policy-file policy.json");
+}

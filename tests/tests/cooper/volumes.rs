@@ -142,3 +142,46 @@ fn commands_have_users_of_their_own_and_layers_have_those_inside() {
         .ends(125)
         .says("can not specify ID mappings");
 }
+
+#[test]
+fn volumes_of_the_image_stay_as_they_were_where_that_is_asked_for() {
+    if !can_run() || !has(&["buildah"]) {
+        return;
+    }
+    let text = format!(
+        "{RUN}COPY busybox /data/deep/before\nVOLUME /data /made\n\
+         RUN echo lost > /data/new && /bin/busybox rm /data/deep/before && echo stays > /other\n\
+         RUN /bin/busybox rm -r /data\n\
+         RUN echo lost > /made/new; /bin/busybox test ! -e /data/new\n\
+         COPY busybox /data/later\n\
+         RUN /bin/busybox test -e /data/deep/before -a -e /data/later && echo lost > /data/later\n"
+    );
+    let directory = with_busybox(&text);
+    let store = PeerStore::new();
+    cooper(&store, &directory, "build -q --compat-volumes -o kept .").ok();
+    let found = |name: &str| directory.join("kept").join(name).exists();
+    for (name, expected) in [
+        ("data/deep/before", true),
+        ("data/later", true),
+        ("data/new", false),
+        ("made/new", false),
+        ("other", true),
+    ] {
+        assert_eq!(found(name), expected, "{name}");
+    }
+    let size = |name: &str| std::fs::metadata(directory.join(name)).expect("it is there").len();
+    assert_eq!(size("kept/data/later"), size("busybox"));
+    // Without it they are directories as all others, and none of the steps is that of before.
+    let changed = cooper(&store, &directory, "build --progress plain .");
+    changed.ends(1);
+    let text =
+        format!("{RUN}VOLUME /data\nRUN /bin/busybox mkdir -p /data; echo stays > /data/new\n");
+    let directory = with_busybox(&text);
+    for (flag, expected) in
+        [("--compat-volumes", false), ("", true), ("--compat-volumes=false", true)]
+    {
+        cooper(&store, &directory, &format!("build -q {flag} -o out .")).ok();
+        assert_eq!(directory.join("out/data/new").exists(), expected, "{flag}");
+        std::fs::remove_dir_all(directory.join("out")).expect("it was made");
+    }
+}

@@ -61,6 +61,8 @@ pub struct RunOptions {
     pub input: bool,
     /// `--group-add keep-groups`: commands stay in the groups of whoever builds.
     pub keep_groups: bool,
+    /// `--compat-volumes`: what commands change in volumes of the image is lost.
+    pub keeps_volumes: bool,
     /// `--mount`: what every command has besides, as `RUN --mount` says it.
     pub mounts: Vec<MountFlag>,
     /// Settings of the kernel, `NAME=VALUE`, as far as commands have for themselves what they are of.
@@ -88,6 +90,7 @@ impl Default for RunOptions {
             users: WorkingUsers::default(),
             input: false,
             keep_groups: false,
+            keeps_volumes: false,
             mounts: Vec::new(),
             sysctls: Vec::new(),
         }

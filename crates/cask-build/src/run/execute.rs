@@ -78,6 +78,10 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let Running { opened, .. } = running;
     // Mounts that this command alone had end before its changes are read.
     drop(opened);
+    if engine.request.run.keeps_volumes {
+        let volumes = stage.state.config.config.volumes.iter();
+        super::kept_volumes::take_back(store, &mut layer, volumes)?;
+    }
     let mut options = DiffOptions::default();
     let dates = &engine.request.image.dates;
     options.times = match dates.timestamp {

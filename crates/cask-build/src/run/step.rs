@@ -170,6 +170,9 @@ impl StageRun<'_> {
         if options.keep_groups {
             parts.add("group", "those of whoever builds");
         }
+        if options.keeps_volumes && !self.state.config.config.volumes.is_empty() {
+            parts.add("volumes", "as they were");
+        }
         if options.namespaces != WorkingNamespaces::default() {
             parts.add("namespaces", format!("{:?}", options.namespaces));
         }

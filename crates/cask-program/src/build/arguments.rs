@@ -76,6 +76,9 @@ pub(super) struct InputArguments {
     /// Take this ignore file instead of the context's
     #[arg(long, value_name = "FILE")]
     pub(super) ignorefile: Option<PathBuf>,
+    /// Ask this file which images may be used, and what is taken instead of them
+    #[arg(long, value_name = "FILE")]
+    pub(super) source_policy_file: Option<PathBuf>,
     /// Give an ARG this value, or the environment's
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) build_arg: Vec<String>,

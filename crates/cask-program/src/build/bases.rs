@@ -11,6 +11,7 @@ use cask_build::{BaseImage, Bases, BuildRequest, BuildSources, Error, ErrorKind,
 use cask_engine::Images;
 use tokio::runtime::Handle;
 
+use super::source_policy::SourcePolicy;
 use crate::moving;
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub(super) struct PulledBases {
     pub(super) platforms_named: bool,
     /// The directory of the context, in which FROM may name an archive or a directory with an image.
     pub(super) directory: Option<PathBuf>,
+    /// Which images may be used, and what is taken instead.
+    pub(super) policy: SourcePolicy,
 }
 
 #[async_trait]
@@ -36,6 +39,7 @@ impl Bases for PulledBases {
         platform: &PlatformWanted,
         pull: PullPolicy,
     ) -> cask_build::Result<BaseImage> {
+        let reference = &*self.policy.decide(reference)?;
         let copy = moving::copy_options(&self.settings, platform.clone(), &self.progress, false);
         let copy = copy.map_err(|error| {
             Error::new(ErrorKind::Fetch, reference, "cannot be had").with_source(error)
@@ -89,6 +93,7 @@ impl PulledBases {
             progress: Arc::clone(progress),
             platforms_named: false,
             directory: None,
+            policy: SourcePolicy::default(),
         }
     }
 
@@ -127,7 +132,7 @@ impl PulledBases {
         moving::keep_answers(&self.settings, &mut options);
         let mut found = Vec::new();
         for name in cask_build::base_references(request, sources)? {
-            let place = placed(&name, self.directory.as_deref());
+            let place = placed(&self.policy.decide(&name)?, self.directory.as_deref());
             let platforms = self.images.platforms(&place, &self.transports, &options).await;
             found.push(platforms.with_context(|| format!("the platforms of {name}"))?);
         }

@@ -30,6 +30,7 @@ use super::provenance::{Described, Provenance};
 use super::results::{self, Results};
 use super::run_arguments::RunArguments;
 use super::show::Show;
+use super::source_policy::SourcePolicy;
 use super::{cache, check, environment, executor, inputs, request, summary};
 use crate::settings::Settings;
 use crate::{containers_conf, events, registries, report, stop, terminal};
@@ -119,6 +120,9 @@ async fn build(mut arguments: Arguments, settings: &Settings) -> Result<ExitCode
     let mut bases = PulledBases::new((&images, &transports), settings, show.progress());
     bases.platforms_named = request.platforms.are_named;
     bases.directory = inputs.directory;
+    if let Some(path) = &arguments.input.source_policy_file {
+        bases.policy = SourcePolicy::load(path)?;
+    }
     let bases = Arc::new(bases);
     if arguments.input.all_platforms {
         request.platforms.targets = bases.common_platforms(&request, &inputs.sources).await?;

@@ -21,7 +21,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
     use Takes::{Maybe, Nothing, Value};
     &[
         ("builder", Value, "this program builds itself"),
-        ("compat-volumes", Maybe, "what RUN writes to a VOLUME stays"),
         ("cw", Value, "build the image, and encrypt it with a tool for that"),
         ("decryption-key", Value, "pull the image with another tool first"),
         ("hooks-dir", Value, "give --isolation=oci and a --runtime that has hooks of its own"),
@@ -45,11 +44,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("sbom-scanner-command", Value, SBOM),
         ("sbom-scanner-image", Value, SBOM),
         ("sign-by", Value, crate::refused::NO_SIGNING),
-        (
-            "source-policy-file",
-            Value,
-            "name base images by digest, or give them with --build-context",
-        ),
         ("stage-labels", Nothing, "give labels to a stage with LABEL"),
         ("transient-run-mounts", Value, "use --volume"),
     ]

@@ -50,6 +50,9 @@ pub(super) struct RunArguments {
     /// Pass the caller's proxies on [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     http_proxy: Option<String>,
+    /// Leave volumes of the image as they are: what RUN changes in them is lost
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    compat_volumes: Option<String>,
     /// How much /dev/shm holds, such as 64m
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
@@ -213,6 +216,8 @@ impl RunArguments {
         options.sysctls.clone_from(&self.usual.sysctls);
         options.namespaces = self.namespaces()?;
         options.users = self.users.users()?;
+        let keeps = boolean("compat-volumes", self.compat_volumes.as_deref())?;
+        options.keeps_volumes = keeps.unwrap_or(false);
         options.input = boolean("stdin", self.stdin.as_deref())?.unwrap_or(false);
         match self.group_add.as_slice() {
             [only] if only == "keep-groups" => options.keep_groups = true,
