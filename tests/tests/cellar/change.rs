@@ -125,7 +125,7 @@ fn working_containers_of_builds_go_where_that_is_asked() {
     }
     let store = PeerStore::with_images();
     store.run("buildah", &["from", "localhost/base:1"]).ok();
-    let builds = || store.run("buildah", &["containers", "-q", "--no-trunc"]).ok();
+    let builds = || store.run("buildah", &["containers", "-q", "--notruncate"]).ok();
     let build = builds().text().to_owned();
     let line = ["system", "prune", "--external", "--build"];
     store.cellar(&line).ends(125).says("cannot be combined with other options");

@@ -131,8 +131,13 @@ const SAME: &[&str] = &[
 const COUNT: usize = 117;
 
 /// Commands after which the same is in the store, besides.
-const SAME_AFTER: &[&str] =
-    &["rmi base:1 nosuch", "rmi -a", "image prune -af", "untag child:1 child:1"];
+const SAME_AFTER: &[&str] = &[
+    "rmi base:1 nosuch",
+    "rmi -a",
+    "image prune -af",
+    "image prune -af --filter label=vendor",
+    "untag child:1 child:1",
+];
 
 /// Takes ages out, which pass between two commands.
 fn without_ages(text: &str) -> String {

@@ -157,6 +157,23 @@ impl Images {
         }
     }
 
+    /// Deletes an image; says whether it is gone by this.
+    fn delete_unused(&self, image: &Image) -> Result<bool> {
+        match self.store().delete_image(&image.id) {
+            Ok(_) => Ok(true),
+            // A container came meanwhile, or the image went.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    cask_storage::ErrorKind::InUse | cask_storage::ErrorKind::NotFound
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn prune_once(&self, prune: &Prune) -> Result<Removed> {
         let mut removed = Removed::default();
         let mut relations = self.relations()?;
@@ -178,22 +195,23 @@ impl Images {
             for build in builds.iter().filter(|build| build.image.as_ref() == Some(&image.id)) {
                 self.store().delete_container(&build.id)?;
             }
-            match self.store().delete_image(&image.id) {
-                Ok(_) => {}
-                // A container came meanwhile, or the image went.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        cask_storage::ErrorKind::InUse | cask_storage::ErrorKind::NotFound
-                    ) =>
-                {
-                    continue;
+            // Steps without a name go with what was built on them, whether they fit or not, as in `remove`.
+            let mut next = Some(image);
+            while let Some(image) = next.take() {
+                let parent = relations.parent(&image).ok().flatten().cloned();
+                if !self.delete_unused(&image)? {
+                    break;
                 }
-                Err(error) => return Err(error.into()),
+                relations.forget(&HashSet::from([image.id.clone()]));
+                removed.untagged.extend(image.names.iter().cloned());
+                removed.deleted.push(image.id.clone());
+                let goes = |parent: &Image| !parent.is_read_only() && !used.contains(&parent.id);
+                if let Some(parent) = parent.filter(goes)
+                    && relations.is_dangling(&parent)?
+                {
+                    next = Some(parent);
+                }
             }
-            relations.forget(&HashSet::from([image.id.clone()]));
-            removed.untagged.extend(image.names.iter().cloned());
-            removed.deleted.push(image.id.clone());
         }
         Ok(removed)
     }
