@@ -277,8 +277,17 @@ fn one_that_ignores_the_request_to_end_is_killed() {
     let script = "trap '' TERM; echo ready; while true; do sleep 1; done";
     cellar.container(&["-d", "--name", "c", "box:1", "sh", "-c", script]).ok();
     until("it does not begin", || cellar.run(&["logs", "c"]).text() == "ready");
+    cellar.run(&["restart", "-t", "1", "c"]).ok().says("resorting to SIGKILL");
+    until("it does not begin again", || cellar.run(&["logs", "c"]).text() == "ready\nready");
     cellar.run(&["stop", "-t", "1", "c"]).ok().says("resorting to SIGKILL");
     assert_eq!(cellar.states(), "c exited 137");
+    // One that is given as long as it takes is not.
+    let script = "trap 'exit 7' TERM; echo ready; while true; do sleep 0.1; done";
+    cellar.container(&["-d", "--name", "d", "box:1", "sh", "-c", script]).ok();
+    until("it does not begin", || cellar.run(&["logs", "d"]).text() == "ready");
+    cellar.run(&["stop", "-t", "-1", "d"]).ok();
+    assert_eq!(cellar.states(), "c exited 137, d exited 7");
+    cellar.run(&["rm", "-f", "-t", "-1", "d"]).ok();
     cellar.run(&["rm", "c"]).ok();
     cellar.is_clean();
 }

@@ -53,10 +53,12 @@ impl Containers {
                 Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
                     // Its monitor leaves the code behind.
                     let code = self.removed_code(container);
+                    let words = format!("no container with ID {} found", container.id());
+                    let gone = Error::new(error.kind(), words, "no such container");
                     return match wanted.states.contains(&Status::Removing) {
                         true => Ok(code.unwrap_or(-1)),
-                        false if wanted.end => code.ok_or(error),
-                        false => Err(error),
+                        false if wanted.end => code.ok_or(gone),
+                        false => Err(gone),
                     };
                 }
                 Err(error) => return Err(error),

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::notify;
 use super::several::{Filtered, each};
+use super::stop;
 use crate::context::Context;
 
 /// Stop containers and start them again
@@ -14,8 +15,8 @@ use crate::context::Context;
 pub(crate) struct Arguments {
     #[command(flatten)]
     which: Filtered,
-    /// Seconds from the request to end to the end [default: the container's, or 10]
-    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
+    /// Seconds from the request to end to the end, -1 for as many as it takes [default: the container's, or 10]
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS", value_parser = stop::seconds, allow_negative_numbers = true)]
     time: Option<u32>,
     /// Only those that run
     #[arg(long)]
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
             return Ok(false);
         }
         containers.note(container, "restart");
-        containers.stop(container, arguments.time)?;
+        stop::stop(containers, container, arguments.time)?;
         containers.start_with(&containers.reload(container)?, &notify::options(false, None))?;
         notify::started(containers, container)?;
         Ok(true)

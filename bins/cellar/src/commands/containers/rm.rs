@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::inspect;
 use super::several::{Meant, Which};
+use super::stop;
 use crate::context::Context;
 
 /// Remove containers
@@ -23,8 +24,8 @@ pub(crate) struct Arguments {
     /// Containers that fit, such as status=exited or label=KEY=VALUE
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
-    /// Seconds from the request to end to the end, with --force
-    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
+    /// Seconds from the request to end to the end, with --force; -1 is as many as it takes
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS", value_parser = stop::seconds, allow_negative_numbers = true)]
     time: Option<u32>,
     /// Remove first those that cannot do without them
     #[arg(long)]
@@ -76,9 +77,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
             errors.push(error);
             continue;
         }
-        match containers.remove(&container, &options) {
+        match containers.remove(&container, &options).map_err(anyhow::Error::from) {
             Ok(()) => output::line(&word)?,
-            Err(error) => errors.push(error.into()),
+            Err(error) if which.forgives(&error) => {}
+            Err(error) => errors.push(error),
         }
     }
     let mut kinds = Vec::new();

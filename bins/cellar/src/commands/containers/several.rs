@@ -136,6 +136,17 @@ impl Which {
         Ok(meant)
     }
 
+    /// Whether it does not matter that something failed: somebody else removed the container, which was not named, or of
+    /// which it was said that it may be missing.
+    pub(crate) fn forgives(&self, error: &anyhow::Error) -> bool {
+        let kind = error.downcast_ref::<cask_engine::Error>().map(cask_engine::Error::kind);
+        kind == Some(ErrorKind::ContainerNotKnown) && self.may_be_gone()
+    }
+
+    fn may_be_gone(&self) -> bool {
+        self.ignore || (self.containers.is_empty() && self.cidfile.is_empty())
+    }
+
     /// The names that were given, and those in files.
     fn words(&self) -> Result<Vec<String>> {
         let mut words = self.containers.clone();
@@ -203,6 +214,7 @@ pub(crate) fn each_found(
         match act(&containers, &container) {
             Ok(true) => output::line(&word)?,
             Ok(false) => {}
+            Err(error) if which.forgives(&error) => {}
             Err(error) => errors.push(error),
         }
     }
@@ -216,4 +228,28 @@ pub(crate) fn finish(errors: Vec<anyhow::Error>) -> ExitCode {
         report::engine_failure(&error, crate::run::hint);
     }
     if failed { ExitCode::from(125) } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_removed_it_meanwhile_is_forgiven_where_it_was_not_named() {
+        let check = |change: fn(&mut Which), expected: bool| {
+            let mut which = Which::default();
+            change(&mut which);
+            assert_eq!(which.may_be_gone(), expected, "{which:?}");
+        };
+        check(|which| which.all = true, true);
+        check(|which| which.filter = vec!["status=exited".to_owned()], true);
+        check(|which| which.containers = vec!["c".to_owned()], false);
+        check(|which| which.cidfile = vec!["file".to_owned()], false);
+        let ignores = |which: &mut Which| {
+            which.containers = vec!["c".to_owned()];
+            which.ignore = true;
+        };
+        check(ignores, true);
+        assert!(!Which::default().forgives(&anyhow!("something else")));
+    }
 }

@@ -1,9 +1,10 @@
 //! `cellar stop`
 
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_engine::Status;
+use cask_engine::{Container, Containers, Status};
 use cask_program::report;
 use clap::Args;
 
@@ -15,8 +16,8 @@ use crate::context::Context;
 pub(crate) struct Arguments {
     #[command(flatten)]
     which: Filtered,
-    /// Seconds from the request to the end [default: the container's, or 10]
-    #[arg(short, long, alias = "timeout", value_name = "SECONDS")]
+    /// Seconds from the request to the end, -1 for as many as it takes [default: the container's, or 10]
+    #[arg(short, long, alias = "timeout", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     time: Option<u32>,
 }
 
@@ -29,14 +30,29 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         if many && !matches!(status, Status::Initialized | Status::Running) {
             return Ok(false);
         }
-        if containers.stop(container, arguments.time)? {
-            let seconds = arguments.time.unwrap_or_else(|| container.stop_timeout());
-            report::note(&format!(
-                "StopSignal {} failed to stop container {} in {seconds} seconds, resorting to SIGKILL",
-                container.stop_signal(),
-                container.name()
-            ));
-        }
+        stop(containers, container, arguments.time)?;
         Ok(true)
     })
+}
+
+/// Stops one, and says where it had to be killed.
+pub(super) fn stop(
+    containers: &Containers,
+    container: &Container,
+    time: Option<u32>,
+) -> Result<()> {
+    if containers.stop(container, time)? {
+        let seconds = time.unwrap_or_else(|| container.stop_timeout());
+        report::note(&format!(
+            "StopSignal {} failed to stop container {} in {seconds} seconds, resorting to SIGKILL",
+            container.stop_signal(),
+            container.name()
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a number of seconds; -1 is as many as it takes.
+pub(super) fn seconds(text: &str) -> Result<u32, ParseIntError> {
+    if text == "-1" { Ok(u32::MAX) } else { text.parse() }
 }
