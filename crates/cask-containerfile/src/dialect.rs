@@ -66,10 +66,14 @@ behaviors! {
     DoubledEscapeContinues "Two escape characters at the end of a line continue it." false true false,
     StageNamesFoldCase "Names of stages are compared in lower case." true false true,
     CopyFromExpands "Variables in `COPY --from` are replaced." false true true,
+    PatternsCrossDirectories "`**` in a source of COPY is any number of directories, rather than `*`." false true true,
     GlobMayMatchNothing "A wildcard of COPY that matches nothing is no error." true false false,
+    ExceptionsMayBeginWithPatterns "An exception of an ignore file that begins with a pattern holds below an ignored directory." true false true,
+    IgnoredDirectoriesKeepTheirMode "An ignored directory in which something is not keeps its mode and time, rather than being made anew." true false true,
     ChownAppliesToArchives "`--chown` applies to what ADD takes from an archive." true false true,
     StripsSetuidFromContext "COPY removes the setuid and setgid bits of files of the context." false true true,
     DanglingDestinationIsFollowed "COPY to a dangling link writes what it points to, rather than a directory." true false true,
+    DestinationLinkIsFollowed "COPY to a link to a file writes the file that it leads to, rather than replacing the link." true false true,
     FileReplacesDirectory "COPY of a file replaces a directory of that name." false true false,
     VolumeMakesDirectory "VOLUME makes its directories in the image." false true true,
     WorkdirMakesLayer "WORKDIR is a layer of its own." true false true,
@@ -113,13 +117,14 @@ mod tests {
             let is_exception = matches!(
                 behavior,
                 Behavior::CopyFromExpands
+                    | Behavior::PatternsCrossDirectories
                     | Behavior::GlobMayMatchNothing
                     | Behavior::StripsSetuidFromContext
                     | Behavior::VolumeMakesDirectory
             );
             assert_eq!(default != buildkit, is_exception, "{behavior:?}");
         }
-        assert_eq!(Behavior::ALL.len(), 25);
+        assert_eq!(Behavior::ALL.len(), 29);
     }
 
     /// Word, then what each makes of it; `None` for an error.

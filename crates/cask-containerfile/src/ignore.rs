@@ -201,6 +201,14 @@ impl IgnoreFile {
             true
         })
     }
+
+    /// Whether the text of an exception begins with a directory: what makes buildah look into one that is ignored.
+    #[must_use]
+    pub fn has_exception_that_begins_with(&self, directory: &str) -> bool {
+        let directory = clean(directory);
+        let mut exceptions = self.rules.iter().filter(|rule| rule.is_exception);
+        exceptions.any(|rule| format!("{}/", rule.pattern).starts_with(&*directory))
+    }
 }
 
 /// The patterns of a file, cleaned as the field does, with their lines.
@@ -290,6 +298,9 @@ mod tests {
         check(".", false, None, None);
         assert!(file.may_keep_below("docs") && !file.may_keep_below("node_modules"));
         assert!(file.has_exceptions());
+        let nested = IgnoreFile::parse("*\n!a/b/c\n!*/d\n").unwrap();
+        let begun = |path: &str| nested.has_exception_that_begins_with(path);
+        assert!(begun("a") && begun("./a/b/") && begun("*") && !begun("b") && !begun("a/d"));
         assert_eq!(&text[file.rules()[1].span.range()], "*.log");
     }
 

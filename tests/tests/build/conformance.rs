@@ -42,14 +42,6 @@ const FROM_BOTH: &[Deviation] = &[
 const FROM_RECORDED: &[Deviation] = &[
     ("copy-escape-glob", "layers: 6 / 5", WORKDIR),
     ("copy-escape-glob", "history", WORKDIR),
-    ("copy-escape-glob", "type of app4/file.txt: dir / file", SEVERAL),
-    ("copy-escape-glob", "mode of app4/file.txt", SEVERAL),
-    ("copy-escape-glob", "content of app4/file.txt", SEVERAL),
-    ("copy-escape-glob", "file app4/file.txt/file.txt", SEVERAL),
-    ("copy-escape-glob", "type of app5/file.txt: dir / file", SEVERAL),
-    ("copy-escape-glob", "mode of app5/file.txt", SEVERAL),
-    ("copy-escape-glob", "content of app5/file.txt", SEVERAL),
-    ("copy-escape-glob", "file app5/file.txt/file.txt", SEVERAL),
     ("copy-integration1", "fails: no / yes", EXCEPTION),
     ("heredoc-quoting", "history", AS_BUILDKIT),
 ];
@@ -73,8 +65,6 @@ pub(crate) const SCRATCH: &str =
 const WORKDIR: &str = "WORKDIR makes its directory in a layer of its own, as in BuildKit";
 const AS_BUILDKIT: &str =
     "the history has the words of BuildKit: what was run and set, not what was written";
-const SEVERAL: &str =
-    "a pattern for several files goes into a directory; the peers write one file over the other";
 const EXCEPTION: &str =
     "an exception with a wildcard holds below an excluded directory, as in BuildKit";
 

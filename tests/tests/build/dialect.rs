@@ -19,20 +19,25 @@ WORKDIR /wd/y
 USER nobody
 WORKDIR /of/nobody
 RUN true
+WORKDIR /of/nobody/too
+COPY a /w/u/
 WORKDIR /last
 ";
 
 /// One instruction or more for each difference that a builder sees; the parser's are tested beside it.
 const ONE_LAYER: &str = "\
 FROM mirror.gcr.io/busybox AS Base
-RUN mkdir -p /e/sub /fd/a /sw && chmod 1777 /e && chown 9:9 /e/sub && ln -s /w/t /dang && echo 1 > /sw/x
+RUN mkdir -p /e/sub /fd/a /sw && chmod 1777 /e && chown 9:9 /e/sub && ln -s /w/t /dang && ln -s /sw/x /tofile && echo 1 > /sw/x
 FROM Base
 ENV A=env
 ARG A=arg B C=c
 COPY d /e
+COPY ig /ig
+COPY . /all
 ADD --chown=3:4 ar.tar /ar
 COPY --chown=3:4 a setuid /up/above/
 COPY a /dang
+COPY d/sub/f /tofile
 COPY a /fd/
 COPY sw /sw
 VOLUME /vol/x /vol/y
@@ -58,6 +63,12 @@ fn write_context(context: &Path) {
     write("setuid", 0o6755);
     write("d/sub/f", 0o640);
     write("sw/x/z", 0o644);
+    for path in ["ig/kept/f", "ig/kept/g", "ig/lost/f", "ig/h", "of/lost/f", "of/g"] {
+        write(path, 0o644);
+    }
+    fs::set_permissions(context.join("ig/kept"), fs::Permissions::from_mode(0o700)).expect("ours");
+    // An exception that begins with a pattern is lost.
+    fs::write(context.join(".dockerignore"), "ig/*\nof\n!ig/kept/f\n!*/lost\n").expect("writable");
     let sub = context.join("d/sub");
     fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).expect("it is ours");
     chown(&sub, Some(5), Some(6)).expect("tests run as root");

@@ -274,11 +274,13 @@ impl StageRun<'_> {
             // Whatever the stage is: the layer is the same.
             Ground::Nothing => engine.pinned_date().unwrap_or(newest),
         };
-        let directories = match ground {
-            Ground::Stage => self.state.pending.directories().cloned().collect(),
-            Ground::Nothing => Vec::new(),
-        };
-        let options = WriteOptions { created_seconds, times, directories };
+        let mut options = WriteOptions { created_seconds, times, ..WriteOptions::default() };
+        if let Ground::Stage = ground {
+            let user = &self.state.config.config.user;
+            options.directories.clone_from(&self.state.pending.volumes);
+            options.working_directory =
+                self.state.pending.working.clone().map(|path| (path, user.clone()));
+        }
         let staged = engine.with_copy_tools(|tools| {
             stage_written(store, &engine.cancel, |output| {
                 prepared.write(&view, tools, &options, output).map(drop)

@@ -186,8 +186,11 @@ impl StageRun<'_> {
 
     fn expose(&mut self, expose: &Expose) -> Result<()> {
         let options = self.plan.expansion(self.dialect());
+        // BuildKit tells them in the order of what is written.
+        let mut written: Vec<_> = expose.ports.iter().collect();
+        written.sort_by_key(|word| word.text.to_string());
         let mut ports = Vec::new();
-        for word in &expose.ports {
+        for word in written {
             let words = expand_words(&word.text, &self.state.scope, &options)
                 .map_err(|error| invalid("EXPOSE", error.to_string()))?;
             for word in words {
@@ -200,8 +203,6 @@ impl StageRun<'_> {
                 }
             }
         }
-        ports.sort();
-        ports.dedup();
         self.note(&format!("EXPOSE [{}]", ports.join(" ")), false);
         self.state.config.config.exposed_ports.extend(ports);
         Ok(())

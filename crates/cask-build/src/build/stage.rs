@@ -356,6 +356,9 @@ impl StageRun<'_> {
         for path in self.state.pending.directories() {
             parts.add("directory", path);
         }
+        if self.state.pending.working.is_some() {
+            parts.add("user", &self.state.config.config.user);
+        }
         self.add_dates(&mut parts);
         parts
     }

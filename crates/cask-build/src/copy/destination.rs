@@ -37,22 +37,16 @@ impl Target {
 /// Follows the destination through links, which stay in the image, and makes its directories.
 pub(super) fn target(plan: &mut Plan, request: &CopyRequest, sources: &[Source]) -> Result<Target> {
     let text = request.destination.as_str();
-    if text.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, request.verb(), "the destination is empty")
-            .with_hint("a variable in it may have no value"));
-    }
-    let says_directory = text.ends_with('/')
-        || text == "."
-        || text == ".."
-        || text.ends_with("/.")
-        || text.ends_with("/..");
     let absolute = match text.starts_with('/') {
         true => text.to_owned(),
         false => format!("{}/{text}", request.working_directory),
     };
     let path = super::select::clean(&absolute).into_bytes();
-    let wants_directory =
-        says_directory || request.parents || sources.len() != 1 || sources.iter().any(is_directory);
+    let wants_directory = says_directory(text)
+        || request.parents
+        || sources.is_empty()
+        || !(sources.len() == 1 || is_written_over(request))
+        || sources.iter().any(is_directory);
     let found = match plan.resolve(&path)? {
         Resolution::Blocked(at) => return Err(super::plan::cannot_copy_to(&at)),
         Resolution::Missing(found)
@@ -75,8 +69,42 @@ pub(super) fn target(plan: &mut Plan, request: &CopyRequest, sources: &[Source])
             let detail = "already exists but is not a directory: cannot copy to non-directory";
             Err(Error::new(ErrorKind::Invalid, subject, detail))
         }
-        (false, false) => named(sources, Target::File(found), request),
+        (false, false) if request.dialect.does(Behavior::DestinationLinkIsFollowed) => {
+            named(sources, Target::File(found), request)
+        }
+        (false, false) => {
+            let (parent, name) = parent_and_name(&path);
+            let path = join(&plan.directory(parent)?, name);
+            named(sources, Target::File(path), request)
+        }
     }
+}
+
+/// Whether a destination is a directory by the way it is written. Nothing at all is the working directory.
+fn says_directory(text: &str) -> bool {
+    matches!(text, "" | "." | "..") || ["/", "/.", "/.."].iter().any(|end| text.ends_with(end))
+}
+
+/// Whether the files of one pattern go to one name, each over the one before, where no directory has it: as with
+/// BuildKit and buildah.
+fn is_written_over(request: &CopyRequest) -> bool {
+    request.sources.len() == 1 && !request.parents && !says_directory(&request.destination)
+}
+
+/// What to say of a destination that may be another one than was meant.
+pub(super) fn warning(request: &CopyRequest, sources: &[Source]) -> Option<String> {
+    if request.destination.is_empty() {
+        let said = "the destination is empty, which is the working directory: a variable in it may have no value";
+        return Some(said.to_owned());
+    }
+    let is_meant =
+        sources.len() < 2 || !is_written_over(request) || sources.iter().any(is_directory);
+    (!is_meant).then(|| {
+        let (number, name) = (sources.len(), &request.destination);
+        format!(
+            "{number} files are written to {name}, each over the one before, if it is no directory: {name}/ is one"
+        )
+    })
 }
 
 /// Whether a link that leads nowhere becomes a directory with the file, as Buildah has it.

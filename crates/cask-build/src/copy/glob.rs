@@ -1,6 +1,8 @@
-//! Patterns of sources: Go's `filepath.Match` and `filepath.Glob`.
+//! Patterns of sources: Go's `filepath.Match` and `filepath.Glob`, and `**` for any number of directories.
 
 use std::os::unix::ffi::OsStrExt;
+
+use cask_rootfs::Kind;
 
 use crate::view::{Resolution, Walker, join};
 use crate::{Error, ErrorKind, Result};
@@ -26,10 +28,22 @@ pub(super) fn is_pattern(text: &str) -> bool {
 }
 
 /// The paths that a cleaned pattern matches, sorted. They are not resolved.
+///
+/// `**` between slashes is each directory below and what it stands in itself, as in buildah; links are not followed
+/// for it. BuildKit has that for `--parents` and in ignore files, and takes it for `*` elsewhere.
 pub(super) fn expand(walker: &mut Walker, pattern: &str) -> Result<Vec<Vec<u8>>> {
     let mut found: Vec<Vec<u8>> = vec![Vec::new()];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
         let mut next = Vec::new();
+        if component == "**" {
+            for path in found {
+                directories(walker, path, pattern, &mut next)?;
+            }
+            next.sort();
+            next.dedup();
+            found = next;
+            continue;
+        }
         let compiled = match is_pattern(component) {
             true => Some(Pattern::parse(component).ok_or_else(|| {
                 Error::new(ErrorKind::Invalid, format!("{pattern:?}"), "syntax error in pattern")
@@ -50,14 +64,43 @@ pub(super) fn expand(walker: &mut Walker, pattern: &str) -> Result<Vec<Vec<u8>>>
                     next.push(join(&path, name.as_bytes()));
                 }
             }
-            if next.len() > MAX_MATCHES {
-                let detail = format!("matches more than {MAX_MATCHES} files");
-                return Err(Error::new(ErrorKind::Limit, format!("{pattern:?}"), detail));
-            }
+            check_number(&next, pattern)?;
         }
         found = next;
     }
+    found.sort();
     Ok(found)
+}
+
+/// A directory and all that are in it, at any depth.
+fn directories(
+    walker: &mut Walker,
+    path: Vec<u8>,
+    pattern: &str,
+    found: &mut Vec<Vec<u8>>,
+) -> Result<()> {
+    let mut left = vec![path];
+    while let Some(path) = left.pop() {
+        let Some(directory) = lead(walker, &path, true)? else { continue };
+        let Some(names) = walker.names(&directory)? else { continue };
+        for name in names {
+            let child = join(&directory, name.as_bytes());
+            if walker.node(&child)?.is_some_and(|node| node.kind == Kind::Directory) {
+                left.push(join(&path, name.as_bytes()));
+            }
+        }
+        found.push(path);
+        check_number(found, pattern)?;
+    }
+    Ok(())
+}
+
+fn check_number(found: &[Vec<u8>], pattern: &str) -> Result<()> {
+    if found.len() > MAX_MATCHES {
+        let detail = format!("matches more than {MAX_MATCHES} files");
+        return Err(Error::new(ErrorKind::Limit, format!("{pattern:?}"), detail));
+    }
+    Ok(())
 }
 
 /// Where a path leads; nowhere also for links in a circle, which a pattern does not match.

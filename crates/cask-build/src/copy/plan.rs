@@ -214,10 +214,10 @@ impl Plan {
         }
     }
 
-    /// Makes directories that are nobody's but root's, where they are missing.
-    pub(super) fn make(&mut self, paths: &[String]) -> Result<()> {
+    /// Makes directories that are an owner's, where they are missing.
+    pub(super) fn make(&mut self, paths: &[String], owner: (u32, u32)) -> Result<()> {
         let own = self.made;
-        (self.made.uid, self.made.gid) = (0, 0);
+        (self.made.uid, self.made.gid) = owner;
         let made = paths.iter().try_for_each(|path| match self.resolve(path.as_bytes())? {
             Resolution::Missing(found) => self.ensure(&found),
             _ => Ok(()),

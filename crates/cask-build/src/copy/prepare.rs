@@ -44,7 +44,7 @@ pub fn prepare(request: &CopyRequest, tools: &CopyTools<'_>) -> Result<Prepared>
         return Err(Error::new(ErrorKind::Invalid, request.verb(), detail));
     }
     let began = SystemTime::now();
-    let mut selector = Selector::new(&request.context, &request.excludes)?;
+    let mut selector = Selector::new(&request.context, &request.excludes, request.dialect)?;
     let mut selections: Vec<Selection> = Vec::new();
     let mut found: Vec<Found> = Vec::new();
     let mut unmatched = Vec::new();
@@ -90,7 +90,8 @@ pub fn prepare(request: &CopyRequest, tools: &CopyTools<'_>) -> Result<Prepared>
             }
         });
     }
-    let warnings = std::mem::take(&mut selector.warnings);
+    let mut warnings = std::mem::take(&mut selector.warnings);
+    warnings.extend(super::destination::warning(request, &sources));
     let request = request.clone();
     let digest = Digest::from_hash(Algorithm::Sha256, &[0; 32]);
     let mut prepared = Prepared { request, sources, mode, began, warnings, digest };

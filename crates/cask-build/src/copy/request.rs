@@ -144,6 +144,8 @@ pub struct WriteOptions {
     pub times: FileTimes,
     /// Directories that the layer has besides, where the stage does not have them: 0755 and 0:0.
     pub directories: Vec<String>,
+    /// The same for the working directory of a stage, and the user whom it belongs to.
+    pub working_directory: Option<(String, String)>,
 }
 
 /// What came of writing a layer.

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use cask_containerfile::IgnoreFile;
+use cask_containerfile::{Behavior, Dialect, IgnoreFile};
 use cask_rootfs::Kind;
 
 use super::glob;
 use super::missing;
-use crate::context::{Context, Origin};
+use crate::context::{Context, Ignore, Origin};
 use crate::view::{Resolution, Status, View, Walker, join, parent_and_name, shown};
 use crate::{Error, ErrorKind, Result};
 
@@ -60,6 +60,7 @@ pub(super) struct Selector<'c> {
     context: &'c Context,
     walker: Walker,
     excludes: IgnoreFile,
+    dialect: Dialect,
     /// How many entries there are so far, of all selections.
     count: usize,
     /// How many files the ignore file has hidden.
@@ -75,13 +76,13 @@ struct Wanted {
 }
 
 impl<'c> Selector<'c> {
-    pub(super) fn new(context: &'c Context, excludes: &[String]) -> Result<Self> {
+    pub(super) fn new(context: &'c Context, excludes: &[String], dialect: Dialect) -> Result<Self> {
         let excludes = IgnoreFile::from_patterns(excludes).map_err(|error| {
             Error::new(ErrorKind::Invalid, "--exclude", "is no pattern").with_source(error)
         })?;
         let (count, hidden) = (0, 0);
         let walker = context.view().walker();
-        Ok(Self { context, walker, excludes, count, hidden, warnings: Vec::new() })
+        Ok(Self { context, walker, excludes, dialect, count, hidden, warnings: Vec::new() })
     }
 
     /// The selections of a path or a pattern. A pattern may have none; a path without anything there
@@ -164,8 +165,9 @@ impl<'c> Selector<'c> {
         }
         let (parent, _) = parent_and_name(&found);
         let (_, name) = parent_and_name(path);
+        // What is named itself is wanted, as with BuildKit.
         let excluded = [name, path].map(|path| self.excludes.is_ignored(&lossy(path)));
-        if excluded.contains(&true) {
+        if excluded.contains(&true) && glob::is_pattern(text) {
             return Ok(None);
         }
         let mut selection = self.selection(parent.to_vec(), false);
@@ -218,7 +220,9 @@ impl<'c> Selector<'c> {
             check_name(name.as_bytes(), &path)?;
             let entry = self.entry(&path, selection.root.len(), status)?;
             if is_hidden {
-                let level = self.level(&path, Some(entry))?;
+                let is_known = self.dialect.does(Behavior::IgnoredDirectoriesKeepTheirMode)
+                    || !self.hides(&path);
+                let level = self.level(&path, is_known.then_some(entry))?;
                 levels.push(level);
                 continue;
             }
@@ -253,7 +257,7 @@ impl<'c> Selector<'c> {
             if ignore.is_ignored(&path) {
                 self.hidden += 1;
                 is_hidden = true;
-                may_have_more &= ignore.may_keep_below(&path);
+                may_have_more &= self.may_keep_below(ignore, &path);
             }
         }
         if self.excludes.rules().is_empty() && wanted.is_none() {
@@ -292,6 +296,14 @@ impl<'c> Selector<'c> {
         Ok(Entry { relative, status, target: target.into(), xattrs, sha256: None })
     }
 
+    /// Whether something below a hidden directory may be seen.
+    fn may_keep_below(&self, ignore: &Ignore, path: &str) -> bool {
+        match self.dialect.does(Behavior::ExceptionsMayBeginWithPatterns) {
+            true => ignore.may_keep_below(path),
+            false => ignore.rules().has_exception_that_begins_with(path),
+        }
+    }
+
     /// Whether a path is hidden with all that is in it.
     fn is_hidden_for_good(&mut self, path: &[u8]) -> Result<bool> {
         let Some(ignore) = self.context.ignore() else { return Ok(false) };
@@ -302,7 +314,7 @@ impl<'c> Selector<'c> {
         let Resolution::Found(found) = self.walker.resolve(path, true)? else { return Ok(true) };
         let status = self.walker.status(&found)?;
         let is_directory = status.is_some_and(|status| status.is_directory());
-        Ok(!(is_directory && ignore.may_keep_below(&text)))
+        Ok(!(is_directory && self.may_keep_below(ignore, &text)))
     }
 
     fn missing(&mut self, path: &[u8]) -> Error {
@@ -359,7 +371,7 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// All files of a tree, as a repository's are added.
 pub(super) fn whole(context: &Context, excludes: &[String]) -> Result<Selection> {
-    Selector::new(context, excludes)?.tree(Vec::new(), None)
+    Selector::new(context, excludes, Dialect::default())?.tree(Vec::new(), None)
 }
 
 impl std::fmt::Debug for Selection {

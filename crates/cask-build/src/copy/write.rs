@@ -57,7 +57,11 @@ impl Prepared {
             archives: Vec::new(),
             kept: Vec::new(),
         };
-        copying.plan.make(&options.directories)?;
+        copying.plan.make(&options.directories, (0, 0))?;
+        if let Some((path, user)) = &options.working_directory {
+            let owner = if user.is_empty() { (0, 0) } else { view.owner(user)? };
+            copying.plan.make(std::slice::from_ref(path), owner)?;
+        }
         let target = target(&mut copying.plan, &self.request, &self.sources)?;
         for (number, source) in self.sources.iter().enumerate() {
             copying.source(number as u64, source, &target)?;

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use cask_containerfile::Behavior;
 use cask_layer::{DiffOptions, FileTimes};
 use cask_rootfs::Root;
 use cask_runtime::{
@@ -68,8 +69,9 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
     let mut running = Running { stage, execution, opened, executor: &*executor };
     running.add_files()?;
-    running.make_places(&mut layer)?;
-    running.make_pending(&mut layer)?;
+    let view = View::of_store(&running.stage.engine.tools.store, running.stage.state.top())?;
+    running.make_places(&view, &mut layer)?;
+    running.make_pending(&view, &mut layer)?;
     let mut spec = running.spec(&mut layer)?;
     let group = engine.request.run.resources.as_ref().map(Group::new).transpose()?;
     spec.cgroup = group.as_ref().map(|group| Arc::clone(&group.0));
@@ -227,10 +229,8 @@ impl Running<'_, '_> {
     }
 
     /// Makes places for what is mounted, beneath the layer that is written to.
-    fn make_places(&mut self, layer: &mut WorkingLayer) -> Result<()> {
+    fn make_places(&mut self, view: &View, layer: &mut WorkingLayer) -> Result<()> {
         let storage = |error| Error::storage(error, "the layer that the command writes to");
-        let store = &self.stage.engine.tools.store;
-        let view = View::of_store(store, self.stage.state.top())?;
         let mut places = Vec::new();
         let working_directory = &self.stage.state.config.config.working_dir;
         if !working_directory.is_empty() {
@@ -252,28 +252,41 @@ impl Running<'_, '_> {
         };
         places.extend(self.opened.places.iter().filter(|(path, _)| is_ours(path)).cloned());
         match layer.beneath().map_err(storage)? {
-            Some(beneath) => stubs::make(&view, &beneath, &places),
+            Some(beneath) => stubs::make(view, &beneath, &places),
             None => Ok(()),
         }
     }
 
     /// Makes the directories that this layer has besides.
-    fn make_pending(&self, layer: &mut WorkingLayer) -> Result<()> {
+    fn make_pending(&self, view: &View, layer: &mut WorkingLayer) -> Result<()> {
         let stage = self.stage;
-        if stage.state.pending == Default::default() {
-            return Ok(());
-        }
         let storage = |error| Error::storage(error, "the layer that the command writes to");
         let users = &stage.engine.request.run.users;
-        let view = View::of_store(&stage.engine.tools.store, stage.state.top())?;
+        let directory = &stage.state.config.config.working_dir;
+        let of_kernel = ["/proc", "/sys", "/dev"];
+        let mut mounted = self.opened.places.iter().map(|(path, _)| path.as_str()).chain(of_kernel);
+        let is_missing = !directory.is_empty()
+            && !mounted.any(|path| Path::new(directory).starts_with(path))
+            && view.resolve(directory)?.status.is_none();
+        if stage.state.pending == Default::default() && !is_missing {
+            return Ok(());
+        }
         let root = Root::open(layer.mount().map_err(storage)?).map_err(crate::view::failed)?;
         for path in &stage.state.pending.volumes {
-            stubs::make_directories(&view, &root, path, users.outside(0, 0)?)?;
+            stubs::make_directories(view, &root, path, users.outside(0, 0)?)?;
         }
-        let Some(path) = &stage.state.pending.working else { return Ok(()) };
-        let user = &stage.state.config.config.user;
+        let user = stage.state.config.config.user.as_str();
+        let (path, user) = match &stage.state.pending.working {
+            Some(path) => (path, user),
+            // An earlier command has removed it, or the base never had it.
+            None if is_missing && stage.dialect().does(Behavior::WorkdirMakesLayer) => {
+                (directory, "")
+            }
+            None if is_missing => (directory, user),
+            None => return Ok(()),
+        };
         let (uid, gid) = if user.is_empty() { (0, 0) } else { view.owner(user)? };
-        stubs::make_directories(&view, &root, path, users.outside(uid, gid)?)
+        stubs::make_directories(view, &root, path, users.outside(uid, gid)?)
     }
 
     fn spec(&self, layer: &mut WorkingLayer) -> Result<RunSpec> {

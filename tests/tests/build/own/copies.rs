@@ -25,6 +25,7 @@ pub(super) const CASES: &[Case] = &[
         .texts(&[("[c].md", "c\n")]),
     case("a backslash before a bracket", "FROM scratch\nCOPY \\[c].md /x/\n")
         .texts(&[("[c].md", "c\n")]),
+    case("a pattern that fits two files to a name", "FROM scratch\nCOPY [ab].txt /x\n"),
     case("a pattern that fits one file to a name", "FROM scratch\nCOPY a.t* /x\n"),
     case("a pattern without a file beside a file", "FROM scratch\nCOPY a.txt nothing* /x/\n"),
     case("a pattern without a file", "FROM scratch\nCOPY nothing* /x/\n"),

@@ -32,6 +32,8 @@ pub(super) const DIFFERENT: &[Deviation] = &[
     ("a working directory that a command sees", "history", WORKDIR),
     ("a working directory that is a link", "layers: 3 / 2", WORKDIR),
     ("a working directory that is a link", "history", WORKDIR),
+    ("a working directory that was removed", "layers: 3 / 2", WORKDIR),
+    ("a working directory that was removed", "history", WORKDIR),
     ("a working directory of a user", "layers: 1 / 0", WORKDIR),
     ("a working directory of a user", "history", WORKDIR),
     ("a working directory of a user", "file w: ", WORKDIR),

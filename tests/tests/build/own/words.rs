@@ -62,6 +62,10 @@ pub(super) const CASES: &[Case] = &[
         "a working directory that is a link",
         "FROM base\nRUN mkdir /real && ln -s /real /lnk\nWORKDIR /lnk/w\nRUN pwd -P > f\n",
     ),
+    case(
+        "a working directory that was removed",
+        "FROM base\nWORKDIR /w/v\nRUN rm -r /w\nRUN pwd > /x\n",
+    ),
     case("a working directory of a user", "FROM base\nUSER 5:6\nWORKDIR /w\n"),
     case(
         "users",

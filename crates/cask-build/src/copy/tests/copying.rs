@@ -68,10 +68,53 @@ fn several_sources_go_into_a_directory_with_or_without_slash() {
     let both = ["x/ 0755 +", "x/a.txt 0644", "x/b.txt 0644"];
     check(&tree, &scratch, "a.txt b.txt /x/", &both);
     check(&tree, &scratch, "b.txt a.txt /x", &both);
-    check(&tree, &scratch, "*.txt /x", &both);
-    check(&tree, &scratch, "?.txt /x", &both);
+    check(&tree, &scratch, "?.txt /x/", &both);
+    check(&tree, &scratch, "*.txt /x/.", &both);
     check(&tree, &scratch, "[a]*.txt /x", &["x 0644"]);
     check(&tree, &scratch, "nope* a.txt b.txt /x/", &both);
+}
+
+#[test]
+fn files_of_one_pattern_go_to_one_name_where_no_directory_has_it() {
+    let tree = sources();
+    for stage in [Tree::of(&[]), Tree::of(&["x"])] {
+        let layer = check(&tree, &stage.view(), "?.txt /x", &["x 0644"]);
+        assert_eq!(layer.content("x"), "b.txt");
+    }
+    let both = ["x/ 0700", "x/a.txt 0644", "x/b.txt 0644"];
+    check(&tree, &Tree::of(&["x/ 0700"]).view(), "?.txt /x", &both);
+    let all = [
+        "x/ 0755 +",
+        "x/f 0644",
+        "x/link -> ../a.txt",
+        "x/run 0755",
+        "x/sub/ 0711",
+        "x/sub/s 0600",
+    ];
+    check(&tree, &View::scratch(), "[dr][iu][rn] /x", &all);
+    let warnings = |line: &str| {
+        let context = std::sync::Arc::new(Context::of_view("stage", tree.view()));
+        let place = super::support::scratch();
+        let request = super::support::request(context, line);
+        crate::prepare(&request, &crate::CopyTools::new(&place)).unwrap().warnings().to_vec()
+    };
+    // Nothing, as a variable without a value, is the working directory.
+    let nothing = |stage: &Tree| {
+        let mut request = super::support::request(tree.context(), "--workdir=/w a.txt x");
+        request.destination.clear();
+        let place = super::support::scratch();
+        let tools = crate::CopyTools::new(&place);
+        let prepared = crate::prepare(&request, &tools).unwrap();
+        assert!(prepared.warnings()[0].starts_with("the destination is empty"));
+        super::support::write(&prepared, &stage.view(), &tools).unwrap().lines()
+    };
+    assert_eq!(nothing(&Tree::of(&[])), ["w/ 0755 +", "w/a.txt 0644"]);
+    let warning =
+        "2 files are written to /x, each over the one before, if it is no directory: /x/ is one";
+    assert_eq!(warnings("?.txt /x"), [warning]);
+    for line in ["?.txt /x/", "a.* /x", "a.txt b.txt /x", "[dr][iu][rn] /x"] {
+        assert!(warnings(line).is_empty(), "{line}");
+    }
 }
 
 #[test]
@@ -84,6 +127,22 @@ fn globs_do_not_cross_slashes_and_follow_links() {
     check(&odd, &scratch, "[[]x].txt /x", &["x 0644"]);
     check(&odd, &scratch, "a\\*b /x", &["x 0644"]);
     check_error(&odd, &scratch, "[x /x", "syntax error in pattern");
+}
+
+#[test]
+fn two_stars_between_slashes_are_any_number_of_directories() {
+    let tree =
+        Tree::of(&["1", "a/2", "a/b/3", "a/b/.c/4", "a/b/away -> ../../d", "d/5", "n/a/b/6"]);
+    let scratch = View::scratch();
+    let all = ["x/ 0755 +", "x/1 0644", "x/2 0644", "x/3 0644", "x/4 0644", "x/5 0644", "x/6 0644"];
+    check(&tree, &scratch, "**/[0-9] /x/", &all);
+    check(&tree, &scratch, "**/**/[0-9] /x/", &all);
+    check(&tree, &scratch, "a/**/[0-9] /x/", &[all[0], all[2], all[3], all[4]]);
+    check(&tree, &scratch, "**/b/[0-9] /x/", &[all[0], all[3], all[6]]);
+    check(&tree, &scratch, "a/**/.c/** /x/", &[all[0], all[4]]);
+    check(&tree, &scratch, "1/** a/b/3 /x/", &[all[0], all[3]]);
+    check(&tree, &scratch, "a**/2 /x/", &[all[0], all[2]]);
+    check_error(&tree, &scratch, "**/7 /x", "no items matching glob \"**/7\" copied");
 }
 
 #[test]
@@ -275,7 +334,10 @@ fn excludes_are_relative_to_the_source() {
         "--exclude=s --exclude=!s/keep.txt d /x",
         &["x/ 0755 +", "x/a.txt 0644", "x/b.md 0644", "x/s/ 0755", "x/s/keep.txt 0644"],
     );
-    check(&tree, &scratch, "--exclude=*.txt e.txt f.md /x/", &["x/ 0755 +", "x/f.md 0644"]);
+    // A file that is named is wanted; one that a pattern finds may not be.
+    let both = ["x/ 0755 +", "x/e.txt 0644", "x/f.md 0644"];
+    check(&tree, &scratch, "--exclude=*.txt e.txt f.md /x/", &both);
+    check(&tree, &scratch, "--exclude=*.txt [ef].* /x/", &[both[0], both[2]]);
     check_error(&tree, &scratch, "--exclude=[a d /x", "--exclude");
 }
 
