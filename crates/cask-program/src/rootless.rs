@@ -92,6 +92,16 @@ pub fn is_rootless() -> bool {
     user_id() != 0 || is_in_user_namespace()
 }
 
+/// Who the users of the user's containers are on the machine; `None` for who is root of it, or in a user namespace
+/// already.
+///
+/// # Errors
+/// Those of the files that say it.
+pub fn maps_outside() -> Result<Option<IdMaps>> {
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    if user == 0 || is_in_user_namespace() { Ok(None) } else { maps(user, group).map(Some) }
+}
+
 /// Moves the process into a user namespace where it is root, with the IDs that the system gives the user, and into
 /// a mount namespace: those in which the user's other programs are, as long as any runs. Nothing happens for who is
 /// root already.

@@ -153,6 +153,14 @@ fn of_a_list_the_image_for_the_platform_is_pulled_and_both_digests_name_it() {
     let (podman, cellar) = (PeerStore::new(), PeerStore::new());
     let line = ["pull", "-q", PLAIN, "--arch", "s390x", &name];
     assert_eq!(podman.podman(&line).ok().text(), cellar.cellar(&line).ok().text());
+    // Where there is one alone, it comes, and that is told.
+    let single = setting.name("it:1");
+    let line = ["pull", "-q", PLAIN, "--platform", "linux/s390x", &single];
+    let (theirs, ours) = (podman.podman(&line).ok(), cellar.cellar(&line).ok());
+    assert_eq!(theirs.text(), ours.text());
+    for said in [theirs, ours] {
+        assert!(said.stderr.contains("does not match the expected platform"), "{said}");
+    }
     let line = ["pull", PLAIN, "--platform", "linux/riscv64", &name];
     let none = "no image found in";
     assert_fails_as(&podman.podman(&line), &cellar.cellar(&line), none);
@@ -607,14 +615,14 @@ fn what_is_imported_is_what_podman_imports() {
 }
 
 #[test]
-fn a_tarball_is_imported_from_a_url() {
+fn a_tarball_is_imported_and_an_archive_is_loaded_from_a_url() {
     if !has(&TOOLS) {
         return;
     }
     let scratch = scratch();
     let tar = scratch.at("it.tar");
     tool("tar", &format!("-C /bin -cf {tar} busybox")).ok();
-    let bytes = std::fs::read(&tar).expect("it was made");
+    let directory = scratch.at("");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("a listener has an address");
     std::thread::spawn(move || {
@@ -623,13 +631,15 @@ fn a_tarball_is_imported_from_a_url() {
             let mut stream = stream;
             let mut request = [0; 4096];
             let count = stream.read(&mut request).unwrap_or(0);
-            let is_known = request[..count].starts_with(b"GET /it.tar ");
-            let head = match is_known {
-                true => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len()),
-                false => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            let line = String::from_utf8_lossy(&request[..count]).into_owned();
+            let name = line.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+            let found = std::fs::read(std::path::Path::new(&directory).join(name));
+            let (status, body) = match found {
+                Ok(bytes) => ("200 OK", bytes),
+                Err(_) => ("404 Not Found", Vec::new()),
             };
-            let body: &[u8] = if is_known { &bytes } else { b"" };
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
     let store = PeerStore::new();
@@ -638,5 +648,11 @@ fn a_tarball_is_imported_from_a_url() {
     let missing = store.cellar(&["import", &format!("http://{address}/nosuch"), "it"]).ends(125);
     assert!(missing.stderr.contains("404"), "{missing}");
     store.cellar(&["import", "ftp://host/x"]).ends(125).says("only http and https");
+    store.cellar(&["save", "-q", "-o", &scratch.at("saved.tar"), "it"]).ok();
+    store.cellar(&["rmi", "it"]).ok();
+    let loaded = store.cellar(&["load", "-i", &format!("http://{address}/saved.tar")]).ok();
+    assert_eq!(loaded.text(), "Loaded image: localhost/it:latest");
+    let missing = store.cellar(&["load", "-i", &format!("http://{address}/nosuch")]).ends(125);
+    assert!(missing.stderr.contains("404"), "{missing}");
     assert_whole(&store);
 }

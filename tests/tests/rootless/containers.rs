@@ -241,6 +241,8 @@ fn a_users_container_has_the_user_or_others_in_it() {
         rest = 65_536 - UID,
     );
     assert_eq!(said.text(), expected.trim_start(), "{said}");
+    let told = user.script("$D/cellar info --format '{{.Host.IDMappings.UIDMap}}'").ok();
+    assert_eq!(told.text(), format!("[{{0 {UID} 1}} {{1 200000 65536}}]"));
     // What the user's container wrote, as an image and gone with its copies; podman of the user removes the rest.
     let said = user
         .script(

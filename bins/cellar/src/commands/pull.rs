@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use cask_engine::Images;
+use cask_image::PlatformWanted;
 use cask_program::progress::ProgressChoice;
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
+use cask_storage::Id;
 use clap::Args;
 
 use crate::context::Context;
@@ -64,6 +67,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         match pulled {
             Ok(pulled) => {
                 images.note("pull", "", name);
+                if arguments.platform.is_asked() {
+                    pulled
+                        .iter()
+                        .try_for_each(|one| check_platform(&images, &one.id, &platform))?;
+                }
                 let ids: String = pulled.iter().map(|one| format!("{}\n", one.id)).collect();
                 output::bytes(ids.as_bytes())?;
             }
@@ -76,4 +84,17 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     }
     Context::warn(images.store());
     failed.map_or(Ok(()), Err)
+}
+
+/// Tells where an image is for another platform than was asked for: of a registry that has one image alone, that one
+/// comes. The words are podman's.
+fn check_platform(images: &Images, id: &Id, wanted: &PlatformWanted) -> Result<()> {
+    let Some(image) = images.store().image(id)? else { return Ok(()) };
+    let Some(found) = images.config(&image)?.map(|config| config.platform()) else { return Ok(()) };
+    if !wanted.accepts(&found) {
+        report::note(&format!(
+            "image platform ({found}) does not match the expected platform ({wanted})"
+        ));
+    }
+    Ok(())
 }

@@ -73,8 +73,20 @@ struct IdRange {
 }
 
 impl IdMappings {
-    /// Those of the user namespace that this is in; none where that is the machine's own.
+    /// Those of the user namespace that this is in, or that the user's containers would be in; none where that is
+    /// the machine's own.
     pub(super) fn read() -> Self {
+        if let Ok(Some(maps)) = rootless::maps_outside() {
+            let shown = |ranges: &[cask_runtime::IdRange]| {
+                let one = |range: &cask_runtime::IdRange| IdRange {
+                    inside: range.inside,
+                    outside: range.outside,
+                    count: range.count,
+                };
+                Some(ranges.iter().map(one).collect())
+            };
+            return Self { groups: shown(&maps.gids), users: shown(&maps.uids) };
+        }
         let read = |name: &str| {
             let text = fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
             ranges(&text)
