@@ -21,6 +21,10 @@ WORKDIR /of/nobody
 RUN true
 WORKDIR /of/nobody/too
 COPY a /w/u/
+USER unknown
+WORKDIR /w
+COPY a /w/v/
+USER nobody
 WORKDIR /last
 ";
 

@@ -199,8 +199,13 @@ impl Extraction<'_> {
         if plan.nodes.get(&found).is_some_and(|planned| planned.kind != Kind::Directory) {
             let fresh = plan.new_group();
             let linked = plan.nodes.get_mut(&found).expect("it was there on the line before");
-            linked.group.get_or_insert(fresh);
-            return Ok(Some(linked.clone()));
+            let group = *linked.group.get_or_insert(fresh);
+            let linked = linked.clone();
+            if linked.kind == Kind::File {
+                let last = self.planned(plan, member, Kind::File)?;
+                plan.last_names.insert(group, (last.mode, last.uid, last.gid, last.seconds));
+            }
+            return Ok(Some(linked));
         }
         if plan.nodes.contains_key(&found) {
             return Err(self.invalid(member, "it is a hard link to a directory"));

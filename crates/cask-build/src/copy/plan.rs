@@ -22,6 +22,8 @@ pub(super) struct Plan {
     made: Made,
     groups: HashMap<(u64, u64, u64), u64>,
     last_group: u64,
+    /// The permissions, owner, group and time that the last name of a file in an archive gave to it, by its number.
+    pub(super) last_names: HashMap<u64, (u32, u32, u32, i64)>,
 }
 
 /// What a directory gets that nobody describes.
@@ -145,6 +147,7 @@ impl Plan {
             made,
             groups: HashMap::new(),
             last_group: 0,
+            last_names: HashMap::new(),
         }
     }
 
@@ -224,6 +227,11 @@ impl Plan {
         });
         self.made = own;
         made
+    }
+
+    /// Whether there is nothing at a path.
+    pub(super) fn lacks(&mut self, path: &str) -> Result<bool> {
+        Ok(matches!(self.resolve(path.as_bytes())?, Resolution::Missing(_)))
     }
 
     /// What is at a path without links in it.

@@ -58,7 +58,9 @@ impl Prepared {
             kept: Vec::new(),
         };
         copying.plan.make(&options.directories, (0, 0))?;
-        if let Some((path, user)) = &options.working_directory {
+        if let Some((path, user)) = &options.working_directory
+            && copying.plan.lacks(path)?
+        {
             let owner = if user.is_empty() { (0, 0) } else { view.owner(user)? };
             copying.plan.make(std::slice::from_ref(path), owner)?;
         }
@@ -208,6 +210,7 @@ impl Copying<'_> {
         prepared: &Prepared,
     ) -> Result<Written> {
         let nodes = std::mem::take(&mut self.plan.nodes);
+        let last_names = std::mem::take(&mut self.plan.last_names);
         let mut emitter = Emitter {
             writer: MemberWriter::new(output),
             times,
@@ -219,7 +222,10 @@ impl Copying<'_> {
             buffer: vec![0; BUFFER_BYTES],
             size_bytes: 0,
         };
-        for (path, planned) in nodes {
+        for (path, mut planned) in nodes {
+            if let Some(last) = planned.group.and_then(|group| last_names.get(&group)) {
+                (planned.mode, planned.uid, planned.gid, planned.seconds) = *last;
+            }
             emitter.node(path, planned)?;
         }
         for found in &self.archives {

@@ -43,6 +43,7 @@ fn instructions_give_the_config_that_they_say() {
     assert_eq!(texts[0], "ARG V=1");
     assert_eq!(texts[1], "ENV A=x B= y C=1");
     assert!(texts.contains(&"COPY a /dir/ # buildkit"));
+    assert!(texts.contains(&"EXPOSE [80/tcp 8000/udp 8001/udp]"));
     assert!(texts.contains(&"WORKDIR /dir") && texts.contains(&"WORKDIR /dir/sub"));
     assert!(texts.contains(&"CMD [\"/bin/x\" \"-c\" \"text\"]"));
     assert_eq!(bench.read(&report.images[0], "/dir/a"), "text");

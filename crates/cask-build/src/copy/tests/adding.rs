@@ -11,13 +11,21 @@ use crate::context::{Fetch, Fetched};
 use crate::copy::{CopyTools, prepare};
 use crate::{Error, ErrorKind, Result, View};
 
-/// An archive of `name`, `name/`, `name -> target`, `name = target` and `name=content`.
+/// An archive of `name`, `name/`, `name -> target`, `name = target` and `name=content`, with ` @` behind for another
+/// owner and other permissions.
 pub(super) fn archive(lines: &[&str]) -> Vec<u8> {
     let mut writer = MemberWriter::new(Vec::new());
     for line in lines {
         let mut member = NewMember::default();
         member.mode = 0o644;
         (member.uid, member.gid, member.seconds) = (7, 8, THEN);
+        let line = match line.strip_suffix(" @") {
+            Some(line) => {
+                (member.mode, member.uid, member.gid) = (0o600, 1, 2);
+                line
+            }
+            None => line,
+        };
         let mut content = "";
         if let Some((name, target)) = line.split_once(" -> ") {
             (member.name, member.link_name) = (name.into(), target.into());
@@ -30,7 +38,7 @@ pub(super) fn archive(lines: &[&str]) -> Vec<u8> {
         } else if let Some(name) = line.strip_suffix(" 0:0") {
             (member.name, member.kind) = (name.into(), MemberKind::CharacterDevice);
         } else {
-            member.name = (*line).into();
+            member.name = line.into();
             if line.ends_with('/') {
                 (member.kind, member.mode) = (MemberKind::Directory, 0o750);
             }
@@ -173,6 +181,13 @@ fn the_last_member_of_a_name_counts_and_links_are_kept() {
     );
     assert_eq!(layer.content("b"), "new");
     assert_eq!(layer.content("a"), "linked");
+}
+
+#[test]
+fn the_last_name_of_a_file_says_whose_it_is() {
+    let tree = with_archive(&["m=linked", "a = m @", "z = a", "y = m @", "other=1"]);
+    let lines = ["a 0600 1:2", "m = a", "other 0644 7:8", "y = a", "z = a"];
+    check(&tree, &View::scratch(), "--add a.tar /", &lines);
 }
 
 #[test]
