@@ -46,10 +46,7 @@ impl WorkingContainer {
         let directory = tempfile::Builder::new().prefix("link-stage-").tempdir_in(&place);
         let directory = directory.map_err(failed)?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).map_err(failed)?;
-        let root = Root::open(directory.path()).map_err(|error| {
-            Error::new(ErrorKind::Io, directory.path().display(), "cannot be opened")
-                .with_source(error)
-        })?;
+        let root = open(directory.path())?;
         let (copied, destination) = {
             let files = self.files()?;
             // It is asked for names of owners alone.
@@ -105,13 +102,17 @@ impl WorkingContainer {
             let detail = "is not a directory of the container, and no layer of it";
             return Err(Error::new(ErrorKind::Storage, path.display(), detail));
         }
-        let root = Root::open(path).map_err(|error| {
-            Error::new(ErrorKind::Io, path.display(), "cannot be opened").with_source(error)
-        })?;
+        let root = open(path)?;
         let diff = super::commit::diff_options(options);
         let staged = self.stage(|output| diff_tree(&root, output, &diff))?;
         Ok((staged, history))
     }
+}
+
+fn open(path: &Path) -> Result<Root> {
+    Root::open(path).map_err(|error| {
+        Error::new(ErrorKind::Io, path.display(), "cannot be opened").with_source(error)
+    })
 }
 
 fn linked(state: &State) -> Vec<Value> {

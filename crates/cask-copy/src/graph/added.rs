@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cask_image::Platform;
+use cask_image::{Descriptor, Platform};
 use cask_layer::Compression;
 use cask_transport::{Error, ErrorKind, Result};
 
@@ -50,13 +50,11 @@ impl Graph {
                 added.push((entry.clone(), place, *format));
             }
         }
-        self.insert_before_top(added)
+        self.insert_before_top(added);
+        Ok(())
     }
 
-    fn insert_before_top(
-        &mut self,
-        added: Vec<(cask_image::Descriptor, usize, CompressionFormat)>,
-    ) -> Result<()> {
+    fn insert_before_top(&mut self, added: Vec<(Descriptor, usize, CompressionFormat)>) {
         let (top, count) = (self.top, added.len());
         // What stands behind the top moves.
         for node in &mut self.nodes[top..] {
@@ -79,7 +77,6 @@ impl Graph {
             index.manifests.push(entry);
             entries.push(Taken::Node(top + offset));
         }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Arg;
 
+use super::Candidates;
 use super::line::{Kind, State, Wanted};
 
 /// What stands behind the key of a filter.
@@ -98,7 +99,7 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
     let values = flag.get_possible_values();
     if !values.is_empty() {
         let names = values.iter().map(clap::builder::PossibleValue::get_name);
-        return words(names, start);
+        return Wanted::Words(fitting(names, "", start));
     }
     let group = path.first().copied().unwrap_or_default();
     let verb = path.last().copied().unwrap_or_default();
@@ -137,9 +138,8 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
         "signal" | "stop-signal" => {
             &["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
         }
-        "sort" => match verb {
-            "images" => &["created", "id", "repository", "size", "tag"],
-            "ls" if group == "image" => &["created", "id", "repository", "size", "tag"],
+        "sort" => match (group, verb) {
+            ("images", _) | ("image", "ls") => &["created", "id", "repository", "size", "tag"],
             _ => &["command", "created", "id", "image", "names", "runningfor", "size", "status"],
         },
         "storage-driver" => &["overlay", "vfs"],
@@ -153,12 +153,13 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
         | "username" | "password" => return Wanted::Nothing,
         _ => return Wanted::Files,
     };
-    words(fixed.iter().copied(), start)
+    Wanted::Words(fitting(fixed.iter().copied(), "", start))
 }
 
-fn words<'w>(names: impl Iterator<Item = &'w str>, start: &str) -> Wanted {
+/// What begins so, behind a key.
+fn fitting<'w>(names: impl Iterator<Item = &'w str>, key: &str, start: &str) -> Candidates {
     let fitting = names.filter(|name| name.starts_with(start));
-    Wanted::Words(fitting.map(|name| (name.to_owned(), String::new())).collect())
+    fitting.map(|name| (format!("{key}{name}"), String::new())).collect()
 }
 
 /// What the filters of a command are about.
@@ -177,16 +178,12 @@ fn keys(group: &str, verb: &str) -> Keys {
 /// A key, and what stands behind it.
 fn filter(keys: Keys, start: &str) -> Wanted {
     let Some((key, value)) = keys.iter().find(|(key, _)| start.starts_with(key)) else {
-        let fitting = keys.iter().filter(|(key, _)| key.starts_with(start));
-        return Wanted::Keys(fitting.map(|(key, _)| ((*key).to_owned(), String::new())).collect());
+        return Wanted::Keys(fitting(keys.iter().map(|(key, _)| *key), "", start));
     };
     let rest = &start[key.len()..];
     match value {
         Value::Anything => Wanted::Nothing,
-        Value::Words(known) => {
-            let fitting = known.iter().filter(|word| word.starts_with(rest));
-            Wanted::Words(fitting.map(|word| (format!("{key}{word}"), String::new())).collect())
-        }
+        Value::Words(known) => Wanted::Words(fitting(known.iter().copied(), key, rest)),
         Value::Of(kind) => Wanted::Behind((*key).to_owned(), *kind, rest.to_owned()),
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+use cask_files::Identity;
 
 /// Bytes that are read at once where the last lines are looked for.
 const PIECE: u64 = 64 << 10;
@@ -64,7 +66,9 @@ impl LogFiles {
     /// were is read first.
     pub(super) fn has_newer(&mut self) -> io::Result<bool> {
         let own = self.now.as_ref().map(|now| identity(now.get_ref())).transpose()?;
-        if own.is_some() && std::fs::metadata(&self.path).ok().map(|found| id_of(&found)) == own {
+        if own.is_some()
+            && rustix::fs::stat(&self.path).ok().map(|found| cask_files::identity(&found)) == own
+        {
             return Ok(false);
         }
         let mut newer = VecDeque::new();
@@ -81,7 +85,7 @@ impl LogFiles {
 
 /// Opens the files of a log that there are.
 fn newest_first(path: &Path, most: u32) -> io::Result<Vec<File>> {
-    let mut found: Vec<(File, (u64, u64))> = Vec::new();
+    let mut found: Vec<(File, Identity)> = Vec::new();
     let mut missing = 0;
     for number in 0..most.max(1) {
         let file = match File::open(numbered(path, number)) {
@@ -112,12 +116,8 @@ pub(in super::super) fn numbered(path: &Path, number: u32) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn identity(file: &File) -> io::Result<(u64, u64)> {
-    Ok(id_of(&file.metadata()?))
-}
-
-fn id_of(metadata: &std::fs::Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+fn identity(file: &File) -> io::Result<Identity> {
+    Ok(cask_files::identity(&rustix::fs::fstat(file)?))
 }
 
 /// Where the last lines begin: in which file, and where there. Parts of a line count as one. `None` is at the beginning of
