@@ -151,21 +151,13 @@ impl DockerArchiveWriter {
             let detail = format!("reading layer {digest} of the archive");
             self.error(ErrorKind::Malformed, detail).caused_by(error)
         };
-        let mut reader: Box<dyn Read> = match self.layout {
+        let reader: Box<dyn Read> = match self.layout {
             // Named by the digest of the plain layer, and perhaps compressed.
             Layout::Classic => Box::new(old.archive().open_unpacked(member).map_err(writing)?),
             Layout::Hybrid => Box::new(old.archive().open_member(member).map_err(writing)?),
         };
         let mut hasher = Hasher::new(digest.algorithm());
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(bytes) => hasher.update(&buffer[..bytes]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        hasher.update_from(reader).map_err(failed)?;
         let size = hasher.len();
         let found = hasher.finish();
         if found != *digest {

@@ -1,5 +1,7 @@
 //! Hashing bytes into digests.
 
+use std::io::{self, Read};
+
 use cask_reference::{Algorithm, Digest};
 
 #[cfg(not(feature = "ring"))]
@@ -36,6 +38,23 @@ impl Hasher {
     pub fn update(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
         self.state.update(bytes);
+    }
+
+    /// Adds everything that `reader` gives, by up to 256 KiB at a time; a read that was interrupted
+    /// is made again.
+    ///
+    /// # Errors
+    /// Those of `reader`; what came before has been added.
+    pub fn update_from(&mut self, mut reader: impl Read) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.update(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The algorithm of the digest that it ends in.

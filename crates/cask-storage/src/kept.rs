@@ -167,15 +167,9 @@ impl Inner {
 /// What is wrong with a blob that is kept: every byte is read.
 pub(crate) fn wrong(blob: &KeptBlob) -> Option<String> {
     let mut hasher = Hasher::new(blob.digest.algorithm());
-    let mut buffer = vec![0; 1 << 17];
-    let mut file = File::open(&blob.path).ok()?;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => hasher.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Some(error.to_string()),
-        }
+    let file = File::open(&blob.path).ok()?;
+    if let Err(error) = hasher.update_from(file) {
+        return Some(error.to_string());
     }
     let found = hasher.finish();
     (found != blob.digest).then(|| format!("the blob that is kept has the digest {found}"))

@@ -149,17 +149,9 @@ impl Store {
 
     /// Reads a layer back and compares its digest; the error says in words what is wrong.
     pub(crate) fn verify_layer(&self, id: &Id, digest: &Digest) -> Result<(), String> {
-        let mut reader = self.read_layer(id).map_err(|error| error.to_string())?;
+        let reader = self.read_layer(id).map_err(|error| error.to_string())?;
         let mut hasher = Hasher::new(digest.algorithm());
-        let mut buffer = vec![0; 1 << 17];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => hasher.update(&buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
+        hasher.update_from(reader).map_err(|error| error.to_string())?;
         let found = hasher.finish();
         match found == *digest {
             true => Ok(()),

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cask_files::fault::step;
 use cask_files::{LockKind, Locked, try_lock, unlock};
 use cask_image::{Algorithm, Hasher};
-use cask_transport::{CHUNK_BYTES, Error, ErrorKind, Measured, Result};
+use cask_transport::{Error, ErrorKind, Measured, Result};
 use rustix::io::Errno;
 
 use crate::directory::Directory;
@@ -367,17 +367,9 @@ fn has_bytes(file: &File, wanted: &Measured) -> io::Result<bool> {
 }
 
 /// Reads a file for its digest and size.
-fn measure(mut file: impl io::Read, algorithm: Algorithm) -> io::Result<Measured> {
+fn measure(file: impl io::Read, algorithm: Algorithm) -> io::Result<Measured> {
     let mut hasher = Hasher::new(algorithm);
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(bytes) => hasher.update(&chunk[..bytes]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    hasher.update_from(file)?;
     let size = hasher.len();
     Ok(Measured { digest: hasher.finish(), size })
 }

@@ -84,17 +84,9 @@ impl OciArchive {
         if self.blob_size(digest)? != Some(size) {
             return Ok(false);
         }
-        let mut blob = self.open_blob(digest)?;
         let mut hasher = Hasher::new(digest.algorithm());
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match blob.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(bytes) => hasher.update(&buffer[..bytes]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(of_io(error, "reading blob", digest.as_str())),
-            }
-        }
+        let read = hasher.update_from(self.open_blob(digest)?);
+        read.map_err(|error| of_io(error, "reading blob", digest.as_str()))?;
         match hasher.finish() {
             found if found == *digest => Ok(true),
             found => Err(self

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use cask_image::{Descriptor, Digest, Hasher};
 use cask_layer::{DecompressLimits, decompress, detect_reader, pipelined};
 use cask_transport::{
-    BlobRead, CHUNK_BYTES, Error, Event, EventSink, Outcome, Result, TaskId, TaskKind,
-    VerifiedSource, blocking,
+    BlobRead, Error, Event, EventSink, Outcome, Result, TaskId, TaskKind, VerifiedSource, blocking,
 };
 use futures_util::StreamExt as _;
 
@@ -136,15 +135,8 @@ fn unpack(read: BlobRead, diff_id: Digest) -> Result<LayerFacts> {
     }
 }
 
-fn hash(mut plain: impl Read, diff_id: Digest) -> std::io::Result<Digest> {
+fn hash(plain: impl Read, diff_id: Digest) -> std::io::Result<Digest> {
     let mut hasher = Hasher::new(diff_id.algorithm());
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        match plain.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(bytes) => hasher.update(&buffer[..bytes]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    hasher.update_from(plain)?;
+    Ok(hasher.finish())
 }
