@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf, absolute};
 
 use cask_image::{
@@ -175,15 +174,9 @@ fn read_file(path: &Path, media_type: &MediaType) -> Result<(Descriptor, Artifac
         let detail = "it is no file: what is put into lists has to be read again";
         return Err(Error::new(ErrorKind::Invalid, path.display(), detail));
     }
-    let mut file = File::open(&whole).map_err(failed)?;
+    let file = File::open(&whole).map_err(failed)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut chunk = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut chunk).map_err(failed)? {
-            0 => break,
-            count => hasher.update(&chunk[..count]),
-        }
-    }
+    hasher.update_from(file).map_err(failed)?;
     let size = hasher.len();
     let descriptor = Descriptor::new(media_type.clone(), hasher.finish(), size);
     Ok((descriptor, ArtifactPart::File(text.to_owned())))
