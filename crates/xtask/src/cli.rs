@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::{self, BenchOptions};
 use crate::demo;
-use crate::test::{self, TestOptions};
+use crate::test::{self, NoteOptions, TestOptions};
 
 #[derive(Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", about = "Repository chores", version = None)]
@@ -41,6 +41,9 @@ enum Command {
     /// Images are made once, below target/corpus, with debootstrap and apt from the machine's own mirror; that needs
     /// root, some minutes, and 6 GB.
     Bench(BenchOptions),
+    /// What cargo calls instead of a program of tests, where it is asked which there are
+    #[command(hide = true)]
+    Note(NoteOptions),
 }
 
 /// Parses the command line and does what it says. Usage errors end the process with code 2.
@@ -49,6 +52,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Note(options) => test::note(options),
     }
 }
 

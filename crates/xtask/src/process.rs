@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{PipeReader, Read as _, pipe};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -41,6 +42,35 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("`{text}`: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command and gives what it wrote to its standard output and its standard error, in order.
+///
+/// # Errors
+///
+/// As [`output`].
+pub(crate) fn output_of_both(command: &mut Command) -> Result<String> {
+    let text = describe(command);
+    let (mut reader, mut child) = spawn_into_pipe(command)?;
+    let mut said = Vec::new();
+    reader.read_to_end(&mut said).context("cannot read a pipe")?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let status = child.wait().with_context(|| format!("cannot wait for `{text}`"))?;
+    if status.success() { Ok(said) } else { bail!("`{text}`: {status}: {}", said.trim()) }
+}
+
+/// Starts a command with one pipe for its standard output and its standard error.
+///
+/// # Errors
+///
+/// Where it cannot be started; names the command.
+pub(crate) fn spawn_into_pipe(command: &mut Command) -> Result<(PipeReader, Child)> {
+    let (reader, writer) = pipe().context("cannot make a pipe")?;
+    command.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer);
+    let child = command.spawn().with_context(|| format!("cannot run `{}`", describe(command)))?;
+    // Our ends of the pipe are in the command; without them gone there is no end of file.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok((reader, child))
 }
 
 /// Runs a command whose standard output becomes the content of a file.

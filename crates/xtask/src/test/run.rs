@@ -2,17 +2,19 @@
 
 use std::env;
 use std::fs;
-use std::io::pipe;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::patience::{PATIENCE, read_lines};
+use super::listing::list;
+use super::patience::{PATIENCE, Victim, read_lines};
+use super::several::{self, Job};
 use super::summary::Summary;
 use super::{deny, packages};
 use crate::console;
-use crate::process::succeed;
+use crate::process::{spawn_into_pipe, succeed};
 use crate::workspace::{cargo, target};
 
 /// How `cargo xtask test` is asked to work.
@@ -39,10 +41,12 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
     let mut summary = Summary::default();
     if options.quick {
         steps.step("tests", || {
-            cargo_test(&["--workspace", "--exclude", "tests"], None, &mut summary)
+            let packages = ["--workspace", "--exclude", "tests"];
+            cargo_test(&Selection { packages: &packages, target: None }, None, &mut summary)
         });
         steps.step("structure", || {
-            cargo_test(&["-p", "tests", "--test", "structure"], None, &mut summary)
+            let selection = Selection { packages: &["-p", "tests"], target: Some("structure") };
+            cargo_test(&selection, None, &mut summary)
         });
     } else {
         steps.step("packages", packages::install);
@@ -56,7 +60,8 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
         // Tests of whole programs start them from the target folder.
         steps.step("programs", || cargo_run(&["build", "--workspace", "--bins"]));
         let programs = target().join("debug");
-        steps.step("tests", || cargo_test(&["--workspace"], Some(&programs), &mut summary));
+        let all = Selection { packages: &["--workspace"], target: None };
+        steps.step("tests", || cargo_test(&all, Some(&programs), &mut summary));
     }
     let text = summary.text();
     let file = target().join("xtask").join("test.txt");
@@ -73,31 +78,59 @@ fn cargo_run(arguments: &[&str]) -> Result<String> {
     Ok(String::new())
 }
 
-/// Runs cargo test, shows what it prints, and keeps its results. `programs` is the directory of the built programs that
-/// tests are to use; without it they build them.
+/// Which tests are run.
+struct Selection<'a> {
+    packages: &'a [&'a str],
+    /// One target, or all of them and the examples in the documentation.
+    target: Option<&'a str>,
+}
+
+/// Builds tests and runs them, several programs at a time; shows what they print, and keeps their results. `programs` is
+/// the directory of the built programs that tests are to use; without it they build them.
 fn cargo_test(
-    arguments: &[&str],
+    selection: &Selection<'_>,
     programs: Option<&Path>,
     summary: &mut Summary,
 ) -> Result<String> {
-    let mut test = cargo(["test", "--no-fail-fast"]);
-    test.args(arguments);
-    if let Some(programs) = programs {
-        test.env("CASK_PROGRAMS", programs);
+    let targets: Vec<&str> = selection.target.map_or(vec![], |target| vec!["--test", target]);
+    let arguments = [selection.packages, &targets].concat();
+    let begun = Instant::now();
+    let mut build = cargo(["test", "--no-run"]);
+    let built = shown(build.args(&arguments), summary);
+    if built.is_err() {
+        // Some of it may be there; that is no result.
+        summary.end(false);
+        return built.map(|()| String::new());
     }
-    let (reader, writer) = pipe().context("cannot make a pipe")?;
-    // One pipe for both, so that results stay below the name of their target.
-    test.stdout(writer.try_clone().context("cannot share a pipe")?).stderr(writer);
-    let mut child = test.spawn().context("cannot run cargo test")?;
-    // Our ends of the pipe are in it; without them gone there is no end of file.
-    drop(test);
-    read_lines(reader, &mut child, PATIENCE, |line| {
+    let building = begun.elapsed();
+    // What the documentation has is not asked for: that is built and run by rustdoc.
+    let tests: &[&str] = if selection.target.is_none() { &["--tests"] } else { &[] };
+    let mut jobs: Vec<Job> =
+        list(&[&arguments, tests].concat())?.into_iter().map(Job::program).collect();
+    if selection.target.is_none() {
+        let mut documentation = cargo(["test", "--doc", "--no-fail-fast"]);
+        documentation.args(&arguments);
+        jobs.push(Job::documentation(documentation));
+    }
+    if let Some(programs) = programs {
+        for job in &mut jobs {
+            job.set("CASK_PROGRAMS", programs.as_os_str());
+        }
+    }
+    let result = several::run(jobs, summary);
+    summary.end(result.is_ok());
+    result.map(|()| format!("{} s of it built them", console::seconds(building)))
+}
+
+/// Runs cargo, shows what it prints, and lets the summary see it.
+fn shown(command: &mut Command, summary: &mut Summary) -> Result<()> {
+    let (reader, mut child) = spawn_into_pipe(command)?;
+    read_lines(reader, &mut child, Victim::Children, PATIENCE, |line| {
         console::line(line);
         summary.read(line);
     })?;
-    let status = child.wait().context("cannot wait for cargo test")?;
-    summary.end(status.success());
-    if status.success() { Ok(String::new()) } else { bail!("cargo test: {status}") }
+    let status = child.wait().context("cannot wait for cargo")?;
+    if status.success() { Ok(()) } else { bail!("cargo test --no-run: {status}") }
 }
 
 /// Steps that ran, with their times.
