@@ -36,7 +36,7 @@ pub use remote::{CachedStep, RemoteCache, names_step};
 pub use report::{BuildReport, BuiltImage, Material, StepReport, UsedBase};
 pub use request::{
     BuildFile, BuildRequest, CacheExport, CacheOptions, ConfigEdits, Dates, ImageOptions,
-    InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy,
+    InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy, SavedStages,
 };
 pub use run_options::{
     BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret, Unmask,

@@ -25,7 +25,7 @@ pub(crate) use fetch::{download, file_name};
 pub use git::Git;
 pub(crate) use git::required;
 pub(crate) use ignore::Ignore;
-pub use ignore::{IgnoreChoice, Ignored};
+pub use ignore::{IgnoreChoice, Ignored, LostException};
 pub use location::{ContextLocation, GitLocation, redacted};
 pub use stream::StreamContext;
 pub(crate) use stream::begins_tar;
@@ -102,9 +102,7 @@ impl Context {
     /// A build context whose files keep setuid and setgid, as those that are copied into a working container do.
     #[must_use]
     pub fn keeping_privileges(mut self) -> Self {
-        if self.origin == Origin::Local {
-            self.origin = Origin::OwnWork;
-        }
+        self.origin = self.origin.keeping_privileges();
         self
     }
 
@@ -247,6 +245,11 @@ impl Context {
 }
 
 impl Origin {
+    /// As it is where files of a build context keep setuid and setgid.
+    pub(crate) fn keeping_privileges(self) -> Self {
+        if self == Self::Local { Self::OwnWork } else { self }
+    }
+
     /// What of an entry reaches an image, before flags are applied.
     pub(crate) fn adapt(self, status: &mut Status) {
         match self {

@@ -21,13 +21,14 @@ pub use build::{
     BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
     CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
     LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
-    RunOptions, RunPrivileges, Secret, ShellTerminal, StageNetwork, StageNetworks, Step,
-    StepOutcome, StepReport, StoreBases, Unmask, UsedBase, base_references, build, names_step,
+    RunOptions, RunPrivileges, SavedStages, Secret, ShellTerminal, StageNetwork, StageNetworks,
+    Step, StepOutcome, StepReport, StoreBases, Unmask, UsedBase, base_references, build,
+    names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{
     Context, ContextLocation, ContextTools, Fetch, Fetched, Git, GitLocation, IgnoreChoice,
-    Ignored, StreamContext, redacted,
+    Ignored, LostException, StreamContext, redacted,
 };
 pub use copy::{
     AddOptions, Component, CopyItem, CopyRequest, CopyTools, Prepared, WriteOptions, Written,

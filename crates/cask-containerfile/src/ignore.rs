@@ -24,6 +24,33 @@ pub struct IgnoreRule {
     matcher: Matcher,
 }
 
+impl IgnoreRule {
+    /// Whether it may match something in a directory that it does not match itself.
+    fn may_match_below(&self, directory: &str) -> bool {
+        let mut parts = self.pattern.split('/');
+        for part in directory.split('/') {
+            let Some(pattern) = parts.next() else { return false };
+            if pattern.contains("**") {
+                return true;
+            }
+            let is_match = match pattern.contains(['*', '?', '[', '\\']) {
+                // What is no pattern by itself, as a part of a class, may be one in the whole.
+                true => Matcher::parse(pattern)
+                    .is_none_or(|matcher| matcher.matches(pattern, part, &[]) == Some(part.len())),
+                false => pattern == part,
+            };
+            if !is_match {
+                return false;
+            }
+        }
+        parts.next().is_some()
+    }
+
+    fn begins_with(&self, directory: &str) -> bool {
+        format!("{}/", self.pattern).starts_with(directory)
+    }
+}
+
 /// Whether a path is ignored, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -185,29 +212,31 @@ impl IgnoreFile {
     #[must_use]
     pub fn may_keep_below(&self, directory: &str) -> bool {
         let directory = clean(directory);
-        let exceptions = self.rules.iter().filter(|rule| rule.is_exception);
-        exceptions.into_iter().any(|rule| {
-            let parts = rule.pattern.split('/').zip(directory.split('/'));
-            let mut wild = false;
-            for (pattern, part) in parts {
-                wild |= pattern.contains("**");
-                if wild {
-                    return true;
-                }
-                if !pattern.contains(['*', '?', '[', '\\']) && pattern != part {
-                    return false;
-                }
-            }
-            true
-        })
+        self.rules.iter().any(|rule| rule.is_exception && rule.may_match_below(&directory))
     }
 
     /// Whether the text of an exception begins with a directory: what makes buildah look into one that is ignored.
     #[must_use]
     pub fn has_exception_that_begins_with(&self, directory: &str) -> bool {
         let directory = clean(directory);
-        let mut exceptions = self.rules.iter().filter(|rule| rule.is_exception);
-        exceptions.any(|rule| format!("{}/", rule.pattern).starts_with(&*directory))
+        self.rules.iter().any(|rule| rule.is_exception && rule.begins_with(&directory))
+    }
+
+    /// The exceptions that may keep something in an ignored directory and do not begin with it, so that BuildKit
+    /// looks into it for them, and buildah does not: their indices in [`rules`](Self::rules).
+    pub fn lost_exceptions(&self, directory: &str) -> impl Iterator<Item = usize> {
+        let directory = clean(directory).into_owned();
+        let decision = self.decide(&directory);
+        // An exception before the rule has no effect on what is in the directory.
+        let first = decision.rule.map_or(0, |rule| rule + 1);
+        let rules = self.rules.iter().enumerate().skip(first);
+        rules.filter_map(move |(index, rule)| {
+            let is_lost = decision.is_ignored
+                && rule.is_exception
+                && rule.may_match_below(&directory)
+                && !rule.begins_with(&directory);
+            is_lost.then_some(index)
+        })
     }
 }
 
@@ -301,6 +330,15 @@ mod tests {
         let nested = IgnoreFile::parse("*\n!a/b/c\n!*/d\n").unwrap();
         let begun = |path: &str| nested.has_exception_that_begins_with(path);
         assert!(begun("a") && begun("./a/b/") && begun("*") && !begun("b") && !begun("a/d"));
+        let lost = |text: &str, path: &str| -> Vec<usize> {
+            IgnoreFile::parse(text).unwrap().lost_exceptions(path).collect()
+        };
+        assert_eq!(lost("x\n!*/d\n!x/e\n!**/f\n!y/*\n", "x"), [1, 3]);
+        assert_eq!(lost("!*/d\nx\n", "x"), [0; 0], "it comes before the rule");
+        assert_eq!(lost("x\n!*/d\n", "y"), [0; 0], "nothing is ignored there");
+        assert_eq!(lost("x\n!*\n!y*/d\n![xy]/d\n!*/y/d\n!?/**\n", "x/y"), [0; 0], "x is kept");
+        assert_eq!(lost("*\n!y*/d\n![xy]/d\n!*/e\n!?/x/d\n!?/**\n!z*\n", "x"), [2, 3, 4, 5]);
+        assert_eq!(lost("*\n![xy]/d\n!*/e\n!?/y/d\n!?/z/d\n!?/y/**\n", "x/y"), [3, 5]);
         assert_eq!(&text[file.rules()[1].span.range()], "*.log");
     }
 

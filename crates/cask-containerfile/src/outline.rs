@@ -95,7 +95,7 @@ impl Outline {
             let Some(stage) = stages.stages.get(index) else { continue };
             let mut scope = match base_of(graph, index).and_then(|base| scopes.get(&base)) {
                 Some(base) => StageScope::inherit(base),
-                None => StageScope::new(&[], Dialect::BuildKit),
+                None => StageScope::new(&[], Dialect::default()),
             };
             walk.stage(stage, &mut scope);
             scopes.insert(index, scope);

@@ -20,13 +20,6 @@ const FROM_BOTH: &[Deviation] = &[
     ("exposed default", "history", AS_BUILDKIT),
     ("ci-pipeline-modified", "layers: 2 / 1", WORKDIR),
     ("ci-pipeline-modified", "history", WORKDIR),
-    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f:", EXCEPTION),
-    ("dockerignore-exclude-deep-subdir-star#2", "file subdir/subdir-f/subdir-g:", EXCEPTION),
-    (
-        "dockerignore-exclude-deep-subdir-star#2",
-        "file subdir/subdir-f/subdir-g/subdir-b",
-        EXCEPTION,
-    ),
     ("env-squote-in-dquote", "history", AS_BUILDKIT),
     ("env-eddquote", "history", AS_BUILDKIT),
     ("env-edsquote", "history", AS_BUILDKIT),
@@ -42,7 +35,6 @@ const FROM_BOTH: &[Deviation] = &[
 const FROM_RECORDED: &[Deviation] = &[
     ("copy-escape-glob", "layers: 6 / 5", WORKDIR),
     ("copy-escape-glob", "history", WORKDIR),
-    ("copy-integration1", "fails: no / yes", EXCEPTION),
     ("heredoc-quoting", "history", AS_BUILDKIT),
 ];
 
@@ -65,8 +57,6 @@ pub(crate) const SCRATCH: &str =
 const WORKDIR: &str = "WORKDIR makes its directory in a layer of its own, as in BuildKit";
 const AS_BUILDKIT: &str =
     "the history has the words of BuildKit: what was run and set, not what was written";
-const EXCEPTION: &str =
-    "an exception with a wildcard holds below an excluded directory, as in BuildKit";
 
 #[test]
 fn every_case_becomes_what_the_field_makes_of_it() {

@@ -176,6 +176,25 @@ fn a_container_is_mounted_as_long_as_a_command_runs() {
 }
 
 #[test]
+fn links_are_copied_as_such_and_patterns_may_match_nothing() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    std::fs::write(files.join("file"), "text").expect("a scratch directory is writable");
+    std::os::unix::fs::symlink("file", files.join("link")).expect("it is writable");
+    let container = cooper(&store, &["from", "base"]).ok().text().to_owned();
+    let (link, nothing) = (files.at("link"), files.at("nothing-*"));
+    cooper(&store, &["copy", "--no-follow-symlinks", &container, &link, "/as/link"]).ok();
+    cooper(&store, &["copy", &container, &link, "/as/file"]).ok();
+    cooper(&store, &["copy", "--allow-empty-wildcard=true", &container, &nothing, "/none/"]).ok();
+    cooper(&store, &["copy", &container, &nothing, "/none/"]).ends(125).says("no such file");
+    let script = "busybox readlink /as/link; cat /as/file; test ! -e /none && test ! -L /as/file";
+    let seen = cooper(&store, &["run", &container, "--", "sh", "-c", script]).ok();
+    assert_eq!(seen.text(), "file\ntext");
+}
+
+#[test]
 fn what_is_linked_is_a_layer_behind_all_else() {
     if !has(&TOOLS) {
         return;

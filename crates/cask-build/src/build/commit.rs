@@ -10,10 +10,10 @@ use cask_image::{
 use cask_storage::{Id, NewImage, NewLayer};
 use serde_json::{Value, json};
 
-use super::engine::{Engine, lock};
+use super::engine::{Engine, StageId, lock};
 use super::remote::{InlineStep, STEPS};
 use super::report::BuiltImage;
-use super::request::{ImageOptions, InheritAnnotations, LayerMode};
+use super::request::{ImageOptions, InheritAnnotations, LayerMode, SavedStages};
 use super::state::{StageState, read_config};
 use super::tools::BaseImage;
 use crate::{Error, ErrorKind, Result, config};
@@ -270,11 +270,32 @@ impl Engine {
         Ok(manifest.encode())
     }
 
+    /// Makes images of the stages before the targets, where that is wanted.
+    pub(crate) fn save_stages(&self) -> Result<Vec<BuiltImage>> {
+        if self.request.image.stages == SavedStages::No {
+            return Ok(Vec::new());
+        }
+        let ids = self.done.keys().filter(|id| self.plan.platforms[id.0].target != id.1);
+        let saved = ids.filter(|id| !self.plan.stages[id.1].steps.is_empty());
+        saved.map(|id| self.save_stage(*id)).collect()
+    }
+
+    /// Makes an image of a stage that is done.
+    pub(crate) fn save_stage(&self, id: StageId) -> Result<BuiltImage> {
+        let state = self.stage(id).ok_or_else(|| super::stage::unbuilt(id.1))?;
+        let state = match self.request.image.layers {
+            LayerMode::Each => state.clone(),
+            mode => self.squash(state, mode)?,
+        };
+        let mut config = state.config.clone();
+        config.created = Timestamp::from_unix(state.date, 0);
+        self.commit(&state, config, BTreeMap::new(), Vec::new())
+    }
+
     /// Keeps what no image has of the layers of this build: the tips become images without a name,
     /// as peers do, so that the store knows them and prunes them in its own time.
-    pub(crate) fn keep_tips(&self, built: &[BuiltImage]) {
-        let mut kept: HashSet<Id> =
-            built.iter().flat_map(|image| image.layers.iter().cloned()).collect();
+    pub(crate) fn keep_tips<'i>(&self, built: impl Iterator<Item = &'i BuiltImage>) {
+        let mut kept: HashSet<Id> = built.flat_map(|image| image.layers.iter().cloned()).collect();
         let mut tips: Vec<StageState> =
             self.done.values().filter_map(|done| done.get().cloned()).collect();
         tips.append(&mut lock(&self.partial));

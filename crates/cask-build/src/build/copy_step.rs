@@ -120,6 +120,7 @@ impl StageRun<'_> {
     /// FROM a named context that has files: they are the first layer.
     pub(crate) fn base_files(&mut self, context: Arc<Context>) -> Result<Layered> {
         let mut request = CopyRequest::new(context, "/");
+        request.dialect = self.dialect();
         request.sources.push(CopyItem::Path(".".to_owned()));
         self.copy_layer("COPY", &request)
     }
@@ -211,9 +212,7 @@ impl StageRun<'_> {
     fn copy_layer(&mut self, verb: &str, request: &CopyRequest) -> Result<Layered> {
         let engine = self.engine;
         let prepared = engine.with_copy_tools(|tools| prepare(request, tools))?;
-        for warning in prepared.warnings() {
-            engine.warn(Some(&self.step), warning.clone());
-        }
+        engine.warn_of(Some(&self.step), &prepared);
         super::engine::lock(&engine.materials).extend(prepared.materials());
         let ground = match prepared.depends_on_stage() {
             true => Ground::Stage,

@@ -22,6 +22,7 @@ use super::settling::Settling;
 use super::state::StageState;
 use super::tools::{BaseImage, BuildTools};
 use crate::cache::Cache;
+use crate::copy::Prepared;
 use crate::key::Key;
 use crate::{Error, ErrorKind, Result};
 
@@ -41,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) partial: Mutex<Vec<StageState>>,
     pub(crate) steps: Mutex<Vec<StepReport>>,
     pub(crate) warnings: Mutex<Vec<String>>,
+    /// Exceptions of ignore files that were told of: the file and the line.
+    told_exceptions: Mutex<BTreeSet<(String, usize)>>,
     /// What ADD got from elsewhere.
     pub(crate) materials: Mutex<BTreeSet<Material>>,
     /// The steps that are being done at the moment: another stage that needs the same one waits.
@@ -86,6 +89,7 @@ impl Engine {
             partial: Mutex::default(),
             steps: Mutex::default(),
             warnings: Mutex::default(),
+            told_exceptions: Mutex::default(),
             materials: Mutex::default(),
             flights: Flights::default(),
             fresh: Mutex::default(),
@@ -152,6 +156,18 @@ impl Engine {
             warnings.push(message.clone());
         }
         self.tell(BuildEvent::Warning { step: step.cloned(), message });
+    }
+
+    /// Tells what a user should hear of what is copied.
+    pub(crate) fn warn_of(&self, step: Option<&Arc<Step>>, prepared: &Prepared) {
+        for warning in prepared.warnings() {
+            self.warn(step, warning.clone());
+        }
+        for lost in prepared.lost_exceptions() {
+            if lock(&self.told_exceptions).insert((lost.file.clone(), lost.line)) {
+                self.warn(step, lost.to_string());
+            }
+        }
     }
 
     /// Tells that a step ended, and remembers it for the report.

@@ -71,6 +71,10 @@ impl StageRun<'_> {
                 if !config::is_signal(&signal) {
                     return Err(invalid("STOPSIGNAL", format!("Invalid signal: {signal}")));
                 }
+                if signal.parse().is_ok_and(|number: u32| number > config::LAST_SIGNAL) {
+                    let warning = format!("STOPSIGNAL: there is no signal {signal}");
+                    self.engine.warn(Some(&self.step), warning);
+                }
                 self.note(&format!("STOPSIGNAL {signal}"), false);
                 self.state.config.config.stop_signal = signal;
                 Ok(())
@@ -155,8 +159,12 @@ impl StageRun<'_> {
     fn env(&mut self, env: &Env) -> Result<()> {
         let pairs = self.pairs(&env.pairs)?;
         for (name, value) in &pairs {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            if name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(invalid("ENV", format!("{name:?} is no name of a variable")));
+            }
+            if name.is_empty() {
+                let warning = "ENV: a variable has no name: commands do not see it";
+                self.engine.warn(Some(&self.step), warning);
             }
             self.set_variable(name, value);
         }

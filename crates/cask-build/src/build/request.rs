@@ -144,6 +144,8 @@ pub struct ImageOptions {
     pub omit_history: bool,
     /// Annotates the manifest with the date of the image: `--created-annotation`.
     pub created_annotation: bool,
+    /// Whether the stages before the target become images without a name, and what these say: `--save-stages`.
+    pub stages: SavedStages,
 }
 
 impl Default for ImageOptions {
@@ -158,8 +160,22 @@ impl Default for ImageOptions {
             dates: Dates::default(),
             omit_history: false,
             created_annotation: false,
+            stages: SavedStages::default(),
         }
     }
+}
+
+/// Whether stages become images of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SavedStages {
+    /// The target alone does; what else there is of layers is kept for later builds.
+    #[default]
+    No,
+    /// All that the target needs.
+    Saved,
+    /// All of them, and labels of each say which stage it is and what it begins with: `--stage-labels`.
+    Labelled,
 }
 
 /// Which layers an image gets.

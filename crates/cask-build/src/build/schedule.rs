@@ -70,13 +70,18 @@ pub async fn build(request: &BuildRequest, tools: &BuildTools) -> Result<BuildRe
     let finished = tokio::task::spawn_blocking(move || {
         let images = match outcome {
             Ok(()) if stopped => Err(stopped_error()),
-            Ok(()) => {
+            Ok(()) => ended.save_stages().and_then(|saved| {
                 let platforms = 0..ended.plan.platforms.len();
-                platforms.map(|platform| ended.commit_target(platform)).collect()
-            }
+                let images = platforms.map(|platform| ended.commit_target(platform));
+                Ok((images.collect::<Result<Vec<_>>>()?, saved))
+            }),
             Err(error) => Err(error),
         };
-        ended.keep_tips(images.as_deref().unwrap_or_default());
+        let (images, saved) = match images {
+            Ok((images, saved)) => (Ok(images), saved),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        ended.keep_tips(images.iter().flatten().chain(&saved));
         ended.forget_fetched();
         match (images, &ended.tools.on_failure) {
             (Ok(images), _) => Ok((images, ended.export_steps())),

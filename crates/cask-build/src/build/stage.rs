@@ -13,7 +13,7 @@ use super::event::{BuildEvent, CacheOutcome, Step, StepOutcome};
 use super::networks::StageNetwork;
 use super::plan::{PlatformPlan, StagePlan, StepPlan, platform_text};
 use super::remote::{InlineStep, now_seconds};
-use super::request::{InheritLabels, LayerMode};
+use super::request::{InheritLabels, LayerMode, SavedStages};
 use super::state::{Pending, StageState};
 use crate::Context;
 use crate::cache::{Found, LayerFact, Miss, Record};
@@ -143,7 +143,7 @@ impl Engine {
             Some(context) => run.base_files(context).map_err(locate)?,
             None => Layered::nothing(),
         };
-        run.first_edits();
+        run.first_edits().map_err(locate)?;
         self.end(&step, layered.outcome(begun.elapsed()));
         Ok((run, triggers))
     }
@@ -290,14 +290,15 @@ impl StageRun<'_> {
     }
 
     /// `--env`, and what becomes of the labels of the base.
-    fn first_edits(&mut self) {
+    fn first_edits(&mut self) -> Result<()> {
+        self.stage_labels()?;
         let edits = self.engine.request.image.edits.clone();
         if !self.engine.is_target(self.id) {
             // As with buildah, commands of every stage see them.
             for (name, value) in &edits.environment {
                 self.set_variable(name, value);
             }
-            return;
+            return Ok(());
         }
         let state = &mut self.state;
         if edits.inherit_labels == InheritLabels::Drop {
@@ -313,6 +314,30 @@ impl StageRun<'_> {
         if !edits.environment.is_empty() {
             self.note_pairs("ENV", &edits.environment);
         }
+        Ok(())
+    }
+
+    /// `--stage-labels`: which stage it is, and what it begins with.
+    ///
+    /// Source: buildah 1.44, `imagebuildah/executor.go`, `buildStageLabelLine`.
+    fn stage_labels(&mut self) -> Result<()> {
+        let stage = self.engine.stage_plan(self.id);
+        if self.engine.request.image.stages != SavedStages::Labelled || stage.steps.is_empty() {
+            return Ok(());
+        }
+        let name = stage.from.name.as_ref().map_or(stage.label.as_str(), |name| name.as_str());
+        let base = match &self.engine.platform(self.id).bases[self.id.1].on {
+            Resolved::Stage(index) => {
+                self.engine.save_stage((self.id.0, *index))?.id.as_str().to_owned()
+            }
+            Resolved::Image(name) => self.engine.tools.sources.image_of(name)?,
+            _ => "scratch".to_owned(),
+        };
+        let labels = [("name", name.to_owned()), ("base", base)]
+            .map(|(what, value)| (format!("io.buildah.stage.{what}"), value));
+        self.state.config.config.labels.extend(labels.clone());
+        self.note_pairs("LABEL", &labels);
+        Ok(())
     }
 
     /// `--label`, `--unsetenv` and what comes last.

@@ -57,6 +57,47 @@ impl fmt::Display for Ignored {
     }
 }
 
+/// An exception of an ignore file that is not looked for in a directory: see
+/// [`Behavior::ExceptionsMayBeginWithPatterns`](cask_containerfile::Behavior).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LostException {
+    /// The ignore file.
+    pub file: String,
+    /// The line of it, from 1.
+    pub line: usize,
+    /// The exception, without `!`.
+    pub pattern: String,
+    /// The directory, which is ignored.
+    pub directory: String,
+}
+
+impl LostException {
+    /// What to write instead.
+    fn instead(&self) -> String {
+        let depth = self.directory.split('/').count();
+        let parts: Vec<&str> = self.pattern.split('/').collect();
+        match parts.get(depth..) {
+            Some(rest) if !rest.is_empty() && parts.iter().all(|part| !part.contains("**")) => {
+                format!("!{}/{}", self.directory, rest.join("/"))
+            }
+            _ => format!("!{}/…", self.directory),
+        }
+    }
+}
+
+impl fmt::Display for LostException {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, pattern, directory } = self;
+        write!(
+            f,
+            "{file}:{line}: the exception \"!{pattern}\" does not hold in the directory {directory:?}, which is \
+             ignored: write \"{}\", or build with --compat=docker",
+            self.instead()
+        )
+    }
+}
+
 /// An ignore file and what it is called.
 #[derive(Clone, Debug)]
 pub(crate) struct Ignore {
@@ -140,6 +181,20 @@ impl Ignore {
 
     pub(crate) fn is_ignored(&self, path: &str) -> bool {
         self.rules.is_ignored(path)
+    }
+
+    /// The exceptions that are not looked for in a hidden directory where they have to begin with it.
+    pub(crate) fn lost_exceptions(&self, directory: &str) -> Vec<LostException> {
+        let lost = self.rules.lost_exceptions(directory).map(|index| {
+            let rule = &self.rules.rules()[index];
+            LostException {
+                file: self.name.clone(),
+                line: rule.line,
+                pattern: rule.pattern.clone(),
+                directory: directory.to_owned(),
+            }
+        });
+        lost.collect()
     }
 
     /// Whether something below a hidden directory may be seen.

@@ -142,7 +142,7 @@ fn named(sources: &[Source], target: Target, request: &CopyRequest) -> Result<Ta
 /// Whether a source goes into a directory whatever the destination looks like.
 fn is_directory(source: &Source) -> bool {
     match source {
-        Source::Selection(found) => found.is_directory,
+        Source::Selection(found) => found.is_directory || found.leads_to_directory,
         Source::Archive(_) | Source::Repository { .. } => true,
         Source::Remote(remote) => remote::locked(remote).unpack,
         Source::File { .. } => false,

@@ -29,13 +29,14 @@ pub(super) fn is_pattern(text: &str) -> bool {
 
 /// The paths that a cleaned pattern matches, sorted. They are not resolved.
 ///
-/// `**` between slashes is each directory below and what it stands in itself, as in buildah; links are not followed
-/// for it. BuildKit has that for `--parents` and in ignore files, and takes it for `*` elsewhere.
-pub(super) fn expand(walker: &mut Walker, pattern: &str) -> Result<Vec<Vec<u8>>> {
+/// If it crosses directories, `**` between slashes is each directory below and what it stands in itself, as in
+/// buildah; links are not followed for it. BuildKit has that for `--parents` and in ignore files, and takes it for
+/// `*` elsewhere.
+pub(super) fn expand(walker: &mut Walker, pattern: &str, crosses: bool) -> Result<Vec<Vec<u8>>> {
     let mut found: Vec<Vec<u8>> = vec![Vec::new()];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
         let mut next = Vec::new();
-        if component == "**" {
+        if crosses && component == "**" {
             for path in found {
                 directories(walker, path, pattern, &mut next)?;
             }

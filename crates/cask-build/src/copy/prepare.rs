@@ -45,6 +45,47 @@ pub fn prepare(request: &CopyRequest, tools: &CopyTools<'_>) -> Result<Prepared>
     }
     let began = SystemTime::now();
     let mut selector = Selector::new(&request.context, &request.excludes, request.dialect)?;
+    selector.keep_links = request.keep_links;
+    let (found, mut selections) = match select(request, tools, &mut selector) {
+        Ok(selected) => selected,
+        // What is not there may have been meant by an exception.
+        Err(error) => {
+            return Err(match selector.lost_exceptions().first() {
+                Some(lost) if error.kind() == ErrorKind::Missing => {
+                    error.with_hint(lost.to_string())
+                }
+                _ => error,
+            });
+        }
+    };
+    hash(&mut selections, tools)?;
+    let mut selections: Vec<Option<Selection>> = selections.into_iter().map(Some).collect();
+    let mut sources = Vec::new();
+    for one in found {
+        sources.push(match one {
+            Found::Other(source) => source,
+            Found::Selection(index) => {
+                let selection = selections[index].take().expect("each is named once");
+                source(request, selection)?
+            }
+        });
+    }
+    let mut warnings = std::mem::take(&mut selector.warnings);
+    warnings.extend(super::destination::warning(request, &sources));
+    let lost = selector.lost_exceptions();
+    let request = request.clone();
+    let digest = Digest::from_hash(Algorithm::Sha256, &[0; 32]);
+    let mut prepared = Prepared { request, sources, mode, began, warnings, lost, digest };
+    prepared.seal();
+    Ok(prepared)
+}
+
+/// What the sources are, before files are hashed.
+fn select(
+    request: &CopyRequest,
+    tools: &CopyTools<'_>,
+    selector: &mut Selector<'_>,
+) -> Result<(Vec<Found>, Vec<Selection>)> {
     let mut selections: Vec<Selection> = Vec::new();
     let mut found: Vec<Found> = Vec::new();
     let mut unmatched = Vec::new();
@@ -75,28 +116,12 @@ pub fn prepare(request: &CopyRequest, tools: &CopyTools<'_>) -> Result<Prepared>
             selections.push(selection);
         }
     }
-    if found.is_empty() && !unmatched.is_empty() {
+    let may_be_nothing =
+        request.allow_empty_wildcard || request.dialect.does(Behavior::GlobMayMatchNothing);
+    if found.is_empty() && !unmatched.is_empty() && !may_be_nothing {
         return Err(no_match(request, &unmatched, selector.hidden));
     }
-    hash(&mut selections, tools)?;
-    let mut selections: Vec<Option<Selection>> = selections.into_iter().map(Some).collect();
-    let mut sources = Vec::new();
-    for one in found {
-        sources.push(match one {
-            Found::Other(source) => source,
-            Found::Selection(index) => {
-                let selection = selections[index].take().expect("each is named once");
-                source(request, selection)?
-            }
-        });
-    }
-    let mut warnings = std::mem::take(&mut selector.warnings);
-    warnings.extend(super::destination::warning(request, &sources));
-    let request = request.clone();
-    let digest = Digest::from_hash(Algorithm::Sha256, &[0; 32]);
-    let mut prepared = Prepared { request, sources, mode, began, warnings, digest };
-    prepared.seal();
-    Ok(prepared)
+    Ok((found, selections))
 }
 
 /// Refuses what cannot be meant.

@@ -13,7 +13,7 @@ use super::remote::Remote;
 use super::select::{Entry, Selection};
 use super::{Component, CopyRequest};
 use crate::build::Material;
-use crate::context::{GitLocation, redacted};
+use crate::context::{GitLocation, LostException, redacted};
 use crate::view::{Status, is_numeric};
 
 /// What a COPY or ADD would bring: selected and hashed, with nothing copied.
@@ -25,6 +25,7 @@ pub struct Prepared {
     /// When hashing began.
     pub(super) began: SystemTime,
     pub(super) warnings: Vec<String>,
+    pub(super) lost: Vec<LostException>,
     pub(super) digest: Digest,
 }
 
@@ -97,6 +98,12 @@ impl Prepared {
     /// What a user should hear of: sockets that were left out. At most 100 for each source.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Exceptions of the ignore file that were not looked for in directories that are ignored, each with the
+    /// first of these: a user who is used to BuildKit should hear of them.
+    pub fn lost_exceptions(&self) -> &[LostException] {
+        &self.lost
     }
 
     /// What comes from elsewhere.
@@ -181,7 +188,9 @@ impl Prepared {
                 Source::Selection(found) | Source::Archive(found) => {
                     let is_archive = matches!(source, Source::Archive(_));
                     frames.number(if is_archive { 2 } else { 1 });
-                    frames.number(u64::from(found.is_directory));
+                    frames.number(
+                        u64::from(found.is_directory) | u64::from(found.leads_to_directory) << 1,
+                    );
                     // Of an archive the name has no effect.
                     frames.bytes(if is_archive { b"" } else { &found.name });
                     frames.number(found.entries.len() as u64);

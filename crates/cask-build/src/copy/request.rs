@@ -31,6 +31,10 @@ pub struct CopyRequest {
     pub parents: bool,
     /// `--link`: nothing of the stage is looked at.
     pub link: bool,
+    /// Whether a source that is a link is copied as a link, rather than what it leads to.
+    pub keep_links: bool,
+    /// Whether patterns may match nothing: then nothing is copied. It is no error as long as one source is there.
+    pub allow_empty_wildcard: bool,
     /// That it is an ADD, and its own options.
     pub add: Option<AddOptions>,
     /// Whose rules hold where BuildKit and Buildah differ.
@@ -50,6 +54,8 @@ impl CopyRequest {
             excludes: Vec::new(),
             parents: false,
             link: false,
+            keep_links: false,
+            allow_empty_wildcard: false,
             add: None,
             dialect: Dialect::default(),
         }

@@ -1,5 +1,6 @@
 //! Which files of a context are copied.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -8,7 +9,7 @@ use cask_rootfs::Kind;
 
 use super::glob;
 use super::missing;
-use crate::context::{Context, Ignore, Origin};
+use crate::context::{Context, Ignore, LostException, Origin};
 use crate::view::{Resolution, Status, View, Walker, join, parent_and_name, shown};
 use crate::{Error, ErrorKind, Result};
 
@@ -25,6 +26,8 @@ pub(super) struct Selection {
     pub(super) name: Vec<u8>,
     /// Whether it is what is in a directory; else one entry.
     pub(super) is_directory: bool,
+    /// Whether it is a link, copied as such, that leads to a directory.
+    pub(super) leads_to_directory: bool,
     /// A directory comes before what is in it.
     pub(super) entries: Vec<Entry>,
 }
@@ -61,11 +64,15 @@ pub(super) struct Selector<'c> {
     walker: Walker,
     excludes: IgnoreFile,
     dialect: Dialect,
+    /// Whether a source that is a link is copied itself.
+    pub(super) keep_links: bool,
     /// How many entries there are so far, of all selections.
     count: usize,
     /// How many files the ignore file has hidden.
     pub(super) hidden: usize,
     pub(super) warnings: Vec<String>,
+    /// Exceptions that were not looked for, by their lines, each with the first directory.
+    lost: BTreeMap<usize, LostException>,
 }
 
 /// Which files of a directory are meant.
@@ -82,7 +89,9 @@ impl<'c> Selector<'c> {
         })?;
         let (count, hidden) = (0, 0);
         let walker = context.view().walker();
-        Ok(Self { context, walker, excludes, dialect, count, hidden, warnings: Vec::new() })
+        let (warnings, lost) = (Vec::new(), BTreeMap::new());
+        let keep_links = false;
+        Ok(Self { context, walker, excludes, dialect, keep_links, count, hidden, warnings, lost })
     }
 
     /// The selections of a path or a pattern. A pattern may have none; a path without anything there
@@ -93,7 +102,7 @@ impl<'c> Selector<'c> {
             return Ok(self.one(cleaned.as_bytes(), text)?.into_iter().collect());
         }
         let mut selections = Vec::new();
-        for path in glob::expand(&mut self.walker, &cleaned)? {
+        for path in self.matches(&cleaned)? {
             if self.is_hidden_for_good(&path)? {
                 self.hidden += 1;
                 continue;
@@ -103,12 +112,22 @@ impl<'c> Selector<'c> {
         Ok(selections)
     }
 
+    /// The exceptions that were not looked for in directories, each with the first of these.
+    pub(super) fn lost_exceptions(&mut self) -> Vec<LostException> {
+        std::mem::take(&mut self.lost).into_values().collect()
+    }
+
+    fn matches(&mut self, pattern: &str) -> Result<Vec<Vec<u8>>> {
+        let crosses = self.dialect.does(Behavior::PatternsCrossDirectories);
+        glob::expand(&mut self.walker, pattern, crosses)
+    }
+
     /// The selections of `--parents`: what a pattern matches below what is before `/./`.
     pub(super) fn select_with_parents(&mut self, text: &str) -> Result<Vec<Selection>> {
         let (front, pattern) = text.split_once("/./").unwrap_or(("", text));
         let (front, pattern) = (clean(front), clean(pattern));
         let roots = match glob::is_pattern(&front) {
-            true => glob::expand(&mut self.walker, &front)?,
+            true => self.matches(&front)?,
             false => vec![front.into_bytes()],
         };
         let invalid = |error| {
@@ -140,7 +159,7 @@ impl<'c> Selector<'c> {
 
     /// What a path leads to.
     fn one(&mut self, path: &[u8], text: &str) -> Result<Option<Selection>> {
-        let found = match self.walker.resolve(path, true)? {
+        let found = match self.walker.resolve(path, !self.keep_links)? {
             Resolution::Found(found) => found,
             _ => return Err(self.missing(path)),
         };
@@ -171,11 +190,20 @@ impl<'c> Selector<'c> {
             return Ok(None);
         }
         let mut selection = self.selection(parent.to_vec(), false);
+        selection.leads_to_directory =
+            status.kind == Kind::Symlink && self.leads_to_directory(&found)?;
         selection.name = if name.is_empty() { text.as_bytes().to_vec() } else { name.to_vec() };
         check_name(&selection.name, path)?;
         let entry = self.entry(&found, parent.len(), status)?;
         selection.entries.push(entry);
         Ok(Some(selection))
+    }
+
+    fn leads_to_directory(&mut self, path: &[u8]) -> Result<bool> {
+        let Ok(Resolution::Found(found)) = self.walker.resolve(path, true) else {
+            return Ok(false);
+        };
+        Ok(self.walker.status(&found)?.is_some_and(|status| status.is_directory()))
     }
 
     /// Whether the ignore file hides a path itself.
@@ -184,12 +212,17 @@ impl<'c> Selector<'c> {
     }
 
     fn selection(&self, root: Vec<u8>, is_directory: bool) -> Selection {
+        let origin = self.context.origin();
         Selection {
             view: self.context.view().clone(),
-            origin: self.context.origin(),
+            origin: match self.dialect.does(Behavior::StripsSetuidFromContext) {
+                true => origin,
+                false => origin.keeping_privileges(),
+            },
             root,
             name: Vec::new(),
             is_directory,
+            leads_to_directory: false,
             entries: Vec::new(),
         }
     }
@@ -209,7 +242,8 @@ impl<'c> Selector<'c> {
                 let detail = "is not there any more: it was removed while it was copied";
                 return Err(Error::new(ErrorKind::Mismatch, shown(&path), detail));
             };
-            let (is_hidden, may_have_more) = self.visibility(&path, relative, wanted);
+            let (is_hidden, may_have_more) =
+                self.visibility(&path, relative, status.is_directory(), wanted);
             if status.kind == Kind::Socket && !is_hidden {
                 self.warn(format!("{} is a socket, and left out", shown(&path)));
                 continue;
@@ -249,6 +283,7 @@ impl<'c> Selector<'c> {
         &mut self,
         path: &[u8],
         relative: &[u8],
+        is_directory: bool,
         wanted: Option<&Wanted>,
     ) -> (bool, bool) {
         let (mut is_hidden, mut may_have_more) = (false, true);
@@ -257,7 +292,7 @@ impl<'c> Selector<'c> {
             if ignore.is_ignored(&path) {
                 self.hidden += 1;
                 is_hidden = true;
-                may_have_more &= self.may_keep_below(ignore, &path);
+                may_have_more &= is_directory && self.may_keep_below(ignore, &path);
             }
         }
         if self.excludes.rules().is_empty() && wanted.is_none() {
@@ -297,11 +332,17 @@ impl<'c> Selector<'c> {
     }
 
     /// Whether something below a hidden directory may be seen.
-    fn may_keep_below(&self, ignore: &Ignore, path: &str) -> bool {
-        match self.dialect.does(Behavior::ExceptionsMayBeginWithPatterns) {
-            true => ignore.may_keep_below(path),
-            false => ignore.rules().has_exception_that_begins_with(path),
+    fn may_keep_below(&mut self, ignore: &Ignore, path: &str) -> bool {
+        if self.dialect.does(Behavior::ExceptionsMayBeginWithPatterns) {
+            return ignore.may_keep_below(path);
         }
+        let may_keep = ignore.rules().has_exception_that_begins_with(path);
+        if !may_keep {
+            for lost in ignore.lost_exceptions(path) {
+                self.lost.entry(lost.line).or_insert(lost);
+            }
+        }
+        may_keep
     }
 
     /// Whether a path is hidden with all that is in it.

@@ -64,6 +64,11 @@ impl Prepared {
             let owner = if user.is_empty() { (0, 0) } else { view.owner(user)? };
             copying.plan.make(std::slice::from_ref(path), owner)?;
         }
+        if self.sources.is_empty() {
+            let mut written = copying.emit(options.times, output, self)?;
+            written.destination = "/".to_owned();
+            return Ok(written);
+        }
         let target = target(&mut copying.plan, &self.request, &self.sources)?;
         for (number, source) in self.sources.iter().enumerate() {
             copying.source(number as u64, source, &target)?;

@@ -26,8 +26,10 @@ pub(super) fn select(engine: &Engine, context: &Arc<Context>, path: &str) -> Res
         path => path,
     };
     let mut request = CopyRequest::new(Arc::clone(context), "/");
+    request.dialect = engine.request.dialect;
     request.sources.push(CopyItem::Path(escaped(path)));
     let prepared = engine.with_copy_tools(|tools| prepare(&request, tools))?;
+    engine.warn_of(None, &prepared);
     Ok(Selection { prepared })
 }
 

@@ -144,7 +144,12 @@ impl WorkingContainer {
         let copied = Copied {
             digest: prepared.digest().clone(),
             kind: prepared.kind(),
-            warnings: prepared.warnings().to_vec(),
+            warnings: prepared
+                .warnings()
+                .iter()
+                .cloned()
+                .chain(prepared.lost_exceptions().iter().map(ToString::to_string))
+                .collect(),
         };
         Ok((copied, written.destination))
     }

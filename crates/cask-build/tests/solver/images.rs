@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use cask_build::{BuildEvent, Context, ErrorKind, IgnoreChoice, LayerMode, NamedContext};
+use cask_build::{
+    BuildEvent, Context, ErrorKind, IgnoreChoice, LayerMode, NamedContext, SavedStages,
+};
 use cask_containerfile::Dialect;
 use cask_image::ImageFormat;
 
@@ -167,6 +169,76 @@ fn docker_format_and_what_oci_leaves_out_for_buildah() {
 }
 
 #[test]
+fn what_makes_no_sense_to_commands_is_built_as_with_peers_and_said() {
+    let bench = Bench::new();
+    let report = bench.build("FROM scratch\nENV ${N}=x A=1\nSTOPSIGNAL 99\n");
+    let config = &report.images[0].config.config;
+    assert_eq!((config.env[1].as_str(), config.env[2].as_str()), ("=x", "A=1"));
+    assert_eq!(config.stop_signal, "99");
+    assert!(report.warnings.iter().any(|warning| warning.contains("there is no signal 99")));
+    assert!(report.warnings.iter().any(|warning| warning.contains("a variable has no name")));
+}
+
+#[test]
+fn an_exception_that_does_not_hold_is_told_once() {
+    let mut bench = Bench::new();
+    for name in ["a/x", "b/x"] {
+        bench.write(name, name);
+    }
+    bench.write(".dockerignore", "a\nb\n!*/x\n");
+    bench.reopen_context();
+    let text = "FROM scratch\nCOPY . /one\nCOPY [ab] /two\n";
+    let mut request = bench.request("FROM scratch\nCOPY . /one\nCOPY . /two\n");
+    let report = bench.run(&request).unwrap();
+    let said = |warning: &String| warning.starts_with(".dockerignore:3: the exception \"!*/x\"");
+    assert_eq!(report.warnings.iter().filter(|warning| said(warning)).count(), 1);
+    assert!(bench.run(&bench.request(text)).is_err(), "nothing of them is there");
+    request.dialect = Dialect::BuildKit;
+    let other = bench.run(&request).unwrap();
+    assert!(other.warnings.is_empty(), "{:?}", other.warnings);
+    assert_ne!(other.images[0].id, report.images[0].id);
+}
+
+#[test]
+fn stages_become_images_where_that_is_wanted() {
+    let bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.write(name, name);
+    }
+    let text = "FROM scratch AS One\nCOPY a /\nLABEL own=1\nFROM One\nCOPY b /\n\
+                FROM scratch AS other\nCOPY c /\nFROM scratch\nCOPY --from=1 / /\n";
+    let mut request = bench.request(text);
+    request.image.stages = SavedStages::Labelled;
+    let built = bench.run(&request).unwrap();
+    let label = |image: &cask_storage::Image, name: &str| {
+        let key = format!("sha256:{}", image.id.as_str());
+        let config = bench.store.image_data(image, &key).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        config["config"]["Labels"][format!("io.buildah.stage.{name}")].as_str().unwrap().to_owned()
+    };
+    let images = bench.store.images().unwrap();
+    let mut all: Vec<(String, String)> = Vec::new();
+    for image in &images {
+        all.push((label(image, "name"), label(image, "base")));
+    }
+    all.sort();
+    let one = images.iter().find(|image| label(image, "name") == "One").unwrap();
+    let pairs = [("1", one.id.as_str()), ("3", "scratch"), ("One", "scratch")];
+    assert_eq!(all, pairs.map(|(name, base)| (name.to_owned(), base.to_owned())));
+    let target = bench.store.image(&built.images[0].id).unwrap().unwrap();
+    assert_eq!(label(&target, "name"), "3");
+    // Again it is the same, and without, the stages are kept for their layers alone.
+    bench.run(&request).unwrap();
+    assert_eq!(bench.store.images().unwrap().len(), 3);
+    let other = Bench::new();
+    for name in ["a", "b", "c"] {
+        other.write(name, name);
+    }
+    other.run(&other.request(text)).unwrap();
+    assert_eq!(other.store.images().unwrap().len(), 2);
+}
+
+#[test]
 fn squashed_layers_have_the_files_of_all() {
     let bench = Bench::new();
     for name in ["a", "b", "c"] {
@@ -305,6 +377,7 @@ fn what_cannot_be_says_where() {
     };
     check("FROM nowhere/at/all\n", ErrorKind::Missing, 1, "image not known");
     check("FROM scratch\nENV A=${B:?none}\n", ErrorKind::Invalid, 2, "B: none");
+    check("FROM scratch\nSTOPSIGNAL 0\n", ErrorKind::Invalid, 2, "Invalid signal: 0");
     check("FROM scratch\nSTOPSIGNAL NONE\n", ErrorKind::Invalid, 2, "Invalid signal: NONE");
     check("FROM scratch\nEXPOSE x\n", ErrorKind::Invalid, 2, "invalid containerPort: x");
     check(

@@ -6,7 +6,7 @@ use cask_containerfile::{Dialect, ExpandOptions, expand, expand_words};
 
 libfuzzer_sys::fuzz_target!(|word: &str| {
     let variables = [("a", "x/y.z"), ("b", "")];
-    for dialect in [Dialect::BuildKit, Dialect::Buildah] {
+    for dialect in [Dialect::Cask, Dialect::BuildKit, Dialect::Buildah] {
         let mut options = ExpandOptions::default();
         options.dialect = dialect;
         let whole = expand(word, &variables[..], &options);

@@ -195,7 +195,7 @@ impl<'a> Lexer<'a> {
     pub(super) fn special(&mut self, c: char) -> Option<Outcome<String>> {
         match c {
             '$' => Some(self.dollar()),
-            '<' if self.dialect == Dialect::BuildKit => Some(Ok(self.redirection())),
+            '<' if self.dialect != Dialect::Buildah => Some(Ok(self.redirection())),
             '\'' if !self.modes.literal_quotes => Some(self.single_quoted()),
             '"' if !self.modes.literal_quotes => Some(self.double_quoted()),
             _ => None,

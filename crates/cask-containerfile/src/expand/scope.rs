@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ExpandError, ExpandOptions, Variables, expand};
-use crate::dialect::Dialect;
+use crate::dialect::{Behavior, Dialect};
 use crate::stages::Stages;
 use crate::statement::Word;
 
@@ -176,9 +176,9 @@ impl StageScope {
     /// In Buildah's dialect, the environment alone.
     #[must_use]
     pub fn inherit(base: &Self) -> Self {
-        match base.dialect {
-            Dialect::BuildKit => base.clone(),
-            Dialect::Buildah => Self::new(&base.environment, base.dialect),
+        match base.dialect.does(Behavior::ArgumentsAreInherited) {
+            true => base.clone(),
+            false => Self::new(&base.environment, base.dialect),
         }
     }
 
@@ -203,7 +203,7 @@ impl StageScope {
         };
         if let Some(value) = &value {
             let is_environment = self.places.contains_key(name);
-            if self.dialect == Dialect::BuildKit || !is_environment {
+            if self.dialect.does(Behavior::LaterOfArgAndEnvWins) || !is_environment {
                 self.visible.insert(name.to_owned(), value.clone());
             }
         }

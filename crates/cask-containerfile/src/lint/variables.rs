@@ -68,7 +68,7 @@ fn begin(
         "PATH".to_owned(),
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
     )];
-    let mut scope = StageScope::new(&path, Dialect::BuildKit);
+    let mut scope = StageScope::new(&path, Dialect::default());
     let base = linter.options.bases.get(&image);
     for (name, value) in base.into_iter().flat_map(|base| &base.environment) {
         scope.set_environment(name, value);

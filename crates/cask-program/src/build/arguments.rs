@@ -131,8 +131,9 @@ pub(super) struct ImageArguments {
     /// The format: oci or docker [default: $BUILDAH_FORMAT, else oci]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<String>,
-    /// Whose image is made where theirs differ: docker (BuildKit) or buildah, which makes one layer, has a
-    /// history in other words and other rules for what is in the way of COPY [default: docker]
+    /// Whose image is made where theirs differ: docker, as BuildKit makes it, or buildah, which makes one layer, has
+    /// a history in other words and other rules for what is in the way of COPY [default: as docker, but as buildah
+    /// where patterns match nothing, begin an exception of an ignore file or have **, and for setuid and VOLUME]
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) compat: Option<Compat>,
     /// A layer for every instruction that changes files, or one for all [default: $BUILDAH_LAYERS,
@@ -163,6 +164,12 @@ pub(super) struct ImageArguments {
     /// Add a label with the builder's version [default: false]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(super) identity_label: Option<String>,
+    /// Make images without a name of the stages before the target too, as far as it needs them [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) save_stages: Option<String>,
+    /// Have labels of each say which stage it is and what it begins with [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) stage_labels: Option<String>,
     /// Set an environment variable, or take over the caller's
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) env: Vec<String>,
@@ -215,7 +222,8 @@ impl ImageArguments {
     pub(super) fn dialect(&self) -> Dialect {
         match self.compat {
             Some(Compat::Buildah) => Dialect::Buildah,
-            Some(Compat::Docker) | None => Dialect::BuildKit,
+            Some(Compat::Docker) => Dialect::BuildKit,
+            None => Dialect::Cask,
         }
     }
 }

@@ -35,7 +35,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
             "nothing pivots but where it can; --isolation=chroot sets nothing apart but the files",
         ),
         ("rusage-logfile", Value, "what each step took stands in --metadata-file"),
-        ("save-stages", Nothing, "build the stages with --target, and name them"),
         ("sbom-image-output", Value, SBOM),
         ("sbom-image-purl-output", Value, SBOM),
         ("sbom-merge-strategy", Value, SBOM),
@@ -44,7 +43,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("sbom-scanner-command", Value, SBOM),
         ("sbom-scanner-image", Value, SBOM),
         ("sign-by", Value, crate::refused::NO_SIGNING),
-        ("stage-labels", Nothing, "give labels to a stage with LABEL"),
         ("transient-run-mounts", Value, "use --volume"),
     ]
 };

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use cask::image::{ImageFormat, Platform, PlatformWanted};
 use cask_build::{
     BuildFile, BuildRequest, ConfigEdits, Dates, InheritAnnotations, InheritLabels, LayerMode,
-    PullPolicy,
+    PullPolicy, SavedStages,
 };
 use cask_containerfile::{Behavior, BuildArguments};
 
@@ -63,6 +63,7 @@ pub(super) fn request(
     request.image.omit_history = image.omit_history;
     let created = boolean("created-annotation", image.created_annotation.as_deref())?;
     request.image.created_annotation = created == Some(true);
+    request.image.stages = saved_stages(image)?;
     Ok(request)
 }
 
@@ -221,6 +222,20 @@ fn layers(image: &ImageArguments) -> Result<LayerMode> {
     };
     let usual = image.dialect().does(Behavior::LayersByDefault);
     Ok(if each.unwrap_or(usual) { LayerMode::Each } else { LayerMode::SquashNew })
+}
+
+fn saved_stages(image: &ImageArguments) -> Result<SavedStages> {
+    let is_wanted = |name, given: &Option<String>| -> Result<bool> {
+        Ok(boolean(name, given.as_deref())? == Some(true))
+    };
+    let saved = is_wanted("save-stages", &image.save_stages)?;
+    match (saved, is_wanted("stage-labels", &image.stage_labels)?) {
+        (true, true) => Ok(SavedStages::Labelled),
+        (true, false) => Ok(SavedStages::Saved),
+        // The words are buildah's.
+        (false, true) => bail!("\"--stage-labels\" requires \"--save-stages\""),
+        (false, false) => Ok(SavedStages::No),
+    }
 }
 
 fn edits(image: &ImageArguments) -> Result<ConfigEdits> {

@@ -14,13 +14,11 @@ use cask_program::access::OneArguments;
 use cask_program::duration::GoDuration;
 use cask_program::moving::{self, RegistryArguments};
 use cask_program::progress::ProgressChoice;
-use cask_program::refused::Refused;
 use cask_program::{build, output, platform, report};
 use cask_storage::Image;
 use clap::{Args, Parser};
 
 use super::config::add_history;
-use super::refused::OfCopy;
 use crate::context::{Context, now};
 
 /// Copy files into a working container
@@ -29,8 +27,6 @@ pub(crate) struct Arguments {
     /// The container, the sources, and the destination [default: the container's working directory]
     #[arg(value_names = ["CONTAINER", "SOURCE"])]
     names: Vec<String>,
-    #[command(flatten)]
-    refused: Refused<OfCopy>,
     /// Whose they are in the container: USER[:GROUP]
     #[arg(long, value_name = "OWNER")]
     chown: Option<String>,
@@ -55,6 +51,15 @@ pub(crate) struct Arguments {
     /// Put what is copied into a layer of its own, which comes behind all else that the image gets
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     link: Option<bool>,
+    /// Copy a source that is a symbolic link as a link, rather than what it leads to
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    no_follow_symlinks: Option<bool>,
+    /// Whether sources may be patterns; if not, one with *, ? or [ is an error [default: true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    allow_wildcard: Option<bool>,
+    /// Copy nothing where patterns match nothing, rather than fail
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    allow_empty_wildcard: Option<bool>,
     /// What the one remote source must be: ALGORITHM:DIGEST
     #[arg(long, value_name = "CHECKSUM")]
     checksum: Option<String>,
@@ -79,7 +84,6 @@ pub(crate) struct Arguments {
 
 /// Copies, and prints the digest of what was copied.
 pub(crate) fn run(arguments: &Arguments, is_add: bool, context: &Context) -> Result<()> {
-    arguments.refused.check()?;
     let (name, rest) = match arguments.names.as_slice() {
         [] => bail!("container ID must be specified"),
         [_] => bail!("src must be specified"),
@@ -201,6 +205,8 @@ impl Arguments {
         request.mode.clone_from(&arguments.chmod);
         request.excludes.clone_from(&arguments.exclude);
         request.parents = arguments.parents;
+        request.keep_links = arguments.no_follow_symlinks == Some(true);
+        request.allow_empty_wildcard = arguments.allow_empty_wildcard == Some(true);
         // What is remote may be copied too: then it stays as it is.
         if is_add || sources.iter().any(|source| source.contains("://")) {
             let mut add = AddOptions::default();
@@ -293,6 +299,9 @@ impl Arguments {
         let item = |source: &String| -> Result<CopyItem> {
             if source.contains("://") {
                 return Ok(CopyItem::Path(source.clone()));
+            }
+            if self.allow_wildcard == Some(false) && source.contains(['*', '?', '[']) {
+                bail!("{source:?} is a pattern, and wildcards are not allowed in source paths");
             }
             if let (Some(directory), None) = (&self.contextdir, &self.from) {
                 // A path of the machine below the context, as buildah wants it, or one of the context.

@@ -33,17 +33,6 @@ impl RefusedFlags for OfPull {
         &[("blob-cache", &[], BLOBS), ("decryption-key", &[], DECRYPT)];
 }
 
-/// Those of `add` and `copy`.
-pub(super) struct OfCopy;
-
-impl RefusedFlags for OfCopy {
-    const FLAGS: &'static [RefusedFlag] = &[
-        ("allow-empty-wildcard", &["false"], "see before whether the pattern stands for anything"),
-        ("allow-wildcard", &["true"], "put a backslash before each *, ? and [ that is meant"),
-        ("no-follow-symlinks", &["false"], "copy the directory that the link is in"),
-    ];
-}
-
 /// Those of `commit`.
 pub(super) struct OfCommit;
 

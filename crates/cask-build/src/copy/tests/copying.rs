@@ -3,6 +3,8 @@
 use std::fs;
 
 use super::support::{Tree, chain, check, check_error, copy};
+use cask_containerfile::Dialect;
+
 use crate::view::View;
 use crate::{Context, ErrorKind, IgnoreChoice};
 
@@ -209,6 +211,93 @@ fn ignored_files_are_not_there_and_the_line_is_told() {
     assert!(Context::directory(tree.path(), &choice).is_err());
     let stage = std::sync::Arc::new(Context::of_view("stage", tree.view()));
     assert!(stage.ignored("b.tmp").is_none());
+}
+
+#[test]
+fn an_exception_begins_with_its_directory_but_in_buildkits_dialect() {
+    let tree = Tree::of(&[
+        "a/one",
+        "a/two",
+        "b/sub/one",
+        "c/one",
+        ".dockerignore=a\nb\nc\n!*/one\n!a/two\n!**/one\n!?\\?/x\n",
+    ]);
+    let place = super::support::scratch();
+    let tools = crate::CopyTools::new(&place);
+    let prepared = |line: &str, dialect| {
+        let mut request = super::support::request(tree.context(), line);
+        request.dialect = dialect;
+        crate::prepare(&request, &tools)
+    };
+    let ours = prepared("[a-c] /x", Dialect::default()).unwrap();
+    let layer = super::support::write(&ours, &View::scratch(), &tools).unwrap();
+    assert_eq!(layer.lines(), ["x/ 0755 +", "x/one 0644", "x/two 0644"]);
+    let lost: Vec<String> = ours.lost_exceptions().iter().map(ToString::to_string).collect();
+    let expected = [
+        (4, "*/one", "!b/one"),
+        (6, "**/one", "!b/…"),
+    ]
+    .map(|(line, pattern, instead)| {
+        format!(
+            ".dockerignore:{line}: the exception \"!{pattern}\" does not hold in the directory \"b\", \
+             which is ignored: write \"{instead}\", or build with --compat=docker"
+        )
+    });
+    assert_eq!(lost, expected, "each with the first directory");
+    let error = prepared("c /x", Dialect::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing);
+    assert!(error.hint().is_some_and(|hint| hint.contains("write \"!c/one\"")), "{error:?}");
+    let theirs = prepared("[a-c] /x", Dialect::BuildKit).unwrap();
+    let layer = super::support::write(&theirs, &View::scratch(), &tools).unwrap();
+    assert_eq!(
+        layer.lines(),
+        ["x/ 0755 +", "x/one 0644", "x/sub/ 0755", "x/sub/one 0644", "x/two 0644"]
+    );
+    assert!(theirs.lost_exceptions().is_empty());
+}
+
+#[test]
+fn buildkits_patterns_match_names_alone_and_may_match_nothing() {
+    let (tree, scratch) = (sources(), View::scratch());
+    let place = super::support::scratch();
+    let tools = crate::CopyTools::new(&place);
+    let lines = |line: &str, dialect| {
+        let mut request = super::support::request(tree.context(), line);
+        request.dialect = dialect;
+        let prepared = crate::prepare(&request, &tools)?;
+        super::support::write(&prepared, &scratch, &tools).map(|layer| layer.lines())
+    };
+    assert_eq!(lines("**/s /x/", Dialect::Cask).unwrap(), ["x/ 0755 +", "x/s 0600"]);
+    assert_eq!(lines("**/s /x/", Dialect::BuildKit).unwrap(), [""; 0], "nothing, and no directory");
+    assert_eq!(lines("run /x", Dialect::BuildKit).unwrap(), ["x 6755"]);
+    let missing = lines("nope /x", Dialect::BuildKit).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Missing);
+    // The same, as a flag.
+    let mut request = super::support::request(tree.context(), "nope* /x/");
+    request.allow_empty_wildcard = true;
+    let prepared = crate::prepare(&request, &tools).unwrap();
+    assert_eq!(super::support::write(&prepared, &scratch, &tools).unwrap().lines(), [""; 0]);
+}
+
+#[test]
+fn links_are_copied_as_links_where_that_is_wanted() {
+    let (tree, scratch) = (sources(), View::scratch());
+    let place = super::support::scratch();
+    let tools = crate::CopyTools::new(&place);
+    for (line, expected) in [
+        ("link /x", &["x -> a.txt"][..]),
+        ("link /x/", &["x/ 0755 +", "x/link -> a.txt"]),
+        ("dlink /x", &["x/ 0755 +", "x/dlink -> dir"]),
+        ("away /x", &["x -> ../../../etc/passwd"]),
+        ("loop /x", &["x -> loop"]),
+        ("a.txt /x", &["x 0644"]),
+    ] {
+        let mut request = super::support::request(tree.context(), line);
+        request.keep_links = true;
+        let prepared = crate::prepare(&request, &tools).unwrap();
+        let layer = super::support::write(&prepared, &scratch, &tools).unwrap();
+        assert_eq!(layer.lines(), expected, "{line}");
+    }
 }
 
 #[test]

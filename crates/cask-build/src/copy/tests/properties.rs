@@ -71,7 +71,7 @@ proptest! {
         let _ = begins_tar(&bytes);
         let _ = GitLocation::parse(&text);
         let view = crate::View::scratch();
-        let _ = glob::expand(&mut view.walker(), &text);
+        let _ = glob::expand(&mut view.walker(), &text, true);
         let _ = view.owner(&text);
     }
 
