@@ -38,6 +38,7 @@ pub struct PlannedCopy {
     plan: Plan,
     options: CopyOptions,
     capabilities: Capabilities,
+    reads_files: bool,
     fixed: Option<Fixed>,
     held: HeldLayers,
     /// The destination's scheme.
@@ -104,6 +105,7 @@ pub(crate) async fn plan_at(
     existence: Existence,
 ) -> Result<PlannedCopy> {
     options.check()?;
+    let reads_files = from.capabilities().reads_files;
     let capabilities = to.capabilities();
     check_can_write(to, &capabilities, options)?;
     check_policy(&options.policy, from, options.require_signed)?;
@@ -151,6 +153,7 @@ pub(crate) async fn plan_at(
         plan,
         options,
         capabilities,
+        reads_files,
         fixed,
         held,
         scheme,
@@ -356,6 +359,7 @@ impl PlannedCopy {
             plan: &self.plan,
             options: &self.options,
             capabilities: &self.capabilities,
+            reads_files: self.reads_files,
             fixed: self.fixed,
             signatures: &self.signatures,
             progress: Totals::default(),

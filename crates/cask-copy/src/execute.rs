@@ -25,6 +25,8 @@ pub(crate) struct Execution<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) options: &'a CopyOptions,
     pub(crate) capabilities: &'a Capabilities,
+    /// The source reads files of this machine.
+    pub(crate) reads_files: bool,
     pub(crate) fixed: Option<Fixed>,
     /// The signatures of each manifest, in the order of the graph.
     pub(crate) signatures: &'a [Vec<Signature>],
@@ -120,10 +122,11 @@ impl Execution<'_> {
     }
 
     /// Blobs at once: as many as asked for and as the destination can take. A layer that is
-    /// compressed keeps every processor busy by itself, and needs memory to do so.
+    /// compressed, or comes from a file and is unpacked, keeps a processor busy by itself.
     fn parallel(&self) -> NonZeroUsize {
         let asked = self.options.parallel_blobs.min(self.capabilities.concurrent_blobs);
         let works = self.plan.blobs.iter().any(|blob| blob.target.is_some());
-        if works { asked.min(threads()) } else { asked }
+        let unpacks = self.reads_files && self.capabilities.compares_layers;
+        if works || unpacks { asked.min(threads()) } else { asked }
     }
 }

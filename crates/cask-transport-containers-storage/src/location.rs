@@ -190,6 +190,7 @@ impl Location for StorageLocation {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
+        capabilities.reads_files = true;
         capabilities.write = true;
         capabilities.collection = CollectionCapabilities { list: true, tag: true, delete: true };
         capabilities.manifest_types = &[MediaType::OciManifest, MediaType::DockerManifest];

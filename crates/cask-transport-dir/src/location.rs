@@ -84,6 +84,7 @@ impl Location for DirLocation {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
+        capabilities.reads_files = true;
         capabilities.write = true;
         capabilities.manifest_types = MANIFEST_TYPES;
         capabilities.index_types = INDEX_TYPES;

@@ -227,6 +227,7 @@ impl Location for DockerArchiveLocation {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
+        capabilities.reads_files = true;
         capabilities.write = !matches!(self.image, Selector::Position(_));
         capabilities.collection =
             CollectionCapabilities { list: true, ..CollectionCapabilities::default() };

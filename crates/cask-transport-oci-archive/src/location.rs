@@ -178,6 +178,7 @@ impl Location for OciArchiveLocation {
         let in_file = !self.is_standard();
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
+        capabilities.reads_files = true;
         capabilities.write = !matches!(self.reference.image(), ImageChoice::Position(_));
         capabilities.collection =
             CollectionCapabilities { list: true, tag: in_file, delete: in_file };

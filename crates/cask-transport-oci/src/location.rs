@@ -89,6 +89,7 @@ impl Location for OciLocation {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
         capabilities.read = true;
+        capabilities.reads_files = true;
         capabilities.write = self.writable();
         capabilities.collection = CollectionCapabilities { list: true, tag: true, delete: true };
         capabilities.deletes_by_name = true;

@@ -34,6 +34,9 @@ pub struct Capabilities {
     pub read: bool,
     /// Images can be written.
     pub write: bool,
+    /// Blobs are read from files of this machine: what is done with them, and not waiting for them,
+    /// takes the time.
+    pub reads_files: bool,
     /// What can be done with the set of images.
     pub collection: CollectionCapabilities,
     /// The manifests that can be written, the preferred first.
@@ -81,6 +84,7 @@ impl Capabilities {
         Self {
             read: false,
             write: false,
+            reads_files: false,
             collection: CollectionCapabilities { list: false, tag: false, delete: false },
             manifest_types: &[],
             index_types: &[],

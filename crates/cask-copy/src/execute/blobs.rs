@@ -1,5 +1,6 @@
 //! Moving the blobs, several at once.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,8 +28,13 @@ impl Execution<'_> {
         &self,
         transaction: &dyn Transaction,
     ) -> Result<Vec<Option<Written>>> {
-        let steps = self.plan.blobs.iter().enumerate();
-        let tasks = steps.map(|(place, step)| async move {
+        let mut steps: Vec<_> = self.plan.blobs.iter().enumerate().collect();
+        if self.capabilities.compares_layers && self.capabilities.concurrent_blobs.get() > 1 {
+            // Where layers are unpacked, none that takes long shall be alone at the end. Elsewhere
+            // their order may be that of an archive.
+            steps.sort_by_key(|(_, step)| Reverse(step.source.size));
+        }
+        let tasks = steps.into_iter().map(|(place, step)| async move {
             (place, self.copy_blob(transaction, TaskId(place as u64), step).await)
         });
         let parallel = self.parallel().get();

@@ -207,6 +207,34 @@ async fn no_more_blobs_move_at_once_than_the_place_takes() {
 }
 
 #[tokio::test]
+async fn where_layers_are_unpacked_the_largest_begins_first() {
+    let sizes = [2_000, 90_000, 500, 30_000].into_iter().zip(0..);
+    let layers = sizes.fold(ImageSpec::new(1), |spec, (size, seed)| {
+        spec.layer(LayerSpec::new(seed).size_bytes(size))
+    });
+    let original = layers.build();
+    for unpacks in [false, true] {
+        let pair = Pair::to_place(&original.content(), |place| place.compares_layers = unpacks);
+        pair.copied(&options()).await;
+        let begun: Vec<Digest> = pair.to.calls().into_iter().filter_map(written).collect();
+        let mut all: Vec<_> = original.layers.iter().map(|layer| &layer.blob.descriptor).collect();
+        if unpacks {
+            all.sort_by_key(|layer| std::cmp::Reverse(layer.size));
+        }
+        let layers = begun.iter().filter(|digest| **digest != original.config.descriptor.digest);
+        let expected = all.into_iter().map(|layer| &layer.digest);
+        assert!(layers.eq(expected), "{unpacks}: {begun:?}");
+    }
+}
+
+fn written(call: Call) -> Option<Digest> {
+    match call {
+        Call::WriteBlob(digest) => digest,
+        _ => None,
+    }
+}
+
+#[tokio::test]
 async fn places_that_can_only_be_read_are_refused_first() {
     let pair = Pair::to_place(&original().content(), |place| place.write = false);
     let error = pair.refused(&options()).await;
