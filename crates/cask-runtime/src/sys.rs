@@ -92,6 +92,49 @@ pub(crate) fn wait_any() -> Option<(i32, i32)> {
     }
 }
 
+/// Reaps a child that has ended, if one has.
+pub(crate) fn reap() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live value of the type that the call fills.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
+}
+
+/// Has signals wait for [`wait_for_signal`], or come as they do for a process that begins. One that waits comes even
+/// where it would mean nothing, as most do to number 1.
+pub(crate) fn hold_signals(hold: bool) {
+    // SAFETY: the set is initialised by the first call, before it is used.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        match hold {
+            true => libc::sigfillset(&mut set),
+            false => libc::sigemptyset(&mut set),
+        };
+        libc::sigprocmask(libc::SIG_SETMASK, &set, ptr::null_mut());
+    }
+}
+
+/// Waits for any signal that is held.
+pub(crate) fn wait_for_signal() -> i32 {
+    loop {
+        // SAFETY: the set is initialised before it is used, and nobody asks what else is known of the signal.
+        let signal = unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::sigwaitinfo(&all, ptr::null_mut())
+        };
+        if signal > 0 {
+            return signal;
+        }
+    }
+}
+
+/// Sends a signal; whoever has ended needs none.
+pub(crate) fn kill(pid: Pid, signal: i32) {
+    // SAFETY: the call has no pointers.
+    unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) };
+}
+
 /// Replaces the process; returns only where that failed.
 pub(crate) fn execve(path: &CString, arguments: &[CString], environment: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
@@ -308,12 +351,7 @@ pub(crate) fn reset_signals() {
         // SAFETY: the default action is no handler; a signal that cannot be changed is an error that changes nothing.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: the set is initialised by sigemptyset before it is used.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
-    }
+    hold_signals(false);
 }
 
 /// Gives the process a keyring of its own in place of its session's.

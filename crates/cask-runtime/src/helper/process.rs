@@ -40,7 +40,7 @@ pub(super) fn begin(
     let helper = moved.as_ref().unwrap_or(helper);
     let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper, None));
     let failure = match ready {
-        Ok(()) if plan.init => match become_init(helper) {
+        Ok(()) if plan.init => match become_init(plan, helper) {
             Ok(()) => execute(plan),
             Err(failure) => failure,
         },
@@ -451,18 +451,38 @@ fn unpack(packed: u64) -> Instruction {
     }
 }
 
-/// Forks: the parent reaps whatever ends and leaves as the process does; the child goes on to the command.
-fn become_init(helper: &Channel) -> Result<(), Failure> {
+/// Forks: the parent passes signals on to the child, reaps whatever ends and leaves as the child does; the child goes on
+/// to the command, in the foreground of its terminal.
+///
+/// Source: catatonit, `catatonit.c`.
+fn become_init(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+    sys::hold_signals(true);
     let child = sys::fork().map_err(|error| Failure::io(error, "start", "the process"))?;
-    let Some(child) = child else { return Ok(()) };
+    let Some(child) = child else {
+        // What is typed is for the command alone: it hears of an interrupt once.
+        let _ = rustix::process::setpgid(None, None);
+        if plan.terminal.is_some() {
+            let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpid());
+        }
+        sys::hold_signals(false);
+        return Ok(());
+    };
     // The socket closes when the command begins, which only the child does.
     let _ = helper;
     let _ = sys::close_from(0, false);
+    let _ = rustix::thread::set_name(c"init");
     loop {
-        match sys::wait_any() {
-            Some((pid, status)) if pid == child.as_raw_nonzero().get() => leave_as(status),
-            Some(_) => {}
-            None => sys::exit_now(125),
+        match sys::wait_for_signal() {
+            libc::SIGCHLD => {
+                while let Some((pid, status)) = sys::reap() {
+                    if pid == child.as_raw_nonzero().get() {
+                        leave_as(status);
+                    }
+                }
+            }
+            // They are about the terminal of this process alone.
+            libc::SIGTTIN | libc::SIGTTOU => {}
+            signal => sys::kill(child, signal),
         }
     }
 }

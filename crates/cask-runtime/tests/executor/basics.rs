@@ -46,6 +46,16 @@ fn with_an_init_the_process_is_number_two_and_orphans_are_reaped() {
     let mut spec = image.shell("kill -TERM $$");
     spec.process.init = true;
     assert_eq!(run(spec).unwrap().1.status, ExitStatus::Code(143));
+    // What is sent to number 1 comes to the command, which may do what it likes then.
+    let trap = "trap 'echo heard; exit 9' TERM; kill -TERM 1; while :; do sleep 0.01; done";
+    let mut spec = image.shell(trap);
+    spec.process.init = true;
+    let (text, report) = run(spec).unwrap();
+    assert_eq!((&*text, report.status), ("heard\n", ExitStatus::Code(9)));
+    // Who does nothing about it ends by it.
+    let mut spec = image.shell("kill -USR1 1; exec sleep 100");
+    spec.process.init = true;
+    assert_eq!(run(spec).unwrap().1.status, ExitStatus::Code(128 + 10));
 }
 
 #[test]
