@@ -27,7 +27,7 @@ use blobs::BlobKey;
 pub(crate) use fixed::Fixed;
 use fixed::Refusal;
 pub(crate) use format::other as other_format;
-pub(crate) use image::conversion_error;
+pub(crate) use image::{conversion_error, has_layers};
 pub(crate) use reuse::accept_equivalents;
 
 /// How many bytes of configs one operation may hold: 256 MiB.

@@ -14,6 +14,7 @@ use cask_transport::{
     Event, EventSink, Location, Outcome, Result, Selector, TaskId, TaskKind, VerifiedSource,
 };
 
+use crate::decide::has_layers;
 use crate::graph::{MAX_INDEX_DEPTH, MAX_MANIFESTS};
 use crate::held::as_held;
 use blobs::Expected;
@@ -192,14 +193,20 @@ impl Run {
     async fn config(&mut self, image: &ImageManifest) -> Option<Vec<Digest>> {
         let bytes = self.read_config(&image.config).await?;
         let digest = &image.config.digest;
+        // An artifact that borrowed the config's type has parts that are no layers.
+        let is_artifact = !image.layers.is_empty() && !has_layers(image);
         let diff_ids = match ImageConfig::parse(bytes) {
             Ok(config) => config.diff_ids,
+            Err(_) if is_artifact => return None,
             Err(error) => {
                 self.problem(digest, chain(&error));
                 return None;
             }
         };
         if diff_ids.len() != image.layers.len() {
+            if is_artifact {
+                return None;
+            }
             let (of_config, of_manifest) = (diff_ids.len(), image.layers.len());
             let message = format!("it lists {of_config} layers, and the manifest {of_manifest}");
             self.problem(digest, message);

@@ -246,7 +246,7 @@ impl Decider<'_> {
 }
 
 /// Whether any part of an image is, by its type, a layer of a root filesystem.
-fn has_layers(image: &ImageManifest) -> bool {
+pub(crate) fn has_layers(image: &ImageManifest) -> bool {
     image.layers.iter().any(|layer| {
         layer.media_type.layer_compression().is_some() || layer.media_type.is_encrypted()
     })

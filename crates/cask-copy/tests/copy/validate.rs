@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cask_copy::{Problem, Validation, validate};
-use cask_image::{Digest, LayerCompression, MediaType};
+use cask_image::{Digest, ImageFormat, ImageManifest, LayerCompression, MediaType};
 use cask_testkit::generate::hostile::{self, Case, Fault};
 use cask_testkit::generate::{
     ArtifactSpec, Blob, Compression, Content, Format, ImageSpec, IndexSpec, LayerSpec,
@@ -46,6 +46,27 @@ async fn honest_content_has_no_problems_and_is_read_once() {
         assert_eq!(found.bytes, size as u64);
         check_read_once(&store);
     }
+}
+
+#[tokio::test]
+async fn an_artifact_may_borrow_the_type_of_an_images_config() {
+    let config = |bytes: &'static str| Blob::new(MediaType::OciConfig, bytes);
+    let check = async |config: Blob, layer: MediaType, expected: usize| {
+        let layer = Blob::new(layer, "a file");
+        let manifest = ImageManifest::new(
+            ImageFormat::Oci,
+            config.descriptor.clone(),
+            vec![layer.descriptor.clone()],
+        );
+        let manifest = Blob::new(MediaType::OciManifest, manifest.encode().bytes().clone());
+        let (found, _) = found(&Content::new(manifest, Vec::new(), vec![config, layer])).await;
+        assert_eq!(found.problems.len(), expected, "{:?}", found.problems);
+        assert_eq!((found.manifests, found.blobs), (1, 2));
+    };
+    check(config("{}"), MediaType::from("text/plain"), 0).await;
+    check(config("[]"), MediaType::from("text/plain"), 0).await;
+    // Of an image the config tells of each layer.
+    check(config("{}"), MediaType::OciLayer(LayerCompression::None), 1).await;
 }
 
 /// What the problem must be about: the name of a case tells.
