@@ -47,13 +47,13 @@ impl Store {
     /// A store that is only read is not touched; one that does not exist is empty.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a store of another driver, or with files of several;
+    /// [`ErrorKind::Unsupported`] for a store of another driver, or of root with files of several;
     /// [`ErrorKind::Denied`] and [`ErrorKind::ReadOnly`] where directories must be made and cannot
     /// be.
     pub fn open(options: StoreOptions) -> Result<Self> {
         let driver = match options.driver {
             Some(driver) => driver,
-            None => prior_driver(&options.graph_root)?.unwrap_or(DriverKind::Overlay),
+            None => prior_driver(&options)?.unwrap_or(DriverKind::Overlay),
         };
         let inner = Inner::new(options, driver);
         if !inner.options.read_only {
@@ -289,8 +289,12 @@ impl Inner {
     }
 }
 
-/// The driver whose files are in a graph root.
-fn prior_driver(root: &Path) -> Result<Option<DriverKind>> {
+/// The driver whose files are in a graph root. Of a user it may have those of both, as podman before 4.6 uses vfs where
+/// no storage.conf says otherwise: then later ones use overlay.
+///
+/// Source: containers/storage, `types/options.go`, `getRootlessStorageOpts`.
+fn prior_driver(options: &StoreOptions) -> Result<Option<DriverKind>> {
+    let root = options.graph_root.as_path();
     let is_used = |name: &str| {
         fs::read_dir(root.join(name)).is_ok_and(|mut entries| entries.next().is_some())
     };
@@ -301,11 +305,33 @@ fn prior_driver(root: &Path) -> Result<Option<DriverKind>> {
     }
     let mut used = DriverKind::ALL.into_iter().filter(|driver| is_used(driver.as_str()));
     match (used.next(), used.next()) {
+        (Some(_), Some(_)) if options.rootless => Ok(Some(DriverKind::Overlay)),
         (Some(_), Some(_)) => {
             Err(Error::new(ErrorKind::Unsupported, "opening the store", root.display())
                 .with_detail("it has layers of the drivers overlay and vfs")
                 .with_hint("name the driver that is meant"))
         }
         (driver, _) => Ok(driver),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_user_a_store_with_layers_of_both_drivers_is_that_of_overlay() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("root");
+        for layer in ["overlay/x", "vfs/dir/x"] {
+            fs::create_dir_all(root.join(layer)).unwrap();
+        }
+        let mut options = StoreOptions::new(root, temp.path().join("run"));
+        let error = prior_driver(&options).unwrap_err();
+        assert!(error.to_string().contains("of the drivers overlay and vfs"), "{error}");
+        options.rootless = true;
+        assert_eq!(prior_driver(&options).unwrap(), Some(DriverKind::Overlay));
+        fs::remove_dir(options.graph_root.join("overlay/x")).unwrap();
+        assert_eq!(prior_driver(&options).unwrap(), Some(DriverKind::Vfs));
     }
 }
