@@ -155,6 +155,9 @@ struct EntryArguments {
 pub struct InspectArguments {
     /// The list: of the store, or else of a registry
     list: String,
+    /// For the sake of Docker's users; nothing
+    #[arg(short, long, hide = true)]
+    verbose: bool,
     #[command(flatten)]
     registry: RegistryArguments,
 }

@@ -13,18 +13,33 @@ use crate::{output, report};
 /// What a truth that is none is refused with.
 const NO_TRUTH: &str = "strconv.ParseBool: parsing ";
 
-/// Parses the command line; what is only there or not may be told so too, as in `--all=false`.
+/// Parses the command line; what is only there or not may be told so too, as in `--all=false` or `-a=false`.
 ///
 /// # Errors
 /// What clap has to say, help and versions included.
 pub fn parse<P: Parser>() -> Result<P, clap::Error> {
     match super::try_parse::<P>() {
-        Err(error) if error.kind() == ErrorKind::TooManyValues => {
+        Err(error) if has_truth(&error) => {
             let words = without_help_as_value(std::env::args_os());
-            let mut matches = spelled_out(P::command()).try_get_matches_from(words)?;
-            P::from_arg_matches_mut(&mut matches)
+            super::named::parse_forgiving(words, |words| {
+                let mut matches = spelled_out(P::command()).try_get_matches_from(words)?;
+                P::from_arg_matches_mut(&mut matches)
+            })
         }
         parsed => parsed,
+    }
+}
+
+/// Whether the line was not understood because a flag without a value has one.
+fn has_truth(error: &clap::Error) -> bool {
+    let argument = error.get(ContextKind::InvalidArg);
+    match error.kind() {
+        ErrorKind::TooManyValues => true,
+        // Behind a letter, what begins the value is taken for the next letter.
+        ErrorKind::UnknownArgument => {
+            matches!(argument, Some(ContextValue::String(text)) if text == "-=")
+        }
+        _ => false,
     }
 }
 
@@ -306,6 +321,8 @@ mod tests {
         #[arg(short, long)]
         all: bool,
         #[arg(short, long)]
+        quiet: bool,
+        #[arg(short, long)]
         filter: Vec<String>,
     }
 
@@ -314,7 +331,7 @@ mod tests {
         let mut command = Line::command();
         command.build();
         let error = match Line::try_parse_from(line.split(' ')) {
-            Err(error) if error.kind() == ErrorKind::TooManyValues => {
+            Err(error) if has_truth(&error) => {
                 let parsed = spelled_out(Line::command()).try_get_matches_from(line.split(' '));
                 parsed.expect_err("it is wrong")
             }
@@ -371,11 +388,15 @@ mod tests {
     #[test]
     fn what_is_there_or_not_may_be_said_to_be_so() {
         let all = |line: &str| {
+            let line_has_quiet = line.contains("-q") || line.contains("-aq");
             let matches = spelled_out(Line::command()).try_get_matches_from(line.split(' '));
             let matches = matches.expect("it is right");
             let line = <Line as clap::FromArgMatches>::from_arg_matches(&matches);
             match line.expect("it is right").verb {
-                Verb::Image(OfImage::List(list)) => list.all,
+                Verb::Image(OfImage::List(list)) => {
+                    assert_eq!(list.quiet, line_has_quiet, "{list:?}");
+                    list.all
+                }
                 _ => panic!("that is a list"),
             }
         };
@@ -384,5 +405,17 @@ mod tests {
         assert!(all("tool image list --all=T"));
         assert!(!all("tool image list --all=false"));
         assert!(!all("tool image list"));
+        assert!(!all("tool image list -a=false"));
+        assert!(!all("tool image list -qa=false x"));
+        assert!(all("tool image list -aq"));
+        assert!(all("tool image list -aq=1 -a=true"));
+        for line in
+            ["tool image list -a=false", "tool image list -qa=false", "tool image list --all=T"]
+        {
+            let error = Line::try_parse_from(line.split(' ')).expect_err("it is spelled out");
+            assert!(has_truth(&error), "{line}: {error}");
+        }
+        let error = Line::try_parse_from(["tool", "bare", "-z=1"]).expect_err("there is none");
+        assert!(!has_truth(&error));
     }
 }

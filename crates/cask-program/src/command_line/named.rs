@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::ops::{Deref, DerefMut};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id, Parser, Subcommand};
 
 thread_local! {
@@ -95,7 +95,53 @@ fn described(command: Command, describe: impl FnOnce(Command) -> Command) -> Com
 /// # Errors
 /// What clap has to say, help and versions included.
 pub fn try_parse<P: Parser>() -> Result<P, clap::Error> {
-    try_parse_from(std::env::args_os().collect())
+    parse_forgiving(std::env::args_os().collect(), try_parse_from)
+}
+
+/// Parses a line. A file or a directory whose name is empty is one that was not said, as with the tools whose place we
+/// take: scripts have variables for them that may be empty.
+///
+/// Source: spf13/pflag, `string.go`.
+pub(super) fn parse_forgiving<P>(
+    mut line: Vec<OsString>,
+    parse: impl Fn(Vec<OsString>) -> Result<P, clap::Error>,
+) -> Result<P, clap::Error> {
+    loop {
+        match parse(line.clone()) {
+            Err(error) => match without_empty(&line, &error) {
+                Some(fewer) => line = fewer,
+                None => return Err(error),
+            },
+            parsed => return parsed,
+        }
+    }
+}
+
+/// The line without the flag that an error is about, where that has an empty value.
+fn without_empty(line: &[OsString], error: &clap::Error) -> Option<Vec<OsString>> {
+    let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return None;
+    };
+    if error.kind() != ErrorKind::InvalidValue || !value.is_empty() {
+        return None;
+    }
+    let flag = argument.split(' ').next().filter(|flag| flag.starts_with("--"))?;
+    let with_value = format!("{flag}=");
+    let before = line.iter().position(|word| word == "--").unwrap_or(line.len());
+    for place in 0..before {
+        let is_followed = line.get(place + 1).is_some_and(|word| word.is_empty());
+        let count = match line[place].as_os_str() {
+            word if word == with_value.as_str() => 1,
+            word if word == flag && is_followed => 2,
+            _ => continue,
+        };
+        let mut fewer = line.to_vec();
+        fewer.drain(place..place + count);
+        return Some(fewer);
+    }
+    None
 }
 
 /// As [`try_parse`], of a line whose first word is the name of the program.
@@ -233,5 +279,31 @@ mod tests {
         assert_eq!(of("tool image run"), ([Some(0), Some(0), Some(2)], of_image));
         // And then no more.
         assert_eq!(flags(&Line::command()), everything);
+    }
+
+    #[derive(Debug, Parser)]
+    struct Plain {
+        #[arg(long)]
+        authfile: Option<std::path::PathBuf>,
+        #[arg(long)]
+        text: Option<String>,
+        words: Vec<String>,
+    }
+
+    #[test]
+    fn a_file_with_an_empty_name_was_not_said() {
+        let parse = |line: &[&str]| {
+            let line = ["tool"].iter().chain(line).map(OsString::from).collect();
+            parse_forgiving(line, try_parse_from::<Plain>)
+        };
+        let authfile = |line: &[&str]| parse(line).unwrap().authfile;
+        assert_eq!(authfile(&["--authfile=", "a"]), None);
+        assert_eq!(authfile(&["--authfile", "", "a"]), None);
+        assert_eq!(authfile(&["--authfile=x"]), Some("x".into()));
+        let line = parse(&["--authfile=", "--text=", "a", "--", "--authfile="]).unwrap();
+        assert_eq!((line.authfile, line.text.as_deref()), (None, Some("")));
+        assert_eq!(line.words, ["a", "--authfile="]);
+        parse(&["a", "--authfile"]).unwrap_err();
+        parse(&["--nope="]).unwrap_err();
     }
 }
