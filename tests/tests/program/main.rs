@@ -87,6 +87,21 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn inspect_shows_json_where_that_is_the_format() {
+    let (_scratch, place) = layout();
+    for flags in ["", " --config"] {
+        let inspect = |format: &str| {
+            let arguments = format!("inspect{flags} {place}:it");
+            run(program(&arguments).args(["--format", format])).ok().text().to_owned()
+        };
+        let indented = inspect("json");
+        assert!(indented.starts_with("{\n    \""), "{indented}");
+        assert_eq!(inspect("{{json .}}"), indented);
+        assert_eq!(inspect("{{ json }}"), indented);
+    }
+}
+
+#[test]
 fn a_broken_pipe_is_success() {
     let (_scratch, place) = layout();
     let inspect = format!("inspect {place}:it");
