@@ -146,6 +146,10 @@ fn of_a_list_the_image_for_the_platform_is_pulled_and_both_digests_name_it() {
         let (theirs, ours) = (inspected(&podman, id), inspected(&cellar, id));
         assert_eq!(theirs["RepoDigests"], ours["RepoDigests"], "{wanted}");
         assert_eq!(theirs["Digest"], ours["Digest"], "{wanted}");
+        cellar.cellar(&["create", "--name", "c", id, "x"]).ok();
+        let of_container = cellar.cellar(&["inspect", "-f", "{{.ImageDigest}}", "c"]).ok();
+        assert_eq!(ours["Digest"], of_container.text(), "{wanted}");
+        cellar.cellar(&["rm", "c"]).ok();
         cellar.podman(&["image", "exists", &by_digest]).ok();
         cellar.cellar(&["image", "exists", &by_digest]).ok();
         assert_whole(&cellar);

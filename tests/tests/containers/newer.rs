@@ -190,6 +190,13 @@ fn moments_are_read_as_the_clock_of_a_shell_prints_them() {
         let words = ["events", "--stream=false", "--filter", "event=died", "--since", moment];
         assert_eq!(cellar.run(&words).ok().text().is_empty(), expected.is_empty(), "{moment}");
     }
+    // Without a zone, that of who asks counts: in one there is noon when it is midnight in the other.
+    let log = cellar.run(&["logs", "-t", "c"]).ok();
+    let said = log.text().split('.').next().unwrap_or_default().to_owned();
+    for (zone, expected) in [("UTC0", "here"), ("EAST-12", "here"), ("WEST12", "")] {
+        let mut logs = cellar.command(&["logs", "--since", &said, "c"]);
+        assert_eq!(run(logs.env("TZ", zone)).ok().text(), expected, "{zone}");
+    }
     cellar.run(&["rm", "c"]).ok();
     cellar.is_clean();
 }

@@ -10,6 +10,7 @@ use cask_storage::{Id, NewContainer};
 use super::config::{ContainerConfig, NetworkMode, PortMapping, SpaceMode};
 use super::mounts::{MountConfig, MountType, check_name, target};
 use super::{Container, ContainerState, Containers, names, record};
+use crate::images::digest_of;
 use crate::{Error, ErrorKind, Found, Result};
 
 pub use copy::CloneOptions;
@@ -97,8 +98,8 @@ impl Containers {
             _ if is_id => config.image_id.clone(),
             _ => found.name.clone(),
         };
-        config.image_digest =
-            found.image.manifest_digest().map(ToString::to_string).unwrap_or_default();
+        let digest = digest_of(&found.image);
+        config.image_digest = digest.map(ToString::to_string).unwrap_or_default();
         let image = self.images().config(&found.image)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Invalid,

@@ -20,6 +20,14 @@ impl Container {
     pub fn capabilities(&self) -> Result<Vec<String>> {
         Ok(spec::capabilities(&self.config)?.iter().map(|one| one.name().to_owned()).collect())
     }
+
+    /// The capabilities that a user who is not root has from the beginning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`].
+    pub fn capabilities_of_user(&self) -> Result<Vec<String>> {
+        Ok(spec::ambient(&self.config)?.iter().map(|one| one.name().to_owned()).collect())
+    }
 }
 
 impl Containers {

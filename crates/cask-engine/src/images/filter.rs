@@ -8,6 +8,7 @@ use cask_reference::Pattern;
 use cask_storage::{Id, Image};
 
 use super::find::parse;
+use crate::moment::whole_time;
 use crate::{Error, ErrorKind, Images, Relations, Result};
 
 /// One condition on images.
@@ -114,17 +115,15 @@ impl Filter {
     }
 }
 
-/// Reads a moment: RFC 3339, also with the comma of `date --iso-8601=ns`, a date, seconds since 1970, or how long before
-/// `now`, which is in seconds since 1970; a duration with a minus is that long after it.
+/// Reads a moment: RFC 3339, also with the comma of `date --iso-8601=ns`, also without seconds, minutes, hours or the
+/// zone, which is the machine's then; seconds since 1970; or how long before `now`, which is in seconds since 1970; a
+/// duration with a minus is that long after it.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`].
 pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
     if let Some(time) = whole_time(text) {
         return Ok(time.unix_seconds());
-    }
-    if let Ok(date) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
-        return Ok(date.unix_seconds());
     }
     let whole = match text.split_once('.') {
         Some((whole, part))
@@ -146,11 +145,6 @@ pub fn parse_moment(text: &str, now: i64) -> Result<i64> {
         )
         .with_hint("times are such as 2026-01-31T12:00:00Z, 1769860800 or 24h")),
     }
-}
-
-/// A time with a date and a zone.
-pub(crate) fn whole_time(text: &str) -> Option<Timestamp> {
-    text.replacen(',', ".", 1).parse().ok()
 }
 
 /// The whole seconds of a duration such as `1h30m`.
@@ -362,7 +356,7 @@ mod tests {
         check("label!=a", Filter::NoLabel("a".into()));
         check("until=1h30m", Filter::Until(100_000 - 5400));
         check("until=77", Filter::Until(77));
-        check("until=1970-01-02", Filter::Until(86_400));
+        check("until=1970-01-02Z", Filter::Until(86_400));
         check("until=1970-01-01T00:01:00Z", Filter::Until(60));
         let refused = |text: &str, expected: &str| {
             assert_eq!(Filter::parse(text, 0).unwrap_err().to_string(), expected, "{text}");

@@ -37,7 +37,7 @@ impl ImageSummary {
 
 /// The digest by which an image came. Of a list that a peer made, the record says that of an empty
 /// one, which nothing has.
-pub(super) fn digest(image: &Image) -> Option<&Digest> {
+pub(crate) fn digest(image: &Image) -> Option<&Digest> {
     let is_there = |digest: &&Digest| image.big_data_digests.values().any(|held| held == *digest);
     image.digest.as_ref().filter(is_there).or(image.manifest_digest())
 }

@@ -135,12 +135,13 @@ impl Images {
         name: &str,
         change: impl FnOnce(&mut ImageList) -> Result<T>,
     ) -> Result<(ImageList, T)> {
-        let before = self.find_list(name)?;
-        let _lock = self.lock_list(&before.image.id)?;
+        let id = self.find_list(name)?.image.id.clone();
+        let _lock = self.lock_list(&id)?;
         // Somebody may have changed it while this one waited.
-        let mut list = self.find_list(before.image.id.as_str())?;
+        let before = self.find_list(id.as_str())?;
+        let mut list = before.clone();
         let value = change(&mut list)?;
-        self.save_list(&list)?;
+        self.save_list(&before, &list)?;
         Ok((list, value))
     }
 
@@ -329,11 +330,11 @@ impl Images {
         Ok(FoundEntries { entries, place, is_list })
     }
 
-    /// Writes a list down as it is now. Gives the digest of its manifest.
+    /// Writes a list down that was another before. Gives the digest of its manifest.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
-    fn save_list(&self, list: &ImageList) -> Result<Digest> {
+    fn save_list(&self, before: &ImageList, list: &ImageList) -> Result<Digest> {
         let is_listed =
             |digest: &str| list.index.manifests.iter().any(|e| e.digest.as_str() == digest);
         let mut instances = list.instances.clone();
@@ -341,15 +342,12 @@ impl Images {
         instances.insert(String::new(), list.image.id.to_string());
         let mut artifacts = list.artifacts.clone();
         artifacts.keep(is_listed);
-        let had_artifacts = list.image.big_data_names.iter().any(|key| key == ListArtifacts::KEY);
         let raw: RawManifest = list.index.encode();
-        let store = self.store();
-        // The places first: what is in the list has one at any time.
-        store.set_image_data(&list.image.id, INSTANCES, &encode(&instances))?;
-        if had_artifacts || artifacts != ListArtifacts::default() {
-            store.set_image_data(&list.image.id, ListArtifacts::KEY, &artifacts.encode())?;
+        let old = Places { instances: &before.instances, artifacts: &before.artifacts };
+        let new = Places { instances: &instances, artifacts: &artifacts };
+        for (key, bytes) in writes(&before.index, old, &raw, &list.index, new) {
+            self.store().set_image_data(&list.image.id, key, &bytes)?;
         }
-        store.set_image_data(&list.image.id, "manifest", raw.bytes())?;
         Ok(raw.digest().clone())
     }
 
@@ -359,6 +357,55 @@ impl Images {
         let (driver, root, run) = (store.driver(), store.graph_root(), store.run_root());
         format!("containers-storage:[{driver}@{}+{}]@{id}", root.display(), run.display())
     }
+}
+
+/// Where what is in a list lies.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    instances: &'a BTreeMap<String, String>,
+    artifacts: &'a ListArtifacts,
+}
+
+impl Places<'_> {
+    fn writes(self) -> [(&'static str, Vec<u8>); 2] {
+        [(INSTANCES, encode(self.instances)), (ListArtifacts::KEY, self.artifacts.encode())]
+    }
+}
+
+/// What is written one after the other, so that whatever is in the list has a place at any time: of what comes, the
+/// place comes first, and of what goes, it goes last.
+fn writes(
+    before: &Index,
+    old: Places<'_>,
+    raw: &RawManifest,
+    after: &Index,
+    new: Places<'_>,
+) -> Vec<(&'static str, Vec<u8>)> {
+    let (mut instances, mut artifacts) = (new.instances.clone(), new.artifacts.clone());
+    let stays = |digest: &Digest| after.manifests.iter().any(|entry| entry.digest == *digest);
+    let gone = before.manifests.iter().map(|entry| &entry.digest).filter(|digest| !stays(digest));
+    for digest in gone {
+        if let Some(place) = old.instances.get(digest.as_str()) {
+            instances.insert(digest.to_string(), place.clone());
+        }
+        artifacts.take(old.artifacts, digest.as_str());
+    }
+    let whole = Places { instances: &instances, artifacts: &artifacts };
+    let mut has = old.writes();
+    let mut all = Vec::new();
+    // What is there already need not be written.
+    let mut write = |places: Places<'_>, all: &mut Vec<_>| {
+        for (has, write) in has.iter_mut().zip(places.writes()) {
+            if *has != write {
+                has.clone_from(&write);
+                all.push(write);
+            }
+        }
+    };
+    write(whole, &mut all);
+    all.push(("manifest", raw.bytes().to_vec()));
+    write(new, &mut all);
+    all
 }
 
 /// What was found of an image elsewhere.
@@ -488,4 +535,66 @@ fn fits(entry: &Descriptor, entries: &Entries) -> bool {
 
 fn encode(instances: &BTreeMap<String, String>) -> Vec<u8> {
     serde_json::to_vec(instances).expect("a map of texts is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use cask_image::MediaType;
+    use cask_storage::ArtifactPart;
+
+    use super::*;
+
+    fn listed(raw: &[u8]) -> Vec<Digest> {
+        let raw = RawManifest::new(raw.to_vec(), MediaType::OciIndex);
+        let Manifest::Index(index) = raw.parse().unwrap() else { panic!("it is a list") };
+        index.manifests.into_iter().map(|entry| entry.digest).collect()
+    }
+
+    #[test]
+    fn what_is_in_a_list_has_a_place_after_each_write() {
+        let of = |names: &[&str]| {
+            let (mut index, mut instances) =
+                (Index::new(ImageFormat::Oci, Vec::new()), BTreeMap::new());
+            let mut artifacts = ListArtifacts::default();
+            for name in names {
+                let digest = Hasher::digest(Algorithm::Sha256, name.as_bytes());
+                index.manifests.push(Descriptor::new(MediaType::OciManifest, digest.clone(), 1));
+                if name.starts_with("file") {
+                    let config = ("sha256:c", ArtifactPart::Bytes(b"{}".to_vec()));
+                    artifacts.insert((digest.as_str(), name), config, Vec::new());
+                } else {
+                    instances.insert(digest.to_string(), format!("docker://{name}"));
+                }
+            }
+            (index, instances, artifacts)
+        };
+        for (before, after) in [
+            (vec![], vec!["a", "file"]),
+            (vec!["a", "b", "file"], vec!["a"]),
+            (vec!["a", "file"], vec!["b", "file of others"]),
+            (vec!["a", "file"], vec!["a", "file"]),
+        ] {
+            let (old, new) = (of(&before), of(&after));
+            let old_places = Places { instances: &old.1, artifacts: &old.2 };
+            let new_places = Places { instances: &new.1, artifacts: &new.2 };
+            let raw = new.0.encode();
+            let mut on_disk: BTreeMap<&str, Vec<u8>> = old_places.writes().into();
+            on_disk.insert("manifest", old.0.encode().bytes().to_vec());
+            for (key, bytes) in writes(&old.0, old_places, &raw, &new.0, new_places) {
+                on_disk.insert(key, bytes);
+                let places: BTreeMap<String, String> =
+                    serde_json::from_slice(&on_disk[INSTANCES]).unwrap();
+                let artifacts = ListArtifacts::parse(&on_disk[ListArtifacts::KEY]);
+                for digest in listed(&on_disk["manifest"]) {
+                    let is_known = places.contains_key(digest.as_str())
+                        || artifacts.manifest(digest.as_str()).is_some();
+                    assert!(is_known, "{before:?} {after:?} {key} {digest}");
+                }
+            }
+            assert_eq!(on_disk["manifest"], raw.bytes().to_vec());
+            for (key, bytes) in new_places.writes() {
+                assert_eq!(on_disk[key], bytes, "{before:?} {after:?}");
+            }
+        }
+    }
 }

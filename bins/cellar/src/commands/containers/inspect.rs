@@ -225,6 +225,12 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
     let run = container.run_directory();
     let at = |name: &str| run.join(name).display().to_string();
     let capabilities: Vec<String> = container.capabilities()?;
+    let effective = match is_root(config) {
+        true => Part::from(&capabilities),
+        // Nobody else has any but those that were added.
+        false if config.security.add.is_empty() => Part::Null,
+        false => Part::from(&container.capabilities_of_user()?),
+    };
     let graph = containers.graph_driver(container)?;
     let mut part = fields! {
         "Id": &config.id,
@@ -250,7 +256,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "EffectiveCaps": if is_root(config) { Part::from(&capabilities) } else { Part::Null },
+        "EffectiveCaps": effective,
         "BoundingCaps": &capabilities,
         "ExecIDs": Vec::<Part>::new(),
         "GraphDriver": fields! {
