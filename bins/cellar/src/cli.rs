@@ -152,7 +152,11 @@ impl Command {
     ///
     /// Source: podman, `ParentNSRequired`'s opposite, `UnshareNSRequired`.
     pub(crate) fn mounts_to_stay(&self) -> bool {
-        matches!(self, Self::Image(ImageCommand::Mount(_) | ImageCommand::Unmount(_)))
+        match self {
+            Self::Image(ImageCommand::Mount(_) | ImageCommand::Unmount(_)) => true,
+            Self::Containers(verb) => verb.mounts_to_stay(),
+            _ => false,
+        }
     }
 }
 

@@ -341,6 +341,21 @@ fn what_podman_makes_for_a_container_and_leaves_out_of_it() {
 }
 
 #[test]
+fn an_image_for_another_platform_runs_and_that_is_told() {
+    let Some(cellar) = Cellar::new() else { return };
+    let archive = cellar.path("image.tar").display().to_string();
+    cellar.run(&["import", "-q", "--arch", "s390x", &archive, "localhost/other:1"]).ok();
+    let words = "image platform (linux/s390x) does not match the expected platform";
+    for flags in [&["--rm"][..], &["--rm", "-q"], &["--rm", "--pull=never"]] {
+        let said = cellar.container(&[flags, &["other:1", "true"]].concat()).ok();
+        assert!(said.stderr.contains(words), "{flags:?}: {said}");
+    }
+    let asked = cellar.container(&["--rm", "--platform", "linux/s390x", "other:1", "true"]).ok();
+    assert_eq!(asked.stderr, "");
+    assert_eq!(cellar.container(&["--rm", "box:1", "true"]).ok().stderr, "");
+}
+
+#[test]
 fn containers_conf_says_what_no_flag_says() {
     let Some(cellar) = Cellar::new() else { return };
     let conf = cellar.path("containers.conf");

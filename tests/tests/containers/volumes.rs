@@ -75,6 +75,9 @@ fn volumes_are_chosen_by_filters() {
         let listed = cellar.run(&words).ok();
         assert_eq!(listed.text().replace('\n', " "), expected, "{filters:?}");
     };
+    // It is not known which is meant, where one that is not there would be 1.
+    cellar.run(&["volume", "rm", "vo"]).ends(125).says("more than one");
+    cellar.run(&["volume", "rm", "vo", "no"]).ends(1).says("more than one");
     check(&["name=vol"], "vol1 vol2");
     check(&["name=^vol1.*"], "vol1");
     check(&["name=vol1", "name=oth"], "other vol1");

@@ -41,6 +41,9 @@ fn a_users_container_is_joined_stopped_and_removed_by_later_commands() {
     // Its root is mounted for the user's other commands too.
     let mounted = user.script("$D/cellar unshare sh -c 'cat $($D/cellar mount web)/made'").ok();
     assert_eq!(mounted.text(), "layer");
+    // It would be mounted for that command alone.
+    user.script("$D/cellar mount web").ends(125).says("must execute `cellar unshare` first");
+    user.script("$D/cellar mount").ok();
     // A process of another ID of the range is signalled.
     user.script("$D/cellar stop -t 0 web").ok();
     assert_eq!(user.script(state).ok().text(), "web exited 137");

@@ -67,11 +67,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         match pulled {
             Ok(pulled) => {
                 images.note("pull", "", name);
-                if arguments.platform.is_asked() {
-                    pulled
-                        .iter()
-                        .try_for_each(|one| check_platform(&images, &one.id, &platform))?;
-                }
+                pulled.iter().try_for_each(|one| check_platform(&images, &one.id, &platform))?;
                 let ids: String = pulled.iter().map(|one| format!("{}\n", one.id)).collect();
                 output::bytes(ids.as_bytes())?;
             }
@@ -86,12 +82,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// Tells where an image is for another platform than was asked for: of a registry that has one image alone, that one
-/// comes. The words are podman's.
-fn check_platform(images: &Images, id: &Id, wanted: &PlatformWanted) -> Result<()> {
+/// Tells where an image is for another platform than is wanted: of a registry that has one image alone, that one comes,
+/// and whoever says none wants that of this machine. The words are podman's.
+pub(crate) fn check_platform(images: &Images, id: &Id, wanted: &PlatformWanted) -> Result<()> {
     let Some(image) = images.store().image(id)? else { return Ok(()) };
     let Some(found) = images.config(&image)?.map(|config| config.platform()) else { return Ok(()) };
-    if !wanted.accepts(&found) {
+    let is_said = !found.os.is_empty() && !found.architecture.is_empty();
+    if is_said && !wanted.accepts(&found) {
         report::note(&format!(
             "image platform ({found}) does not match the expected platform ({wanted})"
         ));

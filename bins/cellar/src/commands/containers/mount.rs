@@ -46,6 +46,13 @@ pub(crate) struct UnmountArguments {
     force: bool,
 }
 
+impl Arguments {
+    /// Whether nothing is mounted, and what is mounted already is shown.
+    pub(super) fn lists(&self) -> bool {
+        self.which.containers.is_empty() && !self.which.all && !self.which.latest
+    }
+}
+
 /// Mounts them; without names, lists what is mounted.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let containers = context.containers()?;
@@ -56,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         Some("json") => true,
         Some(other) => bail!("unknown --format argument: {other:?}"),
     };
-    if which.containers.is_empty() && !which.all && !which.latest {
+    if arguments.lists() {
         if is_json {
             return list(&containers);
         }

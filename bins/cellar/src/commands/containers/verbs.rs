@@ -110,6 +110,15 @@ enum Alone {
 }
 
 impl ContainerVerb {
+    /// Whether what the command does ends with its mount namespace.
+    pub(crate) fn mounts_to_stay(&self) -> bool {
+        match self {
+            Self::Mount(arguments)
+            | Self::Container(WhenNamed(ContainerCommand::Mount(arguments))) => !arguments.lists(),
+            _ => false,
+        }
+    }
+
     /// Those that stand both alone and after `container`.
     fn plain(self) -> Result<ContainerCommand, Box<Alone>> {
         use ContainerCommand as To;

@@ -496,7 +496,11 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
             Ok(volume) => volume,
             Err(error) if arguments.force && error.kind() == ErrorKind::VolumeNotKnown => continue,
             Err(error) => {
-                code = code.max(1);
+                code = match error.kind() {
+                    ErrorKind::VolumeNotKnown => 1,
+                    _ if code == 0 => 125,
+                    _ => code,
+                };
                 report::engine_failure(&error.into(), crate::run::hint);
                 continue;
             }

@@ -68,7 +68,7 @@ pub(super) fn export(arguments: &ExportArguments, context: &Context) -> Result<E
             file.flush().with_context(|| format!("writing {}", path.display()))?;
         }
         _ if io::stdout().is_terminal() => {
-            bail!("refusing to export to terminal. Use -o flag or redirect")
+            bail!("cannot write to terminal, use command-line redirection or the --output flag")
         }
         _ => to_stdout(|output| {
             volumes.export(&volume, output).map(|(_, left_out)| warn(&left_out))

@@ -7,6 +7,7 @@ use cask_engine::{ErrorKind, Found, Images, PullPolicy};
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 use cask_program::progress::ProgressChoice;
 
+use crate::commands::pull::check_platform;
 use crate::context::Context;
 
 /// An image that somebody wants.
@@ -19,8 +20,15 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Finds it, or pulls it.
+    /// Finds it, or pulls it, and tells where it is for another platform.
     pub(super) fn find(&self, images: &Images, context: &Context) -> Result<Found> {
+        let found = self.find_any(images, context)?;
+        let wanted = self.platform.wanted(&context.settings)?;
+        check_platform(images, &found.image.id, &wanted)?;
+        Ok(found)
+    }
+
+    fn find_any(&self, images: &Images, context: &Context) -> Result<Found> {
         let here = images.find(self.name);
         let asks_nobody = matches!(self.policy, PullPolicy::Never | PullPolicy::Missing);
         match here {
