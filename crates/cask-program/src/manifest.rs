@@ -155,9 +155,6 @@ struct EntryArguments {
 pub struct InspectArguments {
     /// The list: of the store, or else of a registry
     list: String,
-    /// For the sake of Docker's users; nothing
-    #[arg(short, long, hide = true)]
-    verbose: bool,
     #[command(flatten)]
     registry: RegistryArguments,
 }
