@@ -135,12 +135,29 @@ impl Store {
     /// The bytes of one of an image's files: `manifest`, `manifest-sha256:…`, the config under its
     /// digest, `signature-…`. Up to 64 MiB.
     ///
-    /// Files whose record has a digest are checked against it.
+    /// Files whose record has a digest are checked against it. One that somebody has changed since
+    /// the record was read is as the record is now.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where the image has no such file;
-    /// [`ErrorKind::DigestMismatch`] where it was changed.
+    /// [`ErrorKind::DigestMismatch`] where it was damaged.
     pub fn image_data(&self, image: &Image, key: &str) -> Result<Vec<u8>> {
+        let mut image = image.clone();
+        loop {
+            let read = self.recorded_data(&image, key);
+            if !read.as_ref().is_err_and(|error| error.kind() == ErrorKind::DigestMismatch) {
+                return read;
+            }
+            let digest = |image: &Image| image.big_data_digests.get(key).cloned();
+            match self.image(&image.id)? {
+                Some(now) if digest(&now) != digest(&image) => image = now,
+                _ => return read,
+            }
+        }
+    }
+
+    /// The file that a record means.
+    fn recorded_data(&self, image: &Image, key: &str) -> Result<Vec<u8>> {
         let subject = || format!("{} of image {}", quoted(key), image.id);
         let missing = || not_found("reading", subject());
         if !big_data::is_key(key) {

@@ -64,6 +64,23 @@ fn an_image_that_comes_again_keeps_its_record() {
 }
 
 #[test]
+fn a_file_that_somebody_changes_meanwhile_is_as_it_is_then() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let id = put(&store, &["a"], "one").unwrap();
+    store.set_image_data(&id, "note", b"mine").unwrap();
+    let before = store.image(&id).unwrap().unwrap();
+    open(temp.path()).set_image_data(&id, "note", b"theirs").unwrap();
+    assert_eq!(store.image_data(&before, "note").unwrap(), b"theirs");
+    let path = temp.path().join("root/overlay-images").join(id.as_str());
+    let file = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let file = file.into_iter().find(|path| std::fs::read(path).unwrap() == b"theirs").unwrap();
+    std::fs::write(file, "damaged").unwrap();
+    let error = store.image_data(&before, "note").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch);
+}
+
+#[test]
 fn names_go_to_the_last_who_asks() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
