@@ -79,25 +79,23 @@ pub(crate) fn wait4(pid: Pid) -> io::Result<Waited> {
 
 /// Reaps any child that has ended; waits for one. `None` where there is no child.
 pub(crate) fn wait_any() -> Option<(i32, i32)> {
-    loop {
-        let mut status = 0;
-        // SAFETY: the pointer is to a live value of the type that the call fills.
-        let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
-        if pid > 0 {
-            return Some((pid, status));
-        }
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return None;
-        }
-    }
+    wait_with(0)
 }
 
 /// Reaps a child that has ended, if one has.
 pub(crate) fn reap() -> Option<(i32, i32)> {
-    let mut status = 0;
-    // SAFETY: the pointer is to a live value of the type that the call fills.
-    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
-    (pid > 0).then_some((pid, status))
+    wait_with(libc::WNOHANG)
+}
+
+fn wait_with(options: i32) -> Option<(i32, i32)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the pointer is to a live value of the type that the call fills.
+        match unsafe { libc::waitpid(-1, &mut status, options) } {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            pid => return (pid > 0).then_some((pid, status)),
+        }
+    }
 }
 
 /// Has signals wait for [`wait_for_signal`], or come as they do for a process that begins. One that waits comes even

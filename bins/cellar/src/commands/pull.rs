@@ -8,7 +8,7 @@ use cask_image::PlatformWanted;
 use cask_program::progress::ProgressChoice;
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
-use cask_storage::Id;
+use cask_storage::Image;
 use clap::Args;
 
 use crate::context::Context;
@@ -67,7 +67,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         match pulled {
             Ok(pulled) => {
                 images.note("pull", "", name);
-                pulled.iter().try_for_each(|one| check_platform(&images, &one.id, &platform))?;
+                for one in &pulled {
+                    if let Some(image) = images.store().image(&one.id)? {
+                        check_platform(&images, &image, &platform)?;
+                    }
+                }
                 let ids: String = pulled.iter().map(|one| format!("{}\n", one.id)).collect();
                 output::bytes(ids.as_bytes())?;
             }
@@ -84,9 +88,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
 
 /// Tells where an image is for another platform than is wanted: of a registry that has one image alone, that one comes,
 /// and whoever says none wants that of this machine. The words are podman's.
-pub(crate) fn check_platform(images: &Images, id: &Id, wanted: &PlatformWanted) -> Result<()> {
-    let Some(image) = images.store().image(id)? else { return Ok(()) };
-    let Some(found) = images.config(&image)?.map(|config| config.platform()) else { return Ok(()) };
+pub(crate) fn check_platform(
+    images: &Images,
+    image: &Image,
+    wanted: &PlatformWanted,
+) -> Result<()> {
+    let Some(found) = images.config(image)?.map(|config| config.platform()) else { return Ok(()) };
     let is_said = !found.os.is_empty() && !found.architecture.is_empty();
     if is_said && !wanted.accepts(&found) {
         report::note(&format!(

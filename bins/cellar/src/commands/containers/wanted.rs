@@ -24,7 +24,7 @@ impl Wanted<'_> {
     pub(super) fn find(&self, images: &Images, context: &Context) -> Result<Found> {
         let found = self.find_any(images, context)?;
         let wanted = self.platform.wanted(&context.settings)?;
-        check_platform(images, &found.image.id, &wanted)?;
+        check_platform(images, &found.image, &wanted)?;
         Ok(found)
     }
 
