@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: WhenNamed<Command>,
     #[command(flatten)]
     pub(crate) refused: Refused<commands::refused::OfAll>,
     /// Print the version

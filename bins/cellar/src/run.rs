@@ -62,7 +62,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     let context = Context::new(cli.global);
     let done = |()| ExitCode::SUCCESS;
-    match cli.command {
+    match cli.command.0 {
         Command::Containers(verb) => commands::containers::run(*verb, &context),
         Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
             commands::buildx::build(arguments.0, &context)

@@ -13,7 +13,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: WhenNamed<Command>,
     /// Print the version
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
     version: Option<bool>,

@@ -47,7 +47,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     cli.global.log()?;
     cli.global.check()?;
-    match cli.command {
+    match cli.command.0 {
         Command::Build(arguments) => {
             // Before anything has threads.
             rootless::enter()?;

@@ -26,7 +26,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: WhenNamed<Command>,
 }
 
 /// What every command takes, before or after its name.

@@ -53,7 +53,7 @@ fn run(cli: Cli) -> Result<()> {
         logging::init(logging::Level::Debug, display.handle());
     }
     let context = Context::new(cli.global);
-    match cli.command {
+    match cli.command.0 {
         Command::ManifestDigest(arguments) => commands::manifest_digest::run(&arguments),
         Command::Auth(arguments) => commands::auth::run(&arguments, &context),
         Command::Completion(arguments) => commands::completion::run(&arguments),

@@ -1,8 +1,9 @@
 //! Command lines, of which only so much is described as they name.
 //!
 //! To describe every flag of every command takes longer than most commands do. A line that is right names its commands
-//! by their names; all the others only need to be known to be there. Whatever else a line is — help, an alias, a slip —
-//! is parsed again with everything described, and what comes of that counts.
+//! by their names; all the others are left out, or else each would get a copy of every flag that all commands take.
+//! Whatever else a line is — help, an alias, a slip — is parsed again with everything described, and what comes of that
+//! counts.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -16,7 +17,8 @@ thread_local! {
     static WORDS: RefCell<Option<Vec<OsString>>> = const { RefCell::new(None) };
 }
 
-/// The arguments of a command, or the commands of a group, to be described where the line names them.
+/// The arguments of a command, to be described where the line names it; or the commands of a program or a group, of
+/// which those are there that it names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WhenNamed<A>(pub A);
 
@@ -68,11 +70,11 @@ impl<A: Args> Args for WhenNamed<A> {
 
 impl<A: Subcommand> Subcommand for WhenNamed<A> {
     fn augment_subcommands(command: Command) -> Command {
-        described(command, A::augment_subcommands)
+        named_alone(command, A::augment_subcommands)
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
-        described(command, A::augment_subcommands_for_update)
+        named_alone(command, A::augment_subcommands_for_update)
     }
 
     fn has_subcommand(name: &str) -> bool {
@@ -82,11 +84,27 @@ impl<A: Subcommand> Subcommand for WhenNamed<A> {
 
 /// Describes a command that the line names. Another is closed: nothing that stands behind its name is right.
 fn described(command: Command, describe: impl FnOnce(Command) -> Command) -> Command {
-    let name = command.get_name();
-    let is_named = WORDS.with_borrow(|words| {
+    if is_named(command.get_name()) { describe(command) } else { command.subcommand_required(true) }
+}
+
+/// Gives a command those of its commands that the line names, by an alias too: what an alias stands for must not be
+/// taken for something else.
+fn named_alone(command: Command, describe: impl FnOnce(Command) -> Command) -> Command {
+    if WORDS.with_borrow(Option::is_none) {
+        return describe(command);
+    }
+    let all = describe(Command::new("all"));
+    let named = all
+        .get_subcommands()
+        .filter(|one| is_named(one.get_name()) || one.get_all_aliases().any(is_named));
+    command.subcommands(named.cloned())
+}
+
+/// Whether the line has this among its words, or everything is described.
+fn is_named(name: &str) -> bool {
+    WORDS.with_borrow(|words| {
         words.as_ref().is_none_or(|words| words.iter().any(|word| word.as_os_str() == name))
-    });
-    if is_named { describe(command) } else { command.subcommand_required(true) }
+    })
 }
 
 /// Parses the command line of the process, as [`Parser::try_parse`] does, and several times sooner where commands are
@@ -177,7 +195,7 @@ mod tests {
         #[arg(long, global = true)]
         root: Option<String>,
         #[command(subcommand)]
-        verb: Verb,
+        verb: WhenNamed<Verb>,
     }
 
     #[derive(Debug, PartialEq, Subcommand)]
@@ -260,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_are_not_named_are_there_without_their_flags() {
+    fn commands_that_are_not_named_are_left_out() {
         let flags = |command: &Command| {
             let of = |command: &Command| command.get_arguments().count();
             let image = command.find_subcommand("image").map(|image| {
@@ -274,9 +292,11 @@ mod tests {
             ([Some(1), Some(1), Some(2)], vec![("ls".to_owned(), 1), ("run".to_owned(), 2)]);
         assert_eq!(flags(&Line::command()), everything);
         let of = |line: &str| of_named(words(line), || flags(&Line::command()));
-        assert_eq!(of("tool ls"), ([Some(1), Some(1), Some(0)], vec![]));
-        let of_image = vec![("ls".to_owned(), 0), ("run".to_owned(), 2)];
-        assert_eq!(of("tool image run"), ([Some(0), Some(0), Some(2)], of_image));
+        assert_eq!(of("tool ls"), ([Some(1), Some(1), None], vec![]));
+        // It is parsed again, as what it is another name of.
+        assert_eq!(of("tool list"), ([Some(0), Some(0), None], vec![]));
+        let of_image = vec![("run".to_owned(), 2)];
+        assert_eq!(of("tool image run"), ([None, None, Some(2)], of_image));
         // And then no more.
         assert_eq!(flags(&Line::command()), everything);
     }
