@@ -36,8 +36,9 @@ impl Decider<'_> {
             found => found?,
         };
         if diff_ids.len() != image.layers.len() {
-            if !has_layers(image) {
-                // An artifact that borrowed the config's type, as older signatures do.
+            if diff_ids.is_empty() || !has_layers(image) {
+                // An artifact that borrowed the config's type, as older signatures do, or the types of layers too:
+                // no image has a config that tells of none of its layers.
                 return self.artifact(node, image);
             }
             let (of_config, of_manifest) = (diff_ids.len(), image.layers.len());

@@ -42,10 +42,9 @@ async fn an_artifact_is_refused_where_it_cannot_be_held() {
 }
 
 /// An artifact that says by its config's type that it is an image, as older signatures do.
-fn borrowed() -> Content {
+fn borrowed(part: &str) -> Content {
     let config = Blob::new(MediaType::OciConfig, "{}");
-    let layer =
-        Blob::new("application/vnd.dev.cosign.simplesigning.v1+json".into(), "{\"critical\":{}}");
+    let layer = Blob::new(part.into(), "{\"critical\":{}}");
     let link = |blob: &Blob| {
         let (media_type, digest) = (&blob.descriptor.media_type, blob.digest());
         let size = blob.bytes.len();
@@ -62,12 +61,19 @@ fn borrowed() -> Content {
 
 #[tokio::test]
 async fn an_artifact_with_a_borrowed_config_is_copied_as_it_is() {
-    let content = borrowed();
-    let pair = Pair::new(&content);
-    pair.copy(&options()).await.expect("it is copied");
-    assert_eq!(pair.to.content(TO).top.digest, content.top.digest);
-    let pair = Pair::to_place(&content, |place| place.artifacts = false);
-    assert_eq!(pair.refused(&options()).await.kind(), ErrorKind::Unsupported);
+    let parts = [
+        "application/vnd.dev.cosign.simplesigning.v1+json",
+        // Other tools call every file a layer.
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    ];
+    for content in parts.map(borrowed) {
+        let pair = Pair::new(&content);
+        pair.copy(&options()).await.expect("it is copied");
+        assert_eq!(pair.to.content(TO).top.digest, content.top.digest);
+        let pair = Pair::to_place(&content, |place| place.artifacts = false);
+        assert_eq!(pair.refused(&options()).await.kind(), ErrorKind::Unsupported);
+    }
 }
 
 /// An image, what refers to it, and what refers to that.
