@@ -84,6 +84,8 @@ pub struct EngineConf {
     pub events_inspect: Option<bool>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
     pub image_volumes: Option<String>,
+    /// `init_path`, of `[containers]` too: the program that is the init of containers that want one.
+    pub init: Option<PathBuf>,
     /// `pull_policy`: when images are pulled.
     pub pull_policy: Option<String>,
     /// `runtime`: what runs containers, a name or a path.

@@ -14,6 +14,7 @@ mod export;
 mod find;
 mod health;
 mod holders;
+mod init;
 mod journal;
 mod list;
 mod logging;

@@ -157,6 +157,9 @@ pub struct InspectArguments {
     list: String,
     #[command(flatten)]
     registry: RegistryArguments,
+    /// Docker's word for --tls-verify=false
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    insecure: Option<bool>,
 }
 
 /// Push a list to a registry, or to anywhere else
@@ -234,7 +237,9 @@ pub fn run(
         Command::Add(arguments) => wait(add(&arguments, images, settings, manner))?,
         Command::Annotate(arguments) => wait(annotate(&arguments, images, settings, manner))?,
         Command::Inspect(arguments) => {
-            wait(inspect_list(&arguments.list, &arguments.registry, images, settings))?;
+            let mut settings = settings.clone();
+            settings.tls_verify = arguments.insecure.map(|is| !is).or(settings.tls_verify);
+            wait(inspect_list(&arguments.list, &arguments.registry, images, &settings))?;
         }
         Command::Push(arguments) => wait(push(*arguments, images, settings, manner))?,
         Command::Remove(arguments) => wait(remove(&arguments, images, settings, manner))?,

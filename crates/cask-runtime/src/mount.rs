@@ -53,6 +53,12 @@ pub enum MountSource {
         /// Permissions of the directory.
         mode: u32,
     },
+    /// An empty directory in memory that is never written to a disk for lack of memory. Nothing limits what it holds,
+    /// and only root of the machine can have one.
+    Ram {
+        /// Permissions of the directory.
+        mode: u32,
+    },
     /// The terminals that the standard mounts have in `/dev/pts`, once more: where a mount of the caller covers them.
     Terminals,
 }
@@ -120,7 +126,7 @@ pub struct MountOptions {
     pub copy_up: CopyUp,
 }
 
-/// What a [`MountSource::Memory`] takes over from the directory at its place, where there is one. It is what the
+/// What a [`MountSource::Memory`] or [`MountSource::Ram`] takes over from the directory at its place, where there is one. It is what the
 /// process would see there without it: of the root, or of a mount that covers a part of the root.
 ///
 /// Source: OCI runtime specification, config.md, the mount option `tmpcopyup`.

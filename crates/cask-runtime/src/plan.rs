@@ -300,6 +300,8 @@ pub(crate) enum MountKind {
     Content,
     /// An empty directory in memory.
     Memory,
+    /// One that is never written to a disk.
+    Ram,
     /// The standard file system of terminals.
     Terminals,
 }
@@ -307,11 +309,16 @@ pub(crate) enum MountKind {
 impl MountKind {
     /// Whether a descriptor of the plan belongs to it.
     pub(crate) fn has_source(self) -> bool {
-        !matches!(self, Self::Memory | Self::Terminals)
+        !matches!(self, Self::Memory | Self::Ram | Self::Terminals)
+    }
+
+    /// Whether it is a directory in memory, which may have to be filled before it is mounted.
+    pub(crate) fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Ram)
     }
 }
 
-wire_enum!(MountKind { Bind, Tree, Content, Memory, Terminals });
+wire_enum!(MountKind { Bind, Tree, Content, Memory, Ram, Terminals });
 
 /// The file of a bundle that a runtime writes the number of the process to.
 pub(crate) const PID_FILE: &str = "pid";

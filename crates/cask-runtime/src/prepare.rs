@@ -217,7 +217,8 @@ pub(crate) fn check(spec: &RunSpec) -> Result<()> {
     check_path(&process.directory, "the working directory")?;
     for mount in &spec.files.mounts {
         check_path(&mount.target, "the mount on")?;
-        let is_memory = matches!(mount.source, MountSource::Memory { .. });
+        let is_memory =
+            matches!(mount.source, MountSource::Memory { .. } | MountSource::Ram { .. });
         if !is_memory && mount.options.copy_up != CopyUp::default() {
             let subject = format_args!("the mount on {}", mount.target.display());
             return Err(refused(subject, "only a directory in memory takes anything over"));
@@ -354,7 +355,7 @@ fn source(mount: &Mount, owners: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
             crate::overlay::mounted(overlay, mount.target.display()).map(Some)
         }
         MountSource::Content { bytes, .. } => memory_file(bytes).map(Some),
-        MountSource::Memory { .. } | MountSource::Terminals => Ok(None),
+        MountSource::Memory { .. } | MountSource::Ram { .. } | MountSource::Terminals => Ok(None),
     }
 }
 
@@ -375,11 +376,12 @@ fn mount_plan(mount: &Mount, shifts: bool) -> MountPlan {
         MountSource::Overlay(_) => MountKind::Tree,
         MountSource::Content { .. } => MountKind::Content,
         MountSource::Memory { .. } => MountKind::Memory,
+        MountSource::Ram { .. } => MountKind::Ram,
         MountSource::Terminals => MountKind::Terminals,
     };
     let (mode, uid, gid) = match mount.source {
         MountSource::Content { mode, uid, gid, .. } => (mode, uid, gid),
-        MountSource::Memory { mode, .. } => (mode, 0, 0),
+        MountSource::Memory { mode, .. } | MountSource::Ram { mode } => (mode, 0, 0),
         MountSource::Bind(_) | MountSource::Overlay(_) | MountSource::Terminals => (0, 0, 0),
     };
     let size_bytes = match mount.source {

@@ -134,6 +134,9 @@ fn of_a_list_the_image_for_the_platform_is_pulled_and_both_digests_name_it() {
     store.cellar(&import).ok();
     make(&["manifest", "add", "--arch", "s390x", "l", "containers-storage:localhost/other:1"]);
     make(&["manifest", "push", "--all", PLAIN, "l", &format!("docker://{name}")]);
+    for (flag, code) in [("--insecure", 0), ("--insecure=false", 125)] {
+        PeerStore::new().cellar(&["manifest", "inspect", flag, &name]).ends(code);
+    }
     let digest = setting.digest("list:1");
     let by_digest = setting.name(&format!("list@{digest}"));
     for wanted in [&name, &by_digest] {

@@ -196,6 +196,8 @@ fn networks_have_servers_of_their_own_and_are_chosen_by_filters() {
         C network update --dns-add 8.8.8.8,9.9.9.9 --dns-drop 1.1.1.1 web
         head -n 1 $names
         C network inspect -f '{{.NetworkDNSServers}}' web
+        C network inspect -f '{{.Labels.a}} {{len .Labels}} {{json (index .Subnets 0)}}' web
+        C network ls -f name=other --format '{{.Labels}}'
         C run --rm --network web --dns 7.7.7.7 --dns-search x.y box:1 cat /etc/resolv.conf
         id=$(C network inspect -f '{{.ID}}' web)
         L() { C network ls --format '{{.Name}}' "$@" | tr '\n' ' '; echo; }
@@ -212,6 +214,7 @@ fn networks_have_servers_of_their_own_and_are_chosen_by_filters() {
     )
     .ok();
     let expected = "10.77.0.1 1.1.1.1\nweb\n10.77.0.1 8.8.8.8,9.9.9.9\n[8.8.8.8 9.9.9.9]\n\
+                    b 1 {\"subnet\":\"10.77.0.0/24\",\"gateway\":\"10.77.0.1\"}\na=c,d=\n\
                     search x.y\nnameserver 7.7.7.7\nother web \nweb \nweb \nother web \nother \nweb \n\
                     invalid dangling filter value \"x\"\ninvalid filter \"nope\"";
     assert_eq!(said.text(), expected, "{said}");

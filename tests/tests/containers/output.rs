@@ -237,7 +237,11 @@ fn memory_begins_with_what_the_image_has() {
         let (own, words) = words.split_at(1);
         cellar.container(&[own, options, words].concat()).ok().text().to_owned()
     };
-    for options in [&["--tmpfs", "/data"][..], &["--mount", "type=tmpfs,dst=/data,tmpcopyup"]] {
+    for options in [
+        &["--tmpfs", "/data"][..],
+        &["--mount", "type=tmpfs,dst=/data,tmpcopyup"],
+        &["--mount", "type=ramfs,dst=/data"],
+    ] {
         let found = prints(options, "ls /data; cat /data/of-image; echo new >/data/new");
         assert_eq!(found.lines().collect::<Vec<_>>(), ["large", "of-image", "data"]);
     }

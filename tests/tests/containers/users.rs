@@ -22,8 +22,9 @@ fn another_user_has_a_home_and_what_was_added_by_name() {
     assert_eq!(other.text(), "000000000\n/\n0");
     // What is told of it is so too.
     cellar.run(&["create", "--name", "none", "-u", "5", "box:1", "true"]).ok();
-    for (name, expected) in [("c", r#"["CAP_NET_RAW"]"#), ("none", "null")] {
-        let told = cellar.run(&["inspect", "--format", "{{json .EffectiveCaps}}", name]).ok();
+    for (name, expected) in [("c", r#"["CAP_NET_RAW"] [CAP_NET_RAW] 1"#), ("none", "null [] 0")] {
+        let format = "{{json .EffectiveCaps}} {{.EffectiveCaps}} {{len .EffectiveCaps}}";
+        let told = cellar.run(&["inspect", "--format", format, name]).ok();
         assert_eq!(told.text(), expected, "{name}");
     }
     cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();

@@ -204,7 +204,8 @@ fn flags_that_are_podmans_work() {
         "-c",
         "echo $PATH $A",
     ];
-    assert_eq!(cellar.container(&merged).ok().text(), "/opt: 1");
+    let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(cellar.container(&merged).ok().text(), format!("/opt:{usual} 1"));
     let file = cellar.path("pid").display().to_string();
     cellar.container(&["-d", "--name", "c", "--pidfile", &file, "box:1", "sleep", "1000"]).ok();
     let shown = cellar.run(&["inspect", "c"]).ok().json();
@@ -220,10 +221,16 @@ fn flags_that_are_podmans_work() {
             "--no-healthcheck",
             "--http-proxy=false",
             "--cgroups=no-conmon",
+            "--publish-all",
+            "--expose=80",
             "--mount",
             "type=devpts,destination=/dev/pts",
+            "--mount",
+            "type=devpts,destination=/terminals",
             "box:1",
-            "true",
+            "test",
+            "-c",
+            "/terminals/ptmx",
         ])
         .ok();
 }
@@ -252,8 +259,8 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
         (&["--pid", "none"], "unrecognized namespace mode none passed"),
         (&["--ipc", "none", "--shm-size", "1m"], "cannot set shmsize when running in the {none }"),
         (&["--link-local-ip", "1.1.1.1"], "podman does nothing with it either"),
-        (&["--mount", "type=devpts,dst=/x"], "and nowhere else"),
-        (&["--mount", "type=ramfs,dst=/x"], "invalid filesystem type \"ramfs\""),
+        (&["--mount", "type=ramfs,dst=/x,size=1m"], "nothing limits a ramfs"),
+        (&["--init", "--pid", "host"], "cannot add init binary as PID 1"),
         (&["--memory-swap", "1g"], "you should always set a memory limit when using a memoryswap"),
         (
             &["--memory", "1m", "--memory-reservation", "2m"],
@@ -285,6 +292,8 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
             "cellar has no command \"container checkpoint\"",
         ),
         (&["pod", "create"], "cellar has no command \"pod\": there are no pods"),
+        (&["artifact", "ls"], "cellar has no command \"artifact\""),
+        (&["compose", "up"], "cellar has no command \"compose\""),
         (&["healthcheck", "run", "c"], "has no defined healthcheck"),
         (&["create", "--attach", "x", "box:1"], "must be one of stdin, stdout, or stderr"),
         (&["exec", "--nope", "c", "true"], "unknown flag: --nope"),
@@ -401,6 +410,14 @@ fn runc_runs_containers_that_are_handled_as_all_others() {
     cellar.run(&["start", "c"]).ok();
     cellar.run(&["rm", "-f", "-t", "0", "c"]).ok();
     cellar.container(&[&own[..], &["nope"]].concat()).ends(127).says("not found in $PATH");
-    cellar.container(&[&["--init"], &own[..], &["true"]].concat()).ends(125).says("--init");
+    // An init is a program of the machine's, which is seen nowhere but at its place.
+    let script = "cat /proc/1/comm; (sleep 0 &) ; exit 7";
+    let line = [&["--init", "--name", "i"], &own[1..], &["sh", "-c", script]].concat();
+    assert_eq!(cellar.container(&line).ends(7).text(), "podman-init");
+    let changed = cellar.run(&["diff", "i"]).ok();
+    assert!(!changed.text().contains("/run"), "{changed}");
+    cellar.run(&["rm", "i"]).ok();
+    let named = [&["--init", "--init-path", "/nope"], &own[..], &["true"]].concat();
+    cellar.container(&named).ends(125).says("container-init binary not found on the host");
     cellar.is_clean();
 }

@@ -5,6 +5,29 @@ use std::fs;
 use crate::support::Cellar;
 
 #[test]
+fn volumes_are_those_of_another_container_too() {
+    let Some(cellar) = Cellar::new() else { return };
+    let outside = cellar.path("outside");
+    fs::create_dir(&outside).expect("it is new");
+    let outside = format!("{}:/o:ro", outside.display());
+    let own = ["--name", "c", "-v", "v:/v", "-v", &outside, "--tmpfs", "/t", "box:1", "true"];
+    cellar.container(&own).ok();
+    let look =
+        "busybox awk '$2 ~ \"^/[vot]$\" {print $2, substr($4, 1, 2)}' /proc/mounts | busybox sort";
+    let run = |from: &str| {
+        let line = ["--name", "d", "--replace", "--volumes-from", from, "box:1", "sh", "-c", look];
+        cellar.container(&line).ok().text().to_owned()
+    };
+    // What is in memory stays with whoever has it.
+    assert_eq!(run("c"), "/o ro\n/v rw");
+    assert_eq!(run("c:ro"), "/o ro\n/v ro");
+    let told = "{{json .HostConfig.VolumesFrom}} {{.HostConfig.Links}}";
+    let told = cellar.run(&["inspect", "--format", told, "d"]).ok();
+    assert_eq!(told.text(), "[\"c:ro\"] []");
+    cellar.run(&["rm", "c", "d"]).ok();
+}
+
+#[test]
 fn volumes_are_mounted_while_somebody_uses_them() {
     let Some(cellar) = Cellar::new() else { return };
     let outside = cellar.path("outside");

@@ -27,7 +27,9 @@ impl ContainersConf {
         }
         if let Some(table) = root.table("engine")? {
             conf.stop_timeout = number(&table, "stop_timeout")?;
+            let init = conf.engine.init.take();
             conf.engine = of_engine(&table)?;
+            conf.engine.init = init.or(conf.engine.init);
         }
         Ok(conf)
     }
@@ -84,6 +86,7 @@ impl ContainersConf {
             engine.events_inspect,
             engine.events_logger,
             engine.image_volumes,
+            engine.init,
             engine.pull_policy,
             engine.runtime,
             engine.volume_path,
@@ -144,7 +147,7 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
         time_zone: text("tz")?,
         umask: text("umask")?,
         stop_timeout: None,
-        engine: EngineConf::default(),
+        engine: EngineConf { init: text("init_path")?.map(PathBuf::from), ..EngineConf::default() },
     })
 }
 
@@ -163,6 +166,7 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
             .boolean("events_container_create_inspect_data")?
             .map(|found| found.value),
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
+        init: text("init_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
         volume_path: text("volume_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
@@ -216,6 +220,10 @@ mod tests {
         assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.engine.events_inspect, Some(true));
+        let both = "[engine]\ninit_path = \"/b\"\n[containers]\ninit_path = \"/a\"";
+        let inits = [both, "[engine]\ninit_path = \"/b\"", "[containers]\ninit_path = \"/a\""];
+        let inits = inits.map(|text| ContainersConf::parse(text, "d").unwrap().engine.init);
+        assert_eq!(inits, ["/a", "/b", "/a"].map(|path| Some(PathBuf::from(path))));
         let EngineConf { events_logger, events_file, events_file_size, .. } = conf.engine;
         assert_eq!(
             (events_logger.as_deref(), events_file_size.as_deref()),

@@ -75,6 +75,8 @@ pub struct RuntimeConfig {
     pub program: PathBuf,
     /// Options of the program, without the two hyphens.
     pub flags: Vec<String>,
+    /// The program that is the init of containers that want one; `None` is one of the usual ones.
+    pub init: Option<PathBuf>,
 }
 
 /// What runs in a container.
@@ -108,6 +110,8 @@ pub struct ProcessConfig {
     pub interactive: bool,
     /// A small init is its number 1.
     pub init: bool,
+    /// A program that is that init; `None` is our own, or with an external runtime one of the machine's.
+    pub init_program: Option<PathBuf>,
     /// Its command is systemd, or one that wants what systemd does.
     pub systemd: bool,
     /// Bits that new files do not get.
@@ -156,6 +160,8 @@ pub struct SecurityConfig {
 pub struct FilesConfig {
     /// Mounts.
     pub mounts: Vec<MountConfig>,
+    /// Whose volumes are among them, as it was said: `CONTAINER[:OPTIONS]`.
+    pub volumes_from: Vec<String>,
     /// Devices: `HOST[:CONTAINER[:rwm]]`.
     pub devices: Vec<String>,
     /// Bytes of `/dev/shm`.

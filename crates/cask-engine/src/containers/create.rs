@@ -301,10 +301,11 @@ fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<Str
     let kept = run.env.iter().filter(|entry| !all && !unset.contains(&name(entry)));
     let mut usual = vec![PATH.to_owned(), "TERM=xterm".to_owned(), "container=podman".to_owned()];
     usual.extend(process.default_environment.iter().cloned());
+    let known: Vec<String> = run.env.iter().chain(&usual).cloned().collect();
     usual.retain(|entry| !all && !unset.contains(&name(entry)));
     let mut order = Vec::new();
     let mut last = BTreeMap::new();
-    let merged = process.merged_environment.iter().map(|entry| merge(entry, &run.env));
+    let merged = process.merged_environment.iter().map(|entry| merge(entry, &known));
     let merged: Vec<String> = merged.collect();
     for entry in usual.iter().chain(kept).chain(&merged).chain(&process.environment) {
         if last.insert(name(entry), entry.clone()).is_none() {
@@ -314,7 +315,7 @@ fn environment(process: &super::ProcessConfig, run: &ExecutionConfig) -> Vec<Str
     order.iter().filter_map(|name| last.remove(name)).collect()
 }
 
-/// A variable with `$NAME` and `${NAME}` replaced by those of an image; unknown ones are empty.
+/// A variable with `$NAME` and `${NAME}` replaced by those that are known, the first of a name; others are empty.
 ///
 /// Source: podman, `pkg/specgen/generate/container.go`, which has them expanded as a shell would.
 fn merge(entry: &str, known: &[String]) -> String {
@@ -430,6 +431,9 @@ fn fill_limits(limits: &mut Vec<String>) {
 
 /// Gives every exposed port one of this machine's, whichever is free.
 fn publish_exposed(config: &mut ContainerConfig) {
+    if !matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Pasta(_)) {
+        return;
+    }
     for exposed in config.network.exposed.clone() {
         let (port, protocol) = exposed.split_once('/').unwrap_or((&exposed, "tcp"));
         let Ok(port) = port.parse::<u16>() else { continue };
@@ -594,5 +598,19 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(environment(&process, &run), ["A=own"]);
+    }
+
+    #[test]
+    fn what_is_merged_knows_the_usual_variables_and_those_of_the_image() {
+        let process = super::super::ProcessConfig {
+            merged_environment: vec!["PATH=${PATH}:/x".to_owned(), "B=$A$none".to_owned()],
+            ..Default::default()
+        };
+        let mut run = ExecutionConfig::default();
+        let found = environment(&process, &run);
+        assert!(found.contains(&format!("{PATH}:/x")), "{found:?}");
+        run.env = vec!["PATH=/bin".to_owned(), "A=a".to_owned()];
+        let found = environment(&process, &run);
+        assert_eq!(found, ["PATH=/bin:/x", "TERM=xterm", "container=podman", "A=a", "B=a"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Found, Result};
 /// What of every container is made when it starts, and so is no change of its own.
 ///
 /// Source: podman, `libpod/diff.go`, `initInodes`.
-const MADE_AT_START: [&[u8]; 11] = [
+const MADE_AT_START: [&[u8]; 12] = [
     b"/dev",
     b"/etc/hostname",
     b"/etc/hosts",
@@ -23,6 +23,7 @@ const MADE_AT_START: [&[u8]; 11] = [
     b"/run",
     b"/run/notify",
     b"/run/.containerenv",
+    b"/run/podman-init",
     b"/run/secrets",
     b"/sys",
     b"/etc/mtab",

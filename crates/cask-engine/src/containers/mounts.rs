@@ -70,6 +70,8 @@ pub enum MountType {
     Volume,
     /// A directory in memory.
     Tmpfs,
+    /// A directory in memory that is never written to a disk, and that nothing limits.
+    Ramfs,
     /// The files of an image.
     Image,
     /// The terminals of a container.
@@ -83,9 +85,15 @@ impl MountType {
             Self::Bind => "bind",
             Self::Volume => "volume",
             Self::Tmpfs => "tmpfs",
+            Self::Ramfs => "ramfs",
             Self::Image => "image",
             Self::Devpts => "devpts",
         }
+    }
+
+    /// Whether it is a directory in memory.
+    pub fn is_memory(self) -> bool {
+        matches!(self, Self::Tmpfs | Self::Ramfs)
     }
 }
 
@@ -222,6 +230,7 @@ impl MountConfig {
                 Some("bind") => MountType::Bind,
                 Some("volume") => MountType::Volume,
                 Some("tmpfs") => MountType::Tmpfs,
+                Some("ramfs") => MountType::Ramfs,
                 Some("image") => MountType::Image,
                 Some("devpts") => MountType::Devpts,
                 other => {
@@ -259,19 +268,15 @@ impl MountConfig {
                     check_name(&self.source)?;
                 }
             }
-            MountType::Devpts if self.target != Path::new("/dev/pts") => {
-                let why = "terminals are mounted on /dev/pts of every container, and nowhere else";
-                return Err(invalid(text, why));
-            }
             MountType::Image if self.source.is_empty() => {
                 return Err(invalid(text, "must set source and destination for image volume"));
             }
             // What is written goes with the container.
             MountType::Image => self.overlay = !self.read_only,
-            MountType::Tmpfs | MountType::Devpts if !self.source.is_empty() => {
+            MountType::Tmpfs | MountType::Ramfs | MountType::Devpts if !self.source.is_empty() => {
                 return Err(invalid(text, "it has no source"));
             }
-            MountType::Tmpfs => "tmpfs".clone_into(&mut self.source),
+            kind if kind.is_memory() => kind.as_str().clone_into(&mut self.source),
             _ => {}
         }
         Ok(self)
@@ -285,7 +290,7 @@ impl MountConfig {
             Some(other) => Err(invalid(text, format!("{name} is true or false, not {other:?}"))),
         };
         let unknown = || Err(invalid(text, format!("invalid mount option {name:?}")));
-        let in_memory = self.kind == MountType::Tmpfs;
+        let in_memory = self.kind.is_memory();
         match name {
             "ro" | "readonly" => self.read_only = flag(value)?,
             "rw" | "readwrite" => self.read_only = !flag(value)?,
@@ -331,6 +336,9 @@ impl MountConfig {
                     return Err(invalid(text, why));
                 }
             }
+            "size" | "tmpfs-size" if self.kind == MountType::Ramfs => {
+                return Err(invalid(text, "nothing limits a ramfs; type=tmpfs has a size"));
+            }
             "size" | "tmpfs-size" if in_memory => self.size_bytes = Some(size(value, text)?),
             "mode" | "tmpfs-mode" if in_memory => {
                 let mode = value.and_then(|mode| u32::from_str_radix(mode, 8).ok());
@@ -350,9 +358,7 @@ impl MountConfig {
     ///
     /// Source: podman, `pkg/util/mountOpts.go`, `ProcessOptions`; `pkg/specgen/generate/storage.go`, `initFSMounts`.
     pub fn takes_files_over(&self) -> bool {
-        self.kind == MountType::Tmpfs
-            && self.copies_up != Some(false)
-            && self.target != Path::new("/dev")
+        self.kind.is_memory() && self.copies_up != Some(false) && self.target != Path::new("/dev")
     }
 
     /// The options as `inspect` has them.
@@ -365,7 +371,7 @@ impl MountConfig {
         add(self.no_exec, "noexec");
         add(self.own, "U");
         add(self.takes_files_over(), "tmpcopyup");
-        add(self.kind != MountType::Tmpfs, if self.not_recursive { "bind" } else { "rbind" });
+        add(!self.kind.is_memory(), if self.not_recursive { "bind" } else { "rbind" });
         options
     }
 }
@@ -482,6 +488,8 @@ mod tests {
         check("type=bind,src=/a,dst=/b,ro", "bind /a->/b ro");
         check("type=bind,src=a,target=/b,readonly=false", "bind /here/a->/b");
         check("type=tmpfs,destination=/t,tmpfs-size=1m,tmpfs-mode=700", "tmpfs tmpfs->/t");
+        check("type=ramfs,dst=/t,tmpfs-mode=700", "ramfs ramfs->/t");
+        check("type=devpts,dst=/t", "devpts ->/t");
         check("type=volume,source=v,target=/b", "volume v->/b");
         check("source=v,target=/b", "volume v->/b");
         check("type=image,source=alpine,target=/i", "image alpine->/i ro");
@@ -494,7 +502,9 @@ mod tests {
             "type=tmpfs,src=/a,dst=/b",
             "type=image,dst=/b",
             "type=bind,src=/a,dst=/b,O",
-            "type=devpts,dst=/b",
+            "type=devpts,dst=/b,size=1",
+            "type=devpts,src=/a,dst=/b",
+            "type=ramfs,dst=/b,size=1m",
         ] {
             check(wrong, "");
         }

@@ -42,7 +42,6 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     let Some(runtime) = &config.runtime else { return Ok(()) };
     let shared = |mount: &super::MountConfig| mount.propagation.ends_with("shared");
     let asked = match () {
-        () if config.process.init => "--init",
         () if super::spec::keeps_groups(&config.process.groups) => "--group-add keep-groups",
         () if !config.process.personality.is_empty() => "--personality",
         () if config.files.mounts.iter().any(shared) => "a shared mount",

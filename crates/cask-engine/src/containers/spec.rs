@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Capability, CapabilitySet, Device, DeviceAccess, Identity, Limit, Mount, MountSource,
-    Namespace, Network, Personality, ProcessHandle, Resource, RunSpec, Seccomp, SeccompProfile,
-    TerminalSize,
+    Capability, CapabilitySet, Device, DeviceAccess, Identity, Limit, Mount, MountAccess,
+    MountSource, Namespace, Network, Personality, ProcessHandle, Resource, RunSpec, Seccomp,
+    SeccompProfile, TerminalSize,
 };
 use cask_storage::Id;
 
@@ -45,6 +45,7 @@ const ALLOWED_SETTINGS: [&str; 8] = [
 /// Refuses what can be known to be wrong before a container runs.
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     super::runtime::check(config)?;
+    super::init::program(config)?;
     config.health.check()?;
     capabilities(config)?;
     seccomp_profile(config)?;
@@ -268,11 +269,19 @@ impl Ingredients<'_> {
     pub(super) fn spec(&self, borrowed: &mut Borrowed) -> Result<RunSpec> {
         let Self { config, .. } = self;
         let root = Root::open(self.root)?;
+        let init = super::init::program(config)?;
+        let own = init.iter().flat_map(|_| [super::init::PLACE, "--"]);
         let words = config.process.entrypoint.iter().flatten().chain(&config.process.command);
+        let words = own.chain(words.map(String::as_str));
         let opened = File::open(self.root)
             .map_err(|error| super::record::io(error, "opening", self.root))?;
         let mut spec = RunSpec::new(OwnedFd::from(opened), words);
         self.process(&mut spec, &root)?;
+        if let Some(init) = &init {
+            let mut mount = Mount::bind(open(init)?, super::init::PLACE);
+            mount.options.access = MountAccess { read_only: true, ..MountAccess::NO_PRIVILEGES };
+            spec.files.mounts.push(mount);
+        }
         self.list_of_mounts(&root)?;
         self.privileges(&mut spec)?;
         self.spaces(&mut spec)?;
@@ -292,7 +301,7 @@ impl Ingredients<'_> {
         spec.process.make_directory = true;
         spec.process.umask = process.umask.unwrap_or(0o022);
         spec.process.limits = limits(&process.limits)?;
-        spec.process.init = process.init;
+        spec.process.init = process.init && super::init::program(self.config)?.is_none();
         spec.process.out_of_memory_score = process.oom_score;
         spec.process.keep_groups = keeps_groups(&process.groups);
         spec.process.personality = personality(self.config)?;

@@ -259,13 +259,16 @@ pub(super) fn attach(
     rustix::mount::move_mount(tree, "", to, path, flags)
 }
 
-/// A new file system, attached nowhere.
+/// A new file system, attached nowhere. In lists of mounts it is called what it is, unless an option says otherwise.
 pub(crate) fn make_filesystem(
     kind: &str,
     options: &[(&str, &str)],
     attributes: MountAttrFlags,
 ) -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if !options.iter().any(|(name, _)| *name == "source") {
+        rustix::mount::fsconfig_set_string(&context, "source", kind)?;
+    }
     for (name, value) in options {
         if value.is_empty() {
             rustix::mount::fsconfig_set_flag(&context, *name)?;
@@ -345,7 +348,7 @@ fn prepare(
                 trees.push(None);
                 continue;
             }
-            MountKind::Memory => memory(mount)?,
+            MountKind::Memory | MountKind::Ram => memory(mount)?,
             MountKind::Bind | MountKind::Tree => {
                 sources.next().ok_or_else(missing)?.detached(mount.recursive, &shown)?
             }
@@ -357,7 +360,7 @@ fn prepare(
             },
         };
         // What is in memory may have to be filled first.
-        if mount.kind != MountKind::Memory {
+        if !mount.kind.is_memory() {
             set_options(mount, tree.as_fd())?;
         }
         trees.push(Some(tree));
@@ -391,7 +394,8 @@ fn memory(mount: &MountPlan) -> Result<OwnedFd, Failure> {
     let size = mount.size_bytes.map(|size| size.to_string());
     let mut options = vec![("mode", &*mode)];
     options.extend(size.as_deref().map(|size| ("size", size)));
-    make_filesystem("tmpfs", &options, MountAttrFlags::empty()).map_err(|error| {
+    let filesystem = if mount.kind == MountKind::Ram { "ramfs" } else { "tmpfs" };
+    make_filesystem(filesystem, &options, MountAttrFlags::empty()).map_err(|error| {
         Failure::io(
             error,
             "make a file system in memory for",
@@ -423,7 +427,7 @@ fn user_mount(
     if rustix::fs::fstatfs(&target).map_err(failed)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
         return refused("nothing can be mounted in /proc");
     }
-    if mount.kind == MountKind::Memory {
+    if mount.kind.is_memory() {
         if was_there && (mount.copies_files || mount.copies_permissions) {
             copy_up(target.as_fd(), tree.as_fd(), mount)?;
         }

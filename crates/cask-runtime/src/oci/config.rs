@@ -241,6 +241,10 @@ fn one_mount(spec: &RunSpec, mount: &Mount, file: &Path) -> Result<Value> {
             options.extend(size_bytes.map(|size| format!("size={size}")));
             ("tmpfs", "tmpfs".to_owned())
         }
+        MountSource::Ram { mode } => {
+            options.push(format!("mode={mode:o}"));
+            ("ramfs", "ramfs".to_owned())
+        }
         MountSource::Terminals => {
             options.extend(terminals(spec).into_iter().map(str::to_owned));
             ("devpts", "devpts".to_owned())

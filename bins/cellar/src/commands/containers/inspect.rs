@@ -1,7 +1,6 @@
 //! `cellar container inspect`
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use cask_engine::{
@@ -9,10 +8,8 @@ use cask_engine::{
 };
 use cask_terminal::table::human_size;
 use cask_terminal::template::{Format, Origin, is_json_format};
-use cask_terminal::value::{self, JsonStyle, Time, Value};
+use cask_terminal::value::{self, JsonStyle, Value};
 use clap::Args;
-use serde::ser::{SerializeMap as _, SerializeSeq as _, SerializeStruct as _};
-use serde::{Serialize, Serializer};
 
 use super::several::finish;
 use crate::context::Context;
@@ -34,91 +31,12 @@ pub(crate) struct Arguments {
     size: bool,
 }
 
-/// A part of what is shown, with its fields in podman's order.
-#[derive(Clone, Debug)]
-pub(crate) enum Part {
-    Null,
-    Bool(bool),
-    Number(i64),
-    Text(String),
-    /// A moment in RFC 3339.
-    Time(String),
-    /// So long.
-    Duration(Duration),
-    List(Vec<Part>),
-    /// In their order.
-    Fields(Vec<(&'static str, Part)>),
-    /// By name.
-    Map(Vec<(String, Part)>),
-}
-
-impl Serialize for Part {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => to.serialize_none(),
-            Self::Bool(value) => to.serialize_bool(*value),
-            Self::Number(value) => to.serialize_i64(*value),
-            Self::Text(value) => to.serialize_str(value),
-            Self::Time(value) => Time(value.clone()).serialize(to),
-            Self::Duration(value) => value::Duration::from(*value).serialize(to),
-            Self::List(parts) => {
-                let mut list = to.serialize_seq(Some(parts.len()))?;
-                parts.iter().try_for_each(|part| list.serialize_element(part))?;
-                list.end()
-            }
-            Self::Fields(fields) => {
-                let mut all = to.serialize_struct("define.InspectContainerData", fields.len())?;
-                fields.iter().try_for_each(|(name, part)| all.serialize_field(name, part))?;
-                all.end()
-            }
-            Self::Map(fields) => {
-                let mut map = to.serialize_map(Some(fields.len()))?;
-                fields.iter().try_for_each(|(name, part)| map.serialize_entry(name, part))?;
-                map.end()
-            }
-        }
-    }
-}
-
-macro_rules! parts_from {
-    ($($type:ty => |$value:ident| $make:expr,)*) => {$(
-        impl From<$type> for Part {
-            fn from($value: $type) -> Self {
-                $make
-            }
-        }
-    )*};
-}
-
-parts_from! {
-    bool => |value| Self::Bool(value),
-    u16 => |value| Self::Number(value.into()),
-    u32 => |value| Self::Number(value.into()),
-    i32 => |value| Self::Number(value.into()),
-    i64 => |value| Self::Number(value),
-    u64 => |value| Self::Number(i64::try_from(value).unwrap_or(i64::MAX)),
-    Duration => |value| Self::Duration(value),
-    &str => |value| Self::Text(value.to_owned()),
-    String => |value| Self::Text(value),
-    &String => |value| Self::Text(value.clone()),
-    Vec<String> => |value| Self::List(value.into_iter().map(Self::Text).collect()),
-    &Vec<String> => |value| value.clone().into(),
-    Vec<Part> => |value| Self::List(value),
-    &std::collections::BTreeMap<String, String> => |value| {
-        Self::Map(value.iter().map(|(name, value)| (name.clone(), value.into())).collect())
-    },
-}
-
-/// Fields in their order.
-macro_rules! fields {
-    ($($name:literal: $value:expr,)*) => {
-        Part::Fields(vec![$(($name, Part::from($value))),*])
-    };
-}
-
+#[macro_use]
+mod part;
 mod health;
 
 use health::{check_part, health_part, startup_part};
+pub(crate) use part::Part;
 
 /// What Go takes for no time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -226,10 +144,10 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
     let at = |name: &str| run.join(name).display().to_string();
     let capabilities: Vec<String> = container.capabilities()?;
     let effective = match is_root(config) {
-        true => Part::from(&capabilities),
+        true => Part::list_or_nil(&capabilities),
         // Nobody else has any but those that were added.
-        false if config.security.add.is_empty() => Part::Null,
-        false => Part::from(&container.capabilities_of_user()?),
+        false if config.security.add.is_empty() => Part::NilList,
+        false => Part::list_or_nil(&container.capabilities_of_user()?),
     };
     let graph = containers.graph_driver(container)?;
     let mut part = fields! {
@@ -257,13 +175,13 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "EffectiveCaps": effective,
-        "BoundingCaps": &capabilities,
+        "BoundingCaps": Part::list_or_nil(&capabilities),
         "ExecIDs": Vec::<Part>::new(),
         "GraphDriver": fields! {
             "Name": containers.images().store().driver().to_string(),
             "Data": Part::Map(graph.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()),
         },
-        "Mounts": config.files.mounts.iter().filter(|mount| mount.kind != MountType::Tmpfs).map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
+        "Mounts": config.files.mounts.iter().filter(|mount| !mount.kind.is_memory()).map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(config),
         "NetworkSettings": network_part(container),
         "Namespace": "",
@@ -381,7 +299,7 @@ fn ports_part(config: &cask_engine::ContainerConfig) -> Part {
         ports.into_iter().map(|(name, list)| (name, list.into())).collect();
     for name in &config.network.exposed {
         if !map.iter().any(|(known, _)| known == name) {
-            map.push((name.clone(), Part::Null));
+            map.push((name.clone(), Part::NilList));
         }
     }
     Part::Map(map)
@@ -448,9 +366,9 @@ fn network_part(container: &Container) -> Part {
         aliases.push(config.id.chars().take(12).collect());
         part.extend([
             ("NetworkID", (&wanted.network).into()),
-            ("DriverOpts", Part::Null),
+            ("DriverOpts", Part::NilMap),
             ("IPAMConfig", Part::Null),
-            ("Links", Part::Null),
+            ("Links", Part::NilList),
             ("Aliases", aliases.into()),
         ]);
         (wanted.network.clone(), Part::Fields(part))
@@ -463,7 +381,6 @@ fn network_part(container: &Container) -> Part {
 fn config_part(container: &Container) -> Part {
     let config = &container.config;
     let process = &config.process;
-    let labels = if config.labels.is_empty() { Part::Null } else { (&config.labels).into() };
     let mut part = fields! {
         "Hostname": container.hostname(),
         "Domainname": config.network.domainname.clone().unwrap_or_default(),
@@ -475,13 +392,13 @@ fn config_part(container: &Container) -> Part {
         "OpenStdin": process.interactive,
         "StdinOnce": false,
         "Env": &process.environment,
-        "Cmd": if process.command.is_empty() { Part::Null } else { Part::from(&process.command) },
+        "Cmd": Part::list_or_nil(&process.command),
         "Image": &config.image_name,
-        "Volumes": Part::Null,
+        "Volumes": Part::NilMap,
         "WorkingDir": process.directory.clone().unwrap_or_default(),
         "Entrypoint": process.entrypoint.as_ref().map(|words| words.join(" ")).unwrap_or_default(),
-        "OnBuild": Part::Null,
-        "Labels": labels,
+        "OnBuild": Part::NilList,
+        "Labels": Part::map_or_nil(&config.labels),
         "Annotations": &config.annotations,
         "StopSignal": container.stop_signal().number(),
         "HealthcheckOnFailureAction": config.health.on_failure.as_str(),
@@ -578,7 +495,7 @@ fn host_part(container: &Container) -> Part {
         "ContainerIDFile": config.lifecycle.id_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
         "LogConfig": fields! {
             "Type": if config.log.driver.is_empty() { "k8s-file" } else { config.log.driver.as_str() },
-            "Config": Part::Null,
+            "Config": Part::NilMap,
             "Path": container.log_path().map_or(String::new(), |path| path.display().to_string()),
             "Tag": config.log.tag.clone().unwrap_or_default(),
             "Size": human_size(config.log.max_size_bytes.unwrap_or(0)),
@@ -594,7 +511,7 @@ fn host_part(container: &Container) -> Part {
         },
         "AutoRemove": config.lifecycle.auto_remove,
         "VolumeDriver": "",
-        "VolumesFrom": Part::Null,
+        "VolumesFrom": Part::list_or_nil(&files.volumes_from),
         "CapAdd": added,
         "CapDrop": dropped,
         "Dns": network.dns.iter().filter(|server| *server != "none").cloned().collect::<Vec<_>>(),
@@ -609,7 +526,7 @@ fn host_part(container: &Container) -> Part {
         },
         "Cgroup": "",
         "Cgroups": if resources.cgroups == "disabled" { "disabled" } else { "default" },
-        "Links": Part::Null,
+        "Links": Part::NilList,
         "OomScoreAdj": i64::from(config.process.oom_score.unwrap_or(0)),
         "PidMode": config.namespaces.pid.to_string(),
         "Privileged": config.security.privileged,
@@ -687,14 +604,14 @@ fn weights(resources: &cask_engine::ResourcesConfig) -> Part {
         .iter()
         .map(|one| fields! { "Path": one.path.display().to_string(), "Weight": i64::from(one.weight), })
         .collect();
-    if all.is_empty() { Part::Null } else { all.into() }
+    Part::list_or_nil(all)
 }
 
 /// What is set in files of the control group.
 fn settings(resources: &cask_engine::ResourcesConfig) -> Part {
     let settings = &resources.control_group_settings;
     if settings.is_empty() {
-        return Part::Null;
+        return Part::NilMap;
     }
     Part::Map(settings.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect())
 }
@@ -777,5 +694,5 @@ fn rates(resources: &cask_engine::ResourcesConfig, what: &str) -> Part {
     let all: Vec<Part> = of_kind
         .map(|limit| fields! { "Path": limit.path.display().to_string(), "Rate": i64::try_from(limit.most).unwrap_or(i64::MAX), })
         .collect();
-    if all.is_empty() { Part::Null } else { all.into() }
+    Part::list_or_nil(all)
 }

@@ -218,49 +218,57 @@ pub(crate) struct UpdateArguments {
 #[derive(Serialize)]
 #[serde(rename = "network.ListPrintReports")]
 struct Row {
-    #[serde(rename = "ID")]
+    #[serde(rename = "ID json:id")]
     id: String,
-    #[serde(rename = "Name")]
+    #[serde(rename = "Name json:name")]
     name: String,
-    #[serde(rename = "Driver")]
+    #[serde(rename = "Driver json:driver")]
     driver: String,
-    #[serde(rename = "NetworkInterface")]
+    #[serde(rename = "NetworkInterface json:network_interface")]
     interface: String,
-    #[serde(rename = "Created")]
+    #[serde(rename = "Created json:created")]
     created: Time,
-    #[serde(rename = "Subnets")]
+    #[serde(rename = "Subnets json:subnets,omitempty")]
     subnets: Vec<SubnetRow>,
-    #[serde(rename = "IPv6Enabled")]
+    #[serde(rename = "IPv6Enabled json:ipv6_enabled")]
     ipv6: bool,
-    #[serde(rename = "Internal")]
+    #[serde(rename = "Internal json:internal")]
     internal: bool,
-    #[serde(rename = "DNSEnabled")]
+    #[serde(rename = "DNSEnabled json:dns_enabled")]
     dns: bool,
-    #[serde(rename = "NetworkDNSServers")]
+    #[serde(rename = "NetworkDNSServers json:network_dns_servers,omitempty")]
     servers: Vec<String>,
-    #[serde(rename = "Labels")]
-    labels: String,
-    #[serde(rename = "Options")]
+    #[serde(rename = "Labels json:labels,omitempty")]
+    labels: Labels,
+    #[serde(rename = "Options json:options,omitempty")]
     options: BTreeMap<String, String>,
-    #[serde(rename = "IPAMOptions")]
+    #[serde(rename = "IPAMOptions json:ipam_options,omitempty")]
     ipam: BTreeMap<String, String>,
+}
+
+/// A list shows labels as one text, and else they are a map.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Labels {
+    Shown(String),
+    Named(BTreeMap<String, String>),
 }
 
 #[derive(Serialize)]
 struct SubnetRow {
-    #[serde(rename = "Subnet")]
+    #[serde(rename = "Subnet json:subnet")]
     subnet: String,
-    #[serde(rename = "Gateway")]
+    #[serde(rename = "Gateway json:gateway,omitempty")]
     gateway: String,
-    #[serde(rename = "LeaseRange")]
+    #[serde(rename = "LeaseRange json:lease_range,omitempty")]
     range: Option<RangeRow>,
 }
 
 #[derive(Serialize)]
 struct RangeRow {
-    #[serde(rename = "StartIP")]
+    #[serde(rename = "StartIP json:start_ip,omitempty")]
     first: String,
-    #[serde(rename = "EndIP")]
+    #[serde(rename = "EndIP json:end_ip,omitempty")]
     last: String,
 }
 
@@ -308,7 +316,6 @@ fn row(network: Network, whole: bool) -> Row {
         gateway: said(subnet.gateway),
         range: subnet.lease_range.as_ref().map(range),
     };
-    let labels = network.labels.iter().map(|(name, value)| format!("{name}={value}"));
     Row {
         id: network.id.chars().take(if whole { 64 } else { 12 }).collect(),
         driver: network.driver,
@@ -319,11 +326,17 @@ fn row(network: Network, whole: bool) -> Row {
         internal: network.internal,
         dns: network.dns_enabled,
         servers: network.network_dns_servers.iter().map(ToString::to_string).collect(),
-        labels: labels.collect::<Vec<_>>().join(","),
+        labels: Labels::Named(network.labels),
         options: network.options,
         ipam: network.ipam_options,
         name: network.name,
     }
+}
+
+fn listed(network: Network, whole: bool) -> Row {
+    let labels = network.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let labels = Labels::Shown(labels.collect::<Vec<_>>().join(","));
+    Row { labels, ..row(network, whole) }
 }
 
 fn connect(arguments: &ConnectArguments, containers: &Containers) -> Result<ExitCode> {
@@ -466,7 +479,7 @@ fn list(arguments: &ListArguments, containers: &Containers) -> Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Row> =
-        found.into_iter().map(|network| row(network, arguments.no_trunc)).collect();
+        found.into_iter().map(|network| listed(network, arguments.no_trunc)).collect();
     let headers = Headers::from_fields(FIELDS, &[("ID", "NETWORK ID")]);
     let headers = (!arguments.noheading).then_some(&headers);
     let usual = "table {{.ID}}\t{{.Name}}\t{{.Driver}}";

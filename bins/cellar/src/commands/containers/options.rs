@@ -127,6 +127,9 @@ struct ProcessArguments {
     /// Put a small init before the command, which reaps orphans
     #[arg(long)]
     init: bool,
+    /// With --init: this program instead of our own init. It is mounted, and must need no libraries
+    #[arg(long, value_name = "PATH", requires = "init")]
+    init_path: Option<PathBuf>,
     /// Bits that new files do not get
     #[arg(long, value_name = "OCTAL")]
     umask: Option<String>,
@@ -150,7 +153,7 @@ struct FileArguments {
     /// Mount a directory, a file or a volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// Mount something: type=bind, volume, tmpfs, image, devpts or glob, source=…, target=…
+    /// Mount something: type=bind, volume, tmpfs, ramfs, image, devpts or glob, source=…, target=…
     #[arg(long, value_name = "type=TYPE,…")]
     mount: Vec<String>,
     /// Mount an empty directory in memory
@@ -510,6 +513,7 @@ impl ProcessArguments {
         process.terminal = self.tty;
         process.interactive = self.interactive;
         process.init = self.init;
+        process.init_program.clone_from(&self.init_path);
         if let Some(umask) = &self.umask {
             let mask = u32::from_str_radix(umask, 8).ok().filter(|mask| *mask <= 0o777);
             process.umask = Some(mask.with_context(|| {
@@ -559,6 +563,10 @@ impl FileArguments {
             };
             let looked = || format!("looking up container {name:?} for volumes-from");
             for mount in containers.find(name).with_context(looked)?.config.files.mounts {
+                // What is in memory is nobody else's.
+                if mount.kind.is_memory() {
+                    continue;
+                }
                 let known = files.mounts.iter().any(|known| known.target == mount.target);
                 if !known {
                     let mut mount = mount;
@@ -568,6 +576,7 @@ impl FileArguments {
                 }
             }
         }
+        files.volumes_from.clone_from(&self.volumes_from);
         files.image_volumes = self.image_volume.clone().unwrap_or_default();
         files.devices.clone_from(&self.device);
         files.shm_bytes =

@@ -10,7 +10,13 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alone {
     #[command(hide = true)]
+    Artifact(Words),
+    #[command(hide = true)]
     AutoUpdate(Words),
+    #[command(hide = true)]
+    Compose(Words),
+    #[command(hide = true)]
+    Farm(Words),
     #[command(hide = true)]
     Generate(Words),
     #[command(hide = true)]
@@ -21,6 +27,8 @@ pub(crate) enum Alone {
     Play(Words),
     #[command(hide = true)]
     Pod(Words),
+    #[command(hide = true)]
+    Quadlet(Words),
 }
 
 /// Those behind `container`.
@@ -37,7 +45,18 @@ pub(crate) enum OfContainer {
 /// Says that there is none such.
 pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
+        Alone::Artifact(_) => (
+            "artifact",
+            "a list has them: manifest add --artifact; dray copies them, and keeps them in oci: layouts",
+        ),
         Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
+        Alone::Compose(_) => (
+            "compose",
+            "there is no service that compose files are given to; use run for each container",
+        ),
+        Alone::Farm(_) => {
+            ("farm", "builds are of this machine; build --platform makes images for others")
+        }
         Alone::Generate(_) => ("generate", "units and specifications are not written"),
         Alone::Kube(_) => ("kube", "there are no pods; use run for each container"),
         Alone::Machine(_) => ("machine", "containers run on this machine"),
@@ -46,6 +65,9 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
             "pod",
             "there are no pods; containers share with --network, --ipc and --pid container:NAME",
         ),
+        Alone::Quadlet(_) => {
+            ("quadlet", "units are not written; a unit of systemd runs run --sdnotify")
+        }
     })
 }
 

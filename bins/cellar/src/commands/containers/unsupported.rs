@@ -16,7 +16,6 @@ impl RefusedFlags for OfRun {
         ("pod", &[""], PODS),
         ("pod-id-file", &[], PODS),
         ("init-ctr", &[], PODS),
-        ("init-path", &[], "the init is a part of this program"),
         ("rdt-class", &[], "classes of memory bandwidth are not set"),
         ("kernel-memory", &[], "the kernel has no such limit any more; use --memory"),
         (

@@ -76,8 +76,9 @@ impl Ingredients<'_> {
             mounts.push(own_shared_memory(spec.files.shared_memory_bytes));
         }
         for mount in &config.files.mounts {
-            // Every container has terminals, at the one place where they can be.
-            if mount.kind == MountType::Devpts && !covers_devices {
+            // Every container has its terminals there.
+            let is_usual = mount.target == Path::new("/dev/pts");
+            if mount.kind == MountType::Devpts && is_usual && !covers_devices {
                 continue;
             }
             mounts.retain(|known: &Mount| known.target != mount.target);
@@ -117,6 +118,9 @@ impl Ingredients<'_> {
                 },
                 &mount.target,
             ),
+            MountType::Ramfs => {
+                Mount::new(MountSource::Ram { mode: mount.mode.unwrap_or(0o1777) }, &mount.target)
+            }
             MountType::Bind => self.bind(Path::new(&mount.source), mount, identity)?,
             MountType::Volume => {
                 let volumes = self.containers.volumes();
@@ -215,7 +219,7 @@ fn options(mount: &MountConfig) -> MountOptions {
     options.access.no_execute = mount.no_exec;
     options.recursive = !mount.not_recursive;
     options.shift_owners = mount.shift_owners;
-    if mount.kind == MountType::Tmpfs {
+    if mount.kind.is_memory() {
         let permissions = mount.mode.is_none();
         options.copy_up = CopyUp { files: mount.takes_files_over(), permissions };
     }

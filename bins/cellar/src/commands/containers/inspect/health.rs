@@ -45,6 +45,6 @@ pub(super) fn health_part(container: &Container) -> Part {
     fields! {
         "Status": health.status,
         "FailingStreak": i64::from(health.failing),
-        "Log": if log.is_empty() { Part::Null } else { Part::from(log) },
+        "Log": Part::list_or_nil(log),
     }
 }

@@ -52,6 +52,6 @@ impl RuntimeArguments {
                 format!("default OCI runtime \"{name}\" not found: invalid argument")
             })?;
         let program = std::path::absolute(program)?;
-        Ok(Some(RuntimeConfig { name, program, flags }))
+        Ok(Some(RuntimeConfig { name, program, flags, init: conf.init.clone() }))
     }
 }
