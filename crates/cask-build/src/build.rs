@@ -26,6 +26,7 @@ mod workdir;
 
 pub(crate) use copy_step::{From, stage_written};
 pub(crate) use engine::{Engine, lock};
+pub(crate) use hold::Hold;
 pub(crate) use squash::write_tree;
 pub(crate) use stage::{Ground, Layered, Made, StageRun};
 

@@ -1,5 +1,9 @@
 //! Which IDs a user may have in user namespaces.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{IdMaps, IdRange};
 
@@ -32,6 +36,81 @@ impl IdMaps {
             })
         };
         Ok(Self { uids: map(uid, subuid, "/etc/subuid")?, gids: map(gid, subgid, "/etc/subgid")? })
+    }
+
+    /// Those of the user namespace that this process is in.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files in `/proc`.
+    pub fn of_process() -> Result<Self> {
+        Self::read(Path::new("/proc/self"))
+    }
+
+    /// Those of a user namespace that is there, as a file `/proc/PID/ns/user` names it; `None` for the one that this
+    /// process is in.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such file; `InvalidSpec` for a file beside which nothing says who its users are;
+    /// `Io` and `Denied`.
+    pub fn of_namespace(path: &Path) -> Result<Option<Self>> {
+        let status = |path: &Path| {
+            fs::metadata(path).map_err(|error| Error::io(error, "stat", path.display()))
+        };
+        let (found, own) = (status(path)?, status(Path::new("/proc/self/ns/user"))?);
+        if (found.dev(), found.ino()) == (own.dev(), own.ino()) {
+            return Ok(None);
+        }
+        let process = path.parent().filter(|parent| parent.ends_with("ns")).and_then(Path::parent);
+        let process = process.filter(|process| process.starts_with("/proc")).ok_or_else(|| {
+            let why = "who its users are is known of /proc/PID/ns/user only";
+            Error::new(ErrorKind::InvalidSpec, "join the users of", path.display())
+                .with_detail(why.to_owned())
+        })?;
+        Self::read(process).map(Some)
+    }
+
+    /// Those from which containers may have some that are nobody else's: the ones that `/etc/subuid` and `/etc/subgid`
+    /// give to the name `containers`, or, for a user, all of the user's namespace but its root, as they are in there.
+    /// Inside they follow one another from 0 on. Files that are not there give none.
+    ///
+    /// Source: containers/storage, `userns.go`, `getAvailableMappings`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files in `/proc`.
+    pub fn spare(rootless: bool) -> Result<Self> {
+        if !rootless {
+            let of = |file| {
+                let text = fs::read_to_string(file).unwrap_or_default();
+                IdRange::subordinate("containers", &text)
+            };
+            return Ok(Self { uids: of("/etc/subuid"), gids: of("/etc/subgid") });
+        }
+        let Self { uids, gids } = Self::of_process()?;
+        let others = |ranges: Vec<IdRange>| {
+            let mut at = 0;
+            let one = |IdRange { inside, count, .. }: IdRange| {
+                let (outside, count) = if inside == 0 { (1, count - 1) } else { (inside, count) };
+                let range = IdRange { inside: at, outside, count };
+                at = at.saturating_add(count);
+                range
+            };
+            let found = ranges.into_iter().filter(|range| range.count > 0).map(one);
+            found.filter(|range| range.count > 0).collect()
+        };
+        Ok(Self { uids: others(uids), gids: others(gids) })
+    }
+
+    fn read(process: &Path) -> Result<Self> {
+        let ranges = |name| {
+            let path = process.join(name);
+            let text = fs::read_to_string(&path)
+                .map_err(|error| Error::io(error, "read", path.display()))?;
+            Ok::<_, Error>(IdRange::of_map(&text))
+        };
+        Ok(Self { uids: ranges("uid_map")?, gids: ranges("gid_map")? })
     }
 
     /// Whether only one user and one group exist inside.

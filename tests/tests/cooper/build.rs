@@ -345,7 +345,7 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--metadata-file .", "writing .: it is a directory"),
         ("--cache-from type=gha", "the type \"gha\" is not supported"),
         ("--sbom", "--sbom is not supported: run a scanner on the image"),
-        ("--userns auto", "--userns=auto is not supported: use host or private"),
+        ("--userns automatic", "wrong user namespace mode"),
         ("--ipc nowhere", "--ipc: \"nowhere\": is no namespace"),
         ("--isolation chroot --pid host", "--isolation=chroot has no namespaces"),
         ("--network slirp4netns", "--network=slirp4netns is not supported: use --network=pasta"),

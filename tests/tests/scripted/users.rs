@@ -110,6 +110,96 @@ fn a_namespace_of_users_without_a_map_has_everybody() {
     assert_eq!(owner, "0");
 }
 
+/// Runs a script as root, with `$C` for cooper on a store with `localhost/base`, and users that containers may have.
+fn with_spare_users(store: &tests::PeerStore, script: &str) -> tests::Outcome {
+    let files = scratch();
+    let ranges = files.at("ranges");
+    std::fs::write(&ranges, "containers:1000000:8000\n").expect("it is writable");
+    let prepare = "for f in subuid subgid; do touch /etc/$f; mount --bind \"$1\" /etc/$f; done\nshift\nC=\"$*\"\n";
+    let mut apart = tests::command("unshare");
+    apart.args(["-m", "sh", "-ec", &format!("{prepare}{script}"), "sh", &ranges, program()]);
+    tests::run(store.at_store(&mut apart))
+}
+
+#[test]
+fn users_are_chosen_that_no_other_container_has() {
+    if !has(&TOOLS) || !has(&["unshare"]) || !is_root() {
+        return;
+    }
+    let store = store_with_base();
+    let script = "
+        a=$($C from --userns auto base); b=$($C from --name b --userns auto:size=2000,uidmapping=5:9000:2 base)
+        m='busybox tr -s \" \" </proc/self/uid_map'
+        $C run $a -- sh -c \"$m; echo x > /made; busybox chown 5:6 /made; busybox stat -c %u:%g /made /bin/busybox\"
+        $C run $b -- sh -c \"$m\"
+        $C inspect --format '{{.IDMappingOptions.UIDMap}} {{.IDMappingOptions.AutoUserNs}}' $b; echo
+        $C commit -q $a made >/dev/null; c=$($C from made); $C run $c -- busybox stat -c %u:%g /made
+        $C from --userns auto:size=5000 base || echo refused
+        $C rm $b >/dev/null; d=$($C from --userns auto:size=5000 base); $C run $d -- sh -c \"$m\"
+        cat > $PWD/f <<X
+FROM localhost/base
+RUN busybox tr -s ' ' </proc/self/uid_map >/map; echo x >/built; busybox chown 7:8 /built; busybox stat -c %u:%g / >/seen
+RUN busybox tr -s ' ' </proc/self/uid_map >>/map
+X
+        $C build -q --userns auto:size=900 -t built -f $PWD/f $PWD/ >/dev/null
+        e=$($C from built); $C run $e -- sh -c 'cat /map /seen; busybox stat -c %u:%g /built /map'
+        $C build --userns auto:size=900 -t built -f $PWD/f $PWD/ 2>&1 | grep -c ' hit '
+        $C containers -q | wc -l";
+    let script = script.replace("$PWD", &scratch_of(&store));
+    let said = with_spare_users(&store, &script).ok();
+    let lines: Vec<&str> = said.text().lines().map(str::trim).collect();
+    let expected = [
+        "0 1000000 1024",
+        "5:6",
+        "0:0",
+        "0 1001024 5",
+        "7 1001029 1993",
+        "5 9000 2",
+        "[{0 1001024 5} {7 1001029 1993} {5 9000 2}] false",
+        "5:6",
+        "refused",
+        "0 1001024 5000",
+        "0 1006024 900",
+        "0 1006024 900",
+        "0:0",
+        "7:8",
+        "0:0",
+        "2",
+        "4",
+    ];
+    assert_eq!(lines, expected, "{said}");
+    said.says("could not find enough available IDs");
+}
+
+fn scratch_of(store: &tests::PeerStore) -> String {
+    store.root().parent().expect("it is in a directory").display().to_string()
+}
+
+#[test]
+fn users_are_those_of_a_namespace_that_is_there() {
+    if !has(&TOOLS) || !has(&["unshare"]) || !is_root() {
+        return;
+    }
+    let store = store_with_base();
+    let script = "
+        mkfifo $PWD/ready $PWD/end
+        unshare -U sh -c \"echo x >$PWD/ready; cat $PWD/end\" >/dev/null 2>&1 & p=$!
+        trap 'kill $p' EXIT; read _ <$PWD/ready
+        echo '0 300000 3000' >/proc/$p/uid_map; echo '0 400000 3000' >/proc/$p/gid_map
+        a=$($C from --userns ns:/proc/$p/ns/user base)
+        $C run $a -- sh -c 'busybox readlink /proc/self/ns/user; echo x >/made; busybox stat -c %u:%g /made'
+        readlink /proc/$p/ns/user; stat -c %u:%g $($C mount $a)/made; $C umount $a >/dev/null
+        printf 'FROM localhost/base\\nRUN busybox readlink /proc/self/ns/user\\n' >$PWD/f
+        $C build --userns /proc/$p/ns/user -f $PWD/f $PWD/ 2>&1 | grep -cF \"$(readlink /proc/$p/ns/user)\"
+        trap - EXIT; echo x >$PWD/end; wait $p; $C run $a -- true || echo gone";
+    let script = script.replace("$PWD", &scratch_of(&store));
+    let said = with_spare_users(&store, &script).ok();
+    let lines: Vec<&str> = said.text().lines().map(str::trim).collect();
+    assert_eq!(lines[0], lines[2], "{said}");
+    assert_eq!((lines[1], lines[3]), ("0:0", "300000:400000"), "{said}");
+    assert_eq!(lines[4..], ["1", "gone"], "{said}");
+}
+
 #[test]
 fn volumes_are_given_to_the_user_or_changed_for_a_while() {
     if !has(&TOOLS) || !is_root() {

@@ -1,6 +1,6 @@
-//! Base images that nobody deletes while a build needs them.
+//! Base images that nobody deletes while a build needs them, and users that nobody else gets meanwhile.
 //!
-//! As with peers, a container in the store holds an image. It is noted in the directory of the build,
+//! As with peers, a container in the store holds them. It is noted in the directory of the build,
 //! so that the next one takes away what a build held that was killed.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use cask_storage::{Id, NewContainer, Store};
+use cask_storage::{ChosenIds, Id, NewContainer, Store};
 
 use super::engine::lock;
 use super::tools::BaseImage;
@@ -27,20 +27,30 @@ impl Holds {
     pub(crate) fn hold(&self, store: &Store, scratch: &Path, images: &[BaseImage]) {
         let mut held = lock(&self.held);
         for image in images {
-            held.entry(image.id.clone()).or_insert_with(|| Hold::new(store, scratch, &image.id));
+            held.entry(image.id.clone()).or_insert_with(|| {
+                Hold::new(store, scratch, NewContainer::new(Some(image.id.clone())))
+            });
         }
     }
 }
 
+/// What is held, until it is dropped.
 #[derive(Debug)]
-struct Hold {
+pub(crate) struct Hold {
     store: Store,
     container: Id,
 }
 
 impl Hold {
-    fn new(store: &Store, scratch: &Path, image: &Id) -> Option<Self> {
-        let mut container = NewContainer::new(Some(image.clone()));
+    /// Keeps others from choosing the same users.
+    pub(crate) fn of_users(store: &Store, scratch: &Path, chosen: &ChosenIds) -> Option<Self> {
+        let mut container = NewContainer::new(None);
+        container.uid_map.clone_from(&chosen.uids);
+        container.gid_map.clone_from(&chosen.gids);
+        Self::new(store, scratch, container)
+    }
+
+    fn new(store: &Store, scratch: &Path, mut container: NewContainer) -> Option<Self> {
         let name = format!("{PREFIX}{}", container.id.as_str());
         // Before it is there: whoever finds the note finds at worst no container.
         fs::write(scratch.join(&name), "").ok()?;

@@ -22,10 +22,11 @@ use super::names;
 use super::output::pipe;
 use super::stubs::{self, Place};
 use crate::build::{
-    BuildEvent, BuildNetwork, Made, OutputStream, Resources, RunPrivileges, StageRun,
+    BuildEvent, BuildNetwork, Hold, Made, OutputStream, Resources, RunPrivileges, StageRun,
 };
 use crate::restage::stage_upper;
 use crate::view::View;
+use crate::working::WorkingUsers;
 use crate::{Error, ErrorKind, Result};
 
 /// Devices that commands need, and their numbers, where nothing can be mounted.
@@ -59,7 +60,8 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     let store = &engine.tools.store;
     let storage = |error| Error::storage(error, "the layer that the command writes to");
     let mut layer = store.begin_working_layer(stage.state.top()).map_err(storage)?;
-    let users = &engine.request.run.users;
+    let (users, _held) = users_of(stage)?;
+    let users = &users;
     if users.are_mapped() {
         let owners = cask_runtime::new_user_namespace(&users.maps())
             .map_err(|error| Error::runtime(error, "--userns"))?;
@@ -67,7 +69,7 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
         layer.map_owners(Arc::new(owners), &uids, &gids).map_err(storage)?;
     }
     let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
-    let mut running = Running { stage, execution, opened, executor: &*executor };
+    let mut running = Running { stage, execution, users, opened, executor: &*executor };
     running.add_files()?;
     let view = View::of_store(&running.stage.engine.tools.store, running.stage.state.top())?;
     running.make_places(&view, &mut layer)?;
@@ -102,6 +104,21 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
     };
     let cpu = report.usage.user + report.usage.system;
     Ok(Made { staged: Some(staged), date: stage.state.date, cpu })
+}
+
+/// The users of a command. Those that were chosen are its own until what comes with them is dropped.
+fn users_of(stage: &StageRun<'_>) -> Result<(WorkingUsers, Option<Hold>)> {
+    let engine = stage.engine;
+    let mut users = engine.request.run.users.clone();
+    let Some(chosen) = users.choose(&engine.tools.store, stage.state.top())? else {
+        return Ok((users, None));
+    };
+    let held =
+        Hold::of_users(&engine.tools.store, engine.scratch()?, &chosen).ok_or_else(|| {
+            let why = "the users that were chosen cannot be kept from others";
+            Error::new(ErrorKind::Storage, "--userns=auto", why)
+        })?;
+    Ok((users, Some(held)))
 }
 
 /// The control group of a command, which is gone when this is dropped.
@@ -182,6 +199,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 struct Running<'a, 'e> {
     stage: &'a StageRun<'e>,
     execution: &'a Execution<'a>,
+    users: &'a WorkingUsers,
     opened: Opened,
     executor: &'a dyn Executor,
 }
@@ -261,7 +279,7 @@ impl Running<'_, '_> {
     fn make_pending(&self, view: &View, layer: &mut WorkingLayer) -> Result<()> {
         let stage = self.stage;
         let storage = |error| Error::storage(error, "the layer that the command writes to");
-        let users = &stage.engine.request.run.users;
+        let users = self.users;
         let directory = &stage.state.config.config.working_dir;
         let of_kernel = ["/proc", "/sys", "/dev"];
         let mut mounted = self.opened.places.iter().map(|(path, _)| path.as_str()).chain(of_kernel);
@@ -313,8 +331,8 @@ impl Running<'_, '_> {
         if !config.working_dir.is_empty() {
             spec.process.directory = PathBuf::from(&config.working_dir);
         }
-        self.opened.give(options.users.outside(identity.uid, identity.gid)?)?;
-        spec.users = options.users.of_process()?;
+        self.opened.give(self.users.outside(identity.uid, identity.gid)?)?;
+        spec.users = self.users.of_process()?;
         spec.process.identity = self.with_groups(identity, &files)?;
         spec.process.keep_groups = options.keep_groups;
         if options.input {

@@ -164,8 +164,8 @@ impl StageRun<'_> {
         if options.input {
             parts.add("input", "that of the builder");
         }
-        if options.users.are_own {
-            parts.add("users", format!("{:?}", options.users.maps()));
+        if let Some(users) = options.users.key() {
+            parts.add("users", users);
         }
         if options.keep_groups {
             parts.add("group", "those of whoever builds");

@@ -143,7 +143,7 @@ impl WorkingConfinement {
         &self,
         state: &mut State,
         network: Option<WorkingNamespace>,
-        has_own_users: bool,
+        users: Option<WorkingNamespace>,
     ) -> Result<()> {
         let Self { namespaces, devices, resources, danger_no_seccomp, seccomp_profile } = self;
         let profile = match (danger_no_seccomp, seccomp_profile) {
@@ -166,7 +166,7 @@ impl WorkingConfinement {
             entry("mount", &None, false),
             entry("network", &network, false),
             entry("pid", &namespaces.pid, false),
-            entry("user", &None, !has_own_users),
+            entry("user", &users, true),
             entry("uts", &namespaces.uts, false),
         ];
         state.set("NamespaceOptions", json!(entries));

@@ -77,8 +77,13 @@ impl WorkingContainers {
         finish_image(&mut state, &new.platform, new.created);
         state.set_format(new.format);
         annotate(&mut state);
-        new.run.remember(&mut state)?;
-        let container = self.create_named(new, image.as_ref(), state.text("image"))?;
+        let mut run = new.run.clone();
+        let top = image.as_ref().and_then(|image| image.top_layer.as_ref());
+        let chosen = run.users.choose(&self.store, top)?;
+        run.remember(&mut state)?;
+        let name = state.text("image");
+        let container = self.create_named(new, image.as_ref(), name, &run.users)?;
+        drop(chosen);
         self.begin(container, state)
     }
 
@@ -95,6 +100,7 @@ impl WorkingContainers {
         new: &NewWorkingContainer,
         image: Option<&Image>,
         image_name: &str,
+        users: &WorkingUsers,
     ) -> Result<Container> {
         let suffix = new.suffix.as_deref().unwrap_or(SUFFIX);
         let stem = match image {
@@ -110,7 +116,7 @@ impl WorkingContainers {
             let mut container = NewContainer::new(image.map(|image| image.id.clone()));
             container.names = vec![name.clone()];
             container.volatile = true;
-            self.map_users(&mut container, &new.run.users)?;
+            self.map_users(&mut container, users)?;
             tries += 1;
             match self.store.create_container(&container) {
                 Ok(container) => return Ok(container),

@@ -143,7 +143,7 @@ impl WorkingRunOptions {
         if !self.groups.is_empty() {
             state.set("GroupAdd", json!(self.groups));
         }
-        self.confinement.remember(state, network, self.users.are_own)
+        self.confinement.remember(state, network, self.users.namespace())
     }
 
     /// Source: buildah, `define/types.go`, `CommonBuildOptions`.

@@ -1,12 +1,14 @@
 //! Users that a working container has for itself, and who they are on this machine.
 
-use std::fs;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cask_runtime::{IdMaps, IdRange, UserNamespace};
-use cask_storage::IdMap;
+use cask_storage::{ChosenIds, Id, IdMap, OwnIds, SpareIds, Store};
 use serde_json::{Value, json};
 
-use super::WorkingContainer;
+use super::{WorkingContainer, WorkingNamespace};
 use crate::{Error, ErrorKind, Result};
 
 /// Users that commands have for themselves.
@@ -19,6 +21,11 @@ pub struct WorkingUsers {
     pub uids: Vec<IdRange>,
     /// The same of groups.
     pub gids: Vec<IdRange>,
+    /// Who they are is chosen, so that no other container has them: for a working container when it is made, in a build
+    /// for each command.
+    pub chosen: Option<OwnIds>,
+    /// The namespace that they are in, which is there already, as `/proc/PID/ns/user`.
+    pub path: Option<PathBuf>,
 }
 
 impl WorkingUsers {
@@ -29,12 +36,58 @@ impl WorkingUsers {
             (false, true) => (uids.clone(), uids),
             _ => (uids, gids),
         };
-        Self { are_own: !uids.is_empty(), uids, gids }
+        Self { are_own: !uids.is_empty(), uids, gids, chosen: None, path: None }
+    }
+
+    /// Users that are chosen when they are needed.
+    pub fn chosen(wanted: OwnIds) -> Self {
+        Self { are_own: true, chosen: Some(wanted), ..Self::default() }
+    }
+
+    /// The users of a namespace that is there, as `/proc/PID/ns/user` names it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Runtime`] where there is no such file, or where nothing says who they are.
+    pub fn of_namespace(path: &Path) -> Result<Self> {
+        let found = IdMaps::of_namespace(path)
+            .map_err(|error| Error::runtime(error, "checking user namespace"))?;
+        Ok(match found {
+            None => Self::default(),
+            Some(IdMaps { uids, gids }) => {
+                Self { are_own: true, uids, gids, chosen: None, path: Some(path.to_owned()) }
+            }
+        })
     }
 
     /// Whether users are others outside.
     pub fn are_mapped(&self) -> bool {
-        !self.uids.is_empty() || !self.gids.is_empty()
+        !self.uids.is_empty() || !self.gids.is_empty() || self.chosen.is_some()
+    }
+
+    /// Chooses them, where that is asked for, for a container whose uppermost layer is `top`. Until what comes back is
+    /// dropped, nobody else chooses any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where there are not enough; [`ErrorKind::Storage`].
+    pub(crate) fn choose(&mut self, store: &Store, top: Option<&Id>) -> Result<Option<ChosenIds>> {
+        let Some(wanted) = self.chosen.take() else { return Ok(None) };
+        let IdMaps { uids, gids } = IdMaps::spare(store.options().rootless)
+            .map_err(|error| Error::runtime(error, "--userns=auto"))?;
+        let spare = |ranges: &[IdRange]| {
+            let end = |one: &IdRange| u64::from(one.outside) + u64::from(one.count);
+            ranges.iter().map(|one| u64::from(one.outside)..end(one)).collect()
+        };
+        let spare = SpareIds { uids: spare(&uids), gids: spare(&gids) };
+        let chosen = store.choose_ids(&wanted, &spare, top).map_err(|error| match error.kind() {
+            cask_storage::ErrorKind::LimitExceeded => {
+                let hint = "IDs are those that /etc/subuid and /etc/subgid give to the name containers, or to the user; --userns=auto:size=NUMBER says how many";
+                Error::new(ErrorKind::Invalid, "creating container", error.to_string())
+                    .with_hint(hint)
+            }
+            _ => Error::storage(error, "creating container"),
+        })?;
+        *self = Self::of_stored(&chosen.uids, &chosen.gids);
+        Ok(Some(chosen))
     }
 
     /// As layers are read and written with them.
@@ -89,13 +142,51 @@ impl WorkingUsers {
     /// # Errors
     /// [`ErrorKind::Io`] where this process's own users cannot be read.
     pub(crate) fn of_process(&self) -> Result<UserNamespace> {
+        if let Some(path) = &self.path {
+            return self.join(path);
+        }
         Ok(match (self.are_own, self.are_mapped()) {
             (false, false) => UserNamespace::Inherit,
             (_, true) => UserNamespace::Map(self.maps()),
             (true, false) => {
-                UserNamespace::Map(IdMaps { uids: own("uid_map")?, gids: own("gid_map")? })
+                let IdMaps { uids, gids } = IdMaps::of_process()
+                    .map_err(|error| Error::runtime(error, "the users of this process"))?;
+                let here = |range: IdRange| IdRange { outside: range.inside, ..range };
+                let uids = uids.into_iter().map(here).collect();
+                let gids = gids.into_iter().map(here).collect();
+                UserNamespace::Map(IdMaps { uids, gids })
             }
         })
+    }
+
+    fn join(&self, path: &Path) -> Result<UserNamespace> {
+        // Others may be behind the path by now, and files belong to those of before.
+        let now = Self::of_namespace(path)?;
+        if (&now.uids, &now.gids) != (&self.uids, &self.gids) {
+            let why = "it maps other users than when the container was made";
+            return Err(Error::new(ErrorKind::Invalid, path.display(), why));
+        }
+        let opened =
+            File::open(path).map_err(|error| Error::io(error, "cannot be opened", path))?;
+        Ok(UserNamespace::Join(Arc::new(opened.into())))
+    }
+
+    /// What is written down of their namespace.
+    pub(super) fn namespace(&self) -> Option<WorkingNamespace> {
+        match (&self.path, self.are_own) {
+            (Some(path), _) => Some(WorkingNamespace::Path(path.display().to_string())),
+            (None, true) => Some(WorkingNamespace::Private),
+            (None, false) => None,
+        }
+    }
+
+    /// What keys of the cache say of them; nothing where they are the machine's.
+    pub(crate) fn key(&self) -> Option<String> {
+        match &self.chosen {
+            // Whoever they are, they leave the same.
+            Some(wanted) => Some(format!("chosen {wanted:?}")),
+            None => self.are_own.then(|| format!("{:?}", self.maps())),
+        }
     }
 
     /// As buildah writes it down.
@@ -118,24 +209,17 @@ impl WorkingUsers {
     }
 }
 
-/// Everybody of the user namespace that this process is in, as who that is.
-fn own(file: &str) -> Result<Vec<IdRange>> {
-    let path = std::path::Path::new("/proc/self").join(file);
-    let text =
-        fs::read_to_string(&path).map_err(|error| Error::io(error, "cannot be read", &path))?;
-    let here = |range: IdRange| IdRange { outside: range.inside, ..range };
-    Ok(IdRange::of_map(&text).into_iter().map(here).collect())
-}
-
 impl WorkingContainer {
     /// The users that its commands have.
     pub(super) fn users(&self) -> WorkingUsers {
         let mut users = WorkingUsers::of_stored(&self.container.uid_map, &self.container.gid_map);
         let listed = self.state.value("NamespaceOptions").and_then(Value::as_array);
-        let is_own = |entry: &Value| {
-            entry["Name"] == "user" && entry["Host"] == false && entry["Path"] == ""
-        };
-        users.are_own |= listed.into_iter().flatten().any(is_own);
+        let is_own = |entry: &&Value| entry["Name"] == "user" && entry["Host"] == false;
+        if let Some(entry) = listed.into_iter().flatten().find(is_own) {
+            users.are_own = true;
+            let path = entry["Path"].as_str().filter(|path| !path.is_empty());
+            users.path = path.map(PathBuf::from);
+        }
         users
     }
 }

@@ -3,15 +3,13 @@
 //! Source: podman 4.3, `pkg/specgen/generate/namespaces.go`, `pkg/util` and `pkg/namespaces`; containers/storage,
 //! `userns.go`; its words.
 
-mod automatic;
-
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use cask_runtime::{IdMaps, IdRange, UserNamespace};
-use cask_storage::IdMap;
+use cask_storage::{ChosenIds, IdMap, OwnIds, SpareIds};
 use serde::{Deserialize, Serialize};
 
 use super::config::ContainerConfig;
@@ -171,7 +169,7 @@ impl Containers {
         config: &mut ContainerConfig,
         request: &UsersRequest,
         image: Option<&Found>,
-    ) -> Result<Option<File>> {
+    ) -> Result<Option<ChosenIds>> {
         let (mode, options) = request.mode.split_once(':').unwrap_or((&request.mode, ""));
         let rootless = |what: &str| {
             let words = || invalid(format!("{what} is only supported in rootless mode"));
@@ -191,9 +189,9 @@ impl Containers {
                 return Err(invalid(words));
             }
             "auto" => {
-                let lock = self.lock_users()?;
-                let users = self.automatic(config, options, image, request.caller.is_some())?;
-                held = Some(lock);
+                let chosen = self.automatic(config, options, image, request.caller.is_some())?;
+                let users = private(user_ranges(&chosen.uids), user_ranges(&chosen.gids));
+                held = Some(chosen);
                 users
             }
             "keep-id" => keep_id(config, options, rootless("keep-id")?)?,
@@ -212,6 +210,33 @@ impl Containers {
         config.namespaces.user.copied =
             request.caller.is_some() || self.store().options().rootless || is_vfs;
         Ok(held)
+    }
+
+    /// Chooses users that no container of the store has.
+    fn automatic(
+        &self,
+        config: &ContainerConfig,
+        options: &str,
+        image: Option<&Found>,
+        rootless: bool,
+    ) -> Result<ChosenIds> {
+        let mut wanted: OwnIds = options.parse()?;
+        let user = config.process.user.as_deref().unwrap_or_default();
+        let user = user.split(':').next().and_then(|user| user.parse::<u32>().ok());
+        wanted.least = user.map_or(1, |user| user.saturating_add(1));
+        let IdMaps { uids, gids } = IdMaps::spare(rootless)?;
+        let spare = |ranges: &[IdRange]| {
+            let end = |one: &IdRange| u64::from(one.outside) + u64::from(one.count);
+            ranges.iter().map(|one| u64::from(one.outside)..end(one)).collect()
+        };
+        let spare = SpareIds { uids: spare(&uids), gids: spare(&gids) };
+        let top = image.and_then(|found| found.image.top_layer.as_ref());
+        self.store().choose_ids(&wanted, &spare, top).map_err(|error| match error.kind() {
+            cask_storage::ErrorKind::LimitExceeded => {
+                invalid(format!("creating container storage: {error}"))
+            }
+            _ => error.into(),
+        })
     }
 
     /// The users that another container has; it has to run first.
@@ -295,6 +320,10 @@ impl From<IdRange> for UserRange {
     }
 }
 
+fn user_ranges(maps: &[IdMap]) -> Vec<UserRange> {
+    maps.iter().map(|map| range(map.container_id, map.host_id, map.size)).collect()
+}
+
 fn range(inside: u32, outside: u32, count: u32) -> UserRange {
     UserRange { inside, outside, count }
 }
@@ -365,14 +394,9 @@ fn size_of_namespace(file: &str) -> Result<u32> {
 
 /// The ranges of the namespace that this process is in.
 fn own_ranges(file: &str) -> Result<Vec<UserRange>> {
-    let path = Path::new("/proc/self").join(file);
-    read_ranges(&path)
-}
-
-fn read_ranges(path: &Path) -> Result<Vec<UserRange>> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| super::record::io(error, "reading", path))?;
-    Ok(IdRange::of_map(&text).into_iter().map(UserRange::from).collect())
+    let IdMaps { uids, gids } = IdMaps::of_process()?;
+    let ranges = if file == "uid_map" { uids } else { gids };
+    Ok(ranges.into_iter().map(UserRange::from).collect())
 }
 
 /// The user is in the container who the user is outside; everybody else is moved aside.
@@ -425,25 +449,17 @@ fn keep_id(config: &mut ContainerConfig, options: &str, caller: &Caller) -> Resu
 
 /// The users of a namespace that is there, as a file of `/proc` names it.
 fn of_path(path: &Path) -> Result<UsersConfig> {
-    let missing = |error: std::io::Error| {
-        let words = format!("cannot find specified user namespace path: stat {}", path.display());
-        Error::new(ErrorKind::Invalid, words, "").with_source(error)
-    };
-    use std::os::unix::fs::MetadataExt as _;
-    let found = std::fs::metadata(path).map_err(missing)?;
-    let own = std::fs::metadata("/proc/self/ns/user").map_err(missing)?;
-    if (found.dev(), found.ino()) == (own.dev(), own.ino()) {
-        return Ok(UsersConfig::default());
-    }
-    // Who is who in it stands beside it.
-    let process = path.parent().filter(|parent| parent.ends_with("ns")).and_then(Path::parent);
-    let process = process.filter(|process| process.starts_with("/proc")).ok_or_else(|| {
-        let why = "who its users are is known of /proc/PID/ns/user only";
-        Error::new(ErrorKind::Invalid, path.display(), why)
+    let found = IdMaps::of_namespace(path).map_err(|error| match error.kind() {
+        cask_runtime::ErrorKind::NotFound => {
+            let words = "cannot find specified user namespace path";
+            Error::new(ErrorKind::Invalid, words, "").with_source(error)
+        }
+        _ => error.into(),
     })?;
-    let uids = read_ranges(&process.join("uid_map"))?;
-    let gids = read_ranges(&process.join("gid_map"))?;
-    Ok(UsersConfig { mode: format!("ns:{}", path.display()), uids, gids, copied: false })
+    let Some(IdMaps { uids, gids }) = found else { return Ok(UsersConfig::default()) };
+    let ranges = |ranges: Vec<IdRange>| ranges.into_iter().map(UserRange::from).collect();
+    let mode = format!("ns:{}", path.display());
+    Ok(UsersConfig { mode, uids: ranges(uids), gids: ranges(gids), copied: false })
 }
 
 /// Refuses maps that the kernel or the store would refuse later.

@@ -1,15 +1,18 @@
 //! Users that commands have for themselves: `--userns` and who they are on this machine.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use cask_build::WorkingUsers;
 use cask_runtime::IdRange;
+use cask_storage::OwnIds;
 use clap::Args;
 
 /// Users that commands have for themselves.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What commands get")]
 pub struct UsersArguments {
-    /// Their users: host, which are those of this program, or private [default: private with a map, else host]
+    /// Their users: host, which are those of this program, private, auto[:OPTIONS] or ns:PATH [default: private with a map, else host]
     #[arg(long, value_name = "NAMESPACE")]
     userns: Option<String>,
     /// Who users inside are outside
@@ -50,12 +53,25 @@ impl UsersArguments {
                 bail!("can not specify ID mappings while using host's user namespace")
             }
             Some("host") => {}
-            Some(other) => bail!(
-                "--userns={other} is not supported: use host or private, and say who is who with --userns-uid-map"
+            Some(other) if users.are_mapped() => bail!(
+                "--userns={other} says who users are: leave out --userns-uid-map and its like, or say --userns=auto:uidmapping=INSIDE:OUTSIDE:COUNT"
             ),
+            Some(other) => users = special(other).context("parsing ID mapping options")?,
         }
         Ok(users)
     }
+}
+
+/// Users that are chosen, and those of a namespace that is there.
+fn special(mode: &str) -> Result<WorkingUsers> {
+    if let Some(rest) = mode.strip_prefix("auto") {
+        return match rest.strip_prefix(':').or(rest.is_empty().then_some(rest)) {
+            Some(options) => Ok(WorkingUsers::chosen(options.parse::<OwnIds>()?)),
+            None => bail!("wrong user namespace mode"),
+        };
+    }
+    let path = mode.strip_prefix("ns:").unwrap_or(mode);
+    Ok(WorkingUsers::of_namespace(Path::new(path))?)
 }
 
 /// Source: buildah 1.28, `pkg/parse`, `parseIDMap`.
@@ -64,12 +80,15 @@ fn ranges(given: &[String]) -> Result<Vec<IdRange>> {
     for text in given {
         let numbers = text.split(|letter: char| !letter.is_ascii_digit());
         let numbers = numbers.filter(|number| !number.is_empty()).map(str::parse::<u32>);
-        match numbers.collect::<Result<Vec<_>, _>>().as_deref() {
-            Ok([inside, outside, count]) => {
-                found.push(IdRange { inside: *inside, outside: *outside, count: *count });
-            }
-            _ => bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]"),
+        let numbers = numbers.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+        let (triples, []) = numbers.as_chunks::<3>() else {
+            bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]");
+        };
+        if triples.is_empty() {
+            bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]");
         }
+        let range = |&[inside, outside, count]: &[u32; 3]| IdRange { inside, outside, count };
+        found.extend(triples.iter().map(range));
     }
     Ok(found)
 }
@@ -112,9 +131,9 @@ mod tests {
         assert_eq!(mapped, "true 0:100:5,5:7:1 0:100:5,5:7:1");
         let both = users(|it| {
             it.userns_uid_map = texts(&["0:100:5"]);
-            it.userns_gid_map = texts(&["0 200 5"]);
+            it.userns_gid_map = texts(&["0 200 5 5 7 1"]);
         });
-        assert_eq!(both, "true 0:100:5 0:200:5");
+        assert_eq!(both, "true 0:100:5 0:200:5,5:7:1");
         let wrong = users(|it| it.userns_gid_map = texts(&["0:1"]));
         assert_eq!(wrong, "mapping \"0:1\" is not in the form containerid:hostid:size[,...]");
         let against = users(|it| {
@@ -122,7 +141,35 @@ mod tests {
             it.userns_uid_map = texts(&["0:100:5"]);
         });
         assert!(against.starts_with("can not specify ID mappings"), "{against}");
-        let refused = users(|it| it.userns = Some("auto".to_owned()));
-        assert!(refused.starts_with("--userns=auto is not supported"), "{refused}");
+    }
+
+    #[test]
+    fn users_are_chosen_or_those_of_a_namespace() {
+        let of = |mode: &str| {
+            let arguments =
+                UsersArguments { userns: Some(mode.to_owned()), ..UsersArguments::default() };
+            arguments.users().map_err(|error| format!("{error:#}"))
+        };
+        let chosen = of("auto").unwrap();
+        assert!(chosen.are_own && chosen.are_mapped());
+        assert_eq!(of("auto:size=7").unwrap().chosen.unwrap().size, Some(7));
+        assert!(!of("ns:/proc/self/ns/user").unwrap().are_own);
+        for (mode, words) in [
+            ("automatic", "wrong user namespace mode"),
+            ("auto:x=1", "unknown option specified: \"x\""),
+            ("ns:/nowhere", "checking user namespace: stat /nowhere"),
+            ("nowhere", "checking user namespace: stat nowhere"),
+        ] {
+            let error = of(mode).unwrap_err();
+            assert!(
+                error.starts_with("parsing ID mapping options") && error.contains(words),
+                "{error}"
+            );
+        }
+        let both = users(|it| {
+            it.userns = Some("auto".to_owned());
+            it.userns_uid_map = vec!["0:100:5".to_owned()];
+        });
+        assert!(both.starts_with("--userns=auto says who users are"), "{both}");
     }
 }
