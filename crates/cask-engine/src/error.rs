@@ -82,6 +82,22 @@ impl Error {
         Self::new(ErrorKind::ContainerNotKnown, words, "no such container")
     }
 
+    /// Whether there was no room to write something.
+    pub(crate) fn is_of_full_disk(&self) -> bool {
+        let mut next: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = next {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            if matches!(
+                kind,
+                Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            ) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     #[must_use]
     pub(crate) fn with_source(
         mut self,

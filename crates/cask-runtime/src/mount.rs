@@ -53,8 +53,7 @@ pub enum MountSource {
         /// Permissions of the directory.
         mode: u32,
     },
-    /// An empty directory in memory that is never written to a disk for lack of memory. Nothing limits what it holds,
-    /// and only root of the machine can have one.
+    /// An empty directory in memory that is never written to a disk for lack of memory. Nothing limits what it holds.
     Ram {
         /// Permissions of the directory.
         mode: u32,

@@ -521,6 +521,11 @@ fn a_full_disk_is_told_and_containers_still_end_and_go() {
     assert_eq!(cellar.states(), "c running 0");
     kill(number(&cellar, "Pid"));
     until("it goes on", || cellar.states() == "c exited 137");
+    cellar.make_room();
+    cellar.run(&["start", "c"]).ok();
+    cellar.fill();
+    cellar.run(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(cellar.states(), "c exited 137");
     cellar.run(&["start", "c"]);
     cellar.run(&["rm", "-f", "-t", "0", "c"]);
     cellar.make_room();
@@ -571,6 +576,21 @@ fn many_runs_one_after_the_other_leave_nothing() {
 /// How many: more where a person asks for it.
 fn many(variable: &str, usual: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+#[test]
+fn an_image_goes_by_force_with_what_runs_of_it() {
+    let Some(cellar) = Cellar::new() else { return };
+    sleeping(&cellar, &[]);
+    cellar.run(&["create", "--name", "d", "--network", "none", "box:1", "true"]).ok();
+    cellar.run(&["tag", "box:1", "other:1"]).ok();
+    // As long as it has another name nothing else goes.
+    cellar.run(&["rmi", "-f", "other:1"]).ok();
+    assert_eq!(cellar.states(), "c running 0, d created 0");
+    cellar.run(&["rmi", "box:1"]).ends(2).says("image is in use by a container");
+    cellar.run(&["rmi", "-f", "box:1"]).ok();
+    assert_eq!((cellar.states().as_str(), cellar.run(&["images", "-q"]).ok().text()), ("", ""));
+    cellar.is_clean();
 }
 
 #[test]

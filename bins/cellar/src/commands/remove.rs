@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{ErrorKind, Found, Images, Removal, Removed};
+use cask_engine::{Containers, ErrorKind, Found, Images, Removal, Removed};
 use cask_program::{output, report};
 use clap::Args;
 
@@ -37,6 +37,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         bail!("when using the --all switch, you may not pass any images names or IDs");
     }
     let images = context.images()?;
+    // Images are removed where containers cannot be had, too.
+    let containers = arguments.force.then(|| context.containers()).transpose()?;
     let mut removed = Removed::default();
     let mut errors = Vec::new();
     let mut names = arguments.images.clone();
@@ -60,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         }
     }
     for found in wanted {
-        match remove(&images, found, arguments) {
+        match remove(&images, containers.as_ref(), found, arguments) {
             Ok(one) => {
                 removed.untagged.extend(one.untagged);
                 removed.deleted.extend(one.deleted);
@@ -81,15 +83,24 @@ fn is_expected(error: &cask_engine::Error, arguments: &Arguments) -> bool {
         && (arguments.ignore || arguments.force || arguments.all)
 }
 
-fn remove(images: &Images, found: Found, arguments: &Arguments) -> cask_engine::Result<Removed> {
+fn remove(
+    images: &Images,
+    containers: Option<&Containers>,
+    found: Found,
+    arguments: &Arguments,
+) -> cask_engine::Result<Removed> {
     let mut removal = Removal::default();
     removal.all_names = arguments.force || arguments.all;
     removal.containers = arguments.force;
     removal.keep_parents = arguments.no_prune;
     // It may have lost names meanwhile, or have gone with another one.
-    match images.store().image(&found.image.id)? {
-        Some(image) => images.remove(&Found { image, name: found.name }, removal),
-        None => Ok(Removed::default()),
+    let Some(image) = images.store().image(&found.image.id)? else {
+        return Ok(Removed::default());
+    };
+    let found = Found { image, name: found.name };
+    match containers {
+        Some(containers) => containers.remove_image(&found, removal),
+        None => images.remove(&found, removal),
     }
 }
 

@@ -4,7 +4,7 @@ use cask_storage::{Id, Leftovers};
 
 use super::record::Held;
 use super::{Container, Containers, Status, resources};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Found, Removal, Removed, Result};
 
 /// How often one is ended that others start again and again.
 const MOST_ENDS: usize = 10;
@@ -44,6 +44,23 @@ impl Containers {
         self.remove_everything(&fresh)?;
         drop(held);
         Ok(())
+    }
+
+    /// Removes an image as [`Images::remove`](crate::Images::remove) does. Where its containers go too, they are ended
+    /// first, as with `force`.
+    ///
+    /// # Errors
+    /// Those of [`Images::remove`](crate::Images::remove), and of [`remove`](Self::remove).
+    pub fn remove_image(&self, found: &Found, removal: Removal) -> Result<Removed> {
+        let options = RemoveOptions { force: true, ..RemoveOptions::default() };
+        let end = |image: &Id| {
+            let uses =
+                |one: &Container| removal.containers && one.config.image_id == image.as_str();
+            // What is damaged is told where containers are looked at.
+            let mut users = self.all(drop)?.into_iter().filter(uses);
+            users.try_for_each(|container| self.remove(&container, &options))
+        };
+        self.images().remove_after(found, removal, &end)
     }
 
     /// A container that does not run, and has no monitor, with its lock. With `force` it is brought to that.

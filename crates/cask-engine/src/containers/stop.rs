@@ -156,7 +156,11 @@ impl Containers {
         let mut state = before.clone();
         note(&mut state);
         if state != before && (state.status.is_up() || monitor.is_some()) {
-            place.save(&config, &state)?;
+            match place.save(&config, &state) {
+                // What fills the disk must end all the same.
+                Err(error) if error.is_of_full_disk() => {}
+                other => other?,
+            }
         }
         let (config, state) = place.load()?;
         Ok((Container { config, state, place: place.clone() }, monitor))

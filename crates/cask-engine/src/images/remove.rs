@@ -14,7 +14,8 @@ use crate::{Error, ErrorKind, Images, Relations, Result};
 pub struct Removal {
     /// Whether all names go, where only an ID was said.
     pub all_names: bool,
-    /// Whether containers that use the image go too.
+    /// Whether containers that use the image go too: out of the store, whether something of them runs or not. See
+    /// [`Containers::remove_image`](crate::Containers::remove_image) for one that ends them.
     pub containers: bool,
     /// Whether images without a name stay that the removed one was built on.
     pub keep_parents: bool,
@@ -52,6 +53,16 @@ impl Images {
     /// [`ErrorKind::Ambiguous`] if an ID was said and the image has several names;
     /// [`ErrorKind::InUse`] if a container uses it; [`ErrorKind::Storage`].
     pub fn remove(&self, found: &Found, removal: Removal) -> Result<Removed> {
+        self.remove_after(found, removal, &|_| Ok(()))
+    }
+
+    /// Does that, and `users` with each image just before it goes.
+    pub(crate) fn remove_after(
+        &self,
+        found: &Found,
+        removal: Removal,
+        users: &dyn Fn(&Id) -> Result<()>,
+    ) -> Result<Removed> {
         let mut removed = Removed::default();
         let Found { image, name } = found;
         if image.names.len() > 1 && !self.untag_only(found, removal, &mut removed)? {
@@ -66,6 +77,7 @@ impl Images {
             // One whose config is lost has no family any more, and can go all the same.
             let parent = relations.parent(&image).ok().flatten().cloned();
             let is_needed = relations.children(&image).is_ok_and(|children| !children.is_empty());
+            users(&image.id)?;
             self.delete(&image, &names, name, removal)?;
             removed.untagged.extend(names);
             if !is_needed {
