@@ -15,6 +15,7 @@ use super::state::{StageState, read_config};
 use super::tools::BaseImage;
 use crate::Result;
 use crate::cache::{LayerFact, Record};
+use crate::error::chain;
 use crate::key::{Key, KeyParts};
 
 /// The annotation that says when a step was done, in seconds since 1970.
@@ -121,7 +122,7 @@ impl StageRun<'_> {
         let id = match engine.runtime.block_on(remote.fetch(key.as_str(), platform)) {
             Ok(found) => found?,
             Err(error) => {
-                engine.warn(None, format!("a remote cache cannot be used: {error}"));
+                engine.warn(None, format!("a remote cache cannot be used: {}", chain(&error)));
                 return None;
             }
         };

@@ -24,6 +24,7 @@ use super::stubs::{self, Place};
 use crate::build::{
     BuildEvent, BuildNetwork, Hold, Made, OutputStream, Resources, RunPrivileges, StageRun,
 };
+use crate::error::chain;
 use crate::restage::stage_upper;
 use crate::view::View;
 use crate::working::WorkingUsers;
@@ -183,17 +184,6 @@ pub(crate) fn sysctls(
         }
     }
     Ok(found)
-}
-
-/// An error with what lies beneath it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text.push_str(&format!(": {error}"));
-        next = error.source();
-    }
-    text
 }
 
 struct Running<'a, 'e> {

@@ -476,15 +476,8 @@ async fn names_in_archive(location: &dyn Location, text: &str) -> Result<Vec<Ref
 
 /// Whether a place has no such image, or is not there at all.
 fn is_nothing_there(error: &Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<cask_transport::Error>() {
-            use cask_transport::ErrorKind as Kind;
-            return matches!(error.kind(), Kind::NotFound | Kind::Missing);
-        }
-        source = error.source();
-    }
-    false
+    use cask_transport::ErrorKind as Kind;
+    error.transfer().is_some_and(|error| matches!(error.kind(), Kind::NotFound | Kind::Missing))
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ impl RemoteCache for Pulled {
         match failed {
             None => Ok(None),
             Some((name, error)) => {
-                let place = name.trim_end_matches(key).to_owned();
+                let place = name.trim_end_matches(key).trim_end_matches(':').to_owned();
                 Err(cask_build::Error::new(ErrorKind::Fetch, place, "cannot be read")
                     .with_source(error))
             }
