@@ -53,7 +53,8 @@ impl Pasta {
         options: &PastaOptions,
     ) -> Result<Self> {
         let program = places.program("pasta")?;
-        let arguments = arguments(options)?;
+        let (options, pid_file) = without_pid_file(options);
+        let arguments = arguments(&options)?;
         let ready = directory.join("pasta.ready");
         let _ = std::fs::remove_file(&ready);
         let io = |error: rustix::io::Errno| Error::io(error.into(), "making", &ready);
@@ -83,7 +84,16 @@ impl Pasta {
         let _ = std::fs::remove_file(&ready);
         let _ = std::fs::remove_file(&words);
         match outcome {
-            Ok(()) => Ok(pasta),
+            Ok(()) => {
+                let Some(path) = pid_file else { return Ok(pasta) };
+                match std::fs::write(&path, format!("{}\n", pasta.pid())) {
+                    Ok(()) => Ok(pasta),
+                    Err(error) => {
+                        pasta.stop();
+                        Err(Error::io(error, "writing", Path::new(&path)))
+                    }
+                }
+            }
             Err(why) => {
                 pasta.stop();
                 Err(failed(&helper::plain(&without_syslog(&said)), why))
@@ -154,6 +164,21 @@ fn tied(program: &Path) -> Command {
             command
         }
     }
+}
+
+/// The file that somebody wants its number in, apart from its other options: it can write one file, and that is ours.
+fn without_pid_file(options: &PastaOptions) -> (PastaOptions, Option<String>) {
+    let (mut kept, mut file) = (options.clone(), None);
+    kept.options.clear();
+    let mut words = options.options.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--pid=") {
+            Some(path) => file = Some(path.to_owned()),
+            None if matches!(word.as_str(), "--pid" | "-P") => file = words.next().cloned(),
+            None => kept.options.push(word.clone()),
+        }
+    }
+    (kept, file)
 }
 
 /// Source: containers/common, `libnetwork/pasta/pasta_linux.go`, `createPastaArgs`.
@@ -270,9 +295,14 @@ mod tests {
             &program,
             "while test \"$1\" != --pid; do shift; done; echo $$ >$2; exec sleep 99",
         );
-        let mut pasta =
-            Pasta::start(&places, namespace(), directory.path(), &PastaOptions::default()).unwrap();
-        assert!(pasta.pid() > 0);
+        let file = directory.path().join("of-somebody");
+        let options = ["-T", "1", "--pid", file.to_str().unwrap(), "-U", "2"];
+        let options = PastaOptions {
+            options: options.map(str::to_owned).to_vec(),
+            ..PastaOptions::default()
+        };
+        let mut pasta = Pasta::start(&places, namespace(), directory.path(), &options).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", pasta.pid()));
         pasta.stop();
         if TIES.iter().any(|path| Path::new(path).is_file()) {
             let (own, place) = (places.clone(), directory.path().to_owned());
