@@ -33,7 +33,7 @@ pub(crate) struct GlobalArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
     /// Keep networks in this directory [default: /etc/containers/networks, or networks in the store of a user]
-    #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]
+    #[arg(long, alias = "cni-config-dir", global = true, value_name = "DIRECTORY", hide = true)]
     pub(crate) network_config_dir: Option<PathBuf>,
     /// Keep volumes in this directory [default: volumes in the store]
     #[arg(long, global = true, value_name = "DIRECTORY", hide = true)]

@@ -44,13 +44,13 @@ pub struct PlatformArguments {
     #[arg(long, value_name = "OS[/ARCH[/VARIANT]]")]
     platform: Option<String>,
     /// Choose images for this architecture instead of the machine's
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, alias = "override-arch", value_name = "ARCH")]
     arch: Option<String>,
     /// Choose images for this operating system instead of the running one
-    #[arg(long, value_name = "OS")]
+    #[arg(long, alias = "override-os", value_name = "OS")]
     os: Option<String>,
     /// Choose images for this variant of the architecture
-    #[arg(long, value_name = "VARIANT")]
+    #[arg(long, alias = "override-variant", value_name = "VARIANT")]
     variant: Option<String>,
 }
 

@@ -11,6 +11,8 @@ use crate::TOOLS;
 
 /// How many copies of the disk are made of each command, spread over the time that it takes.
 const COPIES: u32 = 3;
+/// How the disk is mounted: without what ext4 alone does for programs that rename files which they have not synced.
+const OPTIONS: &str = "loop,noauto_da_alloc";
 
 /// An ext4 disk in a file, on a file system that copies files in one moment, whatever is written to them meanwhile.
 /// A copy is what the disk holds that loses power then.
@@ -26,18 +28,18 @@ impl Disk {
         let (outer, disk) = (this.scratch.at("outer.xfs"), this.scratch.at("outer/disk"));
         run(command("truncate").args(["-s", "2G", &outer])).ok();
         run(command("mkfs.xfs").args(["-q", "-m", "reflink=1", &outer])).ok();
-        this.mount(&outer, "outer");
+        this.mount(&outer, "outer", "loop");
         run(command("truncate").args(["-s", "1G", &disk])).ok();
         run(command("mkfs.ext4").args(["-q", "-m", "0", &disk])).ok();
-        this.mount(&disk, "disk");
+        this.mount(&disk, "disk", OPTIONS);
         this
     }
 
     #[track_caller]
-    fn mount(&mut self, file: &str, at: &str) {
+    fn mount(&mut self, file: &str, at: &str, options: &str) {
         let at = self.scratch.join(at);
         std::fs::create_dir_all(&at).expect("a scratch directory is writable");
-        run(command("mount").args(["-o", "loop", file]).arg(&at)).ok();
+        run(command("mount").args(["-o", options, file]).arg(&at)).ok();
         self.mounted.push(at);
     }
 
@@ -140,7 +142,7 @@ fn a_loss_of_power_at_any_moment_loses_nothing_that_was_done() {
     for (number, (copy, done, begun)) in copies.iter().enumerate() {
         let at = format!("{copy}: {:?}", lines.get(*done));
         let folder = format!("copy-{number}");
-        disk.mount(copy, &folder);
+        disk.mount(copy, &folder, OPTIONS);
         let place = disk.scratch.join(folder);
         let found = images(&place, &at);
         assert!(states[*done..=*begun].contains(&found), "{at}: {found:?}");

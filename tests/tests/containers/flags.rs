@@ -490,3 +490,46 @@ fn what_asks_for_a_service_is_refused_behind_the_command_too() {
     }
     cellar.run(&["ps", "--remote=false"]).ok();
 }
+
+/// Programs that drive podman, such as podman-compose, still say them.
+///
+/// Source: podman, `cmd/podman/utils/alias.go`; buildah, `pkg/cli/common.go`.
+#[test]
+fn flags_are_taken_under_their_older_names() {
+    let Some(cellar) = Cellar::new() else { return };
+    let check = ["--healthcheck-command", "true", "--healthcheck-interval", "disable"];
+    let limits = ["--healthcheck-retries=2", "--healthcheck-start-period=1s"];
+    let rest = ["--healthcheck-timeout=4s", "--net=none", "box:1", "true"];
+    let all = [["create", "--name", "c"].as_slice(), &check, &limits, &rest].concat();
+    cellar.run(&all).ok();
+    let shown = "{{.Config.Healthcheck.Test}} {{.Config.Healthcheck.Retries}} \
+                 {{.Config.Healthcheck.StartPeriod}} {{.Config.Healthcheck.Timeout}}";
+    let shown = cellar.run(&["inspect", "-f", shown, "c"]).ok();
+    assert_eq!(shown.text(), "[CMD-SHELL true] 2 1s 4s");
+    let platform = ["--override-os=linux", "--override-arch=s390x", "--override-variant=v1"];
+    let other = [["create", "--pull=never"].as_slice(), &platform, &["box:1", "true"]].concat();
+    cellar.run(&other).says("linux/s390x");
+    cellar.run(&["ps", "-a", "--storage", "--notruncate"]).ok();
+    cellar.run(&["history", "--notruncate", "box:1"]).ok();
+    let platform = ["--override-os=linux", "--override-arch=s390x"];
+    let nothing = cellar.path("Containerfile");
+    fs::write(&nothing, "FROM scratch\nLABEL a=b\n").expect("it is writable");
+    let nothing = nothing.display().to_string();
+    let build = ["build", "-q", "-t", "far:1", "-f", &nothing];
+    cellar.run(&[&build, platform.as_slice(), &["."]].concat()).ok();
+    let shown = cellar.run(&["inspect", "-f", "{{.Os}}/{{.Architecture}}", "far:1"]).ok();
+    assert_eq!(shown.text(), "linux/s390x");
+}
+
+#[test]
+fn what_stands_behind_the_image_is_the_containers() {
+    let Some(cellar) = Cellar::new() else { return };
+    let own = ["-v", "--name", "x", "--", "--help", "--root"];
+    let echo = ["run", "--rm", "--entrypoint", "/bin/echo", "box:1"];
+    let said = cellar.run(&[echo.as_slice(), &own].concat()).ok();
+    assert_eq!(said.text(), own.join(" "));
+    cellar.run(&["create", "--name=c", "--", "box:1", "--", "-d"]).ok();
+    let shown = cellar.run(&["inspect", "-f", "{{json .Config.Cmd}}", "c"]).ok();
+    assert_eq!(shown.text(), r#"["--","-d"]"#);
+    cellar.run(&["create"]).ends(125).says("requires at least 1 arg(s), only received 0");
+}

@@ -23,6 +23,12 @@ fn what_buildah_begins_cooper_goes_on_with() {
     let second = cooper(&store, &["from", "made"]).ok().text().to_owned();
     let read = cooper(&store, &["run", &second, "sh", "-c", "cat /ran; ls /copied"]).ok();
     assert_eq!(read.text(), "buildah\nbusybox");
+    // Behind the container nothing is a flag of the program.
+    for program in [cooper, buildah] {
+        let line = ["run", "--isolation=chroot", &second, "--", "echo", "--user", "x", "--", "-e"];
+        let said = program(&store, &line).ok();
+        assert_eq!(said.text(), "--user x -- -e");
+    }
 }
 
 #[test]

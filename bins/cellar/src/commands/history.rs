@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
         require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     human: bool,
     /// Print everything in full
-    #[arg(long)]
+    #[arg(long, alias = "notruncate")]
     no_trunc: bool,
     /// Print only the IDs of images
     #[arg(short, long)]

@@ -105,10 +105,10 @@ pub(super) struct InputArguments {
     #[arg(long)]
     pub(super) all_platforms: bool,
     /// Build for this architecture instead of the machine's
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, alias = "override-arch", value_name = "ARCH")]
     pub(super) arch: Option<String>,
     /// Build for this operating system instead of the running one
-    #[arg(long, value_name = "OS")]
+    #[arg(long, alias = "override-os", value_name = "OS")]
     pub(super) os: Option<String>,
     /// Build for this variant of the architecture
     #[arg(long, value_name = "VARIANT")]

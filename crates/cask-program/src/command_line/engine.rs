@@ -137,7 +137,8 @@ impl<'c> Place<'c> {
             } else {
                 place.words += 1;
                 // What a container runs may have flags of its own.
-                if place.positionals().any(Arg::is_trailing_var_arg_set) && place.words >= 2 {
+                let first = place.positionals().position(Arg::is_trailing_var_arg_set);
+                if first.is_some_and(|first| place.words > first) {
                     place.words += rest.by_ref().count();
                 }
             }

@@ -214,7 +214,8 @@ impl<'c> Line<'c> {
             },
             ("secret", ..) => there(Kind::Secrets),
             (_, "rename", _) if self.words > 0 => Wanted::Nothing,
-            (_, "exec" | "top", "words") if self.words > 0 => Wanted::Files,
+            (_, "exec" | "top" | "run" | "create", "words") if self.words > 0 => Wanted::Files,
+            (_, "run" | "create", "words") => there(Kind::Images),
             ("image", "diff" | "mount" | "unmount", _) => there(Kind::Images),
             (_, "commit" | "export" | "mount" | "unmount" | "stats" | "exec" | "top", _) => {
                 match self.words {

@@ -29,11 +29,10 @@ pub(crate) struct Arguments {
 /// The image, the words for it, and every flag.
 #[derive(Args, Debug)]
 pub(crate) struct Making {
-    /// The image, or with --rootfs a directory, of which with :O behind it a copy is changed
-    pub(super) image: String,
-    /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(super) command: Vec<String>,
+    /// The image, or with --rootfs a directory, of which with :O behind it a copy is changed; then the command and its
+    /// arguments, all of which is the container's
+    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE COMMAND")]
+    words: Vec<String>,
     #[command(flatten)]
     pub(super) container: ContainerArguments,
     #[command(flatten)]
@@ -74,22 +73,22 @@ impl Making {
         self.registry.access.check_authfile()?;
         let mut cidfile = self.container.cidfile().map(open_new).transpose()?;
         let conf = containers_conf::load()?;
-        let mut options = self.container.resolve(&self.command, containers, conf)?;
+        let mut options = self.container.resolve(self.command(), containers, conf)?;
         if options.config.log.driver == "passthrough" {
             refuse_terminals()?;
         }
         options.config.runtime = self.runtime.resolve(&context.global, &conf.engine)?;
         let found = if self.container.has_own_root() {
-            let (root, overlay) = match self.image.strip_suffix(":O") {
+            let (root, overlay) = match self.image().strip_suffix(":O") {
                 Some(root) => (root, true),
-                None => (self.image.as_str(), false),
+                None => (self.image(), false),
             };
             let root = std::fs::canonicalize(root).with_context(|| format!("stat {root}"))?;
             options.config.rootfs_overlay = overlay;
             options.config.rootfs = Some(root);
             None
         } else {
-            Some(self.image(containers.images(), context, &conf.engine)?)
+            Some(self.find(containers.images(), context, &conf.engine)?)
         };
         let mut made = containers.create(found.as_ref(), options)?;
         if let Some(template) = made.config.log.tag.clone().filter(|tag| tag.contains("{{")) {
@@ -101,10 +100,19 @@ impl Making {
         Ok(made)
     }
 
-    fn image(&self, images: &Images, context: &Context, conf: &EngineConf) -> Result<Found> {
+    /// The image, as it is said, or with --rootfs a directory.
+    pub(super) fn image(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    fn command(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    fn find(&self, images: &Images, context: &Context, conf: &EngineConf) -> Result<Found> {
         let policy = self.pull.as_ref().or(conf.pull_policy.as_ref());
         let wanted = Wanted {
-            name: &self.image,
+            name: self.image(),
             policy: policy.map_or("missing", String::as_str).parse()?,
             quiet: self.quiet,
             platform: &self.platform,

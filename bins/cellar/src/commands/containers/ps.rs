@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     all: bool,
     /// Those of other programs too, such as builds
-    #[arg(long)]
+    #[arg(long, alias = "storage")]
     external: bool,
     /// Only those that fit, such as status=exited, name=TEXT or label=KEY=VALUE
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long = "ns", alias = "namespace")]
     namespaces: bool,
     /// Print whole IDs and commands
-    #[arg(long)]
+    #[arg(long, alias = "notruncate")]
     no_trunc: bool,
     /// Print no headings
     #[arg(long)]

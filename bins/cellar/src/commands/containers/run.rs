@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
         let images = containers.images();
         // Only the name goes that was said, where there are others, as with rmi.
         let removed = images
-            .find(&arguments.making.image)
+            .find(arguments.making.image())
             .and_then(|found| images.remove(&found, cask_engine::Removal::default()));
         if let Err(error) = removed {
             report::note(&format!("failed removing image: {}", error_text(&error)));

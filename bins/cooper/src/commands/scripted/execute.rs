@@ -26,11 +26,9 @@ use crate::context::{Context, now};
 /// Run a command in a working container
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The container
-    container: Option<String>,
-    /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    /// The container, and the command with its arguments, behind -- or not
+    #[arg(trailing_var_arg = true, value_name = "CONTAINER COMMAND")]
+    words: Vec<OsString>,
     /// Tell the history of the command
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     add_history: Option<String>,
@@ -135,8 +133,9 @@ struct ByArguments {
 
 /// Runs the command; the program ends as the command does.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let Some(name) = &arguments.container else { bail!("container ID must be specified") };
-    if arguments.command.is_empty() {
+    let Some(name) = arguments.words.first() else { bail!("container ID must be specified") };
+    let name = &name.to_string_lossy();
+    if arguments.command().is_empty() {
         bail!("command must be specified");
     }
     let containers = context.containers()?;
@@ -183,7 +182,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if add_history(arguments.add_history.as_deref())? {
         let shell = container.shell();
         let shell = if shell.is_empty() { "/bin/sh -c".to_owned() } else { shell.join(" ") };
-        let words: Vec<_> = arguments.command.iter().map(|word| word.to_string_lossy()).collect();
+        let words: Vec<_> = arguments.command().iter().map(|word| word.to_string_lossy()).collect();
         container.add_history(now()?, &format!("{shell} {}", words.join(" ")))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -259,10 +258,16 @@ fn standard_streams() -> Option<Io> {
 }
 
 impl Arguments {
+    /// The command, without the `--` that may be before it; one more is the user's.
+    fn command(&self) -> &[OsString] {
+        match self.words.get(1..).unwrap_or_default() {
+            [dashes, command @ ..] if dashes == "--" => command,
+            command => command,
+        }
+    }
+
     fn run(&self) -> Result<WorkingRun> {
-        let words = self.command.iter();
-        // clap takes the first `--` away; one more is the user's.
-        let mut run = usual(words)?;
+        let mut run = usual(self.command())?;
         run.user.clone_from(&self.user);
         run.directory.clone_from(&self.workingdir);
         run.host_name.clone_from(&self.hostname);

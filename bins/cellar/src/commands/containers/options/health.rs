@@ -14,19 +14,34 @@ use clap::Args;
 #[command(next_help_heading = "How it is checked")]
 pub(in super::super) struct HealthArguments {
     /// Check it with this command of its shell, or a JSON list of words; none is no check
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, alias = "healthcheck-command", value_name = "COMMAND")]
     health_cmd: Option<String>,
     /// The time between two checks, or disable: only healthcheck run checks [default: 30s]
-    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        alias = "healthcheck-interval",
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
     health_interval: Option<String>,
     /// How many have to fail in a row [default: 3]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, alias = "healthcheck-retries", value_name = "N", allow_hyphen_values = true)]
     health_retries: Option<i64>,
     /// How long after the start those that fail do not count [default: 0s]
-    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        alias = "healthcheck-start-period",
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
     health_start_period: Option<String>,
     /// How long a check may take [default: 30s]
-    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        alias = "healthcheck-timeout",
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
     health_timeout: Option<String>,
     /// What is done where it is not healthy any more: none, kill, restart or stop
     #[arg(long, value_name = "ACTION")]
