@@ -58,6 +58,23 @@ fn lists_are_made_by_one_and_changed_by_the_other() {
 }
 
 #[test]
+fn push_takes_a_list_away_and_leaves_an_image() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (store, files) = (store_with_base(), scratch());
+    let image = ["push", "-q", "--rm", "base", &format!("dir:{}", files.at("image"))];
+    for program in [cooper, buildah] {
+        program(&store, &image).ok();
+        assert!(!program(&store, &["images", "-q", "base"]).ok().text().is_empty());
+    }
+    cooper(&store, &["manifest", "create", "all", "containers-storage:localhost/base"]).ok();
+    let list = ["push", "-q", "--rm", "--all", "all", &format!("dir:{}", files.at("list"))];
+    cooper(&store, &list).ok();
+    cooper(&store, &["manifest", "exists", "all"]).ends(1);
+}
+
+#[test]
 fn lists_that_many_change_at_once_lose_nothing() {
     if !has(&TOOLS) {
         return;

@@ -43,8 +43,11 @@ impl UsersArguments {
             uids = subordinate(user.as_ref().unwrap_or(either), "subuid")?;
             gids = subordinate(group.as_ref().unwrap_or(either), "subgid")?;
         }
-        uids.extend(ranges(&self.userns_uid_map)?);
-        gids.extend(ranges(&self.userns_gid_map)?);
+        uids.extend(ranges(&self.userns_uid_map, "userns-uid-map")?);
+        gids.extend(ranges(&self.userns_gid_map, "userns-gid-map")?);
+        if self.userns_uid_map.is_empty() && !self.userns_gid_map.is_empty() {
+            bail!("option --userns-gid-map can not be used without --userns-uid-map");
+        }
         let mut users = WorkingUsers::mapped(uids, gids);
         match self.userns.as_deref() {
             None => {}
@@ -74,23 +77,22 @@ fn special(mode: &str) -> Result<WorkingUsers> {
     Ok(WorkingUsers::of_namespace(Path::new(path))?)
 }
 
-/// Source: buildah 1.28, `pkg/parse`, `parseIDMap`.
-fn ranges(given: &[String]) -> Result<Vec<IdRange>> {
-    let mut found = Vec::new();
-    for text in given {
-        let numbers = text.split(|letter: char| !letter.is_ascii_digit());
-        let numbers = numbers.filter(|number| !number.is_empty()).map(str::parse::<u32>);
-        let numbers = numbers.collect::<Result<Vec<_>, _>>().unwrap_or_default();
-        let (triples, []) = numbers.as_chunks::<3>() else {
-            bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]");
-        };
-        if triples.is_empty() {
-            bail!("mapping {text:?} is not in the form containerid:hostid:size[,...]");
+/// Source: containers/storage, `pkg/idtools`, `ParseIDMap`; its words.
+fn ranges(given: &[String], flag: &str) -> Result<Vec<IdRange>> {
+    let one = |text: &String| {
+        let numbers: Result<Vec<u32>, _> = text.split(':').map(str::parse).collect();
+        match numbers.as_deref() {
+            Ok(&[inside, outside, count]) => Ok(IdRange { inside, outside, count }),
+            _ => {
+                let shown: Vec<String> = given.iter().map(|text| format!("{text:?}")).collect();
+                bail!(
+                    "initializing ID mappings: {flag} setting is malformed expected [\"uint32:uint32:uint32\"]: [{}]",
+                    shown.join(" ")
+                )
+            }
         }
-        let range = |&[inside, outside, count]: &[u32; 3]| IdRange { inside, outside, count };
-        found.extend(triples.iter().map(range));
-    }
-    Ok(found)
+    };
+    given.iter().map(one).collect()
 }
 
 /// The ranges that a file of subordinate IDs gives a name.
@@ -131,11 +133,16 @@ mod tests {
         assert_eq!(mapped, "true 0:100:5,5:7:1 0:100:5,5:7:1");
         let both = users(|it| {
             it.userns_uid_map = texts(&["0:100:5"]);
-            it.userns_gid_map = texts(&["0 200 5 5 7 1"]);
+            it.userns_gid_map = texts(&["0:200:5", "5:7:1"]);
         });
         assert_eq!(both, "true 0:100:5 0:200:5,5:7:1");
         let wrong = users(|it| it.userns_gid_map = texts(&["0:1"]));
-        assert_eq!(wrong, "mapping \"0:1\" is not in the form containerid:hostid:size[,...]");
+        assert_eq!(
+            wrong,
+            "initializing ID mappings: userns-gid-map setting is malformed expected [\"uint32:uint32:uint32\"]: [\"0:1\"]"
+        );
+        let alone = users(|it| it.userns_gid_map = texts(&["0:1:2"]));
+        assert_eq!(alone, "option --userns-gid-map can not be used without --userns-uid-map");
         let against = users(|it| {
             it.userns = Some("host".to_owned());
             it.userns_uid_map = texts(&["0:100:5"]);

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Do not compress layers
     #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "true|false")]
     disable_compression: String,
-    /// Remove the image from the store afterwards
+    /// Remove a list from the store afterwards; an image stays
     #[arg(long)]
     rm: bool,
     /// Say nothing
@@ -87,7 +87,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
         std::fs::write(file, report.manifest.digest().as_str())
             .with_context(|| format!("failed to write digest to file {:?}", file.display()))?;
     }
-    if arguments.rm {
+    // As with buildah, whose images stay.
+    if arguments.rm && images.find_list(image).is_ok() {
         images.remove(&images.find(image)?, cask_engine::Removal::default())?;
     }
     Ok(())
