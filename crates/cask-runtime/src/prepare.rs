@@ -207,11 +207,9 @@ pub(crate) fn check(spec: &RunSpec) -> Result<()> {
     for (name, value) in &process.environment {
         check_text(name, "the environment")?;
         check_text(value, "the environment")?;
-        if name.is_empty() || name.as_bytes().contains(&b'=') {
-            return Err(refused(
-                format_args!("the environment variable {name:?}"),
-                "a name is neither empty nor has an equals sign",
-            ));
+        if name.as_bytes().contains(&b'=') {
+            let subject = format_args!("the environment variable {name:?}");
+            return Err(refused(subject, "a name has no equals sign"));
         }
     }
     check_path(&process.directory, "the working directory")?;
@@ -413,12 +411,13 @@ fn attributes(access: MountAccess) -> u32 {
     flags.bits()
 }
 
-/// `NAME=value` for each name, where of equal names the last holds, in the place of the first.
+/// `NAME=value` for each name, where of equal names the last holds, in the place of the first. What has no name, as
+/// variables of images may, a process does not have.
 pub(crate) fn environment(spec: &RunSpec) -> Vec<Vec<u8>> {
     let given = &spec.process.environment;
     let mut last = std::collections::HashMap::new();
     let mut order = Vec::new();
-    for (name, value) in given {
+    for (name, value) in given.iter().filter(|(name, _)| !name.is_empty()) {
         if last.insert(name, value).is_none() {
             order.push(name);
         }
@@ -508,7 +507,7 @@ mod tests {
         check(|spec| spec.process.arguments.clear(), invalid);
         check(|spec| spec.process.arguments = vec!["".into()], Some(ErrorKind::CommandNotFound));
         check(|spec| spec.process.arguments.push("a\0b".into()), invalid);
-        check(|spec| spec.process.environment.push(("".into(), "x".into())), invalid);
+        check(|spec| spec.process.environment.push(("".into(), "x".into())), None);
         check(|spec| spec.process.environment.push(("A=B".into(), "x".into())), invalid);
         check(|spec| spec.process.environment.push(("A".into(), "\0".into())), invalid);
         check(|spec| spec.process.directory = "relative".into(), invalid);
@@ -535,7 +534,7 @@ mod tests {
     #[test]
     fn of_equal_variables_the_last_holds() {
         let mut spec = spec(&["true"]);
-        for (name, value) in [("A", "1"), ("PATH", "/a:/b"), ("A", "2"), ("B", "=")] {
+        for (name, value) in [("A", "1"), ("PATH", "/a:/b"), ("", "x"), ("A", "2"), ("B", "=")] {
             spec.process.environment.push((name.into(), value.into()));
         }
         assert_eq!(environment(&spec), [&b"A=2"[..], b"PATH=/a:/b", b"B=="]);

@@ -128,7 +128,7 @@ pub struct Process {
     /// The command and its arguments. A command without `/` is looked for in the directories of `PATH` in
     /// `environment`, within the root, and in those of [`DEFAULT_PATH`] where there is no `PATH`.
     pub arguments: Vec<OsString>,
-    /// Its environment. Of equal names the last holds.
+    /// Its environment. Of equal names the last holds; what has an empty name is left out.
     pub environment: Vec<(OsString, OsString)>,
     /// Where it begins: a directory of the root, absolute. It must exist, unless it is made.
     pub directory: PathBuf,

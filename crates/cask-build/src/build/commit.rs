@@ -280,8 +280,18 @@ impl Engine {
         saved.map(|id| self.save_stage(*id)).collect()
     }
 
-    /// Makes an image of a stage that is done.
+    /// Makes an image of a stage that is done, once.
     pub(crate) fn save_stage(&self, id: StageId) -> Result<BuiltImage> {
+        let _flight = self.saved_flights.enter(&id);
+        if let Some(saved) = lock(&self.saved).get(&id) {
+            return Ok(saved.clone());
+        }
+        let saved = self.image_of_stage(id)?;
+        lock(&self.saved).insert(id, saved.clone());
+        Ok(saved)
+    }
+
+    fn image_of_stage(&self, id: StageId) -> Result<BuiltImage> {
         let state = self.stage(id).ok_or_else(|| super::stage::unbuilt(id.1))?;
         let state = match self.request.image.layers {
             LayerMode::Each => state.clone(),

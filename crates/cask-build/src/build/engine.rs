@@ -15,7 +15,7 @@ use super::event::{BuildEvent, Step, StepOutcome};
 use super::hold::Holds;
 use super::plan::{Plan, platform_text};
 use super::remote::Export;
-use super::report::{Material, StepReport, UsedBase};
+use super::report::{BuiltImage, Material, StepReport, UsedBase};
 use super::request::BuildRequest;
 use super::scratch::Scratch;
 use super::settling::Settling;
@@ -61,6 +61,9 @@ pub(crate) struct Engine {
     pub(crate) fetched: Mutex<Vec<Id>>,
     /// Takes the layers that wait into the store.
     pub(crate) settling: Settling,
+    /// The images of stages before the targets.
+    pub(crate) saved: Mutex<HashMap<StageId, BuiltImage>>,
+    pub(crate) saved_flights: Flights<StageId>,
     /// Only one step has the terminal.
     pub(crate) shell_turn: Mutex<()>,
     /// Only one thread tells at a time.
@@ -99,6 +102,8 @@ impl Engine {
             holds: Holds::default(),
             exports: Mutex::default(),
             fetched: Mutex::default(),
+            saved: Mutex::default(),
+            saved_flights: Flights::default(),
             shell_turn: Mutex::default(),
             telling: Arc::default(),
             scratch: OnceLock::new(),

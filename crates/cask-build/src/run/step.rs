@@ -191,9 +191,7 @@ impl StageRun<'_> {
             self.engine.request.run.proxies.iter().filter(|(name, _)| is_predefined(name));
         let given = self.engine.request.arguments.iter().filter(|(name, _)| is_predefined(name));
         all.extend(proxies.chain(given).map(|(name, value)| (name.into(), value.into())));
-        // A process has no variable without a name.
-        let visible = scope.visible().filter(|(name, _)| !name.is_empty());
-        all.extend(visible.map(|(name, value)| (name.into(), value.into())));
+        all.extend(scope.visible().map(|(name, value)| (name.into(), value.into())));
         all.extend(more.iter().cloned());
         all
     }

@@ -454,8 +454,7 @@ impl WorkingContainer {
         }
         all.extend(run.environment.iter().cloned());
         let mut merged: Vec<(OsString, OsString)> = Vec::with_capacity(all.len() + 2);
-        // A process has no variable without a name.
-        for (name, value) in all.into_iter().filter(|(name, _)| !name.is_empty()) {
+        for (name, value) in all {
             match merged.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, old)) => *old = value,
                 None => merged.push((name, value)),

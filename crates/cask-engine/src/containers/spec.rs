@@ -494,10 +494,7 @@ pub(super) fn environment(
         Some((name, value)) => (OsString::from(name), OsString::from(value)),
         None => (OsString::from(entry), OsString::new()),
     };
-    // An image may have a variable without a name; a process has none.
-    let named = |(name, _): &(OsString, OsString)| !name.is_empty();
-    let mut environment: Vec<_> =
-        config.process.environment.iter().map(split).filter(named).collect();
+    let mut environment: Vec<_> = config.process.environment.iter().map(split).collect();
     let unset = |name: &str| config.process.unset_environment.iter().any(|unset| unset == name);
     let mut add = |name: &str, value: OsString| {
         if !unset(name) && !environment.iter().any(|(known, _)| known == name) {
@@ -565,15 +562,6 @@ mod tests {
         check(false, &["net_raw"], &["CAP_CHOWN", "kill"], 10);
         check(false, &["ALL"], &["sys_admin"], 40);
         check(false, &["net_raw"], &["all"], 1);
-    }
-
-    #[test]
-    fn a_process_has_no_variable_without_a_name() {
-        let mut config = ContainerConfig::default();
-        config.process.environment = vec!["=x".to_owned(), "A=1".to_owned()];
-        let found = environment(&config, &Identity::new(0, 0));
-        assert!(found.contains(&("A".into(), "1".into())), "{found:?}");
-        assert!(found.iter().all(|(name, _)| !name.is_empty()), "{found:?}");
     }
 
     #[test]
