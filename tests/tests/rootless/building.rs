@@ -56,6 +56,17 @@ X
     );
     let expected = "0:0\n12:34\n7:8\n0:0\n7:8\n0:0\n0:0";
     assert_eq!(found.ok().text(), expected);
+    // All but root, who is the user, are there to be chosen.
+    let found = user.script(
+        "C=$D/cooper; a=$($C from --userns auto:size=300 base); m='head -n1 /proc/self/uid_map'
+         $C run $a -- sh -c \"$m; echo x > /made; chown 5:6 /made; stat -c %u:%g /made /d/f\"
+         printf 'FROM localhost/base\nRUN %s; stat -c %%u:%%g /d/f\n' \"$m\" > Containerfile
+         $C build -q --userns auto:size=200 -t chosen . 2>&1 >/dev/null
+         $C build --no-cache --userns auto:size=200 . 2>/dev/null | grep -v -e STEP -e ^COMMIT -e ^--",
+    );
+    let found = found.ok();
+    let words: Vec<&str> = found.text().split_whitespace().collect();
+    assert_eq!(words[..9], ["0", "1", "300", "5:6", "12:34", "0", "301", "200", "12:34"], "{found}");
 }
 
 #[test]
