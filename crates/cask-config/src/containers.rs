@@ -129,6 +129,8 @@ pub struct ContainerLists {
     pub environment: Option<Vec<String>>,
     /// `mounts`, as of `--mount`.
     pub mounts: Option<Vec<String>>,
+    /// `[network] pasta_options`: words of pasta's, before those of a container.
+    pub pasta_options: Option<Vec<String>>,
     /// `volumes`, as of `--volume`.
     pub volumes: Option<Vec<String>>,
 }

@@ -31,6 +31,11 @@ impl ContainersConf {
             conf.engine = of_engine(&table)?;
             conf.engine.init = init.or(conf.engine.init);
         }
+        if let Some(table) = root.table("network")? {
+            let options = table.strings("pasta_options")?;
+            conf.lists.pasta_options =
+                options.map(|all| all.into_iter().map(|one| one.value).collect());
+        }
         Ok(conf)
     }
 
@@ -52,6 +57,7 @@ impl ContainersConf {
             lists.dns_servers,
             lists.environment,
             lists.mounts,
+            lists.pasta_options,
             lists.volumes,
             switches.env_host,
             switches.http_proxy,
@@ -118,6 +124,7 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
             dns_servers: list("dns_servers")?,
             environment: list("env")?,
             mounts: list("mounts")?,
+            pasta_options: None,
             volumes: list("volumes")?,
         },
         switches: ContainerSwitches {
@@ -220,6 +227,9 @@ mod tests {
         assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.engine.events_inspect, Some(true));
+        let network = "[network]\npasta_options = [\"-I\", \"eth1\"]";
+        let network = ContainersConf::parse(network, "n").unwrap().lists.pasta_options;
+        assert_eq!(network, Some(vec!["-I".to_owned(), "eth1".to_owned()]));
         let both = "[engine]\ninit_path = \"/b\"\n[containers]\ninit_path = \"/a\"";
         let inits = [both, "[engine]\ninit_path = \"/b\"", "[containers]\ninit_path = \"/a\""];
         let inits = inits.map(|text| ContainersConf::parse(text, "d").unwrap().engine.init);

@@ -245,6 +245,8 @@ pub struct AccountsConfig {
 pub struct NetworkConfig {
     /// Which network.
     pub mode: NetworkMode,
+    /// Where that is pasta: options that are usual, before those of its own.
+    pub pasta_options: Vec<String>,
     /// Ports of this machine that lead to its own.
     pub ports: Vec<PortMapping>,
     /// Ports that it says it listens on: `80/tcp`.

@@ -8,7 +8,7 @@ use cask_rootfs::Root;
 use cask_runtime::read_user_file;
 
 use super::Containers;
-use super::config::{ContainerConfig, HostsBase, NetworkMode};
+use super::config::{ContainerConfig, HostsBase, NetworkConfig, NetworkMode};
 use super::network::ContainerNetwork;
 use super::record::{Place, io};
 use crate::{Error, ErrorKind, Result};
@@ -178,6 +178,22 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
     text
 }
 
+/// Where pasta is asked for names, by its own options.
+fn pasta_resolvers(network: &NetworkConfig) -> Vec<&str> {
+    let NetworkMode::Pasta(own) = &network.mode else { return Vec::new() };
+    let mut words = network.pasta_options.iter().chain(own);
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--dns-forward") {
+            Some("") => words.next().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        found.extend(value);
+    }
+    found
+}
+
 /// This machine's servers, but those that only it can reach; or those that were given.
 fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -> String {
     let network = &config.network;
@@ -201,7 +217,10 @@ fn resolv_conf(config: &ContainerConfig, connected: Option<&ContainerNetwork>) -
         named.extend(answered().flat_map(|one| &one.dns_server_ips).map(ToString::to_string));
         // Pasta asks those for it that only this machine reaches.
         let of_user = connected.is_some_and(|one| one.of_user) && named.is_empty();
-        named.extend((pasta || of_user).then(|| cask_network::PASTA_RESOLVER.to_owned()));
+        let given = pasta_resolvers(network);
+        let usual = (pasta || of_user) && given.is_empty();
+        named.extend(usual.then(|| cask_network::PASTA_RESOLVER.to_owned()));
+        named.extend(given.into_iter().map(ToOwned::to_owned));
         servers = named.iter().map(String::as_str).collect();
         servers.extend(values(&machine, "nameserver").filter(reachable));
     }
@@ -281,5 +300,20 @@ mod tests {
             resolv_conf(&config, None),
             "search example\nnameserver 1.1.1.1\noptions ndots:2\n"
         );
+    }
+
+    #[test]
+    fn pasta_is_asked_where_its_options_say() {
+        let check = |options: &[&str], expected: &[&str]| {
+            let network = NetworkConfig {
+                pasta_options: vec!["-I".to_owned(), "eth1".to_owned()],
+                mode: NetworkMode::Pasta(options.iter().map(ToString::to_string).collect()),
+                ..NetworkConfig::default()
+            };
+            assert_eq!(pasta_resolvers(&network), expected, "{options:?}");
+        };
+        check(&[], &[]);
+        check(&["--dns-forward", "10.1.1.1", "-T", "5000"], &["10.1.1.1"]);
+        check(&["--dns-forward=10.1.1.1", "--dns-forward", "fd00::1"], &["10.1.1.1", "fd00::1"]);
     }
 }

@@ -656,7 +656,7 @@ impl NetworkArguments {
             bail!("--no-hosts and --hosts-file cannot be set together");
         }
         let network = &mut config.network;
-        for text in &self.publish {
+        for text in self.publish.iter().filter(|text| !text.is_empty()) {
             network.ports.push(parse_port(text)?);
         }
         let is_own = matches!(

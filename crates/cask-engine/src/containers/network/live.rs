@@ -89,7 +89,8 @@ impl Live {
         if let NetworkMode::Pasta(own) = &config.network.mode {
             let mut options = PastaOptions::default();
             options.ports = ports_of(config);
-            options.options.clone_from(own);
+            options.options.clone_from(&config.network.pasta_options);
+            options.options.extend(own.iter().cloned());
             let namespace = namespace.try_clone().map_err(|error| io(error, "opening", &path))?;
             let pasta =
                 Pasta::start(containers.networks().places(), namespace, &place.run, &options)?;

@@ -17,6 +17,9 @@ pub(super) fn fill(
     of_files(arguments, conf, config)?;
     let lists = &conf.lists;
     let network = &mut config.network;
+    if matches!(network.mode, NetworkMode::Pasta(_)) {
+        network.pasta_options.extend(lists.pasta_options.iter().flatten().cloned());
+    }
     for (own, usual) in [
         (&mut network.dns, &lists.dns_servers),
         (&mut network.dns_search, &lists.dns_searches),
