@@ -66,7 +66,11 @@ X
     );
     let found = found.ok();
     let words: Vec<&str> = found.text().split_whitespace().collect();
-    assert_eq!(words[..9], ["0", "1", "300", "5:6", "12:34", "0", "301", "200", "12:34"], "{found}");
+    assert_eq!(
+        words[..9],
+        ["0", "1", "300", "5:6", "12:34", "0", "301", "200", "12:34"],
+        "{found}"
+    );
 }
 
 #[test]
