@@ -192,6 +192,23 @@ fn a_users_containers_know_each_other_by_name_and_are_reached_by_ports() {
 }
 
 #[test]
+fn a_command_joins_a_users_container_that_has_namespaces_of_the_host() {
+    let Some(user) = user() else { return };
+    for shared in ["--network host", "--network host --uts host --ipc host --pid host"] {
+        user.script(&format!("$D/cellar run -d {shared} --name c box:1 sleep 1000")).ok();
+        let said = user.script(
+            "$D/cellar exec c busybox readlink /proc/self/ns/net; readlink /proc/self/ns/net",
+        );
+        let said = said.ok().text().to_owned();
+        let spaces: Vec<_> = said.lines().collect();
+        assert_eq!(spaces.len(), 2, "{shared}: {said}");
+        assert_eq!(spaces[0], spaces[1], "{shared}");
+        user.script("$D/cellar rm -f -t 0 c").ok();
+    }
+    nothing_is_left(&user);
+}
+
+#[test]
 fn a_users_container_keeps_the_users_groups_and_changes_nothing_below_an_overlay() {
     let Some(user) = user() else { return };
     // The user is in another group, whose file it may read.

@@ -1,6 +1,6 @@
 //! Namespaces: made, kept, or joined.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
@@ -141,8 +141,11 @@ pub(super) fn join_processes(target: &Source) -> Result<(), Failure> {
     // What joins has more rights than those that it joins, until it gave them up: nobody there may look into it.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(|error| Failure::io(error, "hide", "the helper"))?;
-    rustix::thread::move_into_thread_name_spaces(target.as_fd(), ThreadNameSpaceType::PROCESS_ID)
-        .map_err(gone)
+    match foreign(target.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
+        none if none.is_empty() => Ok(()),
+        processes => rustix::thread::move_into_thread_name_spaces(target.as_fd(), processes),
+    }
+    .map_err(gone)
 }
 
 /// Joins everything else that `target` has.
@@ -155,6 +158,7 @@ pub(super) fn join_all(target: &Source) -> Result<(), Failure> {
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::NETWORK
         | ThreadNameSpaceType::CONTROL_GROUP;
+    let spaces = foreign(target.as_fd(), spaces);
     let with_users = spaces | ThreadNameSpaceType::USER;
     match rustix::thread::move_into_thread_name_spaces(target.as_fd(), with_users) {
         Ok(()) => become_root(),
@@ -164,6 +168,39 @@ pub(super) fn join_all(target: &Source) -> Result<(), Failure> {
         }
         Err(error) => Err(gone(error)),
     }
+}
+
+/// Those of the namespaces that a process does not share with this one: of those that belong to the host, only its
+/// root may join even the one that he is in. One that cannot be seen may be another.
+fn foreign(process: BorrowedFd<'_>, spaces: ThreadNameSpaceType) -> ThreadNameSpaceType {
+    let named = [
+        (ThreadNameSpaceType::MOUNT, "mnt"),
+        (ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION, "ipc"),
+        (ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME, "uts"),
+        (ThreadNameSpaceType::NETWORK, "net"),
+        (ThreadNameSpaceType::CONTROL_GROUP, "cgroup"),
+        (ThreadNameSpaceType::PROCESS_ID, "pid"),
+    ];
+    let Some(pid) = pid_of(process) else { return spaces };
+    let is_shared = |name: &str| {
+        let space = |of: &str| rustix::fs::stat(format!("/proc/{of}/ns/{name}"));
+        match (space("self"), space(&pid)) {
+            (Ok(own), Ok(other)) => (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino),
+            _ => false,
+        }
+    };
+    let shared = named.into_iter().filter(|(kind, name)| spaces.contains(*kind) && is_shared(name));
+    shared.fold(spaces, |left, (kind, _)| left.difference(kind))
+}
+
+/// What `/proc` calls the process of a descriptor; `None` where it has ended.
+///
+/// Source: `pidfd_open(2)`, proc(5), `fdinfo`.
+fn pid_of(process: BorrowedFd<'_>) -> Option<String> {
+    let info =
+        std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).ok()?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+    pid.parse::<u32>().ok().map(|pid| pid.to_string())
 }
 
 fn gone(error: rustix::io::Errno) -> Failure {
