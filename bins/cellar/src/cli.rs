@@ -196,6 +196,7 @@ pub(crate) enum SystemCommand {
     Check(WhenNamed<commands::check::Arguments>),
     Df(WhenNamed<commands::disk_usage::Arguments>),
     Info(WhenNamed<commands::info::Arguments>),
+    Migrate(WhenNamed<commands::system_migrate::Arguments>),
     Prune(WhenNamed<commands::system_prune::Arguments>),
     Reset(WhenNamed<commands::system_reset::Arguments>),
     #[command(flatten)]

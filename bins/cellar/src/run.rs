@@ -129,6 +129,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::System(SystemCommand::Check(arguments)) => {
             commands::check::run(&arguments, &context)
         }
+        Command::System(SystemCommand::Migrate(arguments)) => {
+            commands::system_migrate::run(&arguments, &context)
+        }
         Command::System(SystemCommand::Prune(arguments)) => {
             commands::system_prune::run(&arguments, &context)
         }

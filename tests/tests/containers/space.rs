@@ -38,7 +38,15 @@ fn space_is_counted_and_what_nobody_needs_goes_at_once() {
     let expected = format!("Deleted Containers\n{id}\nDeleted Volumes\nalone\nkept\nTotal");
     assert!(pruned.text().starts_with(&expected), "{pruned}");
     cellar.run(&["search", "box"]).ends(125).says("cellar has no command \"search\"");
-    cellar.run(&["system", "migrate"]).ends(125).says("cellar has no command \"system migrate\"");
+    cellar.container(&["-d", "--name", "c", "--init", "box:1", "sleep", "1000"]).ok();
+    let id = cellar.run(&["ps", "-q", "--no-trunc"]).ok().text().to_owned();
+    let migrated = cellar.run(&["system", "migrate"]).ok();
+    assert_eq!(migrated.text(), format!("stopped {id}"));
+    assert_eq!(cellar.run(&["ps", "-q"]).ok().text(), "");
+    assert_eq!(cellar.run(&["system", "migrate"]).ok().text(), "");
+    let runtime = ["system", "migrate", "--new-runtime", "crun"];
+    cellar.run(&runtime).ends(125).says("a container keeps its runtime");
+    cellar.run(&["rm", "c"]).ok();
     let push = ["push", "--sign-by", "key", "box:1", "dir:nowhere"];
     cellar.run(&push).ends(125).says("--sign-by: images cannot be signed yet");
     cellar.is_clean();

@@ -25,8 +25,6 @@ pub(crate) enum OfSystem {
     #[command(hide = true)]
     Connection(Words),
     #[command(hide = true)]
-    Migrate(Words),
-    #[command(hide = true)]
     Renumber(Words),
     #[command(hide = true)]
     Service(Words),
@@ -86,9 +84,6 @@ pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
 pub(crate) fn of_system(command: &OfSystem) -> Result<ExitCode> {
     refuse(match command {
         OfSystem::Connection(_) => ("system connection", NO_SERVICE),
-        OfSystem::Migrate(_) => {
-            ("system migrate", "nothing needs to be migrated: containers have no daemon")
-        }
         OfSystem::Renumber(_) => {
             ("system renumber", "containers are locked by files, which have no numbers")
         }

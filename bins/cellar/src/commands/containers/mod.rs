@@ -37,7 +37,7 @@ mod secret;
 mod several;
 mod start;
 mod stats;
-mod stop;
+pub(super) mod stop;
 mod top;
 mod unsupported;
 mod update;

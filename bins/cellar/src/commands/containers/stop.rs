@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
 }
 
 /// Stops one, and says where it had to be killed.
-pub(super) fn stop(
+pub(in crate::commands) fn stop(
     containers: &Containers,
     container: &Container,
     time: Option<u32>,
