@@ -15,7 +15,7 @@ pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
 pub use peer::{has, is_root};
 pub use place::{Identity, Transport, digest, identity, layers};
 pub use program::{
-    Outcome, again, cargo_built, cellar_built, command, cooper_built, dray, dray_with, run, skopeo,
+    Outcome, again, cellar_built, command, cooper_built, dray, dray_built, dray_with, run, skopeo,
     skopeo_with, tool,
 };
 pub use registry::{Access, PASSWORD, Registry, USER};

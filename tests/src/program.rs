@@ -81,7 +81,7 @@ impl std::fmt::Display for Outcome {
 ///
 /// # Panics
 /// If it cannot be built.
-pub fn cargo_built() -> &'static Path {
+pub fn dray_built() -> &'static Path {
     static DRAY: OnceLock<PathBuf> = OnceLock::new();
     DRAY.get_or_init(|| built("dray"))
 }
@@ -192,13 +192,13 @@ pub fn tool(program: &str, line: &str) -> Outcome {
 /// Runs `dray` with arguments that white space separates.
 #[track_caller]
 pub fn dray(line: &str) -> Outcome {
-    run(command(cargo_built()).args(line.split_whitespace()))
+    run(command(dray_built()).args(line.split_whitespace()))
 }
 
 /// Runs `dray` with arguments of any text.
 #[track_caller]
 pub fn dray_with(arguments: &[&str]) -> Outcome {
-    run(command(cargo_built()).args(arguments))
+    run(command(dray_built()).args(arguments))
 }
 
 /// Runs `skopeo` with arguments that white space separates.

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Outcome, cargo_built, command};
+use crate::program::{Outcome, command, dray_built};
 use crate::registry::{Access, PASSWORD_HASH, USER, certify};
 use crate::scratch::Scratch;
 
@@ -54,7 +54,7 @@ impl Served {
     #[track_caller]
     pub fn directory(directory: &Path, log: &Path, arguments: &[&str]) -> Self {
         let errors = std::fs::File::create(log).expect("the log can be made");
-        let mut child = command(cargo_built())
+        let mut child = command(dray_built())
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .arg(directory)

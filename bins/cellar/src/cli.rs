@@ -7,13 +7,14 @@ use cask_program::manifest;
 use cask_program::refused::Refused;
 use cask_program::storage::StoreArguments;
 use cask_program::tag;
+use cask_program::version;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 
 /// Keeps container images, in podman's own store.
 #[derive(Debug, Parser)]
-#[command(name = "cellar", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
+#[command(name = "cellar", display_name = version::CELLAR.name(), version = version::CELLAR.version_words(), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,

@@ -1,6 +1,7 @@
 //! The arguments as typed.
 
 use cask_program::command_line::WhenNamed;
+use cask_program::version;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
@@ -8,7 +9,7 @@ use crate::context::GlobalArguments;
 
 /// Builds container images from Containerfiles; lints, formats and draws these.
 #[derive(Debug, Parser)]
-#[command(name = "cooper", version = concat!("version ", env!("CARGO_PKG_VERSION")), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
+#[command(name = "cooper", display_name = version::COOPER.name(), version = version::COOPER.version_words(), disable_version_flag = true, args_override_self = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,

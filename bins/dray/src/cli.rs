@@ -7,6 +7,7 @@ use cask_program::access;
 use cask_program::command_line::WhenNamed;
 use cask_program::duration::GoDuration;
 use cask_program::settings::Settings;
+use cask_program::version;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
@@ -15,7 +16,8 @@ use crate::commands;
 #[derive(Debug, Parser)]
 #[command(
     name = "dray",
-    version = concat!("version ", env!("CARGO_PKG_VERSION")),
+    display_name = version::DRAY.name(),
+    version = version::DRAY.version_words(),
     disable_version_flag = true,
     args_override_self = true,
     arg_required_else_help = false,

@@ -42,3 +42,4 @@ pub mod tag;
 #[cfg(feature = "store")]
 pub mod terminal;
 pub mod transports;
+pub mod version;

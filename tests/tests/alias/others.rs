@@ -1,8 +1,30 @@
 //! The other commands.
 
-use tests::tree;
+use std::os::unix::fs::symlink;
+
+use tests::{cellar_built, command, cooper_built, dray_built, run, scratch, tree};
 
 use crate::{both, place, ready, same, same_error, words};
+
+#[test]
+fn a_link_with_the_name_of_a_tool_says_a_version_of_it() {
+    let scratch = scratch();
+    let tools = [
+        (cellar_built(), "podman", "4.9.4"),
+        (cooper_built(), "buildah", "1.33.7"),
+        (dray_built(), "skopeo", "1.14.2"),
+    ];
+    for (built, peer, version) in tools {
+        let link = scratch.join(peer);
+        symlink(built, &link).expect("the directory is ours");
+        let said = run(command(&link).arg("--version")).ok();
+        assert_eq!(said.text(), format!("{peer} version {version}"));
+        let own = run(command(built).arg("--version")).ok();
+        assert_eq!(own.text().split(' ').nth(2), Some(env!("CARGO_PKG_VERSION")), "{own}");
+    }
+    let format = ["version", "--format", "{{.Client.Version}}"];
+    assert_eq!(run(command(scratch.join("podman")).args(format)).ok().text(), "4.9.4");
+}
 
 #[test]
 fn list_tags_prints_the_same() {

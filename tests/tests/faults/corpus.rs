@@ -153,7 +153,7 @@ fn a_bomb_takes_neither_memory_nor_time() {
     let line = format!("copy -q --dest-compress-format zstd {from} {}", stage.new_place());
     let mut shell = tests::command("sh");
     shell.args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""]);
-    shell.arg(tests::cargo_built()).args(line.split_whitespace());
+    shell.arg(tests::dray_built()).args(line.split_whitespace());
     let outcome = tests::run(&mut shell);
     if outcome.code != 0 {
         outcome.ends(1).says("sha256:");

@@ -1,6 +1,6 @@
 //! Full disks.
 
-use tests::{Transport, cargo_built, command, has, run};
+use tests::{Transport, command, dray_built, has, run};
 
 use crate::stage::{Stage, large};
 
@@ -39,7 +39,7 @@ fn a_full_disk_is_an_error_and_leaves_the_destination_as_it_was() {
                 .env("NEW", new)
                 .env("NEW_PLACE", stage.new_place())
                 .env("OPTIONS", stage.options())
-                .env("DRAY", cargo_built())
+                .env("DRAY", dray_built())
                 .env("TMPDIR", stage.scratch.join("tmp")));
             let outcome = outcome.ok();
             assert_eq!(outcome.text(), "1", "{transport:?}: {outcome}");

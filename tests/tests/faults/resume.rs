@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use cask_testkit::generate::{ImageSpec, LayerSpec, TarEntry, random_bytes};
-use tests::{Access, Registry, Relay, Served, cargo_built, command, dray, has, is_root, run};
+use tests::{Access, Registry, Relay, Served, command, dray, dray_built, has, is_root, run};
 
 use crate::stage::Stage;
 
@@ -42,7 +42,7 @@ impl Ways {
 
 /// `dray copy`, with a cache of the test's own.
 fn copying(stage: &Stage, from: &str, to: &str) -> std::process::Command {
-    let mut copy = command(cargo_built());
+    let mut copy = command(dray_built());
     copy.env("XDG_CACHE_HOME", stage.scratch.join("cache"));
     copy.args(["copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"]);
     copy.args([from, to]).stdout(Stdio::null());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cask_testkit::generate::{Image, ImageSpec, LayerSpec, write_oci_layout};
-use tests::{Outcome, Scratch, Transport, Tree, cargo_built, command, run, scratch, tree};
+use tests::{Outcome, Scratch, Transport, Tree, command, dray_built, run, scratch, tree};
 
 /// A destination with a temporary directory of its own.
 pub(crate) struct Stage {
@@ -67,7 +67,7 @@ impl Stage {
 
     /// `dray copy`, without anything run.
     pub(crate) fn copying(&self, line: &str) -> std::process::Command {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.env("TMPDIR", self.scratch.join("tmp")).arg("copy").args(line.split_whitespace());
         dray
     }

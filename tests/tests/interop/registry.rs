@@ -2,7 +2,7 @@
 
 use cask_testkit::generate::{ArtifactSpec, ImageSpec, LayerSpec, write_oci_layout};
 use tests::{
-    Access, PASSWORD, Registry, Scratch, USER, cargo_built, command, dray, fixtures, has, identity,
+    Access, PASSWORD, Registry, Scratch, USER, command, dray, dray_built, fixtures, has, identity,
     run, scratch, skopeo, skopeo_with,
 };
 
@@ -55,7 +55,7 @@ fn passwords_and_certificates_let_in() {
     let (host, from) = (registry.address(), &fixtures().buildah_oci);
     let place = format!("docker://{host}/it:1");
     let creds = format!("{USER}:{PASSWORD}");
-    let with = |arguments: &[&str]| run(command(cargo_built()).args(arguments));
+    let with = |arguments: &[&str]| run(command(dray_built()).args(arguments));
     let copy = ["copy", "-q", "--dest-tls-verify=false"];
     with(&[&copy[..], &["--dest-no-creds", from, &place]].concat())
         .ends(1)
@@ -97,7 +97,7 @@ fn few_requests_push_and_inspect_an_image() {
     let from = &fixtures().buildah_oci;
     let place = format!("docker://{}/it:1", registry.address());
     let creds = format!("{USER}:{PASSWORD}");
-    let with = |arguments: &[&str]| run(command(cargo_built()).args(arguments)).ok();
+    let with = |arguments: &[&str]| run(command(dray_built()).args(arguments)).ok();
     with(&["copy", "-q", "--dest-tls-verify=false", "--dest-creds", &creds, from, &place]);
     let blobs = dray(&format!("inspect {from}")).ok().json()["Layers"].as_array().map(Vec::len);
     let blobs = blobs.expect("an image has layers") + 1;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use tests::{
-    Access, Outcome, Registry, Scratch, cargo_built, command, digest, fixtures, has, run, scratch,
+    Access, Outcome, Registry, Scratch, command, digest, dray_built, fixtures, has, run, scratch,
 };
 
 const TOOLS: [&str; 6] = ["skopeo", "buildah", "podman", "busybox", "docker-registry", "gpg"];
@@ -68,7 +68,7 @@ impl Scene {
 
     /// Copies as `dray` does, with this configuration.
     fn dray(&self, flags: &str, from: &str, to: &str) -> Outcome {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.args(["copy", "-q", "--registries.d", &self.scratch.at("d")]);
         dray.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
         run(dray.args(flags.split_whitespace()).args([from, to]))
@@ -152,7 +152,7 @@ fn sync_takes_signatures_along() {
     let made = scene.signatures("aside", "signed/it");
     let host = scene.registry.address();
     let sync = |expected: &str| {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.args(["sync", "--registries.d", &scene.scratch.at("d")]);
         dray.args(["--src-tls-verify=false", "--dest-tls-verify=false", "-s", "docker", "-d"]);
         dray.args(["docker", &format!("{host}/signed/it"), &format!("{host}/other")]);

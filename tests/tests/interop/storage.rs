@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::{
-    Access, PeerStore, Registry, Scratch, cargo_built, command, dray, dray_with, has, run, scratch,
+    Access, PeerStore, Registry, Scratch, command, dray, dray_built, dray_with, has, run, scratch,
 };
 
 const TOOLS: [&str; 4] = ["buildah", "podman", "busybox", "docker-registry"];
@@ -19,7 +19,7 @@ fn setup() -> Option<(Scratch, PeerStore, Registry)> {
 /// Runs `dray sync` and gives what became of each image, by where it went.
 #[track_caller]
 fn sync(arguments: &[&str]) -> Vec<String> {
-    let mut dray = command(cargo_built());
+    let mut dray = command(dray_built());
     dray.args(["sync", "-q", "--report", "json"]).args(arguments);
     let report = run(dray.args(["--src-tls-verify=false", "--dest-tls-verify=false"])).ok().json();
     let images = report["Images"].as_array().expect("it is a list").iter();
@@ -111,7 +111,7 @@ fn what_was_pulled_into_a_store_is_pushed_without_being_compressed_again() {
     let [pushed, again] = ["a", "b"].map(|name| format!("docker://{host}/{name}/base:1"));
     let cache = scratch.at("cache");
     let copy = |from: &str, to: &str, cache: &str| {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.env("XDG_CACHE_HOME", cache).args(["copy", "-q", from, to]);
         run(dray.args(["--src-tls-verify=false", "--dest-tls-verify=false"])).ok()
     };

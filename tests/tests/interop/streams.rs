@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tests::{
-    Outcome, Transport, cargo_built, command, digest, dray, fixtures, has, identity, run, scratch,
+    Outcome, Transport, command, digest, dray, dray_built, fixtures, has, identity, run, scratch,
 };
 
 use crate::TOOLS;
@@ -20,7 +20,7 @@ fn pipe(mut from: Command, mut into: Command) -> [Outcome; 2] {
 }
 
 fn dray_command(line: &str) -> Command {
-    let mut dray = command(cargo_built());
+    let mut dray = command(dray_built());
     dray.args(line.split_whitespace());
     dray
 }

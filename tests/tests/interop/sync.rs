@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tests::{
-    Access, Outcome, PASSWORD, Registry, Scratch, USER, cargo_built, command, dray, dray_with,
+    Access, Outcome, PASSWORD, Registry, Scratch, USER, command, dray, dray_built, dray_with,
     fixtures, has, run, scratch, skopeo, skopeo_with,
 };
 
@@ -363,7 +363,7 @@ fn what_is_precomputed_and_there_is_not_sent() {
     let again = |more: &str| {
         let before = to.requests().len();
         let line = format!("copy {flags} {more} {plain} docker://{host}/one:2");
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.args(line.split_whitespace());
         dray.env("XDG_CACHE_HOME", setup.scratch.join(format!("cache{}", more.len())));
         run(&mut dray).ok();

@@ -1,7 +1,7 @@
 //! `auth explain`.
 
 use serde_json::json;
-use tests::{cargo_built, command, run, scratch};
+use tests::{command, dray_built, run, scratch};
 
 #[test]
 fn auth_explain_tells_where_a_credential_comes_from_and_never_the_secret() {
@@ -26,7 +26,7 @@ fn auth_explain_tells_where_a_credential_comes_from_and_never_the_secret() {
         "[[registry]]\nlocation = 'r.example'\n[[registry.mirror]]\nlocation = 'm.example:5000/r'\n",
     );
     let explain = |arguments: &[&str]| {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.env("XDG_RUNTIME_DIR", at("run")).env("XDG_CONFIG_HOME", at("conf"));
         dray.env("DOCKER_CONFIG", at("docker")).env("PATH", at("bin"));
         dray.env_remove("REGISTRY_AUTH_FILE").args(["--registries-conf", &at("r.conf")]);

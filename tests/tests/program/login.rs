@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tests::{
-    Access, Outcome, PASSWORD, Registry, Scratch, USER, cargo_built, command, dray, has, run,
+    Access, Outcome, PASSWORD, Registry, Scratch, USER, command, dray, dray_built, has, run,
     scratch,
 };
 
 /// A program without credentials of its own, and without this process's settings.
 fn alone(program: &str) -> Command {
     let mut command = match program {
-        "dray" => command(cargo_built()),
+        "dray" => command(dray_built()),
         other => command(other),
     };
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "HTTP_PROXY", "HTTPS_PROXY"] {
@@ -238,7 +238,7 @@ fn a_certificate_that_nobody_knows_is_refused_unless_it_is_given() {
 #[test]
 fn the_password_is_asked_for_and_not_shown() {
     let Some((scratch, registry)) = registry() else { return };
-    let program = cargo_built().display();
+    let program = dray_built().display();
     let file = scratch.at("auth.json");
     let address = registry.address();
     let line = format!("{program} login --tls-verify=false --authfile {file} {address}");

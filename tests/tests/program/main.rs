@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use cask_testkit::generate::{Format, ImageSpec, platforms_index, write_oci_layout};
-use tests::{Scratch, cargo_built, command, dray, run, scratch};
+use tests::{Scratch, command, dray, dray_built, run, scratch};
 
 mod auth;
 mod flags;
@@ -28,7 +28,7 @@ fn layout() -> (Scratch, String) {
 
 /// `dray`, with arguments that white space separates.
 fn program(line: &str) -> Command {
-    let mut dray = command(cargo_built());
+    let mut dray = command(dray_built());
     dray.args(line.split_whitespace());
     dray
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{Access, Served, cargo_built, command, dray, run};
+use tests::{Access, Served, command, dray, dray_built, run};
 
 use crate::layout;
 
@@ -13,7 +13,7 @@ fn authorities_come_from_where_the_environment_says() {
     let to = format!("docker://{}/it:1", served.address());
     let certificate = scratch.join("settings-Tls/certs/ca.crt");
     let copy = |variable: &str, value: &std::path::Path| {
-        let mut dray = command(cargo_built());
+        let mut dray = command(dray_built());
         dray.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR").env(variable, value);
         run(dray.args(["copy", "-q", &format!("{image}:it"), &to]))
     };

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tests::{Outcome, cargo_built, cellar_built, dray_with, fixtures, has, run};
+use tests::{Outcome, cellar_built, dray_built, dray_with, fixtures, has, run};
 
 const UID: u32 = 54_321;
 const TOOLS: [&str; 6] = ["podman", "buildah", "busybox", "newuidmap", "setpriv", "unshare"];
@@ -38,7 +38,7 @@ impl User {
                 lchown(&path, Some(UID), Some(UID)).expect("root may");
             }
         }
-        for (program, name) in [(cargo_built(), "dray"), (cellar_built(), "cellar")] {
+        for (program, name) in [(dray_built(), "dray"), (cellar_built(), "cellar")] {
             fs::copy(program, user.path(name)).expect("a program can be copied");
             fs::set_permissions(user.path(name), Permissions::from_mode(0o755))
                 .expect("it is ours");

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use cask_engine::{LOG_DRIVERS, Status};
 use cask_program::containers_conf::{self, EngineConf};
+use cask_program::version::CELLAR;
 use cask_program::{events, output, registries, rootless, storage};
 use cask_runtime::{CapabilitySet, Cgroup};
 use cask_terminal::template::{Format, Origin, is_json_format};
@@ -233,8 +234,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         registries: registered::all(&registries::read(&context.settings)?),
         store: store(context)?,
         version: Version {
-            api_version: env!("CARGO_PKG_VERSION"),
-            version: env!("CARGO_PKG_VERSION"),
+            api_version: CELLAR.version(),
+            version: CELLAR.version(),
             os: "linux",
             platform: format!("linux/{architecture}"),
         },

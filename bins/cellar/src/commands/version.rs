@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use cask_program::output;
+use cask_program::version::CELLAR;
 use cask_terminal::template::{Format, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Value};
 use clap::Args;
@@ -60,8 +61,8 @@ struct Version {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let client = Version {
-        api_version: env!("CARGO_PKG_VERSION"),
-        version: env!("CARGO_PKG_VERSION"),
+        api_version: CELLAR.version(),
+        version: CELLAR.version(),
         platform: format!("linux/{architecture}"),
         os: "linux",
     };

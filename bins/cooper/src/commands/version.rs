@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use cask_program::output;
+use cask_program::version::COOPER;
 use clap::Args;
 use serde::Serialize;
 
@@ -33,7 +34,7 @@ const RUNTIME_SPEC: &str = "1.0.2";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let platform = cask_image::PlatformWanted::of_this_build().to_string();
     let version = Version {
-        version: env!("CARGO_PKG_VERSION"),
+        version: COOPER.version(),
         image_spec: IMAGE_SPEC,
         runtime_spec: RUNTIME_SPEC,
         platform: platform.clone(),

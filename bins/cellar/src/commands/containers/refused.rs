@@ -50,10 +50,9 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
             "a list has them: manifest add --artifact; dray copies them, and keeps them in oci: layouts",
         ),
         Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
-        Alone::Compose(_) => (
-            "compose",
-            "there is no service that compose files are given to; use run for each container",
-        ),
+        Alone::Compose(_) => {
+            ("compose", "podman-compose does it, with a link to this program that is called podman")
+        }
         Alone::Farm(_) => {
             ("farm", "builds are of this machine; build --platform makes images for others")
         }
