@@ -28,7 +28,7 @@ pub(crate) fn main() -> ExitCode {
     }
     let cli = match command_line::parse::<Cli>() {
         Ok(cli) => cli,
-        Err(error) => return command_line::wrong::<Cli>(&error).into(),
+        Err(error) => return command_line::wrong::<Cli>(&error, false).into(),
     };
     match run(cli) {
         Ok(code) => code,

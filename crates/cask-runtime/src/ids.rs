@@ -1,6 +1,7 @@
 //! Which IDs a user may have in user namespaces.
 
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -151,6 +152,12 @@ impl IdMaps {
 }
 
 impl IdRange {
+    /// The IDs outside.
+    pub fn outside_ids(&self) -> Range<u64> {
+        let first = u64::from(self.outside);
+        first..first + u64::from(self.count)
+    }
+
     /// The ranges that the text of `/etc/subuid` or `/etc/subgid` gives to `name`, one behind the other from 0 on.
     /// Lines that are malformed are passed over.
     ///

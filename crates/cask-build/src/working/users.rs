@@ -73,10 +73,7 @@ impl WorkingUsers {
         let Some(wanted) = self.chosen.take() else { return Ok(None) };
         let IdMaps { uids, gids } = IdMaps::spare(store.options().rootless)
             .map_err(|error| Error::runtime(error, "--userns=auto"))?;
-        let spare = |ranges: &[IdRange]| {
-            let end = |one: &IdRange| u64::from(one.outside) + u64::from(one.count);
-            ranges.iter().map(|one| u64::from(one.outside)..end(one)).collect()
-        };
+        let spare = |ranges: &[IdRange]| ranges.iter().map(IdRange::outside_ids).collect();
         let spare = SpareIds { uids: spare(&uids), gids: spare(&gids) };
         let chosen = store.choose_ids(&wanted, &spare, top).map_err(|error| match error.kind() {
             cask_storage::ErrorKind::LimitExceeded => {

@@ -36,9 +36,9 @@ impl Decider<'_> {
             found => found?,
         };
         if diff_ids.len() != image.layers.len() {
-            if diff_ids.is_empty() || !has_layers(image) {
-                // An artifact that borrowed the config's type, as older signatures do, or the types of layers too:
-                // no image has a config that tells of none of its layers.
+            // An artifact that borrowed the config's type, as older signatures do, or the types of layers too: an empty
+            // config is no image's.
+            if config.trim_ascii() == b"{}" || !has_layers(image) {
                 return self.artifact(node, image);
             }
             let (of_config, of_manifest) = (diff_ids.len(), image.layers.len());

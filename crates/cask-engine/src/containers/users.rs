@@ -225,10 +225,7 @@ impl Containers {
         let user = user.split(':').next().and_then(|user| user.parse::<u32>().ok());
         wanted.least = user.map_or(1, |user| user.saturating_add(1));
         let IdMaps { uids, gids } = IdMaps::spare(rootless)?;
-        let spare = |ranges: &[IdRange]| {
-            let end = |one: &IdRange| u64::from(one.outside) + u64::from(one.count);
-            ranges.iter().map(|one| u64::from(one.outside)..end(one)).collect()
-        };
+        let spare = |ranges: &[IdRange]| ranges.iter().map(IdRange::outside_ids).collect();
         let spare = SpareIds { uids: spare(&uids), gids: spare(&gids) };
         let top = image.and_then(|found| found.image.top_layer.as_ref());
         self.store().choose_ids(&wanted, &spare, top).map_err(|error| match error.kind() {

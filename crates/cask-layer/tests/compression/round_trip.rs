@@ -283,7 +283,8 @@ fn errors_of_the_writer_below_pass_once_and_stay() {
         for count in [1, 3] {
             let full = Full(100_000);
             let mut writer = compress(full, compression, Level::Default, threads(count)).unwrap();
-            let error = writer.write_all(&data).unwrap_err();
+            // Threads that compress may still have all of it before them.
+            let error = (0..32).find_map(|_| writer.write_all(&data).err()).expect("it is told");
             assert_eq!(error.to_string(), "no room");
             let error = writer.write_all(&data).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);

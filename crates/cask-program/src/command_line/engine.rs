@@ -77,8 +77,9 @@ fn truth(text: &str) -> Result<bool, String> {
     cask_config::truth(text).ok_or_else(|| format!("{NO_TRUTH}{text:?}: invalid syntax"))
 }
 
-/// Says what is wrong with a command line, in podman's words. Help and versions are data, and a success.
-pub fn wrong<P: CommandFactory>(error: &clap::Error) -> Exit {
+/// Says what is wrong with a command line, in podman's words. Help and versions are data, and a success; so is, where
+/// `may_ask`, a line that names no command, which prints which there are.
+pub fn wrong<P: CommandFactory>(error: &clap::Error, may_ask: bool) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         if let Err(error) = output::bytes(error.render().to_string().as_bytes()) {
             report::engine_failure(&error, |_| None);
@@ -97,6 +98,9 @@ pub fn wrong<P: CommandFactory>(error: &clap::Error) -> Exit {
         if let Err(error) = output::bytes(help.as_bytes()) {
             report::engine_failure(&error, |_| None);
             return Exit::EngineFailure;
+        }
+        if may_ask {
+            return Exit::Success;
         }
     }
     report::engine_usage(&place.message(error));
