@@ -8,6 +8,15 @@ use crate::build::{cooper, program, with_busybox};
 use crate::files;
 
 #[test]
+fn a_line_without_a_command_prints_which_there_are() {
+    let (store, directory) = (PeerStore::new(), scratch());
+    for (line, command) in [("", "build"), ("manifest", "annotate")] {
+        let said = cooper(&store, &directory, line).ok();
+        assert!(said.text().contains(command), "{line:?}: {said}");
+    }
+}
+
+#[test]
 fn a_name_that_the_caller_gave_counts_more_than_a_stage() {
     let text = "FROM scratch AS one\nCOPY not-there /\n\
                 FROM scratch AS two\nCOPY --from=one a /x\nCOPY --from=0 a /y\nCOPY --from=two a /z\n";
