@@ -84,18 +84,15 @@ impl Error {
 
     /// Whether there was no room to write something.
     pub(crate) fn is_of_full_disk(&self) -> bool {
-        let mut next: Option<&(dyn StdError + 'static)> = self.source();
-        while let Some(error) = next {
-            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            if matches!(
-                kind,
-                Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-            ) {
-                return true;
-            }
-            next = error.source();
-        }
-        false
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let mut of_system =
+            self.causes().filter_map(|error| error.downcast_ref::<std::io::Error>());
+        of_system.any(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+
+    /// What lies beneath, the nearest first.
+    fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        std::iter::successors(StdError::source(self), |&error| error.source())
     }
 
     #[must_use]
@@ -165,13 +162,7 @@ impl Error {
 
     /// The whole of it in one line: the causes behind what they caused.
     pub(crate) fn whole(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = StdError::source(self);
-        while let Some(error) = next {
-            text = format!("{text}: {error}");
-            next = error.source();
-        }
-        text
+        self.causes().fold(self.to_string(), |text, error| format!("{text}: {error}"))
     }
 }
 

@@ -28,21 +28,22 @@ const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 impl Program {
     /// The name that it says.
     pub fn name(&self) -> &'static str {
-        if self.is_peer(std::env::args_os().next().as_deref()) { self.peer } else { self.name }
+        if self.is_called_so() { self.peer } else { self.name }
     }
 
     /// The word "version" and the number.
     pub fn version_words(&self) -> &'static str {
-        if self.is_peer(std::env::args_os().next().as_deref()) {
-            self.peer_version
-        } else {
-            VERSION
-        }
+        if self.is_called_so() { self.peer_version } else { VERSION }
     }
 
     /// The number.
     pub fn version(&self) -> &'static str {
         self.version_words().trim_start_matches("version ")
+    }
+
+    /// Whether this process was started by the name of the tool.
+    fn is_called_so(&self) -> bool {
+        self.is_peer(std::env::args_os().next().as_deref())
     }
 
     /// Whether this, the first word of a command line, is the name of the tool.

@@ -125,8 +125,8 @@ pub struct MountOptions {
     pub copy_up: CopyUp,
 }
 
-/// What a [`MountSource::Memory`] or [`MountSource::Ram`] takes over from the directory at its place, where there is one. It is what the
-/// process would see there without it: of the root, or of a mount that covers a part of the root.
+/// What a [`MountSource::Memory`] or [`MountSource::Ram`] takes over from the directory at its place, where there is
+/// one. It is what the process would see there without it: of the root, or of a mount that covers a part of the root.
 ///
 /// Source: OCI runtime specification, config.md, the mount option `tmpcopyup`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -200,17 +200,18 @@ mod tests {
         let first = inode(&one);
         drop((one, two));
         // What other tests start at this moment holds the locks too, until it is the program that it becomes.
-        let private = (0..500).find_map(|_| {
-            let found = get(Sharing::Private);
-            let is_first = inode(&found) == first;
-            is_first.then_some(found).or_else(|| {
-                std::thread::sleep(PATIENCE);
-                None
-            })
-        });
+        let mut private = get(Sharing::Private);
+        for _ in 0..500 {
+            if inode(&private) == first {
+                break;
+            }
+            std::thread::sleep(PATIENCE);
+            private = get(Sharing::Private);
+        }
+        assert_eq!(inode(&private), first);
         let other = get(Sharing::Private);
         assert_ne!(inode(&other), first);
-        drop((private.expect("it is nobody else's"), other));
+        drop((private, other));
         let locked = get(Sharing::Locked);
         assert_eq!(inode(&locked), first);
         // Who is stopped does not wait for ever.

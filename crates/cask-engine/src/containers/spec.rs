@@ -277,6 +277,7 @@ impl Ingredients<'_> {
             .map_err(|error| super::record::io(error, "opening", self.root))?;
         let mut spec = RunSpec::new(OwnedFd::from(opened), words);
         self.process(&mut spec, &root)?;
+        spec.process.init = config.process.init && init.is_none();
         if let Some(init) = &init {
             let mut mount = Mount::bind(open(init)?, super::init::PLACE);
             mount.options.access = MountAccess { read_only: true, ..MountAccess::NO_PRIVILEGES };
@@ -301,7 +302,6 @@ impl Ingredients<'_> {
         spec.process.make_directory = true;
         spec.process.umask = process.umask.unwrap_or(0o022);
         spec.process.limits = limits(&process.limits)?;
-        spec.process.init = process.init && super::init::program(self.config)?.is_none();
         spec.process.out_of_memory_score = process.oom_score;
         spec.process.keep_groups = keeps_groups(&process.groups);
         spec.process.personality = personality(self.config)?;
