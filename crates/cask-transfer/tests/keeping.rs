@@ -1,4 +1,5 @@
-//! Parts of blobs and uploads, between processes.
+//! Parts of blobs and uploads, between those who fetch and push. No test here starts a process: until it runs its
+//! program, a child has the locks of all other tests.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails its test")]
 
@@ -7,10 +8,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use cask_files::fault::{Fault, arm, steps};
 use cask_image::Hasher;
 use cask_reference::{Algorithm, Digest, Repository};
-use cask_transfer::{Hint, PIECE_BYTES, Partial, TransferOptions, Transfers};
+use cask_transfer::{PIECE_BYTES, Partial, TransferOptions, Transfers};
 use proptest::prelude::*;
 
 fn digest(last: usize) -> Digest {
@@ -58,18 +58,6 @@ fn make_old(path: &Path, seconds: u64) {
     File::open(path).unwrap().set_times(FileTimes::new().set_modified(then)).unwrap();
 }
 
-/// What was kept of a blob, which nobody has but processes that other tests are just starting: until they run, they have
-/// this one's files.
-fn taken(transfers: &Transfers, digest: &Digest, size: u64) -> Partial {
-    for _ in 0..1000 {
-        if let Some(partial) = transfers.partial(digest, size) {
-            return partial;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("somebody has it");
-}
-
 #[test]
 fn whole_pieces_are_kept_and_a_whole_blob() {
     let directory = tempfile::tempdir().unwrap();
@@ -80,7 +68,7 @@ fn whole_pieces_are_kept_and_a_whole_blob() {
         let mut partial = transfers.begin_partial(&digest, size as u64).unwrap();
         keep(&mut partial, &blob, count);
         drop(partial);
-        let mut partial = taken(&transfers, &digest, size as u64);
+        let mut partial = transfers.partial(&digest, size as u64).unwrap();
         assert_eq!(read(&mut partial), blob[..expected]);
         assert_eq!(partial.is_complete(), expected == size);
         // What is missing can be added by the next process, too.
@@ -88,7 +76,7 @@ fn whole_pieces_are_kept_and_a_whole_blob() {
             partial.append(&[Bytes::copy_from_slice(piece)]).unwrap();
         }
         drop(partial);
-        let mut partial = taken(&transfers, &digest, size as u64);
+        let mut partial = transfers.partial(&digest, size as u64).unwrap();
         assert_eq!(read(&mut partial), blob);
         partial.remove();
         assert!(transfers.partial(&digest, size as u64).is_none());
@@ -126,7 +114,7 @@ fn what_a_power_failure_left_is_cut_off() {
         keep(&mut partial, &blob, 2 * PIECE_BYTES);
         drop(partial);
         spoil(&File::options().write(true).open(file(directory.path(), 1)).unwrap());
-        let mut partial = taken(&transfers, &digest(1), size as u64);
+        let mut partial = transfers.partial(&digest(1), size as u64).unwrap();
         assert_eq!(read(&mut partial), blob[..expected]);
     };
     let write = |file: &File, at: usize| {
@@ -270,86 +258,6 @@ fn a_directory_that_cannot_be_made_keeps_nothing_and_stops_nobody() {
     assert!(transfers.begin_partial(&digest(1), 9).is_none());
     assert!(transfers.upload(&"a.example/x".parse().unwrap(), &digest(1)).is_none());
     assert!(transfers.repositories_with(&digest(1), "a.example").is_empty());
-}
-
-/// Says to a child process where it is to fetch a blob, and before which step it dies.
-const PLACE: &str = "CASK_TRANSFER_TEST_PLACE";
-const STEP: &str = "CASK_TRANSFER_TEST_STEP";
-
-/// What a fetch does with what is kept of its blob; nobody fails because nothing can be kept. Tells how much was
-/// kept.
-fn fetch(directory: &Path) -> usize {
-    let (transfers, blob) = (transfers(directory), vec![7; 2 * PIECE_BYTES + 9]);
-    let (digest, size) = (digest(1), blob.len() as u64);
-    let repository: Repository = "a.example/x".parse().unwrap();
-    let kept = transfers.partial(&digest, size).or_else(|| transfers.begin_partial(&digest, size));
-    let mut found = 0;
-    if let Some(mut partial) = kept {
-        let read = read(&mut partial);
-        assert!(blob.starts_with(&read), "whatever was kept is of the blob");
-        found = read.len();
-        let rest = blob[found..].chunks(PIECE_BYTES).map(Bytes::copy_from_slice);
-        // The last of it is not kept: it has arrived.
-        for piece in rest.filter(|piece| piece.len() == PIECE_BYTES) {
-            if partial.append(&[piece]).is_err() {
-                break;
-            }
-        }
-        partial.remove();
-    }
-    if let Some(upload) = transfers.upload(&repository, &digest) {
-        upload.write(b"a session");
-        upload.remove();
-    }
-    transfers.remember(&[Hint::Place { digest, repository }]);
-    found
-}
-
-/// Asserts that the next one goes on, and that nothing stays behind it.
-fn check_after(directory: &Path, at: &str) -> usize {
-    let found = fetch(directory);
-    for kind in ["partial", "uploads"] {
-        let left = std::fs::read_dir(directory.join("kept").join(kind)).unwrap().count();
-        assert_eq!(left, 0, "{at}: {kind}");
-    }
-    let seen = transfers(directory).repositories_with(&digest(1), "a.example");
-    assert_eq!(seen.len(), 1, "{at}");
-    found
-}
-
-/// Not a test of its own: what the child processes run.
-#[test]
-fn child() {
-    let (Some(place), Ok(step)) = (std::env::var_os(PLACE), std::env::var(STEP)) else { return };
-    arm(Some(Fault::Die(step.parse().unwrap())));
-    fetch(Path::new(&place));
-}
-
-#[test]
-fn whoever_dies_or_fails_at_any_step_leaves_what_the_next_one_goes_on_with() {
-    let scratch = || tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let temp = scratch();
-    arm(None);
-    fetch(temp.path());
-    let count = steps();
-    assert!(count > 10, "{count} steps");
-    let mut most = 0;
-    for step in 0..count {
-        for fault in [Fault::Fail(step), Fault::Full(step)] {
-            let temp = scratch();
-            arm(Some(fault));
-            fetch(temp.path());
-            arm(None);
-            check_after(temp.path(), &format!("{fault:?}"));
-        }
-        let temp = scratch();
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "child"]).env(PLACE, temp.path()).env(STEP, step.to_string());
-        let ended = child.output().unwrap();
-        assert!(!ended.status.success(), "step {step}: {ended:?}");
-        most = most.max(check_after(temp.path(), &format!("dead at step {step}")));
-    }
-    assert_eq!(most, 2 * PIECE_BYTES, "whole pieces outlive who kept them");
 }
 
 proptest! {
