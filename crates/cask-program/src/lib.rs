@@ -24,6 +24,8 @@ pub mod moving;
 #[cfg(feature = "build")]
 pub mod networks;
 pub mod output;
+#[cfg(feature = "build")]
+pub mod override_config;
 pub mod platform;
 pub mod policy;
 pub mod progress;

@@ -84,6 +84,23 @@ fn an_export_is_all_files_and_a_commit_is_an_image_that_runs() {
     let environment = shown[0]["Config"]["Env"].as_array().cloned().unwrap_or_default();
     assert!(environment.contains(&"B=$A-2".into()), "{environment:?}");
     assert_eq!(shown[0]["RootFS"]["Layers"].as_array().map(Vec::len), Some(2));
+    let config = cellar.path("config").display().to_string();
+    let given =
+        r#"{"Env": ["B=3", "FROM_CALLER"], "cmd": ["ls"], "Labels": {"m": "1"}, "User": "alice"}"#;
+    fs::write(&config, given).expect("it is writable");
+    let change = ["commit", "-q", "--config", &config, "-c", "LABEL=x=y", "-c", "USER=bob"];
+    let id = cellar.run(&[&change[..], &["c"]].concat()).ok();
+    let shown = cellar.run(&["image", "inspect", id.text()]).ok().json();
+    let shown = &shown[0]["Config"];
+    let said = [&shown["Labels"]["m"], &shown["Labels"]["x"], &shown["User"], &shown["Cmd"][0]];
+    assert_eq!(said, ["1", "y", "bob", "ls"]);
+    let environment = shown["Env"].to_string();
+    assert!(environment.contains("\"B=3\"") && environment.contains("\"FROM_CALLER=\""));
+    fs::write(&config, "[]").expect("it is writable");
+    for (file, words) in [("/nowhere", "--config: "), (&*config, "is no JSON object with a config")]
+    {
+        cellar.run(&["commit", "--config", file, "c"]).ends(125).says(words);
+    }
     let file = cellar.path("id").display().to_string();
     let id = cellar.run(&["commit", "--squash", "--iidfile", &file, "c"]).ok();
     assert_eq!(fs::read_to_string(&file).unwrap_or_default(), id.text());

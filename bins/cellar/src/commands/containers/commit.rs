@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use cask_build::{CommitOptions, CommittedImage, ConfigChange, WorkingContainers};
 use cask_engine::{Container, Containers, MountType, Status, config_of_changes};
 use cask_image::{ExecutionConfig, ImageFormat, Timestamp};
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
-use cask_program::{output, report};
+use cask_program::{output, override_config, report};
 use clap::Args;
 
 use crate::context::Context;
@@ -26,6 +25,9 @@ pub(crate) struct Arguments {
     /// Change the config, such as CMD=/bin/sh, ENV=A=b or 'LABEL a=b'
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// A config of Docker's as JSON, which comes over what the container says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The format of the image: oci or docker
     #[arg(short, long, value_name = "FORMAT", default_value = "oci")]
     format: String,
@@ -47,20 +49,10 @@ pub(crate) struct Arguments {
     /// Make one layer of all files, those of the image below included
     #[arg(short, long)]
     squash: bool,
-    #[command(flatten)]
-    refused: Refused<OfCommit>,
-}
-
-/// Flags that are not here.
-pub(crate) struct OfCommit;
-
-impl RefusedFlags for OfCommit {
-    const FLAGS: &'static [RefusedFlag] = &[("config", &[], "give what it says with --change")];
 }
 
 /// Makes it, and prints its ID.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    arguments.refused.check()?;
     let (name, wanted) = match arguments.names.as_slice() {
         [name] => (name, None),
         [name, wanted] => (name, Some(wanted.as_str()).filter(|wanted| !wanted.is_empty())),
@@ -154,7 +146,17 @@ fn changes(arguments: &Arguments, container: &Container) -> Result<Vec<ConfigCha
         mounts.map(|mount| mount.target.display().to_string()).collect(),
     ));
     changes.extend(process.directory.clone().map(ConfigChange::WorkingDirectory));
-    asked(&config_of_changes(&arguments.change)?, &process.command, &mut changes)?;
+    let mut command = process.command.clone();
+    if let Some(file) = &arguments.config {
+        let given = override_config::read(file).context("--config")?;
+        // Docker, too, does not mind how names are written.
+        let words = given.iter().find(|(name, _)| name.eq_ignore_ascii_case("Cmd"));
+        if let Some(words) = words.and_then(|(_, words)| words.as_array()) {
+            command = words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect();
+        }
+        changes.push(ConfigChange::Config(given));
+    }
+    asked(&config_of_changes(&arguments.change)?, &command, &mut changes)?;
     Ok(changes)
 }
 
@@ -168,12 +170,15 @@ fn asked(
     changes.extend(given(&wanted.user).map(ConfigChange::User));
     changes.push(ConfigChange::Ports(wanted.exposed_ports.iter().cloned().collect()));
     changes.extend(variables(&wanted.env));
-    let command = wanted.cmd.as_deref().filter(|words| !words.is_empty()).unwrap_or(command);
-    if let Some(entrypoint) = wanted.entrypoint.as_ref().filter(|words| !words.is_empty()) {
+    let given_command = wanted.cmd.as_deref().filter(|words| !words.is_empty());
+    let given_entrypoint = wanted.entrypoint.as_ref().filter(|words| !words.is_empty());
+    if let Some(entrypoint) = given_entrypoint {
         changes.push(ConfigChange::Command("[]".to_owned()));
         changes.push(ConfigChange::Entrypoint(list(entrypoint)?));
     }
-    changes.push(ConfigChange::Command(list(command)?));
+    if given_command.is_some() || given_entrypoint.is_some() {
+        changes.push(ConfigChange::Command(list(given_command.unwrap_or(command))?));
+    }
     changes.push(ConfigChange::Volumes(wanted.volumes.iter().cloned().collect()));
     changes.extend(given(&wanted.working_dir).map(ConfigChange::WorkingDirectory));
     changes.push(labels(&wanted.labels));

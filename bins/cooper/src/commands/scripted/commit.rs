@@ -1,7 +1,7 @@
 //! `cooper commit`
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use cask::copy::{LayersWanted, copy};
@@ -12,9 +12,9 @@ use cask_image::{ImageFormat, Manifest, PlatformWanted, RawManifest, Timestamp};
 use cask_program::access;
 use cask_program::compression::CompressionArguments;
 use cask_program::progress::ProgressChoice;
-use cask_program::{output, report};
+use cask_program::{output, override_config, report};
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::create::change_of;
 use super::refused::OfCommit;
@@ -339,7 +339,7 @@ impl SaysArguments {
     fn changes(&self) -> Result<Vec<ConfigChange>> {
         let mut changes = Vec::new();
         if let Some(file) = &self.config {
-            changes.push(ConfigChange::Config(given_config(file)?));
+            changes.push(ConfigChange::Config(override_config::read(file)?));
         }
         for instruction in &self.change {
             let (word, rest) =
@@ -365,23 +365,4 @@ impl SaysArguments {
 fn added(text: &str) -> AddedFile {
     let (source, destination) = text.split_once(':').unwrap_or((text, text));
     AddedFile::new(source, destination)
-}
-
-/// The config in a file; variables without a value have the caller's.
-///
-/// Source: buildah 1.43, `internal/config/override.go`, `mergeEnv`.
-fn given_config(file: &Path) -> Result<Map<String, Value>> {
-    let bytes = std::fs::read(file)
-        .with_context(|| format!("reading the config from {}", file.display()))?;
-    let mut given: Map<String, Value> = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is no JSON object with a config", file.display()))?;
-    for (_, value) in given.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("Env")) {
-        for variable in value.as_array_mut().into_iter().flatten() {
-            if let Some(name) = variable.as_str().filter(|text| !text.contains('=')) {
-                let found = std::env::var(name).unwrap_or_default();
-                *variable = json!(format!("{name}={found}"));
-            }
-        }
-    }
-    Ok(given)
 }
