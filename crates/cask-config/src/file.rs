@@ -28,7 +28,7 @@ pub(crate) fn read(doing: &str, path: &Path) -> Result<Vec<u8>, Error> {
         let message = "not a regular file; make it one, or a link to one";
         return Err(Error::new(ErrorKind::Io, message).doing(doing, path));
     }
-    let bytes = read_limited(&file).map_err(fail)?;
+    let bytes = read_limited(&file, metadata.len()).map_err(fail)?;
     if bytes.len() <= MAX_FILE_BYTES {
         return Ok(bytes);
     }
@@ -36,10 +36,12 @@ pub(crate) fn read(doing: &str, path: &Path) -> Result<Vec<u8>, Error> {
     Err(Error::new(ErrorKind::TooLarge, message).doing(doing, path))
 }
 
-/// Reads one byte more than the limit, and no further.
-fn read_limited(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+/// Reads one byte more than the limit, and no further; there are `expected` bytes, most likely.
+fn read_limited(file: &File, expected: u64) -> io::Result<Vec<u8>> {
+    let limit = MAX_FILE_BYTES as u64 + 1;
+    let expected = usize::try_from(expected.min(limit)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(expected);
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
