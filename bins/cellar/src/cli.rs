@@ -81,6 +81,8 @@ pub(crate) struct GlobalArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(subcommand)]
+    Artifact(WhenNamed<commands::artifact::ArtifactCommand>),
+    #[command(subcommand)]
     Image(ImageCommand),
     #[command(flatten)]
     Containers(Box<commands::containers::ContainerVerb>),
@@ -119,7 +121,8 @@ impl Command {
     /// user namespace.
     pub(crate) fn touches_layers(&self) -> bool {
         match self {
-            Self::Images(_)
+            Self::Artifact(_)
+            | Self::Images(_)
             | Self::Inspect(_)
             | Self::History(_)
             | Self::Tag(_)

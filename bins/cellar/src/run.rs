@@ -67,6 +67,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
             commands::buildx::build(arguments.0, &context)
         }
+        Command::Artifact(command) => commands::artifact::run(command.0, &context),
         Command::Buildx(command) => commands::buildx::run(command, &context),
         Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
             commands::list::run(&arguments, &context).map(done)

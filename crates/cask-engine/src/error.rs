@@ -38,7 +38,9 @@ pub enum ErrorKind {
     NetworkNotKnown,
     /// No secret is known by that name.
     SecretNotKnown,
-    /// A container, a volume, a network or a secret has the name already.
+    /// No artifact is known by that name.
+    ArtifactNotKnown,
+    /// A container, a volume, a network, a secret or an artifact has the name already.
     NameInUse,
     /// It cannot be done to a container that is where this one is in its life.
     StateImproper,
@@ -142,9 +144,10 @@ impl Error {
             let source = self.source.as_deref()?;
             let of_transfer = || source.downcast_ref::<cask_transport::Error>()?.hint();
             let of_store = source.downcast_ref::<cask_storage::Error>().and_then(|it| it.hint());
+            let of_layout = || source.downcast_ref::<cask_layout::Error>()?.hint();
             let of_runtime = || source.downcast_ref::<cask_runtime::Error>()?.hint();
             let of_network = || source.downcast_ref::<cask_network::Error>()?.hint();
-            of_store.or_else(of_transfer).or_else(of_runtime).or_else(of_network)
+            of_store.or_else(of_transfer).or_else(of_layout).or_else(of_runtime).or_else(of_network)
         };
         self.hint.as_deref().or_else(of_source)
     }

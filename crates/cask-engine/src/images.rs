@@ -43,6 +43,7 @@ pub(crate) use list::digest as digest_of;
 pub use lists::{Entries, EntryChange, FoundEntries, ImageList, NewEntry, SamePlatform};
 pub use load::{LoadInput, LoadOptions};
 pub use moving::Arrived;
+pub(crate) use moving::on_thread;
 pub use names::whole_name;
 pub use pull::{AskShortName, PullEvent, PullOptions, PullPolicy};
 pub use relations::Relations;

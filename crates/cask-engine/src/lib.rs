@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod artifacts;
 mod containers;
 mod error;
 mod images;
 mod moment;
 
+pub use artifacts::{
+    AddArtifactOptions, ArtifactsToRemove, BlobChoice, ExistingArtifact, StoredArtifact,
+    StoredArtifacts,
+};
 pub use containers::{
     AccountsConfig, Attached, Caller, ChangeKind, CheckChange, CloneOptions, Container,
     ContainerChange, ContainerConfig, ContainerFilter, ContainerNetwork, ContainerState,

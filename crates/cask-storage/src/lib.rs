@@ -72,7 +72,7 @@ pub use reset::Reset;
 pub use stage::StageOptions;
 pub use staged::StagedLayer;
 pub use store::Store;
-pub use turn::{BlobTurn, DigestLock};
+pub use turn::{BlobTurn, DigestLock, FileLock};
 pub use view::{Container, Image, Layer};
 pub use warning::Warning;
 pub use working::{Taking, WorkingLayer};

@@ -2,7 +2,7 @@
 //! what it keeps.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -93,8 +93,27 @@ impl Store {
     }
 }
 
+/// A lock of what the peers keep beside images and containers; it ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct FileLock {
+    _lock: Lock,
+}
+
+impl Store {
+    /// Locks a file that the peers lock, too, and that is made where there is none: alone for `writes`, else together with
+    /// others who read. Waits as long as for every lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked); [`ErrorKind::Denied`](crate::ErrorKind::Denied) and
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be opened.
+    pub fn lock_file(&self, path: &Path, writes: bool) -> Result<FileLock> {
+        let mode = if writes { Mode::Write } else { Mode::Read };
+        Ok(FileLock { _lock: Lock::acquire(path, mode, self.options().lock_timeout)? })
+    }
+}
+
 /// Whether nobody has told of progress for long.
-fn is_still(path: &std::path::Path) -> bool {
+fn is_still(path: &Path) -> bool {
     let Ok(found) = std::fs::metadata(path) else { return false };
     let told = SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(found.mtime()).unwrap_or(0), 0);
     told.elapsed().is_ok_and(|age| age > PATIENCE)

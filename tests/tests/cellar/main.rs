@@ -1,5 +1,6 @@
 //! `alias podman=cellar`: the same commands on the same store, side by side.
 
+mod artifact;
 mod change;
 mod flight;
 mod killed;

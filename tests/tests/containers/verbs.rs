@@ -292,7 +292,6 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
             "cellar has no command \"container checkpoint\"",
         ),
         (&["pod", "create"], "cellar has no command \"pod\": there are no pods"),
-        (&["artifact", "ls"], "cellar has no command \"artifact\""),
         (&["compose", "up"], "cellar has no command \"compose\""),
         (&["healthcheck", "run", "c"], "has no defined healthcheck"),
         (&["create", "--attach", "x", "box:1"], "must be one of stdin, stdout, or stderr"),

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod artifact;
 pub(crate) mod buildx;
 pub(crate) mod check;
 pub(crate) mod complete;

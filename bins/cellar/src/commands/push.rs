@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 
 /// What asks for a signature: known by name, so that who uses one is told.
 #[derive(Args, Debug)]
-struct SigningArguments {
+pub(crate) struct SigningArguments {
     #[arg(long, hide = true, value_name = "FINGERPRINT")]
     sign_by: Option<String>,
     #[arg(long, hide = true, value_name = "FILE")]
@@ -64,7 +64,7 @@ struct SigningArguments {
 }
 
 impl SigningArguments {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let given = [
             ("--sign-by", self.sign_by.is_some()),
             ("--sign-by-sigstore", self.sign_by_sigstore.is_some()),

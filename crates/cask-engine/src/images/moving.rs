@@ -128,7 +128,7 @@ async fn config_digest(from: &dyn Location, options: &CopyOptions) -> Result<Dig
 }
 
 /// Does what may have to wait for a disk or a lock on a thread of its own.
-pub(super) async fn on_thread<T: Send + 'static>(
+pub(crate) async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

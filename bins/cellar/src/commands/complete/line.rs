@@ -50,6 +50,7 @@ pub(super) enum Kind {
     NetworkModes,
     Volumes,
     Secrets,
+    Artifacts,
 }
 
 /// Which containers.
@@ -213,6 +214,8 @@ impl<'c> Line<'c> {
                 _ => Wanted::Files,
             },
             ("secret", ..) => there(Kind::Secrets),
+            ("artifact", "add" | "extract", _) if self.words > 0 => Wanted::Files,
+            ("artifact", ..) => there(Kind::Artifacts),
             (_, "rename", _) if self.words > 0 => Wanted::Nothing,
             (_, "exec" | "top" | "run" | "create", "words") if self.words > 0 => Wanted::Files,
             (_, "run" | "create", "words") => there(Kind::Images),
@@ -286,6 +289,8 @@ mod tests {
         check("volume inspect ", "Volumes ");
         check("volume create ", "Nothing");
         check("--root /x --log-level debug secret rm a", "Secrets a");
+        check("artifact inspect a", "Artifacts a");
+        check("artifact add x a", "Files");
         check("run --rest", "--restart");
         check("run --restart ", "always no on-failure unless-stopped");
         check("run --restart=un", "unless-stopped");

@@ -1,7 +1,7 @@
 //! Names of what is there.
 
 use anyhow::{Context as _, Result};
-use cask_engine::{Container, Status};
+use cask_engine::{Container, Status, StoredArtifacts};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use super::line::{Kind, State};
@@ -49,6 +49,11 @@ pub(super) fn named(kind: Kind, start: &str, global: &[String]) -> Result<(Candi
             let all = context.containers()?.volumes().list()?.into_iter();
             let fitting = all.filter(|volume| volume.name.starts_with(start));
             fitting.map(|volume| (volume.name, String::new())).collect()
+        }
+        Kind::Artifacts => {
+            let all = StoredArtifacts::new(context.global.store.open()?).list()?.into_iter();
+            let fitting = all.filter_map(|one| one.name).filter(|name| name.starts_with(start));
+            fitting.map(|name| (name, String::new())).collect()
         }
         Kind::Secrets => {
             let all = context.containers()?.secrets().all()?.into_iter();

@@ -10,8 +10,6 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alone {
     #[command(hide = true)]
-    Artifact(Words),
-    #[command(hide = true)]
     AutoUpdate(Words),
     #[command(hide = true)]
     Compose(Words),
@@ -45,10 +43,6 @@ pub(crate) enum OfContainer {
 /// Says that there is none such.
 pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
     refuse(match command {
-        Alone::Artifact(_) => (
-            "artifact",
-            "a list has them: manifest add --artifact; dray copies them, and keeps them in oci: layouts",
-        ),
         Alone::AutoUpdate(_) => ("auto-update", "use pull and run --replace"),
         Alone::Compose(_) => {
             ("compose", "podman-compose does it, with a link to this program that is called podman")
