@@ -83,12 +83,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Artifact(WhenNamed<commands::artifact::ArtifactCommand>),
     #[command(subcommand)]
-    Image(ImageCommand),
+    Image(WhenNamed<ImageCommand>),
     #[command(flatten)]
-    Containers(Box<commands::containers::ContainerVerb>),
+    Containers(Box<WhenNamed<commands::containers::ContainerVerb>>),
     Build(Box<WhenNamed<cask_program::build::Arguments>>),
     #[command(subcommand, hide = true, alias = "builder")]
-    Buildx(commands::buildx::BuildxCommand),
+    Buildx(WhenNamed<commands::buildx::BuildxCommand>),
     Images(WhenNamed<commands::list::Arguments>),
     Import(WhenNamed<commands::import::Arguments>),
     Inspect(WhenNamed<commands::inspect_any::Arguments>),
@@ -107,7 +107,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Manifest(WhenNamed<manifest::Command>),
     #[command(subcommand)]
-    System(SystemCommand),
+    System(WhenNamed<SystemCommand>),
     Unshare(WhenNamed<cask_program::rootless::UnshareArguments>),
     Info(WhenNamed<commands::info::Arguments>),
     Version(WhenNamed<commands::version::Arguments>),
@@ -135,9 +135,9 @@ impl Command {
             | Self::Man(_)
             | Self::Unshare(_)
             | Self::Search(_)
-            | Self::System(SystemCommand::Info(_) | SystemCommand::Refused(_)) => false,
+            | Self::System(WhenNamed(SystemCommand::Info(_) | SystemCommand::Refused(_))) => false,
             Self::Image(command) => !matches!(
-                command,
+                **command,
                 ImageCommand::Exists(_)
                     | ImageCommand::History(_)
                     | ImageCommand::Inspect(_)
@@ -157,7 +157,7 @@ impl Command {
     /// Source: podman, `ParentNSRequired`'s opposite, `UnshareNSRequired`.
     pub(crate) fn mounts_to_stay(&self) -> bool {
         match self {
-            Self::Image(ImageCommand::Mount(_) | ImageCommand::Unmount(_)) => true,
+            Self::Image(WhenNamed(ImageCommand::Mount(_) | ImageCommand::Unmount(_))) => true,
             Self::Containers(verb) => verb.mounts_to_stay(),
             _ => false,
         }

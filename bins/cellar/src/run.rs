@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::ErrorKind;
+use cask_program::command_line::WhenNamed;
 use cask_program::{command_line, login, logout, manifest, report, rootless, stop, tag};
 use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
@@ -63,88 +64,93 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let context = Context::new(cli.global);
     let done = |()| ExitCode::SUCCESS;
     match cli.command.0 {
-        Command::Containers(verb) => commands::containers::run(*verb, &context),
-        Command::Build(arguments) | Command::Image(ImageCommand::Build(arguments)) => {
+        Command::Containers(verb) => commands::containers::run(verb.0, &context),
+        Command::Build(arguments) | Command::Image(WhenNamed(ImageCommand::Build(arguments))) => {
             commands::buildx::build(arguments.0, &context)
         }
         Command::Artifact(command) => commands::artifact::run(command.0, &context),
-        Command::Buildx(command) => commands::buildx::run(command, &context),
-        Command::Images(arguments) | Command::Image(ImageCommand::List(arguments)) => {
+        Command::Buildx(WhenNamed(command)) => commands::buildx::run(command, &context),
+        Command::Images(arguments) | Command::Image(WhenNamed(ImageCommand::List(arguments))) => {
             commands::list::run(&arguments, &context).map(done)
         }
         Command::Inspect(arguments) => commands::inspect_any::run(&arguments, &context),
-        Command::Image(ImageCommand::Inspect(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Inspect(arguments))) => {
             commands::inspect::run(&arguments, &context).map(done)
         }
-        Command::Pull(arguments) | Command::Image(ImageCommand::Pull(arguments)) => {
+        Command::Pull(arguments) | Command::Image(WhenNamed(ImageCommand::Pull(arguments))) => {
             wait(commands::pull::run(arguments.0, &context)).map(done)
         }
-        Command::Push(arguments) | Command::Image(ImageCommand::Push(arguments)) => {
+        Command::Push(arguments) | Command::Image(WhenNamed(ImageCommand::Push(arguments))) => {
             wait(commands::push::run(arguments.0, &context)).map(done)
         }
-        Command::Save(arguments) | Command::Image(ImageCommand::Save(arguments)) => {
+        Command::Save(arguments) | Command::Image(WhenNamed(ImageCommand::Save(arguments))) => {
             wait(commands::save::run(arguments.0, &context)).map(done)
         }
-        Command::Load(arguments) | Command::Image(ImageCommand::Load(arguments)) => {
+        Command::Load(arguments) | Command::Image(WhenNamed(ImageCommand::Load(arguments))) => {
             wait(commands::load::run(arguments.0, &context)).map(done)
         }
-        Command::Import(arguments) | Command::Image(ImageCommand::Import(arguments)) => {
+        Command::Import(arguments) | Command::Image(WhenNamed(ImageCommand::Import(arguments))) => {
             wait(commands::import::run(arguments.0, &context)).map(done)
         }
-        Command::History(arguments) | Command::Image(ImageCommand::History(arguments)) => {
+        Command::History(arguments)
+        | Command::Image(WhenNamed(ImageCommand::History(arguments))) => {
             commands::history::run(&arguments, &context).map(done)
         }
-        Command::Rmi(arguments) | Command::Image(ImageCommand::Remove(arguments)) => {
+        Command::Rmi(arguments) | Command::Image(WhenNamed(ImageCommand::Remove(arguments))) => {
             commands::remove::run(&arguments, &context)
         }
-        Command::Tag(arguments) | Command::Image(ImageCommand::Tag(arguments)) => {
+        Command::Tag(arguments) | Command::Image(WhenNamed(ImageCommand::Tag(arguments))) => {
             tag::run(&arguments, &context.images()?).map(done)
         }
-        Command::Untag(arguments) | Command::Image(ImageCommand::Untag(arguments)) => {
+        Command::Untag(arguments) | Command::Image(WhenNamed(ImageCommand::Untag(arguments))) => {
             commands::untag::run(&arguments, &context).map(done)
         }
-        Command::Image(ImageCommand::Diff(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Diff(arguments))) => {
             commands::containers::image_diff(&arguments, &context)
         }
-        Command::Image(ImageCommand::Exists(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Exists(arguments))) => {
             commands::exists::run(&arguments, &context)
         }
-        Command::Image(ImageCommand::Prune(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Prune(arguments))) => {
             commands::prune::run(&arguments, &context).map(done)
         }
-        Command::Image(ImageCommand::Tree(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Tree(arguments))) => {
             commands::tree::run(&arguments, &context).map(done)
         }
-        Command::Image(ImageCommand::Trust(command)) => {
+        Command::Image(WhenNamed(ImageCommand::Trust(command))) => {
             commands::trust::run(&command.0, &context).map(done)
         }
-        Command::System(SystemCommand::Df(arguments)) => {
+        Command::System(WhenNamed(SystemCommand::Df(arguments))) => {
             commands::disk_usage::run(&arguments, &context).map(done)
         }
-        Command::Image(ImageCommand::Mount(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Mount(arguments))) => {
             commands::mount::run(&arguments, &context).map(done)
         }
-        Command::Image(ImageCommand::Unmount(arguments)) => {
+        Command::Image(WhenNamed(ImageCommand::Unmount(arguments))) => {
             commands::unmount::run(&arguments, &context).map(done)
         }
-        Command::System(SystemCommand::Check(arguments)) => {
+        Command::System(WhenNamed(SystemCommand::Check(arguments))) => {
             commands::check::run(&arguments, &context)
         }
-        Command::System(SystemCommand::Migrate(arguments)) => {
+        Command::System(WhenNamed(SystemCommand::Migrate(arguments))) => {
             commands::system_migrate::run(&arguments, &context)
         }
-        Command::System(SystemCommand::Prune(arguments)) => {
+        Command::System(WhenNamed(SystemCommand::Prune(arguments))) => {
             commands::system_prune::run(&arguments, &context)
         }
-        Command::System(SystemCommand::Reset(arguments)) => {
+        Command::System(WhenNamed(SystemCommand::Reset(arguments))) => {
             commands::system_reset::run(&arguments, &context)
         }
-        Command::Info(arguments) | Command::System(SystemCommand::Info(arguments)) => {
+        Command::Info(arguments) | Command::System(WhenNamed(SystemCommand::Info(arguments))) => {
             commands::info::run(&arguments, &context).map(done)
         }
         Command::Search(_) => commands::refused::search(),
-        Command::Image(ImageCommand::Refused(command)) => commands::refused::of_image(&command),
-        Command::System(SystemCommand::Refused(command)) => commands::refused::of_system(&command),
+        Command::Image(WhenNamed(ImageCommand::Refused(command))) => {
+            commands::refused::of_image(&command)
+        }
+        Command::System(WhenNamed(SystemCommand::Refused(command))) => {
+            commands::refused::of_system(&command)
+        }
         Command::Unshare(arguments) => rootless::unshare(&arguments),
         Command::Manifest(command) => {
             let images = context.images()?;

@@ -70,11 +70,11 @@ impl<A: Args> Args for WhenNamed<A> {
 
 impl<A: Subcommand> Subcommand for WhenNamed<A> {
     fn augment_subcommands(command: Command) -> Command {
-        named_alone(command, A::augment_subcommands)
+        named_alone(command, A::has_subcommand, A::augment_subcommands)
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
-        named_alone(command, A::augment_subcommands_for_update)
+        named_alone(command, A::has_subcommand, A::augment_subcommands_for_update)
     }
 
     fn has_subcommand(name: &str) -> bool {
@@ -87,11 +87,21 @@ fn described(command: Command, describe: impl FnOnce(Command) -> Command) -> Com
     if is_named(command.get_name()) { describe(command) } else { command.subcommand_required(true) }
 }
 
-/// Gives a command those of its commands that the line names, by an alias too: what an alias stands for must not be
-/// taken for something else.
-fn named_alone(command: Command, describe: impl FnOnce(Command) -> Command) -> Command {
-    if WORDS.with_borrow(Option::is_none) {
-        return describe(command);
+/// Gives a command those of its commands that the line names: by an alias too, where another is named, as what an alias
+/// stands for must not be taken for something else.
+fn named_alone(
+    command: Command,
+    has: impl Fn(&str) -> bool,
+    describe: impl FnOnce(Command) -> Command,
+) -> Command {
+    let has_named = WORDS.with_borrow(|words| {
+        let words = words.as_ref()?;
+        Some(words.iter().filter_map(|word| word.to_str()).any(has))
+    });
+    match has_named {
+        None => return describe(command),
+        Some(false) => return command,
+        Some(true) => {}
     }
     let all = describe(Command::new("all"));
     let named = all
@@ -294,7 +304,8 @@ mod tests {
         let of = |line: &str| of_named(words(line), || flags(&Line::command()));
         assert_eq!(of("tool ls"), ([Some(1), Some(1), None], vec![]));
         // It is parsed again, as what it is another name of.
-        assert_eq!(of("tool list"), ([Some(0), Some(0), None], vec![]));
+        assert_eq!(of("tool list"), ([None, None, None], vec![]));
+        assert_eq!(of("tool run list"), ([Some(0), Some(0), Some(2)], vec![]));
         let of_image = vec![("run".to_owned(), 2)];
         assert_eq!(of("tool image run"), ([None, None, Some(2)], of_image));
         // And then no more.
