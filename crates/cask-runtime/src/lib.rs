@@ -52,7 +52,8 @@ pub use inherited::{
 };
 pub use limit::{Limit, Resource};
 pub use mount::{
-    CopyUp, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation, has_selinux,
+    CopyUp, Memory, Mount, MountAccess, MountOptions, MountSource, Overlay, Propagation,
+    has_selinux,
 };
 pub use namespace::{
     enter_mounts_with_file, enter_network_namespace, new_network_namespace, new_user_namespace,

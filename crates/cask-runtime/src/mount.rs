@@ -48,18 +48,25 @@ pub enum MountSource {
     },
     /// An empty directory in memory.
     Memory {
-        /// How much it may hold; `None` is half of the machine's memory.
-        size_bytes: Option<u64>,
-        /// Permissions of the directory.
-        mode: u32,
-    },
-    /// An empty directory in memory that is never written to a disk for lack of memory. Nothing limits what it holds.
-    Ram {
+        /// The file system that it is.
+        kind: Memory,
         /// Permissions of the directory.
         mode: u32,
     },
     /// The terminals that the standard mounts have in `/dev/pts`, once more: where a mount of the caller covers them.
     Terminals,
+}
+
+/// A file system in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// One that the kernel may write to swap space.
+    Tmpfs {
+        /// How much it may hold; `None` is half of the machine's memory.
+        size_bytes: Option<u64>,
+    },
+    /// One that is never written to a disk. Nothing limits what it holds.
+    Ramfs,
 }
 
 /// A directory that stays as it is, and what a process changes of it. Whoever makes one must be root, of the machine
@@ -125,7 +132,7 @@ pub struct MountOptions {
     pub copy_up: CopyUp,
 }
 
-/// What a [`MountSource::Memory`] or [`MountSource::Ram`] takes over from the directory at its place, where there is
+/// What a [`MountSource::Memory`] takes over from the directory at its place, where there is
 /// one. It is what the process would see there without it: of the root, or of a mount that covers a part of the root.
 ///
 /// Source: OCI runtime specification, config.md, the mount option `tmpcopyup`.
@@ -222,7 +229,10 @@ impl Mount {
 
     /// Mounts an empty directory in memory, as `/tmp` is: anybody may write.
     pub fn memory(size_bytes: Option<u64>, target: impl Into<PathBuf>) -> Self {
-        let mut mount = Self::new(MountSource::Memory { size_bytes, mode: 0o1777 }, target);
+        let mut mount = Self::new(
+            MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode: 0o1777 },
+            target,
+        );
         mount.options.access = MountAccess::NO_PRIVILEGES;
         mount
     }

@@ -380,9 +380,7 @@ impl Bundle {
         let make = |(number, mount): (usize, &Mount)| {
             let name = format!("mount{number}");
             match &mount.source {
-                MountSource::Memory { .. } | MountSource::Ram { .. } | MountSource::Terminals => {
-                    Ok(PathBuf::new())
-                }
+                MountSource::Memory { .. } | MountSource::Terminals => Ok(PathBuf::new()),
                 MountSource::Bind(source) => self.place(&name, source),
                 MountSource::Overlay(overlay) => self.place(&name, &overlay.lower),
                 MountSource::Content { bytes, mode, uid, gid } => {

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::error::{Error, ErrorKind, Result};
 use crate::helper::pack;
 use crate::limit::deduplicate;
-use crate::mount::{CopyUp, Mount, MountAccess, MountSource};
+use crate::mount::{CopyUp, Memory, Mount, MountAccess, MountSource};
 use crate::plan::{DevicePlan, Isolation, MountKind, MountPlan, Plan, Setting, Space};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
@@ -215,8 +215,7 @@ pub(crate) fn check(spec: &RunSpec) -> Result<()> {
     check_path(&process.directory, "the working directory")?;
     for mount in &spec.files.mounts {
         check_path(&mount.target, "the mount on")?;
-        let is_memory =
-            matches!(mount.source, MountSource::Memory { .. } | MountSource::Ram { .. });
+        let is_memory = matches!(mount.source, MountSource::Memory { .. });
         if !is_memory && mount.options.copy_up != CopyUp::default() {
             let subject = format_args!("the mount on {}", mount.target.display());
             return Err(refused(subject, "only a directory in memory takes anything over"));
@@ -353,7 +352,7 @@ fn source(mount: &Mount, owners: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
             crate::overlay::mounted(overlay, mount.target.display()).map(Some)
         }
         MountSource::Content { bytes, .. } => memory_file(bytes).map(Some),
-        MountSource::Memory { .. } | MountSource::Ram { .. } | MountSource::Terminals => Ok(None),
+        MountSource::Memory { .. } | MountSource::Terminals => Ok(None),
     }
 }
 
@@ -368,23 +367,23 @@ pub(crate) fn memory_file(bytes: &[u8]) -> Result<OwnedFd> {
 }
 
 fn mount_plan(mount: &Mount, shifts: bool) -> MountPlan {
+    let mut size_bytes = None;
     let kind = match mount.source {
         MountSource::Bind(_) if shifts && mount.options.shift_owners => MountKind::Tree,
         MountSource::Bind(_) => MountKind::Bind,
         MountSource::Overlay(_) => MountKind::Tree,
         MountSource::Content { .. } => MountKind::Content,
-        MountSource::Memory { .. } => MountKind::Memory,
-        MountSource::Ram { .. } => MountKind::Ram,
+        MountSource::Memory { kind: Memory::Tmpfs { size_bytes: limit }, .. } => {
+            size_bytes = limit;
+            MountKind::Memory
+        }
+        MountSource::Memory { kind: Memory::Ramfs, .. } => MountKind::Ram,
         MountSource::Terminals => MountKind::Terminals,
     };
     let (mode, uid, gid) = match mount.source {
         MountSource::Content { mode, uid, gid, .. } => (mode, uid, gid),
-        MountSource::Memory { mode, .. } | MountSource::Ram { mode } => (mode, 0, 0),
+        MountSource::Memory { mode, .. } => (mode, 0, 0),
         MountSource::Bind(_) | MountSource::Overlay(_) | MountSource::Terminals => (0, 0, 0),
-    };
-    let size_bytes = match mount.source {
-        MountSource::Memory { size_bytes, .. } => size_bytes,
-        _ => None,
     };
     MountPlan {
         kind,

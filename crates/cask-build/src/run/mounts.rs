@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cask_containerfile::Behavior;
 use cask_containerfile::instruction::{Mount as Words, MountFlag, MountKind, Propagation, Sharing};
 use cask_rootfs::Root;
-use cask_runtime::{CopyUp, Mount, MountAccess, MountSource, Propagation as Travel};
+use cask_runtime::{CopyUp, Memory, Mount, MountAccess, MountSource, Propagation as Travel};
 use cask_storage::Id;
 use rustix::fs::{Mode, OFlags};
 
@@ -535,7 +535,7 @@ pub(crate) fn memory(
     copies_up: bool,
     target: &str,
 ) -> Mount {
-    let source = MountSource::Memory { size_bytes, mode: mode.unwrap_or(0o1777) };
+    let source = MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode: mode.unwrap_or(0o1777) };
     let mut mount = Mount::new(source, target);
     mount.options.access = MountAccess::NO_PRIVILEGES;
     mount.options.copy_up = CopyUp { files: copies_up, permissions: mode.is_none() };

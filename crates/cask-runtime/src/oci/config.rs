@@ -14,7 +14,7 @@ use crate::capability::{Capability, CapabilitySet};
 use crate::cgroup::{DeviceKind, DeviceRule};
 use crate::error::Result;
 use crate::limit::{Limit, deduplicate};
-use crate::mount::{Mount, MountSource, Propagation};
+use crate::mount::{Memory, Mount, MountSource, Propagation};
 use crate::report::Note;
 use crate::seccomp::{self, Seccomp};
 use crate::spec::{ControlGroupFiles, IdRange, Namespace, Network, RunSpec, UserNamespace};
@@ -234,16 +234,18 @@ fn one_mount(spec: &RunSpec, mount: &Mount, file: &Path) -> Result<Value> {
             options.push("bind".to_owned());
             ("bind", text(file, "the directory of bundles")?)
         }
-        MountSource::Memory { size_bytes, mode } => {
+        MountSource::Memory { kind, mode } => {
             let copy_up = mount.options.copy_up;
             options.extend((!copy_up.permissions).then(|| format!("mode={mode:o}")));
             options.extend(copy_up.files.then(|| "tmpcopyup".to_owned()));
-            options.extend(size_bytes.map(|size| format!("size={size}")));
-            ("tmpfs", "tmpfs".to_owned())
-        }
-        MountSource::Ram { mode } => {
-            options.push(format!("mode={mode:o}"));
-            ("ramfs", "ramfs".to_owned())
+            let name = match kind {
+                Memory::Tmpfs { size_bytes } => {
+                    options.extend(size_bytes.map(|size| format!("size={size}")));
+                    "tmpfs"
+                }
+                Memory::Ramfs => "ramfs",
+            };
+            (name, name.to_owned())
         }
         MountSource::Terminals => {
             options.extend(terminals(spec).into_iter().map(str::to_owned));

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
 use cask_runtime::{
-    Capability, CopyUp, ErrorKind, IdMaps, IdRange, Identity, Mount, MountSource, RunSpec,
+    Capability, CopyUp, ErrorKind, IdMaps, IdRange, Identity, Memory, Mount, MountSource, RunSpec,
     UserNamespace,
 };
 
@@ -16,7 +16,10 @@ use crate::support::{Image, is_root, run, run_on};
 const ALL: CopyUp = CopyUp { files: true, permissions: true };
 
 fn memory(size_bytes: Option<u64>, target: &str, copy_up: CopyUp) -> Mount {
-    let mut mount = Mount::new(MountSource::Memory { size_bytes, mode: 0o1777 }, target);
+    let mut mount = Mount::new(
+        MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode: 0o1777 },
+        target,
+    );
     mount.options.copy_up = copy_up;
     mount
 }

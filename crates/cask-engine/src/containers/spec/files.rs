@@ -5,8 +5,8 @@ use std::path::Path;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    ControlGroupFiles, CopyUp, Device, DeviceAccess, DeviceRule, Identity, Mount, MountAccess,
-    MountOptions, MountSource, Propagation, RunSpec,
+    ControlGroupFiles, CopyUp, Device, DeviceAccess, DeviceRule, Identity, Memory, Mount,
+    MountAccess, MountOptions, MountSource, Propagation, RunSpec,
 };
 
 use super::super::config::{ContainerConfig, SpaceMode};
@@ -111,16 +111,8 @@ impl Ingredients<'_> {
     ) -> Result<Mount> {
         let identity = &spec.process.identity;
         let mut made = match mount.kind {
-            MountType::Tmpfs => Mount::new(
-                MountSource::Memory {
-                    size_bytes: mount.size_bytes,
-                    mode: mount.mode.unwrap_or(0o1777),
-                },
-                &mount.target,
-            ),
-            MountType::Ramfs => {
-                Mount::new(MountSource::Ram { mode: mount.mode.unwrap_or(0o1777) }, &mount.target)
-            }
+            MountType::Tmpfs => memory(mount, Memory::Tmpfs { size_bytes: mount.size_bytes }),
+            MountType::Ramfs => memory(mount, Memory::Ramfs),
             MountType::Bind => self.bind(Path::new(&mount.source), mount, identity)?,
             MountType::Volume => {
                 let volumes = self.containers.volumes();
@@ -203,9 +195,14 @@ impl Ingredients<'_> {
     }
 }
 
+fn memory(mount: &MountConfig, kind: Memory) -> Mount {
+    Mount::new(MountSource::Memory { kind, mode: mount.mode.unwrap_or(0o1777) }, &mount.target)
+}
+
 /// A directory in memory that has what the image has there; `mode` is that of one that the image does not have.
 fn in_memory(path: &str, mode: u32, size_bytes: Option<u64>) -> Mount {
-    let mut mount = Mount::new(MountSource::Memory { size_bytes, mode }, path);
+    let mut mount =
+        Mount::new(MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode }, path);
     mount.options.copy_up = CopyUp { files: true, permissions: true };
     mount.options.access = MountAccess::NO_PRIVILEGES;
     mount
