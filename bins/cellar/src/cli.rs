@@ -98,8 +98,7 @@ pub(crate) enum Command {
     Push(WhenNamed<commands::push::Arguments>),
     Rmi(WhenNamed<commands::remove::Arguments>),
     Save(WhenNamed<commands::save::Arguments>),
-    #[command(hide = true)]
-    Search(cask_program::refused::Words),
+    Search(WhenNamed<commands::search::Arguments>),
     Tag(WhenNamed<tag::Arguments>),
     Untag(WhenNamed<commands::untag::Arguments>),
     Login(WhenNamed<cask_program::login::Arguments>),
@@ -143,6 +142,7 @@ impl Command {
                     | ImageCommand::Inspect(_)
                     | ImageCommand::List(_)
                     | ImageCommand::Refused(_)
+                    | ImageCommand::Search(_)
                     | ImageCommand::Tag(_)
                     | ImageCommand::Tree(_)
                     | ImageCommand::Trust(_)
@@ -183,6 +183,7 @@ pub(crate) enum ImageCommand {
     #[command(name = "rm")]
     Remove(WhenNamed<commands::remove::Arguments>),
     Save(WhenNamed<commands::save::Arguments>),
+    Search(WhenNamed<commands::search::Arguments>),
     Tag(WhenNamed<tag::Arguments>),
     Tree(WhenNamed<commands::tree::Arguments>),
     #[command(subcommand)]

@@ -68,6 +68,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(arguments) | Command::Image(WhenNamed(ImageCommand::Build(arguments))) => {
             commands::buildx::build(arguments.0, &context)
         }
+        Command::Search(arguments) | Command::Image(WhenNamed(ImageCommand::Search(arguments))) => {
+            wait(commands::search::run(arguments.0, &context)).map(done)
+        }
         Command::Artifact(command) => commands::artifact::run(command.0, &context),
         Command::Buildx(WhenNamed(command)) => commands::buildx::run(command, &context),
         Command::Images(arguments) | Command::Image(WhenNamed(ImageCommand::List(arguments))) => {
@@ -144,7 +147,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Info(arguments) | Command::System(WhenNamed(SystemCommand::Info(arguments))) => {
             commands::info::run(&arguments, &context).map(done)
         }
-        Command::Search(_) => commands::refused::search(),
         Command::Image(WhenNamed(ImageCommand::Refused(command))) => {
             commands::refused::of_image(&command)
         }

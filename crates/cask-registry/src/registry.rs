@@ -12,7 +12,7 @@ use crate::token::Scopes;
 
 /// A registry as a whole.
 #[derive(Clone, Debug)]
-pub struct Registry(Arc<Host>);
+pub struct Registry(pub(crate) Arc<Host>);
 
 impl Registry {
     pub(crate) fn new(host: Arc<Host>) -> Self {

@@ -201,6 +201,58 @@ fn pulls_fail_as_podman_s_do() {
 }
 
 #[test]
+fn repositories_are_searched_for_as_podman_does() {
+    let Some(setting) = Setting::start() else { return };
+    let store = PeerStore::new();
+    let name = |name: &str| setting.name(name);
+    for line in [
+        vec!["it"],
+        vec![""],
+        vec!["nosuch"],
+        vec!["--compatible", "i"],
+        vec!["--format", "json", "it"],
+        vec!["--format", "{{.Index}} {{.Name}} {{.Stars}}{{.Official}}{{.Automated}}", "it"],
+        vec!["--format", "table {{.Name}}\t{{.Description}}", "it"],
+        vec!["-f", "is-official=false", "it"],
+        vec!["--filter", "stars=1", "it"],
+        vec!["--list-tags", "it"],
+        vec!["--list-tags", "--limit", "1", "--format", "json", "it"],
+    ] {
+        let (term, flags) = line.split_last().expect("a line has words");
+        let term = name(term);
+        let line = [&["search", PLAIN], flags, &[&term]].concat();
+        let (theirs, ours) = (store.podman(&line).ok(), store.cellar(&line).ok());
+        assert_eq!(ours.stdout, theirs.stdout, "{line:?}");
+    }
+    let it = name("it");
+    let check = |line: &[&str], phrase: &str| {
+        let line = [&["search", PLAIN], line].concat();
+        assert_fails_as(&store.podman(&line), &store.cellar(&line), phrase);
+    };
+    check(&["-f", "nosuch=1", &it], "invalid filter type \"nosuch=1\"");
+    check(&["--list-tags", "-f", "stars=1", &it], "filters are not applicable to list tags result");
+    check(
+        &["127.0.0.1:1/x"],
+        "couldn't search registry \"127.0.0.1:1\": pinging container registry",
+    );
+    // Where the peer says nothing, ours says what is missing.
+    let conf = setting.scratch.at("registries.conf");
+    std::fs::write(&conf, "").expect("a scratch directory is writable");
+    let nowhere = store.cellar(&["--registries-conf", &conf, "search", "it"]);
+    nowhere.ends(125).says("unqualified-search-registries");
+    std::fs::write(
+        &conf,
+        format!(
+            "unqualified-search-registries = [\"127.0.0.1:1\", \"{0}\"]\n[[registry]]\nlocation = \"{0}\"\ninsecure = true\n",
+            setting.registry.address()
+        ),
+    )
+    .expect("a scratch directory is writable");
+    let found = store.cellar(&["--registries-conf", &conf, "image", "search", "it"]).ok();
+    assert!(found.text().contains(&it), "one of the registries is there: {found}");
+}
+
+#[test]
 fn policies_say_when_to_pull() {
     let Some(setting) = Setting::start() else { return };
     let (store, name) = (PeerStore::new(), setting.name("it:1"));

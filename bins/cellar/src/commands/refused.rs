@@ -14,8 +14,6 @@ pub(crate) enum OfImage {
     #[command(hide = true)]
     Scp(Words),
     #[command(hide = true)]
-    Search(Words),
-    #[command(hide = true)]
     Sign(Words),
 }
 
@@ -63,19 +61,12 @@ impl RefusedFlags for OfAll {
 }
 
 /// Says that there is none such.
-pub(crate) fn search() -> Result<ExitCode> {
-    let instead = "registries are not searched; dray list-tags shows what one has of a name";
-    refuse(("search", instead))
-}
-
-/// Says that there is none such.
 pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
     match command {
         OfImage::Scp(_) => refuse((
             "image scp",
             "use save and load, with ssh between: save | ssh HOST cellar load",
         )),
-        OfImage::Search(_) => search(),
         OfImage::Sign(_) => refuse(("image sign", NO_SIGNING)),
     }
 }

@@ -5,5 +5,6 @@
 mod auth;
 mod pull;
 mod push;
+mod search;
 mod server;
 mod setup;
