@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Search(WhenNamed<commands::search::Arguments>),
     Tag(WhenNamed<tag::Arguments>),
     Untag(WhenNamed<commands::untag::Arguments>),
-    Login(WhenNamed<cask_program::login::Arguments>),
+    Login(WhenNamed<commands::login::LoginArguments>),
     Logout(WhenNamed<cask_program::logout::Arguments>),
     #[command(subcommand)]
     Manifest(WhenNamed<manifest::Command>),

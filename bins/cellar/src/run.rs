@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::ErrorKind;
 use cask_program::command_line::WhenNamed;
-use cask_program::{command_line, login, logout, manifest, report, rootless, stop, tag};
+use cask_program::{command_line, logout, manifest, report, rootless, stop, tag};
 use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -161,10 +161,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Version(arguments) => commands::version::run(&arguments).map(done),
         Command::Completion(arguments) => commands::completion::run(&arguments).map(done),
         Command::Man(arguments) => commands::man::run(&arguments).map(done),
-        Command::Login(arguments) => {
-            let arguments = arguments.0.or_searched(&context.settings)?;
-            wait(login::run(arguments, &context.settings)).map(done)
-        }
+        Command::Login(arguments) => wait(commands::login::run(arguments.0, &context)).map(done),
         Command::Logout(arguments) => {
             let arguments = arguments.0.or_searched(&context.settings)?;
             wait(logout::run(arguments, &context.settings)).map(done)

@@ -8,7 +8,6 @@ use clap::Args;
 
 use crate::access::{self, Tls};
 use crate::credentials::FileArguments;
-use crate::refused::{Refused, RefusedFlag, RefusedFlags};
 use crate::registry::{self, Verdict};
 use crate::settings::Settings;
 use crate::{background, output, prompt, registries};
@@ -47,17 +46,6 @@ pub struct Arguments {
     /// Say where the credential was put
     #[arg(short, long)]
     verbose: bool,
-    #[command(flatten)]
-    refused: Refused<OfLogin>,
-}
-
-/// Flags that are not here.
-#[derive(Debug)]
-struct OfLogin;
-
-impl RefusedFlags for OfLogin {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("secret", &[], "write the password to standard input, with --password-stdin")];
 }
 
 impl Arguments {
@@ -70,6 +58,20 @@ impl Arguments {
     pub fn or_searched(mut self, settings: &Settings) -> Result<Self> {
         self.registry = or_searched(self.registry, settings)?;
         Ok(self)
+    }
+
+    /// Whether a password was given, if not through standard input.
+    pub fn has_password(&self) -> bool {
+        self.password.as_ref().is_some_and(|password| !password.is_empty())
+    }
+
+    /// With the password that is kept under a name, which is the user's too if nobody says another.
+    #[must_use]
+    pub fn with_secret(mut self, name: &str, password: Secret) -> Self {
+        let given = self.username.filter(|username| !username.is_empty());
+        self.username = Some(given.unwrap_or_else(|| name.to_owned()));
+        self.password = Some(password);
+        self
     }
 }
 
@@ -89,7 +91,6 @@ pub(crate) fn or_searched(said: Vec<String>, settings: &Settings) -> Result<Vec<
 ///
 /// Source: containers/common, `auth.Login`.
 pub async fn run(arguments: Arguments, settings: &Settings) -> Result<()> {
-    arguments.refused.check()?;
     let files = arguments.files.open(settings)?;
     let key = match arguments.registry.as_slice() {
         [] => bail!("please provide a registry to login to"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{has, run};
+use tests::{Access, PASSWORD, Served, USER, has, run, scratch};
 
 use crate::support::Cellar;
 
@@ -419,8 +419,6 @@ fn flags_of_other_commands_that_are_not_here_are_refused_by_name_with_their_lett
         &["-r", "ps"][..],
         &["-c", "other", "ps"],
         &["--url", "unix:///x", "ps"],
-        &["commit", "--config", "x", "c"],
-        &["login", "--secret", "x", "localhost:1"],
         &["pull", "--decryption-key", "x", "box:1"],
         &["manifest", "push", "--sign-by", "x", "list", "dir:x"],
     ] {
@@ -478,6 +476,49 @@ fn the_name_of_the_machine_has_the_address_that_is_said() {
     assert!(hosts("10.1.2.3", &[]).contains("10.1.2.3\thost.containers.internal"));
     assert!(hosts("10.1.2.3", &["--add-host", "m:host-gateway"]).contains("10.1.2.3\tm\n"));
     assert!(!hosts("none", &[]).contains("host.containers.internal"));
+}
+
+#[test]
+fn who_reaches_nobody_has_no_servers_but_those_of_the_image() {
+    let Some(cellar) = Cellar::new() else { return };
+    let script = "ls /etc; tail -n 1 /etc/hosts || true";
+    let of = |network: &str, flags: &[&str]| {
+        let flags = [&["run", "--rm", "--network", network, "--name", "c"], flags].concat();
+        let said = cellar.run(&[&flags[..], &["box:1", "sh", "-c", script]].concat()).ok();
+        said.text().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let said = of("none", &["--hostname", "h"]);
+    assert_eq!(said, ["hostname", "hosts", "mtab", "passwd", "127.0.0.1", "h", "c"]);
+    assert_eq!(of("none", &["--no-hosts", "--no-hostname"]), ["mtab", "passwd"]);
+    assert!(of("host", &[]).contains(&"resolv.conf".to_owned()));
+}
+
+#[test]
+fn a_secret_is_a_password_of_a_registry() {
+    let Some(cellar) = Cellar::new() else { return };
+    let scratch = scratch();
+    let served = Served::start(&scratch, Access::Password);
+    let file = scratch.at("password");
+    fs::write(&file, PASSWORD).expect("it is writable");
+    for name in [USER, "other"] {
+        cellar.run(&["secret", "create", name, &file]).ok();
+    }
+    fs::write(&file, "wrong").expect("it is writable");
+    cellar.run(&["secret", "create", "wrong", &file]).ok();
+    let auth = scratch.at("auth.json");
+    let login = |flags: &[&str]| {
+        let usual = ["login", "--tls-verify=false", "--authfile", &auth];
+        cellar.run(&[&usual[..], flags, &[served.address()]].concat())
+    };
+    login(&["--secret", "other"]).ends(125).says("invalid username/password");
+    login(&["--secret", "wrong", "-u", USER]).ends(125).says("invalid username/password");
+    login(&["--secret", "nosuch"]).ends(125).says("no such secret");
+    login(&["--secret", USER, "-p", "x"])
+        .ends(125)
+        .says("--secret can not be used with --password");
+    assert_eq!(login(&["--secret", USER]).ok().text(), "Login Succeeded!");
+    assert_eq!(login(&["--get-login"]).ok().text(), USER);
+    login(&["--secret", "other", "-u", USER]).ok();
 }
 
 #[test]

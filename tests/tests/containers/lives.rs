@@ -292,6 +292,18 @@ fn whatever_is_waited_for_is_waited_for_in_one_way() {
         assert_eq!(cellar.shell(&script).ok().text(), "137", "{flags}");
         cellar.run(&["rm", "c"]).ok();
     }
+    // One that is not there fails before anything is waited for, or has a code in its place.
+    cellar.container(&["-d", "--name", "long", "box:1", "sleep", "1000"]).ok();
+    cellar.run(&["wait", "long", "nosuch"]).ends(125).says("no such container");
+    let said = cellar.run(&["wait", "--ignore", "new", "nosuch"]).ok();
+    assert_eq!(said.text(), "1\n-1");
+    let first = ["wait", "--exit-first-match", "--interval", "10"];
+    let said = cellar.run(&[&first[..], &["long", "new"]].concat()).ok();
+    assert_eq!(said.text(), "1");
+    let said = cellar.run(&[&first[..], &["--condition", "running", "new", "long"]].concat()).ok();
+    assert_eq!(said.text(), "-1");
+    cellar.run(&[&first[..], &["long", "nosuch"]].concat()).ends(125).says("no such container");
+    cellar.run(&["rm", "-f", "-t", "0", "long"]).ok();
     cellar.run(&["rm", "new"]).ok();
     cellar.is_clean();
 }

@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod inspect_any;
 pub(crate) mod list;
 pub(crate) mod load;
+pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod mount;
 pub(crate) mod prune;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use cask_rootfs::Root;
@@ -72,7 +73,8 @@ impl Containers {
             write("hosts", "/etc/hosts", hosts(config, None, &hosts_base(config, place)?))?;
         }
         let no_dns = config.network.dns.iter().any(|server| server == "none");
-        if !no_dns {
+        // Who reaches nobody keeps what the image says of servers.
+        if !no_dns && config.network.mode != NetworkMode::None {
             write("resolv.conf", "/etc/resolv.conf", resolv_conf(config, None))?;
         }
         Ok(files)
@@ -136,9 +138,8 @@ fn hosts_base(config: &ContainerConfig, place: &Place) -> Result<String> {
 /// Source: podman, `libpod/container_internal_linux.go`, `generateHosts`; containers/common, `libnetwork/etchosts`.
 fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &str) -> String {
     let mut text = String::new();
-    let gateway = network.and_then(ContainerNetwork::gateway).map(|gateway| gateway.to_string());
-    let own_address = config.network.host_address.clone().or(gateway);
-    let machine = own_address.as_deref().filter(|address| *address != "none");
+    let machine = machine_address(config, network);
+    let machine = machine.as_deref();
     for entry in &config.network.add_hosts {
         if let Some((name, address)) = entry.split_once(':') {
             let machine = machine.unwrap_or("127.0.0.1");
@@ -153,8 +154,11 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
     if !text.contains("localhost") {
         text.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost\n");
     }
-    if let Some(gateway) = machine {
-        let _ = writeln!(text, "{gateway}\thost.containers.internal");
+    let is_known = |name: &str| text.split_whitespace().any(|word| word == name);
+    let names = ["host.containers.internal", "host.docker.internal"];
+    let names: Vec<&str> = names.into_iter().filter(|name| !is_known(name)).collect();
+    if let (Some(machine), false) = (machine, names.is_empty()) {
+        let _ = writeln!(text, "{machine}\t{}", names.join(" "));
     }
     let mut own: Vec<String> = network
         .iter()
@@ -162,7 +166,8 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
         .map(|(address, _)| address.to_string())
         .collect();
     if own.is_empty() {
-        own.push("127.0.1.1".to_owned());
+        let alone = config.network.mode == NetworkMode::None;
+        own.push(if alone { "127.0.0.1" } else { "127.0.1.1" }.to_owned());
     }
     // A name that is there already stays whose it is.
     let known: Vec<&str> = text.lines().flat_map(|line| line.split_whitespace().skip(1)).collect();
@@ -176,6 +181,38 @@ fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &st
         }
     }
     text
+}
+
+/// Where a container reaches this machine; `None` where it does not.
+///
+/// Source: containers/common, `libnetwork/etchosts`, `GetHostContainersInternalIP`.
+fn machine_address(config: &ContainerConfig, network: Option<&ContainerNetwork>) -> Option<String> {
+    match (config.network.host_address.as_deref(), network) {
+        (Some("none"), _) => None,
+        (Some(address), _) => Some(address.to_owned()),
+        // What has pasta for its way out has the machine's own address, and the gateway is no machine.
+        (None, Some(network)) if network.of_user || network.pasta.is_some() => None,
+        (None, Some(network)) => {
+            let gateway = network.gateway().map(|gateway| gateway.to_string());
+            gateway.or_else(|| own_address().map(|address| address.to_string()))
+        }
+        (None, None) => match config.network.mode {
+            NetworkMode::None | NetworkMode::Host => own_address().map(|own| own.to_string()),
+            _ => None,
+        },
+    }
+}
+
+/// The address that this machine has for others, if it reaches any. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    // Addresses that are nobody's: RFC 5737, RFC 3849.
+    let ways = [("0.0.0.0:0", "203.0.113.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    let found = ways.into_iter().find_map(|(from, to)| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    });
+    found.filter(|address| !address.is_loopback() && !address.is_unspecified())
 }
 
 /// Where pasta is asked for names, by its own options.
@@ -295,7 +332,7 @@ mod tests {
         config.network.dns_options = vec!["ndots:2".to_owned()];
         let text = hosts(&config, None, "");
         assert!(text.starts_with("10.0.0.1\tdb\n"), "{text}");
-        assert!(text.ends_with("127.0.1.1\t0123456789ab web\n"), "{text}");
+        assert!(text.ends_with("127.0.0.1\t0123456789ab web\n"), "{text}");
         assert_eq!(
             resolv_conf(&config, None),
             "search example\nnameserver 1.1.1.1\noptions ndots:2\n"

@@ -71,7 +71,10 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     }
     let has_machine = match config.network.host_address.as_deref() {
         Some(address) => address != "none",
-        None => matches!(config.network.mode, NetworkMode::Bridge(_) | NetworkMode::Host),
+        None => !matches!(
+            config.network.mode,
+            NetworkMode::Pasta(_) | NetworkMode::Container(_) | NetworkMode::Path(_)
+        ),
     };
     if !has_machine && config.network.add_hosts.iter().any(|entry| entry.ends_with(":host-gateway"))
     {

@@ -48,50 +48,83 @@ impl Containers {
     pub fn wait_for(&self, container: &Container, wanted: &WaitConditions) -> Result<i32> {
         let mut ended = false;
         loop {
-            let now = match self.reload(container) {
-                Ok(now) => now,
-                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
-                    // Its monitor leaves the code behind.
-                    let code = self.removed_code(container);
-                    let words = format!("no container with ID {} found", container.id());
-                    let gone = Error::new(error.kind(), words, "no such container");
-                    return match wanted.states.contains(&Status::Removing) {
-                        true => Ok(code.unwrap_or(-1)),
-                        false if wanted.end => code.ok_or(gone),
-                        false => Err(gone),
-                    };
-                }
-                Err(error) => return Err(error),
-            };
-            if let (Some(health), false) = (wanted.healths.first(), now.config.health.is_checked())
-            {
-                let words = format!("cannot use condition {health:?}");
-                let why = format!("container {} has no healthcheck", now.id());
-                return Err(Error::new(ErrorKind::Invalid, words, why));
-            }
-            let state = &now.state;
-            if wanted.end && !state.status.has_process() {
-                return Ok(state.exit_code);
-            }
-            if wanted.states.contains(&state.status) {
-                return Ok(-1);
-            }
-            if !wanted.healths.is_empty() {
-                if wanted.healths.contains(&now.health().status) {
-                    return Ok(-1);
-                }
-                // Nothing checks it any more; what was checked last may be written down a moment later.
-                if ended {
-                    let words = "container is stopped";
-                    return Err(Error::new(ErrorKind::StateImproper, words, ""));
-                }
-                ended = matches!(state.status, Status::Exited | Status::Removing);
+            if let Some(code) = self.look(container, wanted, &mut ended)? {
+                return Ok(code);
             }
             match wanted.end && wanted.states.is_empty() && wanted.healths.is_empty() {
                 true => container.place.wait_for_end(),
                 false => std::thread::sleep(wanted.pause),
             }
         }
+    }
+
+    /// Waits until the first of several containers is so, whichever it is: its exit code as of
+    /// [`wait_for`](Self::wait_for). `None` if there are none.
+    ///
+    /// # Errors
+    /// As [`wait_for`](Self::wait_for), for the first of which there is one.
+    pub fn wait_for_first(
+        &self,
+        containers: &[Container],
+        wanted: &WaitConditions,
+    ) -> Result<Option<i32>> {
+        let mut all: Vec<(&Container, bool)> = containers.iter().map(|one| (one, false)).collect();
+        while !all.is_empty() {
+            for (container, ended) in &mut all {
+                if let Some(code) = self.look(container, wanted, ended)? {
+                    return Ok(Some(code));
+                }
+            }
+            std::thread::sleep(wanted.pause);
+        }
+        Ok(None)
+    }
+
+    /// Whether a container is so now. `ended` says whether it had ended when it was looked at last.
+    fn look(
+        &self,
+        container: &Container,
+        wanted: &WaitConditions,
+        ended: &mut bool,
+    ) -> Result<Option<i32>> {
+        let now = match self.reload(container) {
+            Ok(now) => now,
+            Err(error) if error.kind() == ErrorKind::ContainerNotKnown => {
+                // Its monitor leaves the code behind.
+                let code = self.removed_code(container);
+                let words = format!("no container with ID {} found", container.id());
+                let gone = Error::new(error.kind(), words, "no such container");
+                return match wanted.states.contains(&Status::Removing) {
+                    true => Ok(Some(code.unwrap_or(-1))),
+                    false if wanted.end => code.ok_or(gone).map(Some),
+                    false => Err(gone),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        if let (Some(health), false) = (wanted.healths.first(), now.config.health.is_checked()) {
+            let words = format!("cannot use condition {health:?}");
+            let why = format!("container {} has no healthcheck", now.id());
+            return Err(Error::new(ErrorKind::Invalid, words, why));
+        }
+        let state = &now.state;
+        if wanted.end && !state.status.has_process() {
+            return Ok(Some(state.exit_code));
+        }
+        if wanted.states.contains(&state.status) {
+            return Ok(Some(-1));
+        }
+        if !wanted.healths.is_empty() {
+            if wanted.healths.contains(&now.health().status) {
+                return Ok(Some(-1));
+            }
+            // Nothing checks it any more; what was checked last may be written down a moment later.
+            if *ended {
+                return Err(Error::new(ErrorKind::StateImproper, "container is stopped", ""));
+            }
+            *ended = matches!(state.status, Status::Exited | Status::Removing);
+        }
+        Ok(None)
     }
 
     /// The exit code of a container that was removed when it ended.

@@ -136,6 +136,17 @@ impl Which {
         Ok(meant)
     }
 
+    /// The same for each name that was given; for none, the same once.
+    pub(crate) fn each(&self) -> Vec<Self> {
+        match self.containers.as_slice() {
+            [] => vec![self.clone()],
+            names => {
+                let one = |name: &String| Self { containers: vec![name.clone()], ..self.clone() };
+                names.iter().map(one).collect()
+            }
+        }
+    }
+
     /// Whether it does not matter that something failed: somebody else removed the container, which was not named, or of
     /// which it was said that it may be missing.
     pub(crate) fn forgives(&self, error: &anyhow::Error) -> bool {

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use cask_engine::{Status, WaitConditions};
+use cask_engine::{Container, Status, WaitConditions};
 use cask_program::duration::GoDuration;
 use cask_program::output;
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
-use super::several::{Meant, Which, finish};
+use super::several::{Which, finish};
 use crate::context::Context;
 
 /// Wait until containers have ended, and print their exit codes
@@ -21,7 +20,10 @@ pub(crate) struct Arguments {
     /// Wait until it is in one of these states instead: created, running, paused, exited, stopped, removing, healthy, unhealthy …
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     condition: Vec<String>,
-    /// Do not fail where there is no such container
+    /// Wait until the first of them has ended, or is as said, and print its code alone
+    #[arg(long)]
+    exit_first_match: bool,
+    /// Do not fail where there is no such container: its code is -1
     #[arg(long)]
     ignore: bool,
     /// How often a state of --condition is looked at, such as 250ms or a number of milliseconds
@@ -30,16 +32,6 @@ pub(crate) struct Arguments {
     /// The container that was made last
     #[arg(short, long)]
     latest: bool,
-    #[command(flatten)]
-    refused: Refused<OfWait>,
-}
-
-/// Flags of podman 6's that are not here.
-pub(crate) struct OfWait;
-
-impl RefusedFlags for OfWait {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("exit-first-match", &["false"], "wait for each container in a process of its own")];
 }
 
 /// The longest pause: a state that lasts shorter is not seen.
@@ -83,7 +75,6 @@ fn conditions(texts: &[String], pause: Duration) -> Result<WaitConditions> {
 
 /// Waits.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    arguments.refused.check()?;
     let conditions = conditions(&arguments.condition, interval(&arguments.interval)?)?;
     if arguments.containers.is_empty() && !arguments.latest {
         bail!("\"cellar wait\" requires a name, id, or the \"--latest\" flag");
@@ -100,8 +91,23 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let containers = context.containers()?;
     let mut errors = Vec::new();
     which.check()?;
-    for Meant { container, .. } in which.find(&containers, &mut errors)? {
-        match containers.wait_for(&container, &conditions) {
+    let mut all: Vec<Option<Container>> = Vec::new();
+    for which in which.each() {
+        all.push(which.find(&containers, &mut errors)?.pop().map(|meant| meant.container));
+    }
+    if !errors.is_empty() {
+        // One that is not there fails before anything is waited for.
+        return Ok(finish(errors));
+    }
+    if arguments.exit_first_match {
+        let there: Vec<Container> = all.into_iter().flatten().collect();
+        let code = containers.wait_for_first(&there, &conditions)?;
+        output::line(&code.unwrap_or(-1).to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for container in all {
+        let code = container.map_or(Ok(-1), |one| containers.wait_for(&one, &conditions));
+        match code {
             Ok(code) => output::line(&code.to_string())?,
             Err(error) => errors.push(error.into()),
         }
