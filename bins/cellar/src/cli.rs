@@ -107,7 +107,7 @@ pub(crate) enum Command {
     Manifest(WhenNamed<manifest::Command>),
     #[command(subcommand)]
     System(WhenNamed<SystemCommand>),
-    Unshare(WhenNamed<cask_program::rootless::UnshareArguments>),
+    Unshare(WhenNamed<commands::unshare::Arguments>),
     Info(WhenNamed<commands::info::Arguments>),
     Version(WhenNamed<commands::version::Arguments>),
     Completion(WhenNamed<commands::completion::Arguments>),

@@ -153,7 +153,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::System(WhenNamed(SystemCommand::Refused(command))) => {
             commands::refused::of_system(&command)
         }
-        Command::Unshare(arguments) => rootless::unshare(&arguments),
+        Command::Unshare(arguments) => commands::unshare::run(&arguments, &context),
         Command::Manifest(command) => {
             let images = context.images()?;
             manifest::run(command.0, &images, &context.settings, manifest::Manner::Podman)

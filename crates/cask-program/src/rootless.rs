@@ -14,7 +14,6 @@ use cask_runtime::{ErrorKind, IdMaps, enter_shared_user_namespace, enter_user_na
 use clap::Args;
 use rustix::process::{getgid, getuid};
 
-use crate::refused::{Refused, RefusedFlag, RefusedFlags};
 use crate::report;
 
 /// The variable by which the field's tools tell one another who the user of a namespace is.
@@ -183,20 +182,6 @@ pub struct UnshareArguments {
     /// The command [default: $SHELL, else /bin/sh]
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<std::ffi::OsString>,
-    #[command(flatten)]
-    refused: Refused<OfUnshare>,
-}
-
-/// What podman and buildah have besides.
-#[derive(Clone, Debug)]
-struct OfUnshare;
-
-impl RefusedFlags for OfUnshare {
-    const FLAGS: &'static [RefusedFlag] = &[(
-        "rootless-netns",
-        &["false"],
-        "nothing enters where the networks of a user are but containers on them",
-    )];
 }
 
 /// Runs the command in place of this program; the result is why that failed.
@@ -206,21 +191,24 @@ impl RefusedFlags for OfUnshare {
 ///
 /// Source: podman, `cmd/podman/system/unshare.go`.
 pub fn unshare(arguments: &UnshareArguments) -> Result<ExitCode> {
-    arguments.refused.check()?;
+    for_users()?;
+    Ok(replaced(&mut arguments.command()))
+}
+
+/// Goes on as root of a user namespace; refuses root.
+///
+/// # Errors
+/// As [`unshare`].
+pub fn for_users() -> Result<()> {
     if user_id() == 0 {
         bail!("please use unshare with rootless");
     }
-    enter()?;
-    Ok(replaced(&mut arguments.command()?))
+    enter()
 }
 
 impl UnshareArguments {
     /// The command, with what the field's tools are told of the user.
-    ///
-    /// # Errors
-    /// For flags that are refused.
-    pub fn command(&self) -> Result<Command> {
-        self.refused.check()?;
+    pub fn command(&self) -> Command {
         let shell = || std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
         let (program, rest) = match self.command.split_first() {
             Some((program, rest)) => (program.clone(), rest),
@@ -232,7 +220,7 @@ impl UnshareArguments {
             command.env(CONFIGURED, "done");
             command.env(USER, user.to_string()).env(GROUP, group.to_string());
         }
-        Ok(command)
+        command
     }
 }
 

@@ -175,6 +175,9 @@ fn a_users_containers_know_each_other_by_name_and_are_reached_by_ports() {
         $C exec other ls /sys/class/net | tr '\n' ' '; echo
         $C network connect back web; $C exec web ls /sys/class/net | tr '\n' ' '; echo
         $C network disconnect back web
+        asks $C unshare --rootless-netns busybox nc -w 2 $($C inspect -f '{{.NetworkSettings.Networks.front.IPAddress}}' other) 80
+        $C exec web cat /etc/hosts | grep -c host.containers.internal || true
+        $C unshare --rootless-netns sh -c 'exit 7' || echo $?
         $C network rm front || echo $?
         $C restart -t 0 web >/dev/null
         asks busybox nc -w 2 127.0.0.1 ${at##*:}
@@ -185,8 +188,7 @@ fn a_users_containers_know_each_other_by_name_and_are_reached_by_ports() {
         "#,
         )
         .ok();
-    let expected =
-        "hello\nhello\nhidden\neth0 eth1 lo \neth0 eth1 lo \n2\nhello\n2\n0\nfront\nback";
+    let expected = "hello\nhello\nhidden\neth0 eth1 lo \neth0 eth1 lo \nhidden\n0\n7\n2\nhello\n2\n0\nfront\nback";
     assert_eq!(said.text(), expected, "{said}");
     nothing_is_left(&user);
 }

@@ -31,5 +31,6 @@ pub(crate) mod system_reset;
 pub(crate) mod tree;
 pub(crate) mod trust;
 pub(crate) mod unmount;
+pub(crate) mod unshare;
 pub(crate) mod untag;
 pub(crate) mod version;

@@ -38,7 +38,7 @@ impl Drop for Mounted {
 pub(crate) fn run(arguments: &Arguments, global: GlobalArguments) -> Result<ExitCode> {
     // Before anything has threads.
     rootless::enter()?;
-    let mut command = arguments.unshare.command()?;
+    let mut command = arguments.unshare.command();
     if arguments.mount.is_empty() {
         return Ok(rootless::replaced(&mut command));
     }

@@ -58,6 +58,15 @@ impl Containers {
         Ok(Bridges { networks, inner })
     }
 
+    /// Does something in the network namespace that the bridges of a user are in, which is made where there is none and
+    /// stays meanwhile. Root's are on the machine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotStarted`] where pasta is missing or cannot begin; [`ErrorKind::Io`].
+    pub fn where_bridges_are<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        self.bridges()?.inside(|_| Ok(work()))
+    }
+
     /// As [`bridges`](Self::bridges); `None` where no container of the user has any.
     pub(super) fn bridges_there_are(&self) -> Result<Option<Bridges>> {
         let directory = self.bridge_directory();
