@@ -39,6 +39,7 @@ impl RefusedFlags for OfAll {
         ("cdi-spec-dir", &[], "devices are given with run --device"),
         ("connection|c", &[], NO_SERVICE),
         ("hooks-dir", &[], "hooks of OCI runtimes are not run"),
+        ("default-mounts-file", &[], "mounts.conf is not read: give what it says with --volume"),
         ("identity", &[], NO_SERVICE),
         ("module", &[], "give a containers.conf with $CONTAINERS_CONF_OVERRIDE"),
         ("namespace", &[""], "use another --root"),
