@@ -69,6 +69,10 @@ pub(crate) struct GlobalArguments {
     /// Give the OCI runtime an option, without its hyphens
     #[arg(long, value_name = "OPTION")]
     pub(crate) runtime_flag: Vec<String>,
+    /// Have containers run the hooks that files of this directory name; of several, files of later ones replace those of
+    /// the same names [default: /usr/share/containers/oci/hooks.d and /etc/containers/oci/hooks.d]
+    #[arg(long, value_name = "DIRECTORY", value_delimiter = ',')]
+    pub(crate) hooks_dir: Vec<PathBuf>,
     /// Tell what is done in a file, in the journal or nowhere: file, journald or none [default: file]
     #[arg(long, global = true, value_name = "BACKEND")]
     pub(crate) events_backend: Option<String>,

@@ -44,6 +44,7 @@ impl Context {
         let places = networks::places(containers.networks().places().clone(), &self.settings)?;
         let containers = containers.with_volumes_in(self.volume_directory()?);
         let containers = containers.with_networks_in(places).with_services(self.services()?);
+        let containers = containers.with_hooks_in(self.hook_directories()?);
         let is_described = containers_conf::load()?.engine.events_inspect == Some(true);
         Ok(containers.with_descriptions(is_described.then_some(described)))
     }
@@ -56,6 +57,12 @@ impl Context {
             None => containers_conf::load()?.engine.volume_path.clone(),
         };
         Ok(directory.map(std::path::absolute).transpose()?)
+    }
+
+    /// Where files say which hooks containers have.
+    fn hook_directories(&self) -> Result<Vec<PathBuf>> {
+        let conf = containers_conf::load()?;
+        cask_program::hooks::directories(&self.global.hooks_dir, conf.engine.hooks.as_deref())
     }
 
     /// Who makes control groups, where that is not this program.

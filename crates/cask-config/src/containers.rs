@@ -82,6 +82,8 @@ pub struct EngineConf {
     pub events_file_size: Option<String>,
     /// `events_container_create_inspect_data`: whether the event of a container's creation has all that `inspect` says.
     pub events_inspect: Option<bool>,
+    /// `hooks_dir`: where files say which hooks containers have.
+    pub hooks: Option<Vec<PathBuf>>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
     pub image_volumes: Option<String>,
     /// `init_path`, of `[containers]` too: the program that is the init of containers that want one.

@@ -99,6 +99,7 @@ pub struct Containers {
     journal: Journal,
     volume_directory: Option<PathBuf>,
     services: Option<ServiceManager>,
+    hook_directories: Vec<PathBuf>,
     describe: Option<Describe>,
 }
 
@@ -154,6 +155,7 @@ impl Containers {
             journal: Journal::default(),
             volume_directory: None,
             services: None,
+            hook_directories: Vec::new(),
             describe: None,
         }
     }
@@ -169,6 +171,14 @@ impl Containers {
     #[must_use]
     pub fn with_volumes_in(mut self, directory: Option<PathBuf>) -> Self {
         self.volume_directory = directory;
+        self
+    }
+
+    /// Has containers that begin have the hooks whose files are in these directories, of which a later one's files replace
+    /// those of the same names before.
+    #[must_use]
+    pub fn with_hooks_in(mut self, directories: Vec<PathBuf>) -> Self {
+        self.hook_directories = directories;
         self
     }
 

@@ -15,6 +15,7 @@ pub mod download;
 pub mod duration;
 #[cfg(feature = "build")]
 pub mod events;
+pub mod hooks;
 pub mod login;
 pub mod logout;
 #[cfg(feature = "build")]

@@ -70,6 +70,7 @@ fn refuse(spec: &RunSpec) -> Result<()> {
         (!spec.sysctls.is_empty(), "settings of the kernel"),
         (!spec.files.devices.is_empty(), "devices"),
         (spec.io.terminal.is_some(), "a terminal"),
+        (!spec.hooks.list.is_empty(), "hooks"),
     ];
     match wanted.iter().find(|(wanted, _)| *wanted) {
         None => Ok(()),

@@ -14,6 +14,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use crate::cancel::Cancel;
 use crate::channel::{Channel, Frame, MOST_DESCRIPTORS};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hooks::Hooked;
 use crate::plan::{Ended, Failure, message};
 use crate::prepare::{Prepared, memory_file};
 use crate::report::{ExitReport, ExitStatus, Note, Usage};
@@ -63,6 +64,7 @@ pub(crate) struct Helper {
     /// The other end of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) notes: Vec<Note>,
+    hooked: Option<Hooked>,
     /// Whether the helper has said anything.
     heard: bool,
     argument: String,
@@ -86,6 +88,8 @@ impl Drop for Helper {
         self.channel = None;
         // A parent that ignores its children has nothing to wait for.
         let _ = self.child.wait();
+        // Where it did not come to its end by itself nobody is there to hear what failed.
+        let _ = self.hooked.take().map(Hooked::ended);
     }
 }
 
@@ -97,10 +101,11 @@ impl Helper {
         argument: &OsStr,
         prepared: Prepared,
     ) -> Result<Self> {
-        let Prepared { plan, descriptors, notes } = prepared;
+        let Prepared { plan, descriptors, notes, hooked } = prepared;
         let bytes = memory_file(&plan.to_bytes())?;
         let mut helper = Self::start(&*program.sealed(path)?, path, argument)?;
         helper.notes = notes;
+        helper.hooked = hooked;
         let descriptors: Vec<OwnedFd> = std::iter::once(bytes).chain(descriptors).collect();
         match helper.send(&descriptors) {
             Ok(()) => Ok(helper),
@@ -130,6 +135,7 @@ impl Helper {
             process: None,
             terminal: None,
             notes: Vec::new(),
+            hooked: None,
             heard: false,
             argument,
         })
@@ -144,6 +150,10 @@ impl Helper {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(Error::io(error, "tell", "the helper")),
         }
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.as_ref().map_or(0, |(number, _)| *number)
     }
 
     /// Where there is something to hear.
@@ -218,13 +228,25 @@ impl Helper {
             message::TERMINAL => self.terminal = frame.descriptors.pop(),
             message::NOTE => self.notes.push(Note::from_bytes(&frame.body).map_err(malformed)?),
             message::BEGIN => return Ok(Event::Ready),
-            message::STARTED => return Ok(Event::Started),
+            message::HOOKS => {
+                let pid = self.pid();
+                self.hooked.as_mut().map_or(Ok(()), |hooked| hooked.create(pid))?;
+                let channel = self.channel.as_ref();
+                let sent = channel.map(|channel| channel.send(message::HOOKS, &[], &[]));
+                sent.transpose().map_err(|error| Error::io(error, "tell", "the helper"))?;
+            }
+            message::STARTED => {
+                let pid = self.pid();
+                self.hooked.as_ref().map_or(Ok(()), |hooked| hooked.started(pid))?;
+                return Ok(Event::Started);
+            }
             message::FAILURE => {
                 let failure = Failure::from_bytes(&frame.body).map_err(malformed)?;
                 return Err(failure.into_error());
             }
             message::ENDED => {
                 let ended = Ended::from_bytes(&frame.body).map_err(malformed)?;
+                self.notes.extend(self.hooked.take().into_iter().flat_map(Hooked::ended));
                 return Ok(Event::Ended(report(&ended, std::mem::take(&mut self.notes))));
             }
             _ => {}

@@ -10,6 +10,7 @@ mod error;
 mod executor;
 mod handle;
 mod helper;
+mod hooks;
 mod identity;
 mod ids;
 mod in_root;
@@ -46,6 +47,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
 pub use handle::ProcessHandle;
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
+pub use hooks::{Hook, HookFiles, HookStage, Hooks};
 pub use identity::{Identity, LONGEST_USER_FILE_BYTES, read_user_file};
 pub use inherited::{
     close_inherited_descriptors, has_inherited_descriptor, take_inherited_descriptor,

@@ -11,6 +11,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, ExecutorCapabilities};
 use crate::handle::ProcessHandle;
+use crate::hooks::Hooked;
 use crate::launch::{Helper, Program, launch};
 use crate::plan::Isolation;
 use crate::prepare::{Prepared, may_map_freely, prepare};
@@ -72,6 +73,7 @@ impl NativeExecutor {
     /// As [`Executor::run`]. Whether there is such a command is found when it [begins](Created::start).
     pub fn create(&self, spec: &RunSpec) -> Result<Created> {
         let mut prepared = prepare(spec, Isolation::Namespaces)?;
+        Hooked::add_to(&mut prepared, spec)?;
         prepared.plan.wait = true;
         self.created(prepared, &|pid| match &spec.users {
             UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),
@@ -131,7 +133,8 @@ impl Executor for NativeExecutor {
                 .with_detail("nobody would have its other end")
                 .with_hint("create the process, and start it"));
         }
-        let prepared = prepare(spec, Isolation::Namespaces)?;
+        let mut prepared = prepare(spec, Isolation::Namespaces)?;
+        Hooked::add_to(&mut prepared, spec)?;
         let write_maps = |pid| match &spec.users {
             UserNamespace::Map(maps) => write_maps(&self.options.map_programs, maps, pid),
             UserNamespace::Inherit | UserNamespace::Join(_) => Ok(()),

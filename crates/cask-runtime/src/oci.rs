@@ -195,11 +195,15 @@ impl OciExecutor {
     fn prepare(&self, spec: &RunSpec, how: How) -> Result<(Bundle, Prepared, Vec<Note>)> {
         check(spec)?;
         refuse(spec)?;
-        let bundle = Bundle::new(&self.options.directory)?;
+        let mut bundle = Bundle::new(&self.options.directory)?;
+        if !spec.hooks.list.is_empty() && !spec.hooks.id.is_empty() {
+            // Hooks are told of it.
+            bundle.name.clone_from(&spec.hooks.id);
+        }
         let files = bundle.files(spec)?;
         let root = bundle.path.join(ROOT);
         let (text, notes) = config::write(spec, &self.version, &root, &files)?;
-        bundle.file("config.json", text.as_bytes(), 0o600)?;
+        bundle.write_config(&spec.hooks.filter(text)?)?;
         let prepared = self.plan(spec, &bundle, &files, how)?;
         Ok((bundle, prepared, notes))
     }
@@ -318,7 +322,8 @@ fn make_directory(path: &Path) -> Result<()> {
 }
 
 /// The directory of one run: configuration, contents of files, log. Removed when dropped.
-struct Bundle {
+#[derive(Debug)]
+pub(crate) struct Bundle {
     path: PathBuf,
     name: String,
     /// Somebody else removes it.
@@ -335,6 +340,41 @@ impl Drop for Bundle {
 }
 
 impl Bundle {
+    /// The directory for hooks of a process that no external runtime runs, below `directory`, and the text of its
+    /// configuration: all that is mounted has the name that it has here.
+    pub(crate) fn of_hooks(directory: &Path, spec: &RunSpec) -> Result<(Self, String)> {
+        make_directory(directory)?;
+        let bundle = Self::new(directory)?;
+        make_directory(&bundle.root())?;
+        let name = |mount: &Mount| match &mount.source {
+            MountSource::Bind(source) => {
+                let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**source));
+                fs::read_link(link).unwrap_or_default()
+            }
+            _ => PathBuf::new(),
+        };
+        let files: Vec<PathBuf> = spec.files.mounts.iter().map(name).collect();
+        let (text, _) = config::write(spec, OLDEST_VERSION, &bundle.root(), &files)?;
+        Ok((bundle, text))
+    }
+
+    pub(crate) fn write_config(&self, text: &str) -> Result<()> {
+        self.file("config.json", text.as_bytes(), 0o600).map(drop)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its root is.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path.join(ROOT)
+    }
+
     /// The log, which the runtime appends to.
     fn log(&self) -> Result<fs::File> {
         self.file("log", b"", 0o600)?;

@@ -6,6 +6,7 @@ use std::io;
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Error, ErrorKind, kind_of};
+use crate::hooks::HookPlan;
 use crate::limit::Limit;
 use crate::mount::Propagation;
 use crate::report::Note;
@@ -36,6 +37,8 @@ pub(crate) mod message {
     pub(crate) const TERMINAL: u8 = 10;
     /// Process: everything is as it shall be, and it waits. Executor: it shall begin.
     pub(crate) const BEGIN: u8 = 11;
+    /// Process: all is made, and its root is not the root yet. Executor: hooks have run.
+    pub(crate) const HOOKS: u8 = 12;
 }
 
 /// Everything that the helper does, worked out beforehand.
@@ -99,6 +102,8 @@ pub(crate) struct Plan {
     /// An external runtime's process has to find its bundle as somebody else: everybody can go there, in the mount
     /// namespace of the run.
     pub(crate) clear_way: bool,
+    /// Programs that are run before the command.
+    pub(crate) hooks: Option<HookPlan>,
 }
 
 impl Plan {
@@ -166,6 +171,7 @@ wire_struct!(Plan {
     cleanup,
     start,
     clear_way,
+    hooks,
 });
 
 /// The namespaces that a process may share, in the order of [`Plan::spaces`].
@@ -449,6 +455,10 @@ impl Wire for Note {
                 5_u8.put(out);
                 said.put(out);
             }
+            Self::HookFailed(said) => {
+                6_u8.put(out);
+                said.put(out);
+            }
         }
     }
 
@@ -466,6 +476,7 @@ impl Wire for Note {
             3 => Self::GroupsNotSet,
             4 => Self::NotIsolated,
             5 => Self::Runtime(String::take(input)?),
+            6 => Self::HookFailed(String::take(input)?),
             _ => return input.malformed(),
         })
     }

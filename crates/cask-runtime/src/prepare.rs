@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::helper::pack;
+use crate::hooks::Hooked;
 use crate::limit::deduplicate;
 use crate::mount::{CopyUp, Memory, Mount, MountAccess, MountSource};
 use crate::plan::{DevicePlan, Isolation, MountKind, MountPlan, Plan, Setting, Space};
@@ -27,6 +28,8 @@ pub(crate) struct Prepared {
     /// Root, input, output, error, then the source of each mount that has one.
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) notes: Vec<Note>,
+    /// What runs here at the turns of the process's life.
+    pub(crate) hooked: Option<Hooked>,
 }
 
 /// The highest number of a descriptor that is passed on: the usual limit is 1024, and others need some above it.
@@ -117,8 +120,9 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         cleanup: None,
         start: Vec::new(),
         clear_way: false,
+        hooks: None,
     };
-    Ok(Prepared { plan, descriptors, notes })
+    Ok(Prepared { plan, descriptors, notes, hooked: None })
 }
 
 /// What becomes of each namespace; those that are joined are handed over.

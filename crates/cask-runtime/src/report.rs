@@ -102,6 +102,8 @@ pub enum Note {
     NotIsolated,
     /// An external runtime said something while it succeeded.
     Runtime(String),
+    /// A hook failed when everything was over.
+    HookFailed(String),
 }
 
 impl fmt::Display for Note {
@@ -120,7 +122,7 @@ impl fmt::Display for Note {
             Self::NotIsolated => f.write_str(
                 "chroot is no isolation: the process shares this machine's processes, network and devices",
             ),
-            Self::Runtime(said) => f.write_str(said),
+            Self::Runtime(said) | Self::HookFailed(said) => f.write_str(said),
         }
     }
 }

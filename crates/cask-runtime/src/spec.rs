@@ -12,6 +12,7 @@ use crate::capability::CapabilitySet;
 use crate::cgroup::CgroupLimits;
 use crate::cgroup::{Cgroup, DeviceAccess, DeviceKind, DeviceRule};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hooks::Hooks;
 use crate::identity::Identity;
 use crate::limit::Limit;
 use crate::mount::Mount;
@@ -49,6 +50,8 @@ pub struct RunSpec {
     pub sysctls: Vec<(String, String)>,
     /// The control group that it and all that it starts are in; `None` is this process's.
     pub cgroup: Option<Arc<Cgroup>>,
+    /// What is run at the turns of its life.
+    pub hooks: Hooks,
 }
 
 impl RunSpec {
@@ -89,6 +92,7 @@ impl RunSpec {
             namespaces: Namespaces::default(),
             sysctls: Vec::new(),
             cgroup: None,
+            hooks: Hooks::default(),
         }
     }
 }

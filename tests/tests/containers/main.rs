@@ -7,6 +7,7 @@ mod files;
 mod flags;
 mod groups;
 mod health;
+mod hooks;
 mod life;
 mod lives;
 mod network;

@@ -353,7 +353,6 @@ fn what_is_known_and_missing_is_refused_by_name() {
         ("--security-opt seccomp=Containerfile", "the seccomp profile: it is not JSON"),
         ("--security-opt frob", "--security-opt \"frob\" is not known"),
         ("--rm=false", "--rm=false is not supported"),
-        ("--hooks-dir x", "--hooks-dir is not supported"),
         ("--frobnicate", "unknown flag: --frobnicate"),
         ("--pull --pull-never", "can only set one of 'pull', 'pull-always' and 'pull-never'"),
         ("--format x", "unrecognized image type \"x\""),

@@ -33,5 +33,6 @@ pub(crate) fn build(arguments: build::Arguments, context: &Context) -> Result<Ex
     let arguments = arguments.squashing_new_layers();
     let arguments = arguments.with_runtime(global.runtime.clone());
     let arguments = arguments.with_runtime_flags(&global.runtime_flag);
+    let arguments = arguments.with_hooks_in(&global.hooks_dir);
     build::run(arguments, &context.settings)
 }

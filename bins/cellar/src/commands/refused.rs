@@ -38,7 +38,6 @@ impl RefusedFlags for OfAll {
         ("conmon", &[], "containers are watched by this program"),
         ("cdi-spec-dir", &[], "devices are given with run --device"),
         ("connection|c", &[], NO_SERVICE),
-        ("hooks-dir", &[], "hooks of OCI runtimes are not run"),
         ("default-mounts-file", &[], "mounts.conf is not read: give what it says with --volume"),
         ("identity", &[], NO_SERVICE),
         ("module", &[], "give a containers.conf with $CONTAINERS_CONF_OVERRIDE"),
@@ -57,7 +56,7 @@ impl RefusedFlags for OfAll {
 
     fn is_global(name: &str) -> bool {
         // Commands have these themselves.
-        !matches!(name, "hooks-dir" | "namespace" | "ssh")
+        !matches!(name, "namespace" | "ssh")
     }
 }
 

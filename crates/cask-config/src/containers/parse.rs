@@ -91,6 +91,7 @@ impl ContainersConf {
             engine.events_file_size,
             engine.events_inspect,
             engine.events_logger,
+            engine.hooks,
             engine.image_volumes,
             engine.init,
             engine.pull_policy,
@@ -172,6 +173,9 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         events_inspect: table
             .boolean("events_container_create_inspect_data")?
             .map(|found| found.value),
+        hooks: table
+            .strings("hooks_dir")?
+            .map(|paths| paths.into_iter().map(|path| PathBuf::from(path.value)).collect()),
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         init: text("init_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
@@ -250,7 +254,7 @@ mod tests {
             added: Some(Vec::new()),
         };
         assert_eq!(conf.engine.compression, expected);
-        let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\n\
+        let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\nhooks_dir = [\"/h\", \"/i\"]\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
         let later = "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
         let mut conf = ContainersConf::parse(first, "a").unwrap();
@@ -259,7 +263,8 @@ mod tests {
         assert_eq!(conf.host_address.as_deref(), Some("10.1.2.3"));
         assert_eq!(conf.engine.volume_path.as_deref(), Some(std::path::Path::new("/v")));
         assert_eq!(conf.engine.cgroup_manager.as_deref(), Some("cgroupfs"));
-        let EngineConf { detach_keys, pull_policy, runtime, runtimes, .. } = conf.engine;
+        let EngineConf { detach_keys, hooks, pull_policy, runtime, runtimes, .. } = conf.engine;
+        assert_eq!(hooks, Some(["/h", "/i"].map(PathBuf::from).to_vec()));
         assert_eq!(
             [detach_keys, pull_policy, runtime].map(Option::unwrap_or_default),
             ["", "newer", "runc"]

@@ -80,6 +80,7 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<i32> {
     let containers =
         containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
     let containers = containers.with_volumes_in(order.volumes.clone());
+    let containers = containers.with_hooks_in(order.hooks.clone());
     let services = order.services.clone().map(|(socket, of_service)| {
         cask_runtime::ServiceManager::at(socket).with_service(of_service)
     });

@@ -60,6 +60,7 @@ pub(super) struct Order {
     pub(super) journal: super::Journal,
     pub(super) events: super::EventLog,
     pub(super) volumes: Option<PathBuf>,
+    pub(super) hooks: Vec<PathBuf>,
     /// The socket of systemd, and whether that started the process as one of a service.
     pub(super) services: Option<(PathBuf, bool)>,
     pub(super) id: String,
@@ -326,6 +327,7 @@ impl Containers {
             journal,
             events,
             volumes: self.volume_directory.clone(),
+            hooks: self.hook_directories.clone(),
             services,
             id,
             attach,

@@ -54,6 +54,13 @@ impl Arguments {
         self
     }
 
+    /// Has commands have hooks of these directories too, which come before those of the flags.
+    #[must_use]
+    pub fn with_hooks_in(mut self, directories: &[PathBuf]) -> Self {
+        self.run.hooks_dir.splice(..0, directories.iter().cloned());
+        self
+    }
+
     /// Gives the runtime these options before those of the flags.
     #[must_use]
     pub fn with_runtime_flags(mut self, flags: &[String]) -> Self {

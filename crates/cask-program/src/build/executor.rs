@@ -13,7 +13,7 @@ use cask_runtime::{
 };
 
 use super::run_arguments::RunArguments;
-use crate::{report, services};
+use crate::{hooks, report, services};
 
 /// The runtimes that are looked for, in this order.
 const RUNTIMES: [&str; 3] = ["crun", "runc", "youki"];
@@ -40,6 +40,14 @@ fn named_runtime(arguments: &RunArguments) -> Result<Option<PathBuf>> {
 
 /// What the flags name, or else the environment. `scratch` is for the bundles of an OCI runtime.
 pub(super) fn executor(arguments: &RunArguments, scratch: &Path) -> Result<Arc<dyn Executor>> {
+    let executor = plain(arguments, scratch)?;
+    let chroot = isolation(arguments).as_deref() == Some("chroot");
+    // As with buildah, what has nothing but another root has none.
+    let directories = if chroot { Vec::new() } else { arguments.hook_directories()? };
+    hooks::with(executor, &directories, scratch)
+}
+
+fn plain(arguments: &RunArguments, scratch: &Path) -> Result<Arc<dyn Executor>> {
     let isolation = isolation(arguments);
     let named = named_runtime(arguments)?;
     let is_native = match isolation.as_deref() {

@@ -23,7 +23,6 @@ const FLAGS: &[(&str, Takes, &str)] = {
         ("builder", Value, "this program builds itself"),
         ("cw", Value, "build the image, and encrypt it with a tool for that"),
         ("decryption-key", Value, "pull the image with another tool first"),
-        ("hooks-dir", Value, "give --isolation=oci and a --runtime that has hooks of its own"),
         (
             "log-rusage",
             Maybe,

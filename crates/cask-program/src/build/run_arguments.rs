@@ -143,6 +143,10 @@ pub(super) struct RunArguments {
     /// A global option of the OCI runtime, without the two hyphens, such as debug
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     pub(super) runtime_flag: Vec<String>,
+    /// Have them run the hooks that files of this directory name [default: for root, /usr/share/containers/oci/hooks.d and
+    /// /etc/containers/oci/hooks.d]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) hooks_dir: Vec<PathBuf>,
     /// What containers.conf says.
     #[arg(skip)]
     pub(super) usual: Usual,
@@ -154,6 +158,8 @@ pub(super) struct Usual {
     capabilities: Option<Vec<String>>,
     devices: Vec<String>,
     sysctls: Vec<String>,
+    /// Where files say which hooks commands have.
+    pub(super) hooks: Option<Vec<PathBuf>>,
     /// The OCI runtime; `native` is our own.
     pub(super) runtime: Option<PathBuf>,
 }
@@ -162,6 +168,15 @@ pub(super) struct Usual {
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
 impl RunArguments {
+    /// Where files say which hooks commands have; for root there are usual places.
+    pub(super) fn hook_directories(&self) -> Result<Vec<PathBuf>> {
+        let usual = self.usual.hooks.as_deref();
+        if self.hooks_dir.is_empty() && usual.is_none() && crate::rootless::is_rootless() {
+            return Ok(Vec::new());
+        }
+        crate::hooks::directories(&self.hooks_dir, usual)
+    }
+
     /// What the flags and the environment say.
     pub(super) fn options(&self, debug: bool) -> Result<RunOptions> {
         let mut options = RunOptions::default();

@@ -101,7 +101,7 @@ fn reopen(place: &OwnedFd, shown: &str) -> Result<OwnedFd, Failure> {
     }
 }
 
-/// Mounts everything and makes the root the root. Returns the mount points that were made.
+/// Mounts everything and makes the root the root, after `hooks`. Returns the mount points that were made.
 ///
 /// The caller has a mount namespace of its own and is number 1 of its processes.
 pub(super) fn set_up(
@@ -109,20 +109,22 @@ pub(super) fn set_up(
     root: Source,
     sources: Vec<Source>,
     stubs: &mut Vec<Stub>,
+    hooks: &dyn Fn() -> Result<(), Failure>,
 ) -> Result<Option<Terminal>, Failure> {
     let propagation = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", propagation)
         .map_err(|error| Failure::io(error, "make private", "/"))?;
-    // Over the machine's root lies first what we make ourselves, then the new root. Names that begin with `/` lead
-    // to the machine's files until the end.
-    let scratch = Scratch::new()?;
+    // Over the machine's root, or where hooks look for the new one, lies first what we make ourselves, then the new
+    // root. Names that begin with `/` lead to the machine's files until the end.
+    let place = place(plan);
+    let scratch = Scratch::new(place)?;
     let sources = prepare(plan, sources, &scratch)?;
     let root = root.detached(true, "/")?;
     // A node that an image has may be this machine's disk.
     let devices = if plan.root_devices { 0 } else { u64::from(libc::MOUNT_ATTR_NODEV as u32) };
     sys::mount_setattr(root.as_fd(), true, devices, libc::MS_PRIVATE)
         .map_err(|error| Failure::io(error, "make private", "the root filesystem"))?;
-    attach(root.as_fd(), CWD, "/").map_err(|error| Failure::io(error, "mount on", "/"))?;
+    attach_at(&root, place).map_err(|error| Failure::io(error, "mount on", place.display()))?;
     let (terminal, terminals) = if plan.standard_mounts {
         let (terminal, terminals) = standard(root.as_fd(), plan, stubs)?;
         (terminal, Some(terminals))
@@ -150,8 +152,16 @@ pub(super) fn set_up(
         sys::mount_setattr(root.as_fd(), false, u64::from(libc::MOUNT_ATTR_RDONLY as u32), 0)
             .map_err(|error| Failure::io(error, "make read-only", "/"))?;
     }
-    enter(root.as_fd())?;
+    hooks()?;
+    enter(root.as_fd(), place)?;
     Ok(terminal)
+}
+
+/// Where the root is until it is the root: over the machine's, or where the bundle of hooks says that it is. Who has users
+/// of its own may have no way there.
+fn place(plan: &Plan) -> &Path {
+    let named = plan.hooks.as_ref().map(|hooks| Path::new(OsStr::from_bytes(&hooks.root)));
+    named.filter(|path| rustix::fs::stat(*path).is_ok()).unwrap_or(Path::new("/"))
 }
 
 /// Mounts the root on the plan's directory and every source on its target: paths of this machine, made for it.
@@ -222,8 +232,8 @@ fn kernel_propagation(propagation: Propagation) -> u64 {
     }
 }
 
-/// Makes `root` the root of the namespace and leaves nothing else in it.
-fn enter(root: BorrowedFd<'_>) -> Result<(), Failure> {
+/// Makes `root`, which is at `place`, the root of the namespace and leaves nothing else in it.
+fn enter(root: BorrowedFd<'_>, place: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::io(error, "make the root filesystem", "the root");
     rustix::process::fchdir(root).map_err(failed)?;
     rustix::process::pivot_root(".", ".").map_err(|error| {
@@ -231,8 +241,9 @@ fn enter(root: BorrowedFd<'_>) -> Result<(), Failure> {
             "the root of this machine may be an initial ramdisk, which cannot be left: use another backend",
         )
     })?;
-    // The old root lies over the new one now, and the scratch over that: the name means the topmost.
-    for _ in 0..2 {
+    // The old root lies over the new one now, and the scratch over that or within it: the name means the topmost.
+    let over = if place == Path::new("/") { 2 } else { 1 };
+    for _ in 0..over {
         rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(failed)?;
     }
     rustix::process::chdir("/").map_err(failed)?;
@@ -287,11 +298,11 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new() -> Result<Self, Failure> {
+    fn new(place: &Path) -> Result<Self, Failure> {
         let failed = |error| Failure::io(error, "make", "a file system in memory");
         let memory = make_filesystem("tmpfs", &[("mode", "0700")], MountAttrFlags::empty())
             .map_err(failed)?;
-        attach(memory.as_fd(), CWD, "/").map_err(failed)?;
+        attach_at(&memory, place).map_err(failed)?;
         rustix::fs::mkdirat(&memory, "empty", Mode::from_raw_mode(0o555)).map_err(failed)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
         rustix::fs::openat(&memory, "nothing", flags, Mode::from_raw_mode(0o444))

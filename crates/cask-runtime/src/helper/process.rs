@@ -17,6 +17,7 @@ use super::{Given, spaces};
 use crate::capability::CapabilitySet;
 use crate::channel::Channel;
 use crate::error::ErrorKind;
+use crate::hooks::HookStage;
 use crate::in_root::open_place;
 use crate::limit::{Limit, Resource};
 use crate::plan::{Failure, Isolation, Plan, Space, message};
@@ -38,7 +39,9 @@ pub(super) fn begin(
         Err(failure) => fail(&failure, helper),
     };
     let helper = moved.as_ref().unwrap_or(helper);
-    let ready = prepare(plan, root, sources, given, helper).and_then(|()| wait(plan, helper, None));
+    let ready = prepare(plan, root, sources, given, helper)
+        .and_then(|()| wait(plan, helper, None))
+        .and_then(|()| run_hooks(plan, HookStage::StartContainer, "created"));
     let failure = match ready {
         Ok(()) if plan.init => match become_init(plan, helper) {
             Ok(()) => execute(plan),
@@ -146,13 +149,36 @@ fn isolate(
     let mut stubs = Vec::new();
     let mounted = sys::unshare(UnshareFlags::NEWNS)
         .map_err(|error| Failure::io(error, "make", "a mount namespace"))
-        .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs));
+        .and_then(|()| mounts::set_up(plan, root, sources, &mut stubs, &|| hooks(plan, helper)));
     for Stub { parent, made } in stubs {
         helper
             .send(message::STUB, &made.to_bytes(), &[parent.as_fd()])
             .map_err(|error| Failure::io(error, "hand over", "a mount point"))?;
     }
     mounted
+}
+
+/// Has the hooks run whose place is before the root is the root: those of the executor, then those of here.
+fn hooks(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
+    if plan.hooks.is_none() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| Failure::io(error, "wait for", "the hooks");
+    helper.send(message::HOOKS, &[], &[]).map_err(failed)?;
+    match helper.receive().map_err(failed)? {
+        Some(frame) if frame.kind == message::HOOKS => {}
+        // One of them failed, which the executor says.
+        _ => sys::exit_now(125),
+    }
+    run_hooks(plan, HookStage::CreateContainer, "creating")
+}
+
+fn run_hooks(plan: &Plan, stage: HookStage, status: &str) -> Result<(), Failure> {
+    let Some(hooks) = &plan.hooks else { return Ok(()) };
+    hooks.run(stage, status).map_err(|(path, why)| {
+        let operation = format!("run the {stage} hook");
+        Failure::new(ErrorKind::RuntimeFailed, &operation, path).with_detail(why)
+    })
 }
 
 /// Waits for the word to begin, where the plan says so. Where `process` has ended before, there is nothing to begin.

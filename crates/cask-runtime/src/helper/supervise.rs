@@ -114,7 +114,7 @@ impl Watch<'_> {
             if self.init.is_some() && ready.last() == Some(&true) {
                 self.hear()?;
             }
-            if !self.killed && ready[1] && !self.pass_on_begin() {
+            if !self.killed && ready[1] && !self.pass_on() {
                 // It gave up, or was killed.
                 self.killed = true;
                 kill_process(child, Signal::KILL)?;
@@ -122,14 +122,14 @@ impl Watch<'_> {
         }
     }
 
-    /// Takes the word to begin, the only one that the executor says after its plan. `false` where it is gone.
-    fn pass_on_begin(&mut self) -> bool {
+    /// Takes the words to go on, the only ones that the executor says after its plan. `false` where it is gone.
+    fn pass_on(&mut self) -> bool {
         match self.executor.receive() {
-            Ok(Some(frame)) if frame.kind == message::BEGIN => {
-                self.begun = true;
+            Ok(Some(frame)) if matches!(frame.kind, message::BEGIN | message::HOOKS) => {
+                self.begun |= frame.kind == message::BEGIN;
                 // A process that has failed meanwhile says so itself.
                 if let Some(init) = &self.init {
-                    let _ = init.send(message::BEGIN, &[], &[]);
+                    let _ = init.send(frame.kind, &[], &[]);
                 }
                 true
             }

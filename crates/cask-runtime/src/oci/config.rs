@@ -64,6 +64,10 @@ pub(super) fn write(
     if let Some(name) = &spec.domainname {
         config["domainname"] = text(name, "the domain name")?.into();
     }
+    if !spec.hooks.list.is_empty() {
+        config["hooks"] = spec.hooks.to_json();
+        config["annotations"] = json!(spec.hooks.annotations);
+    }
     Ok((format!("{config:#}"), notes))
 }
 

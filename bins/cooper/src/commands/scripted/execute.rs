@@ -12,7 +12,7 @@ use cask_build::{
     OpenedMount, Volume, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
     WorkingNetwork, WorkingRun,
 };
-use cask_program::{access, build, containers_conf, report, terminal};
+use cask_program::{access, build, containers_conf, hooks, report, terminal};
 use cask_runtime::{
     Cancel, ChrootExecutor, Device, Executor, ExitReport, Input, Io, NativeExecutor, OciExecutor,
     OciOptions, Output, RunSpec, TerminalSize,
@@ -144,6 +144,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut run = arguments.run()?;
     let scratch = tempfile::tempdir()?;
     let executor = arguments.by.executor(&container, scratch.path(), &mut run)?;
+    let executor = hooks::of_machine(executor.into(), scratch.path())?;
     let cancel = Cancel::new()?;
     let mounts: Vec<OpenedMount> =
         mounts::open(&arguments.sees, &containers, &container, context, &cancel)?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cgroup, Created, Input, NativeExecutor, Output, PassedDescriptor, ProcessHandle, RunSpec,
-    Running, TerminalSize,
+    Cgroup, Created, HookFiles, Hooks, Input, NativeExecutor, Output, PassedDescriptor,
+    ProcessHandle, RunSpec, Running, TerminalSize,
 };
 use cask_storage::{Id, Leftovers, MountOptions};
 
@@ -167,6 +167,7 @@ impl<'a> Life<'a> {
         let mut spec = ingredients.spec(&mut self.borrowed)?;
         spec.cgroup.clone_from(&self.cgroup);
         spec.io.passed.clone_from(&self.passed);
+        spec.hooks = self.hooks(&spec)?;
         if self.listens {
             // Source: sd_listen_fds(3).
             let count = self.passed.len().to_string();
@@ -207,6 +208,23 @@ impl<'a> Life<'a> {
         let running = created.start()?;
         self.body = Some(Body { running, streams, log, began });
         self.say_running(pid, notes)
+    }
+
+    /// The hooks that are for it.
+    fn hooks(&self, spec: &RunSpec) -> Result<Hooks> {
+        let mut hooks = Hooks::default();
+        let files = HookFiles::read(&self.containers.hook_directories)?;
+        if files.is_empty() {
+            return Ok(hooks);
+        }
+        let config = &self.container.config;
+        let command = spec.process.arguments.first();
+        let command = command.map(|word| word.to_string_lossy()).unwrap_or_default();
+        hooks.list = files.select(&command, &config.annotations, !config.files.mounts.is_empty());
+        hooks.id = config.id.to_string();
+        hooks.annotations.clone_from(&config.annotations);
+        hooks.directory = self.container.place.run.join("hooks");
+        Ok(hooks)
     }
 
     /// Gives it a socket to tell that it is ready, where it is to do so itself and somebody wants to know.

@@ -32,6 +32,7 @@ impl RunArguments {
         self.http_proxy = self.http_proxy.take().or(proxy);
         self.usual.devices = lists.devices.iter().flatten().cloned().collect();
         self.usual.capabilities.clone_from(&lists.capabilities);
+        self.usual.hooks = conf.engine.hooks.clone();
         self.usual.sysctls = lists.sysctls.clone().unwrap_or_default();
         let runtime =
             |name: &String| conf.engine.find_runtime(name).unwrap_or(name.as_ref()).into();
