@@ -380,6 +380,45 @@ fn what_is_known_and_missing_is_refused_by_name() {
 }
 
 #[test]
+fn commands_have_the_hooks_of_a_directory() {
+    if !is_root() || !has(&["busybox", "runc"]) {
+        return;
+    }
+    let directory = with_busybox(&format!("{RUN}RUN busybox true\n"));
+    let store = PeerStore::new();
+    let write = |name: &str, stage: &str, script: &str| {
+        std::fs::create_dir_all(directory.join("hooks")).expect("it is writable");
+        let text = serde_json::json!({
+            "version": "1.0.0",
+            "hook": { "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"] },
+            "when": { "commands": ["busybox$"] },
+            "stages": [stage],
+        });
+        std::fs::write(directory.join("hooks").join(name), text.to_string())
+            .expect("it is writable");
+    };
+    let told = directory.join("told");
+    for stage in ["poststop", "createContainer", "prestart"] {
+        let script = format!("echo {stage} >> {}", told.display());
+        write(&format!("{stage}.json"), stage, &script);
+    }
+    for isolation in ["", "--isolation oci --runtime runc --ulimit nofile=64:64"] {
+        let line = format!("build --no-cache --hooks-dir hooks {isolation} .");
+        cooper(&store, &directory, &line).ok();
+        let text = std::fs::read_to_string(&told).expect("hooks wrote it");
+        assert_eq!(text, "prestart\ncreateContainer\npoststop\n", "{isolation}");
+        std::fs::remove_file(&told).expect("it is there");
+    }
+    // What has nothing but another root has none, as with buildah.
+    cooper(&store, &directory, "build --no-cache --hooks-dir hooks --isolation chroot .").ok();
+    assert!(!told.exists());
+    write("prestart.json", "prestart", "echo no card >&2; exit 3");
+    cooper(&store, &directory, "build --no-cache --hooks-dir hooks .").ends(125).says("no card");
+    std::fs::write(directory.join("hooks/prestart.json"), "{").expect("it is writable");
+    cooper(&store, &directory, "build --hooks-dir hooks .").ends(125).says("hooks/prestart.json");
+}
+
+#[test]
 fn errors_of_the_file_are_shown_with_their_lines() {
     let (store, directory) =
         (PeerStore::new(), files(&[("Containerfile", "FROM scratch\nCPOY a b\n")]));
