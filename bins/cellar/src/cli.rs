@@ -146,6 +146,7 @@ impl Command {
                     | ImageCommand::Inspect(_)
                     | ImageCommand::List(_)
                     | ImageCommand::Refused(_)
+                    | ImageCommand::Scp(_)
                     | ImageCommand::Search(_)
                     | ImageCommand::Tag(_)
                     | ImageCommand::Tree(_)
@@ -187,6 +188,7 @@ pub(crate) enum ImageCommand {
     #[command(name = "rm")]
     Remove(WhenNamed<commands::remove::Arguments>),
     Save(WhenNamed<commands::save::Arguments>),
+    Scp(WhenNamed<commands::scp::Arguments>),
     Search(WhenNamed<commands::search::Arguments>),
     Tag(WhenNamed<tag::Arguments>),
     Tree(WhenNamed<commands::tree::Arguments>),
@@ -204,6 +206,7 @@ pub(crate) enum ImageCommand {
 pub(crate) enum SystemCommand {
     Check(WhenNamed<commands::check::Arguments>),
     Df(WhenNamed<commands::disk_usage::Arguments>),
+    Events(WhenNamed<commands::containers::EventsArguments>),
     Info(WhenNamed<commands::info::Arguments>),
     Migrate(WhenNamed<commands::system_migrate::Arguments>),
     Prune(WhenNamed<commands::system_prune::Arguments>),

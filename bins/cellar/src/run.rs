@@ -13,7 +13,7 @@ use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
 
 use crate::cli::{Cli, Command, GlobalArguments, ImageCommand, SystemCommand};
-use crate::commands;
+use crate::commands::{self, containers::ContainerVerb};
 use crate::context::Context;
 
 /// Parses, runs, reports.
@@ -67,6 +67,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Containers(verb) => commands::containers::run(verb.0, &context),
         Command::Build(arguments) | Command::Image(WhenNamed(ImageCommand::Build(arguments))) => {
             commands::buildx::build(arguments.0, &context)
+        }
+        Command::Image(WhenNamed(ImageCommand::Scp(arguments))) => {
+            commands::scp::run(&arguments, &context).map(done)
         }
         Command::Search(arguments) | Command::Image(WhenNamed(ImageCommand::Search(arguments))) => {
             wait(commands::search::run(arguments.0, &context)).map(done)
@@ -134,6 +137,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::System(WhenNamed(SystemCommand::Check(arguments))) => {
             commands::check::run(&arguments, &context)
+        }
+        Command::System(WhenNamed(SystemCommand::Events(arguments))) => {
+            commands::containers::run(ContainerVerb::Events(arguments), &context)
         }
         Command::System(WhenNamed(SystemCommand::Migrate(arguments))) => {
             commands::system_migrate::run(&arguments, &context)

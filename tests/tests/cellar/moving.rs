@@ -715,3 +715,74 @@ fn a_tarball_is_imported_and_an_archive_is_loaded_from_a_url() {
     assert!(missing.stderr.contains("404"), "{missing}");
     assert_whole(&store);
 }
+
+/// A directory for `PATH` with an `ssh` that runs what it is told on this machine, where podman has another store, and
+/// that notes its words before the last.
+fn other_machine(there: &PeerStore, scratch: &Scratch) -> String {
+    let programs = scratch.join("programs");
+    std::fs::create_dir(&programs).expect("a scratch directory is writable");
+    let mut podman = std::process::Command::new("podman");
+    there.at_store(&mut podman);
+    let words: Vec<_> = podman.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    let path = std::env::var("PATH").expect("there is a PATH");
+    let ssh = format!(
+        "#!/bin/sh\nwhile [ $# -gt 1 ]; do echo \"$1\" >> {}; shift; done\nexec sh -c \"$1\"\n",
+        scratch.at("asked")
+    );
+    let podman = format!("#!/bin/sh\nPATH='{path}'\nexec podman {} \"$@\"\n", words.join(" "));
+    for (name, text) in [("ssh", ssh), ("podman", podman)] {
+        let program = programs.join(name);
+        std::fs::write(&program, text).expect("a scratch directory is writable");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("a file of ours");
+    }
+    format!("{}:{path}", programs.display())
+}
+
+#[test]
+fn images_go_to_other_machines_and_come_from_there() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let (here, there, scratch) = (PeerStore::with_images(), PeerStore::new(), scratch());
+    let path = other_machine(&there, &scratch);
+    let scp = |store: &PeerStore, words: &[&str]| {
+        let mut line = store.cellar_command(&["image", "scp"]);
+        tests::run(line.args(words).env("PATH", &path))
+    };
+    let id = |store: &PeerStore, name: &str| {
+        store.podman(&["image", "inspect", "-f", "{{.Id}}", name]).ok().text().to_owned()
+    };
+    // In Docker's format and in the other: the ID stays.
+    for name in ["localhost/base:1", "localhost/child:1"] {
+        let sent = scp(&here, &[name, "me@there:77::"]).ok();
+        assert!(sent.text().contains(name), "{sent}");
+        assert_eq!(id(&there, name), id(&here, name), "{name}");
+    }
+    let asked = std::fs::read_to_string(scratch.join("asked")).expect("ssh was asked");
+    assert_eq!(asked, "-p\n77\nme@there\n".repeat(2));
+    let back = PeerStore::new();
+    for name in ["localhost/base:1", "localhost/child:1"] {
+        let quiet = scp(&back, &["-q", &format!("ssh://there::{name}")]).ok();
+        assert_eq!(quiet.text(), format!("Loaded image: {name}"));
+        assert_eq!(id(&back, name), id(&here, name), "{name}");
+    }
+    assert_whole(&back);
+    // Neither store is this one's.
+    there.podman(&["tag", "localhost/base:1", "localhost/new:1"]).ok();
+    scp(&PeerStore::new(), &["one::localhost/new:1", "other::"]).ok();
+
+    let wrong = |words: &[&str], phrase: &str| {
+        scp(&here, words).ends(125).says(phrase);
+    };
+    wrong(&[], "accepts between 1 and 2 arg(s), received 0");
+    wrong(&["base:1"], "must specify a destination");
+    wrong(&["base:1", "there::name"], "cannot be its name there");
+    wrong(&["there::"], "names no image");
+    wrong(&["base:1", "--", "-oProxyCommand=touch::"], "is no machine");
+    wrong(&["nosuch", "there::"], "nosuch: image not known");
+    wrong(&["there::nosuch"], "what ran on there has ended with exit status: 125");
+    let touched = scratch.at("touched");
+    wrong(&[&format!("there::x'; touch {touched}; '")], "has ended with");
+    assert!(!scratch.join("touched").exists());
+}

@@ -244,7 +244,7 @@ fn events_are_podmans_one_by_one() {
     let last: serde_json::Value =
         serde_json::from_str(json.text().lines().last().expect("there are some")).expect("JSON");
     let time = last["Time"].as_str().expect("it is text");
-    let since = ["events", "--stream=false", "--format", "{{.Status}}", "--since", time];
+    let since = ["system", "events", "--stream=false", "--format", "{{.Status}}", "--since", time];
     assert_eq!(cellar.run(&since).ok().text(), "unmount");
     assert_eq!(
         cellar.run(&["events", "--stream=false", "--since", "9999999999.5"]).ok().text(),

@@ -37,7 +37,7 @@ fn space_is_counted_and_what_nobody_needs_goes_at_once() {
     let pruned = cellar.run(&["system", "prune", "-f", "--volumes"]).ok();
     let expected = format!("Deleted Containers\n{id}\nDeleted Volumes\nalone\nkept\nTotal");
     assert!(pruned.text().starts_with(&expected), "{pruned}");
-    cellar.run(&["search", "box"]).ends(125).says("cellar has no command \"search\"");
+    cellar.run(&["image", "sign", "box"]).ends(125).says("cellar has no command \"image sign\"");
     cellar.container(&["-d", "--name", "c", "--init", "box:1", "sleep", "1000"]).ok();
     let id = cellar.run(&["ps", "-q", "--no-trunc"]).ok().text().to_owned();
     let migrated = cellar.run(&["system", "migrate"]).ok();

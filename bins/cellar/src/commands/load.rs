@@ -34,21 +34,31 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     if !arguments.rest.is_empty() {
         bail!("`cellar load` takes no arguments");
     }
-    let images = context.images()?;
-    let transports = moving::transport_options(&images, &context.settings);
-    let progress = ProgressChoice::Auto.start(arguments.quiet);
     let input = match arguments.input.filter(|path| !path.is_empty()) {
         Some(path) => match url(&path) {
             Some(url) => {
+                let progress = ProgressChoice::Auto.start(arguments.quiet);
                 progress.message(&format!("Downloading from {:?}", url.as_str()));
-                downloaded(&url, &transports.temporary_directory, context).await?
+                let images = context.images()?;
+                let transports = moving::transport_options(&images, &context.settings);
+                let input = downloaded(&url, &transports.temporary_directory, context).await?;
+                progress.finish();
+                input
             }
             None => LoadInput::Path(path.into()),
         },
         None => standard_input()?,
     };
+    load(input, arguments.quiet, context).await
+}
+
+/// Loads what there is, and prints the names.
+pub(super) async fn load(input: LoadInput, quiet: bool, context: &Context) -> Result<()> {
+    let images = context.images()?;
+    let transports = moving::transport_options(&images, &context.settings);
+    let progress = ProgressChoice::Auto.start(quiet);
     let wanted = platform::wanted(&context.settings);
-    let copy = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
+    let copy = moving::copy_options(&context.settings, wanted, &progress, quiet)?;
     let mut options = LoadOptions::new(copy);
     options.read.spool_directory = transports.temporary_directory.clone();
     let loaded = images.load(input, &cask::transports(&transports), &options).await?;

@@ -24,6 +24,7 @@ pub(crate) mod push;
 pub(crate) mod refused;
 pub(crate) mod remove;
 pub(crate) mod save;
+pub(crate) mod scp;
 pub(crate) mod search;
 pub(crate) mod system_migrate;
 pub(crate) mod system_prune;

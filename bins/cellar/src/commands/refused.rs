@@ -12,8 +12,6 @@ use super::containers::refuse;
 #[derive(Debug, Subcommand)]
 pub(crate) enum OfImage {
     #[command(hide = true)]
-    Scp(Words),
-    #[command(hide = true)]
     Sign(Words),
 }
 
@@ -63,10 +61,6 @@ impl RefusedFlags for OfAll {
 /// Says that there is none such.
 pub(crate) fn of_image(command: &OfImage) -> Result<ExitCode> {
     match command {
-        OfImage::Scp(_) => refuse((
-            "image scp",
-            "use save and load, with ssh between: save | ssh HOST cellar load",
-        )),
         OfImage::Sign(_) => refuse(("image sign", NO_SIGNING)),
     }
 }

@@ -37,6 +37,21 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
+impl Arguments {
+    /// Those that save one image into a file that is there, and say nothing.
+    pub(super) fn quiet(image: &str, format: &str, output: String) -> Self {
+        Self {
+            images: vec![image.to_owned()],
+            format: format.to_owned(),
+            output: Some(output),
+            multi_image_archive: false,
+            compress: false,
+            uncompressed: false,
+            quiet: true,
+        }
+    }
+}
+
 /// Saves.
 pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<()> {
     if arguments.images.is_empty() {

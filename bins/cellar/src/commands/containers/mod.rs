@@ -48,6 +48,7 @@ mod wait;
 mod wanted;
 
 pub(crate) use diff::{ImageArguments as ImageDiffArguments, image as image_diff};
+pub(crate) use events::Arguments as EventsArguments;
 pub(crate) use inspect::{Part as ContainerPart, described, latest, normal, one as document};
 pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
