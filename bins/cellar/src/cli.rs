@@ -60,6 +60,9 @@ pub(crate) struct GlobalArguments {
     /// Look for credentials in this directory of Docker's too, as $DOCKER_CONFIG says
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) config: Option<PathBuf>,
+    /// Read this file as containers.conf too, a path or a name in a directory containers.conf.modules
+    #[arg(long, value_name = "MODULE")]
+    pub(crate) module: Vec<PathBuf>,
     /// Have systemd make control groups, or this program: systemd or cgroupfs [default: systemd, where it can be reached]
     #[arg(long, global = true, value_name = "MANAGER")]
     pub(crate) cgroup_manager: Option<String>,

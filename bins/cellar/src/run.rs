@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cask_engine::ErrorKind;
 use cask_program::command_line::WhenNamed;
-use cask_program::{command_line, logout, manifest, report, rootless, stop, tag};
+use cask_program::{command_line, containers_conf, logout, manifest, report, rootless, stop, tag};
 use cask_terminal::logging::{self, Level};
 use cask_terminal::progress::{Mode, Progress};
 use cask_terminal::report::Exit;
@@ -50,6 +50,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 #[expect(clippy::too_many_lines, reason = "one arm for each command")]
 fn run(cli: Cli) -> Result<ExitCode> {
     cli.refused.check()?;
+    containers_conf::use_modules(cli.global.module.clone());
     if cli.command.mounts_to_stay() && !rustix::process::getuid().is_root() {
         bail!("mounts of a user last as long as a namespace: must execute `cellar unshare` first");
     }

@@ -1,5 +1,6 @@
 //! What the user's and the system's files say of containers.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::Result;
@@ -9,7 +10,17 @@ pub use cask_config::containers::{CompressionConf, ContainerModes, ContainersCon
 
 use crate::registries;
 
-/// What containers.conf and its drop-ins say, as `$CONTAINERS_CONF` and `$CONTAINERS_CONF_OVERRIDE` have it. They are read
+/// Files that were asked for by name.
+static MODULES: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Has [`load`] read these modules too: names or paths, the later ones more important. To be said before the files are
+/// read.
+pub fn use_modules(modules: Vec<PathBuf>) {
+    // Only who says it twice is too late.
+    let _ = MODULES.set(modules);
+}
+
+/// What containers.conf, its drop-ins and modules say, as `$CONTAINERS_CONF` and `$CONTAINERS_CONF_OVERRIDE` have it. They are read
 /// once, however many parts of a command ask.
 ///
 /// # Errors
@@ -20,11 +31,15 @@ pub fn load() -> Result<&'static ContainersConf> {
         return Ok(conf);
     }
     let variable = |name| std::env::var_os(name).map(Into::into);
-    let paths = ContainersPaths::new(
-        &registries::environment(),
+    let environment = registries::environment();
+    let mut paths = ContainersPaths::new(
+        &environment,
         variable("CONTAINERS_CONF"),
         variable("CONTAINERS_CONF_OVERRIDE"),
     );
+    for module in MODULES.get().into_iter().flatten() {
+        paths.add_module(&environment, module)?;
+    }
     let conf = ContainersConf::load(&paths)?;
     Ok(LOADED.get_or_init(|| conf))
 }

@@ -207,3 +207,23 @@ pub fn compression(format: &str) -> Result<CompressionFormat> {
         other => bail!("unknown compression format {other:?}: choose gzip, zstd or zstd:chunked"),
     }
 }
+
+/// Tells where an image is for another platform than is wanted: of a registry that has one image alone, that one comes,
+/// and whoever says none wants that of this machine. The words are podman's.
+///
+/// # Errors
+/// Where its config cannot be read.
+pub fn check_platform(
+    images: &Images,
+    image: &cask_storage::Image,
+    wanted: &PlatformWanted,
+) -> Result<()> {
+    let Some(found) = images.config(image)?.map(|config| config.platform()) else { return Ok(()) };
+    let is_said = !found.os.is_empty() && !found.architecture.is_empty();
+    if is_said && !wanted.accepts(&found) {
+        crate::report::note(&format!(
+            "image platform ({found}) does not match the expected platform ({wanted})"
+        ));
+    }
+    Ok(())
+}

@@ -165,7 +165,11 @@ fn of_a_list_the_image_for_the_platform_is_pulled_and_both_digests_name_it() {
     let line = ["pull", "-q", PLAIN, "--platform", "linux/s390x", &single];
     let (theirs, ours) = (podman.podman(&line).ok(), cellar.cellar(&line).ok());
     assert_eq!(theirs.text(), ours.text());
-    for said in [theirs, ours] {
+    let other = PeerStore::new();
+    let mut line = std::process::Command::new(tests::cooper_built());
+    let cooper = ["pull", "-q", PLAIN, "--arch", "s390x", &single];
+    let of_cooper = tests::run(other.at_store(&mut line).args(cooper)).ok();
+    for said in [theirs, ours, of_cooper] {
         assert!(said.stderr.contains("does not match the expected platform"), "{said}");
     }
     let line = ["pull", PLAIN, "--platform", "linux/riscv64", &name];

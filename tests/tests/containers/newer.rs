@@ -54,6 +54,28 @@ fn hosts_begin_with_what_is_asked_for_and_names_are_left_to_the_image() {
 }
 
 #[test]
+fn modules_are_read_as_containers_conf_is() {
+    let Some(cellar) = Cellar::new() else { return };
+    let [one, other] = ["one", "other"].map(|name| {
+        let path = cellar.path(name);
+        let text = format!("[containers]\nenv = [\"{name}=here\"]\n");
+        fs::write(&path, text).expect("it is new");
+        path.display().to_string()
+    });
+    let seen = |modules: &[&str]| {
+        let flags = modules.iter().flat_map(|module| ["--module", module]);
+        let line = ["run", "--rm", "--network", "none", "box:1", "sh", "-c", "echo $one $other"];
+        let words: Vec<&str> = flags.chain(line).collect();
+        cellar.run(&words)
+    };
+    assert_eq!(seen(&[&one]).ok().text(), "here");
+    assert_eq!(seen(&[&other]).ok().text(), "here");
+    assert_eq!(seen(&[]).ok().text(), "");
+    let missing = seen(&[&one, "nosuch.conf"]).ends(125);
+    missing.says("no such module; looked for").says("containers.conf.modules/nosuch.conf");
+}
+
+#[test]
 fn files_of_variables_may_have_commas_in_their_names() {
     let Some(cellar) = Cellar::new() else { return };
     let write = |name: &str, text: &str| {

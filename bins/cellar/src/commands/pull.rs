@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use cask_engine::Images;
-use cask_image::PlatformWanted;
 use cask_program::progress::ProgressChoice;
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, report};
-use cask_storage::Image;
 use clap::Args;
 
 use crate::context::Context;
@@ -69,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
                 images.note("pull", "", name);
                 for one in &pulled {
                     if let Some(image) = images.store().image(&one.id)? {
-                        check_platform(&images, &image, &platform)?;
+                        moving::check_platform(&images, &image, &platform)?;
                     }
                 }
                 let ids: String = pulled.iter().map(|one| format!("{}\n", one.id)).collect();
@@ -84,21 +81,4 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     }
     Context::warn(images.store());
     failed.map_or(Ok(()), Err)
-}
-
-/// Tells where an image is for another platform than is wanted: of a registry that has one image alone, that one comes,
-/// and whoever says none wants that of this machine. The words are podman's.
-pub(crate) fn check_platform(
-    images: &Images,
-    image: &Image,
-    wanted: &PlatformWanted,
-) -> Result<()> {
-    let Some(found) = images.config(image)?.map(|config| config.platform()) else { return Ok(()) };
-    let is_said = !found.os.is_empty() && !found.architecture.is_empty();
-    if is_said && !wanted.accepts(&found) {
-        report::note(&format!(
-            "image platform ({found}) does not match the expected platform ({wanted})"
-        ));
-    }
-    Ok(())
 }

@@ -38,7 +38,6 @@ impl RefusedFlags for OfAll {
         ("connection|c", &[], NO_SERVICE),
         ("default-mounts-file", &[], "mounts.conf is not read: give what it says with --volume"),
         ("identity", &[], NO_SERVICE),
-        ("module", &[], "give a containers.conf with $CONTAINERS_CONF_OVERRIDE"),
         ("namespace", &[""], "use another --root"),
         ("network-cmd-path", &[], "put the program into PATH"),
         ("remote|r", &["false"], NO_SERVICE),

@@ -535,7 +535,8 @@ pub(crate) fn memory(
     copies_up: bool,
     target: &str,
 ) -> Mount {
-    let source = MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode: mode.unwrap_or(0o1777) };
+    let source =
+        MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode: mode.unwrap_or(0o1777) };
     let mut mount = Mount::new(source, target);
     mount.options.access = MountAccess::NO_PRIVILEGES;
     mount.options.copy_up = CopyUp { files: copies_up, permissions: mode.is_none() };

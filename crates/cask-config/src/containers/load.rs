@@ -19,6 +19,8 @@ pub struct ContainersPaths {
     pub files: Vec<PathBuf>,
     /// Directories of drop-ins; of files with one name the last counts.
     pub drop_in_directories: Vec<PathBuf>,
+    /// Files that were asked for by name, and are read after all of these: modules.
+    pub modules: Vec<PathBuf>,
     /// A file that is read after all others and must exist: `$CONTAINERS_CONF_OVERRIDE`.
     pub last: Option<PathBuf>,
 }
@@ -41,7 +43,38 @@ impl ContainersPaths {
             required: set(required),
             files,
             drop_in_directories: environment.drop_in_directories("containers", ".conf"),
+            modules: Vec::new(),
             last: set(last),
+        }
+    }
+
+    /// Adds a module: a file by its absolute path; or by its name, in `containers.conf.modules` of the user, of the
+    /// machine or of the distribution, the first that there is.
+    ///
+    /// Source: containers/common, `pkg/config`, `ModuleDirectories`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] with the places that were looked at.
+    pub fn add_module(&mut self, environment: &Environment, name: &Path) -> Result<(), Error> {
+        const DIRECTORY: &str = "containers.conf.modules";
+        let user = environment.user_directory().filter(|_| environment.user_id != 0);
+        let system = ["/etc/containers", "/usr/share/containers"];
+        let directories = user.into_iter().chain(system.map(|path| environment.system(path)));
+        // An absolute name is what joining it gives.
+        let places: Vec<PathBuf> =
+            directories.map(|directory| directory.join(DIRECTORY).join(name)).collect();
+        match places.iter().find(|place| place.exists()) {
+            Some(found) => {
+                self.modules.push(found.clone());
+                Ok(())
+            }
+            None => {
+                let mut looked: Vec<String> =
+                    places.iter().map(|place| place.display().to_string()).collect();
+                looked.dedup();
+                let message = format!("no such module; looked for {}", looked.join(", "));
+                Err(Error::new(ErrorKind::NotFound, message).doing(LOADING, name))
+            }
         }
     }
 }
@@ -50,7 +83,7 @@ impl ContainersConf {
     /// Reads and merges the files. One that is not there is passed over unless it was asked for by name.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for [`ContainersPaths::required`] and [`ContainersPaths::last`]; [`ErrorKind::Io`] for
+    /// [`ErrorKind::NotFound`] for [`ContainersPaths::required`], `modules` and `last`; [`ErrorKind::Io`] for
     /// what cannot be read; those of [`Self::parse`].
     pub fn load(paths: &ContainersPaths) -> Result<Self, Error> {
         let mut merged = Self::default();
@@ -66,7 +99,7 @@ impl ContainersConf {
                 }
             }
         }
-        if let Some(path) = &paths.last {
+        for path in paths.modules.iter().chain(&paths.last) {
             merged.merge(read(path)?);
         }
         Ok(merged)
@@ -110,6 +143,24 @@ mod tests {
         let own = write("own.conf", 4);
         assert_eq!(limit(None, Some(&own)).unwrap(), Some(4));
         assert_eq!(limit(Some(&own), None).unwrap(), Some(4));
+        write("usr/share/containers/containers.conf.modules/m.conf", 5);
+        let with = |modules: &[&str], last: Option<&Path>| {
+            let mut paths = ContainersPaths::new(&environment, None, last.map(Path::to_owned));
+            let mut names = modules.iter();
+            names.try_for_each(|name| paths.add_module(&environment, Path::new(name)))?;
+            ContainersConf::load(&paths).map(|conf| conf.pids_limit)
+        };
+        assert_eq!(with(&["m.conf"], None).unwrap(), Some(5));
+        let first = write("etc/containers/containers.conf.modules/m.conf", 6);
+        assert_eq!(with(&["m.conf"], None).unwrap(), Some(6));
+        let own_path = own.to_str().unwrap();
+        assert_eq!(with(&[own_path, "m.conf"], None).unwrap(), Some(6));
+        assert_eq!(with(&["m.conf", own_path], None).unwrap(), Some(4));
+        assert_eq!(with(&[own_path], Some(&first)).unwrap(), Some(6));
+        let unknown = with(&["nosuch.conf"], None).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::NotFound);
+        let said = unknown.to_string();
+        assert!(said.contains("/etc/containers/containers.conf.modules/nosuch.conf, "), "{said}");
         let missing = limit(Some(Path::new("/nope/x")), None).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
     }

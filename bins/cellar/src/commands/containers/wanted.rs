@@ -7,7 +7,6 @@ use cask_engine::{ErrorKind, Found, Images, PullPolicy};
 use cask_program::moving::{self, PlatformArguments, RegistryArguments};
 use cask_program::progress::ProgressChoice;
 
-use crate::commands::pull::check_platform;
 use crate::context::Context;
 
 /// An image that somebody wants.
@@ -24,7 +23,7 @@ impl Wanted<'_> {
     pub(super) fn find(&self, images: &Images, context: &Context) -> Result<Found> {
         let found = self.find_any(images, context)?;
         let wanted = self.platform.wanted(&context.settings)?;
-        check_platform(images, &found.image, &wanted)?;
+        moving::check_platform(images, &found.image, &wanted)?;
         Ok(found)
     }
 

@@ -51,7 +51,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     let images = context.images()?;
     let transports = arguments.registry.transports(&images, &context.settings).await?;
     let progress = Arc::new(ProgressChoice::Auto.start(arguments.quiet));
-    let copy = moving::copy_options(&context.settings, platform, &progress, arguments.quiet)?;
+    let copy =
+        moving::copy_options(&context.settings, platform.clone(), &progress, arguments.quiet)?;
     let mut options = moving::pull_options(copy, policy, &progress);
     moving::keep_answers(&context.settings, &mut options);
     options.copy.attached.remove_signatures = arguments.remove_signatures;
@@ -59,7 +60,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
     options.all_tags = arguments.all_tags;
     let pulled = images.pull(image, &transports, &options).await;
     drop((options, progress));
-    let last = pulled?.into_iter().next_back().context("nothing was pulled")?;
+    let pulled = pulled?;
+    for one in &pulled {
+        if let Some(image) = images.store().image(&one.id)? {
+            moving::check_platform(&images, &image, &platform)?;
+        }
+    }
+    let last = pulled.into_iter().next_back().context("nothing was pulled")?;
     Context::warn(images.store());
     output::line(last.id.as_str())
 }
