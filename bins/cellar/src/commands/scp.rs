@@ -29,10 +29,9 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
-/// Where an image is, or goes.
+/// Where an image is, or goes, that is not this user's.
 #[derive(Debug, PartialEq, Eq)]
 enum Machine<'w> {
-    This,
     /// Another user of this machine.
     User(&'w str),
     Other {
@@ -50,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         words => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
     };
     let (source, image) = place(from)?;
-    let (target, name) = to.map_or(Ok((Machine::This, "")), |to| place(to))?;
+    let (target, name) = to.map_or(Ok((None, "")), |to| place(to))?;
     if image.is_empty() {
         bail!("{from:?} names no image: write it behind the machine, as in HOST::IMAGE");
     }
@@ -58,11 +57,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         bail!("{name:?} cannot be its name there: write the machine alone, as in HOST::");
     }
     match (source, target) {
-        (Machine::This, Machine::This) => {
+        (None, None) => {
             bail!("must specify a destination: IMAGE HOST:: copies there, HOST::IMAGE from there")
         }
-        (Machine::This, target) => send(image, &target, arguments.quiet, context),
-        (source, Machine::This) => {
+        (None, Some(target)) => send(image, &target, arguments.quiet, context),
+        (Some(source), None) => {
             let (reader, writer) = pipe()?;
             let saving = source.start(&saving(image), Stdio::null(), writer.into())?;
             rootless::enter()?;
@@ -73,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             source.end(saving)?;
             loaded
         }
-        (source, target) => {
+        (Some(source), Some(target)) => {
             let (reader, writer) = pipe()?;
             let saving = source.start(&saving(image), Stdio::null(), writer.into())?;
             let loading =
@@ -105,12 +104,12 @@ fn send(image: &str, target: &Machine<'_>, quiet: bool, context: &Context) -> Re
     saved
 }
 
-/// What a word says: a machine and what follows it, or an image of this one.
-fn place(word: &str) -> Result<(Machine<'_>, &str)> {
-    let Some((machine, image)) = word.split_once("::") else {
-        return Ok((Machine::This, word));
-    };
-    Ok((Machine::parse(machine)?, image))
+/// What a word says: another machine and what follows it, or an image of this one.
+fn place(word: &str) -> Result<(Option<Machine<'_>>, &str)> {
+    match word.split_once("::") {
+        Some((machine, image)) => Ok((Some(Machine::parse(machine)?), image)),
+        None => Ok((None, word)),
+    }
 }
 
 impl<'w> Machine<'w> {
@@ -138,15 +137,14 @@ impl<'w> Machine<'w> {
     /// Runs a line of the shell there.
     fn start(&self, line: &str, input: Stdio, output: Stdio) -> Result<Child> {
         let mut command = match self {
-            Self::This => Command::new("sh"),
             Self::User(user) if rustix::process::geteuid().is_root() => {
                 let mut command = Command::new("runuser");
-                command.args(["-l", user]);
+                command.args(["-l", user, "-c"]);
                 command
             }
             Self::User(user) => {
                 let mut command = Command::new("sudo");
-                command.args(["-iu", user, "sh"]);
+                command.args(["-iu", user, "sh", "-c"]);
                 command
             }
             Self::Other { name, port } => {
@@ -158,9 +156,6 @@ impl<'w> Machine<'w> {
                 command
             }
         };
-        if !matches!(self, Self::Other { .. }) {
-            command.arg("-c");
-        }
         command.arg(line).stdin(input).stdout(output);
         let program = command.get_program().to_owned();
         command.spawn().with_context(|| format!("starting {}", program.display()))
@@ -173,7 +168,6 @@ impl<'w> Machine<'w> {
             return Ok(());
         }
         match self {
-            Self::This => bail!("the copy has ended with {status}"),
             Self::User(user) => bail!("what ran as {user} has ended with {status}"),
             Self::Other { name, .. } => bail!("what ran on {name} has ended with {status}"),
         }
