@@ -238,18 +238,17 @@ fn one_mount(spec: &RunSpec, mount: &Mount, file: &Path) -> Result<Value> {
             options.push("bind".to_owned());
             ("bind", text(file, "the directory of bundles")?)
         }
-        MountSource::Memory { kind, mode } => {
+        MountSource::Memory { kind: Memory::Tmpfs { size_bytes }, mode } => {
             let copy_up = mount.options.copy_up;
             options.extend((!copy_up.permissions).then(|| format!("mode={mode:o}")));
             options.extend(copy_up.files.then(|| "tmpcopyup".to_owned()));
-            let name = match kind {
-                Memory::Tmpfs { size_bytes } => {
-                    options.extend(size_bytes.map(|size| format!("size={size}")));
-                    "tmpfs"
-                }
-                Memory::Ramfs => "ramfs",
-            };
-            (name, name.to_owned())
+            options.extend(size_bytes.map(|size| format!("size={size}")));
+            ("tmpfs", "tmpfs".to_owned())
+        }
+        // Runtimes take nothing over into one: it has its mode always.
+        MountSource::Memory { kind: Memory::Ramfs, mode } => {
+            options.push(format!("mode={mode:o}"));
+            ("ramfs", "ramfs".to_owned())
         }
         MountSource::Terminals => {
             options.extend(terminals(spec).into_iter().map(str::to_owned));
@@ -436,6 +435,7 @@ fn architectures() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mount::CopyUp;
 
     #[test]
     fn the_version_is_the_oldest_that_the_runtime_takes() {
@@ -446,6 +446,22 @@ mod tests {
         check("{}", "1.0.2");
         check(r#"{"ociVersionMin":"1.0.0","ociVersionMax":"1.2.0"}"#, "1.0.2");
         check(r#"{"ociVersionMin":"1.1.0-rc.1"}"#, "1.1.0-rc.1");
+    }
+
+    #[test]
+    fn only_a_tmpfs_takes_over_what_it_covers() {
+        let root = std::fs::File::open("/").unwrap();
+        let spec = RunSpec::new(std::os::fd::OwnedFd::from(root), ["true"]);
+        let options = |kind: Memory| {
+            let mut mount = Mount::new(MountSource::Memory { kind, mode: 0o1777 }, "/t");
+            mount.options.copy_up = CopyUp { files: true, permissions: true };
+            let shown = one_mount(&spec, &mount, Path::new("/none")).unwrap();
+            let has = |option: &str| shown["options"].as_array().unwrap().contains(&option.into());
+            (shown["type"].clone(), ["tmpcopyup", "mode=1777", "size=9"].map(has))
+        };
+        let tmpfs = options(Memory::Tmpfs { size_bytes: Some(9) });
+        assert_eq!(tmpfs, ("tmpfs".into(), [true, false, true]));
+        assert_eq!(options(Memory::Ramfs), ("ramfs".into(), [false, true, false]));
     }
 
     #[test]
