@@ -15,7 +15,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use cask_image::{Descriptor, Digest, ImageManifest, Manifest};
+use cask_image::{Descriptor, Digest, ImageManifest, Manifest, Timestamp};
 use cask_layout::{Entry, Layout, LayoutOptions, Selector};
 use cask_storage::{FileLock, Store};
 
@@ -24,10 +24,10 @@ use crate::{Error, ErrorKind, Result};
 pub use add::{AddArtifactOptions, ExistingArtifact};
 pub use extract::BlobChoice;
 
-/// The annotation that names a file.
+/// The annotation that says when something was made.
 ///
 /// Source: OCI image specification, `annotations.md`.
-const TITLE: &str = "org.opencontainers.image.title";
+const CREATED: &str = "org.opencontainers.image.created";
 
 /// The artifacts of a store.
 #[derive(Clone, Debug)]
@@ -65,6 +65,11 @@ impl StoredArtifact {
     pub fn size_bytes(&self) -> u64 {
         let files = self.manifest.as_ref().map(|manifest| manifest.layers.as_slice());
         files.unwrap_or_default().iter().map(|file| file.size).fold(0, u64::saturating_add)
+    }
+
+    /// When it was made, if it says so.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.manifest.as_ref().ok()?.annotations.get(CREATED)?.parse().ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Images as their user sees them.
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod changes;
 mod details;
 mod disk_usage;

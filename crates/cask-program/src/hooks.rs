@@ -69,11 +69,10 @@ struct Hooked {
 impl Hooked {
     fn add_to(&self, spec: &RunSpec) -> RunSpec {
         let mut spec = spec.clone();
-        let command = spec.process.arguments.first();
-        let command = command.map(|word| word.to_string_lossy()).unwrap_or_default();
         let is_bind = |mount: &cask_runtime::Mount| matches!(mount.source, MountSource::Bind(_));
         let has_mounts = spec.files.mounts.iter().any(is_bind);
-        spec.hooks.list = self.files.select(&command, &spec.hooks.annotations, has_mounts);
+        spec.hooks.list =
+            self.files.select(&spec.process.arguments, &spec.hooks.annotations, has_mounts);
         spec.hooks.directory.clone_from(&self.directory);
         spec
     }

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use cask::copy::CopyOptions;
+use cask::transport::Transports;
 use cask_engine::{
     AddArtifactOptions, ArtifactsToRemove, BlobChoice, ExistingArtifact, StoredArtifacts,
 };
 use cask_program::moving::{self, RegistryArguments};
-use cask_program::progress::ProgressChoice;
+use cask_program::progress::{Progress, ProgressChoice};
 use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use cask_program::{output, platform};
 use clap::{Args, Subcommand};
@@ -200,30 +202,41 @@ fn extract(arguments: &ExtractArguments, context: &Context) -> Result<()> {
     Ok(artifacts(context)?.extract(text(name)?, Path::new(target), choice)?)
 }
 
+/// What it takes to pull and to push.
+struct Moving {
+    artifacts: StoredArtifacts,
+    transports: Transports,
+    progress: Progress,
+    options: CopyOptions,
+}
+
+impl Moving {
+    async fn begin(registry: &RegistryArguments, quiet: bool, context: &Context) -> Result<Self> {
+        let images = context.images()?;
+        let transports = registry.transports(&images, &context.settings).await?;
+        let progress = ProgressChoice::Auto.start(quiet);
+        let wanted = platform::wanted(&context.settings);
+        let options = moving::copy_options(&context.settings, wanted, &progress, quiet)?;
+        let artifacts = StoredArtifacts::new(images.store().clone());
+        Ok(Self { artifacts, transports, progress, options })
+    }
+}
+
 async fn pull(arguments: PullArguments, context: &Context) -> Result<()> {
     arguments.refused.check()?;
     let name = one(&arguments.words)?;
-    let images = context.images()?;
-    let transports = arguments.registry.transports(&images, &context.settings).await?;
-    let progress = ProgressChoice::Auto.start(arguments.quiet);
-    let wanted = platform::wanted(&context.settings);
-    let options = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
-    StoredArtifacts::new(images.store().clone()).pull(name, &transports, &options).await?;
-    progress.finish();
+    let moving = Moving::begin(&arguments.registry, arguments.quiet, context).await?;
+    moving.artifacts.pull(name, &moving.transports, &moving.options).await?;
+    moving.progress.finish();
     Ok(())
 }
 
 async fn push(arguments: PushArguments, context: &Context) -> Result<()> {
     let name = one(&arguments.words)?;
     arguments.signing.check()?;
-    let images = context.images()?;
-    let transports = arguments.registry.transports(&images, &context.settings).await?;
-    let progress = ProgressChoice::Auto.start(arguments.quiet);
-    let wanted = platform::wanted(&context.settings);
-    let options = moving::copy_options(&context.settings, wanted, &progress, arguments.quiet)?;
-    let artifacts = StoredArtifacts::new(images.store().clone());
-    let report = artifacts.push(name, &transports, &options).await?;
-    progress.finish();
+    let moving = Moving::begin(&arguments.registry, arguments.quiet, context).await?;
+    let report = moving.artifacts.push(name, &moving.transports, &moving.options).await?;
+    moving.progress.finish();
     if let Some(file) = &arguments.digestfile {
         std::fs::write(file, report.manifest.digest().as_str())
             .with_context(|| format!("writing {}", file.display()))?;

@@ -9,12 +9,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{LoadInput, LoadOptions};
 use cask_program::progress::ProgressChoice;
-use cask_program::{background, download, output, platform};
+use cask_program::{background, download, moving, output, platform, transports};
 use clap::Args;
 use url::Url;
 
 use crate::context::Context;
-use cask_program::moving;
 
 /// Load images from an archive or a directory
 #[derive(Args, Debug)]
@@ -39,9 +38,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<()> {
             Some(url) => {
                 let progress = ProgressChoice::Auto.start(arguments.quiet);
                 progress.message(&format!("Downloading from {:?}", url.as_str()));
-                let images = context.images()?;
-                let transports = moving::transport_options(&images, &context.settings);
-                let input = downloaded(&url, &transports.temporary_directory, context).await?;
+                let directory = transports::options(&context.settings, None).temporary_directory;
+                let input = downloaded(&url, &directory, context).await?;
                 progress.finish();
                 input
             }

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 }
 
 /// Source: podman, `pkg/domain/entities/images.go`, `ImageSearchReport`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename = "entities.ImageSearchReport")]
 struct Row {
     #[serde(rename = "Index")]
@@ -153,10 +153,7 @@ async fn tags(client: &Client, name: &str, limit: Option<usize>) -> Result<Vec<R
     while limit.is_none_or(|limit| rows.len() < limit)
         && let Some(tag) = names.next().await?
     {
-        let mut row = row("", FoundRepository::default());
-        row.name = repository.to_string();
-        row.tag = tag;
-        rows.push(row);
+        rows.push(Row { name: repository.to_string(), tag, ..Row::default() });
     }
     Ok(rows)
 }

@@ -12,17 +12,10 @@ use cask_layout::{LayoutTransaction, NewEntry, ReferenceName};
 use cask_reference::Reference;
 
 use super::{
-    StoredArtifact, StoredArtifacts, TITLE, check_name, failed, media_type, of_layout, unknown,
+    CREATED, StoredArtifact, StoredArtifacts, check_name, failed, media_type, of_layout, unknown,
 };
+use crate::images::artifacts::{EMPTY, TITLE, inline};
 use crate::{Error, ErrorKind, Result};
-
-/// The annotation that says when something was made.
-const CREATED: &str = "org.opencontainers.image.created";
-
-/// The config of what has none.
-///
-/// Source: OCI image specification, `manifest.md`, "Guidance for an empty descriptor".
-const EMPTY: &[u8] = b"{}";
 
 /// How many bytes are copied at a time.
 const PIECE: usize = 256 << 10;
@@ -154,9 +147,7 @@ fn first_manifest(
         }
         (ExistingArtifact::IsError | ExistingArtifact::Goes, _) => {}
     }
-    let digest = Hasher::digest(Algorithm::Sha256, EMPTY);
-    let mut config = Descriptor::new(MediaType::OciEmpty, digest, EMPTY.len() as u64);
-    config.data = Some(EMPTY.to_vec());
+    let (config, _) = inline(EMPTY, &MediaType::OciEmpty);
     let mut manifest = ImageManifest::new(ImageFormat::Oci, config, Vec::new());
     manifest.artifact_type = options.artifact_type.as_deref().map(MediaType::from);
     manifest.annotations.clone_from(&options.annotations);

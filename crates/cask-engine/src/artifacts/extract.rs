@@ -9,7 +9,8 @@ use cask_image::{Descriptor, Digest, Hasher, ImageManifest};
 use cask_layout::Layout;
 use cask_storage::Id;
 
-use super::{StoredArtifacts, TITLE, failed, of_layout};
+use super::{StoredArtifacts, failed, of_layout};
+use crate::images::artifacts::TITLE;
 use crate::{Error, ErrorKind, Result};
 
 /// How many bytes are copied at a time.

@@ -15,12 +15,12 @@ use crate::{Error, ErrorKind, Result};
 /// The annotation that names a file.
 ///
 /// Source: OCI image specification, `annotations.md`.
-const TITLE: &str = "org.opencontainers.image.title";
+pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 
 /// The config of what has none.
 ///
 /// Source: OCI image specification, `manifest.md`, "Guidance for an empty descriptor".
-const EMPTY: &[u8] = b"{}";
+pub(crate) const EMPTY: &[u8] = b"{}";
 
 /// How an artifact is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl ImageList {
 }
 
 /// What a descriptor carries itself.
-fn inline(bytes: &[u8], media_type: &MediaType) -> (Descriptor, ArtifactPart) {
+pub(crate) fn inline(bytes: &[u8], media_type: &MediaType) -> (Descriptor, ArtifactPart) {
     let digest = Hasher::digest(Algorithm::Sha256, bytes);
     let mut descriptor = Descriptor::new(media_type.clone(), digest, bytes.len() as u64);
     descriptor.data = Some(bytes.to_vec());

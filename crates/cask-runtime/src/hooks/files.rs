@@ -1,6 +1,7 @@
 //! Files that say which containers have which hooks.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -78,14 +79,15 @@ impl HookFiles {
         self.files.is_empty()
     }
 
-    /// Those of a container, in the order of the names of their files.
+    /// Those of a container, in the order of the names of their files; its command is the first of its arguments.
     pub fn select(
         &self,
-        command: &str,
+        arguments: &[OsString],
         annotations: &BTreeMap<String, String>,
         has_bind_mounts: bool,
     ) -> Vec<Hook> {
-        let fits = |file: &&HookFile| file.when.fits(command, annotations, has_bind_mounts);
+        let command = arguments.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+        let fits = |file: &&HookFile| file.when.fits(&command, annotations, has_bind_mounts);
         self.files.iter().filter(fits).flat_map(|file| file.hooks.clone()).collect()
     }
 }
@@ -326,7 +328,7 @@ mod tests {
         write(&first, "ignored.txt", "never");
         write(&second, "20.json", "first");
         let files = HookFiles::read(&[first, place.path().join("none"), second]).unwrap();
-        let hooks = files.select("sh", &BTreeMap::new(), false);
+        let hooks = files.select(&["sh".into()], &BTreeMap::new(), false);
         let names: Vec<_> = hooks.iter().map(|hook| hook.arguments[0].as_str()).collect();
         assert_eq!(names, ["first", "middle", "last"]);
         assert_eq!(

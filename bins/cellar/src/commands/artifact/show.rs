@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use cask_engine::{StoredArtifact, StoredArtifacts};
-use cask_image::{Descriptor, ImageManifest, Platform, Timestamp};
+use cask_image::{Descriptor, ImageManifest, Platform};
 use cask_json::base64;
 use cask_program::report;
 use cask_reference::LiteralReference;
@@ -15,9 +15,6 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{moment, show};
-
-/// The annotation that says when something was made.
-const CREATED: &str = "org.opencontainers.image.created";
 
 /// Print everything about an artifact
 #[derive(Args, Debug)]
@@ -234,9 +231,7 @@ fn row(one: &StoredArtifact, whole: bool) -> Result<Row> {
         Ok(name) => (name.name().to_owned(), name.tag().map(ToString::to_string)),
         Err(_) => (name.to_owned(), None),
     };
-    let annotations = one.manifest.as_ref().map(|manifest| &manifest.annotations);
-    let created = annotations.ok().and_then(|annotations| annotations.get(CREATED));
-    let created: Option<Timestamp> = created.and_then(|text| text.parse().ok());
+    let created = one.created();
     let at = created.map(|created| Value::of(&Time(created.to_string()))).transpose()?;
     let digits = one.digest.hex();
     Ok(Row {

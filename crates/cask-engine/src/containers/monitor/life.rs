@@ -218,9 +218,8 @@ impl<'a> Life<'a> {
             return Ok(hooks);
         }
         let config = &self.container.config;
-        let command = spec.process.arguments.first();
-        let command = command.map(|word| word.to_string_lossy()).unwrap_or_default();
-        hooks.list = files.select(&command, &config.annotations, !config.files.mounts.is_empty());
+        let has_mounts = !config.files.mounts.is_empty();
+        hooks.list = files.select(&spec.process.arguments, &config.annotations, has_mounts);
         hooks.id = config.id.to_string();
         hooks.annotations.clone_from(&config.annotations);
         hooks.directory = self.container.place.run.join("hooks");
