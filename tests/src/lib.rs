@@ -1,5 +1,6 @@
 //! What the tests of the programs share: runs of programs, real images, places, scratch space.
 
+mod debian;
 mod fixtures;
 mod peer;
 mod place;
@@ -10,7 +11,9 @@ mod scratch;
 mod served;
 mod store;
 mod tree;
+mod user;
 
+pub use debian::debian;
 pub use fixtures::{Daemon, Fixtures, daemon, fixtures};
 pub use peer::{has, is_root};
 pub use place::{Identity, Transport, digest, identity, layers};
@@ -24,3 +27,4 @@ pub use scratch::{Scratch, scratch, session};
 pub use served::Served;
 pub use store::PeerStore;
 pub use tree::{Tree, tree};
+pub use user::{RANGES, UID, User};

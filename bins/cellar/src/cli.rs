@@ -42,6 +42,9 @@ pub(crate) struct GlobalArguments {
     /// Log messages at this level and above: trace, debug, info, warn, error, fatal or panic [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
+    /// Send what is logged, warned of and what goes wrong to the system's log too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false", hide = true)]
+    pub(crate) syslog: Option<bool>,
     /// The same as --log-level debug
     #[arg(short = 'D', long)]
     pub(crate) debug: bool,
@@ -76,6 +79,12 @@ pub(crate) struct GlobalArguments {
     /// the same names [default: /usr/share/containers/oci/hooks.d and /etc/containers/oci/hooks.d]
     #[arg(long, value_name = "DIRECTORY", value_delimiter = ',')]
     pub(crate) hooks_dir: Vec<PathBuf>,
+    /// Read what devices of vendors are from the files of this directory [default: /etc/cdi and /var/run/cdi]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) cdi_spec_dir: Vec<PathBuf>,
+    /// Give containers copies of what this file lists, instead of mounts.conf in /etc/containers or /usr/share/containers
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) default_mounts_file: Option<PathBuf>,
     /// Tell what is done in a file, in the journal or nowhere: file, journald or none [default: file]
     #[arg(long, global = true, value_name = "BACKEND")]
     pub(crate) events_backend: Option<String>,

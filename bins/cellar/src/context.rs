@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use cask_engine::{Containers, Images};
 use cask_program::settings::Settings;
-use cask_program::{containers_conf, events, networks, registries, report, services};
+use cask_program::{
+    containers_conf, default_mounts, events, networks, registries, report, services,
+};
 use cask_runtime::ServiceManager;
 use cask_storage::Store;
 
@@ -45,6 +47,10 @@ impl Context {
         let containers = containers.with_volumes_in(self.volume_directory()?);
         let containers = containers.with_networks_in(places).with_services(self.services()?);
         let containers = containers.with_hooks_in(self.hook_directories()?);
+        let containers = containers.with_cdi_devices_in(self.cdi_directories()?);
+        let named = self.global.default_mounts_file.as_deref();
+        let given = default_mounts::load(named);
+        let containers = containers.with_default_mounts(given);
         let is_described = containers_conf::load()?.engine.events_inspect == Some(true);
         Ok(containers.with_descriptions(is_described.then_some(described)))
     }
@@ -63,6 +69,15 @@ impl Context {
     fn hook_directories(&self) -> Result<Vec<PathBuf>> {
         let conf = containers_conf::load()?;
         cask_program::hooks::directories(&self.global.hooks_dir, conf.engine.hooks.as_deref())
+    }
+
+    /// Where files describe devices of vendors.
+    pub(crate) fn cdi_directories(&self) -> Result<Vec<PathBuf>> {
+        let conf = containers_conf::load()?;
+        cask_program::devices::directories(
+            &self.global.cdi_spec_dir,
+            conf.engine.cdi_directories.as_deref(),
+        )
     }
 
     /// Who makes control groups, where that is not this program.

@@ -202,6 +202,9 @@ fn prepare(global: &GlobalArguments) -> Result<()> {
             )
         })?,
     };
+    if global.syslog == Some(true) && !cask_terminal::syslog::init("cellar", level) {
+        report::note("--syslog: the system's log does not listen at /dev/log");
+    }
     if level > Level::Warning {
         // Lines on standard error; the display itself shows nothing.
         logging::init(level, Progress::stderr(Mode::None).handle());

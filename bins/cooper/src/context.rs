@@ -39,6 +39,9 @@ pub(crate) struct GlobalArguments {
     /// How control groups are made: cgroupfs
     #[arg(long, global = true, value_name = "MANAGER", hide = true)]
     pub(crate) cgroup_manager: Option<String>,
+    /// Give commands copies of what this file lists, instead of mounts.conf in /etc/containers or /usr/share/containers
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub(crate) default_mounts_file: Option<PathBuf>,
     /// As --log-level debug
     #[arg(long, hide = true)]
     pub(crate) debug: bool,
@@ -80,6 +83,8 @@ impl GlobalArguments {
 /// The arguments that every command has, and what follows from them.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
+    /// Another mounts.conf.
+    pub(crate) default_mounts_file: Option<PathBuf>,
     store: StoreArguments,
 }
 
@@ -92,7 +97,8 @@ impl Context {
         settings.short_name_aliases = global.short_name_alias_conf;
         settings.registry_sources = std::env::var("BUILD_REGISTRY_SOURCES").ok();
         settings.store.clone_from(&global.store);
-        Self { settings, store: global.store }
+        let default_mounts_file = global.default_mounts_file;
+        Self { settings, default_mounts_file, store: global.store }
     }
 
     /// The store.

@@ -51,7 +51,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(arguments) => {
             // Before anything has threads.
             rootless::enter()?;
-            build::run(arguments.0, &Context::new(cli.global).settings)
+            let named = cli.global.default_mounts_file.clone();
+            let arguments = arguments.0.with_default_mounts_in(named);
+            build::run(arguments, &Context::new(cli.global).settings)
         }
         Command::Cache(command) => {
             rootless::enter()?;

@@ -40,7 +40,8 @@ pub use request::{
     InheritAnnotations, InheritLabels, LayerMode, Platforms, PullPolicy, SavedStages,
 };
 pub use run_options::{
-    BUILD_HOST_NAME, BuildNetwork, HostNames, Resources, RunOptions, RunPrivileges, Secret, Unmask,
+    BUILD_HOST_NAME, BuildNetwork, DescribedDevices, HostNames, Resources, RunOptions,
+    RunPrivileges, Secret, Unmask,
 };
 pub use schedule::{base_references, build};
 pub use sources::{BuildSources, NamedContext};

@@ -19,11 +19,11 @@ mod working;
 pub use build::{
     BUILD_HOST_NAME, BaseImage, Bases, BuildEvent, BuildFile, BuildNetwork, BuildReport,
     BuildRequest, BuildSources, BuildTools, BuiltImage, CacheExport, CacheOptions, CacheOutcome,
-    CachedStep, ConfigEdits, Dates, HostNames, ImageOptions, InheritAnnotations, InheritLabels,
-    LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy, RemoteCache, Resources,
-    RunOptions, RunPrivileges, SavedStages, Secret, ShellTerminal, StageNetwork, StageNetworks,
-    Step, StepOutcome, StepReport, StoreBases, Unmask, UsedBase, base_references, build,
-    names_step,
+    CachedStep, ConfigEdits, Dates, DescribedDevices, HostNames, ImageOptions, InheritAnnotations,
+    InheritLabels, LayerMode, Material, NamedContext, OutputStream, Platforms, PullPolicy,
+    RemoteCache, Resources, RunOptions, RunPrivileges, SavedStages, Secret, ShellTerminal,
+    StageNetwork, StageNetworks, Step, StepOutcome, StepReport, StoreBases, Unmask, UsedBase,
+    base_references, build, names_step,
 };
 pub use cache::{Cache, CacheEntry, CacheEntryKind, CachePrune, CachePruned, Miss};
 pub use context::{

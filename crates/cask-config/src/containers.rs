@@ -68,6 +68,8 @@ pub struct CompressionConf {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineConf {
+    /// `cdi_spec_dirs`: where files describe devices of vendors.
+    pub cdi_directories: Option<Vec<PathBuf>>,
     /// `cgroup_manager`: who makes control groups, `systemd` or `cgroupfs`.
     pub cgroup_manager: Option<String>,
     /// How layers are compressed.

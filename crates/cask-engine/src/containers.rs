@@ -6,6 +6,7 @@ mod config;
 mod cp;
 mod create;
 mod details;
+mod devices;
 mod diff;
 mod etc;
 mod events;
@@ -45,7 +46,7 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 
-use cask_runtime::ServiceManager;
+use cask_runtime::{GivenFile, ServiceManager};
 use cask_storage::{Id, Store};
 
 use crate::{Images, Result};
@@ -55,8 +56,8 @@ pub use attach::{Attached, DETACH_KEYS, Relay, RelayEnd, parse_detach_keys, rela
 pub use config::{
     AccountsConfig, ContainerConfig, DiskLimit, DiskWeight, FilesConfig, HostsBase,
     LifecycleConfig, LogConfig, NamespacesConfig, NetworkAttachment, NetworkConfig, NetworkMode,
-    PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig, SecurityConfig,
-    SpaceMode,
+    PodMembership, PortMapping, ProcessConfig, ResourcesConfig, RestartPolicy, RuntimeConfig,
+    SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
 pub use create::{CloneOptions, CreateOptions, parse_port};
@@ -72,11 +73,15 @@ pub use list::{ContainerFilter, parse_expression};
 pub use logging::LOG_DRIVERS;
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use monitor::{MONITOR_ARGUMENT, run_monitor};
+pub(crate) use mounts::check_name;
 pub use mounts::{MountConfig, MountType, parse_bytes, parse_decimal_bytes};
+pub(crate) use names::choose as choose_name;
 pub use network::{ContainerNetwork, attachment_options, parse_networks};
 pub use record::{ContainerState, Status};
+pub(crate) use record::{now, open_lock};
 pub use remove::RemoveOptions;
 pub use resources::parse_device_rule;
+pub(crate) use resources::whole as whole_limits;
 pub use secrets::{Secret, SecretConfig, Secrets};
 pub use start::{StartOptions, Terminal};
 pub use stats::ContainerStats;
@@ -100,6 +105,8 @@ pub struct Containers {
     volume_directory: Option<PathBuf>,
     services: Option<ServiceManager>,
     hook_directories: Vec<PathBuf>,
+    cdi_directories: Vec<PathBuf>,
+    default_mounts: Vec<GivenFile>,
     describe: Option<Describe>,
 }
 
@@ -156,6 +163,8 @@ impl Containers {
             volume_directory: None,
             services: None,
             hook_directories: Vec::new(),
+            cdi_directories: cask_runtime::CDI_DIRECTORIES.map(PathBuf::from).to_vec(),
+            default_mounts: Vec::new(),
             describe: None,
         }
     }
@@ -179,6 +188,21 @@ impl Containers {
     #[must_use]
     pub fn with_hooks_in(mut self, directories: Vec<PathBuf>) -> Self {
         self.hook_directories = directories;
+        self
+    }
+
+    /// Has devices of vendors be described in these directories instead of the usual ones, of which a later one's come
+    /// before those of the same names of others.
+    #[must_use]
+    pub fn with_cdi_devices_in(mut self, directories: Vec<PathBuf>) -> Self {
+        self.cdi_directories = directories;
+        self
+    }
+
+    /// Has containers that begin be given copies of these files, where nothing else is mounted there.
+    #[must_use]
+    pub fn with_default_mounts(mut self, files: Vec<GivenFile>) -> Self {
+        self.default_mounts = files;
         self
     }
 
@@ -214,6 +238,7 @@ impl Containers {
         let (graph_root, run_root) = (self.store().graph_root(), self.store().run_root());
         Volumes::new(graph_root, run_root, self.volume_directory.as_deref(), options.rootless)
             .with_events_in(self.images.event_log())
+            .with_images(self.images.clone())
     }
 
     /// The secrets beside them.
@@ -221,12 +246,21 @@ impl Containers {
         Secrets::new(self.store().graph_root())
     }
 
-    fn store(&self) -> &Store {
+    /// Whether systemd makes the control groups of containers.
+    pub fn has_services(&self) -> bool {
+        self.services.is_some()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
         self.images.store()
     }
 
     fn directory(&self) -> PathBuf {
-        self.store().graph_root().join("cask/containers")
+        // What is gone with the run root has nothing in the graph root.
+        match self.store().options().transient {
+            true => self.store().run_root().join("cask/transient"),
+            false => self.store().graph_root().join("cask/containers"),
+        }
     }
 
     fn place(&self, id: &Id) -> Place {

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     NetworkNotKnown,
     /// No secret is known by that name.
     SecretNotKnown,
+    /// No pod is known by that name.
+    PodNotKnown,
     /// No artifact is known by that name.
     ArtifactNotKnown,
     /// A container, a volume, a network, a secret or an artifact has the name already.

@@ -5,6 +5,7 @@ mod containers;
 mod error;
 mod images;
 mod moment;
+mod pods;
 
 pub use artifacts::{
     AddArtifactOptions, ArtifactsToRemove, BlobChoice, ExistingArtifact, StoredArtifact,
@@ -19,12 +20,13 @@ pub use containers::{
     HealthChange, HealthConfig, HealthLog, HealthLogPlace, HealthResult, HealthVerdict, HostsBase,
     Journal, LOG_DRIVERS, LifecycleConfig, LogConfig, LogLine, LogOptions, LogStream,
     MONITOR_ARGUMENT, MountConfig, MountType, NamespacesConfig, NetworkAttachment, NetworkConfig,
-    NetworkMode, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions, ResourcesConfig,
-    RestartPolicy, RuntimeConfig, Secret, SecretConfig, Secrets, SecurityConfig, SpaceMode,
-    StartOptions, StartupCheck, Status, TOP_FIELDS, Terminal, TopField, UserRange, UsersConfig,
-    UsersRequest, Volume, VolumeImportOptions, VolumeOptions, VolumeUsage, Volumes, WaitConditions,
-    attachment_options, parse_bytes, parse_decimal_bytes, parse_detach_keys, parse_device_rule,
-    parse_expression, parse_networks, parse_port, parse_top_fields, relay_terminal, run_monitor,
+    NetworkMode, PodMembership, PortMapping, ProcessConfig, Relay, RelayEnd, RemoveOptions,
+    ResourcesConfig, RestartPolicy, RuntimeConfig, Secret, SecretConfig, Secrets, SecurityConfig,
+    SpaceMode, StartOptions, StartupCheck, Status, TOP_FIELDS, Terminal, TopField, UserRange,
+    UsersConfig, UsersRequest, Volume, VolumeImportOptions, VolumeOptions, VolumeUsage, Volumes,
+    WaitConditions, attachment_options, parse_bytes, parse_decimal_bytes, parse_detach_keys,
+    parse_device_rule, parse_expression, parse_networks, parse_port, parse_top_fields,
+    relay_terminal, run_monitor,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use images::{
@@ -36,3 +38,4 @@ pub use images::{
     parse_moment, whole_name,
 };
 pub use moment::parse_exact_moment;
+pub use pods::{ExitPolicy, Pod, PodConfig, PodOptions, PodSpace, PodState, Pods};

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use crate::network::is_name;
 use crate::networks::now;
-use crate::{Error, ErrorKind, LeaseRange, Network, Networks, Prefix, Result, Subnet, machine};
+use crate::{
+    Error, ErrorKind, LeaseRange, Network, Networks, Prefix, Result, Route, Subnet, machine,
+};
 
 /// The longest name of an interface. Source: the kernel's `IFNAMSIZ`.
 const LONGEST_INTERFACE: usize = 15;
@@ -32,7 +34,7 @@ const MODES: [&str; 9] =
 pub struct NetworkOptions {
     /// Its name; empty is one that is free.
     pub name: String,
-    /// `bridge`, which an empty text means too, or `macvlan`.
+    /// `bridge`, which an empty text means too, `macvlan` or `ipvlan`.
     pub driver: String,
     /// Its addresses; none are some that are free.
     pub subnets: Vec<Prefix>,
@@ -40,6 +42,8 @@ pub struct NetworkOptions {
     pub gateways: Vec<IpAddr>,
     /// What containers get of its subnets: a block, or two addresses with a `-` between them.
     pub ranges: Vec<String>,
+    /// Routes besides the usual one.
+    pub routes: Vec<Route>,
     /// It has addresses of version 6 too.
     pub ipv6: bool,
     /// It leads nowhere else.
@@ -102,7 +106,7 @@ fn design(
     let mut network = Network { id: random_id()?, created: now(), ..Network::default() };
     network.driver = match options.driver.as_str() {
         "" | "bridge" => "bridge".to_owned(),
-        "macvlan" => options.driver.clone(),
+        "macvlan" | "ipvlan" => options.driver.clone(),
         other => {
             return Err(Error::invalid(format!("unsupported driver {other}: invalid argument")));
         }
@@ -135,9 +139,13 @@ fn design(
         add_subnets(&mut network, &options, &mut used)?;
     }
     if !bridge && ipam == "host-local" && network.subnets.is_empty() {
-        return Err(Error::invalid(
-            "macvlan driver needs at least one subnet specified, DHCP is not yet supported with netavark",
-        ));
+        return Err(Error::invalid(match network.driver.as_str() {
+            // The words are podman's.
+            "ipvlan" => "ipam driver dhcp is not supported with ipvlan",
+            _ => {
+                "macvlan driver needs at least one subnet specified, DHCP is not yet supported with netavark"
+            }
+        }));
     }
     network.ipv6_enabled =
         options.ipv6 || network.subnets.iter().any(|subnet| subnet.subnet.address().is_ipv6());
@@ -151,6 +159,7 @@ fn design(
         )));
     }
     driver_options(&mut network, &options, &interfaces)?;
+    network.routes = options.routes;
     network.network_dns_servers = options.dns_servers;
     network.labels = options.labels;
     network.options = options.options;
@@ -336,7 +345,12 @@ fn driver_options(
                     return Err(Error::invalid(format!("unknown macvlan mode {value:?}")));
                 }
             }
-            ("macvlan", "parent") => {
+            ("ipvlan", "mode") => {
+                if !["l2", "l3", "l3s"].contains(&value.as_str()) {
+                    return Err(Error::invalid(format!("unknown ipvlan mode {value:?}")));
+                }
+            }
+            ("macvlan" | "ipvlan", "parent") => {
                 if value.len() > LONGEST_INTERFACE || !interfaces.contains(value) {
                     return Err(Error::invalid(format!("parent interface {value} does not exist")));
                 }
@@ -409,6 +423,21 @@ mod tests {
     }
 
     #[test]
+    fn an_ipvlan_is_above_an_interface_and_has_no_names() {
+        let network = made(NetworkOptions {
+            driver: "ipvlan".to_owned(),
+            subnets: prefixes(&["10.77.0.0/24"]),
+            options: BTreeMap::from([("mode".to_owned(), "l3".to_owned())]),
+            routes: vec![Route::parse("10.78.0.0/16,10.77.0.9").unwrap()],
+            interface: "eth0".to_owned(),
+            ..NetworkOptions::default()
+        })
+        .unwrap();
+        assert_eq!((network.network_interface.as_str(), network.dns_enabled), ("eth0", false));
+        assert_eq!(network.routes.len(), 1);
+    }
+
+    #[test]
     fn bridges_are_called_as_is_asked_for() {
         let options = NetworkOptions { interface: "mine0".to_owned(), ..NetworkOptions::default() };
         let network = made(options).unwrap();
@@ -427,7 +456,13 @@ mod tests {
             assert!(error.contains(words), "{error}");
         };
         let option = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
-        check("unsupported driver ipvlan", &|options| options.driver = "ipvlan".to_owned());
+        check("unsupported driver ipx", &|options| options.driver = "ipx".to_owned());
+        check("not supported with ipvlan", &|options| options.driver = "ipvlan".to_owned());
+        check("unknown ipvlan mode \"bridge\"", &|options| {
+            options.driver = "ipvlan".to_owned();
+            options.subnets = prefixes(&["10.1.0.0/24"]);
+            options.options = option("mode", "bridge");
+        });
         check("needs at least one subnet", &|options| options.driver = "macvlan".to_owned());
         check("already used on the host", &|options| options.subnets = prefixes(&["192.0.2.0/25"]));
         check("already used", &|options| options.subnets = prefixes(&["10.0.0.0/8"]));

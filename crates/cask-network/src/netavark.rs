@@ -115,9 +115,18 @@ impl Networks {
     /// Nothing is left behind where it fails: what was done of it is undone.
     ///
     /// # Errors
-    /// [`ErrorKind::Missing`] where netavark, or aardvark-dns for a network with names, is not installed;
-    /// [`ErrorKind::Helper`] with what it said.
+    /// [`ErrorKind::Missing`] where netavark, or aardvark-dns for a network with names, is not installed, or too old
+    /// for what a network has; [`ErrorKind::Helper`] with what it said.
     pub fn connect(
+        &self,
+        namespace: &Path,
+        connection: &Connection,
+    ) -> Result<BTreeMap<String, Status>> {
+        self.check_version(connection)?;
+        self.set_up(namespace, connection)
+    }
+
+    fn set_up(
         &self,
         namespace: &Path,
         connection: &Connection,
@@ -142,6 +151,28 @@ impl Networks {
         })
     }
 
+    /// Refuses networks with something that the netavark which is installed would pass over.
+    fn check_version(&self, connection: &Connection) -> Result<()> {
+        let mut needed = connection.network_info.values().filter_map(needed_version);
+        let Some((name, what, least)) = needed.next() else { return Ok(()) };
+        let program = self.places().program("netavark")?;
+        let mut command = Command::new(&program);
+        command.arg("--version");
+        let said = helper::run(command, b"")?;
+        let said = String::from_utf8_lossy(&said);
+        let version = said.trim().rsplit(' ').next().unwrap_or_default();
+        if version_numbers(version) >= least.to_vec() {
+            return Ok(());
+        }
+        let least = least.map(|number| number.to_string()).join(".");
+        let words = format!(
+            "network {name} has {what}, for which netavark {least} is needed: {} is {version}",
+            program.display()
+        );
+        Err(Error::new(ErrorKind::Missing, words)
+            .with_hint("install a newer netavark, or name one's directory in helper_binaries_dir of containers.conf"))
+    }
+
     /// Takes back everything that [`connect`](Self::connect) did.
     ///
     /// # Errors
@@ -158,7 +189,7 @@ impl Networks {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn forget(&self, empty: &Path, connection: &Connection) -> Result<()> {
-        self.connect(empty, connection)?;
+        self.set_up(empty, connection)?;
         self.disconnect(empty, connection)
     }
 
@@ -201,6 +232,21 @@ impl Networks {
             .map_err(|error| Error::io(error, "making the directory", &places.run))?;
         Ok(command)
     }
+}
+
+/// What a network has that not every netavark knows: its name, what, and since which version.
+///
+/// Source: netavark, `RELEASE_NOTES.md`.
+fn needed_version(network: &Network) -> Option<(&str, &'static str, [u32; 3])> {
+    if !network.routes.is_empty() {
+        return Some((&network.name, "routes", [1, 7, 0]));
+    }
+    (network.driver == "ipvlan").then_some((&network.name, "the driver ipvlan", [1, 5, 0]))
+}
+
+fn version_numbers(version: &str) -> Vec<u32> {
+    let plain = version.split(['-', '+']).next().unwrap_or_default();
+    plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 /// Where netavark looks for `nft` and `iptables`: also where users, whose programs they are not, do not.
@@ -249,6 +295,30 @@ mod tests {
         let expected =
             |verb: &str| format!("--config {place}/run --rootless=false {verb} /proc/1/ns/net\n");
         assert_eq!(read("arguments"), expected("setup") + &expected("teardown"));
+    }
+
+    #[test]
+    fn one_that_would_pass_over_routes_is_too_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |version: &str, network: &str| {
+            let script = format!(
+                "test \"$1\" = --version && echo netavark {version} && exit; echo '{ANSWERED}'"
+            );
+            let networks = networks(directory.path(), &script);
+            let mut connection: Connection = serde_json::from_str(TOLD).unwrap();
+            let info = serde_json::from_str(network).unwrap();
+            connection.network_info.insert("n".to_owned(), info);
+            networks.connect(Path::new("/x"), &connection)
+        };
+        let routes = r#"{"name":"n","id":"1","driver":"bridge","routes":[{"destination":"10.1.0.0/16","gateway":"10.88.0.9"}]}"#;
+        let error = with("1.4.0", routes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing);
+        let said = error.to_string();
+        assert!(said.contains("network n has routes, for which netavark 1.7.0"), "{said}");
+        with("1.17.2", routes).unwrap();
+        with("1.7.0-dev", routes).unwrap();
+        with("1.4.0", r#"{"name":"n","id":"1","driver":"ipvlan"}"#).unwrap_err();
+        with("1.4.0", r#"{"name":"n","id":"1","driver":"bridge"}"#).unwrap();
     }
 
     #[test]

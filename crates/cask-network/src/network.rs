@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Prefix;
+use crate::{Error, Prefix, Result};
 
 /// The network that is there without a file. Source: containers/common, `DefaultNetworkName`.
 pub const DEFAULT_NETWORK: &str = "podman";
@@ -24,7 +24,7 @@ pub struct Network {
     pub name: String,
     /// 64 hexadecimal digits.
     pub id: String,
-    /// `bridge` or `macvlan`.
+    /// `bridge`, `macvlan` or `ipvlan`.
     pub driver: String,
     /// The bridge, or the interface of this machine that it is above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -35,7 +35,7 @@ pub struct Network {
     /// Its addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_null")]
     pub subnets: Vec<Subnet>,
-    /// Routes besides the usual one. Podman has them since 4.4, netavark since 1.6.
+    /// Routes besides the usual one. Podman has them since 4.4, netavark since 1.7.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_null")]
     pub routes: Vec<Route>,
     /// It has addresses of version 6.
@@ -100,6 +100,38 @@ pub struct Route {
     pub metric: Option<u32>,
 }
 
+impl Route {
+    /// Reads `DESTINATION,GATEWAY[,METRIC]`. The words are podman's.
+    ///
+    /// Source: podman, `cmd/podman/networks/create.go`, `parseRoute`; containers/common, `ValidateRoute`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split(',').collect();
+        let (to, through, metric) = match parts.as_slice() {
+            [to, through] => (*to, *through, None),
+            [to, through, metric] => (*to, *through, Some(*metric)),
+            _ => {
+                return Err(Error::invalid(format!("invalid route: {text}"))
+                    .with_hint("it is DESTINATION/BITS,GATEWAY[,METRIC]"));
+            }
+        };
+        let wrong = |what: &str, text: &str| Error::invalid(format!("invalid route {what} {text}"));
+        let destination: Prefix = to.parse().map_err(|_| wrong("destination", to))?;
+        let gateway = through.parse().map_err(|_| wrong("gateway", through))?;
+        let read = |metric: &str| metric.parse().map_err(|_| wrong("metric", metric));
+        let metric = metric.map(read).transpose()?;
+        // It is the block's own address, and not one that is in it.
+        let own = to.split_once('/').and_then(|(address, _)| address.parse().ok());
+        if own != Some(destination.address()) {
+            return Err(Error::invalid("route destination invalid")
+                .with_hint("it is the first address of a block, such as 10.1.0.0/16"));
+        }
+        Ok(Self { destination, gateway, metric })
+    }
+}
+
 /// Go writes what is empty as `null`.
 fn or_null<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
@@ -161,6 +193,30 @@ mod tests {
             serde_json::from_str(r#"{"name":"a","id":"b","driver":"bridge","subnets":null}"#)
                 .unwrap();
         assert!(!least.has_leases());
+    }
+
+    #[test]
+    fn routes_have_a_destination_a_gateway_and_perhaps_a_metric() {
+        let read = |text: &str| {
+            Route::parse(text)
+                .map(|route| serde_json::to_string(&route).unwrap())
+                .map_err(|error| error.to_string())
+        };
+        let whole = r#"{"destination":"10.1.0.0/16","gateway":"10.2.0.9","metric":7}"#;
+        assert_eq!(read("10.1.0.0/16,10.2.0.9,7").unwrap(), whole);
+        assert!(read("fd00::/64,fd01::1").is_ok());
+        for (text, words) in [
+            ("10.1.0.0/16", "invalid route: 10.1.0.0/16"),
+            ("10.1.0.0/16,10.2.0.9,7,8", "invalid route: "),
+            ("10.1.0.0/33,10.2.0.9", "invalid route destination 10.1.0.0/33"),
+            ("10.1.0.0,10.2.0.9", "invalid route destination 10.1.0.0"),
+            ("10.1.0.0/16,10.2.0", "invalid route gateway 10.2.0"),
+            ("10.1.0.0/16,10.2.0.9,-1", "invalid route metric -1"),
+            ("10.1.0.1/16,10.2.0.9", "route destination invalid"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.starts_with(words), "{text}: {said}");
+        }
     }
 
     #[test]

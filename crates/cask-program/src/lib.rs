@@ -11,6 +11,8 @@ pub mod compression;
 pub mod containerfile;
 pub mod containers_conf;
 pub mod credentials;
+pub mod default_mounts;
+pub mod devices;
 pub mod download;
 pub mod duration;
 #[cfg(feature = "build")]

@@ -46,6 +46,12 @@ impl<F> fmt::Debug for Refused<F> {
     }
 }
 
+impl<F> Default for Refused<F> {
+    fn default() -> Self {
+        Self { given: Vec::new(), flags: PhantomData }
+    }
+}
+
 impl<F> Clone for Refused<F> {
     fn clone(&self) -> Self {
         Self { given: self.given.clone(), flags: PhantomData }

@@ -24,6 +24,9 @@ pub struct StoreArguments {
     /// Keep images here instead of with the containers
     #[arg(long, global = true, value_name = "DIRECTORY")]
     imagestore: Option<PathBuf>,
+    /// Have containers be gone with the next boot: what is recorded of them is in the run root
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false", hide = true)]
+    transient_store: Option<bool>,
     /// How layers lie on the disk: overlay or vfs
     #[arg(long, global = true, value_name = "DRIVER")]
     storage_driver: Option<String>,
@@ -76,7 +79,7 @@ impl StoreArguments {
         check_own(&run_root)?;
         let mut options = StoreOptions::new(graph_root, run_root);
         options.rootless = rootless::is_rootless();
-        options.transient = conf.transient_store.unwrap_or_default();
+        options.transient = self.transient_store.or(conf.transient_store).unwrap_or_default();
         options.image_store = self.imagestore.clone().or_else(|| conf.image_store.clone());
         if let Some(driver) = self.storage_driver.as_ref().or(location.driver.as_ref()) {
             options.driver = Some(driver.parse()?);

@@ -348,8 +348,11 @@ fn collect(directory: &Path, into: &mut Vec<u32>) -> Result<()> {
         Err(_) => return Ok(()),
     };
     into.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
-    let failed = |error| Error::io(error, "list", directory.display());
-    below(directory).map_err(failed)?.iter().try_for_each(|path| collect(path, into))
+    match below(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io(error, "list", directory.display())),
+        Ok(below) => below.iter().try_for_each(|path| collect(path, into)),
+    }
 }
 
 fn remove_tree(directory: &Path) -> std::io::Result<()> {

@@ -67,6 +67,7 @@ fn refuse(spec: &RunSpec) -> Result<()> {
         (!matches!(spec.users, UserNamespace::Inherit), "a user namespace"),
         (spec.hostname.is_some(), "a host name"),
         (spec.process.init, "an init"),
+        (spec.process.pause, "no command"),
         (!spec.sysctls.is_empty(), "settings of the kernel"),
         (!spec.files.devices.is_empty(), "devices"),
         (spec.io.terminal.is_some(), "a terminal"),

@@ -2,12 +2,14 @@
 
 mod cancel;
 mod capability;
+mod cdi;
 mod cgroup;
 mod channel;
 mod chroot;
 mod enter;
 mod error;
 mod executor;
+mod given;
 mod handle;
 mod helper;
 mod hooks;
@@ -37,6 +39,7 @@ mod wire;
 
 pub use cancel::Cancel;
 pub use capability::{Capability, CapabilitySet};
+pub use cdi::{CDI_DIRECTORIES, CdiEdits, is_cdi_device};
 pub use cgroup::{
     Cgroup, CgroupLimits, CgroupStats, DeviceAccess, DeviceKind, DeviceRule, DiskRate, DiskUse,
     DiskWeight,
@@ -45,6 +48,7 @@ pub use chroot::ChrootExecutor;
 pub use enter::{enter_shared_user_namespace, enter_user_namespace};
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, ExecutorCapabilities};
+pub use given::GivenFile;
 pub use handle::ProcessHandle;
 pub use helper::{NOT_STARTED_BY_EXECUTOR, run_helper};
 pub use hooks::{Hook, HookFiles, HookStage, Hooks};

@@ -91,7 +91,7 @@ impl NativeExecutor {
     ///
     /// As [`create`](Self::create); `NotFound` where the target has ended; `Unsupported` for an init.
     pub fn exec(&self, target: &ProcessHandle, spec: &RunSpec) -> Result<Created> {
-        if spec.process.init {
+        if spec.process.init || spec.process.pause {
             return Err(Error::new(ErrorKind::Unsupported, "give the process", "an init")
                 .with_detail("a container has one, or none"));
         }

@@ -455,6 +455,7 @@ fn refuse(spec: &RunSpec) -> Result<()> {
     let own = [
         (spec.process.keep_groups, "the groups of whoever starts it"),
         (spec.process.personality.is_some(), "a personality"),
+        (spec.process.pause, "no command"),
         (!spec.io.passed.is_empty(), "more descriptors"),
     ];
     if let Some((_, what)) = own.iter().find(|(asked, _)| *asked) {

@@ -90,6 +90,7 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<Limit>,
     pub(crate) umask: u32,
     pub(crate) init: bool,
+    pub(crate) pause: bool,
     pub(crate) out_of_memory_score: Option<i32>,
     /// The argument of personality(2).
     pub(crate) personality: Option<u32>,
@@ -165,6 +166,7 @@ wire_struct!(Plan {
     limits,
     umask,
     init,
+    pause,
     out_of_memory_score,
     personality,
     passed,

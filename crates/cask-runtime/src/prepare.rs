@@ -114,6 +114,7 @@ pub(crate) fn prepare(spec: &RunSpec, isolation: Isolation) -> Result<Prepared> 
         limits: deduplicate(&process.limits),
         umask: process.umask,
         init: process.init,
+        pause: process.pause,
         out_of_memory_score: process.out_of_memory_score.map(i32::from),
         personality: process.personality.map(Personality::number),
         passed: spec.io.passed.iter().map(|passed| passed.number).collect(),

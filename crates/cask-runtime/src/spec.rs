@@ -72,6 +72,7 @@ impl RunSpec {
                 umask: 0o022,
                 limits: Vec::new(),
                 init: false,
+                pause: false,
                 out_of_memory_score: None,
                 keep_groups: false,
                 personality: None,
@@ -146,6 +147,9 @@ pub struct Process {
     pub limits: Vec<Limit>,
     /// Puts a small init before the process, which reaps orphans. The process is then number 2, not 1.
     pub init: bool,
+    /// There is no command, but a process that waits until it is asked to end, and reaps orphans meanwhile. The
+    /// arguments say only what it is called. Only the native executor can.
+    pub pause: bool,
     /// How early the kernel ends it when memory is short: -1000 to 1000; `None` is this process's.
     pub out_of_memory_score: Option<i16>,
     /// It stays in the groups that this process is in, besides its own group, and gets none of `identity.groups`: so a

@@ -16,6 +16,22 @@ pub(crate) struct Book<R> {
     volumes: Vec<Volume<R>>,
 }
 
+/// Which of a place's files has a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shelf {
+    /// The one that every release sees.
+    Stable,
+    /// The one of volatile records, which in transient stores goes with the run root.
+    Volatile,
+}
+
+impl Shelf {
+    /// That of containers and their layers.
+    pub(crate) fn of(transient: bool) -> Self {
+        if transient { Self::Volatile } else { Self::Stable }
+    }
+}
+
 #[derive(Debug)]
 struct Volume<R> {
     place: usize,
@@ -68,8 +84,14 @@ impl<R: Kept> Book<R> {
 
     /// Adds a record to the stable file of a place, or replaces the one with its ID.
     pub(crate) fn put(&mut self, place: usize, record: R) {
+        self.put_on(Shelf::Stable, place, record);
+    }
+
+    /// Adds a record to one of the files of a place, or replaces the one with its ID there.
+    pub(crate) fn put_on(&mut self, shelf: Shelf, place: usize, record: R) {
+        let file = shelf as usize;
         let mut volumes = self.volumes.iter_mut();
-        let volume = volumes.find(|volume| volume.place == place && volume.file == 0);
+        let volume = volumes.find(|volume| volume.place == place && volume.file == file);
         let volume = volume.expect("a book holds places that are locked");
         volume.fresh.push(record.id().clone());
         volume.edit().put(record);

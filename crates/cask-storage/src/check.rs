@@ -14,7 +14,7 @@ use crate::delete::TrashOf;
 use crate::file::TEMPORARY_PREFIX;
 use crate::place::{Kind, Place};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
-use crate::{DriverKind, Id, Result, Store, big_data, file, kept, superseded, temp};
+use crate::{DriverKind, Id, Result, Store, big_data, file, kept, superseded, temp, transient};
 
 /// How thoroughly to look.
 #[derive(Clone, Debug, Default)]
@@ -349,8 +349,12 @@ impl<'a> Checker<'a> {
     /// What lies in the store's directories and belongs to no record.
     fn orphans(&mut self) {
         let images: HashSet<String> = ids(self.images.iter().map(|(_, image)| &image.id));
-        let containers = ids(self.containers.iter().map(|(_, container)| &container.id));
-        let layers = ids(self.layers.keys());
+        // Of these the records may be in another run root.
+        let noted = transient::noted(&self.store.inner);
+        let mut containers = ids(self.containers.iter().map(|(_, container)| &container.id));
+        let mut layers = ids(self.layers.keys());
+        containers.extend(noted.iter().cloned());
+        layers.extend(noted);
         for number in self.store.inner.writable_places() {
             let place = self.place(number);
             let driver = match place.driver() {

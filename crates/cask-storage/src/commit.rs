@@ -16,7 +16,7 @@ use crate::book::Book;
 use crate::cache::not_found;
 use crate::delete::{Trash, TrashOf, discard_incomplete, discard_layer};
 use crate::driver::overlay::{self, Lowers};
-use crate::driver::{copy_owner_and_mode, vfs};
+use crate::driver::{copy, copy_owner_and_mode, vfs};
 use crate::layers::MAX_CHAIN;
 use crate::names::{IMAGE_PLACE, assign_names, deduplicated, note_data, write_data};
 use crate::new_image::{NewImage, NewLayer};
@@ -219,7 +219,7 @@ impl Store {
         let rootless = self.options().rootless;
         let tree = staged.0.directory.join("tree");
         match parent {
-            Some(parent) => vfs::copy_tree(parent, &tree, rootless)?,
+            Some(parent) => copy::tree(parent, &tree, rootless)?,
             None => fs::create_dir(&tree)
                 .map_err(|error| Error::io(error, "making the directory", &tree))?,
         }

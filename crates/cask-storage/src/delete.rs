@@ -21,7 +21,9 @@ use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 use crate::store::Inner;
 use crate::temp::{DRIVER_ROOT, TempDir, remove_tree};
 use crate::unfinished::Unfinished;
-use crate::{Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, working};
+use crate::{
+    Error, ErrorKind, Id, Result, Store, driver, mount, reserve, temp, transient, working,
+};
 
 /// What was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,6 +185,7 @@ impl Store {
         }
         note.discard_directories(inner, inner.container_place(), trash)?;
         note.forget(inner);
+        transient::forget(inner, id);
         Ok(Deleted { layers: doomed, containers: vec![id.clone()], ..Deleted::default() })
     }
 
@@ -199,6 +202,7 @@ impl Store {
     pub(crate) fn sweep(&self) {
         let _ = working::sweep(&self.inner);
         let _ = self.take_back_unfinished();
+        let _ = self.sweep_transient();
         for place in self.inner.writable_places() {
             for of in [TrashOf::Driver, TrashOf::Records] {
                 let _ = temp::sweep(&self.inner.temp_root(place, of));

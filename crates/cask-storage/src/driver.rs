@@ -1,5 +1,6 @@
 //! How layers lie on the disk.
 
+pub(crate) mod copy;
 pub(crate) mod overlay;
 pub(crate) mod overlay_mount;
 pub(crate) mod shifted;

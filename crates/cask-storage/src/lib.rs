@@ -44,6 +44,7 @@ mod table;
 mod temp;
 #[cfg(test)]
 mod tests;
+mod transient;
 mod turn;
 mod unfinished;
 mod view;

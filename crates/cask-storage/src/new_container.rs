@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 
 use cask_json::quoted;
 
+use crate::book::Shelf;
 use crate::cache::not_found;
 use crate::delete::{Books, Trash, TrashOf, delete_layers, user_of_layer};
 use crate::driver::overlay::{self, Lowers};
-use crate::driver::{copy_owner_and_mode, vfs};
+use crate::driver::{copy, copy_owner_and_mode};
 use crate::place::Kind;
 use crate::record::{ContainerRecord, IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
 use crate::unfinished::Unfinished;
-use crate::{Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random, rebuild};
+use crate::{
+    Container, DriverKind, Error, ErrorKind, Id, Result, Store, file, random, rebuild, transient,
+};
 
 /// A container that is about to be made.
 #[derive(Clone, Debug)]
@@ -131,6 +134,9 @@ impl Store {
         let at = inner.container_place();
         let id = &container.id;
         let note = Unfinished::note(inner, &held, Kind::Container, id, vec![layer.id.clone()])?;
+        if inner.options.transient {
+            transient::note(inner, id, &layer.id)?;
+        }
         // Nobody else comes upon this ID: the layer need not be listed as incomplete before it is
         // in its place.
         self.place_layer(&layer)?;
@@ -139,17 +145,23 @@ impl Store {
         record.parent.clone_from(&layer.parent);
         record.mount_label.clone_from(&container.mount_label);
         record.created = now();
-        books.layers.put(at, record);
+        let put_away = Shelf::of(inner.options.transient);
+        books.layers.put_on(put_away, at, record);
         for path in
             [self.container_directory(id), inner.container_run_directory(id).join("userdata")]
         {
             file::make_directories(&path, 0o700)?;
         }
-        let record = container.record(&layer.id);
+        let mut record = container.record(&layer.id);
+        let is_transient = inner.options.transient;
+        record.flags.set("Volatile", container.volatile || is_transient);
         let directory = inner.places[at].big_data_directory(Kind::Container, id);
-        rebuild::keep_copy(&directory, &record)?;
-        books.containers.put(at, record);
-        held.save_added(&mut books.layers, &mut books.containers, !container.volatile)?;
+        if !is_transient {
+            rebuild::keep_copy(&directory, &record)?;
+        }
+        books.containers.put_on(put_away, at, record);
+        let lasting = !container.volatile && !is_transient;
+        held.save_added(&mut books.layers, &mut books.containers, lasting)?;
         note.forget(inner);
         drop(held);
         trash.empty()
@@ -210,7 +222,7 @@ impl Store {
             }
             DriverKind::Vfs => {
                 match &files {
-                    Some(files) => vfs::copy_tree(files, &directory, self.options().rootless)?,
+                    Some(files) => copy::tree(files, &directory, self.options().rootless)?,
                     None => self.empty_files(&directory, None)?,
                 }
                 if container.base.is_none() {

@@ -110,7 +110,8 @@ pub struct StoreOptions {
     pub additional_image_stores: Vec<PathBuf>,
     /// Options for every overlay mount, as in `mountopt` of storage.conf: separated by commas.
     pub mount_options: String,
-    /// Whether volatile records are kept in the run root.
+    /// Whether containers and their layers are recorded in the run root, and so gone with it; what they leave behind is
+    /// deleted by whoever changes the store next.
     pub transient: bool,
     /// Whether the store must not be changed: nothing is created, and writing fails.
     pub read_only: bool,

@@ -21,7 +21,7 @@ use cask_rootfs::Root;
 use rustix::fs::XattrFlags;
 
 use crate::cache::not_found;
-use crate::driver::vfs;
+use crate::driver::copy;
 use crate::kept::Keeper;
 use crate::names::IMAGE_PLACE;
 use crate::staged::{Facts, Staging};
@@ -165,8 +165,8 @@ impl Store {
         let (from, to) = (staged.files(), staging.directory.join("diff"));
         let rootless = self.options().rootless;
         match self.driver() {
-            DriverKind::Overlay => vfs::link_tree(&from, &to, rootless)?,
-            DriverKind::Vfs => vfs::copy_upper(&from, &to, rootless)?,
+            DriverKind::Overlay => copy::linked(&from, &to, rootless)?,
+            DriverKind::Vfs => copy::upper(&from, &to, rootless)?,
         }
         let recipe = &staged.0.tar_split;
         fs::copy(recipe, &staging.tar_split)
@@ -195,7 +195,7 @@ impl Store {
         }
         let staging = Staging::begin(inner)?;
         let files = place.layer_files(id);
-        vfs::link_tree(&files, &staging.directory.join("diff"), self.options().rootless)?;
+        copy::linked(&files, &staging.directory.join("diff"), self.options().rootless)?;
         fs::copy(&recipe, &staging.tar_split)
             .map_err(|error| Error::io(error, "copying", &recipe))?;
         let blob_size = u64::try_from(layer.compressed_size_bytes).ok();

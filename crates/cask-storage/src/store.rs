@@ -121,6 +121,9 @@ impl Inner {
         if self.options.extraction.force_mask.is_some() && self.driver == DriverKind::Overlay {
             self.note_mount_program()?;
         }
+        if self.options.transient {
+            self.create_volatile()?;
+        }
         let mount_points = self.mount_points_directory();
         if !mount_points.is_dir() {
             file::make_directories(&mount_points, 0o700)?;
@@ -130,6 +133,19 @@ impl Inner {
         if fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
             return Ok(());
         }
+        match Lock::try_acquire(&path)? {
+            Some(lock) if !lock.has_token() => lock.write_token(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory of the run root that says which containers there are.
+    fn create_volatile(&self) -> Result<()> {
+        let path = self.places[self.container_place()].lock_path(Kind::Container);
+        let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) else {
+            return Ok(());
+        };
+        file::make_directories(directory, 0o700)?;
         match Lock::try_acquire(&path)? {
             Some(lock) if !lock.has_token() => lock.write_token(),
             _ => Ok(()),

@@ -39,22 +39,24 @@ impl TempDir {
     /// Makes one below a root, which is made where it does not exist.
     pub(crate) fn create(root: &Path) -> Result<Self> {
         loop {
-            file::make_directories(root, 0o700)?;
+            make_root(root)?;
             let suffix = random::suffix();
             let lock_path = root.join(format!("{LOCK_PREFIX}{suffix}"));
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o644);
             match fault::step().and_then(|()| options.open(&lock_path)) {
                 Ok(_) => {}
-                // Whoever was the last in there has taken it away.
-                Err(error) if is_missing(&error) && !root.is_dir() => continue,
+                // Whoever was the last in there took the root away; somebody else may have made it again.
+                Err(error) if error.kind() == IoErrorKind::NotFound && !root.is_symlink() => {
+                    continue;
+                }
                 Err(error) => return Err(Error::io(error, "making", &lock_path)),
             }
-            // Between making and locking it somebody may have swept it.
+            // Between making and locking it somebody may have swept it, and the root too.
             let lock = match Lock::try_acquire(&lock_path) {
                 Ok(Some(lock)) if lock.is_current() => lock,
                 Ok(_) => continue,
-                Err(_) if !root.is_dir() => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => {
                     let _ = fs::remove_file(&lock_path);
                     return Err(error);
@@ -62,9 +64,8 @@ impl TempDir {
             };
             let directory = root.join(format!("{DIRECTORY_PREFIX}{suffix}"));
             let this = Self { directory, lock_path, _lock: lock, counter: 0 };
-            let make = |()| DirBuilder::new().mode(0o700).create(&this.directory);
-            let made = fault::step().and_then(make);
-            made.map_err(|error| Error::io(error, "making the directory", &this.directory))?;
+            make_directory(&this.directory)
+                .map_err(|error| Error::io(error, "making the directory", &this.directory))?;
             return Ok(this);
         }
     }
@@ -106,6 +107,19 @@ impl Drop for TempDir {
             }
         }
     }
+}
+
+/// Makes a root where it is not there; others may make it, and take it away, meanwhile.
+fn make_root(root: &Path) -> Result<()> {
+    match make_directory(root) {
+        Err(error) if error.kind() == IoErrorKind::AlreadyExists => Ok(()),
+        Err(error) if is_missing(&error) => file::make_directories(root, 0o700),
+        made => made.map_err(|error| Error::io(error, "making the directory", root)),
+    }
+}
+
+fn make_directory(path: &Path) -> std::io::Result<()> {
+    fault::step().and_then(|()| DirBuilder::new().mode(0o700).create(path))
 }
 
 /// Takes the root of the driver's directories away if nobody works in there.
@@ -231,6 +245,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert!(lock_left(&root.path().join("tempdirs/lock-1")).unwrap().is_none());
         assert!(lock_left(&root.path().join("lock-1")).unwrap().is_some());
+    }
+
+    #[test]
+    fn many_who_make_the_root_and_take_it_away_do_not_disturb_one_another() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join(DRIVER_ROOT);
+        let work = || (0..500).for_each(|_| drop(TempDir::create(&root).unwrap()));
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+        assert!(!root.exists());
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
+    /// One that is not noted, but known to be left.
+    pub(crate) fn of(kind: Kind, id: Id, layers: Vec<Id>) -> Self {
+        Self { kind, id, layers }
+    }
+
     /// Notes what is about to begin.
     pub(crate) fn note<C>(
         store: &Inner,

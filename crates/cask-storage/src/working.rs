@@ -15,7 +15,7 @@ use cask_layer::DiffOptions;
 use cask_rootfs::Root;
 
 use crate::delete::TrashOf;
-use crate::driver::{overlay, vfs};
+use crate::driver::{copy, overlay};
 use crate::names::IMAGE_PLACE;
 use crate::staged::{StagedLayer, Staging};
 use crate::temp::TempDir;
@@ -80,7 +80,7 @@ impl Store {
         };
         match (self.driver(), &below) {
             (DriverKind::Vfs, Some(below)) => {
-                vfs::copy_tree(below, &files, self.options().rootless)?;
+                copy::tree(below, &files, self.options().rootless)?;
             }
             _ => self.empty_files(&files, below.as_deref())?,
         }

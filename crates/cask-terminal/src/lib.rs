@@ -5,6 +5,7 @@ pub mod logging;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod syslog;
 pub mod table;
 pub mod template;
 pub mod value;

@@ -67,6 +67,29 @@ impl std::str::FromStr for Level {
     }
 }
 
+impl Level {
+    /// As logrus has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    fn of(level: tracing::Level) -> Self {
+        match level {
+            tracing::Level::ERROR => Self::Error,
+            tracing::Level::WARN => Self::Warning,
+            tracing::Level::INFO => Self::Info,
+            tracing::Level::DEBUG => Self::Debug,
+            tracing::Level::TRACE => Self::Trace,
+        }
+    }
+}
+
 impl From<Level> for LevelFilter {
     fn from(level: Level) -> Self {
         match level {
@@ -109,12 +132,11 @@ where
     ) -> std::fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = match *event.metadata().level() {
-            tracing::Level::WARN => "warning".to_owned(),
-            level => level.to_string().to_ascii_lowercase(),
-        };
+        let level = Level::of(*event.metadata().level());
         let others: Vec<(&str, String)> = fields.others;
-        writeln!(writer, "{}", log_line(SystemTime::now(), &level, &fields.message, &others))
+        let line = log_line(SystemTime::now(), level.word(), &fields.message, &others);
+        crate::syslog::send(level, &line);
+        writeln!(writer, "{line}")
     }
 }
 

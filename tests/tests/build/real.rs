@@ -1,42 +1,12 @@
 //! Images as people build them, upon a base by debootstrap: packages installed, a program compiled in one
-//! stage and taken over into another, an application in Python; as root and as a user.
+//! stage and taken over into another, an application in Python.
 
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use tests::{Outcome, PeerStore, Scratch, again, command, cooper_built, has, run, scratch};
+use tests::{Outcome, PeerStore, Scratch, again, command, cooper_built, debian, has, run, scratch};
 
 use crate::TOOLS;
-
-/// The least Debian, as an archive that every store can load: made once for all tests.
-fn debian() -> &'static Path {
-    static DEBIAN: OnceLock<(Scratch, std::path::PathBuf)> = OnceLock::new();
-    let (_, archive) = DEBIAN.get_or_init(|| {
-        let scratch = scratch();
-        let root = scratch.join("debian");
-        let script = "set -e; . /etc/os-release
-            uri=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)' \
-                  'Created-By: Packages' | sed -n \"s/^Debian $VERSION_CODENAME main //p\" | head -n 1)
-            http_proxy=$(apt-config dump --format %v Acquire::http::Proxy); export http_proxy
-            # As images of Debian have it: packages are unpacked without waiting for the disk after each file.
-            mkdir -p \"$1/etc/dpkg/dpkg.cfg.d\"
-            echo force-unsafe-io >\"$1/etc/dpkg/dpkg.cfg.d/docker-apt-speedup\"
-            debootstrap --variant=minbase \"$VERSION_CODENAME\" \"$1\" \"$uri\" >\"$1.log\" 2>&1 || { cat \"$1.log\"; exit 1; }
-            rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/var/lib/apt/lists/*";
-        run(command("sh").args(["-c", script, "debian"]).arg(&root)).ok();
-        fs::write(scratch.join("Containerfile"), "FROM scratch\nADD debian /\nCMD [\"/bin/bash\"]\n")
-            .expect("a scratch directory is writable");
-        let store = PeerStore::new();
-        let build = ["build", "-q", "-t", "localhost/debian:test"];
-        cooper(&store, &build, &scratch).ok();
-        let archive = scratch.join("debian.tar");
-        store.podman(&["save", "-q", "-o", &archive.display().to_string(), "localhost/debian:test"]).ok();
-        fs::remove_dir_all(root).expect("it is ours");
-        (scratch, archive)
-    });
-    archive
-}
 
 /// Builds with cooper, in a store, from a context.
 #[track_caller]

@@ -31,7 +31,7 @@ fn a_container_is_copied_with_what_it_was_made_with() {
         (&["clone", "d", "c-clone"], "is already in use"),
         (&["clone", "--name", "c-clone", "d"], "is already in use"),
         (&["clone", "nope"], "no container with name or ID \"nope\" found"),
-        (&["clone", "--pod", "p", "d"], "there are no pods"),
+        (&["clone", "--pod", "p", "d"], "no pod with name or ID p found"),
         (&["clone", "d", "e", "nope:1", "x"], "accepts between 1 and 3 arg(s), received 4"),
     ] {
         cellar.run(&[&["container"], words].concat()).ends(125).says(said);

@@ -322,3 +322,30 @@ fn a_part_of_a_volume_is_one_of_the_volume_wherever_its_links_lead() {
         assert_ne!(said.code, 0, "{part}: {said}");
     }
 }
+
+#[test]
+fn containers_are_given_copies_of_what_mounts_conf_lists() {
+    let Some(cellar) = Cellar::new() else { return };
+    let given = cellar.path("given");
+    fs::create_dir_all(given.join("deep")).expect("a scratch directory is writable");
+    fs::write(given.join("deep/key"), "secret\n").expect("it is writable");
+    let (from, conf) = (given.display(), cellar.path("mounts.conf"));
+    let text = format!("{from}:/run/secrets\n/no/such\n{from}/deep/key:/data/key\n{from}:/mine\n");
+    fs::write(&conf, text).expect("it is writable");
+    let conf = conf.display().to_string();
+    let named = ["--default-mounts-file", &conf];
+    let script = "cat /run/secrets/deep/key /data/key; ls /mine; echo more >>/run/secrets/deep/key; touch /run/secrets/new";
+    let line = ["create", "--name", "c", "--network", "none", "--tmpfs", "/mine", "box:1", "sh"];
+    cellar.run(&[&named[..], &line, &["-c", script]].concat()).ok();
+    let start = || cellar.run(&[&named[..], &["start", "-a", "c"]].concat()).ok();
+    assert_eq!(start().text(), "secret\nsecret");
+    // It is a copy, which stays with the container.
+    assert_eq!(start().text(), "secret\nmore\nsecret");
+    assert_eq!(fs::read_to_string(given.join("deep/key")).expect("it is there"), "secret\n");
+    assert!(!given.join("new").exists());
+    cellar.run(&["rm", "c"]).ok();
+    let missing = ["--default-mounts-file", "/no/such"];
+    let line = ["run", "--rm", "--network", "none", "box:1", "ls", "/run/secrets"];
+    cellar.run(&[&missing[..], &line].concat()).ends(1);
+    cellar.is_clean();
+}

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod copies;
+mod devices;
 mod faults;
 mod files;
 mod flags;
@@ -13,13 +14,16 @@ mod lives;
 mod network;
 mod newer;
 mod output;
+mod pods;
 mod prepared;
 mod reset;
+mod servers;
 mod several;
 mod space;
 mod support;
 mod terminal;
 mod told;
+mod transient;
 mod users;
 mod verbs;
 mod volumes;

@@ -12,8 +12,8 @@ use tests::{Outcome, command, cooper_built, has, run};
 use crate::support::Cellar;
 
 /// Runs a script where everything about networks is its own. `$C` is cellar with the store of the test, `$P` podman
-/// with another store, and both have the same networks.
-fn stage(cellar: &Cellar, script: &str) -> Outcome {
+/// with another store, and both have the same networks. `$S` is podman with the store of the test.
+pub(crate) fn stage(cellar: &Cellar, script: &str) -> Outcome {
     let quoted = |words: &Command| {
         let arguments = words.get_args().map(|word| format!(" '{}'", word.display()));
         format!("{}{}", words.get_program().display(), arguments.collect::<String>())
@@ -27,9 +27,10 @@ fn stage(cellar: &Cellar, script: &str) -> Outcome {
     podman.args(["--cgroup-manager", "cgroupfs", "--network-config-dir"]).arg(&networks);
     let setup = "mount -t tmpfs tmpfs /run && mkdir -p /run/lock && ip link set lo up && exec sh -ec \"$1\"";
     let script = format!(
-        "C() {{ {} \"$@\"; }}\nP() {{ {} \"$@\"; }}\n{script}",
+        "C() {{ {} \"$@\"; }}\nP() {{ {} \"$@\"; }}\nS() {{ {} \"$@\"; }}\n{script}",
         quoted(&all),
-        quoted(&podman)
+        quoted(&podman),
+        quoted(&cellar.podman_command(&[])),
     );
     let mut command = command("unshare");
     command.args([
@@ -54,7 +55,8 @@ fn conf(cellar: &Cellar) -> std::path::PathBuf {
     path
 }
 
-fn cellar() -> Option<Cellar> {
+/// A store, where all programs of networks are installed.
+pub(crate) fn cellar() -> Option<Cellar> {
     let here = has(&["unshare", "podman", "ip", "iptables"]);
     let helpers = ["netavark", "aardvark-dns"].map(|name| format!("/usr/lib/podman/{name}"));
     for helper in helpers {
@@ -275,4 +277,26 @@ fn commands_of_builds_have_networks_of_their_own_where_they_are_asked_for() {
         hint: allow it with --allow network.host\n\
         Error: unable to find network with name or ID nothing: network not found\n0\n0";
     assert_eq!(said.text(), expected, "{said}");
+}
+
+#[test]
+fn routes_of_a_network_are_kept_and_an_old_netavark_does_not_pass_over_them() {
+    let Some(cellar) = cellar() else { return };
+    let said = stage(
+        &cellar,
+        r#"
+        C network create --subnet 10.91.0.0/24 --disable-dns --route 10.92.0.0/16,10.91.0.9 --route 10.93.0.0/16,10.91.0.8,7 web
+        C network inspect web | tr -d ' \n' | grep -o '"routes":[^]]*.'
+        C network create --driver ipvlan --subnet 10.94.0.0/24 -o mode=l3 above
+        P network ls -q --filter name=web
+        C run --rm --network web box:1 ip route 2>&1 || true
+        "#,
+    )
+    .ok();
+    let lines: Vec<&str> = said.text().lines().collect();
+    let routes = r#""routes":[{"destination":"10.92.0.0/16","gateway":"10.91.0.9"},{"destination":"10.93.0.0/16","gateway":"10.91.0.8","metric":7}]"#;
+    assert_eq!(lines[..4], ["web", routes, "above", "web"], "{said}");
+    let rest = lines[4..].join(" ");
+    let is_there = rest.contains("10.92.0.0/16 via 10.91.0.9") && rest.contains("metric 7");
+    assert!(is_there || rest.contains("netavark 1.7.0 is needed"), "{said}");
 }

@@ -30,7 +30,7 @@ fn space_is_counted_and_what_nobody_needs_goes_at_once() {
     inspect("all", "none").ends(125).says("inspecting object: no such object: \"none\"");
     inspect("image", "alone").ends(125).says("inspecting object: alone: image not known");
     inspect("volume", "c").ends(125).says("inspecting object: no such volume c");
-    inspect("pod", "c").ends(125).says("there are no pods");
+    inspect("pod", "c").ends(125).says("inspecting object: no such pod c");
     inspect("other", "c").ends(125).says("invalid type \"other\": must be \"image\"");
 
     let id = cellar.run(&["ps", "-aq", "--no-trunc"]).ok().text().to_owned();

@@ -104,10 +104,14 @@ impl Cellar {
     /// Runs podman on the same store.
     #[track_caller]
     pub(crate) fn podman(&self, arguments: &[&str]) -> Outcome {
+        run(&mut self.podman_command(arguments))
+    }
+
+    pub(crate) fn podman_command(&self, arguments: &[&str]) -> Command {
         let mut podman = command("podman");
         podman.arg("--root").arg(self.0.join("root")).arg("--runroot").arg(self.0.join("run"));
         podman.args(["--storage-driver", "overlay"]).args(arguments);
-        run(&mut podman)
+        podman
     }
 
     #[track_caller]

@@ -280,7 +280,7 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
         (&["--stop-signal", "nope"], "invalid signal: nope"),
         (&["--stop-signal", "99"], "valid signals are 1 through 64"),
         (&["--pull", "nope"], "unsupported pull policy \"nope\""),
-        (&["--pod", "x"], "there are no pods"),
+        (&["--pod", "x"], "no pod with name or ID x found: no such pod"),
         (&["--nope"], "unknown flag: --nope"),
     ] {
         cellar.container(&[flags, &["box:1", "true"]].concat()).ends(125).says(words);
@@ -291,7 +291,7 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
             &["container", "checkpoint", "-a", "c"][..],
             "cellar has no command \"container checkpoint\"",
         ),
-        (&["pod", "create"], "cellar has no command \"pod\": there are no pods"),
+        (&["pod", "clone", "p"], "cellar has no command \"pod clone\""),
         (&["compose", "up"], "cellar has no command \"compose\""),
         (&["healthcheck", "run", "c"], "has no defined healthcheck"),
         (&["create", "--attach", "x", "box:1"], "must be one of stdin, stdout, or stderr"),

@@ -171,3 +171,35 @@ fn volumes_are_in_the_directory_that_is_said() {
     with(&["--network-config-dir", &networks, "system", "reset", "-f"]).ok();
     assert!(elsewhere.join("foreign/_data").is_dir() && !elsewhere.join("data").exists());
 }
+
+#[test]
+fn a_volume_of_an_image_has_its_files_and_keeps_what_is_changed() {
+    let Some(cellar) = Cellar::new() else { return };
+    let refused = |options: &[&str], words: &str| {
+        let line = [&["volume", "create", "--driver"], options, &["v"]].concat();
+        cellar.run(&line).ends(125).says(words);
+    };
+    refused(&["image"], "must provide an image name when creating a volume");
+    refused(&["image", "--opt", "image=nope"], "looking up image nope to create volume failed");
+    refused(&["image", "--opt", "image=box:1", "--opt", "o=x"], "invalid mount option o");
+    refused(&["plugin"], "no volume plugin with name plugin available");
+    cellar.run(&["volume", "ls", "-q"]).ok();
+    cellar.run(&["volume", "create", "--driver", "image", "--opt", "image=box:1", "v"]).ok();
+    let format = ["volume", "inspect", "v", "--format", "{{.Driver}} {{.MountCount}}"];
+    assert_eq!(cellar.run(&format).ok().text(), "image 0");
+    let seen = |script: &str| {
+        let line = ["--rm", "-v", "v:/v", "box:1", "sh", "-c", script];
+        cellar.container(&line).ok().text().to_owned()
+    };
+    assert_eq!(seen("test -x /v/bin/busybox && echo kept > /v/made && echo whole"), "whole");
+    assert_eq!(seen("cat /v/made"), "kept");
+    let read_only = ["--rm", "-v", "v:/v:ro", "box:1", "touch", "/v/x"];
+    cellar.container(&read_only).ends(1).says("Read-only file system");
+    // Podman takes the layer for a container that is another program's, and the image for one in use.
+    let listed = cellar.podman(&["ps", "-a", "--external", "--format", "{{.Names}}"]).ok();
+    assert_eq!(listed.text(), "v+volume");
+    cellar.run(&["rmi", "box:1"]).ends(2).says("image is in use by a container");
+    cellar.run(&["volume", "rm", "v"]).ok();
+    assert_eq!(cellar.run(&["ps", "-aq", "--external"]).ok().text(), "");
+    cellar.is_clean();
+}

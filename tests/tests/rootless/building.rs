@@ -2,23 +2,22 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use tests::{cooper_built, has, tool};
+use tests::{RANGES, User, cooper_built, has, tool};
 
-use crate::{RANGES, TOOLS, User};
+use crate::TOOLS;
 
 /// A user with cooper, and a directory with busybox and the file of an image that has nothing else.
 fn builder() -> User {
     let user = User::new(RANGES);
-    fs::copy(cooper_built(), user.path("cooper")).expect("a program can be copied");
+    user.bring(cooper_built(), "cooper");
     fs::create_dir(user.path("ctx")).expect("it is new");
-    fs::copy("/bin/busybox", user.path("ctx/busybox")).expect("busybox is installed");
+    user.bring(Path::new("/bin/busybox"), "ctx/busybox");
     let file = "FROM scratch\nCOPY busybox /bin/busybox\nSHELL [\"/bin/busybox\", \"sh\", \"-c\"]\n\
                 RUN /bin/busybox --install /bin; mkdir /d; touch /d/f; chown -R 12:34 /d\n";
     fs::write(user.path("ctx/Containerfile"), file).expect("it is new");
-    for name in ["cooper", "ctx", "ctx/busybox"] {
-        fs::set_permissions(user.path(name), Permissions::from_mode(0o755)).expect("it is ours");
-    }
+    fs::set_permissions(user.path("ctx"), Permissions::from_mode(0o755)).expect("it is ours");
     user.script("$D/cooper build -q -t base $D/ctx").ok();
     user
 }

@@ -1,88 +1,17 @@
 //! Users without privileges: their store, in a user namespace, beside their podman and buildah.
-//!
-//! The user exists in a mount namespace of the test only.
 
 mod building;
 mod containers;
+mod servers;
 mod walk;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, lchown};
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use tests::{Outcome, cellar_built, dray_built, dray_with, fixtures, has, run};
+use tests::{RANGES, UID, User, cellar_built, fixtures, has, run};
 
-const UID: u32 = 54_321;
 const TOOLS: [&str; 6] = ["podman", "buildah", "busybox", "newuidmap", "setpriv", "unshare"];
-
-/// A user with a home of its own.
-struct User(tempfile::TempDir);
-
-impl User {
-    /// One who has ranges of IDs, as the lines of `/etc/subuid` say, or none.
-    fn new(ranges: &str) -> Self {
-        let user = Self(tempfile::tempdir().expect("a temporary directory can be made"));
-        let write = |name: &str, text: &str| fs::write(user.path(name), text).expect("it is new");
-        let home = user.text("home");
-        write(
-            "passwd",
-            &format!("root:x:0:0::/root:/bin/sh\ncask-tester:x:{UID}:{UID}::{home}:/bin/sh\n"),
-        );
-        write("subuid", ranges);
-        for (name, mode) in [("", 0o755), ("home", 0o755), ("run", 0o700), ("tmp", 0o700)] {
-            let path = user.path(name);
-            fs::create_dir_all(&path).expect("it can be made");
-            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
-            if !name.is_empty() {
-                lchown(&path, Some(UID), Some(UID)).expect("root may");
-            }
-        }
-        for (program, name) in [(dray_built(), "dray"), (cellar_built(), "cellar")] {
-            fs::copy(program, user.path(name)).expect("a program can be copied");
-            fs::set_permissions(user.path(name), Permissions::from_mode(0o755))
-                .expect("it is ours");
-        }
-        user
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        if name.is_empty() { self.0.path().to_owned() } else { self.0.path().join(name) }
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    /// Gives the user an image that root has.
-    fn take(&self, image: &str, name: &str) {
-        let layout = self.text(name);
-        dray_with(&["--insecure-policy", "copy", "-q", image, &format!("oci:{layout}:1")]).ok();
-    }
-
-    /// Runs a script as the user; `$D` is the directory of programs and images.
-    fn script(&self, script: &str) -> Outcome {
-        self.script_with("true", script)
-    }
-
-    /// As [`script`](Self::script), after root has prepared something in the mount namespace of the script.
-    fn script_with(&self, prepare: &str, script: &str) -> Outcome {
-        let setup = format!(
-            "cd \"$1\" && mount --bind passwd /etc/passwd && mount --bind subuid /etc/subuid && \
-             mount --bind subuid /etc/subgid && {prepare} && cd home && shift && \
-             exec setpriv --reuid={UID} --regid={UID} --clear-groups \"$@\""
-        );
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", &setup, "sh"]).arg(self.0.path());
-        command.args(["sh", "-ec", script]).stdin(Stdio::null()).env_clear();
-        command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("D", self.0.path());
-        command.env("HOME", self.path("home")).env("XDG_RUNTIME_DIR", self.path("run"));
-        command.env("TMPDIR", self.path("tmp")).env("STORAGE_DRIVER", "overlay");
-        run(&mut command)
-    }
-}
-
-const RANGES: &str = "cask-tester:200000:65536\n";
 
 #[test]
 fn what_a_user_stores_podman_and_buildah_of_the_user_use_and_the_other_way_round() {
@@ -203,6 +132,6 @@ fn a_run_root_in_tmp_that_is_somebody_elses_is_refused() {
          exec setpriv --reuid={UID} --regid={UID} --clear-groups env -i HOME=/nowhere /mnt/cellar images"
     );
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-ec", &script]).current_dir(user.0.path());
+    command.args(["-m", "sh", "-ec", &script]).current_dir(user.path(""));
     run(&mut command).ends(125).says("is not the user's alone");
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use tests::{Access, Registry, Scratch, fixtures, has, scratch, skopeo_with};
+use tests::{Access, RANGES, Registry, Scratch, User, fixtures, has, scratch, skopeo_with};
 
-use super::{RANGES, TOOLS, User};
+use super::TOOLS;
 
 /// How many operations a walk has; `$CASK_STEPS` says otherwise.
 const STEPS: usize = 12;

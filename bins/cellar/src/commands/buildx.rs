@@ -34,5 +34,7 @@ pub(crate) fn build(arguments: build::Arguments, context: &Context) -> Result<Ex
     let arguments = arguments.with_runtime(global.runtime.clone());
     let arguments = arguments.with_runtime_flags(&global.runtime_flag);
     let arguments = arguments.with_hooks_in(&global.hooks_dir);
+    let arguments = arguments.with_cdi_devices_in(&global.cdi_spec_dir);
+    let arguments = arguments.with_default_mounts_in(global.default_mounts_file.clone());
     build::run(arguments, &context.settings)
 }

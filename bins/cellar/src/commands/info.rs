@@ -156,7 +156,7 @@ struct Plugins {
     #[serde(rename = "Volume json:volume")]
     volume: [&'static str; 1],
     #[serde(rename = "Network json:network")]
-    network: [&'static str; 2],
+    network: [&'static str; 3],
     #[serde(rename = "Log json:log")]
     log: [&'static str; LOG_DRIVERS.len()],
 }
@@ -230,7 +230,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let architecture = cask_image::PlatformWanted::of_this_build().architecture;
     let info = Info {
         host: host(architecture.clone(), context)?,
-        plugins: Plugins { volume: ["local"], network: ["bridge", "macvlan"], log: LOG_DRIVERS },
+        plugins: Plugins {
+            volume: ["local"],
+            network: ["bridge", "macvlan", "ipvlan"],
+            log: LOG_DRIVERS,
+        },
         registries: registered::all(&registries::read(&context.settings)?),
         store: store(context)?,
         version: Version {

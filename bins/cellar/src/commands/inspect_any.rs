@@ -15,7 +15,7 @@ use super::inspect::{self, Data};
 use crate::context::Context;
 use crate::show;
 
-/// Show everything about containers, images, volumes and networks
+/// Show everything about containers, images, volumes, networks and pods
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Their names or IDs
@@ -30,8 +30,7 @@ pub(crate) struct Arguments {
     /// How much containers wrote too
     #[arg(short, long)]
     size: bool,
-    /// What the names are of: image, container, volume, network, or all, in the order in which they
-    /// are tried
+    /// What the names are of: container, image, volume, network, pod, or all, in the order in which they are tried
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "all")]
     kind: String,
 }
@@ -44,6 +43,7 @@ enum Document {
     Image(Box<Data>),
     Volume(VolumeShown),
     Network(Box<cask_network::Network>),
+    Pod(ContainerPart),
 }
 
 /// What a name can be of.
@@ -53,9 +53,10 @@ enum Kind {
     Image,
     Volume,
     Network,
+    Pod,
 }
 
-const ALL: [Kind; 4] = [Kind::Container, Kind::Image, Kind::Volume, Kind::Network];
+const ALL: [Kind; 5] = [Kind::Container, Kind::Image, Kind::Volume, Kind::Network, Kind::Pod];
 
 /// Shows what is found; then fails for what is not.
 ///
@@ -102,7 +103,7 @@ fn kinds(arguments: &Arguments) -> Result<Vec<Kind>> {
         "image" => vec![Kind::Image],
         "volume" => vec![Kind::Volume],
         "network" => vec![Kind::Network],
-        "pod" => bail!("there are no pods: use --type container"),
+        "pod" => vec![Kind::Pod],
         _ => bail!(
             "invalid type {kind:?}: must be \"image\", \"container\", \"pod\", \"network\", \
              \"volume\", or \"all\""
@@ -134,6 +135,7 @@ fn look(
             Err(error) => return Err(error.into()),
         },
         Kind::Volume => containers::volume_document(name, context)?.map(Document::Volume),
+        Kind::Pod => containers::pod_document(name, &context.containers()?)?.map(Document::Pod),
         Kind::Network => match context.containers()?.networks().find(name) {
             Ok(network) => Some(Document::Network(Box::new(network))),
             Err(error) if error.kind() == cask_network::ErrorKind::NotFound => None,
@@ -147,6 +149,7 @@ fn unknown(kinds: &[Kind], name: &str) -> anyhow::Error {
         [Kind::Container] => anyhow!("no such container {name}"),
         [Kind::Image] => anyhow!("{name}: image not known"),
         [Kind::Volume] => anyhow!("no such volume {name}"),
+        [Kind::Pod] => anyhow!("no such pod {name}"),
         [Kind::Network] => anyhow!(
             "network {name}: unable to find network with name or ID {name}: network not found"
         ),
@@ -168,6 +171,7 @@ fn print(found: &[Document], format: Option<&str>) -> Result<()> {
         let template = match document {
             Document::Image(_) => template.replace(".Id", ".ID"),
             Document::Container(_) => containers::normal(template),
+            Document::Pod(_) => containers::pod_template(template),
             _ => template.to_owned(),
         };
         show::rows("inspect", (&template, Origin::List), None, std::slice::from_ref(document))?;

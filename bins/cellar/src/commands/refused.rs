@@ -34,20 +34,16 @@ pub(crate) struct OfAll;
 impl RefusedFlags for OfAll {
     const FLAGS: &'static [RefusedFlag] = &[
         ("conmon", &[], "containers are watched by this program"),
-        ("cdi-spec-dir", &[], "devices are given with run --device"),
         ("connection|c", &[], NO_SERVICE),
-        ("default-mounts-file", &[], "mounts.conf is not read: give what it says with --volume"),
         ("identity", &[], NO_SERVICE),
         ("namespace", &[""], "use another --root"),
         ("network-cmd-path", &[], "put the program into PATH"),
         ("remote|r", &["false"], NO_SERVICE),
         ("ssh", &[], NO_SERVICE),
-        ("syslog", &["false"], "messages go to standard error"),
         ("tls-ca", &[], NO_SERVICE),
         ("tls-cert", &[], NO_SERVICE),
         ("tls-details", &[], "what TLS accepts is not chosen"),
         ("tls-key", &[], NO_SERVICE),
-        ("transient-store", &["false"], "use a --root in memory"),
         ("url", &[], NO_SERVICE),
     ];
 

@@ -9,7 +9,7 @@ use cask_storage::PruneOptions;
 use cask_terminal::table::human_size_with_precision;
 use clap::Args;
 
-use super::containers::{finish, prune_containers, prune_networks, prune_volumes};
+use super::containers::{finish, prune_containers, prune_networks, prune_pods, prune_volumes};
 use crate::commands::prune::is_meant;
 use crate::context::Context;
 use crate::moment;
@@ -65,6 +65,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         true => images.prune_builds()?.iter().map(ToString::to_string).collect(),
         false => Vec::new(),
     };
+    let pods = prune_pods(&containers, &mut errors)?;
+    list("Pods", &pods);
     stopped.extend(prune_containers(&arguments.filter, &containers, &mut errors)?);
     list("Containers", &stopped);
     if arguments.volumes {

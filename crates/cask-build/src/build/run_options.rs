@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cask_containerfile::instruction::MountFlag;
-use cask_runtime::{Capability, CgroupLimits, Device, Limit, Network, Seccomp, SeccompProfile};
+use cask_runtime::{
+    Capability, CdiEdits, CgroupLimits, Device, GivenFile, Limit, Network, Seccomp, SeccompProfile,
+};
 
 use super::networks::StageNetwork;
 use crate::volume::Volume;
@@ -49,6 +51,10 @@ pub struct RunOptions {
     pub resources: Option<Resources>,
     /// Devices besides those that every command has.
     pub devices: Vec<Device>,
+    /// `--device VENDOR/CLASS=NAME`: devices that vendors describe.
+    pub described_devices: DescribedDevices,
+    /// What mounts.conf says: files of the machine that commands are given copies of, where nothing else is mounted.
+    pub given_files: Vec<GivenFile>,
     /// `--ipc`, `--pid`, `--uts` and `--cgroupns`: what commands have for themselves, or with others.
     pub namespaces: WorkingNamespaces,
     /// `--group-add`: groups of every command's user besides its own, by their name in the image or
@@ -85,6 +91,8 @@ impl Default for RunOptions {
             debug_shell: None,
             resources: None,
             devices: Vec::new(),
+            described_devices: DescribedDevices::default(),
+            given_files: Vec::new(),
             namespaces: WorkingNamespaces::default(),
             groups: Vec::new(),
             users: WorkingUsers::default(),
@@ -94,6 +102,23 @@ impl Default for RunOptions {
             mounts: Vec::new(),
             sysctls: Vec::new(),
         }
+    }
+}
+
+/// Devices of the Container Device Interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribedDevices {
+    /// Their names: `VENDOR/CLASS=NAME`.
+    pub names: Vec<String>,
+    /// The directories with the files of vendors, of which a later one's come before those of the same names of others.
+    pub directories: Vec<PathBuf>,
+}
+
+impl DescribedDevices {
+    /// What commands get with them, as the files are now.
+    pub(crate) fn find(&self) -> crate::Result<CdiEdits> {
+        CdiEdits::find(&self.names, &self.directories)
+            .map_err(|error| crate::Error::runtime(error, "the devices of vendors"))
     }
 }
 

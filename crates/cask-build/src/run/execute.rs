@@ -10,14 +10,14 @@ use cask_containerfile::Behavior;
 use cask_layer::{DiffOptions, FileTimes};
 use cask_rootfs::Root;
 use cask_runtime::{
-    Cgroup, CgroupLimits, ControlGroupFiles, Device, Executor, ExitReport, ExitStatus, Identity,
-    Input, Mount, MountSource, Namespace, Namespaces, Output, Privileges, RunSpec,
+    CdiEdits, Cgroup, CgroupLimits, ControlGroupFiles, Device, Executor, ExitReport, ExitStatus,
+    Identity, Input, Mount, MountSource, Namespace, Namespaces, Output, Privileges, RunSpec,
 };
 use cask_storage::{Id, WorkingLayer};
 use rustix::fs::{Mode, OFlags};
 
 use super::command::Command;
-use super::mounts::{Opened, Plans, empty_file, open_path};
+use super::mounts::{Opened, Plans, empty_file, open_path, place_of};
 use super::names;
 use super::output::pipe;
 use super::stubs::{self, Place};
@@ -70,7 +70,8 @@ pub(super) fn execute(stage: &mut StageRun<'_>, execution: &Execution<'_>) -> Re
         layer.map_owners(Arc::new(owners), &uids, &gids).map_err(storage)?;
     }
     let opened = Opened::new(engine, &execution.plans.mounts, &engine.request.run.volumes)?;
-    let mut running = Running { stage, execution, users, opened, executor: &*executor };
+    let described = CdiEdits::default();
+    let mut running = Running { stage, execution, users, opened, executor: &*executor, described };
     running.add_files()?;
     let view = View::of_store(&running.stage.engine.tools.store, running.stage.state.top())?;
     running.make_places(&view, &mut layer)?;
@@ -192,6 +193,8 @@ struct Running<'a, 'e> {
     users: &'a WorkingUsers,
     opened: Opened,
     executor: &'a dyn Executor,
+    /// What it gets with devices of vendors.
+    described: CdiEdits,
 }
 
 impl Running<'_, '_> {
@@ -223,6 +226,19 @@ impl Running<'_, '_> {
             let source = open_path(&device.source)?;
             self.opened.push(Mount::bind(source, &device.path), empty_file());
         }
+        let described = options.described_devices.find()?;
+        for warning in described.warnings() {
+            self.stage.engine.warn(Some(&self.stage.step), warning.clone());
+        }
+        for mount in described.mounts().map_err(|error| Error::runtime(error, "a device"))? {
+            let place = match &mount.source {
+                MountSource::Bind(source) => place_of(source),
+                _ => empty_file(),
+            };
+            self.opened.push(mount, place);
+        }
+        self.described = described;
+        self.add_given_files()?;
         for (path, text, mode) in files {
             if self.executor.capabilities().mounts {
                 let bytes = text.into_bytes().into();
@@ -231,6 +247,37 @@ impl Running<'_, '_> {
                 self.opened.push(Mount::new(source, path), empty);
             } else {
                 self.opened.places.push((path, Place::File { bytes: text.into_bytes(), mode }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies of files of the machine, where nothing else is mounted.
+    fn add_given_files(&mut self) -> Result<()> {
+        let given = &self.stage.engine.request.run.given_files;
+        if given.is_empty() {
+            return Ok(());
+        }
+        if !self.executor.capabilities().mounts {
+            let words =
+                "mounts.conf holds for commands that have mounts: not with --isolation=chroot";
+            self.stage.engine.warn(Some(&self.stage.step), words.to_owned());
+            return Ok(());
+        }
+        let directory = self.stage.engine.scratch()?.join(format!("given-{}", Id::random()));
+        let owner = self.users.outside(0, 0)?;
+        for file in given {
+            if self.opened.mounts.iter().any(|known| known.target == file.target) {
+                continue;
+            }
+            let mount = file.mount(&directory, owner);
+            let mount = mount.map_err(|error| Error::runtime(error, "mounts.conf"))?;
+            if let Some(mount) = mount {
+                let place = match &mount.source {
+                    MountSource::Bind(source) => place_of(source),
+                    _ => empty_file(),
+                };
+                self.opened.push(mount, place);
             }
         }
         Ok(())
@@ -353,6 +400,8 @@ impl Running<'_, '_> {
         }
         // What has no networks of its own refuses what needs one, and is not asked otherwise.
         spec.network = execution.network.of_process(self.stage.network.as_ref());
+        let failed = |error| Error::runtime(error, "the devices of vendors");
+        self.described.apply(&mut spec).map_err(failed)?;
         Ok(spec)
     }
 

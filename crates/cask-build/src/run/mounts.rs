@@ -553,7 +553,7 @@ pub(super) fn empty_file() -> Place {
 }
 
 /// What has to be where this is mounted.
-fn place_of(source: &OwnedFd) -> Place {
+pub(super) fn place_of(source: &OwnedFd) -> Place {
     let is_directory = rustix::fs::fstat(source).is_ok_and(|found| {
         rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Directory
     });

@@ -46,7 +46,8 @@ impl StageRun<'_> {
 
     fn check_devices(&self, run: &Run) -> Result<()> {
         for device in &run.devices {
-            let detail = "devices by the Container Device Interface are not supported";
+            let detail =
+                "a device of a vendor is given to all commands, with --device of the build";
             if device.is_required {
                 return Err(Error::new(ErrorKind::Invalid, &device.name, detail));
             }
@@ -157,6 +158,13 @@ impl StageRun<'_> {
                 "device",
                 format!("{} {}:{}", device.path.display(), device.major, device.minor),
             );
+        }
+        for name in &options.described_devices.names {
+            parts.add("device", name);
+        }
+        for file in &options.given_files {
+            parts
+                .add(format!("given {}", file.target.display()), file.source.display().to_string());
         }
         for group in &options.groups {
             parts.add("group", group);

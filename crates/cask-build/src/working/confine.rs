@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cask_runtime::{Cgroup, CgroupLimits, Device, Namespace, Namespaces, Seccomp, SeccompProfile};
+use cask_runtime::{
+    Cgroup, CgroupLimits, Device, Namespace, Namespaces, Seccomp, SeccompProfile, is_cdi_device,
+};
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
@@ -23,7 +25,7 @@ const USUAL_PROFILE: &str = "/usr/share/containers/seccomp.json";
 pub struct WorkingConfinement {
     /// What they have for themselves, or with others.
     pub namespaces: WorkingNamespaces,
-    /// Devices of the machine: `SOURCE[:PATH][:PERMISSIONS]`.
+    /// Devices of the machine: `SOURCE[:PATH][:PERMISSIONS]`, or `VENDOR/CLASS=NAME` where a vendor describes it.
     pub devices: Vec<String>,
     /// What they may use together.
     pub resources: WorkingResources,
@@ -170,8 +172,13 @@ impl WorkingConfinement {
             entry("uts", &namespaces.uts, false),
         ];
         state.set("NamespaceOptions", json!(entries));
-        let devices = devices.iter().map(|text| remembered(text)).collect::<Result<Vec<_>>>()?;
+        let (described, plain): (Vec<&String>, Vec<&String>) =
+            devices.iter().partition(|text| is_cdi_device(text));
+        let devices = plain.into_iter().map(|text| remembered(text)).collect::<Result<Vec<_>>>()?;
         state.set("Devices", json!(devices));
+        if !described.is_empty() {
+            state.set("DeviceSpecs", json!(described));
+        }
         let common = [
             ("CgroupParent", json!(resources.parent)),
             ("CPUPeriod", json!(resources.processor_period_micros)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cask_rootfs::Root;
 use cask_runtime::{
     Cancel, Capability, CapabilitySet, Cgroup, ControlGroupFiles, DEFAULT_PATH, Device, Executor,
-    ExitReport, Identity, Io, Limit, Mount, Namespace, RunSpec, Seccomp, TerminalSize,
+    ExitReport, GivenFile, Identity, Io, Limit, Mount, Namespace, RunSpec, Seccomp, TerminalSize,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ use super::mounts::OpenedMount;
 use super::network::{self, WorkingNetwork};
 use super::state::{Kind, State, texts};
 use super::users::WorkingUsers;
-use crate::build::StageNetwork;
+use crate::build::{DescribedDevices, StageNetwork};
 use crate::copy::clean;
 use crate::volume::{Volume, give};
 use crate::{Error, ErrorKind, Result};
@@ -189,6 +189,10 @@ pub struct WorkingRun {
     pub volumes: Vec<Volume>,
     /// Devices.
     pub devices: Vec<Device>,
+    /// Files of the machine that it is given copies of, where nothing else is mounted.
+    pub given_files: Vec<GivenFile>,
+    /// Devices that vendors describe, beside those of the container.
+    pub described_devices: DescribedDevices,
     /// Limits where the container has none: `NAME=SOFT[:HARD]`.
     pub usual_limits: Vec<String>,
     /// Settings of the kernel for namespaces that it has for itself: `NAME=VALUE`.
@@ -227,6 +231,8 @@ impl WorkingRun {
             own_network: None,
             volumes: Vec::new(),
             devices: Vec::new(),
+            given_files: Vec::new(),
+            described_devices: DescribedDevices::default(),
             usual_limits: Vec::new(),
             usual_sysctls: Vec::new(),
             add: Vec::new(),
@@ -384,8 +390,7 @@ impl WorkingContainer {
         if let Some(io) = &run.io {
             spec.io = io.clone();
         }
-        spec.files.devices = self.devices()?;
-        spec.files.devices.extend(run.devices.iter().cloned());
+        spec.files.devices = [self.devices()?, run.devices.clone()].concat();
         let size = state.common("ShmSize").and_then(Value::as_str);
         // buildah leaves it empty where it takes over another program's container.
         if let Some(size) = size.filter(|size| !size.is_empty()) {
@@ -408,6 +413,7 @@ impl WorkingContainer {
             give(mount, &mount.target, owner)?;
         }
         spec.files.mounts.extend(run.mounts.iter().cloned());
+        self.add_given(&mut spec, run, (executor, owner), &mut kept.changes)?;
         kept.group = self.group()?.map(Arc::new);
         if kept.group.is_some() {
             // Programs look there for how much they may use.
@@ -415,6 +421,46 @@ impl WorkingContainer {
         }
         spec.cgroup.clone_from(&kept.group);
         Ok((spec, kept))
+    }
+
+    /// Adds copies of files of the machine, and what comes with devices of vendors.
+    fn add_given(
+        &self,
+        spec: &mut RunSpec,
+        run: &WorkingRun,
+        (executor, owner): (&dyn Executor, (u32, u32)),
+        kept: &mut Vec<TempDir>,
+    ) -> Result<()> {
+        if run.given_files.is_empty() || !executor.capabilities().mounts {
+            return self.add_described_devices(spec, run, executor);
+        }
+        let directory = self.changes(kept)?;
+        for file in &run.given_files {
+            if spec.files.mounts.iter().any(|known| known.target == file.target) {
+                continue;
+            }
+            let mount = file.mount(&directory, owner);
+            let mount = mount.map_err(|error| Error::runtime(error, "mounts.conf"))?;
+            spec.files.mounts.extend(mount);
+        }
+        self.add_described_devices(spec, run, executor)
+    }
+
+    /// Adds what comes with devices of vendors, those of the container first.
+    fn add_described_devices(
+        &self,
+        spec: &mut RunSpec,
+        run: &WorkingRun,
+        executor: &dyn Executor,
+    ) -> Result<()> {
+        let mut described = run.described_devices.clone();
+        described.names.splice(0..0, texts(self.state.value("DeviceSpecs")));
+        let described = described.find()?;
+        if !described.is_empty() && !executor.capabilities().mounts {
+            let why = "devices of vendors need mounts, which commands do not have so";
+            return Err(Error::new(ErrorKind::Invalid, "--device", why));
+        }
+        described.apply(spec).map_err(|error| Error::runtime(error, "the devices of vendors"))
     }
 
     /// A directory for changes that are dropped: it is where the container's files are, so that it goes with them

@@ -82,6 +82,7 @@ impl ContainersConf {
             time_zone,
             umask,
             stop_timeout,
+            engine.cdi_directories,
             engine.cgroup_manager,
             engine.compression.added,
             engine.compression.format,
@@ -162,6 +163,9 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
 fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
     let mut engine = EngineConf {
+        cdi_directories: table
+            .strings("cdi_spec_dirs")?
+            .map(|paths| paths.into_iter().map(|path| PathBuf::from(path.value)).collect()),
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         compression: of_compression(table)?,
         detach_keys: text("detach_keys")?,
@@ -254,7 +258,7 @@ mod tests {
             added: Some(Vec::new()),
         };
         assert_eq!(conf.engine.compression, expected);
-        let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\nhooks_dir = [\"/h\", \"/i\"]\n\
+        let first = "[containers]\nuserns = \"auto\"\nhost_containers_internal_ip = \"10.1.2.3\"\n[engine]\nvolume_path = \"/v\"\nruntime = \"runc\"\ndetach_keys = \"\"\nhooks_dir = [\"/h\", \"/i\"]\ncdi_spec_dirs = [\"/c\"]\n\
                      [engine.runtimes]\nrunc = [\"/a\", \"/b\"]\nkata = [\"/k\"]";
         let later = "[engine]\nruntime = \"\"\ncgroup_manager = \"cgroupfs\"\npull_policy = \"newer\"\n[engine.runtimes]\nrunc = [\"/c\"]";
         let mut conf = ContainersConf::parse(first, "a").unwrap();
@@ -263,7 +267,10 @@ mod tests {
         assert_eq!(conf.host_address.as_deref(), Some("10.1.2.3"));
         assert_eq!(conf.engine.volume_path.as_deref(), Some(std::path::Path::new("/v")));
         assert_eq!(conf.engine.cgroup_manager.as_deref(), Some("cgroupfs"));
-        let EngineConf { detach_keys, hooks, pull_policy, runtime, runtimes, .. } = conf.engine;
+        let EngineConf {
+            cdi_directories, detach_keys, hooks, pull_policy, runtime, runtimes, ..
+        } = conf.engine;
+        assert_eq!(cdi_directories, Some(vec![PathBuf::from("/c")]));
         assert_eq!(hooks, Some(["/h", "/i"].map(PathBuf::from).to_vec()));
         assert_eq!(
             [detach_keys, pull_policy, runtime].map(Option::unwrap_or_default),

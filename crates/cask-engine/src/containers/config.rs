@@ -53,6 +53,8 @@ pub struct ContainerConfig {
     pub resources: ResourcesConfig,
     /// How it ends and begins again.
     pub lifecycle: LifecycleConfig,
+    /// The pod that it is in.
+    pub pod: PodMembership,
     /// How it is checked.
     pub health: super::health::HealthConfig,
     /// Where its output goes.
@@ -110,6 +112,8 @@ pub struct ProcessConfig {
     pub interactive: bool,
     /// A small init is its number 1.
     pub init: bool,
+    /// Nothing runs but a process that waits until it is asked to end.
+    pub pause: bool,
     /// A program that is that init; `None` is our own, or with an external runtime one of the machine's.
     pub init_program: Option<PathBuf>,
     /// Its command is systemd, or one that wants what systemd does.
@@ -420,6 +424,20 @@ pub struct LifecycleConfig {
     pub monitor_pid_file: Option<PathBuf>,
     /// Containers that it cannot do without, by ID: they are started before it, and not removed before it.
     pub requires: Vec<String>,
+}
+
+/// The pod that a container is in, and what it is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PodMembership {
+    /// The ID of the pod; empty is none.
+    pub id: String,
+    /// It is the one whose namespaces the others share.
+    pub infra: bool,
+    /// It runs, and ends, before the others begin: `always`, or `once`, after which it is removed; empty is that it does
+    /// not.
+    pub init: String,
 }
 
 /// Whether a container that ended begins again.

@@ -5,6 +5,7 @@ mod copy;
 use std::collections::BTreeMap;
 
 use cask_image::ExecutionConfig;
+use cask_runtime::is_cdi_device;
 use cask_storage::{Id, NewContainer};
 
 use super::config::{ContainerConfig, NetworkMode, PortMapping, SpaceMode};
@@ -81,8 +82,9 @@ impl Containers {
             }
         }
         config.created = record::now();
-        self.name_volumes(&mut config)?;
+        let volumes = self.name_volumes(&mut config)?;
         let made = self.register(config)?;
+        drop(volumes);
         self.make_anonymous(&made.config).inspect_err(|_| {
             let options = super::RemoveOptions { volumes: true, ..Default::default() };
             let _ = self.remove(&made, &options);
@@ -145,6 +147,9 @@ impl Containers {
 
     /// Makes its layer and its record, under its name or one that is free.
     fn register(&self, mut config: ContainerConfig) -> Result<Container> {
+        let member = !config.pod.id.is_empty() && !config.pod.infra;
+        // Nobody removes the pod meanwhile.
+        let _pod = member.then(|| self.pods().hold(&config.pod.id)).transpose()?;
         let named = !config.name.is_empty();
         for attempt in 0..MOST_NAMES {
             if !named {
@@ -254,7 +259,7 @@ fn fill_process(config: &mut ContainerConfig, run: &ExecutionConfig) -> Result<(
         }
     }
     let entrypoint = process.entrypoint.as_ref().map_or(0, Vec::len);
-    if entrypoint + process.command.len() == 0 {
+    if !process.pause && entrypoint + process.command.len() == 0 {
         return Err(Error::new(
             ErrorKind::Invalid,
             "no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
@@ -398,7 +403,7 @@ fn check_sources(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, words, "").with_source(error));
         }
     }
-    for device in &config.files.devices {
+    for device in config.files.devices.iter().filter(|device| !is_cdi_device(device)) {
         let host = device.split(':').next().unwrap_or_default();
         if let Err(error) = std::fs::metadata(host) {
             let words = format!("stat {host}");

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use cask_storage::{Id, MountOptions};
 
-use super::{Container, ContainerSummary, Containers, etc, spec};
+use super::record::Place;
+use super::{Container, ContainerSummary, Containers, Status, etc, spec};
 use crate::{Error, ErrorKind, Result};
 
 impl Container {
@@ -90,6 +91,18 @@ impl Containers {
         container.place.unmount_root()
     }
 
+    /// Tells an error of a container that was removed meanwhile from any other: its layer is gone before it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ContainerNotKnown`] for one that is gone, or is going; otherwise the same.
+    pub fn unless_removed<T, E: From<Error>>(
+        &self,
+        container: &Container,
+        result: std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        unless_removed(&container.place, container.name(), result)
+    }
+
     /// Where the root of a container is mounted, if it is.
     ///
     /// # Errors
@@ -103,8 +116,12 @@ impl Containers {
     /// Where the parts of its root are, as `inspect` has them.
     ///
     /// # Errors
-    /// [`ErrorKind::Storage`].
+    /// [`ErrorKind::ContainerNotKnown`] where it was removed meanwhile; [`ErrorKind::Storage`].
     pub fn graph_driver(&self, container: &Container) -> Result<Vec<(&'static str, String)>> {
+        self.unless_removed(container, self.parts(container))
+    }
+
+    fn parts(&self, container: &Container) -> Result<Vec<(&'static str, String)>> {
         let Ok(layer) = Id::parse(&container.config.layer) else { return Ok(Vec::new()) };
         let top = self.store().graph_root().join(self.store().driver().as_str());
         let of = |id: &Id, name: &str| top.join(id.as_str()).join(name).display().to_string();
@@ -125,9 +142,9 @@ impl Containers {
     /// How much it wrote, and how much it sees, in bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::Storage`]; [`ErrorKind::Io`].
+    /// [`ErrorKind::ContainerNotKnown`] where it was removed meanwhile; [`ErrorKind::Storage`]; [`ErrorKind::Io`].
     pub fn size(&self, container: &Container) -> Result<(u64, u64)> {
-        self.size_of(&container.config.layer)
+        self.unless_removed(container, self.size_of(&container.config.layer))
     }
 
     /// As [`size`](Self::size).
@@ -135,7 +152,7 @@ impl Containers {
     /// # Errors
     /// As [`size`](Self::size).
     pub fn summary_size(&self, summary: &ContainerSummary) -> Result<(u64, u64)> {
-        self.size_of(&summary.layer)
+        unless_removed(summary.place(), &summary.name, self.size_of(&summary.layer))
     }
 
     fn size_of(&self, layer: &str) -> Result<(u64, u64)> {
@@ -150,6 +167,20 @@ impl Containers {
             chain.iter().skip(1).filter_map(|layer| u64::try_from(layer.diff_size_bytes).ok());
         Ok((written, written + below.sum::<u64>()))
     }
+}
+
+fn unless_removed<T, E: From<Error>>(
+    place: &Place,
+    name: &str,
+    result: std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    result.map_err(|error| match place.load() {
+        Ok((_, state)) if state.status == Status::Removing => Error::no_container(name).into(),
+        Err(gone) if gone.kind() == ErrorKind::ContainerNotKnown => {
+            Error::no_container(name).into()
+        }
+        _ => error,
+    })
 }
 
 /// The bytes of all files below a directory; each once.

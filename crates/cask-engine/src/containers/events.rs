@@ -133,6 +133,15 @@ impl Event {
         event
     }
 
+    /// Something that was done to a pod.
+    pub(crate) fn of_pod(status: &str, config: &crate::PodConfig) -> Self {
+        let mut event = Self::of("pod", status);
+        event.id.clone_from(&config.id);
+        event.name.clone_from(&config.name);
+        event.attributes = Some(config.labels.clone());
+        event
+    }
+
     /// That a container was connected to a network, or is no more.
     pub(crate) fn of_network(status: &str, network: &str, config: &super::ContainerConfig) -> Self {
         let mut event = Self::of("network", status);
@@ -203,7 +212,7 @@ impl Event {
 }
 
 impl Containers {
-    fn tell_all(&self, events: &[Event]) {
+    pub(crate) fn tell_all(&self, events: &[Event]) {
         self.images().event_log().tell(self.store().graph_root(), events);
     }
 

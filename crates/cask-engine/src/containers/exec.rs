@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cask_runtime::{
-    CapabilitySet, Cgroup, Created, Input, NativeExecutor, Output, RunSpec, Seccomp, TerminalSize,
+    CapabilitySet, Cgroup, Created, ErrorKind as RuntimeErrorKind, Input, NativeExecutor, Output,
+    RunSpec, Seccomp, TerminalSize,
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::start::{StartOptions, Terminal};
 use super::{Container, Containers, Status, spec};
 use crate::{Error, ErrorKind, Result};
+
+/// How long the first process of a container takes to end after all others at most.
+const DEATH: Duration = Duration::from_secs(1);
 
 /// What runs besides, and how.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -86,11 +91,7 @@ impl Containers {
         output: Option<Arc<OwnedFd>>,
     ) -> Result<Created> {
         if container.state.status != Status::Running {
-            return Err(Error::new(
-                ErrorKind::StateImproper,
-                "can only create exec sessions on running containers",
-                "container state improper",
-            ));
+            return Err(not_running());
         }
         let target = container.process()?;
         let root = target.root()?;
@@ -148,8 +149,24 @@ impl Containers {
             run.cgroup = Cgroup::open(name)?.map(Arc::new);
             run.cgroup.as_ref().map_or(Ok(()), |group| self.may_join(group))?;
         }
-        Ok(NativeExecutor::default().exec(&target, &run)?)
+        NativeExecutor::default().exec(&target, &run).map_err(|error| {
+            // Where it ended while it was joined, its other processes were killed before its first one was gone.
+            let is_over = error.kind() == RuntimeErrorKind::Io && target.wait(Some(DEATH));
+            match self.reload(container) {
+                Err(gone) if gone.kind() == ErrorKind::ContainerNotKnown => gone,
+                Ok(now) if is_over || now.state.status != Status::Running => not_running(),
+                _ => error.into(),
+            }
+        })
     }
+}
+
+fn not_running() -> Error {
+    Error::new(
+        ErrorKind::StateImproper,
+        "can only create exec sessions on running containers",
+        "container state improper",
+    )
 }
 
 /// A specification has a root; that of a process which joins others is theirs.

@@ -54,6 +54,29 @@ pub(super) fn program(config: &ContainerConfig) -> Result<Option<PathBuf>> {
     Ok(Some(path.to_owned()))
 }
 
+/// The program that does nothing but wait, where an external runtime makes the first process of a container whose own
+/// process is to do that; `None` where our own does it.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] where there is none.
+pub(super) fn pause(config: &ContainerConfig) -> Result<Option<PathBuf>> {
+    if !config.process.pause || config.runtime.is_none() {
+        return Ok(None);
+    }
+    // Of the usual ones this one can.
+    let can = |path: &&Path| path.ends_with("catatonit") && path.is_file();
+    match USUAL.map(Path::new).into_iter().find(can) {
+        Some(path) => Ok(Some(path.to_owned())),
+        None => {
+            let words = "finding catatonit binary";
+            Err(Error::new(ErrorKind::Invalid, words, "no file of that name is where it should be")
+                .with_hint(
+                    "install catatonit, name an image with --infra-image, or leave --runtime out",
+                ))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::config::RuntimeConfig;

@@ -1,5 +1,7 @@
 //! Which containers are listed.
 
+use std::collections::BTreeSet;
+
 use cask_storage::Id;
 use regex_lite::Regex;
 
@@ -32,7 +34,7 @@ pub enum ContainerFilter {
     Volume(String),
     /// It is in this network, or uses that of `container:NAME`.
     Network(String),
-    /// It is in this pod: there are none, so that nothing fits.
+    /// It is in this pod: the ID begins so, or the name has this regular expression in it.
     Pod(String),
     /// It begins again so: `no`, `always`, `on-failure` or `unless-stopped`.
     RestartPolicy(String),
@@ -145,7 +147,7 @@ impl ContainerFilter {
             "network" => Self::Network(text),
             "until" => Self::Until(crate::parse_moment(value, now)?),
             "health" => Self::Health(text),
-            "pod" => Self::Pod(text),
+            "pod" => Self::Pod(expression(key, value)?),
             "restart-policy" if POLICIES.contains(&value) => Self::RestartPolicy(text),
             "restart-policy" => return Err(refused(format!("{value} invalid restart policy"))),
             _ => return Err(refused(format!("{key} is an invalid filter"))),
@@ -260,7 +262,14 @@ impl Containers {
                     _ => one.networks.contains(&network),
                 })
             }
-            ContainerFilter::Pod(_) => Box::new(|_| false),
+            ContainerFilter::Pod(pod) => {
+                let fits = fits(&pod);
+                let all = self.pods().all()?;
+                let named =
+                    all.into_iter().filter(|one| one.id().starts_with(&pod) || fits(one.name()));
+                let ids: BTreeSet<String> = named.map(|one| one.config.id).collect();
+                Box::new(move |one| ids.contains(&one.pod.id))
+            }
             ContainerFilter::RestartPolicy(policy) => {
                 // Without a policy it is none.
                 Box::new(move |one| match policy.as_str() {

@@ -81,6 +81,10 @@ fn watch(socket: &OwnedFd, held: Held) -> Result<i32> {
         containers.with_networks_in(order.networks.clone()).with_journal(order.journal.clone());
     let containers = containers.with_volumes_in(order.volumes.clone());
     let containers = containers.with_hooks_in(order.hooks.clone());
+    let containers = containers.with_cdi_devices_in(order.cdi_devices.clone());
+    let given = order.default_mounts.iter().cloned();
+    let given = given.map(|(source, target)| cask_runtime::GivenFile { source, target });
+    let containers = containers.with_default_mounts(given.collect());
     let services = order.services.clone().map(|(socket, of_service)| {
         cask_runtime::ServiceManager::at(socket).with_service(of_service)
     });

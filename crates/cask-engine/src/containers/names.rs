@@ -105,7 +105,7 @@ const WHO: [&str; 48] = [
 ];
 
 /// A name, chosen by chance; the later the try, the more of it is chance.
-pub(super) fn choose(attempt: usize) -> String {
+pub(crate) fn choose(attempt: usize) -> String {
     let chance = Id::random();
     let bytes = chance.as_str().as_bytes();
     let sum =

@@ -428,13 +428,16 @@ pub(crate) fn open_lock(path: &Path) -> Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path);
-    opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            let id = path.parent().and_then(Path::file_name).unwrap_or_default();
-            Error::no_container(&id.to_string_lossy())
-        }
-        _ => io(error, "opening", path),
-    })
+    opened.map_err(|error| io_of_container(error, "opening", path))
+}
+
+/// As [`io`], of a file in the directory of a container: without it there is none.
+fn io_of_container(error: std::io::Error, doing: &str, path: &Path) -> Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return io(error, doing, path);
+    }
+    let id = path.parent().and_then(Path::file_name).unwrap_or_default();
+    Error::no_container(&id.to_string_lossy())
 }
 
 /// Whether a file that is open is still the one of that name.

@@ -26,8 +26,15 @@ impl Containers {
     ///
     /// # Errors
     /// [`ErrorKind::StateImproper`] for one that runs, and [`ErrorKind::Unresponsive`] for one whose monitor does
-    /// nothing, both without `force`; [`ErrorKind::InUse`] for one whose namespaces others use; [`ErrorKind::Storage`] and [`ErrorKind::Io`].
+    /// nothing, both without `force`; [`ErrorKind::Invalid`] for the infra container of a pod; [`ErrorKind::Storage`] and
+    /// [`ErrorKind::Io`].
     pub fn remove(&self, container: &Container, options: &RemoveOptions) -> Result<()> {
+        self.check_no_infra(container)?;
+        self.remove_any(container, options)
+    }
+
+    /// Removes a container, also where it is the infra container of a pod.
+    pub(crate) fn remove_any(&self, container: &Container, options: &RemoveOptions) -> Result<()> {
         let (held, fresh) = match self.ended(container, options) {
             // It was made to go when it ended, or somebody else removed it.
             Err(error) if error.kind() == ErrorKind::ContainerNotKnown => return Ok(()),

@@ -56,7 +56,7 @@ impl Containers {
         });
         // Each needs others to be there while it is removed, never the other way round.
         for container in &all {
-            if let Err(error) = self.remove(container, &options) {
+            if let Err(error) = self.remove_any(container, &options) {
                 failed(error);
             }
         }

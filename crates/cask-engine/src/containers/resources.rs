@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use cask_runtime::{
-    Cgroup, CgroupLimits, Device, DeviceAccess, DeviceKind, DeviceRule, DiskRate, DiskUse,
-    DiskWeight, ErrorKind as RuntimeError, ScopeKeeper, ServiceManager,
+    CdiEdits, Cgroup, CgroupLimits, Device, DeviceAccess, DeviceKind, DeviceRule, DiskRate,
+    DiskUse, DiskWeight, ErrorKind as RuntimeError, ScopeKeeper, ServiceManager,
 };
 
 use super::Containers;
 use super::config::{ContainerConfig, DiskLimit, ResourcesConfig, SpaceMode};
-use super::spec::devices;
+use super::devices::devices;
 use crate::{Error, ErrorKind, Result};
 
 /// Above the groups of all containers.
@@ -186,13 +186,15 @@ pub fn parse_device_rule(text: &str) -> Result<DeviceRule> {
 /// [`ErrorKind::Invalid`] for rules that this machine cannot keep.
 fn device_rules(
     config: &ContainerConfig,
+    interface: &CdiEdits,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<DeviceRule>>> {
     if config.security.privileged {
         return Ok(None);
     }
     let asked = &config.resources.device_rules;
-    let devices = devices(config)?;
+    let mut devices = devices(config)?;
+    devices.extend(interface.devices().cloned());
     if !Cgroup::limits_devices() {
         if !asked.is_empty() {
             let why = "only root may keep rules about devices, and only in control groups";
@@ -213,7 +215,7 @@ fn device_rules(
 }
 
 /// Its limits, those of single disks included.
-pub(super) fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
+pub(crate) fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
     let mut limits = resources.limits();
     limits.disks = resources.disks.iter().map(rate).collect::<Result<_>>()?;
     for weight in &resources.disk_weights {
@@ -313,6 +315,7 @@ pub(super) fn change_group(
 pub(super) fn make(
     config: &ContainerConfig,
     containers: &Containers,
+    interface: &CdiEdits,
     notes: &mut Vec<String>,
 ) -> Result<Option<(Cgroup, Option<ScopeKeeper>)>> {
     if config.resources.cgroups == "disabled" {
@@ -326,14 +329,14 @@ pub(super) fn make(
         None => Cgroup::create(&group_name(config), limits).map(|group| (group, None)),
     };
     let mut limits = whole(&config.resources)?;
-    limits.devices = device_rules(config, notes)?;
+    limits.devices = device_rules(config, interface, notes)?;
     match create(&limits) {
         Ok(group) => Ok(Some(group)),
         // Nobody asked for this one.
         Err(_) if limits.processes.is_some() && config.resources.pids.is_none() => {
             let mut without = config.clone();
             without.resources.usual_pids = None;
-            make(&without, containers, notes)
+            make(&without, containers, interface, notes)
         }
         // A limit of swap is one that few kernels count: without it the limit of memory still holds.
         Err(_)

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use cask_rootfs::Root;
 use cask_runtime::{
-    Capability, CapabilitySet, Device, DeviceAccess, Identity, Limit, Mount, MountAccess,
-    MountSource, Namespace, Network, Personality, ProcessHandle, Resource, RunSpec, Seccomp,
-    SeccompProfile, TerminalSize,
+    Capability, CapabilitySet, CdiEdits, Identity, Limit, Mount, MountAccess, MountSource,
+    Namespace, Network, Personality, ProcessHandle, Resource, RunSpec, Seccomp, SeccompProfile,
+    TerminalSize,
 };
 use cask_storage::Id;
 
@@ -46,6 +46,7 @@ const ALLOWED_SETTINGS: [&str; 8] = [
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     super::runtime::check(config)?;
     super::init::program(config)?;
+    super::init::pause(config)?;
     config.health.check()?;
     capabilities(config)?;
     seccomp_profile(config)?;
@@ -53,9 +54,7 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
     super::resources::check_groups(config)?;
     limits(&config.process.limits)?;
     sysctls(config)?;
-    for device in &config.files.devices {
-        device_parts(device)?;
-    }
+    super::devices::check(config)?;
     for rule in &config.resources.device_rules {
         super::resources::parse_device_rule(rule)?;
     }
@@ -218,35 +217,6 @@ fn sysctls(config: &ContainerConfig) -> Result<Vec<(String, String)>> {
     config.files.sysctls.iter().map(read).collect()
 }
 
-/// The devices that a container is given, as this machine has them.
-pub(super) fn devices(config: &ContainerConfig) -> Result<Vec<Device>> {
-    let one = |text: &String| {
-        let (host, inside, access) = device_parts(text)?;
-        let mut device = Device::of(Path::new(host), inside)?;
-        device.access = access;
-        Ok(device)
-    };
-    config.files.devices.iter().map(one).collect()
-}
-
-fn device_parts(text: &str) -> Result<(&str, &str, DeviceAccess)> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let mode = DeviceAccess::of_letters;
-    let parsed = match parts.as_slice() {
-        [host] => Some((*host, *host, DeviceAccess::ALL)),
-        [host, last] => Some(match mode(last) {
-            Some(access) => (*host, *host, access),
-            None => (*host, *last, DeviceAccess::ALL),
-        }),
-        [host, inside, last] => mode(last).map(|access| (*host, *inside, access)),
-        _ => None,
-    };
-    parsed.ok_or_else(|| {
-        let why = "invalid device: it is HOST[:CONTAINER[:rwm]]";
-        Error::new(ErrorKind::Invalid, format_args!("{text:?}"), why)
-    })
-}
-
 /// What is mounted besides, and must be unmounted when the container has ended.
 #[derive(Debug, Default)]
 pub(super) struct Borrowed {
@@ -265,6 +235,8 @@ pub(super) struct Ingredients<'a> {
     pub(super) terminal: Option<TerminalSize>,
     /// Something else than mounts says which devices it can use.
     pub(super) guards_devices: bool,
+    /// What it gets with devices of vendors.
+    pub(super) interface: &'a CdiEdits,
 }
 
 impl Ingredients<'_> {
@@ -272,8 +244,13 @@ impl Ingredients<'_> {
     pub(super) fn spec(&self, borrowed: &mut Borrowed) -> Result<RunSpec> {
         let Self { config, .. } = self;
         let root = Root::open(self.root)?;
-        let init = super::init::program(config)?;
-        let own = init.iter().flat_map(|_| [super::init::PLACE, "--"]);
+        let pause = config.process.pause;
+        let init = match pause {
+            true => super::init::pause(config)?,
+            false => super::init::program(config)?,
+        };
+        let own = init.iter().flat_map(|_| [super::init::PLACE, if pause { "-P" } else { "--" }]);
+        let own = own.chain((pause && init.is_none()).then_some("pause"));
         let words = config.process.entrypoint.iter().flatten().chain(&config.process.command);
         let words = own.chain(words.map(String::as_str));
         let opened = File::open(self.root)
@@ -281,6 +258,7 @@ impl Ingredients<'_> {
         let mut spec = RunSpec::new(OwnedFd::from(opened), words);
         self.process(&mut spec, &root)?;
         spec.process.init = config.process.init && init.is_none();
+        spec.process.pause = pause && init.is_none();
         if let Some(init) = &init {
             let mut mount = Mount::bind(open(init)?, super::init::PLACE);
             mount.options.access = MountAccess { read_only: true, ..MountAccess::NO_PRIVILEGES };
@@ -290,6 +268,7 @@ impl Ingredients<'_> {
         self.privileges(&mut spec)?;
         self.spaces(&mut spec)?;
         self.files(&mut spec, &root, borrowed)?;
+        self.interface.apply(&mut spec)?;
         spec.io.terminal = self.terminal;
         Ok(spec)
     }

@@ -61,6 +61,9 @@ pub(super) struct Order {
     pub(super) events: super::EventLog,
     pub(super) volumes: Option<PathBuf>,
     pub(super) hooks: Vec<PathBuf>,
+    pub(super) cdi_devices: Vec<PathBuf>,
+    /// Sources and targets.
+    pub(super) default_mounts: Vec<(PathBuf, PathBuf)>,
     /// The socket of systemd, and whether that started the process as one of a service.
     pub(super) services: Option<(PathBuf, bool)>,
     pub(super) id: String,
@@ -203,6 +206,7 @@ impl Containers {
         let mut options = options.clone();
         options.hands_over = container.passes_through();
         self.start_required(container, &options)?;
+        self.prepare_pod(container)?;
         let place = &container.place;
         let (held, config, mut state) = loop {
             let held = place.lock()?;
@@ -317,6 +321,8 @@ impl Containers {
             prepares,
             keeps_bridges,
         } = options.clone();
+        let given = self.default_mounts.iter().cloned();
+        let default_mounts = given.map(|file| (file.source, file.target)).collect();
         let (id, exec, journal) = (id.to_owned(), exec.cloned(), self.journal.clone());
         let events = self.images().event_log().clone();
         let services = self.services.as_ref();
@@ -328,6 +334,8 @@ impl Containers {
             events,
             volumes: self.volume_directory.clone(),
             hooks: self.hook_directories.clone(),
+            cdi_devices: self.cdi_directories.clone(),
+            default_mounts,
             services,
             id,
             attach,

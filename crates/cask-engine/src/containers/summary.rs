@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::health::Health;
 use super::record::Place;
 use super::{
-    Container, ContainerState, Containers, NetworkMode, PortMapping, RestartPolicy, Status,
+    Container, ContainerState, Containers, NetworkMode, PodMembership, PortMapping, RestartPolicy,
+    Status,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -47,6 +48,8 @@ pub struct ContainerSummary {
     pub restart: RestartPolicy,
     /// What became of it. Of one that another program made nothing is known.
     pub state: ContainerState,
+    /// The pod that it is in.
+    pub pod: PodMembership,
     /// Another program made it: it is in the store, and nothing more is known of it.
     pub external: bool,
     checked: bool,
@@ -69,6 +72,7 @@ pub(super) struct Part {
     labels: BTreeMap<String, String>,
     lifecycle: Lifecycle,
     health: Check,
+    pod: PodMembership,
 }
 
 #[derive(Default, Deserialize)]
@@ -142,6 +146,7 @@ impl ContainerSummary {
             auto_remove: part.lifecycle.auto_remove,
             restart: part.lifecycle.restart,
             state,
+            pod: part.pod,
             external: false,
             checked: super::health::is_command(&part.health.test),
             place,
@@ -151,6 +156,10 @@ impl ContainerSummary {
     /// What its last checks said.
     pub fn health(&self) -> Health {
         if self.checked { Health::load(&self.place) } else { Health::default() }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Whether it should be gone: it ended, and nobody is left who would remove it.
@@ -193,6 +202,7 @@ impl From<Container> for ContainerSummary {
                 restart: config.lifecycle.restart,
             },
             health: Check { test: config.health.test },
+            pod: config.pod,
         };
         Self::new(part, state, place)
     }

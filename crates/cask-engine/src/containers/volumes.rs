@@ -4,12 +4,15 @@
 //! GRAPH ROOT/volumes/<name>/_data      what is in it
 //! GRAPH ROOT/cask/volumes/<name>.json  who made it, and why
 //! ```
+//!
+//! Those with options are mounted while somebody uses them; what is in those of an image is a layer of the store.
 
 mod archive;
+mod image;
 mod local;
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -22,7 +25,7 @@ use super::events::{Event, EventLog};
 use super::mounts::{MountConfig, MountType, check_name};
 use super::record::{io, now};
 use super::{Container, ContainerConfig, Containers};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Images, Result};
 
 pub use archive::VolumeImportOptions;
 pub(super) use local::is_mounted;
@@ -39,6 +42,8 @@ pub struct Volumes {
     run_root: PathBuf,
     rootless: bool,
     events: EventLog,
+    /// Those that volumes may be made of.
+    images: Option<Images>,
 }
 
 /// One volume.
@@ -51,6 +56,10 @@ pub struct Volume {
     pub created: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Who keeps it: `local`, or `image`, where it has the files of an image.
+    pub driver: String,
+    /// The container of the store that has its layer, where that has its files.
+    pub storage: Option<String>,
     /// Options of its driver.
     pub options: BTreeMap<String, String>,
     /// It was made for one container, and goes with it.
@@ -67,9 +76,11 @@ pub struct Volume {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VolumeOptions {
+    /// Who keeps it: `local`, which an empty text means too, or `image`.
+    pub driver: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Options of the driver.
+    /// Options of the driver; `image` has one, `image`, which names it.
     pub options: BTreeMap<String, String>,
     /// One that is there already is no error.
     pub ignore: bool,
@@ -84,6 +95,10 @@ pub struct VolumeOptions {
 struct Kept {
     created: String,
     labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    driver: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<String>,
     options: BTreeMap<String, String>,
     anonymous: bool,
     owner: Option<(u32, u32)>,
@@ -110,7 +125,20 @@ impl Volumes {
     ) -> Self {
         let (graph_root, run_root) = (graph_root.to_owned(), run_root.to_owned());
         let directory = directory.map_or_else(|| graph_root.join("volumes"), Path::to_owned);
-        Self { graph_root, run_root, directory, rootless, events: EventLog::default() }
+        Self {
+            graph_root,
+            run_root,
+            directory,
+            rootless,
+            events: EventLog::default(),
+            images: None,
+        }
+    }
+
+    /// Has volumes be made of these images too.
+    pub(super) fn with_images(mut self, images: Images) -> Self {
+        self.images = Some(images);
+        self
     }
 
     pub(super) fn with_events_in(mut self, events: &EventLog) -> Self {
@@ -138,7 +166,20 @@ impl Volumes {
         let chance = Id::random();
         let name = if name.is_empty() { chance.as_str() } else { name };
         check_name(name)?;
-        let (kept_options, owner) = local::settle(&options.options)?;
+        let (kept_options, owner, image) = match options.driver.as_str() {
+            "" | "local" => {
+                let (kept, owner) = local::settle(&options.options)?;
+                (kept, owner, None)
+            }
+            image::IMAGE => (options.options.clone(), None, Some(self.image_of(&options.options)?)),
+            other => {
+                // The words are podman's.
+                let words = format!(
+                    "volume {name} uses volume plugin {other} but it could not be retrieved: no volume plugin with name {other} available"
+                );
+                return Err(Error::new(ErrorKind::Invalid, words, "required plugin missing"));
+            }
+        };
         let owner = options.owner.or(owner);
         let directory = self.directory(name);
         let make = |path: &Path, mode| DirBuilder::new().recursive(true).mode(mode).create(path);
@@ -171,6 +212,10 @@ impl Volumes {
             let kept = Kept {
                 created: now(),
                 labels: options.labels.clone(),
+                driver: if image.is_some() { image::IMAGE.to_owned() } else { String::new() },
+                storage: image
+                    .map(|image| self.make_layer(name, &image).map(|id| id.to_string()))
+                    .transpose()?,
                 options: kept_options,
                 anonymous: options.anonymous,
                 owner,
@@ -187,15 +232,8 @@ impl Volumes {
     /// # Errors
     /// [`ErrorKind::VolumeNotKnown`]; [`ErrorKind::Ambiguous`].
     pub fn find(&self, name: &str) -> Result<Volume> {
-        let missing = || {
-            Error::new(
-                ErrorKind::VolumeNotKnown,
-                format_args!("no volume with name \"{name}\" found"),
-                "no such volume",
-            )
-        };
         if check_name(name).is_err() {
-            return Err(missing());
+            return Err(missing(name));
         }
         if let Some(found) = self.at(name) {
             return Ok(found);
@@ -203,8 +241,8 @@ impl Volumes {
         let mut names = self.names()?;
         names.retain(|known| known.starts_with(name));
         match names.as_slice() {
-            [] => Err(missing()),
-            [one] => self.at(one).ok_or_else(missing),
+            [] => Err(missing(name)),
+            [one] => self.at(one).ok_or_else(|| missing(name)),
             _ => Err(Error::new(
                 ErrorKind::Ambiguous,
                 format_args!("volume name {name}"),
@@ -243,13 +281,28 @@ impl Volumes {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        let Kept { mut created, labels, options, anonymous, owner, used } = kept;
+        let Kept { mut created, labels, mut driver, storage, options, anonymous, owner, used } =
+            kept;
+        if driver.is_empty() {
+            "local".clone_into(&mut driver);
+        }
         if created.is_empty() {
             let time = cask_image::Timestamp::from_unix(found.ctime(), 0);
             created = time.unwrap_or(cask_image::Timestamp::GO_ZERO).to_string();
         }
         let name = name.to_owned();
-        Some(Volume { name, created, labels, options, anonymous, owner, mount_point, used })
+        Some(Volume {
+            name,
+            created,
+            labels,
+            driver,
+            storage,
+            options,
+            anonymous,
+            owner,
+            mount_point,
+            used,
+        })
     }
 
     pub(super) fn mount_point(&self, name: &str) -> Result<PathBuf> {
@@ -261,9 +314,10 @@ impl Volumes {
     /// # Errors
     /// [`ErrorKind::VolumeNotKnown`]; [`ErrorKind::Io`].
     pub fn remove(&self, volume: &Volume) -> Result<()> {
+        // Somebody else may have removed it.
+        self.at(&volume.name).ok_or_else(|| missing(&volume.name))?;
         self.end_uses(volume)?;
-        let directory = self.directory(&volume.name);
-        fs::remove_dir_all(&directory).map_err(|error| io(error, "removing", &directory))?;
+        self.remove_layer(volume)?;
         self.remove_named(&volume.name)
     }
 
@@ -332,6 +386,11 @@ impl Volumes {
     }
 }
 
+fn missing(name: &str) -> Error {
+    let words = format!("no volume with name \"{name}\" found");
+    Error::new(ErrorKind::VolumeNotKnown, words, "no such volume")
+}
+
 /// Copies what is in a directory, with owners, modes and times.
 fn copy(from: &Directory, to: &Directory, depth: usize) -> Result<()> {
     if depth > DEEPEST {
@@ -376,9 +435,13 @@ fn there(mount: &MountConfig) -> VolumeOptions {
 impl Containers {
     /// Makes the volumes of a container that is being made, and chooses names for those that have none.
     ///
-    /// The latter are made when the container is known, which names them: whoever is killed before leaves none.
-    pub(super) fn name_volumes(&self, config: &mut ContainerConfig) -> Result<()> {
+    /// The latter are made when the container is known, which names them: whoever is killed before leaves none. Nobody
+    /// removes the others as long as what this gives is held.
+    pub(super) fn name_volumes(&self, config: &mut ContainerConfig) -> Result<Option<File>> {
         let volumes = self.volumes();
+        let mut all = config.files.mounts.iter();
+        let is_named = all.any(|mount| mount.kind == MountType::Volume && !mount.source.is_empty());
+        let held = is_named.then(|| volumes.hold_users(false)).transpose()?;
         let mounts = config.files.mounts.iter_mut().filter(|mount| mount.kind == MountType::Volume);
         for mount in mounts {
             mount.source = match mount.source.is_empty() {
@@ -386,7 +449,21 @@ impl Containers {
                 false => volumes.create(&mount.source, &there(mount))?.name,
             };
         }
-        Ok(())
+        Ok(held)
+    }
+
+    /// Removes a volume if no container has it; gives those that do.
+    ///
+    /// # Errors
+    /// As [`Volumes::remove`].
+    pub fn remove_volume(&self, volume: &Volume) -> Result<Vec<Container>> {
+        let volumes = self.volumes();
+        let _held = volumes.hold_users(true)?;
+        let users = self.users_of(&volume.name)?;
+        if users.is_empty() {
+            volumes.remove(volume)?;
+        }
+        Ok(users)
     }
 
     /// Makes the volumes of a container that nobody gave a name.

@@ -51,7 +51,8 @@ impl Images {
     ///
     /// # Errors
     /// [`ErrorKind::Ambiguous`] if an ID was said and the image has several names;
-    /// [`ErrorKind::InUse`] if a container uses it; [`ErrorKind::Storage`].
+    /// [`ErrorKind::InUse`] if a container uses it; [`ErrorKind::ImageNotKnown`] if it was removed meanwhile;
+    /// [`ErrorKind::Storage`].
     pub fn remove(&self, found: &Found, removal: Removal) -> Result<Removed> {
         self.remove_after(found, removal, &|_| Ok(()))
     }
@@ -73,12 +74,18 @@ impl Images {
         let names: Vec<String> =
             image.names.iter().filter(|own| !removed.untagged.contains(own)).cloned().collect();
         let mut next = Some((image.clone(), names));
+        let mut is_asked_for = true;
         while let Some((image, names)) = next.take() {
             // One whose config is lost has no family any more, and can go all the same.
             let parent = relations.parent(&image).ok().flatten().cloned();
             let is_needed = relations.children(&image).is_ok_and(|children| !children.is_empty());
             users(&image.id)?;
-            self.delete(&image, &names, name, removal)?;
+            match self.delete(&image, &names, name, removal) {
+                // Somebody else removed what this one was built on.
+                Err(error) if error.kind() == ErrorKind::ImageNotKnown && !is_asked_for => break,
+                other => other?,
+            }
+            is_asked_for = false;
             removed.untagged.extend(names);
             if !is_needed {
                 removed.deleted.push(image.id.clone());
@@ -147,6 +154,10 @@ impl Images {
                 );
                 Err(Error::new(ErrorKind::InUse, "", detail)
                     .with_hint("--force removes the container too"))
+            }
+            // Somebody else removed it.
+            Err(error) if error.kind() == cask_storage::ErrorKind::NotFound => {
+                Err(Error::not_known(name))
             }
             Err(error) => Err(error.into()),
         }

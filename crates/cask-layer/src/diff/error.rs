@@ -64,6 +64,14 @@ impl DiffError {
         }))
     }
 
+    /// Whether there was nothing any more of what should be read.
+    pub(super) fn is_of_missing(&self) -> bool {
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref());
+        let is_missing =
+            |error: &cask_rootfs::Error| error.kind() == cask_rootfs::ErrorKind::NotFound;
+        self.0.kind == DiffErrorKind::Read && source.is_some_and(is_missing)
+    }
+
     /// What a caller can act on.
     pub fn kind(&self) -> DiffErrorKind {
         self.0.kind

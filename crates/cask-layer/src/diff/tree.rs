@@ -84,16 +84,31 @@ fn walk<W: Write>(
             continue;
         };
         let path = join(parent, &name);
-        let directory =
-            parents.directory(OsStr::from_bytes(parent)).map_err(|e| DiffError::read(&path, e))?;
-        // Gone since it was listed: as if it had never been.
-        let Some(found) = look(directory, &name, &path)? else { continue };
-        if entry(&mut archive, contents, directory, &name, &path, &found)? {
-            let inside = names(&mut parents, &path)?;
-            levels.push((path, inside));
+        match next(&mut archive, contents, &mut parents, (parent, &name, &path)) {
+            Ok(None) => {}
+            Ok(Some(inside)) => levels.push((path, inside)),
+            // Gone since it was listed: as if it had never been.
+            Err(error) if error.is_of_missing() => {}
+            Err(error) => return Err(error),
         }
     }
     archive.finish()
+}
+
+/// Writes an entry; gives the names in a directory, whose entries come next.
+fn next<W: Write>(
+    archive: &mut Archive<'_, W>,
+    contents: &Contents<'_>,
+    parents: &mut Parents<'_>,
+    (parent, name, path): (&[u8], &OsStr, &[u8]),
+) -> Result<Option<Vec<OsString>>, DiffError> {
+    let directory =
+        parents.directory(OsStr::from_bytes(parent)).map_err(|e| DiffError::read(path, e))?;
+    let Some(found) = look(directory, name, path)? else { return Ok(None) };
+    match entry(archive, contents, directory, name, path, &found)? {
+        true => names(parents, path).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Writes an entry; true for a directory, whose entries come next.

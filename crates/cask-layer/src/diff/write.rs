@@ -40,7 +40,8 @@ impl<'o, W: Write> Archive<'o, W> {
         }
     }
 
-    /// Writes an entry, with the contents of a file. Says nothing about what is in a directory.
+    /// Writes an entry, with the contents of a file. Says nothing about what is in a directory. Of what is gone
+    /// ([`DiffError::is_of_missing`]) nothing is written.
     pub(super) fn entry(
         &mut self,
         directory: &Directory,
@@ -58,17 +59,20 @@ impl<'o, W: Write> Archive<'o, W> {
                 header.size_bytes = 0;
                 return self.put(&header, path);
             }
-            self.first_names.insert(file, path.into());
         }
         match found.kind {
             Kind::Symlink => {
                 let target = directory.read_link(name);
                 header.link_name = target.map_err(|error| DiffError::read(path, error))?.into_vec();
-                self.put(&header, path)
+                self.put(&header, path)?;
             }
-            Kind::File => self.file(header, directory, name, path),
-            _ => self.put(&header, path),
+            Kind::File => self.file(header, directory, name, path)?,
+            _ => self.put(&header, path)?,
         }
+        if found.links > 1 && !found.is_directory() {
+            self.first_names.insert((found.device, found.inode), path.into());
+        }
+        Ok(())
     }
 
     /// Writes that older layers have nothing of a name any more. `as_of` lends owner and time.

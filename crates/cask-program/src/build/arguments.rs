@@ -61,6 +61,20 @@ impl Arguments {
         self
     }
 
+    /// Has devices of vendors be described in these directories too, which come before the usual ones.
+    #[must_use]
+    pub fn with_cdi_devices_in(mut self, directories: &[PathBuf]) -> Self {
+        self.run.cdi_config_dir.splice(..0, directories.iter().cloned());
+        self
+    }
+
+    /// Has commands be given copies of what this file lists, instead of what mounts.conf does.
+    #[must_use]
+    pub fn with_default_mounts_in(mut self, file: Option<PathBuf>) -> Self {
+        self.run.default_mounts_file = file;
+        self
+    }
+
     /// Gives the runtime these options before those of the flags.
     #[must_use]
     pub fn with_runtime_flags(mut self, flags: &[String]) -> Self {

@@ -13,7 +13,7 @@ use cask_build::{
 };
 use cask_containerfile::instruction::MountFlag;
 use cask_runtime::{
-    Capability, CapabilitySet, CgroupLimits, Device, Limit, Seccomp, SeccompProfile,
+    Capability, CapabilitySet, CgroupLimits, Device, Limit, Seccomp, SeccompProfile, is_cdi_device,
 };
 use clap::Args;
 
@@ -81,9 +81,12 @@ pub(super) struct RunArguments {
     /// An SSH agent for RUN --mount=type=ssh: default, ID=SOCKET, or one that has keys: ID=KEY,...
     #[arg(long, value_name = "ID[=SOCKET|KEY,...]")]
     pub(super) ssh: Vec<String>,
-    /// A device of the machine
+    /// A device of the machine: a path, or the name VENDOR/CLASS=NAME of one that a vendor describes in /etc/cdi
     #[arg(long, value_name = "SOURCE[:TARGET[:rwm]]")]
     device: Vec<String>,
+    /// Read what devices of vendors are from the files of this directory too
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    pub(super) cdi_config_dir: Vec<PathBuf>,
     /// Leave the image's /etc/hostname as it is
     #[arg(long)]
     no_hostname: bool,
@@ -147,6 +150,9 @@ pub(super) struct RunArguments {
     /// /etc/containers/oci/hooks.d]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) hooks_dir: Vec<PathBuf>,
+    /// Another mounts.conf.
+    #[arg(skip)]
+    pub(super) default_mounts_file: Option<PathBuf>,
     /// What containers.conf says.
     #[arg(skip)]
     pub(super) usual: Usual,
@@ -222,8 +228,14 @@ impl RunArguments {
         options.secrets = environment::secrets(&self.secret)?;
         options.resources = self.resources()?;
         for text in self.usual.devices.iter().chain(&self.device) {
-            options.devices.extend(devices(text)?);
+            match is_cdi_device(text) {
+                true => options.described_devices.names.push(text.clone()),
+                false => options.devices.extend(devices(text)?),
+            }
         }
+        options.given_files = crate::default_mounts::load(self.default_mounts_file.as_deref());
+        options.described_devices.directories =
+            crate::devices::directories_with(&self.cdi_config_dir)?;
         for text in &self.mount {
             let mount = MountFlag::new(text).with_context(|| format!("--mount {text:?}"))?;
             options.mounts.push(mount);

@@ -43,6 +43,7 @@ pub(super) fn begin(
         .and_then(|()| wait(plan, helper, None))
         .and_then(|()| run_hooks(plan, HookStage::StartContainer, "created"));
     let failure = match ready {
+        Ok(()) if plan.pause => stand_still(),
         Ok(()) if plan.init => match become_init(plan, helper) {
             Ok(()) => execute(plan),
             Err(failure) => failure,
@@ -509,6 +510,21 @@ fn become_init(plan: &Plan, helper: &Channel) -> Result<(), Failure> {
             // They are about the terminal of this process alone.
             libc::SIGTTIN | libc::SIGTTOU => {}
             signal => sys::kill(child, signal),
+        }
+    }
+}
+
+/// Waits until somebody asks it to end, and reaps orphans meanwhile.
+fn stand_still() -> ! {
+    sys::hold_signals(true);
+    // The socket closes too: it has begun.
+    let _ = sys::close_from(0, false);
+    let _ = rustix::thread::set_name(c"pause");
+    loop {
+        match sys::wait_for_signal() {
+            libc::SIGCHLD => while sys::reap().is_some() {},
+            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP => sys::exit_now(0),
+            _ => {}
         }
     }
 }

@@ -182,6 +182,25 @@ fn a_terminal_passes_on_what_is_typed_and_its_interrupts() {
 }
 
 #[test]
+fn a_process_without_a_command_waits_until_it_is_asked_to_end() {
+    if !is_root() {
+        return;
+    }
+    let image = Image::new();
+    let mut spec = image.shell("nobody runs this");
+    spec.process.pause = true;
+    let running = executor().create(&spec).unwrap().start().unwrap();
+    let handle = ProcessHandle::open(running.pid(), None).unwrap().unwrap();
+    // Others go on in its namespaces.
+    let mut own = image.shell("test -d /proc/1");
+    own.process.identity = spec.process.identity.clone();
+    let inside = executor().exec(&handle, &own).unwrap().start().unwrap();
+    assert_eq!(inside.wait().unwrap().status, ExitStatus::Code(0));
+    handle.signal(Signal::TERM).unwrap();
+    assert_eq!(running.wait().unwrap().status, ExitStatus::Code(0));
+}
+
+#[test]
 fn a_terminal_belongs_to_the_user() {
     if !is_root() {
         return;

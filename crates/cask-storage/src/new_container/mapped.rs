@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use super::{ReadyLayer, on_disk};
 use crate::cache::not_found;
 use crate::delete::{Books, Trash, TrashOf};
+use crate::driver::copy;
 use crate::driver::overlay::{self, Lowers};
-use crate::driver::vfs;
 use crate::record::{IdMap, LayerRecord};
 use crate::staged::now;
 use crate::temp::TempDir;
@@ -92,7 +92,7 @@ impl Store {
             (on_disk(&users, user).unwrap_or(user), on_disk(&groups, group).unwrap_or(group))
         };
         let rootless = self.options().rootless;
-        let copied = vfs::copy_mapped(&from, &files, rootless, owners);
+        let copied = copy::mapped(&from, &files, rootless, owners);
         let unmounted = self.unmount_image(id, false);
         copied?;
         unmounted?;

@@ -6,5 +6,6 @@ mod golden;
 mod kept;
 mod rebuilt;
 mod support;
+mod transient;
 mod working;
 mod writing;

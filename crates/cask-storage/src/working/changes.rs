@@ -5,7 +5,7 @@ use cask_layer::{DiffOptions, FileTimes};
 use super::open;
 use super::recorded::record;
 use crate::cache::not_found;
-use crate::driver::vfs;
+use crate::driver::copy;
 use crate::staged::{StagedLayer, Staging};
 use crate::{DriverKind, Id, Result, Store};
 
@@ -66,9 +66,10 @@ impl Store {
             DriverKind::Vfs => staging.directory.join("tree"),
         };
         match (self.driver(), taking) {
-            (DriverKind::Vfs, _) => vfs::copy_tree(&from, &files, rootless)?,
-            (DriverKind::Overlay, Taking::Copy) => vfs::copy_upper(&from, &files, rootless)?,
-            (DriverKind::Overlay, Taking::Link) => vfs::link_tree(&from, &files, rootless)?,
+            // Its processes may go on writing.
+            (DriverKind::Vfs, _) => copy::living(&from, &files, rootless, false)?,
+            (DriverKind::Overlay, Taking::Copy) => copy::living(&from, &files, rootless, true)?,
+            (DriverKind::Overlay, Taking::Link) => copy::linked(&from, &files, rootless)?,
         }
         let lowers = below.iter().map(|layer| self.layer_files(&layer.id));
         let lowers = lowers.collect::<Result<Vec<_>>>()?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::WorkingLayer;
+use crate::driver::copy;
 use crate::driver::overlay_mount::{OverlayMount, detach};
-use crate::driver::vfs;
 use crate::new_container::on_disk;
 use crate::record::IdMap;
 use crate::{DriverKind, Error, ErrorKind, Result, file};
@@ -87,7 +87,7 @@ impl WorkingLayer {
         }
         let mount = OverlayMount { lowers, upper: None, options: "", label: "", rootless: true };
         mount.mount(&merged)?;
-        let copied = vfs::copy_mapped(&merged, to, true, owners);
+        let copied = copy::mapped(&merged, to, true, owners);
         let detached = detach(&merged);
         copied?;
         detached

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::chain::error_text;
 use super::logrus::log_line;
+use crate::logging::Level;
 use crate::progress::sanitized;
 
 /// The shape of errors and warnings.
@@ -73,6 +74,7 @@ impl<W: Write> Reporter<W> {
             text.push_str(&self.hint(hint));
         }
         self.write(&text);
+        crate::syslog::tell(Level::Error, message);
     }
 
     /// Warns, unless the same was said before.
@@ -89,6 +91,7 @@ impl<W: Write> Reporter<W> {
             Style::Log | Style::Prefix => self.logged("warning", message),
             Style::Terminal { color } => labelled("warning", "33", color, message),
         });
+        crate::syslog::tell(Level::Warning, message);
     }
 
     fn logged(&self, level: &str, message: &str) -> String {

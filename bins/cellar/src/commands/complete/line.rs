@@ -51,6 +51,7 @@ pub(super) enum Kind {
     Volumes,
     Secrets,
     Artifacts,
+    Pods,
 }
 
 /// Which containers.
@@ -214,6 +215,8 @@ impl<'c> Line<'c> {
                 _ => Wanted::Files,
             },
             ("secret", ..) => there(Kind::Secrets),
+            ("pod", "create", _) => Wanted::Nothing,
+            ("pod", ..) => there(Kind::Pods),
             ("artifact", "add" | "extract", _) if self.words > 0 => Wanted::Files,
             ("artifact", ..) => there(Kind::Artifacts),
             (_, "rename", _) if self.words > 0 => Wanted::Nothing,
@@ -302,8 +305,8 @@ mod tests {
         check("ps --filter status=p", "status=paused");
         check("ps --filter label=", "Nothing");
         check("volume prune --filter ", "label= until=");
-        check("network create -d ", "bridge macvlan");
-        check("volume create --driver ", "local");
+        check("network create -d ", "bridge macvlan ipvlan");
+        check("volume create --driver ", "image local");
         check("save --format oci", "oci-archive oci-dir");
         check("images --format ", "json");
         check("run --userns k", "keep-id");

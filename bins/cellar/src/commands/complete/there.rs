@@ -55,6 +55,11 @@ pub(super) fn named(kind: Kind, start: &str, global: &[String]) -> Result<(Candi
             let fitting = all.filter_map(|one| one.name).filter(|name| name.starts_with(start));
             fitting.map(|name| (name, String::new())).collect()
         }
+        Kind::Pods => {
+            let all = context.containers()?.pods().all()?.into_iter();
+            let names = all.map(|pod| pod.config.name).filter(|name| name.starts_with(start));
+            names.map(|name| (name, String::new())).collect()
+        }
         Kind::Secrets => {
             let all = context.containers()?.secrets().all()?.into_iter();
             let fitting = all.filter(|secret| secret.name.starts_with(start));

@@ -61,7 +61,7 @@ const VOLUMES: Keys = &[
     ("after=", Value::Of(Kind::Volumes)),
     ("anonymous=", TRUTHS),
     ("dangling=", TRUTHS),
-    ("driver=", Value::Words(&["local"])),
+    ("driver=", Value::Words(&["image", "local"])),
     ("label=", Value::Anything),
     ("name=", Value::Of(Kind::Volumes)),
     ("opt=", Value::Anything),
@@ -75,7 +75,7 @@ const EVENTS: Keys = &[
     ("event=", Value::Anything),
     ("image=", Value::Of(Kind::Images)),
     ("label=", Value::Anything),
-    ("type=", Value::Words(&["container", "image", "network", "system", "volume"])),
+    ("type=", Value::Words(&["container", "image", "network", "pod", "system", "volume"])),
     ("volume=", Value::Of(Kind::Volumes)),
 ];
 const PRUNED: Keys = &[("label=", Value::Anything), ("until=", Value::Anything)];
@@ -92,7 +92,7 @@ const STATES: &[&str] = &[
     "unknown",
 ];
 const RESTARTS: &[&str] = &["always", "no", "on-failure", "unless-stopped"];
-const NETWORK_DRIVERS: &[&str] = &["bridge", "macvlan"];
+const NETWORK_DRIVERS: &[&str] = &["bridge", "macvlan", "ipvlan"];
 
 /// The value of a flag, by the names of the commands and of the flag.
 pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
@@ -109,6 +109,10 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
         "network" | "net" => return there(Kind::NetworkModes),
         "volumes-from" | "requires" => return there(Kind::Containers(State::Any)),
         "secret" => return there(Kind::Secrets),
+        "pod" => return there(Kind::Pods),
+        "exit-policy" => &["continue", "stop"],
+        "share" => &["cgroup", "ipc", "net", "none", "pid", "uts"],
+        "init-ctr" => &["always", "once"],
         "filter" => return filter(keys(group, verb), start),
         "change" => &["CMD=", "ENTRYPOINT=", "ENV=", "EXPOSE=", "LABEL=", "USER=", "VOLUME="],
         "cgroup-manager" => &["cgroupfs", "systemd"],
@@ -117,7 +121,7 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
         "driver" => match group {
             "network" => NETWORK_DRIVERS,
             "secret" => &["file"],
-            _ => &["local"],
+            _ => &["image", "local"],
         },
         "events-backend" => &["file", "journald", "none"],
         "format" => match verb {
@@ -145,7 +149,7 @@ pub(super) fn of_flag(path: &[&str], flag: &Arg, start: &str) -> Wanted {
         "storage-driver" => &["overlay", "vfs"],
         "systemd" => &["always", "false", "true"],
         "type" if group == "image" => &["accept", "reject", "signedBy"],
-        "type" => &["all", "container", "image", "network", "volume"],
+        "type" => &["all", "container", "image", "network", "pod", "volume"],
         "userns" => &["auto", "container:", "host", "keep-id", "nomap", "ns:"],
         "name" | "hostname" | "label" | "annotation" | "memory" | "cpus" | "pids-limit"
         | "time" | "ip" | "ip6" | "mac-address" | "publish" | "user" | "last" | "tail"

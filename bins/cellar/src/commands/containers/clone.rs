@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use cask_engine::{CloneOptions, Found, Images, PullPolicy, RemoveOptions};
 use cask_program::moving::{PlatformArguments, RegistryArguments};
 use cask_program::output;
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
 use clap::Args;
 
 use super::notify;
@@ -41,20 +40,13 @@ pub(crate) struct Arguments {
     rates: RateArguments,
     #[command(flatten)]
     weights: WeightArguments,
-    #[command(flatten)]
-    refused: Refused<OfClone>,
-}
-
-/// Flags that are not here.
-pub(crate) struct OfClone;
-
-impl RefusedFlags for OfClone {
-    const FLAGS: &'static [RefusedFlag] = &[("pod", &[""], "there are no pods")];
+    /// Have the copy be in this pod
+    #[arg(long, value_name = "POD")]
+    pod: Option<String>,
 }
 
 /// Makes the copy, and prints its ID.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    arguments.refused.check()?;
     if arguments.force && !arguments.destroy {
         bail!("cannot set --force without --destroy: invalid argument");
     }
@@ -65,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     arguments.weights.resolve(&mut options.resources)?;
     let containers = context.containers()?;
     let container = containers.find(&arguments.container)?;
+    if let Some(pod) = arguments.pod.as_deref().filter(|pod| !pod.is_empty()) {
+        options.pod = Some(containers.pods().find(pod)?);
+    }
     let image = arguments.image.as_deref().map(|name| find(name, containers.images(), context));
     let image = image.transpose()?;
     let made = containers.clone_container(&container, image.as_ref(), &options)?;

@@ -109,7 +109,7 @@ fn commit(
     if paused {
         containers.unpause(container)?;
     }
-    Ok(committed?)
+    containers.unless_removed(container, committed.map_err(anyhow::Error::from))
 }
 
 /// What the image says: first what the container was made with, then what is changed.

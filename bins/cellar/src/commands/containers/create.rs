@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use cask_engine::{Container, Containers, Found, Images, RemoveOptions};
 use cask_program::containers_conf::{self, EngineConf};
 use cask_program::moving::{PlatformArguments, RegistryArguments};
-use cask_program::output;
+use cask_program::{output, report};
 use clap::Args;
 
 use super::inspect;
@@ -90,7 +90,9 @@ impl Making {
         } else {
             Some(self.find(containers.images(), context, &conf.engine)?)
         };
+        self.container.join(&mut options, containers, conf)?;
         let mut made = containers.create(found.as_ref(), options)?;
+        containers.device_warnings(&made).iter().for_each(|warning| report::note(warning));
         if let Some(template) = made.config.log.tag.clone().filter(|tag| tag.contains("{{")) {
             made = tagged(containers, &made, &template)?;
         }
@@ -143,7 +145,7 @@ fn tagged(containers: &Containers, made: &Container, template: &str) -> Result<C
     tagged.context("the tag of its log")
 }
 
-fn open_new(path: &std::path::Path) -> Result<std::fs::File> {
+pub(super) fn open_new(path: &std::path::Path) -> Result<std::fs::File> {
     match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!(

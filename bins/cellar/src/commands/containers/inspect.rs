@@ -160,7 +160,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "ImageDigest": &config.image_digest,
         "ImageName": &config.image_name,
         "Rootfs": config.rootfs.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-        "Pod": "",
+        "Pod": &config.pod.id,
         "ResolvConfPath": at("resolv.conf"),
         "HostnamePath": at("hostname"),
         "HostsPath": at("hosts"),
@@ -185,10 +185,10 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "Dependencies": dependencies(config),
         "NetworkSettings": network_part(container),
         "Namespace": "",
-        "IsInfra": false,
+        "IsInfra": config.pod.infra,
         "IsService": false,
         "Config": config_part(container),
-        "HostConfig": host_part(container),
+        "HostConfig": host_part(containers, container),
     };
     if let Part::Fields(fields) = &mut part {
         let (written, root) = match size {
@@ -243,19 +243,18 @@ fn state_part(container: &Container) -> Part {
 fn mount_part(containers: &Containers, mount: &MountConfig) -> Part {
     let options: Vec<String> = mount.options().into_iter().map(ToOwned::to_owned).collect();
     let volume = mount.kind == MountType::Volume;
+    let found = volume.then(|| containers.volumes().find(&mount.source).ok()).flatten();
     let source = match volume {
-        true => containers
-            .volumes()
-            .find(&mount.source)
-            .map(|found| found.mount_point.display().to_string()),
-        false => Ok(mount.source.clone()),
+        true => found.as_ref().map(|found| found.mount_point.display().to_string()),
+        false => Some(mount.source.clone()),
     };
+    let driver = found.map(|found| found.driver).unwrap_or_default();
     fields! {
         "Type": mount.kind.as_str(),
         "Name json:,omitempty": if volume { mount.source.as_str() } else { "" },
         "Source": source.unwrap_or_default(),
         "Destination": mount.target.display().to_string(),
-        "Driver": if volume { "local" } else { "" },
+        "Driver": driver,
         "Mode": "",
         "Options": options,
         "RW": !mount.read_only,
@@ -283,7 +282,7 @@ pub(super) fn dependencies(config: &cask_engine::ContainerConfig) -> Vec<String>
     found
 }
 
-fn ports_part(config: &cask_engine::ContainerConfig) -> Part {
+pub(super) fn ports_part(config: &cask_engine::ContainerConfig) -> Part {
     let mut ports: std::collections::BTreeMap<String, Vec<Part>> =
         std::collections::BTreeMap::new();
     for mapping in &config.network.ports {
@@ -468,7 +467,7 @@ fn limits(given: &[String]) -> Vec<Part> {
 }
 
 #[expect(clippy::too_many_lines, reason = "one line for each of podman's fields")]
-fn host_part(container: &Container) -> Part {
+fn host_part(containers: &Containers, container: &Container) -> Part {
     let config = &container.config;
     let (resources, network, files) = (&config.resources, &config.network, &config.files);
     let binds = files.mounts.iter().filter(|mount| is_bind(mount)).map(|mount| {
@@ -477,11 +476,9 @@ fn host_part(container: &Container) -> Part {
         let options = mount.options().join(",");
         format!("{source}:{target}:{access},{},{options}", mount.propagation)
     });
-    let devices = files.devices.iter().map(|text| {
-        let (host, rest) = text.split_once(':').unwrap_or((text, ""));
-        let inside = rest.split(':').next().filter(|inside| inside.starts_with('/'));
-        fields! { "PathOnHost": host, "PathInContainer": inside.unwrap_or(host), "CgroupPermissions": "", }
-    });
+    let devices = containers.devices_of(container).into_iter().map(
+        |(host, inside)| fields! { "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": "", },
+    );
     let tmpfs = memory_part(files);
     let (added, dropped) = capability_parts(container);
     let number = |value: Option<u64>| Part::from(value.unwrap_or(0));

@@ -16,15 +16,22 @@ use crate::moment;
 pub(crate) struct Arguments {
     /// The containers
     containers: Vec<String>,
+    /// The container that was made last
+    #[arg(short, long)]
+    latest: bool,
+    #[command(flatten)]
+    how: HowArguments,
+}
+
+/// Which lines are printed, and how.
+#[derive(Args, Debug)]
+pub(crate) struct HowArguments {
     /// Print what each of several printed in a colour of its own
     #[arg(long)]
     color: bool,
     /// Go on with what they print from now on
     #[arg(short, long)]
     follow: bool,
-    /// The container that was made last
-    #[arg(short, long)]
-    latest: bool,
     /// Print the name of the container before each line, and not its ID, where there are several
     #[arg(short, long)]
     names: bool,
@@ -67,6 +74,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     if arguments.latest && !arguments.containers.is_empty() {
         bail!("--latest and containers cannot be used together");
     }
+    let mut found = Vec::new();
+    if arguments.latest {
+        found.push(several::one(&containers, None, true)?);
+    }
+    for name in &arguments.containers {
+        found.push(containers.find(name)?);
+    }
+    print(&containers, found, &arguments.how)
+}
+
+/// Prints what some containers printed.
+pub(super) fn print(
+    containers: &Containers,
+    found: Vec<Container>,
+    arguments: &HowArguments,
+) -> Result<ExitCode> {
     let now = moment::now();
     let since = |text: &String| cask_engine::parse_moment(text, now).context("parsing --since");
     let until = |text: &String| moment::end(text).context("parsing --until");
@@ -75,23 +98,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     options.tail = usize::try_from(arguments.tail).ok();
     options.since = arguments.since.as_ref().map(since).transpose()?;
     options.until = arguments.until.as_ref().map(until).transpose()?;
-    let mut found = Vec::new();
-    if arguments.latest {
-        found.push(several::one(&containers, None, true)?);
-    }
-    for name in &arguments.containers {
-        found.push(containers.find(name)?);
-    }
     let several = found.len() > 1;
     let told = found.into_iter().enumerate();
     let told: Vec<Told> = told
         .map(|(number, container)| Told::new(container, several.then_some(number), arguments))
         .collect();
     if arguments.follow && several {
-        return follow_all(&containers, &told, &options);
+        return follow_all(containers, &told, &options);
     }
     for one in &told {
-        if !one.tell(&containers, &options)? {
+        if !one.tell(containers, &options)? {
             break;
         }
     }
@@ -116,7 +132,7 @@ fn follow_all(containers: &Containers, told: &[Told], options: &LogOptions) -> R
 }
 
 impl Told {
-    fn new(container: Container, number: Option<usize>, arguments: &Arguments) -> Self {
+    fn new(container: Container, number: Option<usize>, arguments: &HowArguments) -> Self {
         let id = container.id();
         let name = match number {
             // The lines of one are its lines without a word.

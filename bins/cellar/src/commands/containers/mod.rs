@@ -23,6 +23,7 @@ mod network;
 mod notify;
 mod options;
 mod pause;
+mod pod;
 mod port;
 mod prune;
 mod ps;
@@ -53,6 +54,7 @@ pub(crate) use inspect::{Part as ContainerPart, described, latest, normal, one a
 pub(crate) use network::named as named_network;
 pub(crate) use network::unused as prune_networks;
 pub(crate) use options::RuntimeArguments;
+pub(crate) use pod::{document as pod_document, normal as pod_template, unused as prune_pods};
 pub(crate) use prune::stopped as prune_containers;
 pub(crate) use refused::refuse;
 pub(crate) use several::finish;

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
 use cask_engine::{Containers, ErrorKind, NetworkAttachment, RemoveOptions};
-use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefix};
-use cask_program::refused::{Refused, RefusedFlag, RefusedFlags};
+use cask_network::{ErrorKind as NetworkErrorKind, Network, NetworkOptions, Prefix, Route};
 use cask_program::{output, report};
 use cask_terminal::template::{Headers, Origin, is_json_format};
 use cask_terminal::value::{JsonStyle, Time};
@@ -68,7 +67,7 @@ pub(crate) struct ConnectArguments {
 pub(crate) struct CreateArguments {
     /// Its name [default: one that is free]
     name: Option<String>,
-    /// bridge or macvlan
+    /// bridge, macvlan or ipvlan
     #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
     driver: String,
     /// Its addresses [default: some that are free]
@@ -95,7 +94,7 @@ pub(crate) struct CreateArguments {
     /// Set a label
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
-    /// Set an option of the driver: mtu, vlan, isolate; parent, mode of macvlan
+    /// Set an option of the driver: mtu, vlan, isolate; parent, mode of macvlan and ipvlan
     #[arg(short, long, value_name = "NAME=VALUE")]
     opt: Vec<String>,
     /// Do not fail where it exists
@@ -107,17 +106,9 @@ pub(crate) struct CreateArguments {
     /// Ask this server for names that are not those of its containers
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     dns: Vec<IpAddr>,
-    #[command(flatten)]
-    refused: Refused<OfCreate>,
-}
-
-/// Flags of `create` that are not here.
-#[derive(Debug)]
-pub(crate) struct OfCreate;
-
-impl RefusedFlags for OfCreate {
-    const FLAGS: &'static [RefusedFlag] =
-        &[("route", &[], "routes are added where they are needed, with ip route")];
+    /// Have its containers reach other addresses through this one
+    #[arg(long, value_name = "ADDRESS/BITS,GATEWAY[,METRIC]")]
+    route: Vec<String>,
 }
 
 /// Take a container off a network
@@ -230,6 +221,8 @@ struct Row {
     created: Time,
     #[serde(rename = "Subnets json:subnets,omitempty")]
     subnets: Vec<SubnetRow>,
+    #[serde(rename = "Routes json:routes,omitempty")]
+    routes: Vec<RouteRow>,
     #[serde(rename = "IPv6Enabled json:ipv6_enabled")]
     ipv6: bool,
     #[serde(rename = "Internal json:internal")]
@@ -255,6 +248,16 @@ enum Labels {
 }
 
 #[derive(Serialize)]
+struct RouteRow {
+    #[serde(rename = "Destination json:destination")]
+    destination: String,
+    #[serde(rename = "Gateway json:gateway")]
+    gateway: String,
+    #[serde(rename = "Metric json:metric,omitempty", skip_serializing_if = "Option::is_none")]
+    metric: Option<u32>,
+}
+
+#[derive(Serialize)]
 struct SubnetRow {
     #[serde(rename = "Subnet json:subnet")]
     subnet: String,
@@ -272,13 +275,14 @@ struct RangeRow {
     last: String,
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "ID",
     "Name",
     "Driver",
     "NetworkInterface",
     "Created",
     "Subnets",
+    "Routes",
     "IPv6Enabled",
     "Internal",
     "DNSEnabled",
@@ -316,12 +320,18 @@ fn row(network: Network, whole: bool) -> Row {
         gateway: said(subnet.gateway),
         range: subnet.lease_range.as_ref().map(range),
     };
+    let route = |route: &Route| RouteRow {
+        destination: route.destination.to_string(),
+        gateway: route.gateway.to_string(),
+        metric: route.metric,
+    };
     Row {
         id: network.id.chars().take(if whole { 64 } else { 12 }).collect(),
         driver: network.driver,
         interface: network.network_interface,
         created: Time(network.created),
         subnets: network.subnets.iter().map(subnet).collect(),
+        routes: network.routes.iter().map(route).collect(),
         ipv6: network.ipv6_enabled,
         internal: network.internal,
         dns: network.dns_enabled,
@@ -349,13 +359,14 @@ fn connect(arguments: &ConnectArguments, containers: &Containers) -> Result<Exit
 }
 
 fn create(arguments: CreateArguments, containers: &Containers) -> Result<ExitCode> {
-    arguments.refused.check()?;
     let mut options = NetworkOptions::default();
     options.name = arguments.name.unwrap_or_default();
     options.driver = arguments.driver;
     options.subnets = arguments.subnet;
     options.gateways = arguments.gateway;
     options.ranges = arguments.ip_range;
+    let routes = arguments.route.iter().map(|text| Route::parse(text));
+    options.routes = routes.collect::<Result<_, _>>()?;
     options.ipv6 = arguments.ipv6;
     options.internal = arguments.internal;
     options.no_dns = arguments.disable_dns;

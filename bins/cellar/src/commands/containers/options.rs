@@ -2,8 +2,11 @@
 
 mod accounts;
 mod control;
+mod devices;
 mod health;
 mod limits;
+mod network;
+mod pod;
 mod rates;
 mod runtime;
 mod secrets;
@@ -15,10 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{
-    ContainerConfig, CreateOptions, HostsBase, MountConfig, SpaceMode, parse_bytes, parse_networks,
-    parse_port,
-};
+use cask_engine::{ContainerConfig, CreateOptions, MountConfig, SpaceMode, parse_bytes};
 use cask_program::containers_conf::ContainersConf;
 use cask_program::refused::Refused;
 use clap::Args;
@@ -26,6 +26,7 @@ use clap::Args;
 use super::unsupported::OfRun;
 use accounts::AccountArguments;
 use control::ControlArguments;
+use devices::DeviceArguments;
 pub(super) use health::HealthArguments;
 use secrets::SecretArguments;
 use security::SecurityArguments;
@@ -33,6 +34,10 @@ use users::UserArguments;
 
 pub(super) use control::WeightArguments;
 pub(super) use limits::LimitArguments;
+pub(super) use network::NetworkArguments;
+use network::SpaceArguments;
+use pod::PodArguments;
+pub(super) use pod::{PodCreateArguments, id_of as pod_id_of};
 pub(super) use rates::RateArguments;
 pub(crate) use runtime::RuntimeArguments;
 
@@ -52,7 +57,7 @@ const PROXIES: [&str; 8] = [
 const USUAL_PROCESSES: i64 = 2048;
 
 /// Flags of containers.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct ContainerArguments {
     #[command(flatten)]
     process: ProcessArguments,
@@ -62,6 +67,10 @@ pub(crate) struct ContainerArguments {
     files: FileArguments,
     #[command(flatten)]
     network: NetworkArguments,
+    #[command(flatten)]
+    spaces: SpaceArguments,
+    #[command(flatten)]
+    pod: PodArguments,
     #[command(flatten)]
     resources: ResourceArguments,
     #[command(flatten)]
@@ -82,7 +91,7 @@ pub(crate) struct ContainerArguments {
     refused: Refused<OfRun>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "What runs")]
 struct ProcessArguments {
     /// Replace the entry point: a command, or a JSON list of words
@@ -147,7 +156,7 @@ struct ProcessArguments {
     tz: Option<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Its files")]
 struct FileArguments {
     /// Mount a directory, a file or a volume
@@ -165,9 +174,8 @@ struct FileArguments {
     /// What becomes of the image's volumes: anonymous, tmpfs or ignore [default: anonymous]
     #[arg(long, value_name = "KIND")]
     image_volume: Option<String>,
-    /// Add a device of this machine
-    #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]", value_delimiter = ',')]
-    device: Vec<String>,
+    #[command(flatten)]
+    devices: DeviceArguments,
     /// How much /dev/shm may hold
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
@@ -191,73 +199,7 @@ struct FileArguments {
     rootfs: bool,
 }
 
-#[derive(Args, Debug)]
-#[command(next_help_heading = "What it reaches")]
-struct NetworkArguments {
-    /// none, host, container:NAME, ns:PATH, pasta[:OPTIONS], bridge, or names of networks, each with options:
-    /// NAME:ip=ADDRESS,mac=ADDRESS,alias=NAME,interface_name=NAME
-    #[arg(long, visible_alias = "net", value_name = "MODE")]
-    network: Vec<String>,
-    /// Ask for this address on its network
-    #[arg(long, value_name = "ADDRESS")]
-    ip: Option<String>,
-    /// Ask for this address of version 6 on its network
-    #[arg(long, value_name = "ADDRESS")]
-    ip6: Option<String>,
-    /// Ask for this hardware address on its network
-    #[arg(long, value_name = "ADDRESS")]
-    mac_address: Option<String>,
-    /// Have one more name on its networks
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    network_alias: Vec<String>,
-    /// Have a port of this machine lead to one of its own
-    #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/PROTOCOL]", value_delimiter = ',')]
-    publish: Vec<String>,
-    /// Publish every port that the image exposes
-    #[arg(short = 'P', long)]
-    publish_all: bool,
-    /// Say that it listens on a port
-    #[arg(long, value_name = "PORT[/PROTOCOL]", value_delimiter = ',')]
-    expose: Vec<String>,
-    /// Its host name
-    #[arg(short = 'h', long, value_name = "NAME")]
-    hostname: Option<String>,
-    /// Add a line to /etc/hosts
-    #[arg(long, value_name = "NAME:ADDRESS", value_delimiter = ',')]
-    add_host: Vec<String>,
-    /// Leave /etc/hosts as the image has it
-    #[arg(long)]
-    no_hosts: bool,
-    /// What /etc/hosts begins with: a file, image, for the image's, or none
-    #[arg(long, value_name = "FILE")]
-    hosts_file: Option<String>,
-    /// Leave /etc/hostname as the image has it
-    #[arg(long)]
-    no_hostname: bool,
-    /// Ask this server for names
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
-    dns: Vec<String>,
-    /// Look for names in this domain
-    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
-    dns_search: Vec<String>,
-    /// Set an option of /etc/resolv.conf
-    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION", value_delimiter = ',')]
-    dns_option: Vec<String>,
-    /// Processes that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE")]
-    pid: Option<String>,
-    /// Shared memory that it sees: private, host, none, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE")]
-    ipc: Option<String>,
-    /// Host name that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE")]
-    uts: Option<String>,
-    /// Control groups that it sees: private, host, container:NAME or ns:PATH
-    #[arg(long, value_name = "MODE")]
-    cgroupns: Option<String>,
-}
-
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How much it may use")]
 struct ResourceArguments {
     #[command(flatten)]
@@ -271,7 +213,7 @@ struct ResourceArguments {
     cgroup_parent: Option<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Its life")]
 struct LifeArguments {
     /// Its name
@@ -365,7 +307,7 @@ impl ContainerArguments {
         self.refused.check()?;
         let mut options = CreateOptions::default();
         options.replace = self.life.replace;
-        options.publish_all = self.network.publish_all;
+        options.publish_all = self.spaces.publish_all;
         let config = &mut options.config;
         if self.life.replace && self.life.name.is_none() {
             bail!("cannot replace container without --name being set");
@@ -375,6 +317,7 @@ impl ContainerArguments {
         self.security.resolve(config)?;
         self.files.resolve(config, containers)?;
         self.network.resolve(config, containers, conf)?;
+        self.spaces.resolve(config, conf)?;
         self.resources.resolve(config)?;
         self.rates.resolve(&mut config.resources)?;
         self.accounts.resolve(config)?;
@@ -578,7 +521,7 @@ impl FileArguments {
         }
         files.volumes_from.clone_from(&self.volumes_from);
         files.image_volumes = self.image_volume.clone().unwrap_or_default();
-        files.devices.clone_from(&self.device);
+        files.devices = self.devices.devices();
         files.shm_bytes =
             self.shm_size.as_deref().map(|text| size("shm-size", text)).transpose()?;
         files.systemd_bytes = self
@@ -593,109 +536,6 @@ impl FileArguments {
             bail!("--chrootdirs {}: it needs to be an absolute path", relative.display());
         }
         files.more_roots.clone_from(&self.chrootdirs);
-        Ok(())
-    }
-}
-
-impl NetworkArguments {
-    /// Whether names are added to its hosts.
-    fn has_hosts(&self) -> bool {
-        !self.add_host.is_empty()
-    }
-
-    /// Which networks, and what is asked of them.
-    fn attach(
-        &self,
-        config: &mut ContainerConfig,
-        containers: &cask_engine::Containers,
-        conf: &ContainersConf,
-    ) -> Result<()> {
-        let network = &mut config.network;
-        let usual = conf.modes.network.as_ref().map(std::slice::from_ref);
-        (network.mode, network.attachments) = match (self.network.as_slice(), usual) {
-            ([], None) => match containers.usual_network() {
-                mode @ cask_engine::NetworkMode::Bridge(_) => {
-                    (mode, parse_networks(&["bridge".to_owned()])?.1)
-                }
-                mode => (mode, Vec::new()),
-            },
-            ([], Some(usual)) => parse_networks(usual)?,
-            (given, _) => parse_networks(given)?,
-        };
-        let addresses: Vec<String> = self.ip.iter().chain(&self.ip6).cloned().collect();
-        let alone = !addresses.is_empty() || self.mac_address.is_some();
-        match network.attachments.as_mut_slice() {
-            [one] => one.ask(&addresses, self.mac_address.as_deref(), &self.network_alias)?,
-            [] if alone || !self.network_alias.is_empty() => bail!(
-                "--ip, --ip6, --mac-address and --network-alias can only be set when the network mode is bridge: \
-                 invalid argument"
-            ),
-            _ if alone => bail!(
-                "--ip, --ip6 and --mac-address can only be set for a single network: use NETWORK:ip=ADDRESS instead"
-            ),
-            several => {
-                several
-                    .iter_mut()
-                    .for_each(|one| one.aliases.extend(self.network_alias.iter().cloned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn resolve(
-        &self,
-        config: &mut ContainerConfig,
-        containers: &cask_engine::Containers,
-        conf: &ContainersConf,
-    ) -> Result<()> {
-        self.attach(config, containers, conf)?;
-        if self.no_hosts && !self.add_host.is_empty() {
-            bail!("--no-hosts and --add-host cannot be set together");
-        }
-        if self.no_hosts && self.hosts_file.as_ref().is_some_and(|file| !file.is_empty()) {
-            bail!("--no-hosts and --hosts-file cannot be set together");
-        }
-        let network = &mut config.network;
-        for text in self.publish.iter().filter(|text| !text.is_empty()) {
-            network.ports.push(parse_port(text)?);
-        }
-        let is_own = matches!(
-            network.mode,
-            cask_engine::NetworkMode::Bridge(_) | cask_engine::NetworkMode::Pasta(_)
-        );
-        if !network.ports.is_empty() && !is_own {
-            // Source: podman, `pkg/specgenutil/specgen.go`.
-            cask_program::report::say(
-                "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use",
-            );
-            network.ports.clear();
-        }
-        for text in &self.expose {
-            let whole = if text.contains('/') { text.clone() } else { format!("{text}/tcp") };
-            let ports = parse_port(&whole)?;
-            for number in (ports.container_port..).take(ports.range.into()) {
-                network.exposed.push(format!("{number}/{}", ports.protocol));
-            }
-        }
-        network.hostname.clone_from(&self.hostname);
-        network.add_hosts.clone_from(&self.add_host);
-        config.files.no_hosts = self.no_hosts;
-        config.files.no_hostname = self.no_hostname;
-        let base = self.hosts_file.as_ref().or(conf.base_hosts_file.as_ref());
-        config.files.hosts_base = HostsBase::parse(base.map_or("", String::as_str))?;
-        network.host_address.clone_from(&conf.host_address);
-        network.dns.clone_from(&self.dns);
-        network.dns_search.clone_from(&self.dns_search);
-        network.dns_options.clone_from(&self.dns_option);
-        let mode = |given: &Option<String>, usual: &Option<String>| {
-            given.as_ref().or(usual.as_ref()).map_or("private", String::as_str).parse::<SpaceMode>()
-        };
-        config.namespaces.pid = mode(&self.pid, &conf.modes.pid)?;
-        config.namespaces.ipc = mode(&self.ipc, &conf.modes.ipc)?;
-        let ipc = self.ipc.as_ref().or(conf.modes.ipc.as_ref());
-        config.namespaces.ipc_alone = ipc.is_some_and(|mode| mode == "private");
-        config.namespaces.uts = mode(&self.uts, &conf.modes.uts)?;
-        config.namespaces.cgroup = mode(&self.cgroupns, &conf.modes.control_groups)?;
         Ok(())
     }
 }

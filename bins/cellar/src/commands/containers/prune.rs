@@ -50,7 +50,7 @@ pub(crate) fn stopped(
         bail!("{} is an invalid filter", other.key());
     }
     let mut found = containers.list(&filters, |error| errors.push(error.into()))?;
-    found.retain(|container| !container.state.status.is_up());
+    found.retain(|container| !container.state.status.is_up() && !container.config.pod.infra);
     let mut removed = Vec::new();
     for container in found {
         match containers.remove(&container, &RemoveOptions::default()) {

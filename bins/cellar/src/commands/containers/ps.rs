@@ -3,11 +3,12 @@
 mod row;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use cask_engine::{ContainerFilter, ContainerSummary, Status};
+use cask_engine::{ContainerFilter, ContainerSummary, ErrorKind, NetworkMode, PortMapping, Status};
 use cask_image::Timestamp;
 use cask_program::output;
 use cask_terminal::template::{Headers, Origin, is_json_format};
@@ -15,6 +16,7 @@ use cask_terminal::value::JsonStyle;
 use clap::Args;
 use row::{FIELDS, Part, Row, SPACES, Size, TITLES};
 
+use super::pod::by_id as pods_by_id;
 use super::several::{finish, note_recovered};
 use crate::context::Context;
 use crate::show::Lines;
@@ -50,7 +52,7 @@ pub(crate) struct Arguments {
     /// Print no headings
     #[arg(long)]
     noheading: bool,
-    /// Print the pods that they are in: there are none
+    /// Print the pods that they are in
     #[arg(short, long)]
     pod: bool,
     /// Print only IDs
@@ -79,6 +81,8 @@ struct One<'s> {
     summary: &'s ContainerSummary,
     size: Option<Size>,
     created: Timestamp,
+    /// The name of its pod, and the ports that lead there.
+    pod: (&'s str, &'s [PortMapping]),
 }
 
 /// Lists.
@@ -136,13 +140,27 @@ fn once(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     if arguments.external && filters.is_empty() {
         found.extend(containers.external()?);
     }
+    let in_pods = found.iter().any(|summary| !summary.pod.id.is_empty());
+    let pods = if in_pods { pods_by_id(&containers)? } else { BTreeMap::new() };
     let mut rows = Vec::with_capacity(found.len());
     for summary in &found {
         let size = match arguments.size && !summary.external {
-            true => Some(containers.summary_size(summary)?),
+            true => match containers.summary_size(summary) {
+                // It was removed meanwhile.
+                Err(error) if error.kind() == ErrorKind::ContainerNotKnown => continue,
+                size => Some(size?),
+            },
             false => None,
         };
-        rows.push(One::new(summary, size));
+        let mut one = One::new(summary, size);
+        if let Some((pod, infra)) = pods.get(&summary.pod.id) {
+            let id = pod.config.infra.as_deref();
+            let shares = |id| matches!(&summary.network, NetworkMode::Container(of) if of == id);
+            let ports = infra.as_ref().filter(|_| id.is_some_and(shares));
+            let ports = ports.map_or(&[][..], |infra| &infra.config.network.ports);
+            one.pod = (pod.name(), ports);
+        }
+        rows.push(one);
     }
     if let Some(last) = last {
         rows.sort_by_cached_key(|one| std::cmp::Reverse(one.created()));
@@ -214,12 +232,13 @@ fn usual(rows: &[One<'_>], arguments: &Arguments) -> Result<()> {
             row::command(&summary.command, arguments.no_trunc).into(),
             moment::since(Some(one.created)).into(),
             status(summary).into(),
-            row::ports(&summary.ports).into(),
+            row::ports(one.ports()).into(),
             summary.name.as_str().into(),
         ];
-        let no_pod = arguments.pod.then_some(["", ""]).into_iter().flatten().map(Cow::Borrowed);
+        let pod = [shortened(&summary.pod.id, arguments), one.pod.0];
+        let pod = arguments.pod.then_some(pod).into_iter().flatten().map(Cow::Borrowed);
         let size = arguments.size.then(|| row::size(one.size).into());
-        lines.row(cells.into_iter().chain(no_pod).chain(size));
+        lines.row(cells.into_iter().chain(pod).chain(size));
     }
     lines.print()
 }
@@ -260,7 +279,12 @@ impl<'s> One<'s> {
     fn new(summary: &'s ContainerSummary, size: Option<(u64, u64)>) -> Self {
         let size = size.map(|(written_bytes, root_bytes)| Size { root_bytes, written_bytes });
         let created = time(&summary.created).unwrap_or(Timestamp::GO_ZERO);
-        Self { summary, size, created }
+        Self { summary, size, created, pod: ("", &[]) }
+    }
+
+    /// Ports of this machine that lead to it.
+    fn ports(&self) -> &[PortMapping] {
+        if self.summary.ports.is_empty() { self.pod.1 } else { &self.summary.ports }
     }
 
     fn id(&self, arguments: &Arguments) -> &str {

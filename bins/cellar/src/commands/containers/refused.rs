@@ -24,8 +24,6 @@ pub(crate) enum Alone {
     #[command(hide = true)]
     Play(Words),
     #[command(hide = true)]
-    Pod(Words),
-    #[command(hide = true)]
     Quadlet(Words),
 }
 
@@ -51,13 +49,13 @@ pub(crate) fn alone(command: &Alone) -> Result<ExitCode> {
             ("farm", "builds are of this machine; build --platform makes images for others")
         }
         Alone::Generate(_) => ("generate", "units and specifications are not written"),
-        Alone::Kube(_) => ("kube", "there are no pods; use run for each container"),
+        Alone::Kube(_) => {
+            ("kube", "specifications of Kubernetes are not read; use pod create and run --pod")
+        }
         Alone::Machine(_) => ("machine", "containers run on this machine"),
-        Alone::Play(_) => ("play", "there are no pods; use run for each container"),
-        Alone::Pod(_) => (
-            "pod",
-            "there are no pods; containers share with --network, --ipc and --pid container:NAME",
-        ),
+        Alone::Play(_) => {
+            ("play", "specifications of Kubernetes are not read; use pod create and run --pod")
+        }
         Alone::Quadlet(_) => {
             ("quadlet", "units are not written; a unit of systemd runs run --sdnotify")
         }

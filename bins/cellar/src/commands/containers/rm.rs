@@ -73,7 +73,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
                 Err(error) => errors.push(error.into()),
             }
         }
-        if let Some(error) = users.keep(&container) {
+        if container.config.pod.infra && (arguments.which.all || arguments.depend) {
+            match remove_pod(&containers, &container, &options) {
+                Ok(()) => output::line(&word)?,
+                Err(error) if which.forgives(&error) => {}
+                Err(error) => errors.push(error),
+            }
+            continue;
+        }
+        if let Some(error) = users.keep(&container).filter(|_| !container.config.pod.infra) {
             errors.push(error);
             continue;
         }
@@ -108,6 +116,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         kinds if kinds.contains(&Some(ErrorKind::StateImproper)) => 2,
         _ => 125,
     }))
+}
+
+/// Removes a pod by its infra container.
+fn remove_pod(containers: &Containers, infra: &Container, options: &RemoveOptions) -> Result<()> {
+    match containers.pods().find(&infra.config.pod.id) {
+        Ok(pod) => Ok(containers.pods().remove(&pod, options)?),
+        // Its maker was killed.
+        Err(error) if error.kind() == ErrorKind::PodNotKnown => {
+            Ok(containers.remove(infra, options)?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes what only another program knows, and says so; `false` where it is something else.

@@ -58,6 +58,9 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode> {
     }
     let mut ends = arguments.ends()?;
     let descriptors = arguments.descriptors.numbers()?;
+    if container.runs_before_others() {
+        bail!("--init-ctr is of create: such a container runs when its pod is started");
+    }
     let containers = context.containers()?;
     let made = arguments.making.make(&containers, context)?;
     let mut how = notify::options(!arguments.detach, relay::size());

@@ -49,29 +49,29 @@ pub(crate) struct Arguments {
 /// A row. The names of the fields are those of templates.
 #[derive(Serialize)]
 #[serde(rename = "containers.containerStats")]
-struct Row {
+pub(super) struct Row {
     #[serde(rename = "ID")]
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "Name")]
-    name: String,
+    pub(super) name: String,
     #[serde(rename = "CPU")]
     cpu: f64,
     #[serde(rename = "CPUPerc")]
-    cpu_share: String,
+    pub(super) cpu_share: String,
     #[serde(rename = "AVGCPU")]
     cpu_average: String,
     #[serde(rename = "MemUsage")]
-    memory: String,
+    pub(super) memory: String,
     #[serde(rename = "MemUsageBytes")]
-    memory_binary: String,
+    pub(super) memory_binary: String,
     #[serde(rename = "MemPerc")]
-    memory_share: String,
+    pub(super) memory_share: String,
     #[serde(rename = "NetIO")]
-    network: String,
+    pub(super) network: String,
     #[serde(rename = "BlockIO")]
-    disks: String,
+    pub(super) disks: String,
     #[serde(rename = "PIDS")]
-    processes: u64,
+    pub(super) processes: u64,
     #[serde(rename = "PIDs")]
     processes_too: u64,
     #[serde(rename = "UpTime")]
@@ -124,7 +124,7 @@ struct Listed {
 }
 
 /// What a container had used in the report before, and when that was.
-struct Before {
+pub(super) struct Before {
     id: String,
     at: Instant,
     processor: Duration,
@@ -190,7 +190,12 @@ fn report(
     Ok(rows)
 }
 
-fn row(container: &Container, stats: &ContainerStats, last: Option<&Before>, whole: bool) -> Row {
+pub(super) fn row(
+    container: &Container,
+    stats: &ContainerStats,
+    last: Option<&Before>,
+    whole: bool,
+) -> Row {
     let share = |used: Duration, of: Duration| match of.as_secs_f64() {
         0.0 => 0.0,
         seconds => used.as_secs_f64() * 100.0 / seconds,

@@ -3,19 +3,12 @@
 
 use cask_program::refused::{RefusedFlag, RefusedFlags};
 
-const PODS: &str =
-    "there are no pods; containers share with --network, --ipc and --pid container:NAME";
-
 /// Those of `run` and `create`.
 pub(crate) struct OfRun;
 
 impl RefusedFlags for OfRun {
     const FLAGS: &'static [RefusedFlag] = &[
         ("decryption-key", &[], "encrypted images cannot be read"),
-        ("gpus", &[], "devices are given with --device"),
-        ("pod", &[""], PODS),
-        ("pod-id-file", &[], PODS),
-        ("init-ctr", &[], PODS),
         ("rdt-class", &[], "classes of memory bandwidth are not set"),
         ("kernel-memory", &[], "the kernel has no such limit any more; use --memory"),
         (

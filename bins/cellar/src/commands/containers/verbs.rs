@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::{
     attach, clone, commit, cp, create, diff, events, exec, exists, export, healthcheck, init,
-    inspect, kill, logs, mount, network, pause, port, prune, ps, refused, rename, restart, rm,
+    inspect, kill, logs, mount, network, pause, pod, port, prune, ps, refused, rename, restart, rm,
     run as running, runlabel, secret, start, stats, stop, top, update, volume, wait,
 };
 use crate::context::Context;
@@ -54,6 +54,8 @@ pub(crate) enum ContainerVerb {
     Network(WhenNamed<network::NetworkCommand>),
     #[command(subcommand)]
     Volume(WhenNamed<volume::VolumeCommand>),
+    #[command(subcommand)]
+    Pod(WhenNamed<pod::PodCommand>),
     #[command(flatten)]
     Refused(refused::Alone),
 }
@@ -105,6 +107,7 @@ enum Alone {
     Healthcheck(WhenNamed<healthcheck::HealthcheckCommand>),
     Secret(WhenNamed<secret::SecretCommand>),
     Network(WhenNamed<network::NetworkCommand>),
+    Pod(WhenNamed<pod::PodCommand>),
     Refused(refused::Alone),
     Volume(WhenNamed<volume::VolumeCommand>),
 }
@@ -154,6 +157,7 @@ impl ContainerVerb {
             Self::Healthcheck(command) => return Err(Box::new(Alone::Healthcheck(command))),
             Self::Secret(command) => return Err(Box::new(Alone::Secret(command))),
             Self::Network(command) => return Err(Box::new(Alone::Network(command))),
+            Self::Pod(command) => return Err(Box::new(Alone::Pod(command))),
             Self::Volume(command) => return Err(Box::new(Alone::Volume(command))),
             Self::Refused(command) => return Err(Box::new(Alone::Refused(command))),
         })
@@ -170,6 +174,7 @@ pub(crate) fn run(verb: ContainerVerb, context: &Context) -> Result<ExitCode> {
             Alone::Healthcheck(command) => healthcheck::run(&command, context),
             Alone::Secret(command) => secret::run(&command, context),
             Alone::Network(command) => network::run(command.0, context),
+            Alone::Pod(command) => pod::run(command.0, context),
             Alone::Refused(command) => refused::alone(&command),
             Alone::Volume(command) => volume::run(command.0, context),
         },

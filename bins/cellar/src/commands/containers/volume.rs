@@ -67,7 +67,7 @@ pub(crate) struct NamesArguments {
 pub(crate) struct CreateArguments {
     /// Its name [default: one of chance]
     name: Option<String>,
-    /// Who keeps it: local
+    /// Who keeps it: local, or image, where it begins with the files of the image that --opt image=IMAGE names
     #[arg(short, long, value_name = "DRIVER", default_value = "local")]
     driver: String,
     /// Set a label
@@ -157,7 +157,7 @@ pub(crate) struct Shown {
     #[serde(rename = "Name")]
     name: String,
     #[serde(rename = "Driver")]
-    driver: &'static str,
+    driver: String,
     #[serde(rename = "Mountpoint")]
     mount_point: String,
     #[serde(rename = "CreatedAt")]
@@ -180,6 +180,8 @@ pub(crate) struct Shown {
     needs_copy_up: bool,
     #[serde(rename = "NeedsChown json:,omitempty")]
     needs_chown: bool,
+    #[serde(rename = "StorageID json:,omitempty")]
+    storage: String,
 }
 
 /// Does it.
@@ -210,15 +212,8 @@ pub(super) fn volumes(context: &Context) -> Result<Volumes> {
 }
 
 fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
-    match arguments.driver.as_str() {
-        "local" => {}
-        "image" => bail!(
-            "volume driver \"image\" is not supported: a container has an image at a path with \
-             --mount type=image,source=IMAGE,destination=PATH"
-        ),
-        other => bail!("volume driver {other:?} is not known: volumes are local"),
-    }
     let mut options = VolumeOptions::default();
+    options.driver.clone_from(&arguments.driver);
     options.labels = pairs(&arguments.label);
     options.options = pairs(&arguments.opt);
     options.ignore = arguments.ignore;
@@ -267,7 +262,7 @@ fn shown(volumes: &Volumes, volume: Volume) -> Shown {
     let mount_count = volumes.uses(&volume);
     Shown {
         name: volume.name,
-        driver: "local",
+        driver: volume.driver,
         mount_point: volume.mount_point.display().to_string(),
         created_at: Time(volume.created),
         labels: volume.labels,
@@ -279,10 +274,11 @@ fn shown(volumes: &Volumes, volume: Volume) -> Shown {
         mount_count,
         needs_copy_up: !volume.used || is_empty(&volume.mount_point),
         needs_chown: !volume.used,
+        storage: volume.storage.unwrap_or_default(),
     }
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "Name",
     "Driver",
     "Mountpoint",
@@ -296,6 +292,7 @@ const FIELDS: [&str; 13] = [
     "MountCount",
     "NeedsCopyUp",
     "NeedsChown",
+    "StorageID",
 ];
 
 fn inspect(arguments: &InspectArguments, context: &Context) -> Result<ExitCode> {
@@ -343,7 +340,8 @@ fn matching(volumes: Vec<Volume>, filters: &[String], context: &Context) -> Resu
                 let fits = filter::expressions(key, &values)?;
                 kept.retain(|volume| fits(&volume.name));
             }
-            "driver" | "scope" => kept.retain(|_| values.contains(&"local")),
+            "driver" => kept.retain(|volume| values.contains(&volume.driver.as_str())),
+            "scope" => kept.retain(|_| values.contains(&"local")),
             "label" => kept.retain(|volume| has_labels(&volume.labels, &values)),
             "label!" => kept.retain(|volume| !has_labels(&volume.labels, &values)),
             "opt" => kept.retain(|volume| values.iter().any(|value| has_option(volume, value))),
@@ -455,9 +453,17 @@ pub(crate) fn unused(filters: &[String], context: &Context) -> Result<Vec<String
     let volumes = containers.volumes();
     let mut removed = Vec::new();
     for volume in going(filters, context)? {
-        volumes.remove(&volume)?;
-        volumes.note_pruned(&volume);
-        removed.push(volume.name);
+        match containers.remove_volume(&volume) {
+            // Somebody else removed it.
+            Err(error) if error.kind() == ErrorKind::VolumeNotKnown => {}
+            // A container was made with it meanwhile.
+            Ok(users) if !users.is_empty() => {}
+            removal => {
+                removal?;
+                volumes.note_pruned(&volume);
+                removed.push(volume.name);
+            }
+        }
     }
     Ok(removed)
 }
@@ -492,9 +498,20 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
     }
     let mut code = 0;
     for name in names {
-        let volume = match volumes.find(&name) {
-            Ok(volume) => volume,
-            Err(error) if arguments.force && error.kind() == ErrorKind::VolumeNotKnown => continue,
+        let found = volumes.find(&name);
+        let removed =
+            found.and_then(|found| Ok((remove_one(&found, arguments, &containers)?, found)));
+        match removed {
+            Ok((users, _)) if users.is_empty() => output::line(&name)?,
+            Ok((users, volume)) => {
+                code = 2;
+                report::engine_usage(&format!(
+                    "volume {} is being used by the following container(s): {}: volume is being used",
+                    volume.name,
+                    users.join(", ")
+                ));
+            }
+            Err(error) if arguments.force && error.kind() == ErrorKind::VolumeNotKnown => {}
             Err(error) => {
                 code = match error.kind() {
                     ErrorKind::VolumeNotKnown => 1,
@@ -502,26 +519,26 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<ExitCode> {
                     _ => code,
                 };
                 report::engine_failure(&error.into(), crate::run::hint);
-                continue;
             }
-        };
-        let users = containers.users_of(&volume.name)?;
-        if !users.is_empty() && !arguments.force {
-            let ids: Vec<&str> = users.iter().map(cask_engine::Container::id).collect();
-            code = 2;
-            report::engine_usage(&format!(
-                "volume {} is being used by the following container(s): {}: volume is being used",
-                volume.name,
-                ids.join(", ")
-            ));
-            continue;
         }
-        let mut options = RemoveOptions::default();
-        options.force = true;
-        options.timeout = arguments.time;
-        users.iter().try_for_each(|user| containers.remove(user, &options))?;
-        volumes.remove(&volume)?;
-        output::line(&name)?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// Removes a volume, by force with the containers that have it; else gives their IDs.
+fn remove_one(
+    volume: &Volume,
+    arguments: &RemoveArguments,
+    containers: &Containers,
+) -> cask_engine::Result<Vec<String>> {
+    let mut options = RemoveOptions::default();
+    options.force = true;
+    options.timeout = arguments.time;
+    loop {
+        let users = containers.remove_volume(volume)?;
+        if users.is_empty() || !arguments.force {
+            return Ok(users.iter().map(|user| user.id().to_owned()).collect());
+        }
+        users.iter().try_for_each(|user| containers.remove(user, &options))?;
+    }
 }

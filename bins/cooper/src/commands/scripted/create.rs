@@ -130,7 +130,7 @@ struct ConfinementArguments {
     /// The control groups that they see: private or host
     #[arg(long, value_name = "NAMESPACE")]
     cgroupns: Option<String>,
-    /// A device of the machine
+    /// A device of the machine: a path, or the name VENDOR/CLASS=NAME of one that a vendor describes in /etc/cdi
     #[arg(long, value_name = "DEVICE[:PATH][:PERMISSIONS]")]
     device: Vec<String>,
     /// seccomp=FILE, seccomp=unconfined, apparmor=unconfined or label=disable

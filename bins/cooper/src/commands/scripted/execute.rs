@@ -12,10 +12,12 @@ use cask_build::{
     OpenedMount, Volume, WorkingContainer, WorkingIsolation, WorkingNamespace, WorkingNamespaces,
     WorkingNetwork, WorkingRun,
 };
-use cask_program::{access, build, containers_conf, hooks, report, terminal};
+use cask_program::{
+    access, build, containers_conf, default_mounts, devices, hooks, report, terminal,
+};
 use cask_runtime::{
     Cancel, ChrootExecutor, Device, Executor, ExitReport, Input, Io, NativeExecutor, OciExecutor,
-    OciOptions, Output, RunSpec, TerminalSize,
+    OciOptions, Output, RunSpec, TerminalSize, is_cdi_device,
 };
 use clap::Args;
 
@@ -100,9 +102,12 @@ struct SeesArguments {
     /// The directory that the sources of bind mounts are in
     #[arg(long, value_name = "DIRECTORY")]
     contextdir: Option<PathBuf>,
-    /// A device of the machine
+    /// A device of the machine: a path, or the name VENDOR/CLASS=NAME of one that a vendor describes in /etc/cdi
     #[arg(long, value_name = "DEVICE[:PATH]", value_delimiter = ',')]
     device: Vec<String>,
+    /// Read what devices of vendors are from the files of this directory too
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    cdi_config_dir: Vec<PathBuf>,
     /// Something that it may do
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     cap_add: Vec<String>,
@@ -142,6 +147,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut container =
         containers.find(name).with_context(|| format!("reading build container {name:?}"))?;
     let mut run = arguments.run()?;
+    run.given_files = default_mounts::load(context.default_mounts_file.as_deref());
     let scratch = tempfile::tempdir()?;
     let executor = arguments.by.executor(&container, scratch.path(), &mut run)?;
     let executor = hooks::of_machine(executor.into(), scratch.path())?;
@@ -198,6 +204,7 @@ pub(super) fn on_build(
     let shell = container.shell();
     let shell = if shell.is_empty() { vec!["/bin/sh".into(), "-c".into()] } else { shell };
     let mut run = usual(shell.into_iter().chain([command.to_owned()]))?;
+    run.given_files = default_mounts::load(context.default_mounts_file.as_deref());
     let scratch = tempfile::tempdir()?;
     connect(&mut run, container, context, scratch.path())?;
     let report = container.run(&run, &NativeExecutor::default(), &Cancel::new()?)?;
@@ -230,6 +237,7 @@ fn usual(command: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Worki
     let mut run = WorkingRun::new(command);
     let lists = &containers_conf::load()?.lists;
     run.usual_limits = lists.limits.clone().unwrap_or_default();
+    run.described_devices.directories = devices::directories_with(&[])?;
     run.usual_sysctls = lists.sysctls.clone().unwrap_or_default();
     run.proxies = PROXIES
         .iter()
@@ -292,9 +300,14 @@ impl Arguments {
             run.volumes.push(Volume::parse(text)?);
         }
         for text in &self.sees.device {
+            if is_cdi_device(text) {
+                run.described_devices.names.push(text.clone());
+                continue;
+            }
             let (path, inside) = text.split_once(':').unwrap_or((text, text));
             run.devices.push(Device::of(path.as_ref(), inside)?);
         }
+        run.described_devices.directories = devices::directories_with(&self.sees.cdi_config_dir)?;
         run.add = capabilities(&self.sees.cap_add)?;
         run.remove = capabilities(&self.sees.cap_drop)?;
         Ok(run)

@@ -1,7 +1,10 @@
 //! Containers that are made as others were.
 
 use super::super::mounts::check_name;
-use super::super::{Container, Containers, ResourcesConfig, record};
+use super::super::{
+    Container, ContainerConfig, Containers, PodMembership, ResourcesConfig, record,
+};
+use super::CreateOptions;
 use crate::{Found, Result};
 
 /// In what a copy of a container is not like it.
@@ -12,6 +15,8 @@ pub struct CloneOptions {
     pub name: String,
     /// The limits that it has instead of the other's.
     pub resources: ResourcesConfig,
+    /// The pod that it is in instead of the other's.
+    pub pod: Option<crate::Pod>,
 }
 
 /// What is behind the name of a copy. Source: podman, `pkg/specgen/generate/container_create.go`, `CheckName`.
@@ -43,6 +48,11 @@ impl Containers {
             self.take_image(&mut config, found)?;
             (config.rootfs, config.rootfs_overlay) = (None, false);
         }
+        // There is one only.
+        config.pod.infra = false;
+        if let Some(pod) = &options.pod {
+            config = self.move_into(pod, config)?;
+        }
         config.resources.take(&options.resources);
         config.resources.check()?;
         let life = &mut config.lifecycle;
@@ -53,6 +63,22 @@ impl Containers {
         super::check_sources(&config)?;
         config.created = record::now();
         self.register(config)
+    }
+
+    /// Has a container be in another pod than the one that it was copied from.
+    fn move_into(&self, pod: &crate::Pod, mut config: ContainerConfig) -> Result<ContainerConfig> {
+        let pods = self.pods();
+        if let Ok(before) = pods.find(&config.pod.id) {
+            let infra = before.config.infra;
+            config.lifecycle.requires.retain(|id| Some(id) != infra.as_ref());
+            if infra.is_some() {
+                config.network.hostname = None;
+            }
+        }
+        config.pod = PodMembership::default();
+        let mut wanted = CreateOptions { config, ..CreateOptions::default() };
+        pods.join(pod, &mut wanted, &[])?;
+        Ok(wanted.config)
     }
 
     fn name_of_copy(&self, name: &str) -> String {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cask_runtime::{
-    Cgroup, Created, HookFiles, Hooks, Input, NativeExecutor, Output, PassedDescriptor,
-    ProcessHandle, RunSpec, Running, TerminalSize,
+    Cgroup, Created, HookFiles, Input, NativeExecutor, Output, PassedDescriptor, ProcessHandle,
+    RunSpec, Running, TerminalSize,
 };
 use cask_storage::{Id, Leftovers, MountOptions};
 
@@ -144,7 +144,10 @@ impl<'a> Life<'a> {
         place.clear_overlays()?;
         let mut notes = Vec::new();
         let root = self.mount()?;
-        let group = resources::make(&self.container.config, self.containers, &mut notes)?;
+        let interface = self.containers.interface_devices(&self.container.config)?;
+        notes.extend(interface.warnings().iter().cloned());
+        let (own, containers) = (&self.container.config, self.containers);
+        let group = resources::make(own, containers, &interface, &mut notes)?;
         let (group, _keeper) = group.map_or((None, None), |(group, keeper)| (Some(group), keeper));
         self.cgroup = group.map(Arc::new);
         let resources = &self.container.config.resources;
@@ -163,11 +166,12 @@ impl<'a> Life<'a> {
             root: &root,
             terminal: process.terminal.then_some(size),
             guards_devices: self.guards_devices(),
+            interface: &interface,
         };
         let mut spec = ingredients.spec(&mut self.borrowed)?;
         spec.cgroup.clone_from(&self.cgroup);
         spec.io.passed.clone_from(&self.passed);
-        spec.hooks = self.hooks(&spec)?;
+        self.hooks(&mut spec)?;
         if self.listens {
             // Source: sd_listen_fds(3).
             let count = self.passed.len().to_string();
@@ -210,20 +214,21 @@ impl<'a> Life<'a> {
         self.say_running(pid, notes)
     }
 
-    /// The hooks that are for it.
-    fn hooks(&self, spec: &RunSpec) -> Result<Hooks> {
-        let mut hooks = Hooks::default();
+    /// Has it have the hooks that are for it.
+    fn hooks(&self, spec: &mut RunSpec) -> Result<()> {
         let files = HookFiles::read(&self.containers.hook_directories)?;
-        if files.is_empty() {
-            return Ok(hooks);
-        }
         let config = &self.container.config;
         let has_mounts = !config.files.mounts.is_empty();
-        hooks.list = files.select(&spec.process.arguments, &config.annotations, has_mounts);
-        hooks.id = config.id.to_string();
-        hooks.annotations.clone_from(&config.annotations);
-        hooks.directory = self.container.place.run.join("hooks");
-        Ok(hooks)
+        let named = files.select(&spec.process.arguments, &config.annotations, has_mounts);
+        let hooks = &mut spec.hooks;
+        // Those of its devices are there already.
+        hooks.list.extend(named);
+        if !hooks.list.is_empty() {
+            hooks.id = config.id.to_string();
+            hooks.annotations.clone_from(&config.annotations);
+            hooks.directory = self.container.place.run.join("hooks");
+        }
+        Ok(())
     }
 
     /// Gives it a socket to tell that it is ready, where it is to do so itself and somebody wants to know.
@@ -370,6 +375,7 @@ impl<'a> Life<'a> {
         for client in self.clients {
             client.tell_end(code);
         }
+        self.containers.end_pod_with(self.container);
         // However much it wrote, nobody waits until that is deleted.
         drop(leftovers);
         Ok(code)

@@ -101,7 +101,7 @@ fn read<C: DeserializeOwned>(
     path: &Path,
     buffer: &mut Vec<u8>,
 ) -> Result<(C, ContainerState), Unread> {
-    let failed = |error| Unread::Damaged(super::io(error, "reading", path));
+    let failed = |error| Unread::Damaged(super::io_of_container(error, "reading", path));
     let damaged =
         |error: Error| Unread::Damaged(error.with_hint("remove the container with rm --force"));
     let storage = |why: &str| Error::new(ErrorKind::Storage, path.display(), why);

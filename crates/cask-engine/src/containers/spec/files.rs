@@ -10,10 +10,11 @@ use cask_runtime::{
 };
 
 use super::super::config::{ContainerConfig, SpaceMode};
+use super::super::devices::devices;
 use super::super::etc::EtcFile;
 use super::super::mounts::{MountConfig, MountType};
 use super::super::{overlays, record, resources};
-use super::{Borrowed, Ingredients, devices, open, open_place};
+use super::{Borrowed, Ingredients, open, open_place};
 use crate::{Error, ErrorKind, Result};
 
 /// What a container without a size for it gets as `/dev/shm`. Source: containers/common, `DefaultShmSize`.
@@ -84,9 +85,22 @@ impl Ingredients<'_> {
             mounts.retain(|known: &Mount| known.target != mount.target);
             mounts.push(self.mount(mount, spec, root, borrowed)?);
         }
+        self.default_mounts(&mut mounts)?;
         // What is below something else is mounted after it.
         mounts.sort_by_key(|mount| mount.target.components().count());
         spec.files.mounts = mounts;
+        Ok(())
+    }
+
+    /// Adds what every container is given copies of, where nothing else is mounted.
+    fn default_mounts(&self, mounts: &mut Vec<Mount>) -> Result<()> {
+        let owner = self.config.namespaces.user.outside(0, 0)?;
+        for file in &self.containers.default_mounts {
+            if mounts.iter().any(|known| known.target == file.target) {
+                continue;
+            }
+            mounts.extend(file.mount(&self.place.run.join("given"), owner)?);
+        }
         Ok(())
     }
 

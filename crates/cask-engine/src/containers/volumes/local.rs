@@ -3,6 +3,7 @@
 //! ```text
 //! GRAPH ROOT/volumes/<name>/_data      where it is mounted
 //! RUN ROOT/cask/volumes/lock           held while something is mounted or unmounted
+//! RUN ROOT/cask/volumes/users          held by who makes a container with volumes, and alone by who removes one
 //! RUN ROOT/cask/volumes/<name>.json    who uses it, and in which start of the machine
 //! ```
 //!
@@ -98,6 +99,9 @@ impl Volume {
     /// Whether something is mounted on its directory while it is used.
     pub fn is_mounted_when_used(&self) -> bool {
         let options = &self.options;
+        if self.storage.is_some() {
+            return true;
+        }
         let of_owners = |option: &str| {
             let name = option.split('=').next().unwrap_or_default().to_ascii_uppercase();
             OWNERS.contains(&name.as_str())
@@ -153,18 +157,27 @@ impl Volumes {
         self.run_directory().join(format!("{name}.json"))
     }
 
+    /// Nobody removes a volume while it lives; or, where this is to remove one, nobody makes a container either.
+    pub(super) fn hold_users(&self, removes: bool) -> Result<File> {
+        let how = if removes { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+        self.lock("users", how)
+    }
+
     /// Nobody else mounts or unmounts volumes while it lives.
     fn hold(&self) -> Result<File> {
+        self.lock("lock", FlockOperation::LockExclusive)
+    }
+
+    fn lock(&self, name: &str, how: FlockOperation) -> Result<File> {
         let directory = self.run_directory();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&directory)
             .map_err(|error| io(error, "making the directory", &directory))?;
-        let path = directory.join("lock");
+        let path = directory.join(name);
         let file = open_lock(&path)?;
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|error| io(error.into(), "locking", &path))?;
+        flock(&file, how).map_err(|error| io(error.into(), "locking", &path))?;
         Ok(file)
     }
 
@@ -194,24 +207,56 @@ impl Volumes {
             return Ok(());
         }
         if self.rootless {
-            return self.take_alone(volume, user);
+            return self.take_alone(volume, user, is_there);
         }
         let _held = self.hold()?;
         let mut users = self.users(volume);
         users.retain(|one| one == BY_HAND || is_there(one));
         users.insert(user.to_owned());
         self.save_users(volume, users)?;
-        if is_mounted(&volume.mount_point) { Ok(()) } else { volume.mount() }
+        if is_mounted(&volume.mount_point) { Ok(()) } else { self.mount(volume) }
     }
 
     /// Mounts a volume for a user's container, in the mount namespace of its monitor: nobody else sees that.
-    fn take_alone(&self, volume: &Volume, user: &str) -> Result<()> {
+    fn take_alone(
+        &self,
+        volume: &Volume,
+        user: &str,
+        is_there: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         if user == BY_HAND {
             let words = format!("mounting volume {}", volume.name);
             let why = "cannot mount volumes without root privileges";
             return Err(Error::new(ErrorKind::Invalid, words, why));
         }
-        if is_mounted(&volume.mount_point) { Ok(()) } else { volume.mount() }
+        if volume.storage.is_some() {
+            // Its layer would be mounted once more, in another namespace: two would write to it without knowing.
+            let _held = self.hold()?;
+            let mut users = self.users(volume);
+            users.retain(|one| one != user && is_there(one));
+            if let Some(other) = users.first() {
+                let words = format!("mounting volume {}", volume.name);
+                let why = format!("container {other} has it, and a user's is mounted for one");
+                return Err(Error::new(ErrorKind::Invalid, words, why));
+            }
+            self.save_users(volume, BTreeSet::from([user.to_owned()]))?;
+        }
+        if is_mounted(&volume.mount_point) { Ok(()) } else { self.mount(volume) }
+    }
+
+    fn mount(&self, volume: &Volume) -> Result<()> {
+        match volume.storage {
+            None => volume.mount(),
+            Some(_) => self.mount_layer(volume),
+        }
+    }
+
+    fn unmount(&self, volume: &Volume) -> Result<()> {
+        volume.unmount()?;
+        if volume.storage.is_some() {
+            self.unmount_layer(volume);
+        }
+        Ok(())
     }
 
     fn let_go(&self, volume: &Volume, user: &str) -> Result<()> {
@@ -219,13 +264,19 @@ impl Volumes {
             return Ok(());
         }
         if self.rootless {
-            return if is_mounted(&volume.mount_point) { volume.unmount() } else { Ok(()) };
+            if volume.storage.is_some() {
+                let _held = self.hold()?;
+                let mut users = self.users(volume);
+                users.remove(user);
+                self.save_users(volume, users)?;
+            }
+            return if is_mounted(&volume.mount_point) { self.unmount(volume) } else { Ok(()) };
         }
         let _held = self.hold()?;
         let mut users = self.users(volume);
         users.remove(user);
         if users.is_empty() && is_mounted(&volume.mount_point) {
-            volume.unmount()?;
+            self.unmount(volume)?;
         }
         self.save_users(volume, users)
     }
@@ -235,7 +286,7 @@ impl Volumes {
         if is_mounted(&volume.mount_point) {
             let _held = self.hold()?;
             while is_mounted(&volume.mount_point) {
-                volume.unmount()?;
+                self.unmount(volume)?;
             }
         }
         // There may be none.

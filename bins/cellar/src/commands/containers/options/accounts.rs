@@ -8,7 +8,7 @@ use clap::Args;
 const PASSWD: &str = "/etc/passwd";
 
 /// Whom its files of accounts name.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Whom it knows")]
 pub(super) struct AccountArguments {
     /// Name its user in /etc/passwd and /etc/group where the image does not [default: true]

@@ -7,7 +7,7 @@ use cask_engine::{CreateOptions, DiskWeight, ResourcesConfig, parse_device_rule}
 use clap::Args;
 
 /// Weights of disks, and real time.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How much it may use")]
 pub(in crate::commands::containers) struct WeightArguments {
     /// Which part of disks' time it gets beside others, from 10 to 1000
@@ -46,7 +46,7 @@ impl WeightArguments {
 }
 
 /// What control groups do besides plain limits.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How much it may use")]
 pub(super) struct ControlArguments {
     #[command(flatten)]

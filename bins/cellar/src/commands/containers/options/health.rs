@@ -10,7 +10,7 @@ use cask_program::duration::GoDuration;
 use clap::Args;
 
 /// How it is checked.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How it is checked")]
 pub(in super::super) struct HealthArguments {
     /// Check it with this command of its shell, or a JSON list of words; none is no check

@@ -7,7 +7,7 @@ use clap::Args;
 use super::size;
 
 /// Limits of a whole container.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How much it may use")]
 pub(in crate::commands::containers) struct LimitArguments {
     /// Memory, such as 512m

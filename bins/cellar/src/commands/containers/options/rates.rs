@@ -7,7 +7,7 @@ use cask_engine::{DiskLimit, ResourcesConfig, parse_bytes};
 use clap::Args;
 
 /// Limits of disks and of swap.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How much it may use")]
 pub(in crate::commands::containers) struct RateArguments {
     /// Limit how many bytes a second it reads of a disk

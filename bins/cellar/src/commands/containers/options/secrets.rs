@@ -10,7 +10,7 @@ use clap::Args;
 const DIRECTORY: &str = "/run/secrets";
 
 /// What it is told.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Its files")]
 pub(super) struct SecretArguments {
     /// Give it a secret: as a file of /run/secrets, or with type=env as a variable

@@ -10,21 +10,21 @@ use clap::Args;
 const LONGEST_PROFILE: u64 = 1 << 20;
 
 /// What it may do.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "What it may do")]
 pub(super) struct SecurityArguments {
     /// Give it all capabilities and devices, and hide nothing of the kernel
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    privileged: Option<bool>,
+    pub(super) privileged: Option<bool>,
     /// Add a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_add: Vec<String>,
+    pub(super) cap_add: Vec<String>,
     /// Take a capability away, or ALL
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_drop: Vec<String>,
+    pub(super) cap_drop: Vec<String>,
     /// seccomp=FILE, seccomp=unconfined, no-new-privileges, mask=PATH:PATH, unmask=ALL or unmask=PATH:PATH
     #[arg(long, value_name = "OPTION")]
-    security_opt: Vec<String>,
+    pub(super) security_opt: Vec<String>,
 }
 
 impl SecurityArguments {

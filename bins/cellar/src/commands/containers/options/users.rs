@@ -7,7 +7,7 @@ use cask_program::rootless;
 use clap::Args;
 
 /// Whose users it has.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What it may do")]
 pub(super) struct UserArguments {
     /// Users that it has: host, auto[:OPTIONS], keep-id[:uid=N,gid=N], nomap, container:NAME or ns:PATH
@@ -28,6 +28,11 @@ pub(super) struct UserArguments {
 }
 
 impl UserArguments {
+    /// Whether somebody chose its users.
+    pub(super) fn is_given(&self) -> bool {
+        self.userns.as_ref().is_some_and(|mode| !mode.is_empty())
+    }
+
     pub(super) fn resolve(&self, options: &mut CreateOptions, conf: &ContainersConf) -> Result<()> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         let request = &mut options.users;

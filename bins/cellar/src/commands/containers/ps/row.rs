@@ -127,11 +127,11 @@ impl Row<'_> {
         row.serialize_field("Command json:-", &command(&summary.command, self.arguments.no_trunc))?;
         row.serialize_field("CreatedHuman json:-", &created)?;
         row.serialize_field("Status json:-", &status(summary))?;
-        row.serialize_field("Ports json:-", &ports(&summary.ports))?;
+        row.serialize_field("Ports json:-", &ports(self.one.ports()))?;
         row.serialize_field("Names json:-", &summary.name)?;
         row.serialize_field("Size json:-", &size(self.one.size))?;
-        row.serialize_field("Pod json:-", "")?;
-        row.serialize_field("PodName json:-", "")
+        row.serialize_field("Pod json:-", shortened(&summary.pod.id, self.arguments))?;
+        row.serialize_field("PodName json:-", self.one.pod.0)
     }
 
     /// What only templates see.
@@ -172,16 +172,16 @@ impl Row<'_> {
         row.serialize_field("ID json:Id", &summary.id)?;
         row.serialize_field("Image", self.one.image())?;
         row.serialize_field("ImageID", &summary.image_id)?;
-        row.serialize_field("IsInfra", &false)?;
+        row.serialize_field("IsInfra", &summary.pod.infra)?;
         row.serialize_field("Labels", &Labels(&summary.labels))?;
         row.serialize_field("Mounts", &mounts)?;
         row.serialize_field("Names", &[&summary.name])?;
         row.serialize_field("Namespaces", &self.namespaces())?;
         row.serialize_field("Networks", &summary.networks)?;
         row.serialize_field("Pid", &state.pid)?;
-        row.serialize_field("Pod", "")?;
-        row.serialize_field("PodName", "")?;
-        row.serialize_field("Ports", &Ports(&summary.ports))?;
+        row.serialize_field("Pod", &summary.pod.id)?;
+        row.serialize_field("PodName", self.one.pod.0)?;
+        row.serialize_field("Ports", &Ports(self.one.ports()))?;
         row.serialize_field("Size", &self.one.size)?;
         row.serialize_field("StartedAt", &seconds(&state.started_at))?;
         row.serialize_field("State", self.one.state())?;
