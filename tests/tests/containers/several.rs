@@ -153,7 +153,8 @@ fn volumes_have_owners_and_are_mounted_where_they_are() {
     );
     says(&["volume", "prune", "--dry-run"], "Volumes that would be pruned:\ndata\nof-alice");
     for (words, said) in [
-        (&["volume", "create", "-d", "image", "v"][..], "volume driver \"image\" is not supported"),
+        (&["volume", "create", "-d", "nfs", "v"][..], "no volume plugin with name nfs available"),
+        (&["volume", "create", "-d", "image", "v"], "must provide an image name"),
         (&["volume", "mount", "nope"], "no volume with name \"nope\" found: no such volume"),
         (&["volume", "prune", "-f", "--dry-run"], "cannot be used together"),
         (&["volume", "rm", "-t", "1", "data"], "--force option must be specified"),
@@ -161,7 +162,7 @@ fn volumes_have_owners_and_are_mounted_where_they_are() {
             &["network", "update", "--dns-add", "1.1.1.1", "podman"],
             "DNS is not enabled for network",
         ),
-        (&["network", "create", "--route", "x"], "--route x is not supported"),
+        (&["network", "create", "--route", "x"], "invalid route: x"),
         (&["network", "create", "host"], "it conflicts with a valid network mode"),
         (&["network", "create", "--interface-name", "podman0"], "podman0 already in use"),
     ] {
