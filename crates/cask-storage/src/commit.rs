@@ -7,7 +7,8 @@
 //! after a crash takes it away; an image's record is written when everything else is there.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,12 +25,15 @@ use crate::order::{Held, Writing};
 use crate::place::Kind;
 use crate::record::{ImageRecord, LayerRecord};
 use crate::staged::{StagedLayer, now};
-use crate::temp::TempDir;
+use crate::temp::{TempDir, remove_tree};
 use crate::unfinished::Unfinished;
 use crate::{
     DriverKind, Durability, Error, ErrorKind, Id, Image, Layer, Result, Store, file, random,
     rebuild, superseded,
 };
+
+/// How often layers are prepared that others store and delete again and again meanwhile.
+const MAX_TRIES: usize = 10;
 
 /// A staged layer that is ready to get its place.
 #[derive(Debug)]
@@ -73,19 +77,20 @@ impl Store {
             return Err(Error::new(ErrorKind::LimitExceeded, "storing the image", &image.id)
                 .with_detail(format!("it has {} layers, {MAX_CHAIN} are allowed", ids.len())));
         }
-        let ready = self.make_ready(&ids, &image.layers)?;
         let mut records = TempDir::create(&inner.temp_root(IMAGE_PLACE, TrashOf::Records))?;
         let data = stage_data(&mut records, &image)?;
         let record = new_record(&image, &ids, &names);
-        match self.options().durability {
-            Durability::Full if ready.is_empty() => file::sync_files(&data)?,
-            _ => {
-                // Together with the layers it costs nothing to have it on the disk.
-                let _ = rebuild::keep_copy(&data, &record);
-                self.sync_staged()?;
+        let record = self.with_ready(&ids, &image.layers, |ready| {
+            match self.options().durability {
+                Durability::Full if ready.is_empty() => file::sync_files(&data)?,
+                _ => {
+                    // Together with the layers it costs nothing to have it on the disk.
+                    let _ = rebuild::keep_copy(&data, &record);
+                    self.sync_staged()?;
+                }
             }
-        }
-        let record = self.list_image(&image, (record, names), &ids, ready, &data);
+            self.list_image(&image, (record.clone(), names.clone()), &ids, ready, &data)
+        });
         // What was staged and not needed goes without being swept.
         drop((records, image));
         self.tidy();
@@ -142,18 +147,20 @@ impl Store {
         let mut layers: Vec<NewLayer> = ids.iter().cloned().map(NewLayer::Present).collect();
         ids.push(id.clone());
         layers.push(NewLayer::Staged(staged));
-        let ready = self.make_ready(&ids, &layers)?;
         if let Some(pending) = &inner.pending {
+            let ready = self.make_ready(&ids, &layers)?;
             return self.have_wait(pending, &id, ready);
         }
-        if !ready.is_empty() {
-            self.sync_staged()?;
-        }
-        let mut trash = Trash::default();
-        let held = inner.hold().layers::<Writing>()?;
-        self.put_layers(&held, &ids, ready, &mut trash)?;
-        drop(held);
-        trash.empty()?;
+        self.with_ready(&ids, &layers, |ready| {
+            if !ready.is_empty() {
+                self.sync_staged()?;
+            }
+            let mut trash = Trash::default();
+            let held = inner.hold().layers::<Writing>()?;
+            self.put_layers(&held, &ids, ready, &mut trash)?;
+            drop(held);
+            trash.empty()
+        })?;
         drop(layers);
         self.tidy();
         self.layer(&id)?.ok_or_else(|| not_found("storing the layer", &id))
@@ -168,6 +175,31 @@ impl Store {
         let directory = place.driver_directory();
         file::sync_file_systems(place.root(), &directory)?;
         self.inner.write_behind.check(&directory)
+    }
+
+    /// Does what is to be done with the layers that are not in the store, prepared; once more where a layer that
+    /// was there is deleted meanwhile, and was staged too.
+    fn with_ready<T>(
+        &self,
+        ids: &[Id],
+        layers: &[NewLayer],
+        put: impl Fn(Vec<Ready>) -> Result<T>,
+    ) -> Result<T> {
+        for _ in 1..MAX_TRIES {
+            let done = self.make_ready(ids, layers).and_then(&put);
+            // A layer that is being deleted has lost its directory, or its link, before its record.
+            let goes =
+                |kind| matches!(kind, ErrorKind::Gone | ErrorKind::NotFound | ErrorKind::Corrupt);
+            if !done.as_ref().is_err_and(|error| goes(error.kind())) {
+                return done;
+            }
+            for (id, layer) in ids.iter().zip(layers) {
+                if matches!(layer, NewLayer::Present(_)) && self.layer(id)?.is_none() {
+                    return done;
+                }
+            }
+        }
+        put(self.make_ready(ids, layers)?)
     }
 
     /// Prepares the directories of all layers that are not in the store.
@@ -218,8 +250,15 @@ impl Store {
         }
         let rootless = self.options().rootless;
         let tree = staged.0.directory.join("tree");
+        if tree.is_dir() {
+            // It was made ready before.
+            return Ok(tree);
+        }
         match parent {
-            Some(parent) => copy::tree(parent, &tree, rootless)?,
+            Some(parent) => copy_parent(parent, &tree, rootless).inspect_err(|_| {
+                // It may be made ready once more.
+                let _ = remove_tree(&tree);
+            })?,
             None => fs::create_dir(&tree)
                 .map_err(|error| Error::io(error, "making the directory", &tree))?,
         }
@@ -250,9 +289,7 @@ impl Store {
         let coming: HashSet<&Id> = wanted.iter().map(|ready| &ready.id).collect();
         for id in ids {
             if !coming.contains(id) && !is_there(&book, id)? {
-                return Err(Error::new(ErrorKind::Gone, "storing the image on layer", id)
-                    .with_detail("somebody deleted it meanwhile")
-                    .with_hint("try again"));
+                return Err(gone(id));
             }
         }
         if wanted.is_empty() {
@@ -363,6 +400,26 @@ impl Store {
         trash.take(&self.inner, IMAGE_PLACE, TrashOf::Records, &directory)?;
         file::rename(data, &directory, "placing")
     }
+}
+
+/// Copies the files of a layer, unless somebody deletes it meanwhile.
+fn copy_parent(parent: &Path, tree: &Path, rootless: bool) -> Result<()> {
+    let failed = |error| Error::io(error, "looking at", parent);
+    // As long as it is open, no other one is it.
+    let opened = File::open(parent).map_err(failed)?;
+    copy::tree(parent, tree, rootless)?;
+    let (before, now) = (opened.metadata().map_err(failed)?, fs::metadata(parent).map_err(failed)?);
+    // Before anything of it is deleted, it has another name.
+    match (before.dev(), before.ino()) == (now.dev(), now.ino()) {
+        true => Ok(()),
+        false => Err(gone(parent.display())),
+    }
+}
+
+fn gone(layer: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Gone, "storing the image on layer", layer)
+        .with_detail("somebody deleted it meanwhile")
+        .with_hint("try again")
 }
 
 /// The record of an image that is not there yet.

@@ -165,8 +165,13 @@ fn relink(place: &Place, id: &Id) -> Option<String> {
 
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
     let failed = |error| Error::io(error, "making the directory", path);
-    let make = |()| DirBuilder::new().mode(0o700).create(path);
-    fault::step().and_then(make).map_err(failed)?;
+    let made = fault::step().and_then(|()| DirBuilder::new().mode(0o700).create(path));
+    // A layer is prepared again where the layers below went meanwhile.
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(failed(error));
+    }
     // Not cut by the umask.
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)
 }

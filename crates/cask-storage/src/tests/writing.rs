@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 
 use super::support::*;
 use crate::layers::MAX_CHAIN;
-use crate::{DriverKind, ErrorKind, Id, NewContainer, NewImage, NewLayer, StageOptions, Store};
+use crate::{
+    DriverKind, ErrorKind, Id, NewContainer, NewImage, NewLayer, Result, StageOptions, Store,
+};
 
 #[test]
 fn layers_lie_as_old_and_new_releases_expect() {
@@ -137,6 +139,42 @@ fn two_who_store_the_same_store_it_once() {
     assert_eq!(store.images().unwrap().len(), 2);
     assert_eq!(store.layers().unwrap().len(), 3);
     check_clean(temp.path(), "twice");
+}
+
+#[test]
+fn a_layer_that_goes_after_it_was_found_is_stored_from_what_was_staged() {
+    for driver in [DriverKind::Overlay, DriverKind::Vfs] {
+        let temp = tempfile::tempdir().unwrap();
+        let opened = || {
+            let mut options = options(temp.path());
+            options.driver = Some(driver);
+            Store::open(options).unwrap()
+        };
+        let own = || {
+            let store = opened();
+            for _ in 0..50 {
+                let mut image = new_image(&store, &["a", "b", "c"], "own")?;
+                let layers = ["a", "b", "c"].into_iter().map(|layer| stage(&store, layer));
+                image.layers =
+                    layers.map(|staged| staged.map(NewLayer::Staged)).collect::<Result<_>>()?;
+                let id = store.commit_image(image)?.id.clone();
+                store.delete_image(&id)?;
+            }
+            Ok::<(), crate::Error>(())
+        };
+        std::thread::scope(|scope| {
+            let own = scope.spawn(own);
+            let store = opened();
+            while !own.is_finished() {
+                if let Ok(id) = put(&store, &["a", "b"], "other") {
+                    store.delete_image(&id).unwrap();
+                }
+            }
+            own.join().unwrap().unwrap();
+        });
+        let problems = opened().check(&crate::CheckOptions::default()).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+    }
 }
 
 #[test]
