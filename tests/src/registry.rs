@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::program::command;
@@ -141,10 +142,15 @@ fn write(path: &str, text: &str) {
     std::fs::write(path, text).expect("a new directory is writable");
 }
 
-/// An address on loopback that nobody listens at.
+/// An address on loopback that nobody listens at, nor is about to: each process of tests has ports of its own, below
+/// those that the kernel gives away.
 fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").to_string()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = 10_000 + std::process::id() % 340 * 64;
+    let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 64);
+    let mut addresses = ports.take(64).map(|port| format!("127.0.0.1:{port}"));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.expect("loopback has a free port")
 }
 
 /// Makes a key, and a certificate that it signs itself.

@@ -12,6 +12,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl Registry {
         }
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name).display().to_string();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = free_address();
         let mut http = format!("addr: {address}");
         let mut more = String::new();
         if access == Access::Password {
@@ -150,6 +151,17 @@ impl Registry {
     fn repository(&self, path: &str) -> Repository {
         self.client(None).repository(&self.name(path)).for_writing()
     }
+}
+
+/// An address on loopback that nobody listens at, nor is about to: each process of tests has ports of its own, below
+/// those that the kernel gives away.
+fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = 10_000 + std::process::id() % 340 * 64;
+    let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 64);
+    let mut addresses = ports.take(64).map(|port| format!("127.0.0.1:{port}"));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.expect("loopback has a free port")
 }
 
 fn digest(bytes: &[u8]) -> Digest {
@@ -527,7 +539,7 @@ async fn large_blobs_go_both_ways_over_tls_and_http_2() {
 
 #[tokio::test]
 async fn nobody_there_is_told_with_the_address() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free_address();
     for (insecure, scheme) in [(false, "https"), (true, "http")] {
         let mut options = ClientOptions::default();
         options.hosts = Arc::new(move |_| {
