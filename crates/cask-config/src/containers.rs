@@ -88,8 +88,14 @@ pub struct EngineConf {
     pub hooks: Option<Vec<PathBuf>>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
     pub image_volumes: Option<String>,
+    /// `infra_image`: the image of the infra containers of pods.
+    pub infra_image: Option<String>,
+    /// `infra_command`: what runs in infra containers that have an image.
+    pub infra_command: Option<String>,
     /// `init_path`, of `[containers]` too: the program that is the init of containers that want one.
     pub init: Option<PathBuf>,
+    /// `pod_exit_policy`: what becomes of a pod when its last container ends, `continue` or `stop`.
+    pub pod_exit_policy: Option<String>,
     /// `pull_policy`: when images are pulled.
     pub pull_policy: Option<String>,
     /// `runtime`: what runs containers, a name or a path.

@@ -68,7 +68,7 @@ fn cve_2026_33414_there_are_no_machines() {
 }
 
 #[test]
-fn cve_2025_9566_there_are_no_pods_whose_links_could_be_written_through() {
+fn cve_2025_9566_nothing_is_played_whose_links_could_be_written_through() {
     is_refused(&["kube", "play"], "cellar has no command \"kube\"");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::tool;
+use tests::{run, tool};
 
 use crate::support::Cellar;
 
@@ -247,4 +247,93 @@ fn of_two_that_make_a_pod_one_wins_and_what_was_killed_goes_with_force() {
     assert!(
         !fs::read_to_string("/proc/self/mounts").unwrap().contains(&format!("{root}/cask/pods"))
     );
+}
+
+#[test]
+fn a_name_is_a_pods_or_a_containers_and_events_of_containers_tell_of_their_pod() {
+    let Some(cellar) = Cellar::new() else { return };
+    let id = cellar.run(&["pod", "create", "--network", "none", "p"]).ok().text().to_owned();
+    cellar.run(&["create", "--pod", "p", "--name", "m", "box:1", "true"]).ok();
+    for (words, said) in [
+        (
+            &["create", "--name", "p", "box:1", "true"][..],
+            "name \"p\" is in use: pod already exists",
+        ),
+        (&["rename", "m", "p"], "name \"p\" is in use: pod already exists"),
+        (
+            &["pod", "create", "m"],
+            "adding pod to state: name \"m\" is in use: container already exists",
+        ),
+    ] {
+        cellar.run(words).ends(125).says(said);
+    }
+    let events = |more: &[&str]| {
+        cellar.run(&[&["events", "--stream=false", "--no-trunc"], more].concat()).ok()
+    };
+    let told = events(&["--filter", "container=m"]);
+    let ending = format!("(image=localhost/box:1, name=m, pod_id={id})");
+    assert!(told.text().ends_with(&ending), "{told}");
+    let told = events(&["--filter", "container=m", "--format", "json"]).json();
+    assert_eq!(told["PodID"], id);
+    let told = events(&["--filter", "pod=p"]);
+    assert!(told.text().contains(" pod create ") && told.text().lines().count() == 1, "{told}");
+}
+
+#[test]
+fn containers_that_share_a_network_find_each_other_by_their_names() {
+    let Some(cellar) = Cellar::new() else { return };
+    let says = |arguments: &[&str]| cellar.run(arguments).ok().text().to_owned();
+    says(&["pod", "create", "--network", "none", "--add-host", "a:10.0.0.1", "p"]);
+    says(&[&["run", "-d", "--pod", "p", "--name", "m"], &SLEEP[..]].concat());
+    let infra = says(&["pod", "inspect", "-f", "{{.InfraContainerID}}", "p"]);
+    let hosts = says(&["exec", "m", "cat", "/etc/hosts"]);
+    assert!(hosts.starts_with("10.0.0.1\ta\n") && hosts.ends_with("\n127.0.0.1\tm"), "{hosts}");
+    let other = ["run", "--rm", "--pod", "p", "--name", "n", "box:1", "cat", "/etc/hosts"];
+    assert_eq!(says(&other), format!("{hosts}\n127.0.0.1\tn"));
+    assert_eq!(says(&["exec", "m", "cat", "/etc/hosts"]), hosts);
+
+    // Without a pod each has a name of its own too, and through another one it is the same network.
+    let joins = |more: &[&str]| cellar.run(&[&["run", "--rm", "--name", "j"], more].concat());
+    let command =
+        ["--network", "container:m", "box:1", "sh", "-c", "hostname; cat /etc/hostname /etc/hosts"];
+    let said = joins(&command).ok().text().to_owned();
+    let (own, rest) = said.split_once('\n').unwrap();
+    assert_eq!(rest, format!("{own}\n{hosts}\n127.0.0.1\t{own} j"));
+    joins(&["--no-hosts", "--network", "container:m", "box:1", "cat", "/etc/hosts"]).ends(1);
+    joins(&["--add-host", "a:1.2.3.4", "--network", "container:m", "box:1", "true"])
+        .ends(125)
+        .says("cannot set extra host entries when the container is joined to another containers network namespace");
+    says(&[&["run", "-d", "--network", "container:m", "--name", "k"], &SLEEP[..]].concat());
+    let of_infra =
+        says(&["inspect", "-f", "{{.HostsPath}} {{.NetworkSettings.SandboxKey}}", &infra]);
+    let of_other = says(&["inspect", "-f", "{{.HostsPath}} {{.NetworkSettings.SandboxKey}}", "k"]);
+    assert_eq!(of_infra, of_other);
+    says(&["kill", "k"]);
+    says(&["wait", "k"]);
+    assert_eq!(says(&["exec", "m", "cat", "/etc/hosts"]), hosts);
+}
+
+#[test]
+fn containers_conf_says_what_pods_are_where_no_flag_does() {
+    let Some(cellar) = Cellar::new() else { return };
+    let conf = cellar.path("containers.conf");
+    let said =
+        "[engine]\ninfra_image = \"box:1\"\ninfra_command = \"cat\"\npod_exit_policy = \"stop\"\n";
+    fs::write(&conf, said).unwrap();
+    let with = |words: &[&str]| run(cellar.command(words).env("CONTAINERS_CONF", &conf)).ok();
+    for (flags, expected) in [
+        (&[][..], "stop localhost/box:1 cat"),
+        (&["--exit-policy=continue"], "continue localhost/box:1 cat"),
+    ] {
+        with(
+            &[&["pod", "create", "--network", "none", "--replace", "--name", "p"], flags].concat(),
+        );
+        let shown = with(&["pod", "inspect", "-f", "{{.ExitPolicy}} {{.InfraContainerID}}", "p"]);
+        let (policy, infra) = shown.text().split_once(' ').unwrap();
+        let shown = with(&["inspect", "-f", "{{.ImageName}} {{.Config.Entrypoint}}", infra]);
+        assert_eq!(format!("{policy} {}", shown.text()), expected);
+    }
+    with(&["create", "--pod", "new:n", "--network", "none", "box:1", "true"]);
+    let shown = with(&["pod", "inspect", "-f", "{{.ExitPolicy}}", "n"]);
+    assert_eq!(shown.text(), "stop");
 }

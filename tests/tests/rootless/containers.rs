@@ -194,6 +194,34 @@ fn a_users_containers_know_each_other_by_name_and_are_reached_by_ports() {
 }
 
 #[test]
+fn a_users_pod_is_reached_by_its_port_and_goes_with_its_containers() {
+    if !has(&["pasta"]) {
+        return;
+    }
+    let Some(user) = user() else { return };
+    let tun = user.text("tun");
+    tool("mknod", &format!("-m 666 {tun} c 10 200")).ok();
+    let said = user.script_with(
+        "mount --bind tun /dev/net/tun",
+        r#"
+        C=$D/cellar
+        $C pod create -p 127.0.0.1::80 p >/dev/null
+        $C run -d --pod p --name web box:1 sh -c 'while true; do busybox nc -l -p 80 -e echo hello; done' >/dev/null
+        $C run --rm --pod p box:1 sh -c 'for i in $(busybox seq 300); do busybox nc -w 2 127.0.0.1 80 </dev/null 2>/dev/null | busybox grep . && break; sleep 0.1; done'
+        at=$($C port web 80)
+        for i in $(seq 300); do busybox nc -w 2 127.0.0.1 ${at##*:} </dev/null 2>/dev/null | grep . && break; sleep 0.1; done
+        $C pod ps --format '{{.Name}} {{.Status}} {{.NumberOfContainers}}'
+        $C pod stop -t 0 p >/dev/null; $C pod ps --format '{{.Status}}'
+        $C pod start p >/dev/null; $C exec web echo again
+        $C pod rm -f -t 0 p >/dev/null; $C ps -aq; $C pod ps -q
+        "#,
+    )
+    .ok();
+    assert_eq!(said.text(), "hello\nhello\np Running 2\nExited\nagain", "{said}");
+    nothing_is_left(&user);
+}
+
+#[test]
 fn a_command_joins_a_users_container_that_has_namespaces_of_the_host() {
     let Some(user) = user() else { return };
     for shared in ["--network host", "--network host --uts host --ipc host --pid host"] {

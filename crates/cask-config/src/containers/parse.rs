@@ -94,6 +94,9 @@ impl ContainersConf {
             engine.events_logger,
             engine.hooks,
             engine.image_volumes,
+            engine.infra_command,
+            engine.infra_image,
+            engine.pod_exit_policy,
             engine.init,
             engine.pull_policy,
             engine.runtime,
@@ -181,7 +184,10 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
             .strings("hooks_dir")?
             .map(|paths| paths.into_iter().map(|path| PathBuf::from(path.value)).collect()),
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
+        infra_command: text("infra_command")?.filter(|text| !text.is_empty()),
+        infra_image: text("infra_image")?.filter(|text| !text.is_empty()),
         init: text("init_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
+        pod_exit_policy: text("pod_exit_policy")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
         volume_path: text("volume_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
@@ -238,6 +244,13 @@ mod tests {
         let network = "[network]\npasta_options = [\"-I\", \"eth1\"]";
         let network = ContainersConf::parse(network, "n").unwrap().lists.pasta_options;
         assert_eq!(network, Some(vec!["-I".to_owned(), "eth1".to_owned()]));
+        let pods =
+            "[engine]\ninfra_image = \"i\"\ninfra_command = \"\"\npod_exit_policy = \"stop\"";
+        let pods = ContainersConf::parse(pods, "p").unwrap().engine;
+        assert_eq!(
+            (pods.infra_image.as_deref(), pods.infra_command, pods.pod_exit_policy.as_deref()),
+            (Some("i"), None, Some("stop"))
+        );
         let both = "[engine]\ninit_path = \"/b\"\n[containers]\ninit_path = \"/a\"";
         let inits = [both, "[engine]\ninit_path = \"/b\"", "[containers]\ninit_path = \"/a\""];
         let inits = inits.map(|text| ContainersConf::parse(text, "d").unwrap().engine.init);

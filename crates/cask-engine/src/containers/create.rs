@@ -47,8 +47,8 @@ impl Containers {
     /// Makes a container from an image, or from a root of its own. It does not run yet.
     ///
     /// # Errors
-    /// [`ErrorKind::NameInUse`] for a name that another container has; [`ErrorKind::Invalid`] for what makes no
-    /// sense; [`ErrorKind::ContainerNotKnown`] for a container whose namespace it shall share;
+    /// [`ErrorKind::NameInUse`] for a name that another container has, or a pod; [`ErrorKind::Invalid`] for what makes
+    /// no sense; [`ErrorKind::ContainerNotKnown`] for a container whose namespace it shall share;
     /// [`ErrorKind::Storage`].
     pub fn create(&self, image: Option<&Found>, options: CreateOptions) -> Result<Container> {
         let CreateOptions { mut config, replace, publish_all, systemd, users } = options;
@@ -164,6 +164,10 @@ impl Containers {
     }
 
     fn register_as(&self, config: &mut ContainerConfig) -> Result<Container> {
+        if self.pods().is_named(&config.name)? {
+            let words = format!("name {:?} is in use", config.name);
+            return Err(Error::new(ErrorKind::NameInUse, words, "pod already exists"));
+        }
         let image = match config.image_id.as_str() {
             "" => None,
             id => Some(Id::parse(id)?),

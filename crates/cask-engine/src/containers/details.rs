@@ -35,18 +35,21 @@ impl Containers {
     /// Gives a container another name.
     ///
     /// # Errors
-    /// [`ErrorKind::NameInUse`]; [`ErrorKind::Invalid`] for what is no name.
+    /// [`ErrorKind::NameInUse`], by a container or a pod; [`ErrorKind::Invalid`] for what is no name.
     pub fn rename(&self, container: &Container, name: &str) -> Result<()> {
         super::mounts::check_name(name)?;
         let _held = container.place.lock()?;
         let (mut config, state) = container.place.load_as_written()?;
+        let taken = |by: &str| {
+            Error::new(ErrorKind::NameInUse, format_args!("name {name:?} is in use"), by)
+        };
+        if self.pods().is_named(name)? {
+            return Err(taken("pod already exists"));
+        }
         let id = Id::parse(container.id())?;
         self.store().set_container_names(&id, &[name.to_owned()]).map_err(|error| {
             match error.kind() {
-                cask_storage::ErrorKind::Exists => {
-                    let words = format!("name \"{name}\" is in use");
-                    Error::new(ErrorKind::NameInUse, words, "container already exists")
-                }
+                cask_storage::ErrorKind::Exists => taken("container already exists"),
                 _ => error.into(),
             }
         })?;

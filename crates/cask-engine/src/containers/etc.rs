@@ -1,5 +1,7 @@
 //! The files of `/etc` that say who a container is and whom it reaches.
 
+mod hosts;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
@@ -13,12 +15,14 @@ use super::config::{ContainerConfig, HostsBase, NetworkConfig, NetworkMode};
 use super::network::ContainerNetwork;
 use super::record::{Place, io};
 use crate::{Error, ErrorKind, Result};
+use hosts::HOSTS;
 
 /// Name servers that only a machine itself reaches, where its own are such.
 const LOCAL_RESOLVERS: [&str; 2] = ["127.", "::1"];
 /// What is asked where there is no other server. Source: containers/common, `libnetwork/resolvconf`.
 const DEFAULT_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
+const RESOLV_CONF: &str = "resolv.conf";
 /// Where the image's `/etc/hosts` is kept, below the container's own directory.
 const IMAGE_HOSTS: &str = "hosts.image";
 
@@ -46,23 +50,22 @@ impl Containers {
             Ok::<(), crate::Error>(())
         };
         write("containerenv", "/run/.containerenv", container_env(config))?;
-        if let NetworkMode::Container(id) = &config.network.mode {
-            // Whoever shares a network is the same machine.
-            let other = self.find(id)?;
-            for (name, target) in [
-                ("hosts", "/etc/hosts"),
-                ("hostname", "/etc/hostname"),
-                ("resolv.conf", "/etc/resolv.conf"),
-            ] {
-                let text = fs::read_to_string(other.place.run.join(name)).unwrap_or_default();
-                if !text.is_empty() {
-                    write(name, target, text)?;
-                }
-            }
-            return Ok(files);
-        }
         if !config.files.no_hostname {
             write("hostname", "/etc/hostname", format!("{}\n", hostname(config)))?;
+        }
+        if let Some(other) = self.network_owner(config)? {
+            // Whoever shares a network finds the same others.
+            let shared = [(HOSTS, "/etc/hosts"), (RESOLV_CONF, "/etc/resolv.conf")];
+            for (name, target) in &shared[usize::from(config.files.no_hosts)..] {
+                let path = other.place.run.join(name);
+                if path.exists() {
+                    files.push(EtcFile { path, target });
+                }
+            }
+            if !config.files.no_hosts {
+                hosts::join(&other.place, config)?;
+            }
+            return Ok(files);
         }
         if !config.files.no_hosts {
             if config.files.hosts_base == Some(HostsBase::Image) {
@@ -70,14 +73,23 @@ impl Containers {
                 fs::write(&path, read_user_file(root, "etc/hosts")?)
                     .map_err(|error| io(error, "writing", &path))?;
             }
-            write("hosts", "/etc/hosts", hosts(config, None, &hosts_base(config, place)?))?;
+            write(HOSTS, "/etc/hosts", own_hosts(config, None, &hosts_base(config, place)?))?;
+            hosts::begin(place)?;
         }
         let no_dns = config.network.dns.iter().any(|server| server == "none");
         // Who reaches nobody keeps what the image says of servers.
         if !no_dns && config.network.mode != NetworkMode::None {
-            write("resolv.conf", "/etc/resolv.conf", resolv_conf(config, None))?;
+            write(RESOLV_CONF, "/etc/resolv.conf", resolv_conf(config, None))?;
         }
         Ok(files)
+    }
+
+    /// Has the hosts of a network that a container shares no more say who it was: it has ended.
+    pub(super) fn leave_hosts(&self, config: &ContainerConfig) {
+        // Where that cannot be, a name leads to nobody.
+        if let Ok(Some(owner)) = self.network_owner(config) {
+            let _ = hosts::leave(&owner.place, &config.id);
+        }
     }
 }
 
@@ -88,14 +100,14 @@ pub(super) fn rewrite(
     network: Option<&ContainerNetwork>,
 ) -> Result<()> {
     let base = hosts_base(config, place)?;
-    for (name, text) in
-        [("hosts", hosts(config, network, &base)), ("resolv.conf", resolv_conf(config, network))]
-    {
-        let path = place.run.join(name);
-        // What it was not given before it shall not be given now.
-        if path.exists() {
-            fs::write(&path, text).map_err(|error| io(error, "writing", &path))?;
-        }
+    // What it was not given before it shall not be given now.
+    if place.run.join(HOSTS).exists() {
+        hosts::rewrite(place, &own_hosts(config, network, &base))?;
+    }
+    let path = place.run.join(RESOLV_CONF);
+    if path.exists() {
+        let text = resolv_conf(config, network);
+        fs::write(&path, text).map_err(|error| io(error, "writing", &path))?;
     }
     Ok(())
 }
@@ -136,7 +148,7 @@ fn hosts_base(config: &ContainerConfig, place: &Place) -> Result<String> {
 }
 
 /// Source: podman, `libpod/container_internal_linux.go`, `generateHosts`; containers/common, `libnetwork/etchosts`.
-fn hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &str) -> String {
+fn own_hosts(config: &ContainerConfig, network: Option<&ContainerNetwork>, base: &str) -> String {
     let mut text = String::new();
     let machine = machine_address(config, network);
     let machine = machine.as_deref();
@@ -330,7 +342,7 @@ mod tests {
         config.network.dns = vec!["1.1.1.1".to_owned()];
         config.network.dns_search = vec!["example".to_owned()];
         config.network.dns_options = vec!["ndots:2".to_owned()];
-        let text = hosts(&config, None, "");
+        let text = own_hosts(&config, None, "");
         assert!(text.starts_with("10.0.0.1\tdb\n"), "{text}");
         assert!(text.ends_with("127.0.0.1\t0123456789ab web\n"), "{text}");
         assert_eq!(

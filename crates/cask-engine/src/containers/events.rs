@@ -27,11 +27,12 @@ use log::{Position, Reader};
 /// How often it is looked whether there is more.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Something that was done to a container, an image, a volume or a network. The names are podman's.
+/// Something that was done to a container, a pod, an image, a volume or a network. The names are podman's.
 ///
 /// Written are, of containers: attach, cleanup, commit, create, died, exec, exec_died, export, health_status, init,
 /// kill, mount, pause, remove, rename, restart, start, stop, unmount, unpause; of images: build, loadfromarchive,
-/// mount, pull, push, remove, save, tag, unmount, untag; of volumes: create, prune, remove; of networks: connect,
+/// mount, pull, push, remove, save, tag, unmount, untag; of pods: create, kill, pause, remove, restart, start, stop,
+/// unpause; of volumes: create, prune, remove; of networks: connect,
 /// disconnect; and `log-rotation` of the file itself.
 ///
 /// Source: podman, `libpod/events/config.go`, `Event`.
@@ -63,7 +64,7 @@ pub struct Event {
     /// When, in RFC 3339 with nanoseconds.
     #[serde(rename = "Time")]
     pub time: String,
-    /// `container`, `image`, `volume`, `network` or `system`.
+    /// `container`, `pod`, `image`, `volume`, `network` or `system`.
     #[serde(rename = "Type")]
     pub kind: String,
     /// What a check of a container's health said.
@@ -78,6 +79,9 @@ pub struct Event {
     /// Everything about a container that was made, where somebody wants to have that here.
     #[serde(rename = "ContainerInspectData", skip_serializing_if = "String::is_empty")]
     pub inspect_data: String,
+    /// The pod that a container is in: the ID.
+    #[serde(rename = "PodID", skip_serializing_if = "String::is_empty")]
+    pub pod_id: String,
     /// Labels of a container.
     #[serde(rename = "Attributes")]
     pub attributes: Option<BTreeMap<String, String>>,
@@ -114,6 +118,7 @@ impl Event {
         event.id.clone_from(&config.id);
         event.image.clone_from(&config.image_name);
         event.name.clone_from(&config.name);
+        event.pod_id.clone_from(&config.pod.id);
         event.attributes = Some(config.labels.clone());
         event
     }
@@ -200,7 +205,13 @@ impl Event {
                     ),
                     _ => String::new(),
                 };
-                format!("{time} {kind} {status} {id} (image={image}, name={name}{health}{labels})")
+                let pod = match self.pod_id.as_str() {
+                    "" => String::new(),
+                    id => format!(", pod_id={id}"),
+                };
+                format!(
+                    "{time} {kind} {status} {id} (image={image}, name={name}{pod}{health}{labels})"
+                )
             }
         }
     }

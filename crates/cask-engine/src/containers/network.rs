@@ -22,7 +22,7 @@ use cask_network::{Attachment, Connection, Network, Networks, Places, Status};
 use cask_runtime::{ProcessHandle, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::config::{ContainerConfig, NetworkAttachment};
+use super::config::{ContainerConfig, NetworkAttachment, NetworkMode};
 use super::record::{Place, boot, io};
 use super::{Container, Containers};
 use crate::{Error, ErrorKind, Images, Result};
@@ -126,6 +126,22 @@ impl Containers {
         let mut all = self.all(|_| ())?;
         all.retain(|one| one.config.network.attachments.iter().any(|a| a.network == network));
         Ok(all)
+    }
+
+    /// The container whose network another one shares, however many share it in between; `None` for one that has its
+    /// own, or none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ContainerNotKnown`](crate::ErrorKind::ContainerNotKnown) where it was removed.
+    pub fn network_owner(&self, config: &ContainerConfig) -> Result<Option<Container>> {
+        let mut owner = None;
+        let mut mode = config.network.mode.clone();
+        while let NetworkMode::Container(id) = mode {
+            let other = self.find(&id)?;
+            mode = other.config.network.mode.clone();
+            owner = Some(other);
+        }
+        Ok(owner)
     }
 
     /// Takes back what a container that was killed with its monitor left behind.

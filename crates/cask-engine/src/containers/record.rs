@@ -9,7 +9,7 @@
 //!   ctr.log           its output
 //! RUN ROOT/cask/containers/<id>/
 //!   attach            the monitor's socket
-//!   hosts  hostname  resolv.conf  .containerenv
+//!   hosts  hosts.joined  hostname  resolv.conf  .containerenv
 //! ```
 
 mod read;

@@ -149,6 +149,7 @@ impl Containers {
         }
         self.let_volumes_go(container);
         container.place.unmount_root()?;
+        self.leave_hosts(&container.config);
         self.forget_network(container)
     }
 

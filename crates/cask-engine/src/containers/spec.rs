@@ -68,6 +68,13 @@ pub(super) fn check(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, words, "").with_hint("it is NAME:ADDRESS"));
         }
     }
+    if matches!(config.network.mode, NetworkMode::Container(_))
+        && !config.network.add_hosts.is_empty()
+    {
+        // The words are podman's.
+        let words = "invalid config provided: cannot set extra host entries when the container is joined to another containers network namespace";
+        return Err(Error::new(ErrorKind::Invalid, words, "invalid configuration"));
+    }
     let has_machine = match config.network.host_address.as_deref() {
         Some(address) => address != "none",
         None => !matches!(

@@ -66,7 +66,7 @@ impl Pods {
     /// Makes a pod, and its infra container, from an image or from nothing. Neither runs yet.
     ///
     /// # Errors
-    /// [`ErrorKind::NameInUse`] for a name that another pod has; those of
+    /// [`ErrorKind::NameInUse`] for a name that another pod has, or a container; those of
     /// [`Containers::create`](crate::Containers::create).
     pub fn create(&self, image: Option<&Found>, options: PodOptions) -> Result<Pod> {
         let PodOptions { mut config, infra, replace } = options;
@@ -78,20 +78,23 @@ impl Pods {
         self.sweep()?;
         let all = self.all()?;
         let named = |name: &str| all.iter().find(|pod| pod.name() == name);
+        let of_container = |name: &str| self.containers.store().container_named(name).is_ok();
         if config.name.is_empty() {
-            let names = (0..MOST_NAMES).map(choose_name);
-            config.name = names.into_iter().find(|name| named(name).is_none()).unwrap_or_default();
+            let free = |name: &String| named(name).is_none() && !of_container(name);
+            config.name = (0..MOST_NAMES).map(choose_name).find(free).unwrap_or_default();
         }
         check_name(&config.name)?;
+        let taken = |by: &str| {
+            let words = format!("adding pod to state: name {:?} is in use", config.name);
+            Error::new(ErrorKind::NameInUse, words, by)
+        };
         match named(&config.name) {
             Some(old) if replace => {
                 let options = RemoveOptions { force: true, ..RemoveOptions::default() };
                 self.remove(old, &options)?;
             }
-            Some(_) => {
-                let words = format!("adding pod to state: name {:?} is in use", config.name);
-                return Err(Error::new(ErrorKind::NameInUse, words, "pod already exists"));
-            }
+            Some(_) => return Err(taken("pod already exists")),
+            None if of_container(&config.name) => return Err(taken("container already exists")),
             None => {}
         }
         config.id = Id::random().to_string();
@@ -199,6 +202,11 @@ impl Pods {
             found.extend(Some(name).filter(|name| Id::parse(name).is_ok()));
         }
         Ok(found)
+    }
+
+    /// Whether a pod has this name.
+    pub(crate) fn is_named(&self, name: &str) -> Result<bool> {
+        Ok(self.all()?.iter().any(|pod| pod.name() == name))
     }
 
     /// All pods, by the moments when they were made.

@@ -90,7 +90,7 @@ impl Making {
         } else {
             Some(self.find(containers.images(), context, &conf.engine)?)
         };
-        self.container.join(&mut options, containers, conf)?;
+        self.container.join(&mut options, containers, context)?;
         let mut made = containers.create(found.as_ref(), options)?;
         containers.device_warnings(&made).iter().for_each(|warning| report::note(warning));
         if let Some(template) = made.config.log.tag.clone().filter(|tag| tag.contains("{{")) {

@@ -140,8 +140,10 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         .chain(&config.process.command)
         .cloned()
         .collect();
-    let run = container.run_directory();
-    let at = |name: &str| run.join(name).display().to_string();
+    // Who shares a network has what that container says of it.
+    let owner = containers.network_owner(config).ok().flatten();
+    let net = owner.as_ref().unwrap_or(container);
+    let at = |of: &Container, name: &str| of.run_directory().join(name).display().to_string();
     let capabilities: Vec<String> = container.capabilities()?;
     let effective = match is_root(config) {
         true => Part::list_or_nil(&capabilities),
@@ -161,9 +163,9 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         "ImageName": &config.image_name,
         "Rootfs": config.rootfs.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         "Pod": &config.pod.id,
-        "ResolvConfPath": at("resolv.conf"),
-        "HostnamePath": at("hostname"),
-        "HostsPath": at("hosts"),
+        "ResolvConfPath": at(net, "resolv.conf"),
+        "HostnamePath": at(container, "hostname"),
+        "HostsPath": at(net, "hosts"),
         "StaticDir": container.directory().display().to_string(),
         "OCIRuntime": config.runtime.as_ref().map_or("native", |runtime| &runtime.name),
         "ConmonPidFile": config.lifecycle.monitor_pid_file.as_ref().map_or(String::new(), |path| path.display().to_string()),
@@ -183,7 +185,7 @@ fn document(containers: &Containers, container: &Container, size: bool) -> Resul
         },
         "Mounts": config.files.mounts.iter().filter(|mount| !mount.kind.is_memory()).map(|mount| mount_part(containers, mount)).collect::<Vec<_>>(),
         "Dependencies": dependencies(config),
-        "NetworkSettings": network_part(container),
+        "NetworkSettings": network_part(net),
         "Namespace": "",
         "IsInfra": config.pod.infra,
         "IsService": false,

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{Containers, Error, ErrorKind, Pod, PullPolicy, RemoveOptions};
+use cask_engine::{Containers, Error, ErrorKind, Pod, PodOptions, PullPolicy, RemoveOptions};
 use cask_program::containers_conf;
 use cask_program::moving::{PlatformArguments, RegistryArguments};
 use cask_program::output;
@@ -207,7 +207,22 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
         ),
         Some(path) => Some(open_new(path)?),
     };
-    let image = match arguments.infra_image().filter(|_| options.infra.is_some()) {
+    let pod = make(&containers, arguments.infra_image(conf), options, context)?;
+    if let Some(file) = &mut file {
+        file.write_all(pod.id().as_bytes()).context("failed to write pod ID to file")?;
+    }
+    output::line(pod.id())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes it, with an infra container from an image, which is pulled where it is missing, or from nothing.
+pub(super) fn make(
+    containers: &Containers,
+    infra_image: Option<&str>,
+    options: PodOptions,
+    context: &Context,
+) -> Result<Pod> {
+    let image = match infra_image.filter(|_| options.infra.is_some()) {
         None => None,
         Some(name) => {
             let wanted = Wanted {
@@ -220,12 +235,7 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode> {
             Some(wanted.find(containers.images(), context)?)
         }
     };
-    let pod = containers.pods().create(image.as_ref(), options)?;
-    if let Some(file) = &mut file {
-        file.write_all(pod.id().as_bytes()).context("failed to write pod ID to file")?;
-    }
-    output::line(pod.id())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(containers.pods().create(image.as_ref(), options)?)
 }
 
 fn exists(pod: &str, context: &Context) -> Result<ExitCode> {

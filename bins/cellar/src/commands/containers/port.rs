@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::PortMapping;
+use cask_engine::{Container, Containers, PortMapping};
 use cask_program::output;
 use clap::Args;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         (name, false) if latest || name.is_some() => {
             let name = name.as_deref().filter(|_| !latest);
             let container = several::one(&containers, name, latest)?;
-            let lines = lines(&container.config.network.ports, port);
+            let lines = lines(&ports(&containers, container)?, port);
             if lines.is_empty()
                 && let Some(port) = port
             {
@@ -46,8 +46,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
         (None, true) => {
             for container in containers.all(|_| ())? {
                 if container.state.status.is_up() {
-                    for line in lines(&container.config.network.ports, None) {
-                        text.push_str(&format!("{}\t{line}\n", &container.id()[..12]));
+                    let id = container.id()[..12].to_owned();
+                    for line in lines(&ports(&containers, container)?, None) {
+                        text.push_str(&format!("{id}\t{line}\n"));
                     }
                 }
             }
@@ -56,6 +57,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     }
     output::bytes(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Those that lead to a container, which may be those of another one: whose network it shares.
+fn ports(containers: &Containers, container: Container) -> Result<Vec<PortMapping>> {
+    let owner = containers.network_owner(&container.config)?.unwrap_or(container);
+    Ok(owner.config.network.ports)
 }
 
 fn lines(ports: &[PortMapping], wanted: Option<&str>) -> Vec<String> {

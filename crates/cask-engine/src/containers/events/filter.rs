@@ -4,7 +4,7 @@ use super::Event;
 use crate::{Error, ErrorKind, Result};
 
 /// What an event has to be: `container=NAME`, `event=STATUS`, `image=NAME`, `label=NAME[=VALUE]`, `type=TYPE`,
-/// `volume=NAME`, which may be the beginning of one, or `network=NAME`.
+/// `volume=NAME`, which may be the beginning of one, `network=NAME` or `pod=NAME`.
 ///
 /// Source: podman, `libpod/events/filters.go`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ enum Key {
     Kind,
     Volume,
     Network,
+    Pod,
 }
 
 impl EventFilter {
@@ -41,6 +42,7 @@ impl EventFilter {
             "type" => Key::Kind,
             "volume" => Key::Volume,
             "network" => Key::Network,
+            "pod" => Key::Pod,
             _ => return Err(invalid(key)),
         };
         Ok(Self { key, value: value.to_owned() })
@@ -52,6 +54,7 @@ impl EventFilter {
         let begins = || !value.is_empty() && event.id.starts_with(value);
         match self.key {
             Key::Container => is("container") && (event.name == value || begins()),
+            Key::Pod => is("pod") && (event.name == value || begins()),
             // Docker's word for it.
             Key::Status if value == "die" => event.status == "died",
             Key::Status => event.status == value,

@@ -49,6 +49,7 @@ fn entry(event: &Event) -> io::Result<Vec<u8>> {
         ("PODMAN_EXIT_CODE", &exit_code),
         ("PODMAN_OOM_KILLED", &oom_killed),
         ("PODMAN_CONTAINER_INSPECT_DATA", &event.inspect_data),
+        ("PODMAN_POD_ID", &event.pod_id),
         ("PODMAN_LABELS", &labels),
         ("PODMAN_HEALTH_STATUS", &event.health_status),
         ("PODMAN_HEALTH_LOG", &event.health_log),
@@ -78,6 +79,7 @@ fn event(entry: &JournalEntry) -> Option<Event> {
         health_log: field("PODMAN_HEALTH_LOG"),
         health_failing_streak: field("PODMAN_HEALTH_FAILING_STREAK").parse().unwrap_or_default(),
         inspect_data: field("PODMAN_CONTAINER_INSPECT_DATA"),
+        pod_id: field("PODMAN_POD_ID"),
         attributes: serde_json::from_str(&field("PODMAN_LABELS")).ok(),
     };
     (!event.kind.is_empty() && !event.status.is_empty()).then_some(event)
@@ -117,6 +119,7 @@ mod tests {
         sent.name = "c".to_owned();
         sent.health_status = "unhealthy".to_owned();
         sent.health_failing_streak = 3;
+        sent.pod_id = "b".repeat(64);
         sent.health_log = "{\"Output\":\"a\\nb\"}".to_owned();
         let labels = [("one".to_owned(), "1\n2".to_owned())];
         sent.attributes = Some(labels.into());

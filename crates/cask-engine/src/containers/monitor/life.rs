@@ -476,6 +476,7 @@ impl<'a> Life<'a> {
         if let Some(mut network) = self.network.take() {
             network.take_back(self.containers, self.container);
         }
+        self.containers.leave_hosts(&self.container.config);
         if let Some(group) = self.cgroup.take() {
             let _ = group.kill();
             let _ = group.remove();

@@ -6,14 +6,16 @@ use anyhow::{Context as _, Result, bail};
 use cask_engine::{
     Containers, CreateOptions, Pod, PodConfig, PodOptions, PodSpace, ResourcesConfig,
 };
-use cask_program::containers_conf::ContainersConf;
+use cask_program::containers_conf::{self, ContainersConf};
 use clap::Args;
 
+use super::super::pod::make;
 use super::{
     ContainerArguments, DeviceArguments, FileArguments, LifeArguments, LimitArguments,
     NetworkArguments, ProcessArguments, RateArguments, ResourceArguments, SecurityArguments,
     SpaceArguments, UserArguments, WeightArguments, each_file, lines, pairs,
 };
+use crate::context::Context;
 
 /// The pod of a container.
 #[derive(Args, Debug, Default)]
@@ -61,7 +63,7 @@ impl ContainerArguments {
         &self,
         options: &mut CreateOptions,
         containers: &Containers,
-        conf: &ContainersConf,
+        context: &Context,
     ) -> Result<()> {
         let word = self.pod.word()?;
         if let Some(init) = self.pod.init_ctr.as_deref().filter(|init| !init.is_empty()) {
@@ -76,7 +78,7 @@ impl ContainerArguments {
         let Some(word) = word else { return Ok(()) };
         let pods = containers.pods();
         if let Some(name) = word.strip_prefix("new:") {
-            let pod = self.make_pod(name, options, containers, conf)?;
+            let pod = self.make_pod(name, options, containers, context)?;
             return Ok(pods.join(&pod, options, &[])?);
         }
         if self.users.is_given() {
@@ -100,7 +102,7 @@ impl ContainerArguments {
         name: &str,
         options: &mut CreateOptions,
         containers: &Containers,
-        conf: &ContainersConf,
+        context: &Context,
     ) -> Result<Pod> {
         if name.is_empty() {
             bail!("new pod name must be at least one character");
@@ -112,8 +114,12 @@ impl ContainerArguments {
             pid: self.spaces.pid.clone(),
             ..PodCreateArguments::default()
         };
-        let made = arguments.resolve(containers, conf)?;
-        let pod = containers.pods().create(None, made)?;
+        let conf = containers_conf::load()?;
+        let mut made = arguments.resolve(containers, conf)?;
+        if let Some(infra) = &mut made.infra {
+            infra.config.runtime.clone_from(&options.config.runtime);
+        }
+        let pod = make(containers, arguments.infra_image(conf), made, context)?;
         // They are the pod's now.
         let network = &mut options.config.network;
         (network.hostname, network.ports) = (None, Vec::new());
@@ -220,8 +226,12 @@ pub(in crate::commands::containers) struct PodCreateArguments {
 
 impl PodCreateArguments {
     /// The image of its infra container, if that has one.
-    pub(in crate::commands::containers) fn infra_image(&self) -> Option<&str> {
-        self.infra_image.as_deref().filter(|name| !name.is_empty())
+    pub(in crate::commands::containers) fn infra_image<'a>(
+        &'a self,
+        conf: &'a ContainersConf,
+    ) -> Option<&'a str> {
+        let given = self.infra_image.as_deref().filter(|name| !name.is_empty());
+        given.or(conf.engine.infra_image.as_deref())
     }
 
     /// What is wanted. The words are podman's.
@@ -243,7 +253,8 @@ impl PodCreateArguments {
         }
         options.replace = self.replace;
         config.create_command = std::env::args().collect();
-        config.exit_policy = self.exit_policy.as_deref().unwrap_or_default().parse()?;
+        let policy = self.exit_policy.as_ref().or(conf.engine.pod_exit_policy.as_ref());
+        config.exit_policy = policy.map_or("", String::as_str).parse()?;
         if let Some(policy) = &self.restart {
             config.restart = policy.parse()?;
         }
@@ -271,12 +282,17 @@ impl PodCreateArguments {
                 "cannot define the pod as the cgroup parent at the same time as joining the infra container's cgroupNS: invalid argument"
             );
         }
-        if self.infra_command.is_some() && self.infra_image().is_none() {
+        let has_image = self.infra_image(conf).is_some();
+        if self.infra_command.is_some() && !has_image {
             bail!(
                 "--infra-command needs --infra-image: without an image the infra container has no files"
             );
         }
-        let mut infra = self.container().resolve(&[], containers, conf)?;
+        let mut infra = self.container();
+        if let Some(command) = conf.engine.infra_command.as_ref().filter(|_| has_image) {
+            infra.process.entrypoint.get_or_insert_with(|| command.clone());
+        }
+        let mut infra = infra.resolve(&[], containers, conf)?;
         config.hostname = infra.config.network.hostname.clone().unwrap_or_default();
         infra.config.process.init = false;
         options.infra = Some(infra);
