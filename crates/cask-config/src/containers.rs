@@ -50,6 +50,29 @@ pub struct ContainersConf {
     pub stop_timeout: Option<i64>,
     /// What `[engine]` says besides.
     pub engine: EngineConf,
+    /// What `[network]` says.
+    pub network: NetworkConf,
+}
+
+/// How the networks of containers are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkConf {
+    /// `network_config_dir`: the directory of the networks.
+    pub directory: Option<PathBuf>,
+    /// `default_network`: the name of the network that is there without a file.
+    pub usual: Option<String>,
+    /// `default_subnet`: its addresses, such as `10.88.0.0/16`.
+    pub usual_subnet: Option<String>,
+    /// `default_subnet_pools`: blocks that addresses of networks are taken from, each with the bits that all addresses on
+    /// one of them have in common.
+    pub subnet_pools: Option<Vec<(String, i64)>>,
+    /// `dns_bind_port`: where names are answered.
+    pub dns_port: Option<i64>,
+    /// `firewall_driver`: what rules are made with.
+    pub firewall: Option<String>,
+    /// `pasta_options`: words of pasta's, before those of a container.
+    pub pasta_options: Option<Vec<String>>,
 }
 
 /// How layers are compressed that are pushed, where no flag says so.
@@ -84,6 +107,8 @@ pub struct EngineConf {
     pub events_file_size: Option<String>,
     /// `events_container_create_inspect_data`: whether the event of a container's creation has all that `inspect` says.
     pub events_inspect: Option<bool>,
+    /// `helper_binaries_dir`: where programs for networks are looked for.
+    pub helpers: Option<Vec<PathBuf>>,
     /// `hooks_dir`: where files say which hooks containers have.
     pub hooks: Option<Vec<PathBuf>>,
     /// `image_volume_mode`: what becomes of an image's volumes, `anonymous`, `tmpfs` or `ignore`.
@@ -139,8 +164,6 @@ pub struct ContainerLists {
     pub environment: Option<Vec<String>>,
     /// `mounts`, as of `--mount`.
     pub mounts: Option<Vec<String>>,
-    /// `[network] pasta_options`: words of pasta's, before those of a container.
-    pub pasta_options: Option<Vec<String>>,
     /// `volumes`, as of `--volume`.
     pub volumes: Option<Vec<String>>,
 }

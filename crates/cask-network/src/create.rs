@@ -9,21 +9,12 @@ use std::path::Path;
 use crate::network::is_name;
 use crate::networks::now;
 use crate::{
-    Error, ErrorKind, LeaseRange, Network, Networks, Prefix, Result, Route, Subnet, machine,
+    Error, ErrorKind, LeaseRange, Network, Networks, Prefix, Result, Route, Subnet, SubnetPool,
+    machine,
 };
 
 /// The longest name of an interface. Source: the kernel's `IFNAMSIZ`.
 const LONGEST_INTERFACE: usize = 15;
-/// Where subnets are taken from, and how large they are. Source: containers/common, `DefaultSubnetPools`.
-const POOLS: [(&str, u8); 6] = [
-    ("10.89.0.0/16", 24),
-    ("10.90.0.0/15", 24),
-    ("10.92.0.0/14", 24),
-    ("10.96.0.0/11", 24),
-    ("10.128.0.0/9", 24),
-    ("192.168.0.0/16", 24),
-];
-
 /// Words that say how a container is connected, and so no network's name. Source: podman, `cmd/podman/networks`.
 const MODES: [&str; 9] =
     ["none", "host", "bridge", "private", "slirp4netns", "pasta", "container", "ns", "default"];
@@ -90,7 +81,8 @@ impl Networks {
                 format!("network name {} already used: network already exists", options.name);
             return Err(Error::new(ErrorKind::Exists, words));
         }
-        let network = design(options, &known, &machine::subnets(), machine::interfaces())?;
+        let pools = &self.places().defaults.pools;
+        let network = design(options, pools, &known, &machine::subnets(), machine::interfaces())?;
         self.write(&network)?;
         Ok(network)
     }
@@ -99,6 +91,7 @@ impl Networks {
 /// The network that is wanted, beside those that are there.
 fn design(
     options: NetworkOptions,
+    pools: &[SubnetPool],
     known: &[Network],
     live: &[Prefix],
     interfaces: Vec<String>,
@@ -136,7 +129,7 @@ fn design(
         return Err(Error::invalid("none ipam driver is set but subnets are given"));
     }
     if bridge && ipam == "host-local" {
-        add_subnets(&mut network, &options, &mut used)?;
+        add_subnets(&mut network, &options, pools, &mut used)?;
     }
     if !bridge && ipam == "host-local" && network.subnets.is_empty() {
         return Err(Error::invalid(match network.driver.as_str() {
@@ -267,6 +260,7 @@ fn lease_range(text: &str) -> Result<LeaseRange> {
 fn add_subnets(
     network: &mut Network,
     options: &NetworkOptions,
+    pools: &[SubnetPool],
     used: &mut Vec<Prefix>,
 ) -> Result<()> {
     used.extend(network.subnets.iter().map(|subnet| subnet.subnet));
@@ -274,7 +268,7 @@ fn add_subnets(
         network.subnets.iter().any(|subnet| subnet.subnet.address().is_ipv4() == v4)
     };
     if network.subnets.is_empty() || (options.ipv6 && !has(network, true)) {
-        let free = free_subnet(used).ok_or_else(|| {
+        let free = pools.iter().find_map(|pool| pool.free(used)).ok_or_else(|| {
             Error::new(ErrorKind::Taken, "could not find free subnet from subnet pools")
                 .with_hint("give one with --subnet")
         })?;
@@ -284,20 +278,6 @@ fn add_subnets(
         network.subnets.push(Subnet::new(private_v6(used)?));
     }
     Ok(())
-}
-
-fn free_subnet(used: &[Prefix]) -> Option<Prefix> {
-    for (pool, bits) in POOLS {
-        let pool: Prefix = pool.parse().expect("a constant that tests read");
-        let mut one = Prefix::new(pool.address(), bits)?;
-        while pool.contains(one.address()) {
-            if !used.iter().any(|other| other.overlaps(one)) {
-                return Some(one);
-            }
-            one = one.next()?;
-        }
-    }
-    None
 }
 
 /// A subnet of chance among the private ones. Source: RFC 4193.
@@ -386,9 +366,10 @@ mod tests {
     }
 
     fn made(options: NetworkOptions) -> Result<Network> {
-        let known = [Network::usual(String::new())];
+        let defaults = crate::Defaults::default();
+        let known = [Network::usual(String::new(), &defaults)];
         let live = prefixes(&["192.0.2.0/24", "10.89.0.0/24"]);
-        design(options, &known, &live, vec!["lo".to_owned(), "eth0".to_owned()])
+        design(options, &defaults.pools, &known, &live, vec!["lo".to_owned(), "eth0".to_owned()])
     }
 
     #[test]
@@ -403,8 +384,6 @@ mod tests {
         let network = made(NetworkOptions { ipv6: true, ..NetworkOptions::default() }).unwrap();
         assert_eq!(network.subnets.len(), 2);
         assert!(network.subnets[1].subnet.to_string().starts_with("fd"));
-        assert_eq!(free_subnet(&prefixes(&["10.0.0.0/8"])).unwrap().to_string(), "192.168.0.0/24");
-        assert_eq!(free_subnet(&prefixes(&["0.0.0.0/0"])), None);
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     fn network(subnet: &str) -> Network {
-        let mut network = Network::usual(String::new());
+        let mut network = Network::usual(String::new(), &crate::Defaults::default());
         network.subnets = vec![Subnet::new(subnet.parse().unwrap())];
         network
     }

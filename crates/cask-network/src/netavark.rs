@@ -218,6 +218,13 @@ impl Networks {
         let places = self.places();
         let mut command = Command::new(places.program("netavark")?);
         command.env("PATH", search_path(&places.helpers)?);
+        // Source: netavark, `src/commands/setup.rs`; containers/common, `libnetwork/netavark/exec.go`.
+        if let Some(port) = places.defaults.dns_port {
+            command.env("NETAVARK_DNS_PORT", port.to_string());
+        }
+        if let Some(firewall) = &places.defaults.firewall {
+            command.env("NETAVARK_FW", firewall);
+        }
         command.arg("--config").arg(&places.run).arg(format!("--rootless={}", places.rootless));
         match places.program("aardvark-dns") {
             Ok(program) => {

@@ -5,14 +5,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Prefix, Result};
+use crate::{Defaults, Error, Prefix, Result};
 
-/// The network that is there without a file. Source: containers/common, `DefaultNetworkName`.
-pub const DEFAULT_NETWORK: &str = "podman";
-/// Its ID: the SHA-256 of its name, as those of podman's networks of CNI.
+/// The ID of the network that is there without a file, whatever it is called: the SHA-256 of `podman`, as those of
+/// podman's networks of CNI.
 const DEFAULT_ID: &str = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
-/// Its addresses. Source: containers/common, `DefaultSubnet`.
-const DEFAULT_SUBNET: &str = "10.88.0.0/16";
 
 /// A network. Its JSON is podman's and netavark's.
 ///
@@ -156,15 +153,14 @@ impl Subnet {
 
 impl Network {
     /// The network that is there without a file.
-    pub(crate) fn usual(created: String) -> Self {
-        let subnet = DEFAULT_SUBNET.parse().expect("it is a constant that tests read");
+    pub(crate) fn usual(created: String, defaults: &Defaults) -> Self {
         Self {
-            name: DEFAULT_NETWORK.to_owned(),
+            name: defaults.network.clone(),
             id: DEFAULT_ID.to_owned(),
             driver: "bridge".to_owned(),
             network_interface: "podman0".to_owned(),
             created,
-            subnets: vec![Subnet::new(subnet)],
+            subnets: vec![Subnet::new(defaults.subnet)],
             ipam_options: BTreeMap::from([("driver".to_owned(), "host-local".to_owned())]),
             ..Self::default()
         }
@@ -228,7 +224,10 @@ mod tests {
             assert!(!is_name(wrong), "{wrong}");
         }
         assert_eq!(
-            Network::usual(String::new()).subnets[0].gateway.unwrap().to_string(),
+            Network::usual(String::new(), &Defaults::default()).subnets[0]
+                .gateway
+                .unwrap()
+                .to_string(),
             "10.88.0.1"
         );
     }

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use serde::{Deserialize, Serialize};
 
 use crate::network::is_name;
-use crate::{DEFAULT_NETWORK, Error, ErrorKind, Leases, Network, Result};
+use crate::{Defaults, Error, ErrorKind, Leases, Network, Result};
 
 /// The most that is read of a file.
 const LONGEST: u64 = 1 << 20;
@@ -40,13 +40,22 @@ pub struct Places {
     pub helpers: Vec<PathBuf>,
     /// Whoever uses them has no privileges.
     pub rootless: bool,
+    /// What is so about networks where nobody says otherwise.
+    pub defaults: Defaults,
 }
 
 impl Places {
     /// These directories, and the usual ones for programs.
     pub fn new(config: impl Into<PathBuf>, run: impl Into<PathBuf>) -> Self {
         let helpers = HELPERS.iter().chain(&PROGRAMS).map(PathBuf::from).collect();
-        Self { config: config.into(), run: run.into(), helpers, rootless: false }
+        let (config, run) = (config.into(), run.into());
+        Self { config, run, helpers, rootless: false, defaults: Defaults::default() }
+    }
+
+    /// Has podman's helpers looked for in these directories instead of the usual ones.
+    pub fn set_helpers(&mut self, directories: &[PathBuf]) {
+        let programs = PROGRAMS.iter().map(PathBuf::from);
+        self.helpers = directories.iter().cloned().chain(programs).collect();
     }
 
     /// Those of root, which podman has too.
@@ -85,6 +94,11 @@ impl Networks {
     /// Where they are.
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Whether it is the one that containers are on for which nobody chose one.
+    pub fn is_usual(&self, network: &Network) -> bool {
+        network.name == self.places.defaults.network
     }
 
     /// Who has which address.
@@ -141,8 +155,8 @@ impl Networks {
                 }
             }
         }
-        if !found.iter().any(|network| network.name == DEFAULT_NETWORK) {
-            found.push(Network::usual(now()));
+        if !found.iter().any(|network| self.is_usual(network)) {
+            found.push(Network::usual(now(), &self.places.defaults));
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
@@ -250,9 +264,10 @@ impl Networks {
     /// # Errors
     /// [`ErrorKind::Invalid`] for the default one; [`ErrorKind::NotFound`]; [`ErrorKind::Io`].
     pub fn remove(&self, network: &Network) -> Result<()> {
-        if network.name == DEFAULT_NETWORK {
+        if self.is_usual(network) {
             return Err(Error::invalid(format!(
-                "default network {DEFAULT_NETWORK} cannot be removed"
+                "default network {} cannot be removed",
+                network.name
             )));
         }
         let _held = self.lock()?;
@@ -314,8 +329,17 @@ mod tests {
     fn what_is_made_is_found_and_removed() {
         let directory = tempfile::tempdir().unwrap();
         let networks = Networks::new(Places::new(directory.path().join("c"), directory.path()));
-        let usual = networks.find(DEFAULT_NETWORK).unwrap();
+        let usual = networks.find("podman").unwrap();
         assert_eq!(usual.network_interface, "podman0");
+        let mut places = networks.places().clone();
+        places.defaults.network = "usual".to_owned();
+        places.defaults.subnet = "172.16.0.0/24".parse().unwrap();
+        let other = Networks::new(places);
+        let usual_there = other.find("usual").unwrap();
+        assert_eq!(usual_there.subnets[0].subnet.to_string(), "172.16.0.0/24");
+        assert_eq!(usual_there.id, usual.id);
+        assert_eq!(other.find("podman").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(other.remove(&usual_there).unwrap_err().kind(), ErrorKind::Invalid);
         let options = NetworkOptions { name: "web".to_owned(), ..NetworkOptions::default() };
         let made = networks.create(options.clone()).unwrap();
         assert_eq!(networks.find("web").unwrap(), made);
@@ -354,7 +378,7 @@ mod tests {
         networks.change_servers("web", &[], &[a]).unwrap();
         let told = fs::read_to_string(place.join("words")).unwrap();
         assert_eq!(told, "update web --network-dns-servers 10.0.0.2,fd00::1\n");
-        let error = networks.change_servers(DEFAULT_NETWORK, &[a], &[]).unwrap_err();
+        let error = networks.change_servers("podman", &[a], &[]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 

@@ -1,6 +1,7 @@
 //! Containers of `cellar`, as root: they run, are watched, joined, stopped and removed, and leave nothing.
 
 mod advisories;
+mod compose;
 mod copies;
 mod devices;
 mod faults;

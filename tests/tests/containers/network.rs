@@ -224,6 +224,44 @@ fn networks_have_servers_of_their_own_and_are_chosen_by_filters() {
 }
 
 #[test]
+fn containers_conf_says_which_network_is_the_usual_one_and_where_addresses_are_taken_from() {
+    let Some(cellar) = cellar() else { return };
+    let said = stage(
+        &cellar,
+        r#"
+        cat >usual.conf <<-END
+        [network]
+        network_backend = "netavark"
+        default_network = "usual"
+        default_subnet = "172.30.0.0/16"
+        default_subnet_pools = [{base = "172.31.0.0/16", size = 26}]
+        dns_bind_port = 5353
+END
+        export CONTAINERS_CONF=$PWD/usual.conf
+        C network create one >/dev/null; P network create two >/dev/null; C network create three >/dev/null
+        show() { "$1" network inspect --format '{{.Name}} {{.ID}} {{.NetworkInterface}} {{(index .Subnets 0).Subnet}}' usual one two three; }
+        show C | cut -d' ' -f 1,3,4; show C >ours; show P >podmans; cmp ours podmans
+        C network rm usual 2>&1 | grep -o 'default network usual cannot be removed'
+        C run -d --name db --network one box:1 sleep 100 >/dev/null
+        C inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' db
+        grep -l db /run/containers/networks/aardvark-dns/*; busybox netstat -lnu | grep -c ':5353 '
+        C run --rm box:1 busybox ip -4 -o addr show eth0 | grep -o 'inet 172.30[0-9./]*'
+        C rm -f -t 0 db >/dev/null
+        echo '[network]
+        default_subnet_pools = [{base = "172.31.0.0/16", size = 12}]' >usual.conf
+        C network ls 2>&1 | grep -o 'subnet pool size 12 is larger than the base 172.31.0.0/16'
+        "#,
+    )
+    .ok();
+    let expected = "usual podman0 172.30.0.0/16\none podman1 172.31.0.0/26\ntwo podman2 172.31.0.64/26\n\
+                    three podman3 172.31.0.128/26\ndefault network usual cannot be removed\n172.31.0.62\n\
+                    /run/containers/networks/aardvark-dns/one\n1\ninet 172.30.255.254/16\n\
+                    subnet pool size 12 is larger than the base 172.31.0.0/16";
+    assert_eq!(said.text(), expected, "{said}");
+    cellar.is_clean();
+}
+
+#[test]
 fn without_the_programs_it_is_said_which_to_install() {
     let Some(cellar) = Cellar::new() else { return };
     let said = stage(

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::containers::{
     CompressionConf, ContainerLists, ContainerModes, ContainerSwitches, ContainersConf, EngineConf,
+    NetworkConf,
 };
-use crate::document::{Source, Table};
+use crate::document::{Found, Source, Table};
 
 impl ContainersConf {
     /// Reads a text of at most [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES); `file` is named in errors.
@@ -32,9 +33,7 @@ impl ContainersConf {
             conf.engine.init = init.or(conf.engine.init);
         }
         if let Some(table) = root.table("network")? {
-            let options = table.strings("pasta_options")?;
-            conf.lists.pasta_options =
-                options.map(|all| all.into_iter().map(|one| one.value).collect());
+            conf.network = of_network(&table)?;
         }
         Ok(conf)
     }
@@ -57,7 +56,6 @@ impl ContainersConf {
             lists.dns_servers,
             lists.environment,
             lists.mounts,
-            lists.pasta_options,
             lists.volumes,
             switches.env_host,
             switches.http_proxy,
@@ -92,6 +90,7 @@ impl ContainersConf {
             engine.events_file_size,
             engine.events_inspect,
             engine.events_logger,
+            engine.helpers,
             engine.hooks,
             engine.image_volumes,
             engine.infra_command,
@@ -101,6 +100,13 @@ impl ContainersConf {
             engine.pull_policy,
             engine.runtime,
             engine.volume_path,
+            network.directory,
+            network.usual,
+            network.usual_subnet,
+            network.subnet_pools,
+            network.dns_port,
+            network.firewall,
+            network.pasta_options,
         );
         self.engine.runtimes.extend(later.engine.runtimes);
     }
@@ -129,7 +135,6 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
             dns_servers: list("dns_servers")?,
             environment: list("env")?,
             mounts: list("mounts")?,
-            pasta_options: None,
             volumes: list("volumes")?,
         },
         switches: ContainerSwitches {
@@ -160,15 +165,20 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
         umask: text("umask")?,
         stop_timeout: None,
         engine: EngineConf { init: text("init_path")?.map(PathBuf::from), ..EngineConf::default() },
+        network: NetworkConf::default(),
     })
 }
 
 fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
+    let paths = |name| {
+        let found = table.strings(name)?;
+        let paths =
+            |all: Vec<_>| all.into_iter().map(|one: Found<String>| one.value.into()).collect();
+        Ok::<Option<Vec<PathBuf>>, Error>(found.map(paths))
+    };
     let mut engine = EngineConf {
-        cdi_directories: table
-            .strings("cdi_spec_dirs")?
-            .map(|paths| paths.into_iter().map(|path| PathBuf::from(path.value)).collect()),
+        cdi_directories: paths("cdi_spec_dirs")?,
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         compression: of_compression(table)?,
         detach_keys: text("detach_keys")?,
@@ -180,9 +190,8 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         events_inspect: table
             .boolean("events_container_create_inspect_data")?
             .map(|found| found.value),
-        hooks: table
-            .strings("hooks_dir")?
-            .map(|paths| paths.into_iter().map(|path| PathBuf::from(path.value)).collect()),
+        helpers: paths("helper_binaries_dir")?,
+        hooks: paths("hooks_dir")?,
         image_volumes: text("image_volume_mode")?.filter(|text| !text.is_empty()),
         infra_command: text("infra_command")?.filter(|text| !text.is_empty()),
         infra_image: text("infra_image")?.filter(|text| !text.is_empty()),
@@ -200,6 +209,30 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         engine.runtimes.insert(name.to_owned(), paths);
     }
     Ok(engine)
+}
+
+fn of_network(table: &Table<'_>) -> Result<NetworkConf, Error> {
+    let text = |name| {
+        let found = table.string(name)?.map(|found| found.value);
+        Ok::<_, Error>(found.filter(|text| !text.is_empty()))
+    };
+    let mut pools = Vec::new();
+    for pool in table.tables("default_subnet_pools")? {
+        let missing =
+            |name| pool.refuse(format!("a pool has a base and a size: {name} is missing"));
+        let base = pool.string("base")?.ok_or_else(|| missing("base"))?.value;
+        pools.push((base, number(&pool, "size")?.ok_or_else(|| missing("size"))?));
+    }
+    let options = table.strings("pasta_options")?;
+    Ok(NetworkConf {
+        directory: text("network_config_dir")?.map(PathBuf::from),
+        usual: text("default_network")?,
+        usual_subnet: text("default_subnet")?,
+        subnet_pools: Some(pools).filter(|pools| !pools.is_empty()),
+        dns_port: number(table, "dns_bind_port")?,
+        firewall: text("firewall_driver")?,
+        pasta_options: options.map(|all| all.into_iter().map(|one| one.value).collect()),
+    })
 }
 
 fn of_compression(table: &Table<'_>) -> Result<CompressionConf, Error> {
@@ -222,6 +255,27 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
+    fn what_networks_are_is_read() {
+        let network = "[network]\npasta_options = [\"-I\", \"eth1\"]\ndefault_subnet = \"10.1.0.0/16\"\n\
+                       default_subnet_pools = [{base = \"10.2.0.0/16\", size = 24}]\ndns_bind_port = 5353\n\
+                       default_network = \"\"\nnetwork_config_dir = \"/n\"\nfirewall_driver = \"nftables\"";
+        let network = ContainersConf::parse(network, "n").unwrap().network;
+        let expected = NetworkConf {
+            directory: Some(PathBuf::from("/n")),
+            usual: None,
+            usual_subnet: Some("10.1.0.0/16".to_owned()),
+            subnet_pools: Some(vec![("10.2.0.0/16".to_owned(), 24)]),
+            dns_port: Some(5353),
+            firewall: Some("nftables".to_owned()),
+            pasta_options: Some(vec!["-I".to_owned(), "eth1".to_owned()]),
+        };
+        assert_eq!(network, expected);
+        let half = "[network]\ndefault_subnet_pools = [{base = \"10.2.0.0/16\"}]";
+        let error = ContainersConf::parse(half, "n").unwrap_err().to_string();
+        assert!(error.contains("size is missing"), "{error}");
+    }
+
+    #[test]
     fn what_is_said_is_read_and_later_files_win() {
         let first = "[containers]\ndefault_ulimits = [\"nofile=1:2\"]\npids_limit = 5\ninit = true\ntz = \"\"\nlabel = 3";
         let later = "[containers]\nPids_Limit = 7\nnetns = \"none\"\n[engine]\nstop_timeout = 3";
@@ -241,9 +295,6 @@ mod tests {
         assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.engine.events_inspect, Some(true));
-        let network = "[network]\npasta_options = [\"-I\", \"eth1\"]";
-        let network = ContainersConf::parse(network, "n").unwrap().lists.pasta_options;
-        assert_eq!(network, Some(vec!["-I".to_owned(), "eth1".to_owned()]));
         let pods =
             "[engine]\ninfra_image = \"i\"\ninfra_command = \"\"\npod_exit_policy = \"stop\"";
         let pods = ContainersConf::parse(pods, "p").unwrap().engine;

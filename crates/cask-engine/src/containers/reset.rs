@@ -20,7 +20,7 @@ impl Containers {
         self.reset_containers(&mut failed)?;
         let networks = self.networks();
         for network in networks.list(|error| failed(error.into()))? {
-            if network.name != cask_network::DEFAULT_NETWORK
+            if !networks.is_usual(&network)
                 && let Err(error) = networks.remove(&network)
             {
                 failed(error.into());

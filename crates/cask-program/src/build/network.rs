@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use cask_build::{BuildNetwork, ErrorKind, StageNetwork, StageNetworks, WorkingNetwork};
 use cask_network::{
-    Attachment, Connection, DEFAULT_NETWORK, Networks, PASTA_RESOLVER, Pasta, PastaOptions, Places,
-    is_name,
+    Attachment, Connection, Networks, PASTA_RESOLVER, Pasta, PastaOptions, Places, is_name,
 };
 use cask_runtime::ProcessHandle;
 use cask_storage::{Id, Store};
@@ -26,7 +25,7 @@ pub(super) enum Choice {
     Shared(BuildNetwork),
     /// A bridge for root, pasta for a user.
     Usual,
-    /// Bridges, by their names.
+    /// Bridges, by their names; none is the usual one.
     Bridges(Vec<String>),
     /// Pasta, with options of its own.
     Pasta(Vec<String>),
@@ -44,7 +43,7 @@ impl Choice {
             "host" | "default" => return Ok(Self::Shared(BuildNetwork::Host)),
             "none" => return Ok(Self::Shared(BuildNetwork::None)),
             "" | "private" | "container" => return Ok(Self::Usual),
-            "bridge" => return Ok(Self::Bridges(vec![DEFAULT_NETWORK.to_owned()])),
+            "bridge" => return Ok(Self::Bridges(Vec::new())),
             "pasta" => return Ok(Self::Pasta(Vec::new())),
             "slirp4netns" => bail!("--network=slirp4netns is not supported: use --network=pasta"),
             _ => {}
@@ -108,7 +107,10 @@ impl Choice {
         let choice = match self {
             Self::Shared(_) => return Ok(None),
             Self::Usual if rootless => Self::Pasta(Vec::new()),
-            Self::Usual => Self::Bridges(vec![DEFAULT_NETWORK.to_owned()]),
+            Self::Usual => Self::Bridges(vec![places.defaults.network.clone()]),
+            Self::Bridges(names) if names.is_empty() && !rootless => {
+                Self::Bridges(vec![places.defaults.network.clone()])
+            }
             Self::Bridges(_) if rootless => bail!(
                 "--network: networks of names need root: a user has --network=private, none or host"
             ),
@@ -353,7 +355,7 @@ mod tests {
         );
         assert_eq!(working(""), WorkingNetwork::Other("private".to_owned()));
         assert_eq!(working("a,b"), WorkingNetwork::Other("a,b".to_owned()));
-        assert_eq!(parse("bridge").unwrap(), Choice::Bridges(vec!["podman".to_owned()]));
+        assert_eq!(parse("bridge").unwrap(), Choice::Bridges(Vec::new()));
         assert_eq!(parse("a,b").unwrap(), Choice::Bridges(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(parse("ns:/x/y").unwrap(), Choice::Path("/x/y".into()));
         assert_eq!(parse("/x/y").unwrap(), Choice::Path("/x/y".into()));

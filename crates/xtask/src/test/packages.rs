@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, succeed};
 
-const PACKAGES: [&str; 27] = [
+const PACKAGES: [&str; 28] = [
     "aardvark-dns",
     "buildah",
     "busybox-static",
@@ -25,6 +25,7 @@ const PACKAGES: [&str; 27] = [
     "passt",
     "pigz",
     "podman",
+    "podman-compose",
     "runc",
     "skopeo",
     "uidmap",

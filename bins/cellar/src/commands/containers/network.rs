@@ -462,7 +462,7 @@ fn matching(filters: &[String], containers: &Containers) -> Result<Vec<Network>>
                 let mut fitting = Vec::new();
                 for network in kept {
                     let used = !containers.users_of_network(&network.name)?.is_empty();
-                    if fits(!used) && network.name != cask_network::DEFAULT_NETWORK {
+                    if fits(!used) && !containers.networks().is_usual(&network) {
                         fitting.push(network);
                     }
                 }
@@ -513,7 +513,7 @@ fn prune(arguments: &PruneArguments, containers: &Containers) -> Result<ExitCode
 pub(crate) fn unused(filters: &[String], containers: &Containers) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for network in matching(filters, containers)? {
-        let usual = network.name == cask_network::DEFAULT_NETWORK;
+        let usual = containers.networks().is_usual(&network);
         if !usual && containers.users_of_network(&network.name)?.is_empty() {
             containers.networks().remove(&network)?;
             removed.push(network.name);

@@ -2,30 +2,32 @@
 
 use std::net::IpAddr;
 
-use cask_network::DEFAULT_NETWORK;
-
 use super::super::Containers;
 use super::super::config::{ContainerConfig, NetworkAttachment, NetworkMode};
 use super::{ports, refused};
 use crate::Result;
 
-/// Reads the values of `--network`: a mode, or networks with or without options.
+/// Reads the values of `--network`: a mode, or networks with or without options; `usual` is the name of the one that a
+/// bridge without a name is.
 ///
 /// Source: podman, `pkg/specgen/namespaces.go`, `ParseNetworkFlag`.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
-pub fn parse_networks(values: &[String]) -> Result<(NetworkMode, Vec<NetworkAttachment>)> {
+pub fn parse_networks(
+    values: &[String],
+    usual: &str,
+) -> Result<(NetworkMode, Vec<NetworkAttachment>)> {
     let mut networks: Vec<NetworkAttachment> = Vec::new();
     for value in values {
         let (word, options) =
             value.split_once(':').map_or((value.as_str(), None), |(a, b)| (a, Some(b)));
         let attachments = match (word, options) {
             ("bridge" | "default" | "private" | "", None) => {
-                vec![NetworkAttachment::of(DEFAULT_NETWORK)]
+                vec![NetworkAttachment::of(usual)]
             }
             ("bridge" | "default" | "private", Some(options)) => {
-                vec![attachment_options(DEFAULT_NETWORK, options)?]
+                vec![attachment_options(usual, options)?]
             }
             ("none" | "host" | "container" | "ns" | "pasta" | "slirp4netns", _) => {
                 if values.len() > 1 {
@@ -134,7 +136,8 @@ impl Containers {
                 let names = std::mem::take(names);
                 network.attachments.extend(names.iter().map(|name| NetworkAttachment::of(name)));
                 if network.attachments.is_empty() {
-                    network.attachments.push(NetworkAttachment::of(DEFAULT_NETWORK));
+                    let usual = &self.places.defaults.network;
+                    network.attachments.push(NetworkAttachment::of(usual));
                 }
                 let other = network.ports.iter().find(|port| port.protocol == "sctp");
                 if self.places.rootless && other.is_some() {
@@ -207,7 +210,7 @@ mod tests {
     fn networks_are_read_with_their_options() {
         let check = |values: &[&str], expected: &str| {
             let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            let shown = match parse_networks(&values) {
+            let shown = match parse_networks(&values, "podman") {
                 Ok((mode, networks)) => networks.iter().fold(mode.to_string(), |text, one| {
                     let NetworkAttachment { network, interface, addresses, aliases, mac } = one;
                     format!("{text} {network}/{interface}{addresses:?}{aliases:?}{mac:?}")

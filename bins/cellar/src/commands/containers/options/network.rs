@@ -1,7 +1,9 @@
 //! Flags that say what a container or a pod reaches.
 
 use anyhow::{Result, bail};
-use cask_engine::{ContainerConfig, HostsBase, SpaceMode, parse_networks, parse_port};
+use cask_engine::{
+    ContainerConfig, HostsBase, NetworkAttachment, SpaceMode, parse_networks, parse_port,
+};
 use cask_program::containers_conf::ContainersConf;
 use clap::Args;
 
@@ -119,15 +121,17 @@ impl NetworkArguments {
     ) -> Result<()> {
         let network = &mut config.network;
         let usual = conf.modes.network.as_ref().map(std::slice::from_ref);
+        let networks = containers.networks();
+        let bridge = &networks.places().defaults.network;
         (network.mode, network.attachments) = match (self.network.as_slice(), usual) {
             ([], None) => match containers.usual_network() {
                 mode @ cask_engine::NetworkMode::Bridge(_) => {
-                    (mode, parse_networks(&["bridge".to_owned()])?.1)
+                    (mode, vec![NetworkAttachment::of(bridge)])
                 }
                 mode => (mode, Vec::new()),
             },
-            ([], Some(usual)) => parse_networks(usual)?,
-            (given, _) => parse_networks(given)?,
+            ([], Some(usual)) => parse_networks(usual, bridge)?,
+            (given, _) => parse_networks(given, bridge)?,
         };
         let addresses: Vec<String> = self.ip.iter().chain(&self.ip6).cloned().collect();
         let alone = !addresses.is_empty() || self.mac_address.is_some();

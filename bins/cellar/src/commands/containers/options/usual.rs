@@ -18,7 +18,7 @@ pub(super) fn fill(
     let lists = &conf.lists;
     let network = &mut config.network;
     if matches!(network.mode, NetworkMode::Pasta(_)) {
-        network.pasta_options.extend(lists.pasta_options.iter().flatten().cloned());
+        network.pasta_options.extend(conf.network.pasta_options.iter().flatten().cloned());
     }
     for (own, usual) in [
         (&mut network.dns, &lists.dns_servers),
