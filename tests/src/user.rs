@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::program::{Outcome, cellar_built, dray_built, dray_with, run};
+use crate::program::{Outcome, cellar_built, dray_built, dray_with, run, tool};
 
 /// The user's ID, and its group's.
 pub const UID: u32 = 54_321;
@@ -66,6 +66,18 @@ impl User {
     /// Runs a script as the user; `$D` is the directory of programs and images.
     pub fn script(&self, script: &str) -> Outcome {
         self.script_with("true", script)
+    }
+
+    /// As [`script`](Self::script), where this user may have networks, after root has prepared something.
+    pub fn networked_with(&self, prepare: &str, script: &str) -> Outcome {
+        // Where nothing sets up devices, only root may open this one.
+        tool("mknod", &format!("-m 666 {} c 10 200", self.text("tun"))).ok();
+        self.script_with(&format!("mount --bind tun /dev/net/tun && {prepare}"), script)
+    }
+
+    /// As [`networked_with`](Self::networked_with), with nothing else prepared.
+    pub fn networked(&self, script: &str) -> Outcome {
+        self.networked_with("true", script)
     }
 
     /// As [`script`](Self::script), after root has prepared something in the mount namespace of the script.

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tests::{RANGES, User, cooper_built, has, tool};
+use tests::{RANGES, User, cooper_built, has};
 
 use crate::TOOLS;
 
@@ -78,9 +78,7 @@ fn commands_of_a_user_have_a_network_of_their_own() {
         return;
     }
     let user = builder();
-    tool("mknod", &format!("-m 666 {} c 10 200", user.text("tun"))).ok();
-    let found = user.script_with(
-        "mount --bind tun /dev/net/tun",
+    let found = user.networked(
         "C=$D/cooper
          printf 'FROM localhost/base\nSHELL [\"/bin/sh\", \"-c\"]\nRUN ls /sys/class/net > /net; grep -c nameserver /etc/resolv.conf >> /net\n' > Containerfile
          for network in pasta private; do

@@ -123,12 +123,9 @@ fn a_users_server_is_reached_through_pasta_and_nothing_of_that_is_left() {
         return;
     }
     let Some(user) = user() else { return };
-    // Where nothing sets up devices, only root may open this one.
-    let tun = user.text("tun");
-    tool("mknod", &format!("-m 666 {tun} c 10 200")).ok();
-    let said = user.script_with(
-        "mount --bind tun /dev/net/tun",
-        r#"
+    let said = user
+        .networked(
+            r#"
         pastas() { ps -u $(id -u) -o args= | grep "$D/" | grep -c '^[^ ]*pasta .*--netns' || true; }
         C=$D/cellar
         $C run -d --name web -p 127.0.0.1::80 box:1 sh -c 'while true; do busybox nc -l -p 80 -e echo hello; done' >/dev/null
@@ -154,12 +151,10 @@ fn a_users_containers_know_each_other_by_name_and_are_reached_by_ports() {
         return;
     }
     let Some(user) = user() else { return };
-    let tun = user.text("tun");
-    tool("mknod", &format!("-m 666 {tun} c 10 200")).ok();
     let said = user
-        .script_with(
+        .networked_with(
             // Where systemd is, but no session of the user, netavark starts nobody who answers for names.
-            "mount --bind tun /dev/net/tun && { test ! -d /run/systemd || mount -t tmpfs none /run/systemd; }",
+            "{ test ! -d /run/systemd || mount -t tmpfs none /run/systemd; }",
             r#"
         C=$D/cellar
         all() { ps -u $(id -u) -o args= | grep "$D/" | grep -c -e 'pasta .*--netns' -e '[a]ardvark-dns' || true; }
@@ -199,11 +194,9 @@ fn a_users_pod_is_reached_by_its_port_and_goes_with_its_containers() {
         return;
     }
     let Some(user) = user() else { return };
-    let tun = user.text("tun");
-    tool("mknod", &format!("-m 666 {tun} c 10 200")).ok();
-    let said = user.script_with(
-        "mount --bind tun /dev/net/tun",
-        r#"
+    let said = user
+        .networked(
+            r#"
         C=$D/cellar
         $C pod create -p 127.0.0.1::80 p >/dev/null
         $C run -d --pod p --name web box:1 sh -c 'while true; do busybox nc -l -p 80 -e echo hello; done' >/dev/null

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{RANGES, User, cooper_built, debian, has, tool};
+use tests::{RANGES, User, cooper_built, debian, has};
 
 use super::TOOLS;
 
@@ -26,11 +26,8 @@ fn a_users_web_server_of_debian_is_reached_through_its_port_and_keeps_what_it_wa
     user.bring(cooper_built(), "cooper");
     user.bring(debian(), "debian.tar");
     fs::write(user.path("web"), WEB).expect("it is new");
-    // Where nothing sets up devices, only root may open this one.
-    tool("mknod", &format!("-m 666 {} c 10 200", user.text("tun"))).ok();
     let said = user
-        .script_with(
-            "mount --bind tun /dev/net/tun",
+        .networked(
             r#"
         C=$D/cellar; $C load -q -i $D/debian.tar >/dev/null
         $D/cooper build -q --network host -v /etc/apt:/etc/apt:O -t web -f $D/web . >/dev/null

@@ -57,6 +57,11 @@ impl Images {
         }
         Ok(relations)
     }
+
+    /// Whether somebody has removed an image meanwhile.
+    pub(super) fn is_gone(&self, image: &Image) -> bool {
+        self.store().image(&image.id).is_ok_and(|found| found.is_none())
+    }
 }
 
 impl Relations<'_> {
@@ -147,7 +152,10 @@ impl Relations<'_> {
         if let Some(known) = self.configs.borrow().get(&image.id) {
             return Ok(known.clone());
         }
-        let config = self.images.config(image)?.map(Arc::new);
+        let config = match self.images.config(image) {
+            Err(_) if self.images.is_gone(image) => None,
+            config => config?.map(Arc::new),
+        };
         self.configs.borrow_mut().insert(image.id.clone(), config.clone());
         Ok(config)
     }

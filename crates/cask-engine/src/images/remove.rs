@@ -208,12 +208,16 @@ impl Images {
             .partition(|container| prune.external && self.is_of_build(container));
         let used: HashSet<Id> = others.iter().filter_map(|user| user.image.clone()).collect();
         for image in self.store().images()? {
-            if image.is_read_only()
-                || used.contains(&image.id)
-                || !is_prunable(&relations, &image, prune)?
-                || !matcher.matches(&image, 0)?
-            {
+            if image.is_read_only() || used.contains(&image.id) {
                 continue;
+            }
+            let fits = is_prunable(&relations, &image, prune)
+                .and_then(|fits| Ok(fits && matcher.matches(&image, 0)?));
+            match fits {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) if self.is_gone(&image) => continue,
+                Err(error) => return Err(error),
             }
             for build in builds.iter().filter(|build| build.image.as_ref() == Some(&image.id)) {
                 self.store().delete_container(&build.id)?;

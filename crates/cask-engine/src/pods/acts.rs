@@ -77,6 +77,8 @@ impl Pods {
         let (infra, others): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.config.pod.infra);
         let stop = |one: &Container| match self.containers.stop(one, timeout) {
             Ok(_) => None,
+            // It was removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::ContainerNotKnown => None,
             Err(error) => Some((one.id().to_owned(), error)),
         };
         let mut failures: Failures = std::thread::scope(|scope| {

@@ -91,7 +91,11 @@ impl Pods {
         match named(&config.name) {
             Some(old) if replace => {
                 let options = RemoveOptions { force: true, ..RemoveOptions::default() };
-                self.remove(old, &options)?;
+                match self.remove(old, &options) {
+                    // Somebody else removed it meanwhile.
+                    Err(error) if error.kind() == ErrorKind::PodNotKnown => {}
+                    other => other?,
+                }
             }
             Some(_) => return Err(taken("pod already exists")),
             None if of_container(&config.name) => return Err(taken("container already exists")),
