@@ -51,6 +51,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 fn run(cli: Cli) -> Result<ExitCode> {
     cli.refused.check()?;
     containers_conf::use_modules(cli.global.module.clone());
+    containers_conf::take_environment()?;
     if cli.command.mounts_to_stay() && !rustix::process::getuid().is_root() {
         bail!("mounts of a user last as long as a namespace: must execute `cellar unshare` first");
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cask_program::{build, command_line, report, rootless};
+use cask_program::{build, command_line, containers_conf, report, rootless};
 use cask_terminal::report::Exit;
 
 use crate::cli::{Cli, Command};
@@ -45,6 +45,7 @@ pub(crate) fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
+    containers_conf::take_environment()?;
     cli.global.log()?;
     cli.global.check()?;
     match cli.command.0 {

@@ -99,6 +99,8 @@ pub struct EngineConf {
     pub compression: CompressionConf,
     /// `detach_keys`: the keys that leave a container running; empty is none.
     pub detach_keys: Option<String>,
+    /// `env`: variables of the engine itself, `NAME=VALUE`.
+    pub environment: Option<Vec<String>>,
     /// `events_logger`: where it is told what is done, `file`, `journald` or `none`.
     pub events_logger: Option<String>,
     /// `events_logfile_path`: the file.
@@ -119,6 +121,8 @@ pub struct EngineConf {
     pub infra_command: Option<String>,
     /// `init_path`, of `[containers]` too: the program that is the init of containers that want one.
     pub init: Option<PathBuf>,
+    /// `multi_image_archive`: whether all names of `save` are those of images.
+    pub multi_image_archive: Option<bool>,
     /// `pod_exit_policy`: what becomes of a pod when its last container ends, `continue` or `stop`.
     pub pod_exit_policy: Option<String>,
     /// `pull_policy`: when images are pulled.

@@ -1,9 +1,11 @@
 //! What the user's and the system's files say of containers.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use cask_config::containers::ContainersPaths;
 
 pub use cask_config::containers::{CompressionConf, ContainerModes, ContainersConf, EngineConf};
@@ -42,6 +44,35 @@ pub fn load() -> Result<&'static ContainersConf> {
     }
     let conf = ContainersConf::load(&paths)?;
     Ok(LOADED.get_or_init(|| conf))
+}
+
+/// Has the variables that the files give to engines, but those that somebody has set already: this program begins again
+/// with them. To be called before anything is done.
+///
+/// Source: podman, `cmd/podman/root.go`; buildah, `cmd/buildah/main.go`.
+///
+/// # Errors
+/// Those of the files; for what is no variable; where the program cannot begin again.
+pub fn take_environment() -> Result<()> {
+    let mut missing = Vec::new();
+    for variable in load()?.engine.environment.iter().flatten() {
+        let Some((name, value)) = variable.split_once('=').filter(|(name, _)| !name.is_empty())
+        else {
+            bail!(
+                "invalid environment variable for engine {variable}, valid configuration is KEY=value pair"
+            );
+        };
+        if std::env::var_os(name).is_none() {
+            missing.push((name, value));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new("/proc/self/exe");
+    again.arg0(arguments.next().unwrap_or_default()).args(arguments).envs(missing);
+    Err(again.exec()).context("beginning again with the variables of containers.conf")
 }
 
 /// What the commands of a build share with the machine where no flag says: `host` or `private`; nothing where the file

@@ -54,6 +54,7 @@ fn when_it_begins_again_and_its_variables_are_changed() {
     cellar.run(&["kill", "-s", "KILL", "c"]);
     cellar.run(&["wait", "c"]);
     cellar.run(&["restart", "-t", "0", "c"]).ok();
+    cellar.shell("until $CELLAR logs c | grep -q x; do sleep 0.05; done").ok();
     assert_eq!(cellar.run(&["logs", "c"]).ok().text(), "1 2\nx y");
     cellar
         .run(&["update", "--restart", "sometimes", "c"])

@@ -222,3 +222,30 @@ fn moments_are_read_as_the_clock_of_a_shell_prints_them() {
     cellar.run(&["rm", "c"]).ok();
     cellar.is_clean();
 }
+
+#[test]
+fn engines_have_variables_and_archives_have_images_where_containers_conf_says_so() {
+    let Some(cellar) = Cellar::new() else { return };
+    let conf = cellar.path("containers.conf");
+    let said = "[engine]\nenv = [\"OF_CONF=a=b\", \"GIVEN=conf\"]\nmulti_image_archive = true\n";
+    fs::write(&conf, said).unwrap();
+    let with = |words: &[&str]| {
+        run(cellar.command(words).env("CONTAINERS_CONF", &conf).env("GIVEN", "own"))
+    };
+    let script = "echo $OF_CONF $GIVEN";
+    let words = ["run", "--rm", "--network=none", "-e", "OF_CONF", "-e", "GIVEN", "box:1"];
+    assert_eq!(with(&[&words[..], &["sh", "-c", script]].concat()).ok().text(), "a=b own");
+    let made = with(&["create", "box:1", "true"]).ok();
+    with(&["commit", "-q", made.text(), "other:1"]).ok();
+    let archive = cellar.path("two.tar").display().to_string();
+    with(&["save", "-q", "-o", &archive, "box:1", "other:1"]).ok();
+    cellar.run(&["rmi", "-f", "box:1", "other:1"]).ok();
+    let loaded = cellar.run(&["load", "-i", &archive]).ok();
+    assert!(loaded.text().contains("box:1") && loaded.text().contains("other:1"), "{loaded}");
+    fs::write(&conf, "[engine]\nenv = [\"nothing\"]\n").unwrap();
+    let words =
+        "invalid environment variable for engine nothing, valid configuration is KEY=value pair";
+    with(&["ps"]).ends(125).says(words);
+    let mut cooper = tests::command(tests::cooper_built());
+    run(cooper.arg("containers").env("CONTAINERS_CONF", &conf)).ends(125).says(words);
+}

@@ -317,13 +317,12 @@ fn containers_that_share_a_network_find_each_other_by_their_names() {
 fn containers_conf_says_what_pods_are_where_no_flag_does() {
     let Some(cellar) = Cellar::new() else { return };
     let conf = cellar.path("containers.conf");
-    let said =
-        "[engine]\ninfra_image = \"box:1\"\ninfra_command = \"cat\"\npod_exit_policy = \"stop\"\n";
+    let said = "[engine]\ninfra_image = \"box:1\"\ninfra_command = \"sleep 1000\"\npod_exit_policy = \"stop\"\n";
     fs::write(&conf, said).unwrap();
     let with = |words: &[&str]| run(cellar.command(words).env("CONTAINERS_CONF", &conf)).ok();
     for (flags, expected) in [
-        (&[][..], "stop localhost/box:1 cat"),
-        (&["--exit-policy=continue"], "continue localhost/box:1 cat"),
+        (&[][..], "stop localhost/box:1 sleep 1000"),
+        (&["--exit-policy=continue"], "continue localhost/box:1 sleep 1000"),
     ] {
         with(
             &[&["pod", "create", "--network", "none", "--replace", "--name", "p"], flags].concat(),
@@ -332,6 +331,8 @@ fn containers_conf_says_what_pods_are_where_no_flag_does() {
         let (policy, infra) = shown.text().split_once(' ').unwrap();
         let shown = with(&["inspect", "-f", "{{.ImageName}} {{.Config.Entrypoint}}", infra]);
         assert_eq!(format!("{policy} {}", shown.text()), expected);
+        with(&["pod", "start", "p"]);
+        with(&["pod", "kill", "p"]);
     }
     with(&["create", "--pod", "new:n", "--network", "none", "box:1", "true"]);
     let shown = with(&["pod", "inspect", "-f", "{{.ExitPolicy}}", "n"]);

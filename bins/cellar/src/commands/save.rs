@@ -5,12 +5,11 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::{Context as _, Result, bail};
 use cask_engine::{SaveFormat, SaveOptions};
-use cask_program::platform;
 use cask_program::progress::ProgressChoice;
+use cask_program::{containers_conf, moving, platform};
 use clap::Args;
 
 use crate::context::Context;
-use cask_program::moving;
 
 /// Save images to an archive or a directory
 #[derive(Args, Debug)]
@@ -62,7 +61,11 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
     if output.is_none() {
         check_stdout(format, &arguments)?;
     }
-    let more = match arguments.multi_image_archive {
+    let all_are_images = match arguments.multi_image_archive {
+        true => true,
+        false => containers_conf::load()?.engine.multi_image_archive.unwrap_or_default(),
+    };
+    let more = match all_are_images {
         true => Vec::new(),
         false => arguments.images.split_off(1),
     };

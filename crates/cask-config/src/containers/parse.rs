@@ -86,6 +86,7 @@ impl ContainersConf {
             engine.compression.format,
             engine.compression.level,
             engine.detach_keys,
+            engine.environment,
             engine.events_file,
             engine.events_file_size,
             engine.events_inspect,
@@ -95,6 +96,7 @@ impl ContainersConf {
             engine.image_volumes,
             engine.infra_command,
             engine.infra_image,
+            engine.multi_image_archive,
             engine.pod_exit_policy,
             engine.init,
             engine.pull_policy,
@@ -182,6 +184,9 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         compression: of_compression(table)?,
         detach_keys: text("detach_keys")?,
+        environment: table
+            .strings("env")?
+            .map(|all| all.into_iter().map(|one| one.value).collect()),
         events_logger: text("events_logger")?.filter(|text| !text.is_empty()),
         events_file: text("events_logfile_path")?
             .filter(|text| !text.is_empty())
@@ -196,6 +201,7 @@ fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
         infra_command: text("infra_command")?.filter(|text| !text.is_empty()),
         infra_image: text("infra_image")?.filter(|text| !text.is_empty()),
         init: text("init_path")?.filter(|text| !text.is_empty()).map(PathBuf::from),
+        multi_image_archive: table.boolean("multi_image_archive")?.map(|found| found.value),
         pod_exit_policy: text("pod_exit_policy")?.filter(|text| !text.is_empty()),
         pull_policy: text("pull_policy")?.filter(|text| !text.is_empty()),
         runtime: text("runtime")?.filter(|text| !text.is_empty()),
@@ -295,6 +301,12 @@ mod tests {
         assert_eq!(conf.engine.events_file_size.as_deref(), Some("4750"));
         conf.merge(ContainersConf::parse(later, "b").unwrap());
         assert_eq!(conf.engine.events_inspect, Some(true));
+        let engine = "[engine]\nenv = [\"A=b\"]\nmulti_image_archive = true";
+        let engine = ContainersConf::parse(engine, "e").unwrap().engine;
+        assert_eq!(
+            (engine.environment, engine.multi_image_archive),
+            (Some(vec!["A=b".to_owned()]), Some(true))
+        );
         let pods =
             "[engine]\ninfra_image = \"i\"\ninfra_command = \"\"\npod_exit_policy = \"stop\"";
         let pods = ContainersConf::parse(pods, "p").unwrap().engine;

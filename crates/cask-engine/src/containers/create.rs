@@ -164,10 +164,6 @@ impl Containers {
     }
 
     fn register_as(&self, config: &mut ContainerConfig) -> Result<Container> {
-        if self.pods().is_named(&config.name)? {
-            let words = format!("name {:?} is in use", config.name);
-            return Err(Error::new(ErrorKind::NameInUse, words, "pod already exists"));
-        }
         let image = match config.image_id.as_str() {
             "" => None,
             id => Some(Id::parse(id)?),
@@ -205,7 +201,9 @@ impl Containers {
         let state = ContainerState::default();
         let written = made.and_then(|made| {
             config.layer = made.layer.as_ref().map(ToString::to_string).unwrap_or_default();
-            place.save_lasting(config, &state).inspect_err(|_| {
+            let saved = place.save_lasting(config, &state);
+            // Now that it has the name, no pod will; one may have had it before.
+            saved.and_then(|()| self.check_pods(&config.name)).inspect_err(|_| {
                 // Half a container is none.
                 let _ = self.store().delete_container(&new.id);
             })
@@ -220,6 +218,17 @@ impl Containers {
                 place.remove()?;
                 Err(error)
             }
+        }
+    }
+
+    /// Refuses a name that a pod has. The words are podman's.
+    pub(super) fn check_pods(&self, name: &str) -> Result<()> {
+        match self.pods().is_named(name)? {
+            true => {
+                let words = format!("name {name:?} is in use");
+                Err(Error::new(ErrorKind::NameInUse, words, "pod already exists"))
+            }
+            false => Ok(()),
         }
     }
 

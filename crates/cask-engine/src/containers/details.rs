@@ -40,19 +40,19 @@ impl Containers {
         super::mounts::check_name(name)?;
         let _held = container.place.lock()?;
         let (mut config, state) = container.place.load_as_written()?;
-        let taken = |by: &str| {
-            Error::new(ErrorKind::NameInUse, format_args!("name {name:?} is in use"), by)
-        };
-        if self.pods().is_named(name)? {
-            return Err(taken("pod already exists"));
-        }
         let id = Id::parse(container.id())?;
-        self.store().set_container_names(&id, &[name.to_owned()]).map_err(|error| {
-            match error.kind() {
-                cask_storage::ErrorKind::Exists => taken("container already exists"),
-                _ => error.into(),
+        let call = |name: &str| self.store().set_container_names(&id, &[name.to_owned()]);
+        call(name).map_err(|error| match error.kind() {
+            cask_storage::ErrorKind::Exists => {
+                let words = format!("name {name:?} is in use");
+                Error::new(ErrorKind::NameInUse, words, "container already exists")
             }
+            _ => error.into(),
         })?;
+        if let Err(error) = self.check_pods(name) {
+            call(&config.name)?;
+            return Err(error);
+        }
         name.clone_into(&mut config.name);
         container.place.save_lasting(&config, &state)?;
         self.tell("rename", &config);

@@ -84,8 +84,8 @@ impl Pods {
             config.name = (0..MOST_NAMES).map(choose_name).find(free).unwrap_or_default();
         }
         check_name(&config.name)?;
-        let taken = |by: &str| {
-            let words = format!("adding pod to state: name {:?} is in use", config.name);
+        let taken = |name: &str, by: &str| {
+            let words = format!("adding pod to state: name {name:?} is in use");
             Error::new(ErrorKind::NameInUse, words, by)
         };
         match named(&config.name) {
@@ -97,15 +97,22 @@ impl Pods {
                     other => other?,
                 }
             }
-            Some(_) => return Err(taken("pod already exists")),
-            None if of_container(&config.name) => return Err(taken("container already exists")),
+            Some(_) => return Err(taken(&config.name, "pod already exists")),
+            None if of_container(&config.name) => {
+                return Err(taken(&config.name, "container already exists"));
+            }
             None => {}
         }
         config.id = Id::random().to_string();
         config.created = now();
         let mut pod = Pod { config };
-        let written = self.make(&mut pod, image, infra);
-        match written {
+        let made = self.make(&mut pod, image, infra);
+        // Now that it has the name, no container will; one may have come meanwhile.
+        let made = made.and_then(|()| match of_container(pod.name()) {
+            true => Err(taken(pod.name(), "container already exists")),
+            false => Ok(()),
+        });
+        match made {
             Ok(()) => {
                 self.tell("create", &pod);
                 Ok(pod)

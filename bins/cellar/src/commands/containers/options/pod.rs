@@ -12,8 +12,8 @@ use clap::Args;
 use super::super::pod::make;
 use super::{
     ContainerArguments, DeviceArguments, FileArguments, LifeArguments, LimitArguments,
-    NetworkArguments, ProcessArguments, RateArguments, ResourceArguments, SecurityArguments,
-    SpaceArguments, UserArguments, WeightArguments, each_file, lines, pairs,
+    NetworkArguments, RateArguments, ResourceArguments, SecurityArguments, SpaceArguments,
+    UserArguments, WeightArguments, each_file, lines, pairs,
 };
 use crate::context::Context;
 
@@ -288,10 +288,12 @@ impl PodCreateArguments {
                 "--infra-command needs --infra-image: without an image the infra container has no files"
             );
         }
+        let command = self.infra_command.as_ref().or(conf.engine.infra_command.as_ref());
         let mut infra = self.container();
-        if let Some(command) = conf.engine.infra_command.as_ref().filter(|_| has_image) {
-            infra.process.entrypoint.get_or_insert_with(|| command.clone());
-        }
+        infra.process.entrypoint = command.filter(|_| has_image).map(|command| {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            serde_json::to_string(&words).expect("texts can be written")
+        });
         let mut infra = infra.resolve(&[], containers, conf)?;
         config.hostname = infra.config.network.hostname.clone().unwrap_or_default();
         infra.config.process.init = false;
@@ -367,10 +369,6 @@ impl PodCreateArguments {
     /// Its infra container.
     fn container(&self) -> ContainerArguments {
         ContainerArguments {
-            process: ProcessArguments {
-                entrypoint: self.infra_command.clone(),
-                ..ProcessArguments::default()
-            },
             security: SecurityArguments {
                 security_opt: self.security_opt.clone(),
                 ..SecurityArguments::default()
