@@ -50,6 +50,7 @@ fn when_it_begins_again_and_its_variables_are_changed() {
         "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}";
     assert_eq!(cellar.run(&["inspect", "-f", format, "c"]).ok().text(), "on-failure 1");
     // It holds for the life that it lives.
+    cellar.shell("until $CELLAR logs c | grep -q '1 2'; do sleep 0.05; done").ok();
     cellar.run(&["exec", "c", "kill", "-9", "1"]);
     cellar.run(&["kill", "-s", "KILL", "c"]);
     cellar.run(&["wait", "c"]);
