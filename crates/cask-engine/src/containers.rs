@@ -60,6 +60,7 @@ pub use config::{
     SecurityConfig, SpaceMode,
 };
 pub use cp::{CopyEnd, FileCopyOptions};
+pub(crate) use create::name_of_copy;
 pub use create::{CloneOptions, CreateOptions, parse_port};
 pub use diff::{ChangeKind, DiffSide, FileChange};
 pub use events::{Event, EventFilter, EventLog, EventOptions};

@@ -38,4 +38,4 @@ pub use images::{
     parse_moment, whole_name,
 };
 pub use moment::parse_exact_moment;
-pub use pods::{ExitPolicy, Pod, PodConfig, PodOptions, PodSpace, PodState, Pods};
+pub use pods::{ExitPolicy, Pod, PodCloneOptions, PodConfig, PodOptions, PodSpace, PodState, Pods};

@@ -13,9 +13,12 @@
 //! nothing runs in it but a process that waits.
 
 mod acts;
+mod copy;
 mod join;
 mod record;
 mod remove;
+
+pub use copy::PodCloneOptions;
 
 use std::collections::BTreeMap;
 use std::fmt;

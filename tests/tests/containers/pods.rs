@@ -338,3 +338,39 @@ fn containers_conf_says_what_pods_are_where_no_flag_does() {
     let shown = with(&["pod", "inspect", "-f", "{{.ExitPolicy}}", "n"]);
     assert_eq!(shown.text(), "stop");
 }
+
+#[test]
+fn a_pod_is_copied_with_its_containers() {
+    let Some(cellar) = Cellar::new() else { return };
+    let says = |arguments: &[&str]| cellar.run(arguments).ok().text().to_owned();
+    says(&["pod", "create", "--network", "none", "--hostname", "h", "-l", "a=b", "p"]);
+    says(&[&["create", "--pod", "p", "--name", "m"], &SLEEP[..]].concat());
+    says(&[&["create", "--pod", "p", "--name", "own", "--uts", "private"], &SLEEP[..]].concat());
+    let made = says(&["pod", "clone", "--start", "-l", "c=d", "--memory", "64m", "p"]);
+    let row = "{{.Name}} {{.Status}} {{.NumberOfContainers}} {{.Labels}}";
+    assert_eq!(
+        says(&["pod", "ps", "--sort", "name", "--format", row]),
+        "p Created 3 map[a:b]\np-clone Running 3 map[a:b c:d]"
+    );
+    assert_eq!(
+        says(&["pod", "inspect", "-f", "{{.Id}} {{.Hostname}}", "p-clone"]),
+        format!("{made} h")
+    );
+    assert_eq!(says(&["exec", "m-clone", "hostname"]), "h");
+    assert_ne!(says(&["exec", "own-clone", "hostname"]), "h");
+    let hosts = says(&["exec", "m-clone", "cat", "/etc/hosts"]);
+    assert!(hosts.contains("\tm-clone") && hosts.contains("own-clone"), "{hosts}");
+    let limit = |pod: &str| says(&["pod", "inspect", "-f", "{{.MemoryLimit}}", pod]);
+    assert_eq!((limit("p").as_str(), limit("p-clone").as_str()), ("0", "67108864"));
+    let infra = |pod: &str| says(&["pod", "inspect", "-f", "{{.InfraContainerID}}", pod]);
+    assert_ne!(infra("p"), infra("p-clone"));
+    says(&["pod", "clone", "--destroy", "p", "moved"]);
+    assert_eq!(says(&["pod", "ps", "--sort", "name", "--format", "{{.Name}}"]), "moved\np-clone");
+    cellar.run(&["pod", "clone", "nope"]).ends(125).says("no pod with name or ID nope found");
+    cellar
+        .run(&["pod", "clone", "moved", "p-clone"])
+        .ends(125)
+        .says("is in use: pod already exists");
+    says(&["pod", "rm", "-a", "-f", "-t", "0"]);
+    assert_eq!(says(&["ps", "-aq"]), "");
+}

@@ -291,7 +291,6 @@ fn flags_that_make_no_sense_or_are_not_there_are_refused_by_name() {
             &["container", "checkpoint", "-a", "c"][..],
             "cellar has no command \"container checkpoint\"",
         ),
-        (&["pod", "clone", "p"], "cellar has no command \"pod clone\""),
         (&["compose", "up"], "cellar has no command \"compose\""),
         (&["healthcheck", "run", "c"], "has no defined healthcheck"),
         (&["create", "--attach", "x", "box:1"], "must be one of stdin, stdout, or stderr"),

@@ -15,6 +15,7 @@ use crate::images::digest_of;
 use crate::{Error, ErrorKind, Found, Result};
 
 pub use copy::CloneOptions;
+pub(crate) use copy::name_of_copy;
 
 /// What a container is made with besides its [`ContainerConfig`].
 #[derive(Clone, Debug, Default)]

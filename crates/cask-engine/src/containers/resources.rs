@@ -228,7 +228,7 @@ pub(crate) fn whole(resources: &ResourcesConfig) -> Result<CgroupLimits> {
 
 impl ResourcesConfig {
     /// Takes over what `change` says, and leaves the rest as it is.
-    pub(super) fn take(&mut self, change: &Self) {
+    pub(crate) fn take(&mut self, change: &Self) {
         macro_rules! take {
             ($($field:ident)*) => {$(if change.$field.is_some() {
                 self.$field.clone_from(&change.$field);
@@ -257,7 +257,7 @@ impl ResourcesConfig {
     /// Refuses limits that contradict one another. The words are podman's.
     ///
     /// Source: podman, `pkg/specgen/generate/validate.go`, `verifyContainerResourcesCgroupV1`.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let refused = |why: &str| Err(Error::new(ErrorKind::Invalid, why, ""));
         let swap =
             self.memory_swap.filter(|swap| *swap > 0).and_then(|swap| u64::try_from(swap).ok());

@@ -13,7 +13,7 @@ type Failures = Vec<(String, Error)>;
 
 impl Pods {
     /// The containers of a pod, the infra container first, then those that were made first.
-    fn containers_of(&self, pod: &Pod) -> Result<Vec<Container>> {
+    pub(super) fn containers_of(&self, pod: &Pod) -> Result<Vec<Container>> {
         let mut found = Vec::new();
         for one in self.members(pod)? {
             match self.containers.find(&one.id) {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pod, PodConfig, PodOptions, Pods};
 use crate::containers::{check_name, choose_name, now, open_lock};
-use crate::{Container, CreateOptions, Error, ErrorKind, Found, RemoveOptions, Result};
+use crate::{
+    Container, ContainerConfig, CreateOptions, Error, ErrorKind, Found, RemoveOptions, Result,
+};
 
 /// The version of the file. Newer ones are refused.
 const VERSION: u32 = 1;
@@ -69,19 +71,37 @@ impl Pods {
     /// [`ErrorKind::NameInUse`] for a name that another pod has, or a container; those of
     /// [`Containers::create`](crate::Containers::create).
     pub fn create(&self, image: Option<&Found>, options: PodOptions) -> Result<Pod> {
-        let PodOptions { mut config, infra, replace } = options;
+        let PodOptions { config, infra, replace } = options;
         if infra.is_none() && !config.shared.is_empty() {
             let words = "Pods must have an infra container to share namespaces";
             return Err(Error::new(ErrorKind::Invalid, words, ""));
         }
+        let choose = |is_taken: &dyn Fn(&str) -> bool| {
+            let free = |name: &String| !is_taken(name);
+            (0..MOST_NAMES).map(choose_name).find(free).unwrap_or_default()
+        };
+        self.establish(config, replace, choose, |pod, root| {
+            let root = image.is_none().then_some(root);
+            infra.map(|options| self.make_infra(pod, image, root, options)).transpose()
+        })
+    }
+
+    /// Makes a pod under its name, or one that is chosen, with the infra container that is made for it in a directory of
+    /// its own.
+    pub(super) fn establish(
+        &self,
+        mut config: PodConfig,
+        replace: bool,
+        choose: impl Fn(&dyn Fn(&str) -> bool) -> String,
+        infra: impl FnOnce(&Pod, PathBuf) -> Result<Option<Container>>,
+    ) -> Result<Pod> {
         let _held = self.locked()?;
         self.sweep()?;
         let all = self.all()?;
         let named = |name: &str| all.iter().find(|pod| pod.name() == name);
         let of_container = |name: &str| self.containers.store().container_named(name).is_ok();
         if config.name.is_empty() {
-            let free = |name: &String| named(name).is_none() && !of_container(name);
-            config.name = (0..MOST_NAMES).map(choose_name).find(free).unwrap_or_default();
+            config.name = choose(&|name| named(name).is_some() || of_container(name));
         }
         check_name(&config.name)?;
         let taken = |name: &str, by: &str| {
@@ -106,7 +126,7 @@ impl Pods {
         config.id = Id::random().to_string();
         config.created = now();
         let mut pod = Pod { config };
-        let made = self.make(&mut pod, image, infra);
+        let made = self.make(&mut pod, infra);
         // Now that it has the name, no container will; one may have come meanwhile.
         let made = made.and_then(|()| match of_container(pod.name()) {
             true => Err(taken(pod.name(), "container already exists")),
@@ -132,8 +152,7 @@ impl Pods {
     fn make(
         &self,
         pod: &mut Pod,
-        image: Option<&Found>,
-        infra: Option<CreateOptions>,
+        infra: impl FnOnce(&Pod, PathBuf) -> Result<Option<Container>>,
     ) -> Result<()> {
         let place = self.place(pod.id());
         let root = place.join("root");
@@ -141,10 +160,7 @@ impl Pods {
             let made = DirBuilder::new().mode(mode).create(path);
             made.map_err(|error| failed(error, "making the directory", path))?;
         }
-        if let Some(options) = infra {
-            let root = image.is_none().then_some(root);
-            pod.config.infra = Some(self.make_infra(pod, image, root, options)?.config.id);
-        }
+        pod.config.infra = infra(pod, root)?.map(|infra| infra.config.id);
         write(&self.file(pod.id()), &pod.config)
     }
 
@@ -155,20 +171,7 @@ impl Pods {
         root: Option<PathBuf>,
         mut options: CreateOptions,
     ) -> Result<Container> {
-        let config = &mut options.config;
-        (config.pod.id, config.pod.infra) = (pod.config.id.clone(), true);
-        if config.name.is_empty() {
-            config.name = format!("{}-infra", pod.id().get(..SHORT).unwrap_or_default());
-        }
-        if config.namespaces.uts == crate::SpaceMode::Private {
-            config.network.hostname.get_or_insert_with(|| pod.hostname().to_owned());
-        }
-        config.namespaces.ipc_alone = false;
-        config.process.pause = root.is_some();
-        config.rootfs = root;
-        config.resources.cgroup_parent = pod.control_group().map(|group| format!("/{group}"));
-        config.labels.clone_from(&pod.config.labels);
-        config.create_command.clone_from(&pod.config.create_command);
+        pod.settle_infra(&mut options.config, root);
         self.containers.create(image, options)
     }
 
@@ -268,6 +271,25 @@ impl Pods {
         fs::remove_file(&file).map_err(|error| failed(error, "removing", &file))?;
         let place = self.place(pod.id());
         fs::remove_dir_all(&place).map_err(|error| failed(error, "removing", &place))
+    }
+}
+
+impl Pod {
+    /// Fills in what an infra container has because it is this pod's. Its root is an empty one, or its image's.
+    pub(super) fn settle_infra(&self, config: &mut ContainerConfig, root: Option<PathBuf>) {
+        (config.pod.id, config.pod.infra) = (self.config.id.clone(), true);
+        if config.name.is_empty() {
+            config.name = format!("{}-infra", self.id().get(..SHORT).unwrap_or_default());
+        }
+        if config.namespaces.uts == crate::SpaceMode::Private {
+            config.network.hostname.get_or_insert_with(|| self.hostname().to_owned());
+        }
+        config.namespaces.ipc_alone = false;
+        config.process.pause = root.is_some();
+        config.rootfs = root;
+        config.resources.cgroup_parent = self.control_group().map(|group| format!("/{group}"));
+        config.labels.clone_from(&self.config.labels);
+        config.create_command.clone_from(&self.config.create_command);
     }
 }
 

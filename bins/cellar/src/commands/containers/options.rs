@@ -605,12 +605,7 @@ impl LifeArguments {
                 ),
             }
         }
-        let mut labels = Vec::new();
-        for file in &each_file(&self.label_file) {
-            labels.extend(lines(file).context("unable to process labels")?);
-        }
-        labels.extend(self.label.iter().cloned());
-        config.labels = pairs(&labels);
+        config.labels = labels(&self.label_file, &self.label)?;
         config.annotations = pairs(&self.annotation);
         Ok(())
     }
@@ -622,6 +617,16 @@ fn pairs_of(given: &[String]) -> Result<Vec<String>> {
         bail!("invalid variable {wrong:?} for --env-merge: it is NAME=VALUE");
     }
     Ok(given.to_vec())
+}
+
+/// Labels of files, and those that are given besides. The words are podman's.
+pub(super) fn labels(files: &[PathBuf], given: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut all = Vec::new();
+    for file in &each_file(files) {
+        all.extend(lines(file).context("unable to process labels")?);
+    }
+    all.extend(given.iter().cloned());
+    Ok(pairs(&all))
 }
 
 /// Names and values; of equal names the last holds.

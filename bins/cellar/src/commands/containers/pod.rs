@@ -1,5 +1,6 @@
 //! `cellar pod`
 
+mod clone;
 mod inspect;
 mod list;
 mod watch;
@@ -13,12 +14,10 @@ use cask_engine::{Containers, Error, ErrorKind, Pod, PodOptions, PullPolicy, Rem
 use cask_program::containers_conf;
 use cask_program::moving::{PlatformArguments, RegistryArguments};
 use cask_program::output;
-use cask_program::refused::Words;
 use clap::{Args, Subcommand};
 
 use super::create::open_new;
 use super::options::{PodCreateArguments, RuntimeArguments};
-use super::refused::refuse;
 use super::several::finish;
 use super::stop::seconds;
 use super::wanted::Wanted;
@@ -33,6 +32,8 @@ pub(super) use list::by_id;
 /// Manage pods: containers that share namespaces
 #[derive(Debug, Subcommand)]
 pub(crate) enum PodCommand {
+    /// Make a pod, with its containers, as another one was made
+    Clone(Box<clone::Arguments>),
     /// Make a pod
     Create(Box<CreateArguments>),
     /// Say by the exit code whether there is such a pod
@@ -68,8 +69,6 @@ pub(crate) enum PodCommand {
     Top(watch::TopArguments),
     /// Let the processes of pods go on
     Unpause(Which),
-    #[command(hide = true)]
-    Clone(Words),
 }
 
 /// Make a pod
@@ -148,6 +147,7 @@ pub(crate) struct StopArguments {
 /// Does it.
 pub(crate) fn run(command: PodCommand, context: &Context) -> Result<ExitCode> {
     match command {
+        PodCommand::Clone(arguments) => clone::run(&arguments, context),
         PodCommand::Create(arguments) => create(&arguments, context),
         PodCommand::Exists { pod } => exists(&pod, context),
         PodCommand::Inspect(arguments) => inspect::run(&arguments, context),
@@ -183,10 +183,6 @@ pub(crate) fn run(command: PodCommand, context: &Context) -> Result<ExitCode> {
         PodCommand::Unpause(which) => {
             each(&which, context, "unpausing", |containers, pod| containers.pods().unpause(pod))
         }
-        PodCommand::Clone(_) => refuse((
-            "pod clone",
-            "make the pod with pod create, and its containers with container clone --pod",
-        )),
     }
 }
 

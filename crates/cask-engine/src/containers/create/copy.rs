@@ -2,10 +2,11 @@
 
 use super::super::mounts::check_name;
 use super::super::{
-    Container, ContainerConfig, Containers, PodMembership, ResourcesConfig, record,
+    Container, ContainerConfig, Containers, NetworkMode, PodMembership, ResourcesConfig, SpaceMode,
+    record,
 };
 use super::CreateOptions;
-use crate::{Found, Result};
+use crate::{Found, PodSpace, Result};
 
 /// In what a copy of a container is not like it.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,11 @@ impl Containers {
         }
         config.resources.take(&options.resources);
         config.resources.check()?;
+        self.register_copy(config)
+    }
+
+    /// Makes a container with what another one had.
+    pub(crate) fn register_copy(&self, mut config: ContainerConfig) -> Result<Container> {
         let life = &mut config.lifecycle;
         (life.id_file, life.pid_file, life.monitor_pid_file) = (None, None, None);
         life.auto_remove = false;
@@ -68,26 +74,51 @@ impl Containers {
     /// Has a container be in another pod than the one that it was copied from.
     fn move_into(&self, pod: &crate::Pod, mut config: ContainerConfig) -> Result<ContainerConfig> {
         let pods = self.pods();
+        let mut own = Vec::new();
         if let Ok(before) = pods.find(&config.pod.id) {
-            let infra = before.config.infra;
-            config.lifecycle.requires.retain(|id| Some(id) != infra.as_ref());
-            if infra.is_some() {
-                config.network.hostname = None;
+            if config.resources.cgroup_parent
+                == before.control_group().map(|group| format!("/{group}"))
+            {
+                config.resources.cgroup_parent = None;
+            }
+            if let Some(infra) = &before.config.infra {
+                config.lifecycle.requires.retain(|id| id != infra);
+                own.extend(
+                    before.config.shared.iter().filter(|space| !joins(&config, **space, infra)),
+                );
+                if !own.contains(&PodSpace::Uts) {
+                    config.network.hostname = None;
+                }
             }
         }
-        config.pod = PodMembership::default();
+        config.pod = PodMembership { init: config.pod.init, ..PodMembership::default() };
         let mut wanted = CreateOptions { config, ..CreateOptions::default() };
-        pods.join(pod, &mut wanted, &[])?;
+        pods.join(pod, &mut wanted, &own)?;
         Ok(wanted.config)
     }
 
     fn name_of_copy(&self, name: &str) -> String {
-        choose(name, |name| self.store().container_named(name).is_ok())
+        let of_pod = |name: &str| self.pods().is_named(name).unwrap_or_default();
+        name_of_copy(name, |name| self.store().container_named(name).is_ok() || of_pod(name))
+    }
+}
+
+/// Whether a container shares something with this other one.
+fn joins(config: &ContainerConfig, space: PodSpace, other: &str) -> bool {
+    let spaces = &config.namespaces;
+    let is_of = |mode: &SpaceMode| matches!(mode, SpaceMode::Container(id) if id == other);
+    match space {
+        PodSpace::Cgroup => is_of(&spaces.cgroup),
+        PodSpace::Ipc => is_of(&spaces.ipc),
+        PodSpace::Net => matches!(&config.network.mode, NetworkMode::Container(id) if id == other),
+        PodSpace::Pid => is_of(&spaces.pid),
+        PodSpace::User => true,
+        PodSpace::Uts => is_of(&spaces.uts),
     }
 }
 
 /// A name for a copy that is free.
-fn choose(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn name_of_copy(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let (start, number) = match name.find(SUFFIX) {
         None => {
             let first = format!("{name}{SUFFIX}");
@@ -115,7 +146,7 @@ mod tests {
     #[test]
     fn names_of_copies_are_podmans() {
         let check = |name: &str, taken: &[&str], expected: &str| {
-            assert_eq!(choose(name, |name| taken.contains(&name)), expected, "{name}");
+            assert_eq!(name_of_copy(name, |name| taken.contains(&name)), expected, "{name}");
         };
         check("a", &[], "a-clone");
         check("a", &["a-clone"], "a-clone1");

@@ -13,7 +13,7 @@ use super::super::pod::make;
 use super::{
     ContainerArguments, DeviceArguments, FileArguments, LifeArguments, LimitArguments,
     NetworkArguments, RateArguments, ResourceArguments, SecurityArguments, SpaceArguments,
-    UserArguments, WeightArguments, each_file, lines, pairs,
+    UserArguments, WeightArguments, labels,
 };
 use crate::context::Context;
 
@@ -258,12 +258,7 @@ impl PodCreateArguments {
         if let Some(policy) = &self.restart {
             config.restart = policy.parse()?;
         }
-        let mut labels = Vec::new();
-        for file in &each_file(&self.label_file) {
-            labels.extend(lines(file).context("unable to process labels")?);
-        }
-        labels.extend(self.label.iter().cloned());
-        config.labels = pairs(&labels);
+        config.labels = labels(&self.label_file, &self.label)?;
         config.separate_groups = self.share_parent == Some(false);
         config.cgroup_parent = self.cgroup_parent.clone().filter(|parent| !parent.is_empty());
         self.resources(config, containers)?;
