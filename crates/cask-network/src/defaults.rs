@@ -92,6 +92,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_usual_pools_are_gone_through_until_one_has_a_piece() {
+        let free = |used: &str| {
+            let pools = Defaults::default().pools;
+            pools.iter().find_map(|pool| pool.free(&[used.parse().unwrap()]))
+        };
+        assert_eq!(free("10.0.0.0/8").unwrap().to_string(), "192.168.0.0/24");
+        assert_eq!(free("0.0.0.0/0"), None);
+    }
+
+    #[test]
     fn pools_have_pieces_of_a_size_that_fits() {
         let check = |base: &str, bits: u8, used: &str, expected: &str| {
             let made = SubnetPool::new(base.parse().unwrap(), bits);
