@@ -254,15 +254,17 @@ impl Store {
             // It was made ready before.
             return Ok(tree);
         }
+        // What is half made has another name: it is not made once more where its own files are in it already.
+        let half = staged.0.directory.join("half");
         match parent {
-            Some(parent) => copy_parent(parent, &tree, rootless).inspect_err(|_| {
-                // It may be made ready once more.
-                let _ = remove_tree(&tree);
+            Some(parent) => copy_parent(parent, &half, rootless).inspect_err(|_| {
+                let _ = remove_tree(&half);
             })?,
-            None => fs::create_dir(&tree)
-                .map_err(|error| Error::io(error, "making the directory", &tree))?,
+            None => fs::create_dir(&half)
+                .map_err(|error| Error::io(error, "making the directory", &half))?,
         }
-        vfs::merge(&staged.files(), &tree, rootless)?;
+        vfs::merge(&staged.files(), &half, rootless)?;
+        file::rename(&half, &tree, "placing")?;
         Ok(tree)
     }
 
