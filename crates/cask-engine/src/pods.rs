@@ -18,8 +18,6 @@ mod join;
 mod record;
 mod remove;
 
-pub use copy::PodCloneOptions;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -32,6 +30,8 @@ use crate::{
     Container, ContainerSummary, Containers, CreateOptions, Error, ErrorKind, ResourcesConfig,
     RestartPolicy, Result, Status,
 };
+
+pub use copy::PodCloneOptions;
 
 /// The pods of a store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -172,6 +172,13 @@ impl Pod {
             Some(parent) => Some(format!("{}/{id}", parent.trim_matches('/'))),
             None => (*resources != ResourcesConfig::default()).then(|| format!("cask/pod_{id}")),
         }
+    }
+}
+
+impl Pod {
+    /// That group as containers have it above their own.
+    pub(crate) fn cgroup_parent(&self) -> Option<String> {
+        self.control_group().map(|group| format!("/{group}"))
     }
 }
 

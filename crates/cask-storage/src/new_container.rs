@@ -134,7 +134,8 @@ impl Store {
         let at = inner.container_place();
         let id = &container.id;
         let note = Unfinished::note(inner, &held, Kind::Container, id, vec![layer.id.clone()])?;
-        if inner.options.transient {
+        let is_transient = inner.options.transient;
+        if is_transient {
             transient::note(inner, id, &layer.id)?;
         }
         // Nobody else comes upon this ID: the layer need not be listed as incomplete before it is
@@ -145,7 +146,7 @@ impl Store {
         record.parent.clone_from(&layer.parent);
         record.mount_label.clone_from(&container.mount_label);
         record.created = now();
-        let put_away = Shelf::of(inner.options.transient);
+        let put_away = Shelf::of(is_transient);
         books.layers.put_on(put_away, at, record);
         for path in
             [self.container_directory(id), inner.container_run_directory(id).join("userdata")]
@@ -153,7 +154,6 @@ impl Store {
             file::make_directories(&path, 0o700)?;
         }
         let mut record = container.record(&layer.id);
-        let is_transient = inner.options.transient;
         record.flags.set("Volatile", container.volatile || is_transient);
         let directory = inner.places[at].big_data_directory(Kind::Container, id);
         if !is_transient {

@@ -61,10 +61,8 @@ pub(crate) async fn run(mut arguments: Arguments, context: &Context) -> Result<(
     if output.is_none() {
         check_stdout(format, &arguments)?;
     }
-    let all_are_images = match arguments.multi_image_archive {
-        true => true,
-        false => containers_conf::load()?.engine.multi_image_archive.unwrap_or_default(),
-    };
+    let all_are_images = arguments.multi_image_archive
+        || containers_conf::load()?.engine.multi_image_archive.unwrap_or_default();
     let more = match all_are_images {
         true => Vec::new(),
         false => arguments.images.split_off(1),

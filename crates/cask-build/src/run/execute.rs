@@ -231,11 +231,7 @@ impl Running<'_, '_> {
             self.stage.engine.warn(Some(&self.stage.step), warning.clone());
         }
         for mount in described.mounts().map_err(|error| Error::runtime(error, "a device"))? {
-            let place = match &mount.source {
-                MountSource::Bind(source) => place_of(source),
-                _ => empty_file(),
-            };
-            self.opened.push(mount, place);
+            self.push(mount);
         }
         self.described = described;
         self.add_given_files()?;
@@ -272,15 +268,18 @@ impl Running<'_, '_> {
             }
             let mount = file.mount(&directory, owner);
             let mount = mount.map_err(|error| Error::runtime(error, "mounts.conf"))?;
-            if let Some(mount) = mount {
-                let place = match &mount.source {
-                    MountSource::Bind(source) => place_of(source),
-                    _ => empty_file(),
-                };
-                self.opened.push(mount, place);
-            }
+            mount.into_iter().for_each(|mount| self.push(mount));
         }
         Ok(())
+    }
+
+    /// Adds a mount, with what has to be where it is mounted.
+    fn push(&mut self, mount: Mount) {
+        let place = match &mount.source {
+            MountSource::Bind(source) => place_of(source),
+            _ => empty_file(),
+        };
+        self.opened.push(mount, place);
     }
 
     /// Makes places for what is mounted, beneath the layer that is written to.

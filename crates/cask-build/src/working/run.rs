@@ -431,17 +431,16 @@ impl WorkingContainer {
         (executor, owner): (&dyn Executor, (u32, u32)),
         kept: &mut Vec<TempDir>,
     ) -> Result<()> {
-        if run.given_files.is_empty() || !executor.capabilities().mounts {
-            return self.add_described_devices(spec, run, executor);
-        }
-        let directory = self.changes(kept)?;
-        for file in &run.given_files {
-            if spec.files.mounts.iter().any(|known| known.target == file.target) {
-                continue;
+        if !run.given_files.is_empty() && executor.capabilities().mounts {
+            let directory = self.changes(kept)?;
+            for file in &run.given_files {
+                if spec.files.mounts.iter().any(|known| known.target == file.target) {
+                    continue;
+                }
+                let mount = file.mount(&directory, owner);
+                let mount = mount.map_err(|error| Error::runtime(error, "mounts.conf"))?;
+                spec.files.mounts.extend(mount);
             }
-            let mount = file.mount(&directory, owner);
-            let mount = mount.map_err(|error| Error::runtime(error, "mounts.conf"))?;
-            spec.files.mounts.extend(mount);
         }
         self.add_described_devices(spec, run, executor)
     }

@@ -8,7 +8,7 @@ use crate::containers::{
     CompressionConf, ContainerLists, ContainerModes, ContainerSwitches, ContainersConf, EngineConf,
     NetworkConf,
 };
-use crate::document::{Found, Source, Table};
+use crate::document::{Source, Table};
 
 impl ContainersConf {
     /// Reads a text of at most [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES); `file` is named in errors.
@@ -115,10 +115,7 @@ impl ContainersConf {
 }
 
 fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
-    let list = |name| {
-        let found = table.strings(name)?;
-        Ok::<_, Error>(found.map(|all| all.into_iter().map(|one| one.value).collect::<Vec<_>>()))
-    };
+    let list = |name| texts(table, name);
     // Empty is as if it were not there.
     let text = |name| {
         let found = table.string(name)?;
@@ -174,19 +171,15 @@ fn of_containers(table: &Table<'_>) -> Result<ContainersConf, Error> {
 fn of_engine(table: &Table<'_>) -> Result<EngineConf, Error> {
     let text = |name| Ok::<_, Error>(table.string(name)?.map(|found| found.value));
     let paths = |name| {
-        let found = table.strings(name)?;
-        let paths =
-            |all: Vec<_>| all.into_iter().map(|one: Found<String>| one.value.into()).collect();
-        Ok::<Option<Vec<PathBuf>>, Error>(found.map(paths))
+        let found = texts(table, name)?;
+        Ok::<_, Error>(found.map(|all| all.into_iter().map(PathBuf::from).collect::<Vec<_>>()))
     };
     let mut engine = EngineConf {
         cdi_directories: paths("cdi_spec_dirs")?,
         cgroup_manager: text("cgroup_manager")?.filter(|text| !text.is_empty()),
         compression: of_compression(table)?,
         detach_keys: text("detach_keys")?,
-        environment: table
-            .strings("env")?
-            .map(|all| all.into_iter().map(|one| one.value).collect()),
+        environment: texts(table, "env")?,
         events_logger: text("events_logger")?.filter(|text| !text.is_empty()),
         events_file: text("events_logfile_path")?
             .filter(|text| !text.is_empty())
@@ -229,7 +222,6 @@ fn of_network(table: &Table<'_>) -> Result<NetworkConf, Error> {
         let base = pool.string("base")?.ok_or_else(|| missing("base"))?.value;
         pools.push((base, number(&pool, "size")?.ok_or_else(|| missing("size"))?));
     }
-    let options = table.strings("pasta_options")?;
     Ok(NetworkConf {
         directory: text("network_config_dir")?.map(PathBuf::from),
         usual: text("default_network")?,
@@ -237,18 +229,22 @@ fn of_network(table: &Table<'_>) -> Result<NetworkConf, Error> {
         subnet_pools: Some(pools).filter(|pools| !pools.is_empty()),
         dns_port: number(table, "dns_bind_port")?,
         firewall: text("firewall_driver")?,
-        pasta_options: options.map(|all| all.into_iter().map(|one| one.value).collect()),
+        pasta_options: texts(table, "pasta_options")?,
     })
 }
 
 fn of_compression(table: &Table<'_>) -> Result<CompressionConf, Error> {
     let format = table.string("compression_format")?.map(|found| found.value);
-    let added = table.strings("add_compression")?;
     Ok(CompressionConf {
         format: format.filter(|text| !text.is_empty()),
         level: number(table, "compression_level")?,
-        added: added.map(|all| all.into_iter().map(|one| one.value).collect()),
+        added: texts(table, "add_compression")?,
     })
+}
+
+fn texts(table: &Table<'_>, name: &str) -> Result<Option<Vec<String>>, Error> {
+    let found = table.strings(name)?;
+    Ok(found.map(|all| all.into_iter().map(|one| one.value).collect()))
 }
 
 fn number(table: &Table<'_>, name: &str) -> Result<Option<i64>, Error> {

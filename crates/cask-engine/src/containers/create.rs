@@ -5,7 +5,6 @@ mod copy;
 use std::collections::BTreeMap;
 
 use cask_image::ExecutionConfig;
-use cask_runtime::is_cdi_device;
 use cask_storage::{Id, NewContainer};
 
 use super::config::{ContainerConfig, NetworkMode, PortMapping, SpaceMode};
@@ -417,7 +416,7 @@ fn check_sources(config: &ContainerConfig) -> Result<()> {
             return Err(Error::new(ErrorKind::Invalid, words, "").with_source(error));
         }
     }
-    for device in config.files.devices.iter().filter(|device| !is_cdi_device(device)) {
+    for device in super::devices::nodes(config) {
         let host = device.split(':').next().unwrap_or_default();
         if let Err(error) = std::fs::metadata(host) {
             let words = format!("stat {host}");

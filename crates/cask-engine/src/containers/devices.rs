@@ -32,8 +32,7 @@ impl Containers {
     /// there where it cannot be found.
     pub fn devices_of(&self, container: &Container) -> Vec<(String, String)> {
         let config = &container.config;
-        let plain = config.files.devices.iter().filter(|device| !is_cdi_device(device));
-        let plain = plain.filter_map(|device| device_parts(device).ok());
+        let plain = nodes(config).filter_map(|device| device_parts(device).ok());
         let mut all: Vec<_> =
             plain.map(|(host, inside, _)| (host.to_owned(), inside.to_owned())).collect();
         let described = self.interface_devices(config).unwrap_or_default();
@@ -46,8 +45,12 @@ impl Containers {
 
 /// Refuses what is no device.
 pub(super) fn check(config: &ContainerConfig) -> Result<()> {
-    let nodes = config.files.devices.iter().filter(|device| !is_cdi_device(device));
-    nodes.map(|device| device_parts(device)).try_for_each(|parts| parts.map(drop))
+    nodes(config).map(|device| device_parts(device)).try_for_each(|parts| parts.map(drop))
+}
+
+/// What is asked for by its path.
+pub(super) fn nodes(config: &ContainerConfig) -> impl Iterator<Item = &String> {
+    config.files.devices.iter().filter(|device| !is_cdi_device(device))
 }
 
 /// The devices that a container is given by their paths, as this machine has them.
@@ -58,7 +61,7 @@ pub(super) fn devices(config: &ContainerConfig) -> Result<Vec<Device>> {
         device.access = access;
         Ok(device)
     };
-    config.files.devices.iter().filter(|device| !is_cdi_device(device)).map(one).collect()
+    nodes(config).map(one).collect()
 }
 
 fn device_parts(text: &str) -> Result<(&str, &str, DeviceAccess)> {

@@ -19,7 +19,7 @@ impl Pods {
             config.lifecycle.restart = pod.config.restart;
         }
         if config.resources.cgroup_parent.is_none() {
-            config.resources.cgroup_parent = pod.control_group().map(|group| format!("/{group}"));
+            config.resources.cgroup_parent = pod.cgroup_parent();
         }
         let shares_network =
             pod.config.shared.contains(&PodSpace::Net) && !own.contains(&PodSpace::Net);

@@ -287,7 +287,7 @@ impl Pod {
         config.namespaces.ipc_alone = false;
         config.process.pause = root.is_some();
         config.rootfs = root;
-        config.resources.cgroup_parent = self.control_group().map(|group| format!("/{group}"));
+        config.resources.cgroup_parent = self.cgroup_parent();
         config.labels.clone_from(&self.config.labels);
         config.create_command.clone_from(&self.config.create_command);
     }

@@ -107,13 +107,13 @@ impl Choice {
         let choice = match self {
             Self::Shared(_) => return Ok(None),
             Self::Usual if rootless => Self::Pasta(Vec::new()),
-            Self::Usual => Self::Bridges(vec![places.defaults.network.clone()]),
-            Self::Bridges(names) if names.is_empty() && !rootless => {
-                Self::Bridges(vec![places.defaults.network.clone()])
-            }
             Self::Bridges(_) if rootless => bail!(
                 "--network: networks of names need root: a user has --network=private, none or host"
             ),
+            Self::Usual => Self::Bridges(vec![places.defaults.network.clone()]),
+            Self::Bridges(names) if names.is_empty() => {
+                Self::Bridges(vec![places.defaults.network.clone()])
+            }
             Self::Pasta(_) if !rootless => bail!(
                 "--network=pasta: pasta is the network of users without privileges; root has --network=private"
             ),

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use cask_engine::{CloneOptions, Found, Images, PullPolicy, RemoveOptions};
-use cask_program::moving::{PlatformArguments, RegistryArguments};
+use cask_engine::{CloneOptions, RemoveOptions};
 use cask_program::output;
 use clap::Args;
 
 use super::notify;
-use super::options::{LimitArguments, RateArguments, WeightArguments};
-use super::wanted::Wanted;
+use super::options::AllLimitArguments;
+use super::wanted::find_missing;
 use crate::context::Context;
 
 /// Make a container as another one was made
@@ -35,11 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     run: bool,
     #[command(flatten)]
-    limits: LimitArguments,
-    #[command(flatten)]
-    rates: RateArguments,
-    #[command(flatten)]
-    weights: WeightArguments,
+    limits: AllLimitArguments,
     /// Have the copy be in this pod
     #[arg(long, value_name = "POD")]
     pod: Option<String>,
@@ -53,14 +48,13 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     let mut options = CloneOptions::default();
     options.name = arguments.copy.clone().or(arguments.name.clone()).unwrap_or_default();
     arguments.limits.resolve(&mut options.resources)?;
-    arguments.rates.resolve(&mut options.resources)?;
-    arguments.weights.resolve(&mut options.resources)?;
     let containers = context.containers()?;
     let container = containers.find(&arguments.container)?;
     if let Some(pod) = arguments.pod.as_deref().filter(|pod| !pod.is_empty()) {
         options.pod = Some(containers.pods().find(pod)?);
     }
-    let image = arguments.image.as_deref().map(|name| find(name, containers.images(), context));
+    let image =
+        arguments.image.as_deref().map(|name| find_missing(name, containers.images(), context));
     let image = image.transpose()?;
     let made = containers.clone_container(&container, image.as_ref(), &options)?;
     if arguments.destroy {
@@ -74,15 +68,4 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     }
     output::line(made.id())?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn find(name: &str, images: &Images, context: &Context) -> Result<Found> {
-    let wanted = Wanted {
-        name,
-        policy: PullPolicy::Missing,
-        quiet: false,
-        platform: &PlatformArguments::default(),
-        registry: &RegistryArguments::default(),
-    };
-    wanted.find(images, context)
 }

@@ -31,12 +31,12 @@ pub(crate) struct Arguments {
     size: bool,
 }
 
-#[macro_use]
-mod part;
 mod health;
+mod part;
 
 use health::{check_part, health_part, startup_part};
 pub(crate) use part::Part;
+pub(super) use part::fields;
 
 /// What Go takes for no time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";

@@ -32,13 +32,14 @@ use secrets::SecretArguments;
 use security::SecurityArguments;
 use users::UserArguments;
 
-pub(super) use control::WeightArguments;
-pub(super) use limits::LimitArguments;
+use control::WeightArguments;
+pub(super) use limits::AllLimitArguments;
+use limits::LimitArguments;
 pub(super) use network::NetworkArguments;
 use network::SpaceArguments;
 use pod::PodArguments;
 pub(super) use pod::{PodCreateArguments, id_of as pod_id_of};
-pub(super) use rates::RateArguments;
+use rates::RateArguments;
 pub(crate) use runtime::RuntimeArguments;
 
 /// Variables that say what the proxies are. Source: containers/common, `pkg/config/config.go`, `ProxyEnv`.

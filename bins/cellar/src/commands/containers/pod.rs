@@ -10,9 +10,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use cask_engine::{Containers, Error, ErrorKind, Pod, PodOptions, PullPolicy, RemoveOptions};
+use cask_engine::{Containers, Error, ErrorKind, Pod, PodOptions, RemoveOptions};
 use cask_program::containers_conf;
-use cask_program::moving::{PlatformArguments, RegistryArguments};
 use cask_program::output;
 use clap::{Args, Subcommand};
 
@@ -20,7 +19,7 @@ use super::create::open_new;
 use super::options::{PodCreateArguments, RuntimeArguments};
 use super::several::finish;
 use super::stop::seconds;
-use super::wanted::Wanted;
+use super::wanted::find_missing;
 use super::{kill, several};
 use crate::commands::prune::is_meant;
 use crate::context::Context;
@@ -218,19 +217,8 @@ pub(super) fn make(
     options: PodOptions,
     context: &Context,
 ) -> Result<Pod> {
-    let image = match infra_image.filter(|_| options.infra.is_some()) {
-        None => None,
-        Some(name) => {
-            let wanted = Wanted {
-                name,
-                policy: PullPolicy::Missing,
-                quiet: false,
-                platform: &PlatformArguments::default(),
-                registry: &RegistryArguments::default(),
-            };
-            Some(wanted.find(containers.images(), context)?)
-        }
-    };
+    let image = infra_image.filter(|_| options.infra.is_some());
+    let image = image.map(|name| find_missing(name, containers.images(), context)).transpose()?;
     Ok(containers.pods().create(image.as_ref(), options)?)
 }
 
@@ -254,13 +242,18 @@ fn each(
     for pod in which.find(&containers, &mut errors)? {
         match act(&containers, &pod) {
             Ok(failures) if failures.is_empty() => output::line(pod.id())?,
-            Ok(failures) => errors.extend(failures.into_iter().map(|(id, error)| {
-                anyhow::Error::from(error).context(format!("{doing} container {id}"))
-            })),
+            Ok(failures) => errors.extend(told(doing, failures)),
             Err(error) => errors.push(error.into()),
         }
     }
     Ok(finish(errors))
+}
+
+/// Says of which container of a pod something could not be done.
+fn told(doing: &str, failures: Vec<(String, Error)>) -> impl Iterator<Item = anyhow::Error> {
+    failures.into_iter().map(move |(id, error)| {
+        anyhow::Error::from(error).context(format!("{doing} container {id}"))
+    })
 }
 
 /// Removes them: 1 where a pod is not known, 125 otherwise.

@@ -7,7 +7,7 @@ use cask_engine::ContainerChange;
 use cask_program::output;
 use clap::Args;
 
-use super::options::{HealthArguments, LimitArguments, RateArguments, WeightArguments, variables};
+use super::options::{AllLimitArguments, HealthArguments, variables};
 use super::several;
 use crate::context::Context;
 
@@ -17,11 +17,7 @@ pub(crate) struct Arguments {
     /// The container
     container: Vec<String>,
     #[command(flatten)]
-    limits: LimitArguments,
-    #[command(flatten)]
-    rates: RateArguments,
-    #[command(flatten)]
-    weights: WeightArguments,
+    limits: AllLimitArguments,
     /// Begin again when it has ended: no, always, on-failure[:N] or unless-stopped
     #[arg(long, value_name = "POLICY")]
     restart: Option<String>,
@@ -51,8 +47,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     };
     let mut change = ContainerChange::default();
     arguments.limits.resolve(&mut change.resources)?;
-    arguments.rates.resolve(&mut change.resources)?;
-    arguments.weights.resolve(&mut change.resources)?;
     change.restart = arguments.restart.as_deref().map(str::parse).transpose()?;
     change.environment = variables(&arguments.env)?;
     change.unset_environment.clone_from(&arguments.unsetenv);

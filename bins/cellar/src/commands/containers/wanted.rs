@@ -18,6 +18,18 @@ pub(super) struct Wanted<'a> {
     pub(super) registry: &'a RegistryArguments,
 }
 
+/// Finds an image of this name, or pulls it.
+pub(super) fn find_missing(name: &str, images: &Images, context: &Context) -> Result<Found> {
+    let wanted = Wanted {
+        name,
+        policy: PullPolicy::Missing,
+        quiet: false,
+        platform: &PlatformArguments::default(),
+        registry: &RegistryArguments::default(),
+    };
+    wanted.find(images, context)
+}
+
 impl Wanted<'_> {
     /// Finds it, or pulls it, and tells where it is for another platform.
     pub(super) fn find(&self, images: &Images, context: &Context) -> Result<Found> {

@@ -76,9 +76,7 @@ impl Containers {
         let pods = self.pods();
         let mut own = Vec::new();
         if let Ok(before) = pods.find(&config.pod.id) {
-            if config.resources.cgroup_parent
-                == before.control_group().map(|group| format!("/{group}"))
-            {
+            if config.resources.cgroup_parent == before.cgroup_parent() {
                 config.resources.cgroup_parent = None;
             }
             if let Some(infra) = &before.config.infra {

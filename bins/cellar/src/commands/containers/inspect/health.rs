@@ -2,7 +2,7 @@
 
 use cask_engine::{Container, HealthConfig};
 
-use super::Part;
+use super::{Part, fields};
 
 /// How it is checked; what is zero is left out, as podman does.
 pub(super) fn check_part(health: &HealthConfig) -> Option<Part> {

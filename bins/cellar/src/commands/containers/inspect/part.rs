@@ -113,3 +113,5 @@ macro_rules! fields {
         Part::Fields(vec![$(($name, Part::from($value))),*])
     };
 }
+
+pub(in crate::commands::containers) use fields;

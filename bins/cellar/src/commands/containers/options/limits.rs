@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use cask_engine::ResourcesConfig;
 use clap::Args;
 
-use super::size;
+use super::{RateArguments, WeightArguments, size};
 
 /// Limits of a whole container.
 #[derive(Args, Debug, Default)]
@@ -40,6 +40,28 @@ pub(in crate::commands::containers) struct LimitArguments {
     /// How many processes it may have; -1 is no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub(super) pids_limit: Option<i64>,
+}
+
+/// All limits that a container or a pod that is there can be given others of.
+#[derive(Args, Debug, Default)]
+pub(in crate::commands::containers) struct AllLimitArguments {
+    #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
+    rates: RateArguments,
+    #[command(flatten)]
+    weights: WeightArguments,
+}
+
+impl AllLimitArguments {
+    pub(in crate::commands::containers) fn resolve(
+        &self,
+        resources: &mut ResourcesConfig,
+    ) -> Result<()> {
+        self.limits.resolve(resources)?;
+        self.rates.resolve(resources)?;
+        self.weights.resolve(resources)
+    }
 }
 
 impl LimitArguments {

@@ -11,9 +11,8 @@ use clap::Args;
 
 use super::super::pod::make;
 use super::{
-    ContainerArguments, DeviceArguments, FileArguments, LifeArguments, LimitArguments,
-    NetworkArguments, RateArguments, ResourceArguments, SecurityArguments, SpaceArguments,
-    UserArguments, WeightArguments, labels,
+    AllLimitArguments, ContainerArguments, DeviceArguments, FileArguments, LifeArguments,
+    NetworkArguments, ResourceArguments, SecurityArguments, SpaceArguments, UserArguments, labels,
 };
 use crate::context::Context;
 
@@ -161,7 +160,7 @@ pub(in crate::commands::containers) struct PodCreateArguments {
     /// Have an infra container, whose namespaces the others share [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Its infra container")]
     infra: Option<bool>,
-    /// Run this in the infra container: a command, or a JSON list of words
+    /// Run this in an infra container that has an image: words with spaces between them
     #[arg(long, value_name = "COMMAND", help_heading = "Its infra container")]
     infra_command: Option<String>,
     /// Make the infra container from this image instead of from nothing
@@ -214,11 +213,7 @@ pub(in crate::commands::containers) struct PodCreateArguments {
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Its files")]
     sysctl: Vec<String>,
     #[command(flatten)]
-    limits: LimitArguments,
-    #[command(flatten)]
-    rates: RateArguments,
-    #[command(flatten)]
-    weights: WeightArguments,
+    limits: AllLimitArguments,
     /// Print help
     #[arg(long, short = 'h', action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -343,8 +338,6 @@ impl PodCreateArguments {
     fn resources(&self, config: &mut PodConfig, containers: &Containers) -> Result<()> {
         let resources = &mut config.resources;
         self.limits.resolve(resources)?;
-        self.rates.resolve(resources)?;
-        self.weights.resolve(resources)?;
         if *resources == ResourcesConfig::default() {
             return Ok(());
         }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cask_engine::{PodCloneOptions, RemoveOptions};
 use cask_program::output;
 use clap::Args;
 
-use super::super::options::{LimitArguments, RateArguments, WeightArguments, labels};
+use super::super::options::{AllLimitArguments, labels};
 use super::several::finish;
+use super::told;
 use crate::context::Context;
 
 /// Make a pod, with its containers, as another one was made
@@ -38,11 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
     #[command(flatten)]
-    limits: LimitArguments,
-    #[command(flatten)]
-    rates: RateArguments,
-    #[command(flatten)]
-    weights: WeightArguments,
+    limits: AllLimitArguments,
 }
 
 /// Makes the copy, and prints its ID.
@@ -59,8 +56,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     options.labels = labels(&arguments.label_file, &arguments.label)?;
     options.hostname.clone_from(&arguments.hostname);
     arguments.limits.resolve(&mut options.resources)?;
-    arguments.rates.resolve(&mut options.resources)?;
-    arguments.weights.resolve(&mut options.resources)?;
     let made = pods.clone_pod(&pod, &options)?;
     if arguments.destroy {
         let mut how = RemoveOptions::default();
@@ -69,10 +64,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> 
     }
     let mut errors = Vec::new();
     if arguments.start {
-        for (id, error) in pods.start(&made)? {
-            let error = Err::<(), _>(error).with_context(|| format!("starting container {id}"));
-            errors.extend(error.err());
-        }
+        errors.extend(told("starting", pods.start(&made)?));
     }
     output::line(made.id())?;
     Ok(finish(errors))

@@ -9,7 +9,7 @@ use cask_terminal::template::{Origin, is_json_format};
 use cask_terminal::value::JsonStyle;
 use clap::Args;
 
-use super::super::inspect::{Part, ports_part};
+use super::super::inspect::{Part, fields, ports_part};
 use crate::context::Context;
 use crate::show;
 
@@ -75,12 +75,6 @@ pub(crate) fn document(name: &str, containers: &Containers) -> Result<Option<Par
         Err(error) if error.kind() == ErrorKind::PodNotKnown => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-macro_rules! fields {
-    ($($name:literal: $value:expr,)*) => {
-        Part::Fields(vec![$(($name, Part::from($value))),*])
-    };
 }
 
 /// Source: podman, `libpod/define/pod_inspect.go`, `InspectPodData`.
